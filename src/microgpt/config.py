@@ -1,0 +1,145 @@
+"""What a model and its training are: the sizes and settings, the published presets, and the table of parameters.
+
+No vocab_size: that comes from the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from array import array
+from dataclasses import dataclass, field
+from typing import Any
+
+from microgpt import reference
+
+ACTIVATIONS = ("relu", "relu2")
+
+
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of a model and of its training; the defaults are the published final version.
+
+    Raises ValueError, which names the field, its value and the remedy, where a setting makes no sense.
+    """
+
+    n_embd: int = _setting(16, "Width of the model: the numbers that stand for one token.")
+    n_head: int = _setting(4, "Attention heads; n_embd must be a multiple of it.")
+    n_layer: int = _setting(1, "Layers, each an attention and an MLP.")
+    block_size: int = _setting(16, "The longest context, in tokens; a document's tail beyond it is not read.")
+    activation: str = _setting("relu", "The MLP's activation: relu, or relu2 (ReLU squared).")
+    init_std: float = _setting(0.08, "Standard deviation of the initial parameters.")
+    zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer begins as the identity.")
+    bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")
+    learning_rate: float = _setting(0.01, "Adam's step size at the first step; it falls in a straight line to 0.")
+    beta1: float = _setting(0.85, "Adam's memory for the gradient (momentum).")
+    beta2: float = _setting(0.99, "Adam's memory for the gradient's square (scale).")
+    eps_adam: float = _setting(1e-8, "Adam's guard against division by zero.")
+    num_steps: int = _setting(1000, "Training steps.")
+    batch_size: int = _setting(1, "Documents a step.")
+    temperature: float = _setting(0.5, "Of the samples after training: 0 is the likeliest token always.")
+    seed: int = _setting(42, "Seed of the one random stream: order of documents, initial parameters, samples.")
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            value, kind = getattr(self, f.name), type(f.default)
+            if kind is float and type(value) is int:  # 1 for 1.0 is no mistake, but must be written to files as 1.0
+                object.__setattr__(self, f.name, float(value))
+            elif type(value) is not kind:
+                raise ValueError(f"{f.name} must be {_A[kind]}, got {f.name}={value!r}")
+        for name in ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {name}={getattr(self, name)}")
+        if self.n_embd % self.n_head:
+            raise ValueError(
+                f"n_embd must be a multiple of n_head, got n_embd={self.n_embd}, n_head={self.n_head}"
+                f" (try n_embd={self.n_embd + -self.n_embd % self.n_head})"
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got activation={self.activation!r}")
+        for name in ("init_std", "learning_rate", "temperature"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {name}={value}")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and less than 1, got {name}={getattr(self, name)}")
+        if not (math.isfinite(self.eps_adam) and self.eps_adam > 0):
+            raise ValueError(f"eps_adam must be a finite number above 0, got eps_adam={self.eps_adam}")
+
+    def replace(self, **changes: Any) -> Config:
+        """The same settings but for `changes`; TypeError for a name that is no setting."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict for JSON; `Config(**config.to_dict()) == config`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> Config:
+        """A Config from a file's dict; ValueError names a setting that is missing or unknown."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        for name in sorted(names - settings.keys()):
+            raise ValueError(f"the setting {name} is missing")
+        for name in sorted(settings.keys() - names):
+            raise ValueError(f"the setting {name} is unknown to this version of microgpt")
+        return cls(**settings)
+
+
+_A = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
+
+PRESETS = {
+    # karpathy's microgpt.py as it stands
+    "final": Config(),
+    # its first public version (11 February 2026)
+    "first": Config(
+        block_size=8,
+        activation="relu2",
+        init_std=0.02,
+        zero_init=True,
+        bos_first=True,
+        beta1=0.9,
+        beta2=0.95,
+        num_steps=500,
+        temperature=0.6,
+    ),
+}
+
+Shapes = dict[str, tuple[int, int]]
+
+
+def shapes(config: Config, vocab_size: int) -> Shapes:
+    """The parameter table, name -> (rows, columns), in the order of the flat buffers."""
+    return reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+
+
+def num_params(config: Config, vocab_size: int) -> int:
+    """How many numbers the model learns."""
+    return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
+
+
+def offsets(shapes: Shapes) -> dict[str, slice]:
+    """Where each matrix lies in a flat buffer, row after row."""
+    table, start = {}, 0
+    for name, (rows, columns) in shapes.items():
+        table[name] = slice(start, start + rows * columns)
+        start += rows * columns
+    return table
+
+
+def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
+    """The initial parameters as one flat buffer of float64, drawn from rng in the order of `shapes`.
+
+    A matrix that starts at zero (zero_init) draws its numbers all the same, as the published first version does.
+    """
+    params = array("d")
+    for name, (rows, columns) in shapes(config, vocab_size).items():
+        zero = config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
+        std = 0.0 if zero else config.init_std
+        params.extend(rng.gauss(0, std) for _ in range(rows * columns))
+    return params

@@ -1,0 +1,123 @@
+"""What an engine is, in words; and `open_engine`, which finds one by its name.
+
+An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random numbers
+or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the layout of
+`config.shapes`, and keeps these buffers, all of that length, as the truth between two calls:
+
+    params, grads      the parameters; the gradient that backward has added up since the last update
+    m, v, step         Adam's moments; how many updates were made
+
+Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand.
+
+The numbers are those of reference.py, and these rules say which where it leaves a choice:
+
+- Each document's gradient is computed alone, from zero, with its loss (the mean over its positions) multiplied by
+  1 / total; these are added to grads in the order of the batch.
+- The loss of a batch is the left-to-right sum of its documents' losses, times 1 / total.
+- Only a document's first block_size + 1 tokens are read. Padding, where an engine needs it, never weighs.
+- An engine draws nothing at random.
+"""
+
+from __future__ import annotations
+
+import importlib
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from microgpt.config import Config, shapes
+
+# In the order of preference of `auto`: name -> the class in the module of that name
+ENGINES = {"scalar": "ScalarEngine"}
+
+Tokens = Sequence[int]
+
+
+class Decoder(Protocol):
+    """A context that grows token by token; at most block_size tokens fit."""
+
+    def feed(self, token_id: int) -> Sequence[float]:
+        """The logits, (vocab_size,), of the token after `token_id`.
+
+        Raises ValueError when block_size tokens were fed before, or token_id is not in the vocabulary.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """See the head of this file."""
+
+    config: Config
+    vocab_size: int
+    params: array[float]
+    grads: array[float]
+    m: array[float]
+    v: array[float]
+    step: int
+
+    def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
+
+    def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
+        """The loss of `batch` in nats per token; ADDS its gradient to grads.
+
+        batch: token ids of each document, BOS at both ends included. total: the documents of the whole step, when
+        several calls make one; their losses add up to the step's. Default: all are in this call.
+        Raises ValueError for an empty batch, a document of fewer than two tokens, a token id outside the vocabulary.
+        """
+        ...
+
+    def update(self, learning_rate: float) -> None:
+        """One step of Adam with the gradient in grads, which is then cleared."""
+        ...
+
+    def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
+        """The losses of many steps in one call: a compiled step is a few microseconds, and a Python call is not free."""
+        losses = []
+        for batch, learning_rate in zip(batches, learning_rates):
+            losses.append(self.backward(batch))
+            self.update(learning_rate)
+        return losses
+
+    def logits(self, tokens: Tokens) -> list[Sequence[float]]:
+        """(T, vocab_size): after each of at most block_size tokens, the logits of the next."""
+        decoder = self.decoder()
+        return [decoder.feed(token_id) for token_id in tokens]
+
+    def decoder(self) -> Decoder:
+        """A fresh context over the parameters of this moment."""
+        ...
+
+
+def open_engine(name: str, params: array[float], config: Config, vocab_size: int) -> Engine:
+    """The engine of that name over these parameters, which it takes as its own.
+
+    name: a key of ENGINES, or `auto` for the first that works here. Raises ValueError for an unknown name or a buffer of
+    another length than the config's, ImportError with the remedy where the engine cannot work here.
+    """
+    if name == "auto":
+        name = next(iter(ENGINES))
+    if name not in ENGINES:
+        raise ValueError(f"engine must be one of auto, {', '.join(ENGINES)}, got engine={name!r}")
+    length = sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
+    if params.typecode != "d" or len(params) != length:
+        raise ValueError(f"params must be {length} float64 for this config, got {len(params)} of {params.typecode!r}")
+    module = importlib.import_module(f"microgpt.engines.{name}")
+    engine: Engine = getattr(module, ENGINES[name])(params, config, vocab_size)
+    return engine
+
+
+def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
+    """Raise ValueError where `batch` is not what an engine's `backward` takes."""
+    if not batch:
+        raise ValueError("batch must hold at least one document, got none")
+    for i, tokens in enumerate(batch):
+        if len(tokens) < 2:
+            raise ValueError(f"document {i} of the batch must have at least two tokens, got {list(tokens)}")
+        check_tokens(tokens, vocab_size)
+
+
+def check_tokens(tokens: Tokens, vocab_size: int) -> None:
+    """Raise ValueError for a token id outside the vocabulary."""
+    if tokens and not (0 <= min(tokens) and max(tokens) < vocab_size):
+        wrong = next(t for t in tokens if not 0 <= t < vocab_size)
+        raise ValueError(f"token_id must be from 0 to {vocab_size - 1}, got token_id={wrong}")
