@@ -8,7 +8,6 @@ import math
 import os
 import random
 import re
-import signal
 from array import array
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +26,7 @@ from microgpt.checkpoint import Checkpoint, CheckpointError
 from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.safetensors import Tensor
 
-thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=150)
 
 SMALL = Config(n_embd=2, n_head=1, n_layer=2, block_size=3)
 # numbers that a text or a rounding would lose
@@ -272,7 +271,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a config in a list": (set_json("config", []), "'config' in the metadata must be of type dict, got list"),
     "an empty config": (set_json("config", "{}"), "the setting activation is missing"),
     "a missing setting": (drop_setting("n_embd"), "the setting n_embd is missing"),
-    "an unknown setting": (set_config(dropout=0.1), "the setting dropout is unknown to this version of microgpt"),
+    "an unknown setting": (set_config(dropout=0.1), "is unknown to this version of microgpt"),
     "an unknown setting of two lines": (set_config(**{"x\ny": 1}), "is unknown to this version of microgpt"),
     "a float for n_embd": (set_config(n_embd=2.0), "n_embd must be a whole number, got n_embd=2.0"),
     "true for n_layer": (set_config(n_layer=True), "n_layer must be a whole number, got n_layer=True"),
@@ -529,7 +528,6 @@ def test_whatever_json_is_in_the_metadata_is_refused_or_harmless(
 def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(path: Path) -> None:
     resource = pytest.importorskip("resource", reason="this system has no limit for the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     later = replace(example(), step=8)
     size = path.stat().st_size
     for end in [*range(0, size, 97), size - 1]:
@@ -541,7 +539,6 @@ def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(path: Path) -> Non
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert_same(checkpoint.load(path), example())
         assert list(path.parent.iterdir()) == [path]
-    signal.signal(signal.SIGXFSZ, handler)
     checkpoint.save(path, later)
     assert_same(checkpoint.load(path), later)
 

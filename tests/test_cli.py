@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import microgpt as package
-from microgpt import cli, display, reference
+from microgpt import checkpoint, cli, display, reference
 from microgpt.config import PRESETS, Config
 from microgpt.engines.scalar import ACTIVATIONS
 from microgpt.safetensors import Tensor, write
@@ -387,8 +387,10 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     options = f"train words.txt {SMALL} --batch-size 3"
     for out, more in (("plain", ""), ("micro", "--micro-batch-size 2"), ("often", "--checkpoint-every 1")):
         assert microgpt(f"{options} --out {out} {more}").status == 0
-    model = Path("plain/model.safetensors").read_bytes()
-    assert Path("micro/model.safetensors").read_bytes() == Path("often/model.safetensors").read_bytes() == model
+    assert Path("often/model.safetensors").read_bytes() == Path("plain/model.safetensors").read_bytes()
+    plain, micro = (checkpoint.load(f"{out}/model.safetensors") for out in ("plain", "micro"))
+    assert (micro.params, micro.m, micro.v) == (plain.params, plain.m, plain.v)
+    assert micro.data == {**plain.data, "micro_batch_size": 2}
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
 
 
@@ -498,6 +500,21 @@ def test_a_run_that_is_stopped_at_its_last_step_is_complete(
     assert microgpt(f"train words.txt {SMALL} --quiet") == (0, numbered(truth.after_training), "")
 
 
+def test_metrics_beyond_the_checkpoint_are_cut_back_when_a_run_goes_on(
+    here: Path, microgpt: Microgpt, stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process that was killed leaves: more metrics than its checkpoint knows of, the last line half written."""
+    command = f"train words.txt {SMALL} --quiet --checkpoint-every 1"
+    whole = microgpt(f"{command} --out whole")
+    stop_at(4)
+    assert microgpt(f"{command} --out killed").status == 130
+    monkeypatch.setattr(display.Quiet, "step", lambda self, step: None)
+    with Path("killed/metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "loss": 1.0, "learning_rate": 0.1, "tokens": 1}\n{"step": 6, "lo')
+    assert microgpt("train --out killed --resume --quiet") == whole
+    assert contents(here / "killed") == contents(here / "whole")
+
+
 def test_the_first_signal_is_kept_and_the_second_acts_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     seen: list[int] = []
@@ -581,7 +598,7 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
     assert answer.status == 1
     assert answer.out == ""
     assert last.startswith(
-        "error: the loss of step 2 is nan: lower learning_rate=1000000000.0 or init_std=0.08; the last checkpoint is"
+        "error: the loss of step 2 is nan: begin a new run with a lower learning_rate=1000000000.0 or init_std=0.08; the last checkpoint is"
         " whole"
     )
     assert [step["step"] for step in metrics(here / "run")] == [1]
@@ -961,11 +978,9 @@ NUMBER = "must be a finite number of at least 0, got"
 REFUSED = {
     # the text
     "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "train empty.txt": "'{here}/empty.txt' is empty: give a text with at least one document, one a line",
-    "train blank.txt": "'{here}/blank.txt' is empty: give a text with at least one document, one a line",
-    "train empty.txt --documents stream": (
-        "'{here}/empty.txt' is empty: give a text with at least one document, one a line"
-    ),
+    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
+    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one a line",
+    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one a line"),
     "train binary.txt": "'binary.txt' is not a text: a zero byte at offset 2; give a text file in UTF-8",
     "train latin1.txt": (
         "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
@@ -1073,7 +1088,7 @@ REFUSED = {
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "evaluate run empty.txt": "'{here}/empty.txt' is empty: give a text with at least one document, one a line",
+    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
     "plot nowhere": "'nowhere' has no metrics.jsonl: give the folder of a run (microgpt train --out)",

@@ -144,7 +144,9 @@ def test_parameters_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY))
     before = contents(tmp_path / "run")
     folder.run.engine.params[3] = float("inf")
-    with pytest.raises(microgpt.DivergedError, match="a parameter is not finite after step 0: lower the learning_rate"):
+    with pytest.raises(
+        microgpt.DivergedError, match="a parameter is not finite after step 0: begin a new run with a lower"
+    ):
         folder.save()
     assert contents(tmp_path / "run") == before
 
@@ -282,8 +284,11 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(tmp_path: Path, mo
     for allowed in range(writes):
         disk.count, disk.allowed = 0, allowed
         path = tmp_path / f"full{allowed}"
-        with pytest.raises((OSError, RunError), match="No space left on device"):
-            trained(config, path, checkpoint_every=2)
+        try:  # of one operation alone, the last, the failure may be passed over: the folder's own sync
+            assert trained(config, path, checkpoint_every=2) == whole
+            assert allowed == writes - 1
+        except (OSError, RunError) as error:
+            assert "No space left on device" in str(error)  # noqa: PT017
         disk.allowed = sys.maxsize
         assert [p for p in path.glob(".*") if p.suffix == ".tmp"] == []
         if (path / "model.safetensors").exists():

@@ -275,7 +275,10 @@ def test_a_loss_that_is_not_finite_stops_training_before_its_update(loss: float,
     steps = train(engine, documents, range(5), micro_batch_size=micro_batch_size)
     assert [next(steps).step, next(steps).step] == [1, 2]
     with pytest.raises(
-        DivergedError, match=exactly(f"the loss of step 3 is {loss}: lower learning_rate=0.01 or init_std=0.08")
+        DivergedError,
+        match=exactly(
+            f"the loss of step 3 is {loss}: begin a new run with a lower learning_rate=0.01 or init_std=0.08"
+        ),
     ):
         next(steps)
     assert engine.step == 2
@@ -292,7 +295,8 @@ def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
     steps = train(Fake(TINY, leaves_the_range_at_step_3), documents, range(5))
     assert [next(steps).step, next(steps).step] == [1, 2]
     with pytest.raises(
-        DivergedError, match=exactly("the loss of step 3 is nan: lower learning_rate=0.01 or init_std=0.08")
+        DivergedError,
+        match=exactly("the loss of step 3 is nan: begin a new run with a lower learning_rate=0.01 or init_std=0.08"),
     ):
         next(steps)
 

@@ -2,7 +2,7 @@
 
 Tensors (float64): each parameter under its own name, Adam's moments under `adam_m.` and `adam_v.` and the name.
 Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
-`step`, `rng` (the state of Python's random.Random) and `data` (which text it was trained on, and how).
+`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config, Shapes, offsets, shapes
+from microgpt.reference import Tokenizer
 from microgpt.safetensors import SafetensorsError, Tensor, read, tensor, write
 
 FORMAT = "microgpt/1"
@@ -78,6 +79,9 @@ def load(path: Path | str) -> Checkpoint:
             rng_state=_rng_state(_json(metadata, "rng", list)),
             data=_json(metadata, "data", dict),
         )
+        symbols, bos_first = checkpoint.symbols, checkpoint.config.bos_first
+        if symbols != Tokenizer([symbol for symbol in symbols if symbol], bos_first).symbols:
+            raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
         if checkpoint.step < 0:
             raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
         expected = {p + name: shape for p in ("", *MOMENTS) for name, shape in _shapes(checkpoint, tensors).items()}
@@ -127,6 +131,8 @@ def _symbols(symbols: list[Any]) -> list[str]:
 def _rng_state(state: list[Any]) -> tuple[Any, ...]:
     try:
         version, internal, gauss_next = state
+        if not (gauss_next is None or isinstance(gauss_next, float)):
+            raise TypeError(f"the number that gauss keeps is {gauss_next!r:.60}")
         rng_state = (version, tuple(internal), gauss_next)
         random.Random(0).setstate(rng_state)
     except (TypeError, ValueError, OverflowError) as error:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json as json_module
+import math
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -45,6 +48,21 @@ def _default(value: object) -> str:
     return rf" [dim]\[default: {value}][/]"
 
 
+def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
+    """Of an option that takes a number: how it is read and shown. The error says what came."""
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"it must be {'a whole' if kind is int else 'a'} number, got {text!r}") from None
+        if at_least is not None and value < at_least:
+            raise typer.BadParameter(f"it must be at least {at_least}, got {text}")
+        return value
+
+    return {"parser": parse, "metavar": f"<{kind.__name__}>"}
+
+
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every field of Config, in place of its parameter `settings`.
 
@@ -54,10 +72,13 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
     options = []
     for f in dataclasses.fields(Config):
         kind = type(f.default)
+        how = number(kind) if kind in (int, float) else {}
+        if f.name == "activation":
+            how = {"metavar": "|".join(ACTIVATIONS)}
         option = typer.Option(
             help=f.metadata["help"] + _default(str(f.default).lower() if kind is bool else f.default),
-            metavar="|".join(ACTIVATIONS) if f.name == "activation" else None,
             rich_help_panel="Model and training (every field of Config)",
+            **how,
         )
         annotation: Any = Annotated[kind | None, option]
         options.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
@@ -87,7 +108,8 @@ EngineOption = Annotated[
     str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it; the numbers are the same.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"))]
+DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
 
 
 @app.callback(invoke_without_command=True)
@@ -119,15 +141,19 @@ def train(
     ] = None,
     val_fraction: Annotated[
         float | None,
-        typer.Option(help="Share of the documents that is held out, and measured now and then." + _default(0)),
+        typer.Option(
+            help="Share of the documents that is held out, and measured now and then." + _default(0), **number(float)
+        ),
     ] = None,
     validate_every: Annotated[
         int | None,
-        typer.Option(help="Steps between two held-out losses." + _default("a tenth of all"), min=1),
+        typer.Option(help="Steps between two held-out losses." + _default("a tenth of all"), **number(int, at_least=1)),
     ] = None,
     micro_batch_size: Annotated[
         int | None,
-        typer.Option(help="Documents computed at once, their gradients accumulated." + _default("batch_size")),
+        typer.Option(
+            help="Documents computed at once, their gradients accumulated." + _default("batch_size"), **number(int)
+        ),
     ] = None,
     engine: EngineOption = "auto",
     out: Annotated[
@@ -137,7 +163,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     checkpoint_every: Annotated[
-        int, typer.Option(help="Steps between two checkpoints; 0: every 30 seconds.", min=0)
+        int, typer.Option(help="Steps between two checkpoints; 0: every 30 seconds.", **number(int, at_least=0))
     ] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the samples.")] = False,
     json: JsonOption = False,
@@ -152,6 +178,13 @@ def train(
       microgpt train --out runs/small --resume --num-steps 30
     """
     show = display.choose(quiet, json)
+    options = {
+        "documents": documents,
+        "val_fraction": val_fraction,
+        "validate_every": validate_every,
+        "micro_batch_size": micro_batch_size,
+    }
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         if preset not in PRESETS:
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got preset={preset!r}")
@@ -159,10 +192,11 @@ def train(
     if resume:
         if out is None:
             raise ValueError("resume needs the folder of the run: add --out DIR")
-        for name, value in (("documents", documents), ("val_fraction", val_fraction)):
-            if value is not None:
-                settings[name] = value
-        folder = Folder.resume(out, changes=settings, source=file, engine=engine)
+        if overwrite:
+            raise ValueError("resume and overwrite exclude each other: leave one of them out")
+        if preset is not None:
+            raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
+        folder = Folder.resume(out, changes={**settings, **given}, source=file, engine=engine)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate is recomputed,"
@@ -172,42 +206,35 @@ def train(
         run = Run.begin(
             file or DATASETS[0],
             Config().replace(**settings),
-            documents=documents or MODES[0],
-            val_fraction=val_fraction or 0.0,
             engine=engine,
             progress=display.Download(),
+            **given,
         )
         folder = Folder.create(out or next_folder(Path("runs")), run, overwrite=overwrite)
     run = folder.run
     show.begin(run)
     try:
         with signals() as caught:
-            steps = folder.train(
-                checkpoint_every,
-                micro_batch_size=micro_batch_size,
-                validate_every=validate_every,
-                together=True,
-            )
-            for step in steps:
+            for step in folder.train(checkpoint_every, together=True):
                 show.step(step)
                 if caught and step.step == run.step:
                     folder.save()
                     break
-    except (OSError, DivergedError) as error:
+    except OSError as error:
         way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
         raise StoppedError(f"{error}; {way_on}") from error
     finally:
         show.end()
     if caught and run.step < run.config.num_steps:
-        print(f"\nstopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
+        print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
         raise typer.Exit(128 + caught[0])
     folder.write_samples(show.samples(run.sample(NUM_SAMPLES)))
-    show.message(f"saved in {folder.path}; more samples: microgpt sample {folder.path}")
+    show.message(f"saved in {folder.path}; more samples: microgpt sample {shlex.quote(str(folder.path))}")
 
 
 def resume_command(folder: Folder) -> str:
     """What to type to go on with a run."""
-    return f"microgpt train --out {folder.path} --resume"
+    return f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
 
 
 def next_folder(parent: Path) -> Path:
@@ -240,20 +267,21 @@ def signals() -> Iterator[list[int]]:
 @app.command()
 def sample(
     run: RunArgument,
-    n: Annotated[int, typer.Option("-n", "--num-samples", help="How many.", min=0)] = NUM_SAMPLES,
+    n: Annotated[int, typer.Option("-n", "--num-samples", help="How many.", **number(int, at_least=0))] = NUM_SAMPLES,
     *,
     temperature: Annotated[
         float | None,
-        typer.Option(help="0 is the likeliest token always." + _default("the run's")),
+        typer.Option(help="0 is the likeliest token always." + _default("the run's"), **number(float)),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens only.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens only.", **number(int))] = None,
     prompt: Annotated[str, typer.Option(help="What each sample begins with.")] = "",
     seed: SeedOption = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="End a sample after so many.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="End a sample after so many.", **number(int))] = None,
     slide: Annotated[
         bool, typer.Option("--slide", help="Go on beyond block_size, with the last block_size tokens as context.")
     ] = False,
     new_only: Annotated[bool, typer.Option("--new-only", help="Only samples that are not training data.")] = False,
+    data: DataOption = None,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -267,9 +295,9 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine)
+    model = Run.load(run, engine=engine, source=data)
     seed = model.config.seed if seed is None else seed
-    data = _training_data(model, needed=new_only)
+    training_data = _training_data(model, needed=new_only)
     texts: list[str] = []
     known: set[str] = set()
     drawn = 0
@@ -287,11 +315,11 @@ def sample(
             slide=slide,
         )
         drawn += len(batch)
-        known |= data.known(batch) if data else set()
+        known |= training_data.known(batch) if training_data else set()
         texts += [text for text in batch if not (new_only and text in known)]
     if json:
         for text in texts:
-            print(json_module.dumps({"text": text, "known": text in known if data else None}))
+            print(json_module.dumps({"text": text, "known": text in known if training_data else None}))
     else:
         sys.stdout.write(display.sample_lines(texts, ["in the training data" * (text in known) for text in texts]))
 
@@ -315,9 +343,14 @@ def evaluate(
         typer.Argument(metavar="FILE", help="Another text." + _default("the held-out part, else the training data")),
     ] = None,
     *,
-    limit: Annotated[int, typer.Option(help="Documents read, spread over the text; 0: all.", min=0)] = 1000,
-    num_samples: Annotated[int, typer.Option(help="Samples drawn to see how many are new.", min=0)] = 1000,
+    limit: Annotated[
+        int, typer.Option(help="Documents read, spread over the text; 0: all.", **number(int, at_least=0))
+    ] = 1000,
+    num_samples: Annotated[
+        int, typer.Option(help="Samples drawn to see how many are new.", **number(int, at_least=0))
+    ] = 1000,
     seed: SeedOption = None,
+    data: DataOption = None,
     engine: EngineOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -327,21 +360,21 @@ def evaluate(
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine)
+    model = Run.load(run, engine=engine, source=data)
     training_data = _training_data(model, needed=file is None)
-    what, data, indices = _text_to_evaluate(model, file)
+    what, text, indices = _text_to_evaluate(model, file)
     chosen = (
         indices if not limit or limit >= len(indices) else [indices[i * len(indices) // limit] for i in range(limit)]
     )
     with display.working("reading"):
-        scores = {"model": model.score(chosen, data)}
+        scores = {"model": model.score(chosen, text)}
     if training_data:
         held_out = set(model.held_out)
         trained_on = (training_data.sequence(i) for i in range(len(training_data)) if i not in held_out)
         counts = evaluation.Counts(trained_on, model.engine.vocab_size)
         scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
         for i in chosen:
-            letters, pairs = counts.score(data.sequence(i)[: model.config.block_size + 1])
+            letters, pairs = counts.score(text.sequence(i)[: model.config.block_size + 1])
             scores["letters"] += letters
             scores["letter pairs"] += pairs
     scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, model.engine.vocab_size)
@@ -357,7 +390,7 @@ def evaluate(
                 name.replace(" ", "_"): {
                     "loss": score.loss,
                     "bits_per_character": score.bits_per_character,
-                    "perplexity": score.perplexity,
+                    "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
                 }
                 for name, score in scores.items()
             },
@@ -398,7 +431,7 @@ def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, drawn together.")],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .svg, .png or .pdf.")] = Path("loss.svg"),
-    smoothing: Annotated[int, typer.Option(help="Steps that the drawn mean covers.")] = 50,
+    smoothing: Annotated[int, typer.Option(help="Steps that the drawn mean covers.", **number(int))] = 50,
 ) -> None:
     """Draw the loss curves of runs. Needs matplotlib: pip install 'microgpt-lab\\[plot]'.
 
@@ -451,13 +484,16 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line. Gives its exit status: 0; 1, it failed; 2, it was asked wrongly; 130, Ctrl-C."""
     try:
         status = app(args=args, standalone_mode=False)
+        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except (ValueError, ImportError) as error:  # what our own functions say of their arguments
         return _fail(str(error), 2)
+    except DivergedError as error:
+        return _fail(f"{error}; the last checkpoint is whole", 1)
     except StoppedError as error:
         return _fail(str(error), 1)
-    except BrokenPipeError:  # the reader of our output has gone
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of our output has gone: what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -106,8 +106,13 @@ class Data:
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
-        content, width = self.tokens.tobytes(), self.tokens.itemsize
-        return {text for text in wanted if _aligned_find(content, self._encode(text).tobytes(), width)}
+        content, width, ids = self.tokens.tobytes(), self.tokens.itemsize, self.tokenizer.token_ids
+        return {
+            text
+            for text in wanted
+            if ids.keys() >= set(text)
+            and _aligned_find(content, array(self.tokens.typecode, map(ids.__getitem__, text)).tobytes(), width)
+        }
 
     def unread(self, block_size: int) -> float:
         """The share (0 to 1) of the next tokens that training does not read, as they lie beyond block_size."""
@@ -117,10 +122,6 @@ class Data:
         # a document of n characters has n + 1 next tokens: its characters and the closing BOS
         lost = sum(max(0, end - start + 1 - block_size) for start, end in zip(starts, self.ends))
         return lost / (len(self.tokens) + len(self.ends))
-
-    def _encode(self, text: str) -> array[int]:
-        ids = self.tokenizer.token_ids
-        return array(self.tokens.typecode, (ids.get(char, self.tokenizer.bos) for char in text))
 
 
 def _aligned_find(content: bytes, part: bytes, width: int) -> bool:
@@ -141,7 +142,8 @@ def load(
 ) -> Data:
     """Read and tokenize.
 
-    source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once), or documents in memory.
+    source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once; a Path is always a file), or
+    documents in memory, which are read as the lines of a file.
     block_size: the windows of a stream. chars: the vocabulary to read with, instead of the text's own characters.
     Raises DataError for a text that cannot be used, OSError where a file cannot be read.
     """
@@ -149,8 +151,8 @@ def load(
         raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
     name: str | None = None
     if isinstance(source, (str, os.PathLike)):
-        path = locate(os.fspath(source), progress)
-        name = os.fspath(source) if source in DATASETS else str(path.resolve())
+        path = locate(source, progress)
+        name = source if isinstance(source, str) and source in DATASETS else str(path.resolve())
         read: Callable[[Watch | None], Iterable[str]] = partial(read_text, path)
     else:
         read = partial(_joined, list(source))
@@ -158,15 +160,24 @@ def load(
     found: set[str] = set()
     for piece in _pieces(read(digest.update), mode):
         found.update(*piece)
-    what = f"{name!r}" if name else "the list of documents"
+    what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
     if not found:
         raise DataError(f"{what} is empty: give a text with at least one document, one a line")
     tokenizer = Tokenizer(found if chars is None else chars, bos_first)
     unknown = found - tokenizer.token_ids.keys()
     if unknown:
-        raise DataError(f"{what} has characters that the model has never seen: {_show(unknown)}")
+        raise DataError(
+            f"{what} has characters that the model has never seen: {_show(unknown)}; take them out, or train a model on"
+            " a text that has them"
+        )
     data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
-    _fill(data, _pieces(read(None), mode))
+    again = hashlib.sha256()
+    try:
+        _fill(data, _pieces(read(again.update), mode))
+    except (ValueError, OverflowError):  # ids of characters that were not there before
+        again.update(b"changed")
+    if again.digest() != digest.digest():
+        raise DataError(f"{what} changed while it was read: try again when nobody writes to it")
     return data
 
 
@@ -230,10 +241,13 @@ def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    offset = 0
+    offset, begun = 0, False
     with path.open("rb") as file:
         while True:
-            content = file.read(PIECE)
+            try:
+                content = file.read(PIECE)
+            except OSError as error:
+                raise DataError(f"cannot read {str(path)!r} at offset {offset}: {error.strerror}") from None
             if watch:
                 watch(content)
             if (zero := content.find(0)) >= 0:
@@ -249,8 +263,8 @@ def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
                     f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
                     " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
                 ) from None
-            if offset == 0:
-                text = text.removeprefix("\ufeff")
+            if text and not begun:
+                text, begun = text.removeprefix("\ufeff"), True
             text = newlines.decode(text, final=not content)
             if text:
                 yield text
@@ -259,15 +273,17 @@ def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
             offset += len(content)
 
 
-def locate(name: str, progress: Progress | None = None) -> Path:
-    """The file of a data set or a path; DataError says what is wrong with it."""
-    if name == "names":
+def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
+    """The file of a data set (a str), or a path; DataError says what is wrong with it."""
+    if source == "names":
         return NAMES
-    if name == "makemore":
+    if source == "makemore":
         return makemore(progress)
-    path = Path(name)
+    path, name = Path(source), os.fspath(source)
     if path.is_dir():
         raise DataError(f"{name!r} is a folder: give a text file")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
     try:
         with path.open("rb"):
             return path
@@ -296,6 +312,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
     path = cache_folder() / "names.txt"
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
         return path
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -307,8 +324,10 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
                 content += piece
                 if progress:
                     progress(len(content), total)
-    except (OSError, ValueError) as error:  # URLError and time-outs are OSErrors
-        reason = getattr(error, "reason", error)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
     if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
         raise DataError(

@@ -132,8 +132,9 @@ class Live(Lines):
         self.num_steps, self.smooth = run.config.num_steps, Smooth()
         self.console = Console(stderr=True, highlight=False)
         for line in facts(run):
-            name, _, value = line.partition(": ")
-            self.console.print(f"[dim]{name}:[/] {value}" if value else line, soft_wrap=True)
+            name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
+            told = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
+            self.console.print(told, soft_wrap=True)
         self.progress = Progress(
             TextColumn("step {task.completed:d} / {task.total:d}"),
             BarColumn(bar_width=None),

@@ -30,8 +30,11 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely tokens the model still hesitates, so to say."""
-        return math.exp(self.loss)
+        """Among how many equally likely tokens the model still hesitates, so to say; inf where that is no float."""
+        try:
+            return math.exp(self.loss)
+        except OverflowError:
+            return math.inf
 
     def __add__(self, other: Score) -> Score:
         return Score(self.nats + other.nats, self.tokens + other.tokens)

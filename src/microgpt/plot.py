@@ -32,19 +32,21 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for i, (folder, metrics) in enumerate(curves):
+    labels = _labels([folder for folder, _ in curves])
+    for i, (_, metrics) in enumerate(curves):
         colour = COLOURS[i % len(COLOURS)]
         steps = [m["step"] for m in metrics]
         losses = [m["loss"] for m in metrics]
         axes.plot(steps, losses, color=colour, alpha=0.18, linewidth=0.7)
-        axes.plot(steps, _means(losses, smoothing), color=colour, linewidth=1.8, label=folder.name or str(folder))
+        axes.plot(steps, _means(losses, smoothing), color=colour, linewidth=1.8, label=labels[i])
         held_out = [(m["step"], m["val_loss"]) for m in metrics if "val_loss" in m]
         if held_out:
-            axes.plot(*zip(*held_out), "o", color=colour, markersize=4, label=f"{folder.name}, held out")
+            axes.plot(*zip(*held_out), "o", color=colour, markersize=4, label=f"{labels[i]}, held out")
     axes.set(xlabel="step", ylabel="loss (nats per token)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
-    axes.legend(frameon=False)
+    for text in axes.legend(frameon=False).get_texts():
+        text.set_parse_math(False)  # a dollar sign in a name is no formula
     figure.savefig(out, dpi=150)
 
 
@@ -56,6 +58,14 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
     if not metrics:
         raise RunError(f"{str(path)!r} has no steps yet: train first")
     return metrics
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; their whole paths, where two have one name."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    return [f"./{name}" if name.startswith("_") else name for name in names]  # matplotlib hides a leading underscore
 
 
 def _means(losses: Sequence[float], window: int) -> list[float]:

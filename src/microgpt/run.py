@@ -30,6 +30,7 @@ from microgpt.safetensors import atomic
 from microgpt.training import DivergedError, Step
 
 VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most
+MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
 Source = str | os.PathLike[str] | Sequence[str]
@@ -71,6 +72,8 @@ class Run:
         *,
         documents: str = "lines",
         val_fraction: float = 0.0,
+        validate_every: int | None = None,
+        micro_batch_size: int | None = None,
         engine: str = "auto",
         progress: Progress | None = None,
     ) -> Run:
@@ -78,17 +81,21 @@ class Run:
 
         source: a text file, `names` (bundled), `makemore` (downloaded once), documents in memory, or loaded Data.
         documents: `lines`, or `stream` for one long text. val_fraction: the share of the documents that is held out.
-        Raises DataError or ValueError where these make no sense.
+        validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
+        at once, default the whole batch. Raises DataError or ValueError where these make no sense.
         """
         config = config or Config()
+        training.check_options(config.batch_size, micro_batch_size, validate_every)
         data = source
         if not isinstance(data, Data):
             data = load_data(
                 data, mode=documents, block_size=config.block_size, bos_first=config.bos_first, progress=progress
             )
         rng = random.Random(config.seed)
-        _shuffled(data, config, val_fraction, rng)  # moves rng to where the parameters are drawn
+        order = _shuffled(data, config, val_fraction, rng)  # first the order, then the parameters, from one stream
         params = init(config, data.vocab_size, rng)
+        if not all(map(math.isfinite, params)):
+            raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
         state = Checkpoint(
             config=config,
             symbols=data.tokenizer.symbols,
@@ -103,9 +110,12 @@ class Run:
                 "documents": data.mode,
                 "num_docs": len(data),
                 "val_fraction": val_fraction,
+                **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
         )
-        return cls(state, engine, lambda: data)
+        run = cls(state, engine, lambda: data)
+        run._order = order
+        return run
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, engine: str = "auto", source: Source | None = None) -> Run:
@@ -124,7 +134,7 @@ class Run:
     @cached_property
     def _order(self) -> tuple[array[int], array[int]]:
         rng = random.Random(self.config.seed)
-        return _shuffled(self.data, self.config, self.data_info["val_fraction"], rng)
+        return _shuffled(self.data, self.config, self.data_info.get("val_fraction", 0.0), rng)
 
     @property
     def step(self) -> int:
@@ -144,22 +154,15 @@ class Run:
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
 
-    def steps(
-        self,
-        *,
-        micro_batch_size: int | None = None,
-        validate_every: int | None = None,
-        pause_every: int = 0,
-        together: bool = False,
-    ) -> Iterator[Step]:
-        """The steps that remain; see training.train. validate_every: default a tenth of all steps."""
+    def steps(self, *, pause_every: int = 0, together: bool = False) -> Iterator[Step]:
+        """The steps that remain; see training.train."""
         order, held_out = self._order
-        every = max(1, self.config.num_steps // 10) if validate_every is None else validate_every
+        every = self.data_info.get("validate_every") or max(1, self.config.num_steps // 10)
         return training.train(
             self.engine,
             self.data.sequence,
             order,
-            micro_batch_size=micro_batch_size,
+            micro_batch_size=self.data_info.get("micro_batch_size"),
             validate=(lambda: self.score(held_out[:VAL_DOCUMENTS]).loss) if held_out else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
@@ -226,7 +229,10 @@ class Run:
         """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""
         engine = self.engine
         if not all(map(math.isfinite, engine.params)):
-            raise DivergedError(f"a parameter is not finite after step {engine.step}: lower the learning_rate")
+            raise DivergedError(
+                f"a parameter is not finite after step {engine.step}: begin a new run with a lower"
+                f" learning_rate={self.config.learning_rate}"
+            )
         return Checkpoint(
             config=self.config,
             symbols=self.tokenizer.symbols,
@@ -241,6 +247,10 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint file, whole or not at all."""
         checkpoints.save(Path(path), self.state())
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _shuffled(data: Data, config: Config, val_fraction: float, rng: random.Random) -> tuple[array[int], array[int]]:
@@ -278,10 +288,16 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
     """The checkpoint of a run folder, or the file itself; RunError where there is none."""
     path = Path(path)
     file = path / Folder.MODEL if path.is_dir() else path
-    if not file.is_file():
+    try:
+        with file.open("rb"):
+            return file
+    except FileNotFoundError:
         what = "has no model.safetensors: it is not a run folder" if path.is_dir() else "does not exist"
-        raise RunError(f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint")
-    return file
+        raise RunError(
+            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
 
 
 class Folder:
@@ -302,13 +318,14 @@ class Folder:
         folder = cls(Path(path), run, run.config.num_steps)
         if folder.path.exists() and not folder.path.is_dir():
             raise RunError(f"out={str(path)!r} is a file: give a folder")
-        has_model = (folder.path / cls.MODEL).exists()
+        has_model = _is_run(folder.path)
         if has_model and not overwrite:
             raise RunError(
                 f"out={str(path)!r} holds a run already: add --resume to go on with it, --overwrite to replace it, or"
                 " give another folder"
             )
-        strangers = [name for name in (cls.CONFIG, cls.METRICS, cls.SAMPLES) if (folder.path / name).exists()]
+        files = (cls.MODEL, cls.CONFIG, cls.METRICS, cls.SAMPLES)
+        strangers = [name for name in files if (folder.path / name).exists()]
         if strangers and not has_model:
             raise RunError(f"out={str(path)!r} holds {strangers[0]!r}, which is not a run's: give another folder")
         try:
@@ -333,15 +350,17 @@ class Folder:
     ) -> Folder:
         """Go on with the run of a folder, bit for bit as if it had never stopped.
 
-        changes: settings of Config, or of the data, that are asked for; only num_steps may differ from the run's.
-        source: where the data are now.
+        changes: settings of Config, or of `begin`, that are asked for; only those of MAY_CHANGE may differ from the
+        run's. source: where the data are now.
         Raises RunError, CheckpointError or DataError; the folder is then as it was.
         """
+        if Path(path).is_file():
+            raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
         state = checkpoints.load(checkpoint_file(path))
         settings = {**state.data, **state.config.to_dict()}
         for name, value in (changes or {}).items():
-            old = settings[name]
-            if name != "num_steps" and value != old:
+            old = settings.get(name)
+            if name not in MAY_CHANGE and value != old:
                 raise RunError(
                     f"{name} cannot change in a run, got {name}={value!r}, the run has {old!r}: leave it out, or begin"
                     " a new run"
@@ -349,6 +368,8 @@ class Folder:
         num_steps = (changes or {}).get("num_steps", state.config.num_steps)
         if num_steps < state.step:
             raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
+        state.data.update((name, value) for name, value in (changes or {}).items() if name in MAY_CHANGE[1:])
+        training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
         planned_steps = state.config.num_steps
         state.config = state.config.replace(num_steps=num_steps)
         run = Run(state, engine, lambda: _same_data(state, source))
@@ -360,14 +381,14 @@ class Folder:
         folder.write_config()
         return folder
 
-    def train(self, checkpoint_every: int = 0, **options: Any) -> Iterator[Step]:
-        """Run.steps(**options), recorded: metrics step by step; a checkpoint every so many steps, and at the end.
+    def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
+        """The run's steps, recorded: metrics step by step; a checkpoint every so many steps, and at the end.
 
         checkpoint_every: 0 is every 30 seconds. A loop that stops early, whatever the reason, calls `save`.
         """
         saved = time.monotonic()
         with (self.path / self.METRICS).open("a", encoding="utf-8") as metrics:
-            for step in self.run.steps(pause_every=checkpoint_every, **options):
+            for step in self.run.steps(pause_every=checkpoint_every, together=together):
                 metrics.write(json.dumps(record(step)) + "\n")
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
@@ -418,16 +439,36 @@ def record(step: Step) -> dict[str, Any]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; a last line that a killed process left half written is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    metrics = []
-    for i, line in enumerate(lines):
+    """The lines of a metrics.jsonl; a last line that a killed process left half written is left out.
+
+    Raises RunError, with the line's number, where another line is no step of a run.
+    """
+    metrics: list[dict[str, Any]] = []
+    content = path.read_bytes()
+    lines = content.splitlines()
+    for number, line in enumerate(lines, 1):
         try:
-            metrics.append(json.loads(line))
-        except ValueError:
-            if i < len(lines) - 1:
-                raise RunError(f"{str(path)!r} is damaged: line {i + 1} is not JSON") from None
+            step = json.loads(line)
+            if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
+                raise TypeError
+            metrics.append(step)
+        except (ValueError, TypeError, KeyError):  # not JSON or not UTF-8, not an object, another object
+            if number < len(lines) or content.endswith(b"\n"):
+                raise RunError(f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}") from None
     return metrics
+
+
+def _is_run(folder: Path) -> bool:
+    """Does this folder hold a run, damaged perhaps, and not another program's model.safetensors?"""
+    try:
+        checkpoints.load(folder / Folder.MODEL)
+        return True
+    except (ValueError, OSError):
+        try:
+            facts = json.loads((folder / Folder.CONFIG).read_bytes())
+            return isinstance(facts, dict) and facts.keys() == {"config", "data", "vocab_size", "num_params"}
+        except (ValueError, OSError):
+            return False
 
 
 def _sync(file: Any) -> None:

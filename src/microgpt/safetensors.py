@@ -2,13 +2,12 @@
 
 A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
 then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package
-reads what `write` writes and the other way round; no file makes `read` take more memory than the file's own size.
+reads what `write` writes and the other way round; no size that a file claims makes `read` take memory.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from array import array
@@ -105,10 +104,9 @@ def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, where the system can."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_DIRECTORY)
-        try:
+        with suppress(OSError):  # some file systems cannot; the new file is in its place all the same
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -135,16 +133,24 @@ def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise SafetensorsError("__metadata__ must map names to strings")
+    try:
+        "".join([*header, *metadata, *metadata.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise SafetensorsError(f"a text of the header is not Unicode: {error.reason}") from None
     data = memoryview(content)[8 + length :]
     tensors = {}
     end = 0
     for start, stop, name, dtype, shape in sorted(_entry(name, entry) for name, entry in header.items()):
         if start != end or stop < start:
             raise SafetensorsError(f"tensor {name!r} lies at bytes {start} to {stop}; it should begin at {end}")
-        bits = math.prod(shape) * BITS[dtype]
-        if bits != 8 * (stop - start):
+        count = 1
+        for size in shape:
+            count *= size
+            if count >= 2**64:  # no such file can exist; and the product of very many sizes would take long
+                raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
+        if count * BITS[dtype] != 8 * (stop - start):
             raise SafetensorsError(
-                f"tensor {name!r} of shape {list(shape)} {dtype} does not fill bytes {start} to {stop}"
+                f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
             )
         end = stop
         if end <= len(data):
@@ -158,7 +164,7 @@ def _header(text: bytes) -> dict[str, Any]:
     if not text.startswith(b"{"):
         raise SafetensorsError("the header must begin with '{'")
     try:
-        header = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        header = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_whole)
     except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
         raise SafetensorsError(f"the header is not JSON in UTF-8: {error}") from None
     assert isinstance(header, dict)
@@ -172,6 +178,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def _whole(digits: str) -> int:
+    if digits == "-0":
+        raise ValueError("-0 is not a whole number here")
+    return int(digits)
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
@@ -183,8 +195,8 @@ def _entry(name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
             raise SafetensorsError(f"{key} of tensor {name!r} must be a list of whole numbers, got {value!r:.60}")
         return tuple(value)
 
-    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
-        raise SafetensorsError(f"tensor {name!r} must have dtype, shape and data_offsets")
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise SafetensorsError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
     if not (isinstance(entry["dtype"], str) and entry["dtype"] in BITS):
         raise SafetensorsError(f"dtype of tensor {name!r} must be one of {', '.join(BITS)}, got {entry['dtype']!r:.60}")
     offsets = sizes("data_offsets")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from microgpt.engines import Decoder
 
+GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave the range of floats
+
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
     """Softmax of logits / temperature, (vocab_size,), with the reference's additions: bit for bit its numbers."""
@@ -34,7 +36,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
     Of equals the lower id comes first.
     """
     ranked: Sequence[int] = range(len(logits))
-    if temperature == 0:
+    if temperature < GREEDY:
         return max(ranked, key=lambda i: logits[i])
     if top_k is not None:
         ranked = sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])

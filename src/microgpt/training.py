@@ -32,6 +32,16 @@ def learning_rate(step: int, num_steps: int, initial: float) -> float:
     return initial * (1 - step / num_steps)
 
 
+def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
+    """Raise ValueError, which names the option, where `train` would not take them."""
+    if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
+        raise ValueError(
+            f"micro_batch_size must be from 1 to batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
+        )
+    if validate_every is not None and validate_every < 1:
+        raise ValueError(f"validate_every must be at least 1 step, got validate_every={validate_every}")
+
+
 def train(
     engine: Engine,
     sequence: Callable[[int], Tokens],
@@ -57,10 +67,7 @@ def train(
     """
     config = engine.config
     batch_size = config.batch_size
-    if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
-        raise ValueError(
-            f"micro_batch_size must be from 1 to batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
-        )
+    check_options(batch_size, micro_batch_size, None)
 
     def batch(step: int) -> list[Tokens]:
         first = step * batch_size
@@ -95,8 +102,8 @@ def train(
             step = first + i + 1
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"the loss of step {step} is {loss}: lower learning_rate={config.learning_rate}"
-                    f" or init_std={config.init_std}"
+                    f"the loss of step {step} is {loss}: begin a new run with a lower"
+                    f" learning_rate={config.learning_rate} or init_std={config.init_std}"
                 )
             due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
             yield Step(

@@ -23,6 +23,7 @@ The numbers are those of reference.py, and these rules say which where it leaves
 from __future__ import annotations
 
 import importlib
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -73,11 +74,20 @@ class Engine(Protocol):
         ...
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        """The losses of many steps in one call: a compiled step takes microseconds, and a Python call is not free."""
-        losses = []
+        """The losses of many steps in one call: a compiled step takes microseconds, and a Python call is not free.
+
+        A loss that is not finite is the last one given, and has no update.
+        """
+        losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
-            losses.append(self.backward(batch))
-            self.update(learning_rate)
+            try:
+                losses.append(self.backward(batch))
+                if not math.isfinite(losses[-1]):
+                    break
+                self.update(learning_rate)
+            except FloatingPointError:
+                losses[self.step - first :] = [math.nan]
+                break
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
