@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from microgpt.config import Config
 from microgpt.data import MAKEMORE_SHA256, cache_folder
+
+settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
+settings.load_profile("shared machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"

@@ -598,8 +598,8 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
     assert answer.status == 1
     assert answer.out == ""
     assert last.startswith(
-        "error: the loss of step 2 is nan: begin a new run with a lower learning_rate=1000000000.0 or init_std=0.08; the last checkpoint is"
-        " whole"
+        "error: the loss of step 2 is nan: begin a new run with a lower learning_rate=1000000000.0 or init_std=0.08;"
+        " the last checkpoint is whole"
     )
     assert [step["step"] for step in metrics(here / "run")] == [1]
     assert strict_json(microgpt("info run --json").out)["step"] == 1
