@@ -1,0 +1,283 @@
+"""The oracle: is an engine the reference? Tensor by tensor over small trainings, then over the published runs.
+
+The truth is reference.py itself, recorded (`recording`), and the figures of the published runs (golden/). The scalar
+engine is held against them like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import random
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from microgpt import data, machine, reference, sampling, tables
+from microgpt.cases import CASES, LEARNING_RATES, Case
+from microgpt.comparison import PROMISES, Comparison, allowed, compare, compare_texts, details, merge
+from microgpt.config import PRESETS, Config, init, offsets, shapes
+from microgpt.engines import Engine, open_engine
+from microgpt.training import learning_rate
+
+GOLDEN = Path(__file__).with_name("golden")  # the figures of the published runs
+# Over a whole run the last bits of another system's exp and log grow
+GOLDEN_PROMISES = {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5}
+SHOWN = 3  # tensors whose first pairs are printed, of those that fail
+
+Open = Callable[[array[float], Config, int], Engine]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was compared: one kind of tensor in one case, its tensors in the order of computation."""
+
+    case: str
+    what: str
+    tensors: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks of an engine. facts: what was verified, and on what machine. skipped: what was not checked, and why."""
+
+    facts: dict[str, str]
+    checks: tuple[Check, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def tensors(self) -> list[Comparison]:
+        return [tensor for check in self.checks for tensor in check.tensors]
+
+    @property
+    def exact(self) -> bool:
+        """Whether no bit of any number differs."""
+        return all(tensor.exact for tensor in self.tensors)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every number is within its tolerance."""
+        return all(tensor.passed for tensor in self.tensors)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0, or 1 where something is beyond its tolerance."""
+        return 0 if self.passed else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the facts, every check with its worst tensor, and every tensor that differs."""
+        return {
+            "facts": self.facts,
+            "passed": self.passed,
+            "exact": self.exact,
+            "checks": [{"case": c.case, **as_dict(merge(c.what, c.tensors))} for c in self.checks],
+            "differ": [{"case": c.case, **as_dict(t)} for c in self.checks for t in c.tensors if not t.exact],
+            "skipped": list(self.skipped),
+        }
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """For JSON, which has no infinity: such a number becomes the text `inf` or `nan`."""
+
+    def number(x: float | str) -> float | str:
+        return str(x) if isinstance(x, float) and not math.isfinite(x) else x
+
+    c = comparison
+    return {
+        "name": c.name,
+        "numbers": c.numbers,
+        "differ": c.differ,
+        "largest": number(c.largest),
+        "relative": number(c.relative),
+        "tolerance": c.tolerance,
+        "passed": c.passed,
+        "pairs": [{"path": path, "expected": number(x), "got": number(y)} for path, x, y in c.pairs],
+    }
+
+
+def verify(
+    engine: str = "auto",
+    precision: str | None = None,
+    *,
+    cases: Iterable[str] | None = None,
+    names: Path | str | None = None,
+    golden_steps: int | None = None,
+    tolerance: float | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare an engine with the reference, and with the published runs.
+
+    engine, precision: as `open_engine` takes them. cases: names of CASES; default all. names: the public names.txt that
+    the published runs read; default: the downloaded one, if there is one, else these checks are skipped. golden_steps:
+    how many of their steps to make; 0 for none; default all, and then their final weights and samples too.
+    tolerance: the difference allowed for numbers of size 1, for every check, instead of the precision's promise; 0 asks
+    for every bit. progress: is told what comes next.
+
+    Raises ValueError for an unknown engine or case or a wrong file, ImportError where the engine cannot work here.
+    """
+    chosen = [_case(name) for name in (CASES if cases is None else cases)]
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+    if golden_steps is not None and golden_steps < 0:
+        raise ValueError(f"golden_steps must be at least 0, got golden_steps={golden_steps}")
+
+    def open_it(params: array[float], config: Config, vocab_size: int) -> Engine:
+        options = {} if precision is None else {"precision": precision}
+        return open_engine(engine, params, config, vocab_size, **options)
+
+    tell = progress or (lambda _: None)
+    probe = CASES["many_heads"]
+    opened = open_it(probe.params(), probe.config, probe.vocab_size)
+    name = type(opened).__module__.rpartition(".")[2]
+    kind = precision or getattr(opened, "precision", "exact")
+    promise = PROMISES[kind] if tolerance is None else tolerance
+    checks: list[Check] = []
+    for case in chosen:
+        tell(f"{case.name}: {case.about}")
+        checks += check_case(open_it, case, promise)
+    skipped: list[str] = []
+    path = find_names(names)
+    for preset in PRESETS:
+        if golden_steps == 0:
+            skipped.append(f"the published run of preset {preset}: golden_steps=0")
+        elif path is None:
+            skipped.append(
+                f"the published run of preset {preset}: it reads the public names.txt, which is not in"
+                f" {str(data.cache_folder())!r}; download {data.MAKEMORE_URL} and give it as names"
+            )
+        else:
+            far = GOLDEN_PROMISES[kind] if tolerance is None else tolerance
+            checks += check_golden(open_it, preset, path, golden_steps, far, tell)
+    facts = {"engine": name, "precision": kind, **machine.facts()}
+    return Report(facts, tuple(checks), tuple(skipped))
+
+
+def _case(name: str) -> Case:
+    if name not in CASES:
+        raise ValueError(f"case must be one of {', '.join(CASES)}, got case={name!r}")
+    return CASES[name]
+
+
+def find_names(names: Path | str | None) -> Path | None:
+    """The public names.txt: the given file, else the downloaded one, else None. ValueError for another file."""
+    path = Path(names) if names is not None else data.cache_folder() / "names.txt"
+    if names is None and not path.is_file():
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != data.MAKEMORE_SHA256:
+        raise ValueError(
+            f"names must be the public names.txt with SHA-256 {data.MAKEMORE_SHA256[:12]}..., got {str(path)!r} with"
+            f" {digest[:12]}...: download {data.MAKEMORE_URL}"
+        )
+    return path
+
+
+def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
+    """Every number that an engine shows, against the recorded reference, for all the ways to ask for it."""
+    truth = case.record()
+    batches = case.batches()
+    table = shapes(case.config, case.vocab_size)
+    parts = offsets(table)
+    groups: dict[str, list[Comparison]] = {}
+
+    def hold(what: str, name: str, got: Sequence[float]) -> None:
+        shape, expected = truth[name]
+        far = allowed(name, expected, promise)
+        groups.setdefault(what, []).append(compare(name, shape, expected, got, far))
+
+    def hold_matrices(what: str, owner: str, got: array[float]) -> None:
+        for name, part in parts.items():
+            hold(what, f"{owner}.{name}", got[part])
+
+    def fresh() -> Engine:
+        return open_it(case.params(), case.config, case.vocab_size)
+
+    engine = fresh()
+    for step, (batch, rate) in enumerate(zip(batches, LEARNING_RATES), start=1):
+        for d, tokens in enumerate(batch):
+            for t, logits in enumerate(engine.logits(tokens[:-1][: case.config.block_size])):
+                hold("logits", f"step{step}.doc{d}.pos{t}.logits", logits)
+        hold("loss", f"step{step}.loss", [engine.backward(batch)])
+        hold_matrices("grad", f"step{step}.grad", engine.grads)
+        engine.update(rate)
+        hold_matrices("m", f"step{step}.m", engine.m)
+        hold_matrices("v", f"step{step}.v", engine.v)
+        hold_matrices("params", f"step{step}.params", engine.params)
+
+    engine = fresh()
+    decoder = engine.decoder()
+    for t, token_id in enumerate(batches[0][0][:-1][: case.config.block_size]):
+        hold("logits by decoder()", f"step1.doc0.pos{t}.logits", decoder.feed(token_id))
+
+    if case.config.batch_size > 1:
+        for tokens in batches[0]:
+            engine.backward([tokens], len(batches[0]))
+        hold_matrices("grad, a document a call", "step1.grad", engine.grads)
+
+    engine = fresh()
+    for step, loss in enumerate(engine.train(batches, LEARNING_RATES), start=1):
+        hold("loss by train()", f"step{step}.loss", [loss])
+    hold_matrices("params by train()", f"step{len(batches)}.params", engine.params)
+    return [Check(case.name, what, tuple(tensors)) for what, tensors in groups.items()]
+
+
+def check_golden(
+    open_it: Open, preset: str, names: Path, steps: int | None, promise: float, tell: Progress
+) -> list[Check]:
+    """A published run again: its losses and, when all steps are made, its final weights and samples.
+
+    names: the public names.txt. steps: how many to make; None for all. promise: the largest difference allowed.
+    """
+    figures = json.loads((GOLDEN / f"{preset}.json").read_text())
+    config = PRESETS[preset]
+    rng = random.Random(config.seed)
+    docs = reference.documents(names)
+    rng.shuffle(docs)
+    tokenizer = reference.Tokenizer(set("".join(docs)), config.bos_first)
+    vocab_size = len(tokenizer.symbols)
+    engine = open_it(init(config, vocab_size, rng), config, vocab_size)
+    count = min(steps or config.num_steps, config.num_steps)
+    losses: list[float] = []
+    for start in range(0, count, 100):
+        tell(f"published run of preset {preset}: step {start} of {count}")
+        some = range(start, min(start + 100, count))
+        losses += engine.train(
+            [[tokenizer.encode(docs[step % len(docs)])] for step in some],
+            [learning_rate(step, config.num_steps, config.learning_rate) for step in some],
+        )
+    checks = [compare("losses", (count,), figures["losses"][:count], losses, promise)]
+    if count == config.num_steps:
+        if digest := figures.get("final_params_sha256"):
+            checks.append(_compare_weights(digest, figures["final_params_first8"], engine.params, promise))
+        if promise <= max(GOLDEN_PROMISES["exact"], 0.0):
+            samples = [
+                tokenizer.decode(
+                    sampling.generate(
+                        engine.decoder,
+                        rng,
+                        bos=tokenizer.bos,
+                        block_size=config.block_size,
+                        temperature=config.temperature,
+                    )
+                )
+                for _ in figures["samples"]
+            ]
+            checks.append(compare_texts("samples", figures["samples"], samples))
+    return [Check(f"golden {preset}", check.name, (check,)) for check in checks]
+
+
+def _compare_weights(digest: str, first: list[float], got: array[float], promise: float) -> Comparison:
+    """The final weights by their SHA-256; where that differs, how far off the first of them are."""
+    little = array("d", got)
+    if sys.byteorder == "big":
+        little.byteswap()
+    if hashlib.sha256(little.tobytes()).hexdigest() == digest:
+        return compare("weights", (len(got),), got, got, promise)
+    c = compare(f"weights (the first {len(first)}; the SHA-256 of all differs)", (len(first),), first, got[:len(first)], promise)
+    return c if c.differ else Comparison(c.name, len(got), 1, math.nan, math.nan, promise, ())
