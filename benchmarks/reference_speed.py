@@ -7,6 +7,7 @@ Python's cyclic collector on: what one writes first, and what the public microgp
 training steps in turn, step by step, so that a change of the machine's speed meets both; the figure is the median of
 the steps' ratios. The losses must be equal to the last bit, or the benchmark fails.
 """
+
 import argparse
 import gc
 import importlib.util

@@ -115,7 +115,8 @@ Shapes = dict[str, tuple[int, int]]
 
 def shapes(config: Config, vocab_size: int) -> Shapes:
     """The parameter table, name -> (rows, columns), in the order of the flat buffers."""
-    return reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+    table: Shapes = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+    return table
 
 
 def num_params(config: Config, vocab_size: int) -> int:
