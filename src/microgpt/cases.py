@@ -53,7 +53,9 @@ CASES = {
     case.name: case
     for case in (
         Case("final", "the published model, a document a step", PRESETS["final"], 27, ((6,), (5,), (19,))),
-        Case("first", "the first published version: ReLU squared, BOS first", PRESETS["first"], 27, ((5,), (11,), (3,))),
+        Case(
+            "first", "the first published version: ReLU squared, BOS first", PRESETS["first"], 27, ((5,), (11,), (3,))
+        ),
         Case("layers", "three layers", _SMALL.replace(n_layer=3), 9, ((5,), (7,), (4,))),
         Case("one_head", "a single head", _SMALL.replace(n_head=1), 11, ((6,), (3,), (9,))),
         Case("odd_sizes", "sizes that are no powers of two", _SMALL.replace(n_embd=9, n_head=3), 6, ((6,), (4,), (5,))),
@@ -61,6 +63,12 @@ CASES = {
         Case("batch", "three documents a step", _SMALL.replace(batch_size=3), 12, ((4, 9, 1), (2, 0, 6), (7, 7, 3))),
         Case("short_block", "documents longer than the context", _SMALL.replace(block_size=3), 8, ((7,), (5,), (2,))),
         Case("relu2", "ReLU squared", _SMALL.replace(activation="relu2"), 10, ((5,), (6,), (4,))),
-        Case("zero_init", "two layers that begin as the identity", _SMALL.replace(n_layer=2, zero_init=True), 9, ((5,), (4,), (6,))),
+        Case(
+            "zero_init",
+            "two layers that begin as the identity",
+            _SMALL.replace(n_layer=2, zero_init=True),
+            9,
+            ((5,), (4,), (6,)),
+        ),
     )
 }

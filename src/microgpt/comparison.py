@@ -100,7 +100,7 @@ def _difference(expected: float, got: float) -> float:
 
 
 def merge(name: str, comparisons: Iterable[Comparison]) -> Comparison:
-    """Many tensors as one line: their numbers added up, and the worst of them: the one furthest beyond its tolerance."""
+    """Many tensors as one: their numbers added up, and the difference and pairs of the worst of them."""
     every = list(comparisons)
     worst = max(every, key=lambda c: (not c.passed, c.largest, c.differ))
     return Comparison(

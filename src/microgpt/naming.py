@@ -7,9 +7,8 @@ A figure, a link, a test and `verify` all name a number by its path: the name of
     pos3.layer0.attn_weights.head2[1]      how much of position 1 head 2 takes at position 3
     loss                                   the document's loss, one number: no index
 
-A name stands for a place in the computation, not for a node: where the reference only hands a number on (the residual
-stream from layer to layer, a parameter's row that is an embedding, the heads' outputs side by side), the same number has
-two names.
+A name stands for a place in the computation. Where the reference only hands a number on (the residual stream from layer
+to layer, a parameter's row that is an embedding, the heads' outputs side by side), the same number has two names.
 """
 
 from __future__ import annotations
@@ -43,7 +42,11 @@ BEFORE_HEADS: Rows = (
     ("pos{t}.layer{i}.v", ("n_embd",), "value: attn_wv · attn_norm"),
 )
 HEAD: Rows = (
-    ("pos{t}.layer{i}.attn_logits.head{h}", ("t+1",), "q of this position · k of each position up to it, / sqrt(head_dim)"),
+    (
+        "pos{t}.layer{i}.attn_logits.head{h}",
+        ("t+1",),
+        "q of this position · k of each position up to it, / sqrt(head_dim)",
+    ),
     ("pos{t}.layer{i}.attn_weights.head{h}", ("t+1",), "softmax(attn_logits)"),
     ("pos{t}.layer{i}.x_attn.head{h}", ("head_dim",), "the head's output: its values so far, weighted by attn_weights"),
 )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from microgpt import naming, reference
 from microgpt.config import Config, offsets, shapes
 from microgpt.engines import Tokens, check_batch
-from microgpt.engines.scalar import ACTIVATIONS, StateDict, collector_at_rest
+from microgpt.engines.scalar import ACTIVATIONS, StateDict, scalar_arithmetic
 from microgpt.naming import Shape
 from microgpt.reference import Value
 
@@ -29,13 +29,14 @@ class Tensor(NamedTuple):
     numbers: array[float]
 
 
+MADE_BY = {  # the tensor that `linear` makes with a matrix
+    **{"attn_wq": "q", "attn_wk": "k", "attn_wv": "v", "attn_wo": "attn_out"},
+    **{"mlp_fc1": "mlp_pre", "mlp_fc2": "mlp_out"},
+}
+
+
 class _Recorder:
     """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given."""
-
-    MADE_BY = {
-        **{"attn_wq": "q", "attn_wk": "k", "attn_wv": "v", "attn_wo": "attn_out"},
-        **{"mlp_fc1": "mlp_pre", "mlp_fc2": "mlp_out", "lm_head": "logits"},
-    }
 
     def __init__(self, state_dict: StateDict) -> None:
         self.nodes: dict[str, Vector] = {}
@@ -91,7 +92,7 @@ class _Recorder:
             self.nodes[f"{self.layer}.x_attn"] = x
         elif matrix == "mlp_fc2":
             self.nodes[f"{self.layer}.mlp_act"] = x
-        self.nodes[f"{self.layer}.{self.MADE_BY[matrix]}"] = out
+        self.nodes[f"{self.layer}.{MADE_BY[matrix]}"] = out
         return out
 
     def attention(self, run: Callable[..., Vector], q: Vector, keys: object, values: object) -> Vector:
@@ -116,12 +117,16 @@ def _graph(params: array[float], config: Config, vocab_size: int) -> tuple[list[
     """The parameters as leaves of a graph: flat, and as the matrices that the reference takes."""
     leaves = [Value(p) for p in params]
     state_dict = {}
-    for (name, (_, columns)), part in zip(shapes(config, vocab_size).items(), offsets(shapes(config, vocab_size)).values()):
+    for (name, (_, columns)), part in zip(
+        shapes(config, vocab_size).items(), offsets(shapes(config, vocab_size)).values()
+    ):
         state_dict[name] = [leaves[start : start + columns] for start in range(part.start, part.stop, columns)]
     return leaves, state_dict
 
 
-def _document(tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int) -> tuple[Value, dict[str, Vector]]:
+def _document(
+    tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int
+) -> tuple[Value, dict[str, Vector]]:
     """The loss of a document, and the nodes behind it by name, in the order of the table."""
     c = config
     recorder = _Recorder(state_dict)
@@ -146,7 +151,7 @@ def forward(tokens: Tokens, params: array[float], config: Config, vocab_size: in
     tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them.
     """
     check_batch([tokens], vocab_size)
-    with collector_at_rest():
+    with scalar_arithmetic():
         _, nodes = _document(tokens, _graph(params, config, vocab_size)[1], config, vocab_size)
     table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
     return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in table}
@@ -171,6 +176,9 @@ def training(
     params: flat; what the training starts from, and left alone.
     """
     c = config
+    batches = list(batches)
+    for batch in batches:
+        check_batch(batch, vocab_size)
     table = shapes(c, vocab_size)
     parts = offsets(table)
     params = array("d", params)
@@ -181,9 +189,8 @@ def training(
         for name, part in parts.items():
             record[f"{prefix}.{name}"] = Tensor(table[name], array("d", numbers[part]))
 
-    with collector_at_rest():
+    with scalar_arithmetic():
         for step, (batch, learning_rate) in enumerate(zip(batches, learning_rates), start=1):
-            check_batch(batch, vocab_size)
             weight = 1 / len(batch)
             losses = 0.0
             grads = [0.0] * len(params)

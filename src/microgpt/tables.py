@@ -15,7 +15,9 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
     widths = [max(map(len, column)) for column in zip(header, *rows)]
 
     def line(row: Row) -> str:
-        cells = (cell.rjust(width) if side == "r" else cell.ljust(width) for cell, width, side in zip(row, widths, sides))
+        cells = (
+            cell.rjust(width) if side == "r" else cell.ljust(width) for cell, width, side in zip(row, widths, sides)
+        )
         return "  ".join(cells).rstrip()
 
     return "\n".join(line(row) for row in (header, *rows))

@@ -9,16 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
 import random
-import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from microgpt import data, machine, reference, sampling, tables
+from microgpt import data, machine, reference, safetensors, sampling, tables
 from microgpt.cases import CASES, LEARNING_RATES, Case
 from microgpt.comparison import PROMISES, Comparison, allowed, compare, compare_texts, details, merge
 from microgpt.config import PRESETS, Config, init, offsets, shapes
@@ -28,24 +26,30 @@ from microgpt.training import learning_rate
 GOLDEN = Path(__file__).with_name("golden")  # the figures of the published runs
 # Over a whole run the last bits of another system's exp and log grow
 GOLDEN_PROMISES = {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5}
+UNORDERED = {"first"}  # presets whose published run adds in no fixed order: its figures are good to 2e-12
 SHOWN = 3  # tensors whose first pairs are printed, of those that fail
 
-Open = Callable[[array[float], Config, int], Engine]
+Open = Callable[["array[float]", Config, int], Engine]
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was compared: one kind of tensor in one case, its tensors in the order of computation."""
+    """What was compared: one kind of tensor in one case, its tensors in the order of computation.
+
+    bitwise: whether it can be equal to the last bit; the figures of the first published version cannot, as its sums run
+    over sets, in another order each time.
+    """
 
     case: str
     what: str
     tensors: tuple[Comparison, ...]
+    bitwise: bool = True
 
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of an engine. facts: what was verified, and on what machine. skipped: what was not checked, and why."""
+    """All checks of an engine. facts: what was verified, and on which machine. skipped: what was not checked, why."""
 
     facts: dict[str, str]
     checks: tuple[Check, ...]
@@ -57,8 +61,8 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """Whether no bit of any number differs."""
-        return all(tensor.exact for tensor in self.tensors)
+        """Whether no bit of any number differs, where that can be asked."""
+        return all(tensor.exact for check in self.checks for tensor in check.tensors if check.bitwise)
 
     @property
     def passed(self) -> bool:
@@ -135,7 +139,7 @@ def verify(
     probe = CASES["many_heads"]
     opened = open_it(probe.params(), probe.config, probe.vocab_size)
     name = type(opened).__module__.rpartition(".")[2]
-    kind = precision or getattr(opened, "precision", "exact")
+    kind = precision or str(getattr(opened, "precision", "exact"))
     promise = PROMISES[kind] if tolerance is None else tolerance
     checks: list[Check] = []
     for case in chosen:
@@ -152,7 +156,7 @@ def verify(
                 f" {str(data.cache_folder())!r}; download {data.MAKEMORE_URL} and give it as names"
             )
         else:
-            far = GOLDEN_PROMISES[kind] if tolerance is None else tolerance
+            far = GOLDEN_PROMISES[kind] if tolerance is None or preset in UNORDERED else tolerance
             checks += check_golden(open_it, preset, path, golden_steps, far, tell)
     facts = {"engine": name, "precision": kind, **machine.facts()}
     return Report(facts, tuple(checks), tuple(skipped))
@@ -253,9 +257,12 @@ def check_golden(
         )
     checks = [compare("losses", (count,), figures["losses"][:count], losses, promise)]
     if count == config.num_steps:
-        if digest := figures.get("final_params_sha256"):
-            checks.append(_compare_weights(digest, figures["final_params_first8"], engine.params, promise))
-        if promise <= max(GOLDEN_PROMISES["exact"], 0.0):
+        if (weights := GOLDEN / f"{preset}.safetensors").is_file():
+            expected = array("d")
+            for tensor in safetensors.read(weights)[0].values():
+                expected.extend(tensor.floats())
+            checks.append(compare("weights", (len(expected),), expected, engine.params, promise))
+        if promise <= GOLDEN_PROMISES["exact"]:  # further off, a draw may fall on the other side
             samples = [
                 tokenizer.decode(
                     sampling.generate(
@@ -269,15 +276,46 @@ def check_golden(
                 for _ in figures["samples"]
             ]
             checks.append(compare_texts("samples", figures["samples"], samples))
-    return [Check(f"golden {preset}", check.name, (check,)) for check in checks]
+    return [Check(f"golden {preset}", check.name, (check,), preset not in UNORDERED) for check in checks]
 
 
-def _compare_weights(digest: str, first: list[float], got: array[float], promise: float) -> Comparison:
-    """The final weights by their SHA-256; where that differs, how far off the first of them are."""
-    little = array("d", got)
-    if sys.byteorder == "big":
-        little.byteswap()
-    if hashlib.sha256(little.tobytes()).hexdigest() == digest:
-        return compare("weights", (len(got),), got, got, promise)
-    c = compare(f"weights (the first {len(first)}; the SHA-256 of all differs)", (len(first),), first, got[:len(first)], promise)
-    return c if c.differ else Comparison(c.name, len(got), 1, math.nan, math.nan, promise, ())
+def render(report: Report) -> str:
+    """The report for people: what was verified, a line a case, or a line for each kind of tensor that differs there, the
+    first numbers that do, and the verdict.
+    """
+    rows = []
+    for case in dict.fromkeys(check.case for check in report.checks):
+        checks = [check for check in report.checks if check.case == case]
+        parts = [(c.what, c.tensors) for c in checks if not all(t.exact for t in c.tensors)]
+        for what, tensors in parts or [("", [t for c in checks for t in c.tensors])]:
+            worst = merge(what, tensors)
+            mark = "exact" if worst.exact else "ok" if worst.passed else "WRONG"
+            size = (f"{worst.numbers:,}", f"{worst.differ:,}", f"{worst.largest:.3g}", f"{worst.tolerance:.3g}")
+            rows.append((case, what, *size, mark))
+    header = ("case", "differing", "numbers", "differ", "largest", "allowed", "")
+    lines = [tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
+    if rows:
+        lines += [tables.aligned(header, rows, "llrrrrl"), ""]
+    different = [(c.case, tensor) for c in report.checks for tensor in c.tensors if c.bitwise and not tensor.exact]
+    wrong = [(c.case, tensor) for c in report.checks for tensor in c.tensors if not tensor.passed]
+    shown = wrong or different
+    lines += [f"{case}: {details(tensor)}" for case, tensor in shown[:SHOWN]]
+    if len(shown) > SHOWN:
+        lines.append(f"and {len(shown) - SHOWN} more tensors")
+    lines += [f"skipped: {text}" for text in report.skipped]
+    return "\n".join([*lines, verdict(report)])
+
+
+def verdict(report: Report) -> str:
+    """One line: whether the engine is the reference bit for bit, within its tolerance, or not at all."""
+    if not report.checks:
+        return "nothing was compared"
+    if not report.passed:
+        wrong = sum(not tensor.passed for tensor in report.tensors)
+        return f"NOT the reference: {wrong} of {len(report.tensors)} tensors are beyond their tolerance"
+    tensors = [tensor for check in report.checks if check.bitwise for tensor in check.tensors]
+    numbers, differ = sum(t.numbers for t in tensors), sum(t.differ for t in tensors)
+    if report.exact:
+        return f"bit for bit the reference: 0 of {numbers:,} numbers differ"
+    largest = max(t.largest for t in tensors)
+    return f"within the tolerance: {differ:,} of {numbers:,} numbers differ in bits, by {largest:.3g} at most"
