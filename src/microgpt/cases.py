@@ -31,6 +31,11 @@ class Case:
     vocab_size: int
     lengths: tuple[tuple[int, ...], ...]
 
+    @property
+    def bos(self) -> int:
+        """The token id that stands at both ends of a document."""
+        return 0 if self.config.bos_first else self.vocab_size - 1
+
     def params(self) -> array[float]:
         """The weights before the first step, flat, drawn as the config says."""
         return init(self.config, self.vocab_size, random.Random(self.config.seed))
@@ -38,9 +43,8 @@ class Case:
     def batches(self) -> list[list[list[int]]]:
         """The token ids of each document of each step, BOS at both ends included."""
         rng = random.Random(f"documents of {self.name}")
-        bos, first = (0, 1) if self.config.bos_first else (self.vocab_size - 1, 0)
-        characters = range(first, first + self.vocab_size - 1)
-        return [[[bos, *rng.choices(characters, k=length), bos] for length in step] for step in self.lengths]
+        characters = [token_id for token_id in range(self.vocab_size) if token_id != self.bos]
+        return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]
 
     def record(self) -> dict[str, Tensor]:
         """Every number of the training by the reference, by name, in the order of computation: see `recording`."""

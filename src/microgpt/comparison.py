@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from microgpt.naming import Shape, element_path
 
@@ -17,12 +19,17 @@ PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
 
 
 def allowed(name: str, expected: Sequence[float], promise: float) -> float:
-    """The difference that `promise` allows in a tensor: in proportion to its largest number, if that is above 1.
+    """The difference that `promise` allows in a tensor: in proportion to its largest number, or to 1 if that is less.
 
-    Adam's v is always in proportion: it holds squares, so small that any of them would pass for zero.
+    What is small by nature, so that a wrong number would pass beside 1, has a lower bound in its place: Adam's v
+    (squares) 1e-6; a parameter's gradient, and Adam's m, 0.01.
     """
-    smallest = 1e-6 if ".v." in name else 1.0
-    return promise * max(smallest, max((abs(x) for x in expected), default=0.0))
+    largest = max((abs(x) for x in expected), default=0.0)
+    smallest = 1e-6 if ".v." in name else 0.01 if _SMALL.search(name) else 1.0
+    return promise * max(smallest, largest)
+
+
+_SMALL = re.compile(r"\.m\.|\.grad\.(?!pos\d|loss)")
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,23 @@ class Comparison:
     def passed(self) -> bool:
         """No number is further off than the tolerance."""
         return self.largest <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: such a number becomes the text `inf`, `-inf` or `nan`."""
+        return {
+            "name": self.name,
+            "numbers": self.numbers,
+            "differ": self.differ,
+            "largest": _for_json(self.largest),
+            "relative": _for_json(self.relative),
+            "tolerance": self.tolerance,
+            "passed": self.passed,
+            "pairs": [{"path": path, "expected": _for_json(x), "got": _for_json(y)} for path, x, y in self.pairs],
+        }
+
+
+def _for_json(x: float | str) -> float | str:
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
 def compare(

@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Check:
-    """What was compared: one kind of tensor in one case, its tensors in the order of computation.
+    """One tensor that was compared. case: where; what: which kind of tensor, and how the engine was asked for it.
 
     bitwise: whether it can be equal to the last bit; the figures of the first published version cannot, as its sums run
     over sets, in another order each time.
@@ -43,13 +43,16 @@ class Check:
 
     case: str
     what: str
-    tensors: tuple[Comparison, ...]
+    tensor: Comparison
     bitwise: bool = True
 
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of an engine. facts: what was verified, and on which machine. skipped: what was not checked, why."""
+    """All checks of an engine, in the order of computation in each case.
+
+    facts: what was verified, and on which machine. skipped: what was not checked, and why.
+    """
 
     facts: dict[str, str]
     checks: tuple[Check, ...]
@@ -57,12 +60,12 @@ class Report:
 
     @property
     def tensors(self) -> list[Comparison]:
-        return [tensor for check in self.checks for tensor in check.tensors]
+        return [check.tensor for check in self.checks]
 
     @property
     def exact(self) -> bool:
         """Whether no bit of any number differs, where that can be asked."""
-        return all(tensor.exact for check in self.checks for tensor in check.tensors if check.bitwise)
+        return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property
     def passed(self) -> bool:
@@ -74,35 +77,25 @@ class Report:
         """The exit status: 0, or 1 where something is beyond its tolerance."""
         return 0 if self.passed else 1
 
+    def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
+        """The tensors by case and kind."""
+        groups: dict[tuple[str, str], list[Comparison]] = {}
+        for check in self.checks:
+            groups.setdefault((check.case, check.what), []).append(check.tensor)
+        return groups
+
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the facts, every check with its worst tensor, and every tensor that differs."""
+        """For JSON: the facts, each kind of tensor of each case as one, and every tensor that differs."""
         return {
             "facts": self.facts,
             "passed": self.passed,
             "exact": self.exact,
-            "checks": [{"case": c.case, **as_dict(merge(c.what, c.tensors))} for c in self.checks],
-            "differ": [{"case": c.case, **as_dict(t)} for c in self.checks for t in c.tensors if not t.exact],
+            "checks": [
+                {"case": case, **merge(what, tensors).to_dict()} for (case, what), tensors in self.kinds().items()
+            ],
+            "differ": [{"case": c.case, **c.tensor.to_dict()} for c in self.checks if not c.tensor.exact],
             "skipped": list(self.skipped),
         }
-
-
-def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """For JSON, which has no infinity: such a number becomes the text `inf` or `nan`."""
-
-    def number(x: float | str) -> float | str:
-        return str(x) if isinstance(x, float) and not math.isfinite(x) else x
-
-    c = comparison
-    return {
-        "name": c.name,
-        "numbers": c.numbers,
-        "differ": c.differ,
-        "largest": number(c.largest),
-        "relative": number(c.relative),
-        "tolerance": c.tolerance,
-        "passed": c.passed,
-        "pairs": [{"path": path, "expected": number(x), "got": number(y)} for path, x, y in c.pairs],
-    }
 
 
 def verify(
@@ -188,12 +181,12 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
     batches = case.batches()
     table = shapes(case.config, case.vocab_size)
     parts = offsets(table)
-    groups: dict[str, list[Comparison]] = {}
+    checks: list[Check] = []
 
     def hold(what: str, name: str, got: Sequence[float]) -> None:
         shape, expected = truth[name]
         far = allowed(name, expected, promise)
-        groups.setdefault(what, []).append(compare(name, shape, expected, got, far))
+        checks.append(Check(case.name, what, compare(name, shape, expected, got, far)))
 
     def hold_matrices(what: str, owner: str, got: array[float]) -> None:
         for name, part in parts.items():
@@ -228,7 +221,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
     for step, loss in enumerate(engine.train(batches, LEARNING_RATES), start=1):
         hold("loss by train()", f"step{step}.loss", [loss])
     hold_matrices("params by train()", f"step{len(batches)}.params", engine.params)
-    return [Check(case.name, what, tuple(tensors)) for what, tensors in groups.items()]
+    return checks
 
 
 def check_golden(
@@ -276,18 +269,19 @@ def check_golden(
                 for _ in figures["samples"]
             ]
             checks.append(compare_texts("samples", figures["samples"], samples))
-    return [Check(f"golden {preset}", check.name, (check,), preset not in UNORDERED) for check in checks]
+    return [Check(f"golden {preset}", check.name, check, preset not in UNORDERED) for check in checks]
 
 
 def render(report: Report) -> str:
-    """The report for people: what was verified, a line a case, or a line for each kind of tensor that differs there, the
-    first numbers that do, and the verdict.
+    """The report for people: what was verified, a line a case (or one for each kind of tensor that differs there), the
+    first numbers that differ, and the verdict.
     """
     rows = []
+    kinds = report.kinds()
     for case in dict.fromkeys(check.case for check in report.checks):
-        checks = [check for check in report.checks if check.case == case]
-        parts = [(c.what, c.tensors) for c in checks if not all(t.exact for t in c.tensors)]
-        for what, tensors in parts or [("", [t for c in checks for t in c.tensors])]:
+        ours = {what: tensors for (owner, what), tensors in kinds.items() if owner == case}
+        different = {what: tensors for what, tensors in ours.items() if not all(t.exact for t in tensors)}
+        for what, tensors in (different or {"": [t for same in ours.values() for t in same]}).items():
             worst = merge(what, tensors)
             mark = "exact" if worst.exact else "ok" if worst.passed else "WRONG"
             size = (f"{worst.numbers:,}", f"{worst.differ:,}", f"{worst.largest:.3g}", f"{worst.tolerance:.3g}")
@@ -296,10 +290,9 @@ def render(report: Report) -> str:
     lines = [tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
     if rows:
         lines += [tables.aligned(header, rows, "llrrrrl"), ""]
-    different = [(c.case, tensor) for c in report.checks for tensor in c.tensors if c.bitwise and not tensor.exact]
-    wrong = [(c.case, tensor) for c in report.checks for tensor in c.tensors if not tensor.passed]
-    shown = wrong or different
-    lines += [f"{case}: {details(tensor)}" for case, tensor in shown[:SHOWN]]
+    wrong = [check for check in report.checks if not check.tensor.passed]
+    shown = wrong or [check for check in report.checks if check.bitwise and not check.tensor.exact]
+    lines += [f"{check.case}: {details(check.tensor)}" for check in shown[:SHOWN]]
     if len(shown) > SHOWN:
         lines.append(f"and {len(shown) - SHOWN} more tensors")
     lines += [f"skipped: {text}" for text in report.skipped]
@@ -313,7 +306,7 @@ def verdict(report: Report) -> str:
     if not report.passed:
         wrong = sum(not tensor.passed for tensor in report.tensors)
         return f"NOT the reference: {wrong} of {len(report.tensors)} tensors are beyond their tolerance"
-    tensors = [tensor for check in report.checks if check.bitwise for tensor in check.tensors]
+    tensors = [check.tensor for check in report.checks if check.bitwise]
     numbers, differ = sum(t.numbers for t in tensors), sum(t.differ for t in tensors)
     if report.exact:
         return f"bit for bit the reference: 0 of {numbers:,} numbers differ"
