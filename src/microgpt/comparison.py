@@ -66,15 +66,16 @@ class Comparison:
             "name": self.name,
             "numbers": self.numbers,
             "differ": self.differ,
-            "largest": _for_json(self.largest),
-            "relative": _for_json(self.relative),
+            "largest": for_json(self.largest),
+            "relative": for_json(self.relative),
             "tolerance": self.tolerance,
             "passed": self.passed,
-            "pairs": [{"path": path, "expected": _for_json(x), "got": _for_json(y)} for path, x, y in self.pairs],
+            "pairs": [{"path": path, "expected": for_json(x), "got": for_json(y)} for path, x, y in self.pairs],
         }
 
 
-def _for_json(x: float | str) -> float | str:
+def for_json(x: float | str) -> float | str:
+    """The number itself; as text, where JSON has no such number."""
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
