@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from microgpt.naming import Shape, element_path
@@ -124,18 +124,19 @@ def _difference(expected: float, got: float) -> float:
     return 0.0 if expected == got or (math.isnan(expected) and math.isnan(got)) else math.inf
 
 
-def merge(name: str, comparisons: Iterable[Comparison]) -> Comparison:
-    """Many tensors as one: their numbers added up, and the difference and pairs of the worst of them."""
-    every = list(comparisons)
-    worst = max(every, key=lambda c: (not c.passed, c.largest, c.differ))
-    return Comparison(
-        name,
-        numbers=sum(c.numbers for c in every),
-        differ=sum(c.differ for c in every),
-        largest=worst.largest,
-        relative=worst.relative,
-        tolerance=worst.tolerance,
-        pairs=worst.pairs,
+def furthest(comparisons: Sequence[Comparison]) -> Comparison:
+    """The one that uses most of its tolerance, or is furthest beyond it."""
+    return max(comparisons, key=lambda c: (c.largest / c.tolerance if c.tolerance else c.largest, c.differ))
+
+
+def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
+    """Many tensors as one: their numbers added up, and the difference and pairs of the furthest of them."""
+    worst = furthest(comparisons)
+    return replace(
+        worst,
+        name=name,
+        numbers=sum(c.numbers for c in comparisons),
+        differ=sum(c.differ for c in comparisons),
     )
 
 

@@ -18,14 +18,19 @@ from typing import Any
 
 from microgpt import data, machine, reference, safetensors, sampling, tables
 from microgpt.cases import CASES, LEARNING_RATES, Case
-from microgpt.comparison import PROMISES, Comparison, allowed, compare, compare_texts, details, merge
+from microgpt.comparison import PROMISES, Comparison, allowed, compare, compare_texts, details, furthest, merge
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.engines import Engine, open_engine
 from microgpt.training import learning_rate
 
 GOLDEN = Path(__file__).with_name("golden")  # the figures of the published runs
-# Over a whole run the last bits of another system's exp and log grow
-GOLDEN_PROMISES = {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5}
+# By preset and precision, the difference allowed from the losses and weights of a whole published run, in which the
+# last bits of another system's exp and log grow. The first version is the more sensitive: the reference itself, with
+# every number rounded to float32, ends up to 1e-3 from its losses.
+GOLDEN_PROMISES = {
+    "final": {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5},
+    "first": {"exact": 1e-9, "float64": 1e-9, "float32": 5e-3},
+}
 UNORDERED = {"first"}  # presets whose published run adds in no fixed order: its figures are good to 2e-12
 SHOWN = 3  # tensors whose first pairs are printed, of those that fail
 
@@ -149,7 +154,7 @@ def verify(
                 f" {str(data.cache_folder())!r}; download {data.MAKEMORE_URL} and give it as names"
             )
         else:
-            far = GOLDEN_PROMISES[kind] if tolerance is None or preset in UNORDERED else tolerance
+            far = GOLDEN_PROMISES[preset][kind] if tolerance is None or preset in UNORDERED else tolerance
             checks += check_golden(open_it, preset, path, golden_steps, far, tell)
     facts = {"engine": name, "precision": kind, **machine.facts()}
     return Report(facts, tuple(checks), tuple(skipped))
@@ -255,7 +260,7 @@ def check_golden(
             for tensor in safetensors.read(weights)[0].values():
                 expected.extend(tensor.floats())
             checks.append(compare("weights", (len(expected),), expected, engine.params, promise))
-        if promise <= GOLDEN_PROMISES["exact"]:  # further off, a draw may fall on the other side
+        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # further off, a draw may fall on the other side
             samples = [
                 tokenizer.decode(
                     sampling.generate(
@@ -273,25 +278,23 @@ def check_golden(
 
 
 def render(report: Report) -> str:
-    """The report for people: what was verified, a line a case (or one for each kind of tensor that differs there), the
-    first numbers that differ, and the verdict.
+    """The report for people: what was verified, a line a case with its worst difference, the first tensors that differ
+    in the order of computation, and the verdict.
     """
     rows = []
-    kinds = report.kinds()
     for case in dict.fromkeys(check.case for check in report.checks):
-        ours = {what: tensors for (owner, what), tensors in kinds.items() if owner == case}
-        different = {what: tensors for what, tensors in ours.items() if not all(t.exact for t in tensors)}
-        for what, tensors in (different or {"": [t for same in ours.values() for t in same]}).items():
-            worst = merge(what, tensors)
-            mark = "exact" if worst.exact else "ok" if worst.passed else "WRONG"
-            size = (f"{worst.numbers:,}", f"{worst.differ:,}", f"{worst.largest:.3g}", f"{worst.tolerance:.3g}")
-            rows.append((case, what, *size, mark))
-    header = ("case", "differing", "numbers", "differ", "largest", "allowed", "")
+        whole = merge(case, ours := [check.tensor for check in report.checks if check.case == case])
+        mark = "exact" if whole.exact else "ok" if whole.passed else "WRONG"
+        size = (f"{whole.numbers:,}", f"{whole.differ:,}", f"{whole.largest:.3g}", f"{whole.tolerance:.3g}")
+        rows.append((case, *size, mark, "" if whole.exact else furthest(ours).name))
+    header = ("case", "numbers", "differ", "largest", "allowed", "", "the furthest off")
     lines = [tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
     if rows:
-        lines += [tables.aligned(header, rows, "llrrrrl"), ""]
+        lines += [tables.aligned(header, rows, "lrrrrll"), ""]
     wrong = [check for check in report.checks if not check.tensor.passed]
-    shown = wrong or [check for check in report.checks if check.bitwise and not check.tensor.exact]
+    shown = wrong
+    if report.facts["precision"] == "exact":
+        shown = wrong or [check for check in report.checks if check.bitwise and not check.tensor.exact]
     lines += [f"{check.case}: {details(check.tensor)}" for check in shown[:SHOWN]]
     if len(shown) > SHOWN:
         lines.append(f"and {len(shown) - SHOWN} more tensors")
