@@ -32,6 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+class StoppedError(Exception):
+    """Training that could not go on, for no fault in what was asked."""
+
+
 NUM_SAMPLES = 20  # after training, as the published script
 
 
@@ -188,6 +193,9 @@ def train(
                 if caught and step.step == run.step:
                     folder.save()
                     break
+    except (OSError, DivergedError) as error:
+        way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
+        raise StoppedError(f"{error}; {way_on}") from error
     finally:
         show.end()
     if caught and run.step < run.config.num_steps:
@@ -446,8 +454,8 @@ def main(args: list[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except (ValueError, ImportError) as error:  # what our own functions say of their arguments
         return _fail(str(error), 2)
-    except DivergedError as error:
-        return _fail(f"{error}; the last checkpoint is whole", 1)
+    except StoppedError as error:
+        return _fail(str(error), 1)
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         return 1

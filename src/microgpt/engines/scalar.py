@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,11 +25,12 @@ StateDict = dict[str, list[list[Value]]]
 def scalar_arithmetic() -> Iterator[None]:
     """Python's numbers, where the cyclic collector rests and what leaves their range is one error.
 
-    A graph of Values has no cycles, so that the collector would only cost time (a third of it). Python raises
-    OverflowError, ZeroDivisionError or ValueError (the log of 0) where other engines give inf or nan.
+    A graph of Values has no cycles: where references are counted (CPython) the collector would only cost time. Python
+    raises OverflowError, ZeroDivisionError or ValueError (the log of 0) where other engines give inf or nan.
     """
     was_enabled = gc.isenabled()
-    gc.disable()
+    if sys.implementation.name == "cpython":
+        gc.disable()
     try:
         yield
     except (ArithmeticError, ValueError) as error:
