@@ -10,12 +10,12 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_recording import numpy_forward
 
 from microgpt import ports
 from microgpt.cases import CASES
 from microgpt.config import Config
 from microgpt.safetensors import Tensor, read, write
-from test_recording import numpy_forward
 
 
 @pytest.fixture(scope="module")

@@ -220,7 +220,7 @@ def test_the_report_is_a_table_with_a_line_a_case():
 # --- The published runs
 
 
-def test_the_first_steps_of_the_published_runs_are_made_again(names_file):
+def test_the_golden_runs_first_steps_are_made_again(names_file):
     report = verify.verify("scalar", cases=[], names=names_file, golden_steps=12)
     final, first = report.tensors
     assert (final.numbers, final.differ) == (12, 0)
