@@ -130,6 +130,17 @@ def test_another_order_of_adding_is_not_exact_but_within_1e_12(broken):
     assert broken(OtherOrder, tolerance=0.0).status == 1
 
 
+class LastDocumentFirst(ScalarEngine):
+    def backward(self, batch, total=None):
+        return super().backward(batch[::-1], total)
+
+
+def test_another_order_of_the_batch_is_not_exact_but_within_1e_12(broken):
+    report = broken(LastDocumentFirst)
+    assert report.passed
+    assert {t.name.partition(".")[2].partition(".")[0] for t in report.tensors if not t.exact} >= {"grad", "params"}
+
+
 class NotANumber(ScalarEngine):
     def backward(self, batch, total=None):
         super().backward(batch, total)
@@ -176,9 +187,21 @@ class DecoderForgets(ScalarEngine):
         return [decoder.feed(token_id) for token_id in tokens]
 
 
+class LogitsStopEarly(ScalarEngine):
+    def logits(self, tokens):
+        return super().logits(tokens[:1])
+
+
+class LossesStopEarly(ScalarEngine):
+    def train(self, batches, learning_rates):
+        return super().train(batches, learning_rates)[:-1]
+
+
 @pytest.mark.parametrize(
     ("engine_class", "what"),
     [
+        (LogitsStopEarly, {"logits"}),
+        (LossesStopEarly, {"loss by train()"}),
         (ForgetsToDivide, {"grad, a document a call"}),
         (TrainSkipsAStep, {"loss by train()", "params by train()"}),
         (DecoderForgets, {"logits by decoder()"}),
@@ -294,6 +317,12 @@ def test_another_names_file_is_refused(tmp_path):
 def test_a_wrong_option_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         verify.verify("scalar", **options)
+
+
+def test_where_nothing_was_compared_nothing_has_passed():
+    report = verify.verify("scalar", cases=[], golden_steps=0)
+    assert report.status == 1
+    assert verify.render(report).endswith("nothing was compared")
 
 
 def test_an_unknown_engine_is_named():
