@@ -33,10 +33,6 @@ SEED = 42
 CONTEXT = 8  # tokens that are fed to a context: about a name
 NUM_STEPS = 10_000  # of a run, which then begins anew
 COMPARED = 20  # losses of it that are compared
-SEED = 42
-CONTEXT = 8  # tokens that are fed to a context: about a name
-NUM_STEPS = 10_000  # of a run, which then begins anew
-COMPARED = 100  # losses of it that are compared: at the larger sizes a difference soon grows by training itself
 FEWEST = 3  # rounds that even the slowest rung makes
 
 Progress = Callable[[str], None]
@@ -67,8 +63,8 @@ class Training:
 
         def work() -> None:
             losses = self._engine.train(batches, rates)
-            if len(self.results) == first < COMPARED:
-                self.results.extend(losses)
+            if len(self.results) == first:
+                self.results.extend(losses[: COMPARED - first])
 
         return work, sum(_length(tokens, config) for batch in batches for tokens in batch)
 
