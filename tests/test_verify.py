@@ -304,6 +304,8 @@ def test_another_names_file_is_refused(tmp_path):
         ValueError, match=r"names must be the public names.txt with SHA-256 0a30b5557f19..., got '.*' with"
     ):
         verify.verify("scalar", cases=[], names=path)
+    with pytest.raises(ValueError, match=r"names must be the public names.txt, cannot read '.*nowhere': No such file"):
+        verify.verify("scalar", cases=[], names=tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ def verify(
         options = {} if precision is None else {"precision": precision}
         return open_engine(engine, params, config, vocab_size, **options)
 
+    path = find_names(names)
     tell = progress or (lambda _: None)
     probe = CASES["many_heads"]
     opened = open_it(probe.params(), probe.config, probe.vocab_size)
@@ -147,7 +148,6 @@ def verify(
         tell(f"{case.name}: {case.about}")
         checks += check_case(open_it, case, promise)
     skipped: list[str] = []
-    path = find_names(names)
     for preset in PRESETS:
         if golden_steps == 0:
             skipped.append(f"the published run of preset {preset}: golden_steps=0")
@@ -171,16 +171,21 @@ def _case(name: str) -> Case:
 
 def find_names(names: Path | str | None) -> Path | None:
     """The public names.txt: the given file, else the downloaded one, else None. ValueError for another file."""
-    path = Path(names) if names is not None else data.cache_folder() / "names.txt"
-    if names is None and not path.is_file():
+    path = data.cache_folder() / "names.txt" if names is None else Path(names)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        if names is None:
+            return None
+        raise ValueError(f"names must be the public names.txt, cannot read {str(path)!r}: {error.strerror}") from None
+    if digest == data.MAKEMORE_SHA256:
+        return path
+    if names is None:
         return None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != data.MAKEMORE_SHA256:
-        raise ValueError(
-            f"names must be the public names.txt with SHA-256 {data.MAKEMORE_SHA256[:12]}..., got {str(path)!r} with"
-            f" {digest[:12]}...: download {data.MAKEMORE_URL}"
-        )
-    return path
+    raise ValueError(
+        f"names must be the public names.txt with SHA-256 {data.MAKEMORE_SHA256[:12]}..., got {str(path)!r} with"
+        f" {digest[:12]}...: download {data.MAKEMORE_URL}"
+    )
 
 
 def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
