@@ -128,7 +128,7 @@ def tensors_table() -> str:
     ):
         for name, shape, meaning in part:
             name = name.replace("{t}", "T").replace("{i}", "L").replace("{h}", "H")
-            rows.append(f"| `{name}` | {', '.join(shape).replace('t+1', 'T+1')} | {meaning} |")
+            rows.append(f"| `{name}` | {', '.join(shape).replace('t+1', 'T+1') or 'one number'} | {meaning} |")
     return "\n" + "\n".join(rows) + "\n"
 
 
