@@ -15,7 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-from microgpt import reference
+from microgpt import naming, ports, reference
+from microgpt.cases import CASES
 from microgpt.config import PRESETS, Config, num_params, shapes
 from microgpt.data import NAMES
 from microgpt.reference import Value
@@ -46,14 +47,24 @@ MAP = {  # the file map of the README
     "src/microgpt/training.py": "a generator of training steps",
     "src/microgpt/sampling.py": "a generator of tokens",
     "src/microgpt/evaluation.py": "held-out loss, what counting letters reaches, how much is new",
+    "src/microgpt/naming.py": "what every number of an execution is called",
+    "src/microgpt/recording.py": "those numbers, noted while the reference runs",
+    "src/microgpt/cases.py": "the small trainings on which engines and ports are compared",
+    "src/microgpt/comparison.py": "how far two tensors are apart, and where first",
+    "src/microgpt/verify.py": "is an engine the reference?",
+    "src/microgpt/ports.py": "is somebody's port, in any language, the reference?",
+    "src/microgpt/bench.py": "how fast is each engine, and how far from the reference?",
+    "src/microgpt/machine.py": "what a measurement was made on",
+    "src/microgpt/tables.py": "rows of text as a table",
     "src/microgpt/run.py": "the life of a run, and the folder that keeps it",
     "src/microgpt/display.py": "how training looks: live, in a log, to a program",
     "src/microgpt/plot.py": "loss curves as a picture",
     "src/microgpt/cli.py": "the commands",
     "src/microgpt/names.txt": "the bundled data: given names of many cultures",
-    "tests/": "a file for each module; golden/ holds the published figures",
+    "src/microgpt/golden/": "the figures of the published runs",
+    "tests/": "a file for each module",
     "benchmarks/": "commands that measure",
-    "docs/": "the walk through the reference; generate.py fills in the figures",
+    "docs/": "the walk through the reference, how to verify a port; generate.py fills in the figures",
 }
 
 
@@ -105,6 +116,33 @@ def shapes_table() -> str:
     return "\n" + "\n".join(rows) + "\n"
 
 
+def tensors_table() -> str:
+    rows = ["| name | shape | what it is |", "|---|---|---|"]
+    for part in (
+        naming.EMBEDDING,
+        naming.BEFORE_HEADS,
+        naming.HEAD,
+        naming.AFTER_HEADS,
+        naming.OUTPUT,
+        naming.DOCUMENT,
+    ):
+        for name, shape, meaning in part:
+            name = name.replace("{t}", "T").replace("{i}", "L").replace("{h}", "H")
+            rows.append(f"| `{name}` | {', '.join(shape).replace('t+1', 'T+1') or 'one number'} | {meaning} |")
+    return "\n" + "\n".join(rows) + "\n"
+
+
+def cases_table() -> str:
+    rows = ["| case | what it is | n_embd | n_head | n_layer | block_size | characters of each step's documents |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for case in CASES.values():
+        c = case.config
+        lengths = "; ".join(", ".join(map(str, step)) for step in case.lengths)
+        sizes = f"{c.n_embd} | {c.n_head} | {c.n_layer} | {c.block_size}"
+        rows.append(f"| `{case.name}` | {case.about} | {sizes} | {lengths} |")
+    return "\n" + "\n".join(rows) + "\n"
+
+
 def file_map() -> str:
     width = max(map(len, MAP))
     return "\n```\n" + "\n".join(f"{path:{width}}  {what}" for path, what in MAP.items()) + "\n```\n"
@@ -126,6 +164,10 @@ def figures() -> dict[str, str]:
         "settings": settings_table(),
         "shapes": shapes_table(),
         "map": file_map(),
+        "tensors": tensors_table(),
+        "cases": cases_table(),
+        "tolerance F64": f"{ports.TOLERANCES['F64']:g}",
+        "tolerance F32": f"{ports.TOLERANCES['F32']:g}",
         **{f"lines:{name}": f"{first}–{last}" for name, (first, last) in definitions().items()},
     }
 

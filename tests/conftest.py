@@ -28,7 +28,7 @@ TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes ab
 
 def golden(preset: str) -> dict[str, Any]:
     """The published run of a preset."""
-    facts: dict[str, Any] = json.loads((ROOT / "tests" / "golden" / f"{preset}.json").read_text())
+    facts: dict[str, Any] = json.loads((SOURCE / "golden" / f"{preset}.json").read_text())
     return facts
 
 

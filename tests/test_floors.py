@@ -13,14 +13,14 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors"},
+    {"reference", "safetensors", "tables", "machine"},
     {"config", "data"},
-    {"checkpoint"},
-    {"engines"},
+    {"checkpoint", "naming"},
+    {"engines", "comparison"},
     {"engines.scalar"},
-    {"training", "sampling", "evaluation"},
-    {"run"},
-    {"plot", "display"},
+    {"training", "sampling", "evaluation", "recording"},
+    {"run", "cases"},
+    {"plot", "display", "verify", "ports", "bench"},
     {"cli"},
     {"__main__"},
 ]
