@@ -1,4 +1,4 @@
-"""The command line: train, sample, evaluate, plot, info. It parses, calls, and prints; nothing is computed here."""
+"""The command line. It parses, calls, and prints; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -108,6 +108,7 @@ EngineOption = Annotated[
     str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it; the numbers are the same.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+PrecisionOption = Annotated[str | None, typer.Option(help="Of the engine's arithmetic." + _default("the engine's own"))]
 DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
 
@@ -478,6 +479,109 @@ def info(run: RunArgument, *, json: JsonOption = False) -> None:
     for name, (rows, columns) in shapes.items():
         print(f"  {name:20}{rows:6} x {columns:<6}{rows * columns:12,}")
     print(f"  {'in all':35}{model.num_params:12,}")
+
+
+@app.command()
+def verify(
+    engine: EngineOption = "auto",
+    *,
+    precision: PrecisionOption = None,
+    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated." + _default("all"))] = None,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The public names.txt." + _default("the downloaded one"))
+    ] = None,
+    golden_steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of the published runs; 0: none." + _default("all"), **number(int, at_least=0)),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Allowed difference; 0: every bit." + _default("the precision's promise"), **number(float)),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the reference's numbers, for a port to compare with.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Compare a port's numbers, laid out as --export lays them out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare an engine, or somebody's port, with the reference: tensor by tensor, and with the published runs.
+
+    Exit status 1 where it is not the reference. The layout of --export and --against stands in docs/verify.md.
+
+    [bold]Examples[/]
+
+      microgpt verify --engine scalar --case odd_sizes --golden-steps 0
+      microgpt verify --export port
+      microgpt verify --against port
+    """
+    from microgpt import ports
+    from microgpt import verify as oracle
+
+    other = "against" if against else "export" if export else None
+    options = {"case": case, "names": names, "golden_steps": golden_steps, "precision": precision, "export": export}
+    for name, value in options.items():
+        if other and value and name != other:
+            raise ValueError(f"{name} and {other} exclude each other: leave one of them out")
+    if export is not None:
+        paths = ports.export(export, display.tell)
+        display.tell(f"wrote {len(paths)} files to {export}; compare with: microgpt verify --against DIR")
+        return
+    if against is not None:
+        answer = ports.against(against, tolerance, display.tell)
+        print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else ports.render(answer))
+        raise typer.Exit(answer.status)
+    report = oracle.verify(
+        engine,
+        precision,
+        cases=case,
+        names=names,
+        golden_steps=golden_steps,
+        tolerance=tolerance,
+        progress=display.tell,
+    )
+    print(json_module.dumps(report.to_dict(), allow_nan=False) if json else oracle.render(report))
+    raise typer.Exit(report.status)
+
+
+@app.command()
+def bench(
+    *,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Only this engine; may be repeated." + _default("all"))
+    ] = None,
+    work: Annotated[
+        list[str] | None, typer.Option(metavar="train|generate", help="Only this; may be repeated." + _default("both"))
+    ] = None,
+    n_embd: Annotated[
+        list[int] | None, typer.Option(help="Sizes; may be repeated." + _default("16 32 64 128 256"), **number(int))
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(help="Documents a step, streams together; may be repeated." + _default("1 16"), **number(int)),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time for each rung.", **number(float))] = 2.0,
+    rounds: Annotated[int, typer.Option(help="Rounds, in which the rungs take turns.", **number(int))] = 10,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Measure the engines side by side: time, and difference from the reference.
+
+    [bold]Examples[/]
+
+      microgpt bench --engine scalar --n-embd 16 --seconds 0.2 --rounds 3
+    """
+    from microgpt import bench as ladder
+
+    asked: dict[str, Any] = {"engines": engine, "works": work, "sizes": n_embd, "batch_sizes": batch_size}
+    found = ladder.bench(
+        **{name: value for name, value in asked.items() if value},
+        seconds=seconds,
+        rounds=rounds,
+        progress=display.tell,
+    )
+    print(json_module.dumps(found.to_dict(), allow_nan=False) if json else ladder.render(found, markdown))
 
 
 def main(args: list[str] | None = None) -> int:

@@ -218,6 +218,11 @@ class Download:
             self.progress.stop()
 
 
+def tell(text: str) -> None:
+    """A line for people, of work that takes a while."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def working(what: str) -> AbstractContextManager[Any]:
     """`with working("reading"):` shows that something is going on; only in a terminal."""
     return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
