@@ -138,7 +138,6 @@ typedef bits ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 INLINE vec load(const real *p) { return *(const vec *)p; }
 INLINE void store(real *p, vec x) { *(vec *)p = x; }
 INLINE vec all(real x) { return x - (vec){0}; } /* minus, since -0.0 + 0.0 would lose its sign */
-INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask)); }
 INLINE int padded(int n) { return (n + LANES - 1) / LANES * LANES; }
 
 INLINE ivec lane_numbers(void) {
@@ -155,6 +154,33 @@ INLINE vec exchanged(vec x, const int k) {
     return y;
 #else
     return __builtin_shuffle(x, lane_numbers() ^ (bits)k);
+#endif
+}
+
+/* a where a > b, else b: in relu, 0 for what is no number, as in Python's max(0.0, x). */
+INLINE vec larger(vec a, vec b) {
+#if defined(__AVX512F__) && EXACT
+    return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__) && EXACT
+    return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    const ivec mask = a > b;
+    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+#endif
+}
+
+/* x where the condition's lane is positive, else 0 */
+INLINE vec where_positive(vec condition, vec x) {
+#if defined(__AVX512F__) && EXACT
+    return (vec)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)condition, _mm512_setzero_pd(), _CMP_GT_OQ), (__m512d)x);
+#elif defined(__AVX512F__)
+    return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)condition, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)x);
+#else
+    return (vec)((condition > (vec){0}) & (ivec)x);
 #endif
 }
 
@@ -244,7 +270,7 @@ typedef struct {
     int hop;  /* from a row to the next position of the same document: 1, or how many are decoded at once */
     int32_t *token, *position, *target, *first;
     real *dloss; /* d loss / d (the surprise at this row) */
-    double *surprise;
+    double *surprise, *total; /* float32: without the logarithm of total, which is one for many rows */
     real *x_embd, *scale0, *slope0; /* wte + wpe, before its rmsnorm */
     Layer *layers;
     real *x_out; /* (Cp) the last layer's output */
@@ -352,7 +378,7 @@ INLINE double pow_minus_2(double x) {
 #else
 /* exp of x <= 0, to 2 units in the last place: 2**n * e**r with |r| <= log(2) / 2, the polynomial of Cephes' expf. */
 INLINE vec vector_exp(vec x) {
-    x = choose(x > -87.0f, x, all(-87.0f));
+    x = larger(x, all(-87.0f));
     vec shifted = x * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2**23: the integer n is now in the low bits */
     vec n = shifted - 12582912.0f;
     vec r = x - n * 0.693359375f;
@@ -372,12 +398,16 @@ INLINE vec group_sum(vec x, const int width) {
     return x;
 }
 
-INLINE real largest_lane(vec x) {
-    UNROLL for (int k = 1; k < LANES; k *= 2) {
-        vec y = exchanged(x, k);
-        x = choose(x > y, x, y);
-    }
-    return x[0];
+/* x, but `rest` in all lanes from n on */
+INLINE vec first_lanes(vec x, int n, real rest) {
+    const ivec first = lane_numbers() < (bits)n;
+    return (vec)((first & (ivec)x) | (~first & (ivec)all(rest)));
+}
+
+/* The largest lane, in every lane. */
+INLINE vec group_largest(vec x) {
+    UNROLL for (int k = 1; k < LANES; k *= 2) x = larger(x, exchanged(x, k));
+    return x;
 }
 #endif
 
@@ -464,32 +494,51 @@ INLINE void linear_backward_weights(int rows, int outputs, int columns, const re
              dw, stride);
 }
 
-/* The halves of a and b, lane by lane in turn: a0 b0 a1 b1 ... */
-INLINE void interleave(vec a, vec b, vec *low, vec *high) {
+/* Vectors are made of pieces of 16 bytes, within which shuffling is cheapest. */
+enum { PIECE = 16 / sizeof(real), PIECES = VECTOR_BYTES / 16 };
+
+/* In each piece, the lower (upper) halves of a's and b's, lane by lane in turn: a0 b0 a1 b1. */
+INLINE vec interleaved(vec a, vec b, const int upper) {
 #ifdef __clang__
-    vec l, h;
+    vec y;
     UNROLL for (int i = 0; i < LANES; i++) {
-        l[i] = i % 2 ? b[i / 2] : a[i / 2];
-        h[i] = i % 2 ? b[i / 2 + LANES / 2] : a[i / 2 + LANES / 2];
+        const int from = i / PIECE * PIECE + i % PIECE / 2 + upper * PIECE / 2;
+        y[i] = i % 2 ? b[from] : a[from];
     }
-    *low = l, *high = h;
+    return y;
 #else
-    ivec from = lane_numbers();
-    from = (from >> 1) + (from & 1) * LANES;
-    *low = __builtin_shuffle(a, b, from);
-    *high = __builtin_shuffle(a, b, from + LANES / 2);
+    const ivec i = lane_numbers();
+    return __builtin_shuffle(a, b, (i & -PIECE) + ((i & (PIECE - 1)) >> 1) + (bits)(upper * PIECE / 2) + (i & 1) * LANES);
 #endif
 }
 
-/* A square of LANES x LANES, transposed: interleaving rows i and i + LANES/2, log2(LANES) times. */
+/* A vector whose pieces come from places `stride` apart. */
+INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
+#if defined(__AVX512F__)
+    __m512 x = _mm512_castps128_ps512(_mm_load_ps((const float *)p));
+    x = _mm512_insertf32x4(x, _mm_load_ps((const float *)(p + stride)), 1);
+    x = _mm512_insertf32x4(x, _mm_load_ps((const float *)(p + 2 * stride)), 2);
+    return (vec)_mm512_insertf32x4(x, _mm_load_ps((const float *)(p + 3 * stride)), 3);
+#elif defined(__AVX2__)
+    __m256 x = _mm256_castps128_ps256(_mm_load_ps((const float *)p));
+    return (vec)_mm256_insertf128_ps(x, _mm_load_ps((const float *)(p + stride)), 1);
+#else
+    (void)stride;
+    return load(p);
+#endif
+}
+
+/* A square of LANES x LANES, transposed: piece by piece, PIECE rows at a time. */
 INLINE void transpose_square(const real *from, ptrdiff_t from_stride, real *to, ptrdiff_t to_stride) {
-    vec rows[LANES], mixed[LANES];
-    UNROLL for (int i = 0; i < LANES; i++) rows[i] = load(from + i * from_stride);
-    UNROLL for (int step = 1; step < LANES; step *= 2) {
-        UNROLL for (int i = 0; i < LANES / 2; i++) interleave(rows[i], rows[i + LANES / 2], &mixed[2 * i], &mixed[2 * i + 1]);
-        UNROLL for (int i = 0; i < LANES; i++) rows[i] = mixed[i];
+    UNROLL for (int j = 0; j < LANES; j += PIECE) {
+        vec rows[PIECE], mixed[PIECE];
+        UNROLL for (int i = 0; i < PIECE; i++) rows[i] = load_pieces(from + i * from_stride + j, PIECE * from_stride);
+        UNROLL for (int step = 1; step < PIECE; step *= 2) { /* a0 a1.. b0 b1.. -> a0 b0 a1 b1.. */
+            UNROLL for (int i = 0; i < PIECE; i++) mixed[i] = interleaved(rows[i / 2], rows[i / 2 + PIECE / 2], i % 2);
+            UNROLL for (int i = 0; i < PIECE; i++) rows[i] = mixed[i];
+        }
+        UNROLL for (int i = 0; i < PIECE; i++) store(to + (i + j) * to_stride, rows[i]);
     }
-    UNROLL for (int i = 0; i < LANES; i++) store(to + i * to_stride, rows[i]);
 }
 
 /* Brings the transposed copy of a matrix up to date. */
@@ -558,12 +607,12 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
 
 /* One query against the keys of positions first..row: weights[u] for each of these n positions, and their mixture of the
 values. The head's numbers are D long and start at q, keys, values; the next position's are `stride` further. */
-INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, int stride,
+INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, ptrdiff_t stride,
                          real *weights, real *exps, real *scale, real *slope, real *mixture) {
     real *logits = weights;
     for (int u = 0; u < n; u++) {
-        real sum = q[0] * keys[(ptrdiff_t)u * stride];
-        for (int j = 1; j < d.D; j++) sum += q[j] * keys[(ptrdiff_t)u * stride + j];
+        real sum = q[0] * keys[u * stride];
+        for (int j = 1; j < d.D; j++) sum += q[j] * keys[u * stride + j];
         logits[u] = sum * factor;
     }
     real largest = logits[0];
@@ -589,18 +638,18 @@ INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *
 #endif
     for (int j = 0; j < d.D; j++) mixture[j] = weights[0] * values[j];
     for (int u = 1; u < n; u++)
-        for (int j = 0; j < d.D; j++) mixture[j] += weights[u] * values[(ptrdiff_t)u * stride + j];
+        for (int j = 0; j < d.D; j++) mixture[j] += weights[u] * values[u * stride + j];
 }
 
 /* From dmixture to dq (written), dkeys and dvalues (added to). dweights: room for n numbers. */
-INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, int stride,
+INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, ptrdiff_t stride,
                           const real *weights, const real *exps, real scale, real slope, const real *dmixture,
                           real *dweights, real *dq, real *dkeys, real *dvalues) {
     real dtotal = 0;
     for (int u = n - 1; u >= 0; u--) {
         real dweight = 0;
-        for (int j = d.D - 1; j >= 0; j--) dweight += values[(ptrdiff_t)u * stride + j] * dmixture[j];
-        for (int j = 0; j < d.D; j++) dvalues[(ptrdiff_t)u * stride + j] += weights[u] * dmixture[j];
+        for (int j = d.D - 1; j >= 0; j--) dweight += values[u * stride + j] * dmixture[j];
+        for (int j = 0; j < d.D; j++) dvalues[u * stride + j] += weights[u] * dmixture[j];
         dweights[u] = dweight;
 #if EXACT /* weight = exp * total**-1, and every weight has made its own total**-1 */
         dtotal += slope * (exps[u] * dweight);
@@ -616,39 +665,130 @@ INLINE void head_backward(Dims d, real factor, int n, const real *q, const real 
         real dlogit = factor * (weights[u] * (dweights[u] - dtotal));
         (void)exps, (void)scale, (void)slope;
 #endif
-        for (int j = 0; j < d.D; j++) dq[j] += keys[(ptrdiff_t)u * stride + j] * dlogit;
-        for (int j = 0; j < d.D; j++) dkeys[(ptrdiff_t)u * stride + j] += q[j] * dlogit;
+        for (int j = 0; j < d.D; j++) dq[j] += keys[u * stride + j] * dlogit;
+        for (int j = 0; j < d.D; j++) dkeys[u * stride + j] += q[j] * dlogit;
     }
+}
+
+#if EXACT
+INLINE int heads_in_lanes(Dims d) { return (void)d, 0; }
+#else
+/* Where heads fill whole vectors, or divide them evenly, float32 computes with all lanes at once: each weight stands in as
+many lanes as its head has. A group is the vectors that share one vector of weights: one vector of several small heads, or
+all vectors of one large head. */
+enum { MOST_VECTORS = 16 };
+
+INLINE int heads_in_lanes(Dims d) { return !(d.D & (d.D - 1)) && d.C % LANES == 0 && d.D <= MOST_VECTORS * LANES; }
+
+/* A row against n positions; keys and values as in head_forward, but for all heads. weights: (n, groups, LANES). */
+INLINE void lanes_forward(Dims d, float factor, int n, const real *q, const real *keys, ptrdiff_t stride, real *weights,
+                          real *mixture) {
+    const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
+    for (int g = 0; g < groups; g++) {
+        const real *values = keys + d.Cp;
+        real *mine = weights + g * LANES;
+        vec query[MOST_VECTORS], sum[MOST_VECTORS], largest = all(-1e30f), total = all(0);
+        for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = all(0);
+        for (int u = 0; u < n; u++) {
+            vec product = query[0] * load(keys + u * stride);
+            for (int i = 1; i < vectors; i++) product += query[i] * load(keys + u * stride + i * LANES);
+            const vec logit = group_sum(product, width);
+            store(mine + u * groups * LANES, logit);
+            largest = larger(logit, largest);
+        }
+        for (int u = 0; u < n; u++) {
+            const vec e = vector_exp(load(mine + u * groups * LANES) - largest);
+            store(mine + u * groups * LANES, e);
+            total += e;
+            for (int i = 0; i < vectors; i++) sum[i] += e * load(values + u * stride + i * LANES);
+        }
+        const vec inverse = 1.0f / total;
+        for (int u = 0; u < n; u++) store(mine + u * groups * LANES, load(mine + u * groups * LANES) * inverse);
+        for (int i = 0; i < vectors; i++) store(mixture + i * LANES, sum[i] * inverse);
+        q += vectors * LANES, keys += vectors * LANES, mixture += vectors * LANES;
+    }
+}
+
+/* dlogit = weight * (dweight - what the mean weight gained), and that mean is dmixture . mixture. */
+INLINE void lanes_backward(Dims d, float factor, int n, const real *q, const real *keys, ptrdiff_t stride,
+                           const real *weights, const real *mixture, const real *dmixture, real *dq, real *dkeys) {
+    const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
+    for (int g = 0; g < groups; g++) {
+        const real *values = keys + d.Cp;
+        real *dvalues = dkeys + d.Cp;
+        vec query[MOST_VECTORS], dquery[MOST_VECTORS], gain[MOST_VECTORS], mean = all(0);
+        for (int i = 0; i < vectors; i++) {
+            query[i] = load(q + i * LANES) * factor, dquery[i] = all(0);
+            gain[i] = load(dmixture + i * LANES);
+            mean += gain[i] * load(mixture + i * LANES);
+        }
+        mean = group_sum(mean, width);
+        for (int u = 0; u < n; u++) {
+            const vec weight = load(weights + (u * groups + g) * LANES);
+            vec product = gain[0] * load(values + u * stride);
+            for (int i = 1; i < vectors; i++) product += gain[i] * load(values + u * stride + i * LANES);
+            const vec dlogit = weight * (group_sum(product, width) - mean);
+            for (int i = 0; i < vectors; i++) {
+                const ptrdiff_t at = u * stride + i * LANES;
+                store(dvalues + at, load(dvalues + at) + weight * gain[i]);
+                store(dkeys + at, load(dkeys + at) + dlogit * query[i]);
+                dquery[i] += dlogit * load(keys + at);
+            }
+        }
+        for (int i = 0; i < vectors; i++) store(dq + i * LANES, dquery[i] * factor);
+        const int step = vectors * LANES;
+        q += step, keys += step, mixture += step, dmixture += step, dq += step, dkeys += step;
+    }
+}
+#endif
+
+/* How many numbers a row's attention weights take. */
+INLINE size_t attention_width(Dims d) {
+    return heads_in_lanes(d) ? (size_t)d.T * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
 /* All heads of rows from..to; a row looks at the rows first[row] .. row of its document. */
 INLINE void attention_forward(Dims d, const Net *net, const Work *work, Layer *layer, int from, int to) {
-    const int stride = 3 * d.Cp;
+    const ptrdiff_t stride = 3 * d.Cp;
+    const real factor = (real)net->attn_factor;
     for (int r = from; r < to; r++) {
-        const real *q = layer->qkv + (ptrdiff_t)r * stride, *k = layer->qkv + (ptrdiff_t)work->first[r] * stride + d.Cp;
-        const int n = (r - work->first[r]) / work->hop + 1;
-        for (int h = 0; h < d.H; h++) {
-            ptrdiff_t head = (ptrdiff_t)r * d.H + h;
-            head_forward(d, (real)net->attn_factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D,
-                         stride * work->hop, layer->attn_weights + head * d.Tp, layer->attn_exps + head * d.Tp,
-                         layer->attn_scale + head, layer->attn_slope + head, layer->x_attn + (ptrdiff_t)r * d.Cp + h * d.D);
+        const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
+        real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
+        real *x_attn = layer->x_attn + (ptrdiff_t)r * d.Cp;
+        const int n = work->position[r] + 1;
+#if !EXACT
+        if (heads_in_lanes(d)) {
+            lanes_forward(d, factor, n, q, k, stride * work->hop, weights, x_attn);
+            continue;
         }
+#endif
+        for (int h = 0; h < d.H; h++)
+            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride * work->hop,
+                         weights + h * d.Tp, exps + h * d.Tp, layer->attn_scale + (ptrdiff_t)r * d.H + h,
+                         layer->attn_slope + (ptrdiff_t)r * d.H + h, x_attn + h * d.D);
     }
 }
 
 INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *layer, const real *dx_attn) {
-    const int stride = 3 * d.Cp;
+    const ptrdiff_t stride = 3 * d.Cp;
+    const real factor = (real)net->attn_factor;
     memset(layer->dqkv, 0, sizeof(real) * work->rows * stride);
     for (int r = work->rows - 1; r >= 0; r--) {
-        ptrdiff_t mine = (ptrdiff_t)r * stride, first = (ptrdiff_t)work->first[r] * stride + d.Cp;
-        for (int h = d.H - 1; h >= 0; h--) {
-            ptrdiff_t head = (ptrdiff_t)r * d.H + h, at = h * d.D;
-            head_backward(d, (real)net->attn_factor, r - work->first[r] + 1, layer->qkv + mine + at,
-                          layer->qkv + first + at, layer->qkv + first + d.Cp + at, stride,
-                          layer->attn_weights + head * d.Tp, layer->attn_exps + head * d.Tp, layer->attn_scale[head],
-                          layer->attn_slope[head], dx_attn + (ptrdiff_t)r * d.Cp + at, work->scores,
-                          layer->dqkv + mine + at, layer->dqkv + first + at, layer->dqkv + first + d.Cp + at);
+        const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
+        real *dq = layer->dqkv + r * stride, *dk = layer->dqkv + work->first[r] * stride + d.Cp;
+        const real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
+        const real *dmixture = dx_attn + (ptrdiff_t)r * d.Cp;
+        const int n = work->position[r] + 1;
+#if !EXACT
+        if (heads_in_lanes(d)) {
+            lanes_backward(d, factor, n, q, k, stride, weights, layer->x_attn + (ptrdiff_t)r * d.Cp, dmixture, dq, dk);
+            continue;
         }
+#endif
+        for (int h = d.H - 1; h >= 0; h--)
+            head_backward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
+                          exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h], layer->attn_slope[(ptrdiff_t)r * d.H + h],
+                          dmixture + h * d.D, work->scores, dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
     }
 }
 
@@ -684,7 +824,7 @@ INLINE void qkv_backward_input(Dims d, const Net *net, const Work *work, const L
 INLINE void activation_forward(int rows, Dims d, real *relu, real *h) {
     for (int i = 0; i < rows * d.Fp; i += LANES) {
         vec x = load(h + i);
-        x = choose(x > all(0), x, all(0));
+        x = larger(x, all(0));
         store(relu + i, x);
         if (!d.relu2) continue; /* relu and h are the same rows */
 #if EXACT
@@ -699,7 +839,7 @@ INLINE void activation_backward(int rows, Dims d, const real *relu, real *dh) {
     for (int i = 0; i < rows * d.Fp; i += LANES) {
         vec x = load(relu + i), dx = load(dh + i);
         if (d.relu2) dx = (2 * x) * dx;
-        store(dh + i, choose(x > all(0), dx, all(0)));
+        store(dh + i, where_positive(x, dx));
     }
 }
 
@@ -720,24 +860,28 @@ INLINE void cross_entropy(Dims d, const Work *work) {
         for (int j = 0; j < d.V; j++) dz[j] = z[j] * dtotal;
         dz[target] = z[target] * (inverse * dp + dtotal);
 #else
-        const float surprise_at = z[target];
-        for (int j = d.V; j < d.Vp; j++) z[j] = -1e30f;
-        vec most = load(z);
-        for (int j = LANES; j < d.Vp; j += LANES) most = choose(load(z + j) > most, load(z + j), most);
-        const float largest = largest_lane(most);
-        vec sums = all(0);
-        for (int j = 0; j < d.Vp; j += LANES) {
-            vec e = vector_exp(load(z + j) - largest);
-            if (j + LANES > d.V) e = choose(lane_numbers() < (bits)(d.V - j), e, all(0));
+        const int last = d.Vp - LANES; /* where the last vector starts, which is padded */
+        const vec ending = first_lanes(load(z + last), d.V - last, -1e30f);
+        vec most = ending;
+        for (int j = 0; j < last; j += LANES) most = larger(load(z + j), most);
+        most = group_largest(most);
+        vec sums = first_lanes(vector_exp(ending - most), d.V - last, 0);
+        store(dz + last, sums);
+        for (int j = 0; j < last; j += LANES) {
+            const vec e = vector_exp(load(z + j) - most);
             store(dz + j, e);
             sums += e;
         }
-        const float total = group_sum(sums, LANES)[0], share = work->dloss[r] / total;
-        work->surprise[r] = log(total) + ((double)largest - surprise_at);
+        sums = group_sum(sums, LANES);
+        work->surprise[r] = most[0] - z[target]; /* and the logarithm of: */
+        work->total[r] = sums[0];
+        const vec share = work->dloss[r] / sums;
         for (int j = 0; j < d.Vp; j += LANES) store(dz + j, load(dz + j) * share);
-        dz[target] -= work->dloss[r];
 #endif
     }
+#if !EXACT
+    for (int r = 0; r < work->rows; r++) work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] -= work->dloss[r];
+#endif
 }
 
 /* From dlogits to dx_out; the target's row of lm_head comes last. */
@@ -826,8 +970,6 @@ typedef struct {
     const real *x, *dy;
     int xr, dyr;
 } Link;
-
-enum { MAX_LINKS = LAYER_MATRICES + 1 };
 
 INLINE Link layer_link(Dims d, const Net *net, const Layer *layer, int l, int which) {
     const Matrix *matrix = layer_matrix(net, l, which);
@@ -972,7 +1114,8 @@ INLINE void adam_one(const Adam *a, int ask_square, real *w, const real *m, real
 
 /* Numbers for which pow itself must be asked are left as they were, noted, and done afterwards: a branch for each of them
 would be mispredicted. */
-INLINE void adam_block(const Adam *a, int n, real *w, real *m, real *v, const real *g) {
+INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
+    const Adam constants = *adam, *a = &constants; /* a copy, which the compiler sees is not written to */
     int32_t squares[ADAM_BLOCK + LANES], roots[ADAM_BLOCK + LANES], *squares_end = squares, *roots_end = roots;
     const ivec exponent = (ivec){0} + (bits)0x7ff0000000000000;
     for (int i = 0; i < n; i += LANES) {
@@ -1001,7 +1144,8 @@ INLINE void adam_block(const Adam *a, int n, real *w, real *m, real *v, const re
 #else
 enum { ADAM_BLOCK = 1024 };
 
-INLINE void adam_block(const Adam *a, int n, real *w, real *m, real *v, const real *g) {
+INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
+    const Adam constants = *adam, *a = &constants; /* a copy, which the compiler sees is not written to */
     for (int i = 0; i < n; i += LANES) {
         const vec dw = load(g + i);
         const vec new_m = a->beta1 * load(m + i) + dw;
@@ -1038,27 +1182,30 @@ INLINE void adam(const Adam *a, size_t n, real *w, real *m, real *v, const real 
         adam_block(a, n - i < ADAM_BLOCK ? (int)(n - i) : ADAM_BLOCK, w + i, m + i, v + i, g + i);
 }
 
-/* The gradient of a linear layer, a few rows at a time, straight into Adam: it never leaves the nearest cache. */
-INLINE void adam_of_link(Dims d, const Adam *a, const Net *net, Link link, int positions) {
+/* The gradient of a linear layer, a few rows at a time, straight into Adam: it never leaves the nearest cache.
+stride: the matrix's, where it is a constant. */
+INLINE void adam_of_link(const Adam *a, const Net *net, Link link, int positions, const int stride) {
     const Matrix *matrix = link.matrix;
     real panel[ADAM_BLOCK] __attribute__((aligned(64)));
-    const int width = matrix->stride < ADAM_BLOCK / 8 ? matrix->stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
-    (void)d;
-    for (int o = 0; o < matrix->rows; o += high)
-        for (int c = 0; c < matrix->stride; c += width) {
-            const int rows = matrix->rows - o < high ? matrix->rows - o : high;
-            const int columns = matrix->stride - c < width ? matrix->stride - c : width;
+    const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
+    for (int o = 0; o < matrix->rows; o += high) {
+        const int rows = matrix->rows - o < high ? matrix->rows - o : high;
+        const size_t at = matrix->at + (size_t)o * stride;
+        if (width == stride) {
+            linear_backward_weights(positions, rows, stride, link.dy + o, link.dyr, link.x, link.xr, panel, stride);
+            adam_block(a, rows * stride, net->weights.w + at, net->m + at, net->v + at, panel);
+            continue;
+        }
+        for (int c = 0; c < stride; c += width) {
+            const int columns = stride - c < width ? stride - c : width;
             linear_backward_weights(positions, rows, columns, link.dy + o, link.dyr, link.x + c, link.xr, panel, columns);
-            const size_t at = matrix->at + (size_t)o * matrix->stride + c;
-            if (columns == matrix->stride) {
-                adam_block(a, rows * columns, net->weights.w + at, net->m + at, net->v + at, panel);
-            } else {
-                for (int r = 0; r < rows; r++) {
-                    const size_t row = at + (size_t)r * matrix->stride;
-                    adam_block(a, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
-                }
+            for (int r = 0; r < rows; r++) {
+                const size_t row = at + (size_t)r * stride + c;
+                adam_block(a, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
             }
         }
+    }
+    turn(matrix, net->weights);
 }
 
 /* A whole step whose gradient comes from the rows of one work. */
@@ -1067,11 +1214,11 @@ INLINE void adam_of_work(Dims d, const Adam *a, const Net *net, const Work *work
     embedding_backward(d, net, work, grads);
     adam(a, net->matrices[LM_HEAD].at, net->weights.w, net->m, net->v, grads);
     for (int l = -1; l < d.L; l++)
-        for (int which = 0; which < (l < 0 ? 1 : LAYER_MATRICES); which++) {
-            Link link = l < 0 ? lm_head_link(d, net, work) : layer_link(d, net, &work->layers[l], l, which);
-            adam_of_link(d, a, net, link, work->rows);
-            turn(link.matrix, net->weights);
-        }
+        for (int which = l < 0 ? MLP_FC1 : 0; which < MLP_FC2; which++)
+            adam_of_link(a, net, l < 0 ? lm_head_link(d, net, work) : layer_link(d, net, &work->layers[l], l, which),
+                         work->rows, d.Cp);
+    for (int l = 0; l < d.L; l++)
+        adam_of_link(a, net, layer_link(d, net, &work->layers[l], l, MLP_FC2), work->rows, d.Fp);
 }
 
 /* --- The net: memory, and the way from flat buffers to ours and back ------------------------------------------------ */
@@ -1109,7 +1256,8 @@ static void lay_out_work(Arena *arena, Dims d, Work *work, size_t n, int backwar
     work->layers = layers;
     work->token = take(arena, n * sizeof(int32_t)), work->position = take(arena, n * sizeof(int32_t));
     work->target = take(arena, n * sizeof(int32_t)), work->first = take(arena, n * sizeof(int32_t));
-    work->surprise = take(arena, n * sizeof(double)), work->dloss = take_reals(arena, n);
+    work->surprise = take(arena, n * sizeof(double)), work->total = take(arena, n * sizeof(double));
+    work->dloss = take_reals(arena, n);
     work->x_embd = take_reals(arena, n * d.Cp), work->x_out = take_reals(arena, n * d.Cp);
     work->scale0 = take_reals(arena, n), work->slope0 = take_reals(arena, n);
     work->logits = take_reals(arena, n * d.Vp), work->dlogits = take_reals(arena, m * d.Vp);
@@ -1120,8 +1268,8 @@ static void lay_out_work(Arena *arena, Dims d, Work *work, size_t n, int backwar
         layer->x = take_reals(arena, n * d.Cp), layer->x_norm1 = take_reals(arena, n * d.Cp);
         layer->scale1 = take_reals(arena, n), layer->slope1 = take_reals(arena, n);
         layer->qkv = take_reals(arena, n * 3 * d.Cp);
-        layer->attn_weights = take_reals(arena, n * d.H * d.Tp);
-        layer->attn_exps = EXACT ? take_reals(arena, n * d.H * d.Tp) : layer->attn_weights;
+        layer->attn_weights = take_reals(arena, n * attention_width(d));
+        layer->attn_exps = EXACT ? take_reals(arena, n * attention_width(d)) : layer->attn_weights;
         layer->attn_scale = take_reals(arena, n * d.H), layer->attn_slope = take_reals(arena, n * d.H);
         layer->x_attn = take_reals(arena, n * d.Cp), layer->x_mid = take_reals(arena, n * d.Cp);
         layer->x_norm2 = take_reals(arena, n * d.Cp);
@@ -1387,6 +1535,21 @@ static void set_rows(const Run *run, Work *work, int unit) {
     work->rows = row;
 }
 
+/* -log p of n rows from `row` on, added up. */
+INLINE double surprise_of_rows(const Work *work, int row, int n) {
+    double sum = work->surprise[row];
+    for (int r = row + 1; r < row + n; r++) sum += work->surprise[r];
+#if !EXACT
+    double product = 1;
+    for (int r = row; r < row + n; r++) {
+        product *= work->total[r]; /* at least about 1, and far below 1e100 */
+        if (product > 1e200) sum += log(product), product = 1;
+    }
+    sum += log(product);
+#endif
+    return sum;
+}
+
 /* Forward and backward over a unit; its documents' losses. */
 INLINE void unit_pass(Dims d, const Run *run, Work *work, int unit) {
     const Net *net = run->net;
@@ -1397,9 +1560,7 @@ INLINE void unit_pass(Dims d, const Run *run, Work *work, int unit) {
     backward(d, net, work);
     for (int i = run->unit_at[unit], row = 0; i < run->unit_at[unit + 1]; i++) {
         const int n = positions_of(net, (int32_t)(run->token_at[i + 1] - run->token_at[i]));
-        double sum = work->surprise[row];
-        for (int t = 1; t < n; t++) sum += work->surprise[row + t];
-        run->document_losses[i] = sum * (1.0 / n);
+        run->document_losses[i] = surprise_of_rows(work, row, n) * (1.0 / n);
         row += n;
     }
 }
