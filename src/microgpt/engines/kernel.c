@@ -516,9 +516,9 @@ INLINE vec interleaved(vec a, vec b, const int upper) {
 INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
 #if defined(__AVX512F__)
     __m512 x = _mm512_castps128_ps512(_mm_load_ps((const float *)p));
-    x = _mm512_insertf32x4(x, _mm_load_ps((const float *)(p + stride)), 1);
-    x = _mm512_insertf32x4(x, _mm_load_ps((const float *)(p + 2 * stride)), 2);
-    return (vec)_mm512_insertf32x4(x, _mm_load_ps((const float *)(p + 3 * stride)), 3);
+    x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_load_ps((const float *)(p + stride)));
+    x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_load_ps((const float *)(p + 2 * stride)));
+    return (vec)_mm512_mask_broadcast_f32x4(x, 0xf000, _mm_load_ps((const float *)(p + 3 * stride)));
 #elif defined(__AVX2__)
     __m256 x = _mm256_castps128_ps256(_mm_load_ps((const float *)p));
     return (vec)_mm256_insertf128_ps(x, _mm_load_ps((const float *)(p + stride)), 1);
@@ -1144,35 +1144,24 @@ INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const
 #else
 enum { ADAM_BLOCK = 1024 };
 
+INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
+    const vec new_m = a->beta1 * load(m) + dw;
+    const vec new_v = a->beta2 * load(v) + dw * dw;
+    store(m, new_m);
+    store(v, new_v);
+    const vec x = new_v + 1e-36f; /* which keeps 1 / root finite */
+#if defined(__AVX512F__) /* an estimate good to 2**-14 and a Newton step; the divider works meanwhile */
+    const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
+    const vec root = x * r + (x - x * r * (x * r)) * (0.5f * r);
+#else
+    const vec root = square_root(x);
+#endif
+    store(w, load(w) - a->learning_rate * new_m / (root + a->eps));
+}
+
 INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
-    const Adam constants = *adam, *a = &constants; /* a copy, which the compiler sees is not written to */
-    for (int i = 0; i < n; i += LANES) {
-        const vec dw = load(g + i);
-        const vec new_m = a->beta1 * load(m + i) + dw;
-        const vec new_v = a->beta2 * load(v + i) + dw * dw;
-        store(m + i, new_m);
-        store(v + i, new_v);
-#if defined(__AVX512F__) || defined(__AVX2__)
-        /* From estimates good to 2**-12 or better, and a Newton step each; 1e-36 keeps 0 away from infinity. */
-        const vec x = new_v + 1e-36f;
-#if defined(__AVX512F__)
-        const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
-#else
-        const vec r = (vec)_mm256_rsqrt_ps((__m256)x);
-#endif
-        vec root = x * r;
-        root = root + (x - root * root) * (0.5f * r);
-        const vec bottom = root + a->eps;
-#if defined(__AVX512F__)
-        const vec inverse = (vec)_mm512_rcp14_ps((__m512)bottom);
-#else
-        const vec inverse = (vec)_mm256_rcp_ps((__m256)bottom);
-#endif
-        store(w + i, load(w + i) - (a->learning_rate * new_m * inverse) * (2.0f - bottom * inverse));
-#else
-        store(w + i, load(w + i) - a->learning_rate * new_m / (square_root(new_v + 1e-36f) + a->eps));
-#endif
-    }
+    const Adam a = *adam; /* a copy, which the compiler sees is not written to */
+    for (int i = 0; i < n; i += LANES) adam_lanes(&a, load(g + i), w + i, m + i, v + i);
 }
 #endif
 
@@ -1182,6 +1171,7 @@ INLINE void adam(const Adam *a, size_t n, real *w, real *m, real *v, const real 
         adam_block(a, n - i < ADAM_BLOCK ? (int)(n - i) : ADAM_BLOCK, w + i, m + i, v + i, g + i);
 }
 
+#if EXACT
 /* The gradient of a linear layer, a few rows at a time, straight into Adam: it never leaves the nearest cache.
 stride: the matrix's, where it is a constant. */
 INLINE void adam_of_link(const Adam *a, const Net *net, Link link, int positions, const int stride) {
@@ -1207,6 +1197,35 @@ INLINE void adam_of_link(const Adam *a, const Net *net, Link link, int positions
     }
     turn(matrix, net->weights);
 }
+#else
+/* R rows and one vector of columns of a gradient, from registers into Adam. */
+INLINE void adam_tile(const int R, const Adam *a, const Net *net, Link link, int positions, size_t at, int stride) {
+    vec sum[8];
+    UNROLL for (int r = 0; r < R; r++) sum[r] = link.dy[r] * load(link.x);
+    UNROLL4 for (int t = 1; t < positions; t++) {
+        const vec x = load(link.x + (ptrdiff_t)t * link.xr);
+        UNROLL for (int r = 0; r < R; r++) sum[r] += link.dy[(ptrdiff_t)t * link.dyr + r] * x;
+    }
+    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at;
+    UNROLL for (int r = 0; r < R; r++) adam_lanes(a, sum[r], w + r * stride, m + r * stride, v + r * stride);
+}
+
+/* The gradient of a linear layer, never stored. stride: the matrix's, where it is a constant. */
+INLINE void adam_of_link(const Adam *adam, const Net *net, Link link, int positions, const int stride) {
+    const Matrix *matrix = link.matrix;
+    const Adam a = *adam;
+    for (int c = 0; c < stride; c += LANES) {
+        Link part = link;
+        part.x += c;
+        size_t at = matrix->at + c;
+        int o = 0;
+        for (; o + 8 <= matrix->rows; o += 8, part.dy += 8, at += 8 * (size_t)stride)
+            adam_tile(8, &a, net, part, positions, at, stride);
+        for (; o < matrix->rows; o++, part.dy++, at += stride) adam_tile(1, &a, net, part, positions, at, stride);
+    }
+    turn(matrix, net->weights);
+}
+#endif
 
 /* A whole step whose gradient comes from the rows of one work. */
 INLINE void adam_of_work(Dims d, const Adam *a, const Net *net, const Work *work) {
