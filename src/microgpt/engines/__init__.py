@@ -28,7 +28,7 @@ from typing import Protocol
 from microgpt.config import Config, shapes
 
 # In the order of preference of `auto`: name -> the class in the module of that name
-ENGINES = {"scalar": "ScalarEngine"}
+ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine"}
 
 Tokens = Sequence[int]
 

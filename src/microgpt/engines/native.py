@@ -8,6 +8,7 @@ them up to date at the start and at the end of every call.
 from __future__ import annotations
 
 import ctypes
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
@@ -21,7 +22,7 @@ from microgpt.engines import Engine, Tokens, check_batch, check_tokens
 
 PRECISIONS = ("exact", "float32")
 
-LIBRARY = Path(__file__).parent / "_kernel.so"
+LIBRARY = Path(__file__).parent / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")
 
 # One call into the kernel lasts at most about this long, in seconds, or one step: Ctrl-C is answered between two calls.
 SLICE = 0.05
