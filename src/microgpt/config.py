@@ -49,7 +49,12 @@ class Config:
         for f in dataclasses.fields(self):
             value, kind = getattr(self, f.name), type(f.default)
             if kind is float and type(value) is int:  # 1 for 1.0 is no mistake, but must be written to files as 1.0
-                object.__setattr__(self, f.name, float(value))
+                try:
+                    object.__setattr__(self, f.name, float(value))
+                except OverflowError:
+                    raise ValueError(
+                        f"{f.name} must be a finite number, got a whole number beyond all floats"
+                    ) from None
             elif type(value) is not kind:
                 raise ValueError(f"{f.name} must be {_A[kind]}, got {f.name}={value!r}")
         for name in ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"):
@@ -87,7 +92,7 @@ class Config:
         for name in sorted(names - settings.keys()):
             raise ValueError(f"the setting {name} is missing")
         for name in sorted(settings.keys() - names):
-            raise ValueError(f"the setting {name} is unknown to this version of microgpt")
+            raise ValueError(f"the setting {name!r:.60} is unknown to this version of microgpt")
         return cls(**settings)
 
 
@@ -115,7 +120,8 @@ Shapes = dict[str, tuple[int, int]]
 
 def shapes(config: Config, vocab_size: int) -> Shapes:
     """The parameter table, name -> (rows, columns), in the order of the flat buffers."""
-    return reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+    table: Shapes = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+    return table
 
 
 def num_params(config: Config, vocab_size: int) -> int:

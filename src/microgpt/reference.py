@@ -162,8 +162,7 @@ def sample(state_dict, bos, rng, temperature, n_layer, n_head, block_size, activ
         logits = gpt(token_id, pos_id, keys, values, state_dict, n_head, activation)
         probs = softmax([logit / temperature for logit in logits])
         [token_id] = rng.choices(range(len(probs)), weights=[p.data for p in probs])
-        if token_id == bos:
-            break
+        if token_id == bos: break
         token_ids.append(token_id)
     return token_ids
 
@@ -171,6 +170,7 @@ def sample(state_dict, bos, rng, temperature, n_layer, n_head, block_size, activ
 def main(path):
     rng = random.Random(42)  # one source of chance: the order of the documents, then the weights, then the samples
     docs = documents(path)
+    if not docs: raise OSError("no documents in it")
     rng.shuffle(docs)
     tokenizer = Tokenizer(set("".join(docs)))
     vocab_size, n_embd, n_layer, n_head, block_size = len(tokenizer.symbols), 16, 1, 4, 16
@@ -178,14 +178,14 @@ def main(path):
     params = [p for matrix in state_dict.values() for row in matrix for p in row]
     m, v, num_steps = [0.0] * len(params), [0.0] * len(params), 1000
     print(f"num docs: {len(docs)}\nvocab size: {vocab_size}\nnum params: {len(params)}")
+    if sys.implementation.name == "cpython": gc.disable()  # it looks for cycles at length, and a graph has none
     for step in range(num_steps):
-        gc.disable()  # the graph has no cycles: it needs no collector, which would take a third of the time
         surprise = loss(tokenizer.encode(docs[step % len(docs)]), state_dict, n_layer, n_head, block_size)
         surprise.backward()
         adam(params, m, v, step + 1, 0.01 * (1 - step / num_steps), beta1=0.85, beta2=0.99, eps_adam=1e-8)
         print(f"step {step + 1:4d} / {num_steps:4d} | loss {surprise.data:.4f}")
         del surprise  # and with it the graph
-        gc.enable()
+    gc.enable()
     for i in range(20):
         token_ids = sample(state_dict, tokenizer.bos, rng, 0.5, n_layer, n_head, block_size)
         print(f"sample {i + 1:2d}: {tokenizer.decode(token_ids)}")
@@ -195,6 +195,6 @@ if __name__ == "__main__":
     try:
         main(path)
     except (OSError, UnicodeDecodeError) as error:
-        print(f"cannot read {path!r} ({error}): give a UTF-8 text file with one document a line, for example\nhttps://"
-              "raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt saved as input.txt", file=sys.stderr)
+        print(f"cannot read {path!r} ({error}): give a UTF-8 text with one document a line, or save as input.txt the "
+              "names at https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt", file=sys.stderr)
         sys.exit(2)

@@ -1,8 +1,8 @@
 """What an engine is, in words; and `open_engine`, which finds one by its name.
 
-An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random numbers
-or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the layout of
-`config.shapes`, and keeps these buffers, all of that length, as the truth between two calls:
+An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random
+numbers or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the
+layout of `config.shapes`, and keeps these buffers, all of that length, as the truth between two calls:
 
     params, grads      the parameters; the gradient that backward has added up since the last update
     m, v, step         Adam's moments; how many updates were made
@@ -16,11 +16,14 @@ The numbers are those of reference.py, and these rules say which where it leaves
 - The loss of a batch is the left-to-right sum of its documents' losses, times 1 / total.
 - Only a document's first block_size + 1 tokens are read. Padding, where an engine needs it, never weighs.
 - An engine draws nothing at random.
+- Where a number leaves the range of floats, backward and logits give inf or nan, or raise FloatingPointError; update
+  may raise it too. The buffers are then of no use.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -71,11 +74,20 @@ class Engine(Protocol):
         ...
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        """The losses of many steps in one call: a compiled step is a few microseconds, and a Python call is not free."""
-        losses = []
+        """The losses of many steps in one call: a compiled step takes microseconds, and a Python call is not free.
+
+        A loss that is not finite is the last one given, and has no update.
+        """
+        losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
-            losses.append(self.backward(batch))
-            self.update(learning_rate)
+            try:
+                losses.append(self.backward(batch))
+                if not math.isfinite(losses[-1]):
+                    break
+                self.update(learning_rate)
+            except FloatingPointError:
+                losses[self.step - first :] = [math.nan]
+                break
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
@@ -91,8 +103,8 @@ class Engine(Protocol):
 def open_engine(name: str, params: array[float], config: Config, vocab_size: int) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
-    name: a key of ENGINES, or `auto` for the first that works here. Raises ValueError for an unknown name or a buffer of
-    another length than the config's, ImportError with the remedy where the engine cannot work here.
+    name: a key of ENGINES, or `auto` for the first that works here. Raises ValueError for an unknown name or a buffer
+    of another length than the config's, ImportError with the remedy where the engine cannot work here.
     """
     if name == "auto":
         name = next(iter(ENGINES))
@@ -118,6 +130,6 @@ def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
 
 def check_tokens(tokens: Tokens, vocab_size: int) -> None:
     """Raise ValueError for a token id outside the vocabulary."""
-    if tokens and not (0 <= min(tokens) and max(tokens) < vocab_size):
-        wrong = next(t for t in tokens if not 0 <= t < vocab_size)
+    wrong = next((t for t in tokens if not 0 <= t < vocab_size), None)
+    if wrong is not None:
         raise ValueError(f"token_id must be from 0 to {vocab_size - 1}, got token_id={wrong}")

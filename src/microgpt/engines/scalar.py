@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +22,19 @@ StateDict = dict[str, list[list[Value]]]
 
 
 @contextmanager
-def collector_at_rest() -> Iterator[None]:
-    """A graph of Values has no cycles, so that the cyclic collector would only cost time (a third of it)."""
+def scalar_arithmetic() -> Iterator[None]:
+    """Python's numbers, where the cyclic collector rests and what leaves their range is one error.
+
+    A graph of Values has no cycles: where references are counted (CPython) the collector would only cost time. Python
+    raises OverflowError, ZeroDivisionError or ValueError (the log of 0) where other engines give inf or nan.
+    """
     was_enabled = gc.isenabled()
-    gc.disable()
+    if sys.implementation.name == "cpython":
+        gc.disable()
     try:
         yield
+    except (ArithmeticError, ValueError) as error:
+        raise FloatingPointError(f"a number left the range of float64: {error}") from error
     finally:
         if was_enabled:
             gc.enable()
@@ -57,7 +65,7 @@ class ScalarEngine(Engine):
         c = self.config
         weight = 1 / (total or len(batch))
         losses = 0.0
-        with collector_at_rest():
+        with scalar_arithmetic():
             leaves, state_dict = self._graph()
             for tokens in batch:
                 loss = reference.loss(tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
@@ -72,7 +80,7 @@ class ScalarEngine(Engine):
     def update(self, learning_rate: float) -> None:
         c = self.config
         self.step += 1
-        with collector_at_rest():
+        with scalar_arithmetic():
             leaves, _ = self._graph()
             for leaf, grad in zip(leaves, self.grads):
                 leaf.grad = grad
@@ -100,7 +108,7 @@ class ScalarDecoder:
         if self._pos_id == c.block_size:
             raise ValueError(f"the context is full: block_size={c.block_size} tokens were fed; open a new decoder")
         args = (self._state_dict, c.n_head, ACTIVATIONS[c.activation])
-        with collector_at_rest():
+        with scalar_arithmetic():
             logits = reference.gpt(token_id, self._pos_id, self._keys, self._values, *args)
             for past in (*self._keys, *self._values):  # keep the numbers, and let the graph behind them go
                 past[-1] = [Value(x.data) for x in past[-1]]

@@ -1,0 +1,38 @@
+# Each command makes its own virtual environment in .venv first: nothing else is touched.
+PYTHON ?= python3
+EXTRAS ?= dev
+CONSTRAINTS ?=
+PYTEST_FLAGS ?= --numprocesses=auto
+BIN := .venv/bin
+
+.PHONY: run test lint format clean
+
+run: .venv/run
+	$(BIN)/microgpt train
+
+test: .venv/test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The two states of the environment, as files whose age make can compare
+.venv/run: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/test: pyproject.toml $(CONSTRAINTS) | .venv/bin/python
+	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[$(EXTRAS)]'
+	@touch $@ .venv/run
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,140 @@
+"""A checkpoint: all that a run needs to go on, or a model to be used, in one safetensors file.
+
+Tensors (float64): each parameter under its own name, Adam's moments under `adam_m.` and `adam_v.` and the name.
+Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
+`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import Config, Shapes, offsets, shapes
+from microgpt.reference import Tokenizer
+from microgpt.safetensors import SafetensorsError, Tensor, read, tensor, write
+
+FORMAT = "microgpt/1"
+MOMENTS = {"adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of ours, or a damaged one; the message names the file and what is wrong."""
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after `step` updates. params, m, v: flat buffers in the layout of `config.shapes`."""
+
+    config: Config
+    symbols: list[str]
+    params: array[float]
+    m: array[float]
+    v: array[float]
+    step: int
+    rng_state: tuple[Any, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def shapes(self) -> Shapes:
+        """The table of its parameters."""
+        return shapes(self.config, len(self.symbols))
+
+
+def save(path: Path | str, checkpoint: Checkpoint) -> None:
+    """Write it whole or not at all; OSError when that fails, with what stood there still in place."""
+    table = checkpoint.shapes()
+    tensors: dict[str, Tensor] = {}
+    for prefix, buffer in {"": "params", **MOMENTS}.items():
+        numbers = getattr(checkpoint, buffer)
+        for name, where in offsets(table).items():
+            tensors[prefix + name] = tensor(numbers[where], table[name])
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(checkpoint.config.to_dict()),
+        "symbols": json.dumps(checkpoint.symbols),
+        "step": str(checkpoint.step),
+        "rng": json.dumps(checkpoint.rng_state),
+        "data": json.dumps(checkpoint.data),
+    }
+    write(path, tensors, metadata)
+
+
+def load(path: Path | str) -> Checkpoint:
+    """Read and check a checkpoint. Raises CheckpointError, or OSError when the file cannot be read."""
+    try:
+        tensors, metadata = read(path)
+        if metadata.get("format") != FORMAT:
+            raise SafetensorsError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        checkpoint = Checkpoint(
+            config=Config.from_dict(_json(metadata, "config", dict)),
+            symbols=_symbols(_json(metadata, "symbols", list)),
+            params=array("d"),
+            m=array("d"),
+            v=array("d"),
+            step=_json(metadata, "step", int),
+            rng_state=_rng_state(_json(metadata, "rng", list)),
+            data=_json(metadata, "data", dict),
+        )
+        symbols, bos_first = checkpoint.symbols, checkpoint.config.bos_first
+        if symbols != Tokenizer([symbol for symbol in symbols if symbol], bos_first).symbols:
+            raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
+        if checkpoint.step < 0:
+            raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
+        expected = {p + name: shape for p in ("", *MOMENTS) for name, shape in _shapes(checkpoint, tensors).items()}
+        for name in [*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()]:
+            raise SafetensorsError(f"tensor {name!r} is {'missing' if name in expected else 'unknown'}")
+        for name, shape in expected.items():
+            if tensors[name].shape != shape:
+                raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
+            if tensors[name].dtype != "F64":
+                raise SafetensorsError(f"tensor {name!r} must be F64, got {tensors[name].dtype}")
+            prefix = name[:7] if name[:7] in MOMENTS else ""
+            getattr(checkpoint, MOMENTS.get(prefix, "params")).extend(tensors[name].floats())
+        return checkpoint
+    except ValueError as error:  # SafetensorsError, or Config's
+        raise CheckpointError(
+            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another one, or train again"
+        ) from None
+
+
+def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:
+    """The table that the config asks for; a config of more layers than the file can hold is refused unbuilt."""
+    if checkpoint.config.n_layer > len(tensors):
+        raise SafetensorsError(f"n_layer={checkpoint.config.n_layer} does not fit a file of {len(tensors)} tensors")
+    return checkpoint.shapes()
+
+
+def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
+    if key not in metadata:
+        raise SafetensorsError(f"the metadata has no {key!r}")
+    try:
+        value = json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise SafetensorsError(f"{key!r} in the metadata is not JSON: {error}") from None
+    if type(value) is not kind:
+        raise SafetensorsError(f"{key!r} in the metadata must be of type {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _symbols(symbols: list[Any]) -> list[str]:
+    if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
+        raise SafetensorsError("'symbols' must be single characters, each once")
+    if "" not in symbols:
+        raise SafetensorsError("'symbols' lacks BOS, the empty string")
+    return symbols
+
+
+def _rng_state(state: list[Any]) -> tuple[Any, ...]:
+    try:
+        version, internal, gauss_next = state
+        if not (gauss_next is None or isinstance(gauss_next, float)):
+            raise TypeError(f"the number that gauss keeps is {gauss_next!r:.60}")
+        rng_state = (version, tuple(internal), gauss_next)
+        random.Random(0).setstate(rng_state)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SafetensorsError(f"'rng' in the metadata is no state of random.Random: {error}") from None
+    return rng_state

@@ -1,0 +1,511 @@
+"""The command line: train, sample, evaluate, plot, info. It parses, calls, and prints; nothing is computed here."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json as json_module
+import math
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+import microgpt
+from microgpt import display, evaluation
+from microgpt.config import ACTIVATIONS, PRESETS, Config
+from microgpt.data import DATASETS, MODES, Data, DataError
+from microgpt.data import load as load_data
+from microgpt.engines import ENGINES
+from microgpt.run import Folder, Run
+from microgpt.training import DivergedError
+
+app = typer.Typer(
+    name="microgpt",
+    help="A whole GPT you can see through: train one on your own text, and let it write.",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+class StoppedError(Exception):
+    """Training that could not go on, for no fault in what was asked."""
+
+
+NUM_SAMPLES = 20  # after training, as the published script
+
+
+def _default(value: object) -> str:
+    """How a help text tells a default that is not the parameter's own: None there says that nothing was asked for."""
+    return rf" [dim]\[default: {value}][/]"
+
+
+def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
+    """Of an option that takes a number: how it is read and shown. The error says what came."""
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise typer.BadParameter(f"it must be {'a whole' if kind is int else 'a'} number, got {text!r}") from None
+        if at_least is not None and value < at_least:
+            raise typer.BadParameter(f"it must be at least {at_least}, got {text}")
+        return value
+
+    return {"parser": parse, "metavar": f"<{kind.__name__}>"}
+
+
+def config_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every field of Config, in place of its parameter `settings`.
+
+    An option that is not given is None there, so that a command can tell what was asked for.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    options = []
+    for f in dataclasses.fields(Config):
+        kind = type(f.default)
+        how = number(kind) if kind in (int, float) else {}
+        if f.name == "activation":
+            how = {"metavar": "|".join(ACTIVATIONS)}
+        option = typer.Option(
+            help=f.metadata["help"] + _default(str(f.default).lower() if kind is bool else f.default),
+            rich_help_panel="Model and training (every field of Config)",
+            **how,
+        )
+        annotation: Any = Annotated[kind | None, option]
+        options.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+
+    def wrapper(**arguments: Any) -> None:
+        settings = {o.name: arguments.pop(o.name) for o in options}
+        given = {name: value for name, value in settings.items() if value is not None}
+        command(**arguments, settings=given)
+
+    kept = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values() if p.name != "settings"]
+    wrapper.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [*kept, *options]}
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    return wrapper
+
+
+# --- Arguments that several commands share
+
+FileArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="FILE", help=f"A text file in UTF-8, or a data set: {', '.join(DATASETS)}." + _default(DATASETS[0])
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a checkpoint file.")]
+EngineOption = Annotated[
+    str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it; the numbers are the same.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False,
+) -> None:
+    if version:
+        print(microgpt.__version__)
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+@config_options
+def train(
+    file: FileArgument = None,
+    *,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(PRESETS), help="The published version to start from." + _default("final")),
+    ] = None,
+    documents: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(MODES),
+            help="A document a line, or one long text (stream) cut into windows of block_size." + _default(MODES[0]),
+        ),
+    ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the documents that is held out, and measured now and then." + _default(0), **number(float)
+        ),
+    ] = None,
+    validate_every: Annotated[
+        int | None,
+        typer.Option(help="Steps between two held-out losses." + _default("a tenth of all"), **number(int, at_least=1)),
+    ] = None,
+    micro_batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Documents computed at once, their gradients accumulated." + _default("batch_size"), **number(int)
+        ),
+    ] = None,
+    engine: EngineOption = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    checkpoint_every: Annotated[
+        int, typer.Option(help="Steps between two checkpoints; 0: every 30 seconds.", **number(int, at_least=0))
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the samples.")] = False,
+    json: JsonOption = False,
+    settings: dict[str, Any],
+) -> None:
+    """Train a model, and print what it writes.
+
+    [bold]Examples[/]
+
+      microgpt train --num-steps 20
+      microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
+      microgpt train --out runs/small --resume --num-steps 30
+    """
+    show = display.choose(quiet, json)
+    options = {
+        "documents": documents,
+        "val_fraction": val_fraction,
+        "validate_every": validate_every,
+        "micro_batch_size": micro_batch_size,
+    }
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got preset={preset!r}")
+        settings = {**PRESETS[preset].to_dict(), **settings}
+    if resume:
+        if out is None:
+            raise ValueError("resume needs the folder of the run: add --out DIR")
+        if overwrite:
+            raise ValueError("resume and overwrite exclude each other: leave one of them out")
+        if preset is not None:
+            raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
+        folder = Folder.resume(out, changes={**settings, **given}, source=file, engine=engine)
+        if folder.run.config.num_steps != folder.planned_steps:
+            show.message(
+                f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate is recomputed,"
+                " to fall to 0 over all of them"
+            )
+    else:
+        run = Run.begin(
+            file or DATASETS[0],
+            Config().replace(**settings),
+            engine=engine,
+            progress=display.Download(),
+            **given,
+        )
+        folder = Folder.create(out or next_folder(Path("runs")), run, overwrite=overwrite)
+    run = folder.run
+    show.begin(run)
+    try:
+        with signals() as caught:
+            for step in folder.train(checkpoint_every, together=True):
+                show.step(step)
+                if caught and step.step == run.step:
+                    folder.save()
+                    break
+    except OSError as error:
+        way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
+        raise StoppedError(f"{error}; {way_on}") from error
+    finally:
+        show.end()
+    if caught and run.step < run.config.num_steps:
+        print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
+        raise typer.Exit(128 + caught[0])
+    folder.write_samples(show.samples(run.sample(NUM_SAMPLES)))
+    show.message(f"saved in {folder.path}; more samples: microgpt sample {shlex.quote(str(folder.path))}")
+
+
+def resume_command(folder: Folder) -> str:
+    """What to type to go on with a run."""
+    return f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+
+
+def next_folder(parent: Path) -> Path:
+    """The first of parent/1, parent/2, ... that does not exist."""
+    number = 1
+    while (parent / str(number)).exists():
+        number += 1
+    return parent / str(number)
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """A list that Ctrl-C or a request to terminate is put in, for a loop to look at; a second one acts at once."""
+    caught: list[int] = []
+    handled = (signal.SIGINT, signal.SIGTERM)
+
+    def catch(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        for each in handled:
+            signal.signal(each, before[each])
+
+    before = {each: signal.signal(each, catch) for each in handled}
+    try:
+        yield caught
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@app.command()
+def sample(
+    run: RunArgument,
+    n: Annotated[int, typer.Option("-n", "--num-samples", help="How many.", **number(int, at_least=0))] = NUM_SAMPLES,
+    *,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="0 is the likeliest token always." + _default("the run's"), **number(float)),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens only.", **number(int))] = None,
+    prompt: Annotated[str, typer.Option(help="What each sample begins with.")] = "",
+    seed: SeedOption = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="End a sample after so many.", **number(int))] = None,
+    slide: Annotated[
+        bool, typer.Option("--slide", help="Go on beyond block_size, with the last block_size tokens as context.")
+    ] = False,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Only samples that are not training data.")] = False,
+    data: DataOption = None,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Let a model write. A sample that stands in the training data is marked.
+
+    Sample i is drawn from random.Random(f"{seed}:{i}"): the same text for any engine and any n.
+
+    [bold]Examples[/]
+
+      microgpt sample runs/small -n 5 --temperature 0.8
+      microgpt sample runs/small --prompt ma --top-k 5
+      microgpt sample runs/small --new-only --json
+    """
+    model = Run.load(run, engine=engine, source=data)
+    seed = model.config.seed if seed is None else seed
+    training_data = _training_data(model, needed=new_only)
+    texts: list[str] = []
+    known: set[str] = set()
+    drawn = 0
+    while len(texts) < n:
+        if drawn >= 100 * n:
+            raise DataError(f"only {len(texts)} of {drawn} samples are new: raise the temperature, or ask for fewer")
+        batch = model.sample(
+            n - len(texts),
+            temperature=temperature,
+            top_k=top_k,
+            prompt=prompt,
+            seed=seed,
+            first=drawn,
+            max_new_tokens=max_new_tokens,
+            slide=slide,
+        )
+        drawn += len(batch)
+        known |= training_data.known(batch) if training_data else set()
+        texts += [text for text in batch if not (new_only and text in known)]
+    if json:
+        for text in texts:
+            print(json_module.dumps({"text": text, "known": text in known if training_data else None}))
+    else:
+        sys.stdout.write(display.sample_lines(texts, ["in the training data" * (text in known) for text in texts]))
+
+
+def _training_data(model: Run, needed: bool = False) -> Data | None:
+    """The data a model was trained on; where they are gone, an error if they are needed, else a line that says so."""
+    try:
+        return model.data
+    except DataError as error:
+        if needed:
+            raise
+        print(f"note: {error}; so no sample is compared with it", file=sys.stderr)
+        return None
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="Another text." + _default("the held-out part, else the training data")),
+    ] = None,
+    *,
+    limit: Annotated[
+        int, typer.Option(help="Documents read, spread over the text; 0: all.", **number(int, at_least=0))
+    ] = 1000,
+    num_samples: Annotated[
+        int, typer.Option(help="Samples drawn to see how many are new.", **number(int, at_least=0))
+    ] = 1000,
+    seed: SeedOption = None,
+    data: DataOption = None,
+    engine: EngineOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Measure a model: its loss beside what counting letters reaches, and how much of its writing is new.
+
+    [bold]Examples[/]
+
+      microgpt evaluate runs/small --limit 20 --num-samples 10
+    """
+    model = Run.load(run, engine=engine, source=data)
+    training_data = _training_data(model, needed=file is None)
+    what, text, indices = _text_to_evaluate(model, file)
+    chosen = (
+        indices if not limit or limit >= len(indices) else [indices[i * len(indices) // limit] for i in range(limit)]
+    )
+    with display.working("reading"):
+        scores = {"model": model.score(chosen, text)}
+    if training_data:
+        held_out = set(model.held_out)
+        trained_on = (training_data.sequence(i) for i in range(len(training_data)) if i not in held_out)
+        counts = evaluation.Counts(trained_on, model.engine.vocab_size)
+        scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
+        for i in chosen:
+            letters, pairs = counts.score(text.sequence(i)[: model.config.block_size + 1])
+            scores["letters"] += letters
+            scores["letter pairs"] += pairs
+    scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, model.engine.vocab_size)
+    with display.working("writing"):
+        samples = model.sample(num_samples, seed=model.config.seed if seed is None else seed)
+    new = evaluation.novelty(samples, training_data.known(samples) if training_data else set())
+    if json:
+        facts: dict[str, Any] = {
+            "text": what,
+            "documents": len(chosen),
+            "tokens": scores["model"].tokens,
+            **{
+                name.replace(" ", "_"): {
+                    "loss": score.loss,
+                    "bits_per_character": score.bits_per_character,
+                    "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+                }
+                for name, score in scores.items()
+            },
+            "samples": new.samples,
+            "distinct": new.distinct,
+            "new": new.new if training_data else None,
+        }
+        print(json_module.dumps(facts))
+        return
+    print(f"{what}: {len(chosen):,} of {len(indices):,} documents, {scores['model'].tokens:,} tokens\n")
+    print(f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}")
+    for name, score in scores.items():
+        print(f"{name:16}{score.loss:12.4f}{score.bits_per_character:16.4f}{score.perplexity:12.2f}")
+    if samples:
+        told = f"{new.new:,} are new, " if training_data else ""
+        print(f"\nof {new.samples:,} samples {told}{new.distinct:,} are distinct")
+
+
+def _text_to_evaluate(model: Run, file: str | None) -> tuple[str, Data, range | Any]:
+    """(what to call it, the data, which sequences)."""
+    if file is None:
+        name = model.data.source or "the training data"
+        if model.held_out:
+            return f"held-out part of {name}", model.data, model.held_out
+        return f"training data {name}", model.data, range(len(model.data))
+    data = load_data(
+        file,
+        mode=model.data_info.get("documents", MODES[0]),
+        block_size=model.config.block_size,
+        bos_first=model.config.bos_first,
+        chars=[symbol for symbol in model.tokenizer.symbols if symbol],
+    )
+    return file, data, range(len(data))
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, drawn together.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .svg, .png or .pdf.")] = Path("loss.svg"),
+    smoothing: Annotated[int, typer.Option(help="Steps that the drawn mean covers.", **number(int))] = 50,
+) -> None:
+    """Draw the loss curves of runs. Needs matplotlib: pip install 'microgpt-lab\\[plot]'.
+
+    [bold]Examples[/]
+
+      microgpt plot runs/small -o loss.svg
+    """
+    from microgpt.plot import plot_losses
+
+    plot_losses(runs, output, smoothing)
+    print(f"wrote {output}", file=sys.stderr)
+
+
+@app.command()
+def info(run: RunArgument, *, json: JsonOption = False) -> None:
+    """Say what a run is: its settings, its parameters matrix by matrix, its data, how far it is trained.
+
+    [bold]Examples[/]
+
+      microgpt info runs/small
+    """
+    model = Run.load(run, engine="scalar")
+    shapes = {name: list(shape) for name, shape in model.state().shapes().items()}
+    if json:
+        facts = {
+            "step": model.step,
+            "config": model.config.to_dict(),
+            "vocab_size": model.engine.vocab_size,
+            "symbols": model.tokenizer.symbols,
+            "num_params": model.num_params,
+            "shapes": shapes,
+            "data": model.data_info,
+        }
+        print(json_module.dumps(facts))
+        return
+    print(f"{run}: {model.step} of {model.config.num_steps} steps\n")
+    for name, value in model.config.to_dict().items():
+        print(f"  {name:16}{value}")
+    print("\ndata")
+    for name, value in model.data_info.items():
+        print(f"  {name:16}{value}")
+    print(f"  {'vocab_size':16}{model.engine.vocab_size}")
+    print("\nparameters")
+    for name, (rows, columns) in shapes.items():
+        print(f"  {name:20}{rows:6} x {columns:<6}{rows * columns:12,}")
+    print(f"  {'in all':35}{model.num_params:12,}")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line. Gives its exit status: 0; 1, it failed; 2, it was asked wrongly; 130, Ctrl-C."""
+    try:
+        status = app(args=args, standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except (ValueError, ImportError) as error:  # what our own functions say of their arguments
+        return _fail(str(error), 2)
+    except DivergedError as error:
+        return _fail(f"{error}; the last checkpoint is whole", 1)
+    except StoppedError as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:  # the reader of our output has gone: what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("stopped", 130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Typer's, for what it could not parse
+            raise
+        return _fail(str(error.format_message()), 2)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status

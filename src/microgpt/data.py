@@ -1,0 +1,345 @@
+"""Text to token ids: the data sets, the reading of files, and the held-out part.
+
+A `Data` holds every token of its text in one compact array (1 byte a token for up to 256 symbols, else 2 or 4), and 8
+bytes a document for where it ends; a file is read in pieces, twice, so that nothing else grows with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import io
+import os
+import random
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import Any
+
+from microgpt.reference import Tokenizer
+from microgpt.safetensors import atomic
+
+MODES = ("lines", "stream")
+PIECE = 1 << 20  # bytes read at a time
+
+NAMES = Path(__file__).with_name("names.txt")  # bundled: given names of many cultures, written for this project
+MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
+MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
+DATASETS = ("names", "makemore")
+
+Progress = Callable[[int, int], None]  # (bytes so far, bytes in all or 0 if that is unknown)
+Watch = Callable[[bytes], Any]  # sees the raw bytes of a text as they are read
+
+
+class DataError(ValueError):
+    """Text that cannot be used; the message names the file, what is wrong, and what to do."""
+
+
+class Data:
+    """Tokenized documents, in the order of the file.
+
+    source: the path, or the name of a data set; None for text from memory. sha256: of the file's bytes.
+    mode: `lines`, a document a line; `stream`, one long text that is cut into windows of block_size + 1 tokens.
+    """
+
+    def __init__(self, source: str | None, mode: str, tokenizer: Tokenizer, sha256: str, block_size: int) -> None:
+        self.source, self.mode, self.tokenizer, self.sha256 = source, mode, tokenizer, sha256
+        self.block_size = block_size
+        vocab_size = len(tokenizer.symbols)
+        self.tokens: array[int] = array("B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I")
+        self.ends: array[int] = array("Q")  # of each document in tokens
+
+    @property
+    def vocab_size(self) -> int:
+        """How many symbols there are, BOS included."""
+        return len(self.tokenizer.symbols)
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory that one token takes."""
+        return self.tokens.itemsize
+
+    def __len__(self) -> int:
+        """How many training sequences there are: documents, or windows of a stream."""
+        if self.mode == "lines":
+            return len(self.ends)
+        return -(-(len(self.tokens) - 1) // self.block_size)
+
+    def sequence(self, i: int) -> list[int]:
+        """The token ids of sequence i: a whole document with BOS at both ends, or a window of a stream."""
+        if not 0 <= i < len(self):
+            raise IndexError(f"sequence must be from 0 to {len(self) - 1}, got {i}")
+        if self.mode == "stream":
+            return list(self.tokens[i * self.block_size : (i + 1) * self.block_size + 1])
+        bos = self.tokenizer.bos
+        return [bos, *self.tokens[self.ends[i - 1] if i else 0 : self.ends[i]], bos]
+
+    def text(self, i: int) -> str:
+        """The text of sequence i."""
+        return str(self.tokenizer.decode(self.sequence(i)))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.text, range(len(self)))
+
+    def split(self, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
+        """The sequences to train on and the held-out ones, both in the order of the file.
+
+        The held-out ones are drawn by a Random of their own, so that a split leaves the run's random stream alone.
+        """
+        if not 0 <= val_fraction < 1:
+            raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
+        indices = range(len(self))
+        count = round(len(self) * val_fraction)
+        if val_fraction and not 0 < count < len(self):
+            raise DataError(
+                f"val_fraction={val_fraction} of {len(self)} documents leaves none to train on or none to hold out:"
+                " choose another fraction, or give more documents"
+            )
+        held_out = set(random.Random(f"{seed}:val").sample(indices, count))
+        return array("Q", (i for i in indices if i not in held_out)), array("Q", sorted(held_out))
+
+    def known(self, texts: Iterable[str]) -> set[str]:
+        """Which of `texts` stand in the data: as a whole document, or anywhere in a stream."""
+        wanted = set(texts)
+        if self.mode == "lines":
+            return wanted.intersection(self)
+        content, width, ids = self.tokens.tobytes(), self.tokens.itemsize, self.tokenizer.token_ids
+        return {
+            text
+            for text in wanted
+            if ids.keys() >= set(text)
+            and _aligned_find(content, array(self.tokens.typecode, map(ids.__getitem__, text)).tobytes(), width)
+        }
+
+    def unread(self, block_size: int) -> float:
+        """The share (0 to 1) of the next tokens that training does not read, as they lie beyond block_size."""
+        if self.mode == "stream" or not self.tokens:
+            return 0.0
+        starts = chain((0,), self.ends)
+        # a document of n characters has n + 1 next tokens: its characters and the closing BOS
+        lost = sum(max(0, end - start + 1 - block_size) for start, end in zip(starts, self.ends))
+        return lost / (len(self.tokens) + len(self.ends))
+
+
+def _aligned_find(content: bytes, part: bytes, width: int) -> bool:
+    at = content.find(part)
+    while at >= 0 and at % width:
+        at = content.find(part, at + 1)
+    return at >= 0
+
+
+def load(
+    source: str | os.PathLike[str] | Sequence[str] = "names",
+    *,
+    mode: str = "lines",
+    block_size: int = 16,
+    bos_first: bool = False,
+    chars: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Data:
+    """Read and tokenize.
+
+    source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once; a Path is always a file), or
+    documents in memory, which are read as the lines of a file.
+    block_size: the windows of a stream. chars: the vocabulary to read with, instead of the text's own characters.
+    Raises DataError for a text that cannot be used, OSError where a file cannot be read.
+    """
+    if mode not in MODES:
+        raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
+    name: str | None = None
+    if isinstance(source, (str, os.PathLike)):
+        path = locate(source, progress)
+        name = source if isinstance(source, str) and source in DATASETS else str(path.resolve())
+        read: Callable[[Watch | None], Iterable[str]] = partial(read_text, path)
+    else:
+        read = partial(_joined, list(source))
+    digest = hashlib.sha256()
+    found: set[str] = set()
+    for piece in _pieces(read(digest.update), mode):
+        found.update(*piece)
+    what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
+    if not found:
+        raise DataError(f"{what} is empty: give a text with at least one document, one a line")
+    tokenizer = Tokenizer(found if chars is None else chars, bos_first)
+    unknown = found - tokenizer.token_ids.keys()
+    if unknown:
+        raise DataError(
+            f"{what} has characters that the model has never seen: {_show(unknown)}; take them out, or train a model on"
+            " a text that has them"
+        )
+    data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
+    again = hashlib.sha256()
+    try:
+        _fill(data, _pieces(read(again.update), mode))
+    except (ValueError, OverflowError):  # ids of characters that were not there before
+        again.update(b"changed")
+    if again.digest() != digest.digest():
+        raise DataError(f"{what} changed while it was read: try again when nobody writes to it")
+    return data
+
+
+def _joined(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
+    """Documents in memory as the text of a file."""
+    for i, document in enumerate(documents):
+        if not isinstance(document, str):
+            raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
+    text = "\n".join(documents)
+    if watch:
+        watch(text.encode("utf-8", "surrogatepass"))
+    yield text
+
+
+def _pieces(text: Iterable[str], mode: str) -> Iterator[list[str]]:
+    """The documents of a text, some at a time; those of a stream are parts of the one long document."""
+    return _documents(text) if mode == "lines" else ([piece] for piece in text if piece)
+
+
+def _show(characters: Iterable[str]) -> str:
+    listed = sorted(characters)
+    return " ".join(map(repr, listed[:10])) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
+
+
+def _fill(data: Data, pieces: Iterable[list[str]]) -> None:
+    """Append the token ids of all the text, by way of a string whose characters are the ids: that is C's speed."""
+    table = {ord(symbol): token_id for token_id, symbol in enumerate(data.tokenizer.symbols) if symbol}
+    order = "le" if sys.byteorder == "little" else "be"
+    codec = {"B": "latin-1", "H": f"utf-16-{order}", "I": f"utf-32-{order}"}[data.tokens.typecode]
+    if data.mode == "stream":
+        data.tokens.append(data.tokenizer.bos)
+    for documents in pieces:
+        data.tokens.frombytes("".join(documents).translate(table).encode(codec, "surrogatepass"))
+        if data.mode == "lines":
+            last = data.ends[-1] if data.ends else 0
+            data.ends.extend(accumulate(map(len, documents[1:]), initial=last + len(documents[0])))
+    if data.mode == "stream":
+        data.tokens.append(data.tokenizer.bos)
+
+
+def _documents(pieces: Iterable[str]) -> Iterator[list[str]]:
+    """The documents of a text that comes in pieces: its lines without the space around them, blank ones left out."""
+    line: list[str] = []  # the pieces of a line that is not complete yet
+    for piece in pieces:
+        head, newline, rest = piece.partition("\n")
+        line.append(head)
+        if newline:
+            *whole, tail = rest.split("\n")
+            documents = [document for text in ("".join(line), *whole) if (document := text.strip())]
+            line = [tail]
+            if documents:
+                yield documents
+    if document := "".join(line).strip():
+        yield [document]
+
+
+def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
+    """The text of a UTF-8 file in pieces: without a byte-order mark, line ends as \\n.
+
+    Raises DataError, with the byte's offset, for what is not text in UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    offset, begun = 0, False
+    with path.open("rb") as file:
+        while True:
+            try:
+                content = file.read(PIECE)
+            except OSError as error:
+                raise DataError(f"cannot read {str(path)!r} at offset {offset}: {error.strerror}") from None
+            if watch:
+                watch(content)
+            if (zero := content.find(0)) >= 0:
+                raise DataError(
+                    f"{str(path)!r} is not a text: a zero byte at offset {offset + zero}; give a text file in UTF-8"
+                )
+            try:
+                text = decoder.decode(content, final=not content)
+            except UnicodeDecodeError as error:
+                # error.object is what was left of the last piece, then this one
+                at = offset - (len(error.object) - len(content)) + error.start
+                raise DataError(
+                    f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
+                    " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+                ) from None
+            if text and not begun:
+                text, begun = text.removeprefix("\ufeff"), True
+            text = newlines.decode(text, final=not content)
+            if text:
+                yield text
+            if not content:
+                return
+            offset += len(content)
+
+
+def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
+    """The file of a data set (a str), or a path; DataError says what is wrong with it."""
+    if source == "names":
+        return NAMES
+    if source == "makemore":
+        return makemore(progress)
+    path, name = Path(source), os.fspath(source)
+    if path.is_dir():
+        raise DataError(f"{name!r} is a folder: give a text file")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
+    try:
+        with path.open("rb"):
+            return path
+    except FileNotFoundError:
+        raise DataError(f"no file {name!r}: give a text file, or a data set ({', '.join(DATASETS)})") from None
+    except OSError as error:
+        raise DataError(f"cannot read {name!r}: {error.strerror}") from None
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $XDG_CACHE_HOME/microgpt, or what stands for it on this system."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "microgpt"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "microgpt"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "microgpt"
+    return Path.home() / ".cache" / "microgpt"
+
+
+def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
+    """The public names.txt (32,033 names): from the cache, or downloaded there, checked against its SHA-256.
+
+    Raises DataError, with what to do, when it can be neither found nor fetched.
+    """
+    path = cache_folder() / "names.txt"
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
+        return path
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    remedy = f"download {url} yourself and pass the file, or leave FILE out for the bundled names"
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            total, content = int(answer.headers.get("Content-Length") or 0), b""
+            while piece := answer.read(1 << 14):
+                content += piece
+                if progress:
+                    progress(len(content), total)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
+    if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
+        raise DataError(
+            f"the download of the makemore names is not the published file (SHA-256 {digest[:12]}..., expected"
+            f" {MAKEMORE_SHA256[:12]}...): try again, or {remedy}"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise DataError(
+            f"cannot keep the makemore names in {str(path.parent)!r} ({error.strerror}): {remedy}"
+        ) from None
+    return path

@@ -1,0 +1,238 @@
+"""How training looks in a terminal, in a log, and to a program. What is meant for people goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from microgpt.run import Run, record
+from microgpt.training import Step
+
+LINES = 20  # how many lines a run prints where there is no terminal
+MEMORY = 0.98  # of the smoothed loss, a step
+
+
+class Display(Protocol):
+    """What is told of a training run, in this order."""
+
+    def begin(self, run: Run) -> None:
+        """The run, before its next step."""
+
+    def step(self, step: Step) -> None:
+        """A step was made."""
+
+    def end(self) -> None:
+        """No more steps, for whatever reason."""
+
+    def samples(self, texts: Sequence[str]) -> str:
+        """Show the samples after training; gives the text that samples.txt keeps."""
+
+    def message(self, text: str) -> None:
+        """One more line for people."""
+
+
+def sample_lines(texts: Sequence[str], marks: Sequence[str] = ()) -> str:
+    """The samples as the published script prints them, a mark behind each where there is one."""
+    lines = [f"sample {i + 1:2d}: {text}" for i, text in enumerate(texts)]
+    width = max(map(len, lines), default=0)
+    return "".join(f"{f'{line:{width}}  {mark}' if mark else line}\n" for line, mark in _pairs(lines, marks))
+
+
+def _pairs(lines: Sequence[str], marks: Sequence[str]) -> list[tuple[str, str]]:
+    return list(zip(lines, marks or [""] * len(lines)))
+
+
+def facts(run: Run) -> list[str]:
+    """What a run is about, a line each; the first three as the published script prints them."""
+    config, data = run.config, run.data
+    source = data.source or "from memory"
+    lines = [
+        f"num docs: {len(data)}",
+        f"vocab size: {data.vocab_size}",
+        f"num params: {run.num_params}",
+        f"data: {source}, {len(data.tokens):,} tokens of {data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)}",
+    ]
+    if run.held_out:
+        lines[-1] += f", {len(run.held_out)} documents held out"
+    if unread := data.unread(config.block_size):
+        lines.append(f"not read: {unread:.1%} of the tokens, which lie beyond block_size={config.block_size}")
+    if run.step:
+        lines.append(f"resumed after step {run.step} of {config.num_steps}")
+    return lines
+
+
+class Smooth:
+    """A running mean of the loss that remembers about 50 steps, and does not start from 0."""
+
+    def __init__(self) -> None:
+        self.total = self.weight = 0.0
+
+    def add(self, loss: float) -> float:
+        self.total = MEMORY * self.total + (1 - MEMORY) * loss
+        self.weight = MEMORY * self.weight + (1 - MEMORY)
+        return self.total / self.weight
+
+
+class Quiet:
+    """Nothing but the samples."""
+
+    def begin(self, run: Run) -> None: ...
+
+    def step(self, step: Step) -> None: ...
+
+    def end(self) -> None: ...
+
+    def samples(self, texts: Sequence[str]) -> str:
+        text = sample_lines(texts)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return text
+
+    def message(self, text: str) -> None: ...
+
+
+class Lines(Quiet):
+    """A line every so many steps: for a log."""
+
+    def begin(self, run: Run) -> None:
+        self.num_steps = run.config.num_steps
+        self.every = max(1, self.num_steps // LINES)
+        self.smooth = Smooth()
+        self.began, self.first = time.perf_counter(), run.step
+        for line in facts(run):
+            self.message(line)
+
+    def step(self, step: Step) -> None:
+        smoothed = self.smooth.add(step.loss)
+        if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
+            return
+        speed = (step.step - self.first) / (time.perf_counter() - self.began)
+        left = (self.num_steps - step.step) / speed
+        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
+        if step.val_loss is not None:
+            line += f" | held-out {step.val_loss:.4f}"
+        self.message(f"{line} | {speed:,.1f} steps/s | {_clock(left)} left")
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Live(Lines):
+    """One line that moves: step, smoothed loss, held-out loss, steps a second, time left."""
+
+    def begin(self, run: Run) -> None:
+        self.num_steps, self.smooth = run.config.num_steps, Smooth()
+        self.console = Console(stderr=True, highlight=False)
+        for line in facts(run):
+            name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
+            told = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
+            self.console.print(told, soft_wrap=True)
+        self.progress = Progress(
+            TextColumn("step {task.completed:d} / {task.total:d}"),
+            BarColumn(bar_width=None),
+            TextColumn("loss [bold]{task.fields[loss]}[/]"),
+            TextColumn("{task.fields[val_loss]}"),
+            Speed(),
+            TimeLeft(),
+            console=self.console,
+            expand=True,
+            refresh_per_second=10,
+        )
+        self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
+        self.val_loss = ""
+        self.progress.start()
+
+    def step(self, step: Step) -> None:
+        if step.val_loss is not None:
+            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
+        loss = f"{self.smooth.add(step.loss):.4f}"
+        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
+
+    def end(self) -> None:
+        self.progress.stop()
+
+
+class Speed(ProgressColumn):
+    """Steps a second, over the last few seconds."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or task.finished_speed or 0:,.1f} steps/s", style="dim")
+
+
+class TimeLeft(ProgressColumn):
+    """Time left, and in the end the time it took."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(_clock(task.finished_time or 0.0), style="dim")
+        left = task.time_remaining
+        return Text("" if left is None else f"{_clock(left)} left", style="dim")
+
+
+class Json(Quiet):
+    """A JSON object a line on stdout: the run, each step as in metrics.jsonl, the samples."""
+
+    def begin(self, run: Run) -> None:
+        self._print(
+            {
+                "config": run.config.to_dict(),
+                "data": run.data_info,
+                "vocab_size": run.engine.vocab_size,
+                "num_params": run.num_params,
+                "step": run.step,
+            }
+        )
+
+    def step(self, step: Step) -> None:
+        self._print(record(step))
+
+    def samples(self, texts: Sequence[str]) -> str:
+        self._print({"samples": list(texts)})
+        return sample_lines(texts)
+
+    def _print(self, facts: dict[str, Any]) -> None:
+        print(json.dumps(facts), flush=True)
+
+
+class Download:
+    """A bar for the bytes of a download, shown once there are any, and only in a terminal."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.progress is None:
+            self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
+            self.task = self.progress.add_task("names.txt", total=total or None)
+            self.progress.start()
+        self.progress.update(self.task, completed=done)
+        if total and done >= total:
+            self.progress.stop()
+
+
+def working(what: str) -> AbstractContextManager[Any]:
+    """`with working("reading"):` shows that something is going on; only in a terminal."""
+    return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def choose(quiet: bool, json_lines: bool) -> Display:
+    """The display for these options and this stderr."""
+    if json_lines:
+        return Json()
+    if quiet:
+        return Quiet()
+    return Live() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,98 @@
+"""How good a model is: its loss on a text, beside what counting letters reaches, and how much of its writing is new."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from microgpt.engines import Engine, Tokens
+
+
+@dataclass(frozen=True)
+class Score:
+    """A loss over some text: nats, the sum of -log p over all predicted tokens; tokens, how many these were."""
+
+    nats: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return self.nats / self.tokens
+
+    @property
+    def bits_per_character(self) -> float:
+        """Bits per character; the end of a document counts as one, as the line's end in its file does."""
+        return self.loss / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Among how many equally likely tokens the model still hesitates, so to say; inf where that is no float."""
+        try:
+            return math.exp(self.loss)
+        except OverflowError:
+            return math.inf
+
+    def __add__(self, other: Score) -> Score:
+        return Score(self.nats + other.nats, self.tokens + other.tokens)
+
+
+NOTHING = Score(0.0, 0)
+
+
+def score(engine: Engine, tokens: Tokens) -> Score:
+    """The model's score on one sequence, as far as block_size reaches: the parts that training would read."""
+    tokens = tokens[: engine.config.block_size + 1]
+    nats = 0.0
+    for logits, target_id in zip(engine.logits(tokens[:-1]), tokens[1:]):
+        largest = max(logits)
+        nats += largest + math.log(math.fsum(math.exp(logit - largest) for logit in logits)) - logits[target_id]
+    return Score(nats, len(tokens) - 1)
+
+
+def nothing_known(tokens: int, vocab_size: int) -> Score:
+    """The score of one who takes every token for equally likely."""
+    return Score(tokens * math.log(vocab_size), tokens)
+
+
+class Counts:
+    """What counting reaches: how often each token, and each token after each other one, occurs in a text.
+
+    Every count begins at 1 (Laplace), so that nothing is impossible.
+    """
+
+    def __init__(self, sequences: Iterable[Tokens], vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+        self.letters: Counter[int] = Counter()
+        self.pairs: Counter[tuple[int, int]] = Counter()
+        self.firsts: Counter[int] = Counter()
+        for tokens in sequences:
+            self.letters.update(tokens[1:])
+            self.pairs.update(pairwise(tokens))
+            self.firsts.update(tokens[:-1])
+        self.total = self.letters.total()
+
+    def score(self, tokens: Tokens) -> tuple[Score, Score]:
+        """What letter counts and letter-pair counts reach on a sequence."""
+        letters = pairs = 0.0
+        for a, b in pairwise(tokens):
+            letters -= math.log((self.letters[b] + 1) / (self.total + self.vocab_size))
+            pairs -= math.log((self.pairs[a, b] + 1) / (self.firsts[a] + self.vocab_size))
+        return Score(letters, len(tokens) - 1), Score(pairs, len(tokens) - 1)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Of `samples` texts, how many are distinct, and how many (of all) do not stand in the training data."""
+
+    samples: int
+    distinct: int
+    new: int
+
+
+def novelty(samples: Sequence[str], known: set[str]) -> Novelty:
+    """Count; known: those of the samples that stand in the training data."""
+    return Novelty(len(samples), len(set(samples)), sum(sample not in known for sample in samples))

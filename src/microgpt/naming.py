@@ -1,0 +1,171 @@
+"""Names of numbers: the one table that says what every tensor of an execution of the reference is called.
+
+A figure, a link, a test and `verify` all name a number by its path: the name of its tensor, then its index.
+
+    layer0.attn_wq[2][5]                   a parameter: row 2, column 5
+    pos3.layer0.q[9]                       the query at position 3, in layer 0, its component 9
+    pos3.layer0.attn_weights.head2[1]      how much of position 1 head 2 takes at position 3
+    loss                                   the document's loss, one number: no index
+
+A name stands for a place in the computation. Where the reference only hands a number on (the residual stream from layer
+to layer, a parameter's row that is an embedding, the heads' outputs side by side), the same number has two names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from microgpt.config import Config, shapes
+
+Shape = tuple[int, ...]
+Rows = Sequence[tuple[str, tuple[str, ...], str]]
+
+# The table: name, shape, meaning; in the order in which the reference computes them. t counts positions, i layers and h
+# heads from 0; head_dim is n_embd / n_head.
+EMBEDDING: Rows = (
+    ("pos{t}.tok_emb", ("n_embd",), "the token's row of wte"),
+    ("pos{t}.pos_emb", ("n_embd",), "the position's row of wpe"),
+    ("pos{t}.emb", ("n_embd",), "tok_emb + pos_emb"),
+    ("pos{t}.emb_norm.mean_square", (), "mean of the squares of emb"),
+    ("pos{t}.emb_norm.scale", (), "(mean_square + 1e-5) ** -0.5"),
+    ("pos{t}.emb_norm", ("n_embd",), "rmsnorm(emb) = emb * scale"),
+)
+BEFORE_HEADS: Rows = (
+    ("pos{t}.layer{i}.resid_pre", ("n_embd",), "the residual stream into the layer: emb_norm, or resid_post before it"),
+    ("pos{t}.layer{i}.attn_norm.mean_square", (), "mean of the squares of resid_pre"),
+    ("pos{t}.layer{i}.attn_norm.scale", (), "(mean_square + 1e-5) ** -0.5"),
+    ("pos{t}.layer{i}.attn_norm", ("n_embd",), "rmsnorm(resid_pre)"),
+    ("pos{t}.layer{i}.q", ("n_embd",), "query: attn_wq · attn_norm; head h owns components h * head_dim on"),
+    ("pos{t}.layer{i}.k", ("n_embd",), "key: attn_wk · attn_norm"),
+    ("pos{t}.layer{i}.v", ("n_embd",), "value: attn_wv · attn_norm"),
+)
+HEAD: Rows = (
+    (
+        "pos{t}.layer{i}.attn_logits.head{h}",
+        ("t+1",),
+        "q of this position · k of each position up to it, / sqrt(head_dim)",
+    ),
+    ("pos{t}.layer{i}.attn_weights.head{h}", ("t+1",), "softmax(attn_logits)"),
+    ("pos{t}.layer{i}.x_attn.head{h}", ("head_dim",), "the head's output: its values so far, weighted by attn_weights"),
+)
+AFTER_HEADS: Rows = (
+    ("pos{t}.layer{i}.x_attn", ("n_embd",), "the outputs of all heads, side by side"),
+    ("pos{t}.layer{i}.attn_out", ("n_embd",), "attn_wo · x_attn"),
+    ("pos{t}.layer{i}.resid_mid", ("n_embd",), "attn_out + resid_pre"),
+    ("pos{t}.layer{i}.mlp_norm.mean_square", (), "mean of the squares of resid_mid"),
+    ("pos{t}.layer{i}.mlp_norm.scale", (), "(mean_square + 1e-5) ** -0.5"),
+    ("pos{t}.layer{i}.mlp_norm", ("n_embd",), "rmsnorm(resid_mid)"),
+    ("pos{t}.layer{i}.mlp_pre", ("4*n_embd",), "mlp_fc1 · mlp_norm"),
+    ("pos{t}.layer{i}.mlp_act", ("4*n_embd",), "activation(mlp_pre)"),
+    ("pos{t}.layer{i}.mlp_out", ("n_embd",), "mlp_fc2 · mlp_act"),
+    ("pos{t}.layer{i}.resid_post", ("n_embd",), "mlp_out + resid_mid"),
+)
+OUTPUT: Rows = (
+    ("pos{t}.logits", ("vocab_size",), "lm_head · resid_post of the last layer"),
+    ("pos{t}.probs", ("vocab_size",), "softmax(logits)"),
+    ("pos{t}.loss", (), "-log(probs[the next token]), in nats"),
+)
+DOCUMENT: Rows = (("loss", (), "the mean of the positions' losses, in nats per token"),)
+
+
+def num_positions(tokens: Sequence[int], config: Config) -> int:
+    """How many positions of a document are computed: each has a next token, and block_size is the limit."""
+    return min(len(tokens) - 1, config.block_size)
+
+
+def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
+    """The tensors of one document's forward pass, name -> shape, in the order of computation.
+
+    >>> list(intermediates(Config(), 27, 4).items())[-3:]
+    [('pos3.probs', (27,)), ('pos3.loss', ()), ('loss', ())]
+    """
+    if not 1 <= num_positions <= config.block_size:
+        raise ValueError(f"num_positions must be from 1 to block_size={config.block_size}, got {num_positions}")
+    n = config.n_embd
+    sizes = {"n_embd": n, "4*n_embd": 4 * n, "head_dim": n // config.n_head, "vocab_size": vocab_size}
+
+    def rows(part: Rows, **indices: int) -> Iterator[tuple[str, Shape]]:
+        here = {**sizes, "t+1": indices.get("t", 0) + 1}
+        for name, shape, _ in part:
+            yield name.format(**indices), tuple(here[size] for size in shape)
+
+    table: dict[str, Shape] = {}
+    for t in range(num_positions):
+        table.update(rows(EMBEDDING, t=t))
+        for i in range(config.n_layer):
+            table.update(rows(BEFORE_HEADS, t=t, i=i))
+            for h in range(config.n_head):
+                table.update(rows(HEAD, t=t, i=i, h=h))
+            table.update(rows(AFTER_HEADS, t=t, i=i))
+        table.update(rows(OUTPUT, t=t))
+    table.update(rows(DOCUMENT))
+    return table
+
+
+def tensors(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
+    """Every tensor of an execution, name -> shape: the parameters, then `intermediates`."""
+    return {**shapes(config, vocab_size), **intermediates(config, vocab_size, num_positions)}
+
+
+_PATH = re.compile(r"([a-z_]\w*(?:\.[a-z_]\w*)*)((?:\[\d{1,18}\])*)", re.ASCII)
+
+
+def parse(path: str) -> tuple[str, tuple[int, ...]]:
+    """Split a path into name and index, without asking whether there is such a tensor.
+
+    >>> parse("layer0.attn_wq[2][5]")
+    ('layer0.attn_wq', (2, 5))
+
+    Raises ValueError for what is not written as a path.
+    """
+    match = _PATH.fullmatch(path)
+    if not match:
+        raise ValueError(f"path must be a name with an index after it, as pos3.layer0.q[9], got path={path!r:.80}")
+    name, index = match.groups()
+    return name, tuple(int(i) for i in re.findall(r"\d+", index))
+
+
+def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]]:
+    """The name and index of a path, checked: a whole tensor (no index), a row or a number that `table` has.
+
+    Raises ValueError, which says what there is instead, for a name or an index that does not exist.
+    """
+    name, index = parse(path)
+    if name not in table:
+        raise ValueError(f"there is no tensor {name!r}{_instead(name, table)}")
+    shape = table[name]
+    if len(index) > len(shape):
+        raise ValueError(f"{name} has shape {shape}: a path into it takes {len(shape)} indices, got path={path!r}")
+    for i, size in zip(index, shape):
+        if i >= size:
+            raise ValueError(f"an index into {name} of shape {shape} must be from 0 to {size - 1}, got path={path!r}")
+    return name, index
+
+
+def _instead(name: str, table: Iterable[str]) -> str:
+    """What the owner of a name that does not exist has, if there is such an owner."""
+    owner = name.rpartition(".")[0]
+    prefix = f"{owner}." if owner else ""
+    found = {known[len(prefix) :].partition(".")[0]: None for known in table if known.startswith(prefix)}
+    if not found:
+        return f"; nor is there a {owner!r}" if owner else ""
+    listed = list(found)
+    more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
+    return f"; {owner or 'an execution'} has {', '.join(listed[:12])}{more}"
+
+
+def element_path(name: str, shape: Shape, position: int) -> str:
+    """The path of the number at `position` of a tensor's flat buffer.
+
+    >>> element_path("layer0.attn_wq", (16, 16), 37)
+    'layer0.attn_wq[2][5]'
+    """
+    if not 0 <= position < math.prod(shape):
+        raise IndexError(f"position must be from 0 to {math.prod(shape) - 1}, got {position}")
+    index = []
+    for size in reversed(shape):
+        position, i = divmod(position, size)
+        index.append(f"[{i}]")
+    return name + "".join(reversed(index))

@@ -1,0 +1,505 @@
+"""A run: one model with its data, its random stream and how far it is trained; and the folder that keeps it.
+
+A run folder holds `model.safetensors` (the checkpoint, from which alone a run goes on), and for people and their
+tools `config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and `samples.txt`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from microgpt import checkpoint as checkpoints
+from microgpt import evaluation, sampling, training
+from microgpt.checkpoint import Checkpoint
+from microgpt.config import Config, init, num_params
+from microgpt.data import Data, DataError, Progress
+from microgpt.data import load as load_data
+from microgpt.engines import Engine, open_engine
+from microgpt.reference import Tokenizer
+from microgpt.safetensors import atomic
+from microgpt.training import DivergedError, Step
+
+VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most
+MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
+SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
+
+Source = str | os.PathLike[str] | Sequence[str]
+
+
+class RunError(ValueError):
+    """A run that cannot be begun, loaded or continued as asked; the message says why and what to do."""
+
+
+class Run:
+    """A model and its training so far. Iterating trains it to the end of config.num_steps, a Step at a time.
+
+        run = Run.begin("names.txt", Config(num_steps=500))
+        for step in run:
+            print(step.step, step.loss)
+        print(run.sample(20))
+
+    Make one with `begin` or `load`. Samples drawn without a seed continue the run's own random stream, as the published
+    script does: `load(path).sample(20)` gives what training printed at its end.
+    """
+
+    def __init__(self, state: Checkpoint, engine: str, find_data: Callable[[], Data]) -> None:
+        self.config = state.config
+        self.data_info = state.data
+        bos_first = state.config.bos_first
+        self.tokenizer = Tokenizer([symbol for symbol in state.symbols if symbol], bos_first)
+        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols))
+        self.engine.m[:], self.engine.v[:] = state.m, state.v
+        self.engine.step = state.step
+        self.rng = random.Random()
+        self.rng.setstate(state.rng_state)
+        self._find_data = find_data
+
+    @classmethod
+    def begin(
+        cls,
+        source: Source | Data = "names",
+        config: Config | None = None,
+        *,
+        documents: str = "lines",
+        val_fraction: float = 0.0,
+        validate_every: int | None = None,
+        micro_batch_size: int | None = None,
+        engine: str = "auto",
+        progress: Progress | None = None,
+    ) -> Run:
+        """A new model, untrained.
+
+        source: a text file, `names` (bundled), `makemore` (downloaded once), documents in memory, or loaded Data.
+        documents: `lines`, or `stream` for one long text. val_fraction: the share of the documents that is held out.
+        validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
+        at once, default the whole batch. Raises DataError or ValueError where these make no sense.
+        """
+        config = config or Config()
+        training.check_options(config.batch_size, micro_batch_size, validate_every)
+        data = source
+        if not isinstance(data, Data):
+            data = load_data(
+                data, mode=documents, block_size=config.block_size, bos_first=config.bos_first, progress=progress
+            )
+        rng = random.Random(config.seed)
+        order = _shuffled(data, config, val_fraction, rng)  # first the order, then the parameters, from one stream
+        params = init(config, data.vocab_size, rng)
+        if not all(map(math.isfinite, params)):
+            raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
+        state = Checkpoint(
+            config=config,
+            symbols=data.tokenizer.symbols,
+            params=params,
+            m=array("d", bytes(8 * len(params))),
+            v=array("d", bytes(8 * len(params))),
+            step=0,
+            rng_state=rng.getstate(),
+            data={
+                "source": data.source,
+                "sha256": data.sha256,
+                "documents": data.mode,
+                "num_docs": len(data),
+                "val_fraction": val_fraction,
+                **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
+            },
+        )
+        run = cls(state, engine, lambda: data)
+        run._order = order
+        return run
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, engine: str = "auto", source: Source | None = None) -> Run:
+        """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
+
+        source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
+        """
+        state = checkpoints.load(checkpoint_file(path))
+        return cls(state, engine, lambda: _same_data(state, source))
+
+    @cached_property
+    def data(self) -> Data:
+        """The training data. Raises DataError where they are not what the run was trained on."""
+        return self._find_data()
+
+    @cached_property
+    def _order(self) -> tuple[array[int], array[int]]:
+        rng = random.Random(self.config.seed)
+        return _shuffled(self.data, self.config, self.data_info.get("val_fraction", 0.0), rng)
+
+    @property
+    def step(self) -> int:
+        """How many training steps were made."""
+        return self.engine.step
+
+    @property
+    def num_params(self) -> int:
+        """How many numbers the model learns."""
+        return num_params(self.config, self.engine.vocab_size)
+
+    @property
+    def held_out(self) -> Sequence[int]:
+        """The sequences of the data that training does not read."""
+        return self._order[1]
+
+    def __iter__(self) -> Iterator[Step]:
+        return self.steps()
+
+    def steps(self, *, pause_every: int = 0, together: bool = False) -> Iterator[Step]:
+        """The steps that remain; see training.train."""
+        order, held_out = self._order
+        every = self.data_info.get("validate_every") or max(1, self.config.num_steps // 10)
+        return training.train(
+            self.engine,
+            self.data.sequence,
+            order,
+            micro_batch_size=self.data_info.get("micro_batch_size"),
+            validate=(lambda: self.score(held_out[:VAL_DOCUMENTS]).loss) if held_out else None,
+            validate_every=every if held_out else 0,
+            pause_every=pause_every,
+            together=together,
+        )
+
+    def score(self, indices: Sequence[int], data: Data | None = None) -> evaluation.Score:
+        """The model's score on these sequences of its data, or of other data that its vocabulary covers."""
+        total = evaluation.NOTHING
+        for i in indices:
+            total += evaluation.score(self.engine, (data or self.data).sequence(i))
+        return total
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        prompt: str = "",
+        seed: int | None = None,
+        first: int = 0,
+        max_new_tokens: int | None = None,
+        slide: bool = False,
+    ) -> list[str]:
+        """n new texts, each with the prompt that it began with.
+
+        temperature: default the config's; 0 takes the likeliest token always. seed: sample i is then drawn from
+        `random.Random(f"{seed}:{i}")`, i from `first` on, the same for every engine; the default is the run's stream.
+        max_new_tokens, slide: see sampling.generate. Raises ValueError for options that make no sense.
+        """
+        if n < 0:
+            raise ValueError(f"n must be at least 0, got n={n}")
+        if max_new_tokens is not None and max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
+        if slide and max_new_tokens is None:
+            max_new_tokens = 10 * self.config.block_size  # a model that never closes a document must end somewhere
+        temperature = self.config.temperature if temperature is None else temperature
+        sampling.check_options(self.engine.vocab_size, temperature, top_k)
+        if unseen := [char for char in prompt if char not in self.tokenizer.token_ids]:
+            known = "".join(self.tokenizer.symbols)
+            raise ValueError(
+                f"prompt has the character {unseen[0]!r}, which the model has never seen, got prompt={prompt!r}:"
+                f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
+            )
+        prompt_ids = [self.tokenizer.token_ids[char] for char in prompt]
+        texts = []
+        for i in range(first, first + n):
+            token_ids = sampling.generate(
+                self.engine.decoder,
+                self.rng if seed is None else random.Random(f"{seed}:{i}"),
+                bos=self.tokenizer.bos,
+                block_size=self.config.block_size,
+                temperature=temperature,
+                top_k=top_k,
+                prompt=prompt_ids,
+                max_new_tokens=max_new_tokens,
+                slide=slide,
+            )
+            texts.append(prompt + self.tokenizer.decode(token_ids))
+        return texts
+
+    def state(self) -> Checkpoint:
+        """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""
+        engine = self.engine
+        if not all(map(math.isfinite, engine.params)):
+            raise DivergedError(
+                f"a parameter is not finite after step {engine.step}: begin a new run with a lower"
+                f" learning_rate={self.config.learning_rate}"
+            )
+        return Checkpoint(
+            config=self.config,
+            symbols=self.tokenizer.symbols,
+            params=engine.params,
+            m=engine.m,
+            v=engine.v,
+            step=engine.step,
+            rng_state=self.rng.getstate(),
+            data=self.data_info,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint file, whole or not at all."""
+        checkpoints.save(Path(path), self.state())
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _shuffled(data: Data, config: Config, val_fraction: float, rng: random.Random) -> tuple[array[int], array[int]]:
+    order, held_out = data.split(config.seed, val_fraction)
+    rng.shuffle(order)
+    return order, held_out
+
+
+def _same_data(state: Checkpoint, source: Source | None) -> Data:
+    """The data that a checkpoint was trained on, found again."""
+    info = state.data
+    source = info.get("source") if source is None else source
+    if source is None:
+        raise DataError("the run was trained on documents in memory: pass them again (source=...)")
+    chars = [symbol for symbol in state.symbols if symbol]
+    data = load_data(
+        source,
+        mode=info.get("documents", "lines"),
+        block_size=state.config.block_size,
+        bos_first=state.config.bos_first,
+        chars=chars,
+    )
+    if data.sha256 != info.get("sha256"):
+        raise DataError(
+            f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
+            f" {str(info.get('sha256'))[:12]}...): give that text, or begin a new run"
+        )
+    return data
+
+
+# --- The folder of a run
+
+
+def checkpoint_file(path: str | os.PathLike[str]) -> Path:
+    """The checkpoint of a run folder, or the file itself; RunError where there is none."""
+    path = Path(path)
+    file = path / Folder.MODEL if path.is_dir() else path
+    try:
+        with file.open("rb"):
+            return file
+    except FileNotFoundError:
+        what = "has no model.safetensors: it is not a run folder" if path.is_dir() else "does not exist"
+        raise RunError(
+            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
+
+
+class Folder:
+    """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it."""
+
+    CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
+
+    def __init__(self, path: Path, run: Run, planned_steps: int) -> None:
+        self.path, self.run = path, run
+        self.planned_steps = planned_steps  # num_steps before this training began
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
+        """Begin a folder with the untrained model.
+
+        Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
+        """
+        folder = cls(Path(path), run, run.config.num_steps)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise RunError(f"out={str(path)!r} is a file: give a folder")
+        has_model = _is_run(folder.path)
+        if has_model and not overwrite:
+            raise RunError(
+                f"out={str(path)!r} holds a run already: add --resume to go on with it, --overwrite to replace it, or"
+                " give another folder"
+            )
+        files = (cls.MODEL, cls.CONFIG, cls.METRICS, cls.SAMPLES)
+        strangers = [name for name in files if (folder.path / name).exists()]
+        if strangers and not has_model:
+            raise RunError(f"out={str(path)!r} holds {strangers[0]!r}, which is not a run's: give another folder")
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.save()
+            (folder.path / cls.SAMPLES).unlink(missing_ok=True)
+            with atomic(folder.path / cls.METRICS):
+                pass
+            folder.write_config()
+        except OSError as error:
+            raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; give another folder") from None
+        return folder
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        changes: dict[str, Any] | None = None,
+        source: Source | None = None,
+        engine: str = "auto",
+    ) -> Folder:
+        """Go on with the run of a folder, bit for bit as if it had never stopped.
+
+        changes: settings of Config, or of `begin`, that are asked for; only those of MAY_CHANGE may differ from the
+        run's. source: where the data are now.
+        Raises RunError, CheckpointError or DataError; the folder is then as it was.
+        """
+        if Path(path).is_file():
+            raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
+        state = checkpoints.load(checkpoint_file(path))
+        settings = {**state.data, **state.config.to_dict()}
+        for name, value in (changes or {}).items():
+            old = settings.get(name)
+            if name not in MAY_CHANGE and value != old:
+                raise RunError(
+                    f"{name} cannot change in a run, got {name}={value!r}, the run has {old!r}: leave it out, or begin"
+                    " a new run"
+                )
+        num_steps = (changes or {}).get("num_steps", state.config.num_steps)
+        if num_steps < state.step:
+            raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
+        state.data.update((name, value) for name, value in (changes or {}).items() if name in MAY_CHANGE[1:])
+        training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
+        planned_steps = state.config.num_steps
+        state.config = state.config.replace(num_steps=num_steps)
+        run = Run(state, engine, lambda: _same_data(state, source))
+        _ = run.data  # before anything is written
+        if isinstance(source, (str, os.PathLike)):
+            run.data_info["source"] = run.data.source
+        folder = cls(Path(path), run, planned_steps)
+        folder._cut_metrics()
+        folder.write_config()
+        return folder
+
+    def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
+        """The run's steps, recorded: metrics step by step; a checkpoint every so many steps, and at the end.
+
+        checkpoint_every: 0 is every 30 seconds. A loop that stops early, whatever the reason, calls `save`.
+        """
+        saved = time.monotonic()
+        with (self.path / self.METRICS).open("a", encoding="utf-8") as metrics:
+            for step in self.run.steps(pause_every=checkpoint_every, together=together):
+                metrics.write(json.dumps(record(step)) + "\n")
+                if checkpoint_every:
+                    due = step.step % checkpoint_every == 0
+                else:
+                    due = step.step == self.run.step and time.monotonic() - saved > SAVE_SECONDS
+                if due or step.step == self.run.config.num_steps:
+                    _sync(metrics)
+                    self.save()
+                    saved = time.monotonic()
+                elif step.step == self.run.step:
+                    metrics.flush()
+                yield step
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        for stale in self.path.glob(f".{self.MODEL}.*.tmp"):  # of a process that was killed while it wrote
+            stale.unlink(missing_ok=True)
+        self.run.save(self.path / self.MODEL)
+
+    def write_samples(self, text: str) -> None:
+        """Keep the samples that were printed."""
+        with atomic(self.path / self.SAMPLES) as file:
+            file.write(text.encode())
+
+    def write_config(self) -> None:
+        """config.json: what was trained on what, for people to read; the checkpoint does not need it."""
+        run = self.run
+        facts = {
+            "config": run.config.to_dict(),
+            "data": run.data_info,
+            "vocab_size": run.engine.vocab_size,
+            "num_params": run.num_params,
+        }
+        with atomic(self.path / self.CONFIG) as file:
+            file.write((json.dumps(facts, indent=2) + "\n").encode())
+
+    def _cut_metrics(self) -> None:
+        """Drop the metrics of steps after the checkpoint's: they will be made again."""
+        path = self.path / self.METRICS
+        kept = [line for line in read_metrics(path) if line["step"] <= self.run.step] if path.exists() else []
+        with atomic(path) as file:
+            file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+
+
+def record(step: Step) -> dict[str, Any]:
+    """A step as metrics.jsonl keeps it."""
+    return {name: value for name, value in asdict(step).items() if value is not None}
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl; a last line that a killed process left half written is left out.
+
+    Raises RunError, with the line's number, where another line is no step of a run.
+    """
+    metrics: list[dict[str, Any]] = []
+    content = path.read_bytes()
+    lines = content.splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            step = json.loads(line)
+            if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
+                raise TypeError
+            metrics.append(step)
+        except (ValueError, TypeError, KeyError):  # not JSON or not UTF-8, not an object, another object
+            if number < len(lines) or content.endswith(b"\n"):
+                raise RunError(f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}") from None
+    return metrics
+
+
+def _is_run(folder: Path) -> bool:
+    """Does this folder hold a run, damaged perhaps, and not another program's model.safetensors?"""
+    try:
+        checkpoints.load(folder / Folder.MODEL)
+        return True
+    except (ValueError, OSError):
+        try:
+            facts = json.loads((folder / Folder.CONFIG).read_bytes())
+            return isinstance(facts, dict) and facts.keys() == {"config", "data", "vocab_size", "num_params"}
+        except (ValueError, OSError):
+            return False
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def train(
+    source: Source | Data = "names",
+    config: Config | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    documents: str = "lines",
+    val_fraction: float = 0.0,
+    engine: str = "auto",
+) -> Run:
+    """Train a model to the end and give its run; see Run.begin for the arguments.
+
+        run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
+        print(run.sample(20))
+
+    out: a folder to keep it in, as `microgpt train --out` does.
+    """
+    run = Run.begin(source, config, documents=documents, val_fraction=val_fraction, engine=engine)
+    steps = Folder.create(out, run, overwrite=overwrite).train(together=True) if out else run.steps(together=True)
+    for _ in steps:
+        pass
+    return run
+
+
+def load(path: str | os.PathLike[str], *, engine: str = "auto", source: Source | None = None) -> Run:
+    """The run that was saved in a folder or a checkpoint file; see Run.load."""
+    return Run.load(path, engine=engine, source=source)

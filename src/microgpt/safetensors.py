@@ -1,0 +1,205 @@
+"""The safetensors format in the standard library: named tensors in one file that cannot run code.
+
+A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
+then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package
+reads what `write` writes and the other way round; no size that a file claims makes `read` take memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from array import array
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+# Bits of one number, by the format's name of its type
+BITS = {
+    **{"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16},
+    **{"BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64},
+}
+MAX_HEADER = 100_000_000  # bytes; the package's limit too
+
+
+class SafetensorsError(ValueError):
+    """A file that is not in the format; the text says where it departs from it."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a file: its type, its shape, and its bytes, little endian, row after row."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | memoryview
+
+    def floats(self) -> array[float]:
+        """Its numbers as float64; SafetensorsError for a type other than F64 and F32."""
+        if self.dtype not in ("F64", "F32"):
+            raise SafetensorsError(f"dtype must be F64 or F32, got {self.dtype}")
+        numbers: array[float] = array("d" if self.dtype == "F64" else "f")
+        numbers.frombytes(self.data)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers if self.dtype == "F64" else array("d", numbers)
+
+
+def tensor(numbers: array[float], shape: tuple[int, ...]) -> Tensor:
+    """A tensor of float64 from a flat buffer."""
+    if sys.byteorder == "big":
+        numbers = array("d", numbers)
+        numbers.byteswap()
+    return Tensor("F64", shape, memoryview(numbers).cast("B"))
+
+
+def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write the file whole or not at all: what stood at `path` stays until the new bytes are safe on the disk.
+
+    Raises OSError when they cannot be written; nothing of the attempt is left behind.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, t in tensors.items():
+        start, end = end, end + len(t.data)
+        header[name] = {"dtype": t.dtype, "shape": list(t.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers lie aligned
+    with atomic(Path(path)) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for t in tensors.values():
+            file.write(t.data)
+
+
+class atomic:
+    """`with atomic(path) as file:` gives a binary file that takes the place of `path` when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> BinaryIO:
+        self.file = self.temporary.open("wb")
+        return self.file
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.file.flush()
+                os.fsync(self.file.fileno())
+            self.file.close()
+            if kind is None:
+                self.temporary.replace(self.path)
+                sync_folder(self.path.parent)
+        finally:
+            with suppress(OSError):
+                self.file.close()
+            self.temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_DIRECTORY)
+        with suppress(OSError):  # some file systems cannot; the new file is in its place all the same
+            os.fsync(descriptor)
+        os.close(descriptor)
+
+
+def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a file.
+
+    Raises OSError when it cannot be read, SafetensorsError when it is not in the format: the checks are those of the
+    `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read()
+    return parse(content)
+
+
+def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """`read` for bytes that are already in memory."""
+    if len(content) < 8:
+        raise SafetensorsError(f"a file has at least 8 bytes, this one has {len(content)}")
+    length = int.from_bytes(content[:8], "little")
+    if length > MAX_HEADER:
+        raise SafetensorsError(f"the header is said to take {length} bytes; at most {MAX_HEADER} are allowed")
+    if length > len(content) - 8:
+        raise SafetensorsError(f"the header is said to take {length} bytes, but only {len(content) - 8} follow")
+    header = _header(content[8 : 8 + length])
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise SafetensorsError("__metadata__ must map names to strings")
+    try:
+        "".join([*header, *metadata, *metadata.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise SafetensorsError(f"a text of the header is not Unicode: {error.reason}") from None
+    data = memoryview(content)[8 + length :]
+    tensors = {}
+    end = 0
+    for start, stop, name, dtype, shape in sorted(_entry(name, entry) for name, entry in header.items()):
+        if start != end or stop < start:
+            raise SafetensorsError(f"tensor {name!r} lies at bytes {start} to {stop}; it should begin at {end}")
+        count = 1
+        for size in shape:
+            count *= size
+            if count >= 2**64:  # no such file can exist; and the product of very many sizes would take long
+                raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
+        if count * BITS[dtype] != 8 * (stop - start):
+            raise SafetensorsError(
+                f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
+            )
+        end = stop
+        if end <= len(data):
+            tensors[name] = Tensor(dtype, shape, data[start:stop])
+    if end != len(data):
+        raise SafetensorsError(f"the tensors take {end} bytes, but {len(data)} follow the header")
+    return {name: tensors[name] for name in header}, metadata
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    if not text.startswith(b"{"):
+        raise SafetensorsError("the header must begin with '{'")
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_whole)
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
+        raise SafetensorsError(f"the header is not JSON in UTF-8: {error}") from None
+    assert isinstance(header, dict)
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name is given twice")
+    return table
+
+
+def _whole(digits: str) -> int:
+    if digits == "-0":
+        raise ValueError("-0 is not a whole number here")
+    return int(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _entry(name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
+    def sizes(key: str) -> tuple[int, ...]:
+        value = entry[key]
+        if not isinstance(value, list) or not all(type(n) is int and 0 <= n < 2**64 for n in value):
+            raise SafetensorsError(f"{key} of tensor {name!r} must be a list of whole numbers, got {value!r:.60}")
+        return tuple(value)
+
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise SafetensorsError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
+    if not (isinstance(entry["dtype"], str) and entry["dtype"] in BITS):
+        raise SafetensorsError(f"dtype of tensor {name!r} must be one of {', '.join(BITS)}, got {entry['dtype']!r:.60}")
+    offsets = sizes("data_offsets")
+    if len(offsets) != 2:
+        raise SafetensorsError(f"data_offsets of tensor {name!r} must be two numbers, got {len(offsets)}")
+    return (*offsets, name, entry["dtype"], sizes("shape"))

@@ -1,0 +1,29 @@
+"""Rows of text as a table: aligned for a terminal, or in Markdown. A column is aligned left, or right for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Row = Sequence[str]
+
+
+def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
+    """The table in aligned columns, two spaces apart.
+
+    sides: a character a column, `r` for one that is aligned right, else `l`.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+
+    def line(row: Row) -> str:
+        cells = (
+            cell.rjust(width) if side == "r" else cell.ljust(width) for cell, width, side in zip(row, widths, sides)
+        )
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(line(row) for row in (header, *rows))
+
+
+def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
+    """The table in Markdown; `sides` as for `aligned`."""
+    marks = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))

@@ -1,0 +1,115 @@
+"""Training: a generator of steps behind the contract of an engine. It prints nothing and knows no files."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from microgpt.engines import Engine, Tokens
+
+CALL_SECONDS = 0.05  # how long one call of an engine may take, about, when `together` is on
+
+
+class DivergedError(ArithmeticError):
+    """The loss of a step is not a finite number; the steps before it stand."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step that was made. loss: nats per token, before the step's update; val_loss: held-out, after it."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    tokens: int
+    val_loss: float | None = None
+
+
+def learning_rate(step: int, num_steps: int, initial: float) -> float:
+    """Of the step after `step` updates: a straight line from `initial` to 0."""
+    return initial * (1 - step / num_steps)
+
+
+def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
+    """Raise ValueError, which names the option, where `train` would not take them."""
+    if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
+        raise ValueError(
+            f"micro_batch_size must be from 1 to batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
+        )
+    if validate_every is not None and validate_every < 1:
+        raise ValueError(f"validate_every must be at least 1 step, got validate_every={validate_every}")
+
+
+def train(
+    engine: Engine,
+    sequence: Callable[[int], Tokens],
+    order: Sequence[int],
+    *,
+    micro_batch_size: int | None = None,
+    validate: Callable[[], float] | None = None,
+    validate_every: int = 0,
+    pause_every: int = 0,
+    together: bool = False,
+) -> Iterator[Step]:
+    """Train from engine.step to config.num_steps, a Step at a time.
+
+    sequence: the token ids of a training sequence. order: which ones, in turn, over and over; step s reads the
+    batch_size sequences from position s * batch_size on. micro_batch_size: sequences a call of `backward`, their
+    gradients accumulated; the default is the whole batch. validate: the held-out loss, asked for every validate_every
+    steps and after the last.
+
+    together: let the engine make many steps in one call, for speed. It is then ahead of the Step that is yielded; it is
+    not ahead at multiples of validate_every and pause_every, nor at the end.
+
+    Raises DivergedError at a loss that is not finite.
+    """
+    config = engine.config
+    batch_size = config.batch_size
+    check_options(batch_size, micro_batch_size, None)
+
+    def batch(step: int) -> list[Tokens]:
+        first = step * batch_size
+        return [sequence(order[i % len(order)])[: config.block_size + 1] for i in range(first, first + batch_size)]
+
+    def train_one(batch: list[Tokens], rate: float) -> float:
+        size = micro_batch_size or batch_size
+        loss = 0.0
+        for start in range(0, batch_size, size):
+            loss += engine.backward(batch[start : start + size], batch_size)
+        if math.isfinite(loss):
+            engine.update(rate)
+        return loss
+
+    count = 1
+    while engine.step < config.num_steps:
+        first = engine.step
+        stops = [config.num_steps, *(first - first % every + every for every in (validate_every, pause_every) if every)]
+        last = min(first + count, *stops) if together and micro_batch_size is None else first + 1
+        batches = [batch(step) for step in range(first, last)]
+        rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(first, last)]
+        began = time.perf_counter()
+        try:
+            losses = engine.train(batches, rates) if last - first > 1 else [train_one(batches[0], rates[0])]
+        except FloatingPointError:
+            losses = [math.nan]
+        if time.perf_counter() - began < CALL_SECONDS / 2:
+            count *= 2
+        elif time.perf_counter() - began > CALL_SECONDS * 2:
+            count = max(1, count // 2)
+        for i, loss in enumerate(losses):
+            step = first + i + 1
+            if not math.isfinite(loss):
+                raise DivergedError(
+                    f"the loss of step {step} is {loss}: begin a new run with a lower"
+                    f" learning_rate={config.learning_rate} or init_std={config.init_std}"
+                )
+            due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
+            yield Step(
+                step=step,
+                loss=loss,
+                learning_rate=rates[i],
+                tokens=sum(len(tokens) - 1 for tokens in batches[i]),
+                val_loss=validate() if due and validate else None,
+            )

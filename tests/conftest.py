@@ -1,0 +1,72 @@
+"""What several test files need: the public data set, the golden figures, the Python interpreters of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from microgpt.config import Config
+from microgpt.data import MAKEMORE_SHA256, cache_folder
+
+settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
+settings.load_profile("shared machine")
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "microgpt"
+TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
+
+
+def golden(preset: str) -> dict[str, Any]:
+    """The published run of a preset."""
+    facts: dict[str, Any] = json.loads((SOURCE / "golden" / f"{preset}.json").read_text())
+    return facts
+
+
+@pytest.fixture(scope="session")
+def names_file() -> Path:
+    """The public names.txt: beside the repository, or in the cache of `microgpt train makemore`."""
+    for path in (ROOT.parent / "shared" / "data" / "names.txt", cache_folder() / "names.txt"):
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
+            return path
+    pytest.skip("the public names.txt is not here: run `microgpt train makemore` once, to download it")
+
+
+@cache
+def interpreters() -> dict[str, str]:
+    """The Pythons that are installed here: version -> path. The one that runs the tests is always among them."""
+    found = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
+    for name in ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "pypy3"):
+        path = shutil.which(name)
+        version = name.removeprefix("python")
+        # a version manager's stand-in is on the PATH even where the version is not active
+        if path and version not in found and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
+            found[version] = path
+    return found
+
+
+@pytest.fixture
+def python(request: pytest.FixtureRequest) -> str:
+    """An interpreter of the version that the test is parametrized with; skips where that is not installed."""
+    path = interpreters().get(request.param)
+    if path is None:
+        pytest.skip(f"no Python {request.param} here")
+    return path
+
+
+every_python = pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13", "3.14"], indirect=True)
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment for a subprocess that must find the package in its source tree, and nothing by accident."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
+    return {**kept, "PYTHONPATH": str(SOURCE.parent)}

@@ -1,0 +1,319 @@
+"""The settings: what they are, what is refused, and the parameters that they give."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import random
+import re
+import struct
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microgpt import reference
+from microgpt.config import ACTIVATIONS, PRESETS, Config, init, num_params, offsets, shapes
+
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+
+GOLDEN = Path(__file__).with_name("golden")
+VOCAB_SIZE = 27  # of the public names, whose letters are a to z
+
+
+def published(preset: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((GOLDEN / f"{preset}.json").read_text())
+    return facts
+
+
+# --- The settings
+
+NAMES = [
+    *["n_embd", "n_head", "n_layer", "block_size", "activation", "init_std", "zero_init", "bos_first"],
+    *["learning_rate", "beta1", "beta2", "eps_adam", "num_steps", "batch_size", "temperature", "seed"],
+]
+
+
+def test_the_settings_have_the_fields_names() -> None:
+    assert [field.name for field in dataclasses.fields(Config)] == NAMES
+
+
+def test_every_setting_has_its_help() -> None:
+    helps = [field.metadata["help"] for field in dataclasses.fields(Config)]
+    assert all(re.fullmatch(r"[A-Z].{10,90}\.", text) for text in helps), helps
+    assert len(set(helps)) == len(NAMES)
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().n_embd = 32  # type: ignore[misc]
+
+
+def test_the_presets_are_the_defaults_and_the_first_version() -> None:
+    assert list(PRESETS) == ["final", "first"]
+    assert PRESETS["final"] == Config()
+
+
+@pytest.mark.parametrize("preset", ["final", "first"])
+def test_a_preset_has_the_settings_of_its_golden_run(preset: str) -> None:
+    facts, config = published(preset), PRESETS[preset].to_dict()
+    said = {name: facts[name] for name in NAMES if name in facts}
+    said["activation"] = {"relu": "relu", "relu squared": "relu2"}[facts["activation"]]
+    said["zero_init"] = facts.get("zero_init", []) == ["attn_wo", "mlp_fc2"]
+    said["bos_first"] = {"last id": False, "id 0": True}[facts["bos"]]
+    assert facts["preset"] == preset
+    assert set(NAMES) - said.keys() == {"batch_size"}  # the public scripts train on a document a step
+    assert config == {**said, "batch_size": 1}
+    assert {name: type(value) for name, value in config.items()} == {
+        name: type(getattr(Config(), name)) for name in NAMES
+    }
+
+
+def test_replace_changes_what_it_names_and_checks_it() -> None:
+    assert Config().replace(n_embd=32).to_dict() == {**Config().to_dict(), "n_embd": 32}
+    assert Config().replace() == Config()
+    with pytest.raises(ValueError, match=r"^n_layer must be at least 1, got n_layer=0$"):
+        Config().replace(n_layer=0)
+    with pytest.raises(TypeError, match="dropout"):
+        Config().replace(dropout=0.1)
+
+
+# --- What is refused
+
+SIZES = ["n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"]
+WHOLE = [*SIZES, "seed"]
+NUMBERS = ["init_std", "learning_rate", "beta1", "beta2", "eps_adam", "temperature"]
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    *[({name: 0}, f"{name} must be at least 1, got {name}=0") for name in SIZES],
+    *[({name: -4}, f"{name} must be at least 1, got {name}=-4") for name in SIZES],
+    *[({name: 4.0}, f"{name} must be a whole number, got {name}=4.0") for name in WHOLE],
+    *[({name: "4"}, f"{name} must be a whole number, got {name}='4'") for name in WHOLE],
+    *[({name: True}, f"{name} must be a whole number, got {name}=True") for name in WHOLE],
+    *[({name: None}, f"{name} must be a whole number, got {name}=None") for name in WHOLE],
+    *[({name: "0.1"}, f"{name} must be a number, got {name}='0.1'") for name in NUMBERS],
+    *[({name: True}, f"{name} must be a number, got {name}=True") for name in NUMBERS],
+    *[({name: None}, f"{name} must be a number, got {name}=None") for name in NUMBERS],
+    *[({name: 0.5j}, f"{name} must be a number, got {name}=0.5j") for name in NUMBERS],
+    *[({name: 1}, f"{name} must be True or False, got {name}=1") for name in ("zero_init", "bos_first")],
+    *[({name: "no"}, f"{name} must be True or False, got {name}='no'") for name in ("zero_init", "bos_first")],
+    ({"n_head": 3}, "n_embd must be a multiple of n_head, got n_embd=16, n_head=3 (try n_embd=18)"),
+    ({"n_embd": 18}, "n_embd must be a multiple of n_head, got n_embd=18, n_head=4 (try n_embd=20)"),
+    ({"n_embd": 1}, "n_embd must be a multiple of n_head, got n_embd=1, n_head=4 (try n_embd=4)"),
+    ({"activation": "gelu"}, "activation must be one of relu, relu2, got activation='gelu'"),
+    ({"activation": ""}, "activation must be one of relu, relu2, got activation=''"),
+    ({"activation": None}, "activation must be a string, got activation=None"),
+    *[
+        ({name: value}, f"{name} must be a finite number of at least 0, got {name}={float(value)}")
+        for name in ("init_std", "learning_rate", "temperature")
+        for value in (-0.1, -1, -5e-324, math.inf, -math.inf, math.nan)
+    ],
+    *[
+        ({name: value}, f"{name} must be at least 0 and less than 1, got {name}={float(value)}")
+        for name in ("beta1", "beta2")
+        for value in (1, 1.0, 1.5, -0.1, math.inf, -math.inf, math.nan)
+    ],
+    *[
+        ({"eps_adam": value}, f"eps_adam must be a finite number above 0, got eps_adam={float(value)}")
+        for value in (0, -0.0, -1e-8, math.inf, -math.inf, math.nan)
+    ],
+]
+
+
+@pytest.mark.parametrize(("changes", "text"), REFUSED, ids=[f"{k}={v!r}" for c, _ in REFUSED for k, v in c.items()])
+def test_a_setting_that_makes_no_sense_is_refused_with_its_value_and_the_remedy(
+    changes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        Config(**changes)
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        Config.from_dict({**Config().to_dict(), **changes})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("number", [10**400, -(10**400), 10**5000], ids=["400 digits", "minus 400", "5000 digits"])
+def test_a_whole_number_beyond_the_largest_float_is_refused_like_any_other(name: str, number: int) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be") as error:
+        Config(**{name: number})
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": 0},
+        {"learning_rate": 0},
+        {"init_std": 0},
+        {"beta1": 0, "beta2": 0},
+        {"beta1": math.nextafter(1, 0)},
+        {"eps_adam": 5e-324},
+        {"seed": -1},
+        {"seed": 2**100},
+        {"n_embd": 1, "n_head": 1, "n_layer": 1, "block_size": 1, "num_steps": 1, "batch_size": 1},
+        {"n_embd": 12, "n_head": 12},
+    ],
+    ids=str,
+)
+def test_the_edges_of_what_makes_sense_are_allowed(changes: dict[str, Any]) -> None:
+    config = Config(**changes)
+    assert {name: getattr(config, name) for name in changes} == changes
+
+
+def test_a_whole_number_is_a_number_and_is_kept_as_one() -> None:
+    config = Config(init_std=1, temperature=0)
+    assert (type(config.init_std), type(config.temperature)) == (float, float)
+    assert json.dumps(config.to_dict()) == json.dumps(Config(init_std=1.0, temperature=0.0).to_dict())
+
+
+# --- To a file and back
+
+share = st.floats(0, 1, exclude_max=True)
+finite = st.floats(0, allow_infinity=False)
+size = st.integers(1, 10**6)
+configs = st.builds(
+    lambda n_head, head_dim, **rest: Config(n_head=n_head, n_embd=n_head * head_dim, **rest),
+    n_head=size,
+    head_dim=size,
+    n_layer=size,
+    block_size=size,
+    activation=st.sampled_from(ACTIVATIONS),
+    init_std=finite,
+    zero_init=st.booleans(),
+    bos_first=st.booleans(),
+    learning_rate=finite,
+    beta1=share,
+    beta2=share,
+    eps_adam=st.floats(5e-324, allow_infinity=False),
+    num_steps=size,
+    batch_size=size,
+    temperature=finite | st.integers(0, 9),
+    seed=st.integers(),
+)
+
+
+@thoroughly
+@given(config=configs)
+def test_any_settings_come_back_from_a_file_to_the_last_bit(config: Config) -> None:
+    back = Config.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert back == config == Config(**config.to_dict())
+    assert repr(back) == repr(config)  # where == would take -0.0 for 0.0
+
+
+def test_a_setting_that_is_missing_or_unknown_is_named() -> None:
+    for name in NAMES:
+        rest = {other: value for other, value in Config().to_dict().items() if other != name}
+        with pytest.raises(ValueError, match=f"^the setting '?{name}'? is missing$"):
+            Config.from_dict(rest)
+    with pytest.raises(ValueError, match=r"^the setting '?dropout'? is unknown to this version of microgpt$"):
+        Config.from_dict({**Config().to_dict(), "dropout": 0.1})
+
+
+# --- The parameters
+
+
+def test_the_table_of_the_final_version_is_the_published_scripts() -> None:
+    assert list(shapes(PRESETS["final"], VOCAB_SIZE).items()) == [
+        ("wte", (27, 16)),
+        ("wpe", (16, 16)),
+        ("lm_head", (27, 16)),
+        ("layer0.attn_wq", (16, 16)),
+        ("layer0.attn_wk", (16, 16)),
+        ("layer0.attn_wv", (16, 16)),
+        ("layer0.attn_wo", (16, 16)),
+        ("layer0.mlp_fc1", (64, 16)),
+        ("layer0.mlp_fc2", (16, 64)),
+    ]
+
+
+@pytest.mark.parametrize("preset", ["final", "first"])
+def test_a_golden_run_has_as_many_parameters_as_published(preset: str) -> None:
+    facts = published(preset)
+    assert facts["vocab_size"] == VOCAB_SIZE
+    assert num_params(PRESETS[preset], VOCAB_SIZE) == facts["num_params"]
+
+
+small = st.builds(
+    lambda n_head, head_dim, **rest: Config(n_head=n_head, n_embd=n_head * head_dim, **rest),
+    n_head=st.integers(1, 3),
+    head_dim=st.integers(1, 3),
+    n_layer=st.integers(1, 3),
+    block_size=st.integers(1, 5),
+    init_std=st.floats(0, 1),
+    zero_init=st.booleans(),
+)
+
+
+@thoroughly
+@given(config=small, vocab_size=st.integers(1, 9))
+def test_the_matrices_lie_one_after_another_and_fill_the_buffer(config: Config, vocab_size: int) -> None:
+    table = shapes(config, vocab_size)
+    where = offsets(table)
+    assert list(where) == list(table)
+    covered = [i for place in where.values() for i in range(10**6)[place]]
+    assert covered == list(range(num_params(config, vocab_size)))
+    assert all(where[name].stop - where[name].start == rows * columns for name, (rows, columns) in table.items())
+    d, layers = config.n_embd, config.n_layer
+    assert len(covered) == (2 * vocab_size + config.block_size) * d + layers * 12 * d * d
+
+
+def reference_init(config: Config, vocab_size: int, rng: random.Random) -> dict[str, list[float]]:
+    """The matrices that the reference draws, flat; those that start at zero are set so afterwards."""
+    table = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
+    matrices = {
+        name: [p.data for row in matrix for p in row]
+        for name, matrix in reference.init(table, rng, config.init_std).items()
+    }
+    if config.zero_init:
+        for name in matrices:
+            if name.endswith(("attn_wo", "mlp_fc2")):
+                matrices[name] = [0.0] * len(matrices[name])
+    return matrices
+
+
+def assert_same_init(config: Config, vocab_size: int, seed: int) -> None:
+    ours, theirs = random.Random(seed), random.Random(seed)
+    got, expected = init(config, vocab_size, ours), reference_init(config, vocab_size, theirs)
+    for name, place in offsets(shapes(config, vocab_size)).items():
+        assert got[place].tobytes() == array("d", expected[name]).tobytes(), name  # -0.0 too
+    assert len(got) == sum(map(len, expected.values()))
+    assert ours.getstate() == theirs.getstate()  # the samples go on from here
+
+
+@pytest.mark.parametrize("preset", ["final", "first"])
+def test_a_preset_starts_from_the_references_parameters_bit_for_bit(preset: str) -> None:
+    assert_same_init(PRESETS[preset], VOCAB_SIZE, seed=42)
+
+
+@thoroughly
+@given(config=small, vocab_size=st.integers(1, 5), seed=st.integers(0, 9))
+def test_any_model_starts_from_the_references_parameters_bit_for_bit(
+    config: Config, vocab_size: int, seed: int
+) -> None:
+    assert_same_init(config, vocab_size, seed)
+
+
+def test_the_golden_run_starts_from_the_published_parameters(names_file: Path) -> None:
+    rng = random.Random(42)
+    docs = reference.documents(names_file)
+    rng.shuffle(docs)
+    params = init(PRESETS["final"], VOCAB_SIZE, rng)
+    content = struct.pack(f"<{len(params)}d", *params)
+    assert hashlib.sha256(content).hexdigest() == published("final")["init_params_sha256"]
+
+
+def test_matrices_that_start_at_zero_draw_their_numbers_all_the_same() -> None:
+    zero, drawn = (random.Random(1), random.Random(1))
+    config = Config(zero_init=True, n_layer=2)
+    with_zeros, without = init(config, 5, zero), init(config.replace(zero_init=False), 5, drawn)
+    assert zero.getstate() == drawn.getstate()
+    for name, place in offsets(shapes(config, 5)).items():
+        if name.endswith(("attn_wo", "mlp_fc2")):
+            assert with_zeros[place].tobytes() == bytes(8 * (place.stop - place.start)), name  # 0.0, and none is -0.0
+            assert all(without[place]), name
+        else:
+            assert with_zeros[place] == without[place], name

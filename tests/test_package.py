@@ -1,0 +1,126 @@
+"""What `import microgpt` gives, and what it costs."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import microgpt
+
+from conftest import ROOT, TINY, clean_environment, every_python
+
+PUBLIC = {
+    "PRESETS",
+    "CheckpointError",
+    "Config",
+    "Data",
+    "DataError",
+    "DivergedError",
+    "Run",
+    "RunError",
+    "Step",
+    "load",
+    "train",
+}
+
+
+def test_the_public_names_are_these() -> None:
+    assert set(microgpt.__all__) == PUBLIC
+    assert set(dir(microgpt)) >= PUBLIC
+    for name in PUBLIC:
+        assert getattr(microgpt, name).__doc__ or name == "PRESETS"
+    with pytest.raises(AttributeError, match="module 'microgpt' has no attribute 'nothing'"):
+        _ = microgpt.nothing
+
+
+def test_the_names_of_type_checkers_are_those_of_the_package() -> None:
+    source = (ROOT / "src" / "microgpt" / "__init__.py").read_text()
+    block = source.split("if TYPE_CHECKING:")[1].split("__version__")[0]
+    typed = {name for line in block.splitlines() if "import" in line for name in line.split("import")[1].split(",")}
+    assert {name.strip() for name in typed} == PUBLIC
+    assert resources.files("microgpt").joinpath("py.typed").is_file()
+
+
+def test_importing_takes_under_50_milliseconds() -> None:
+    code = "import time; t = time.perf_counter(); import microgpt; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", code]
+    times = [float(subprocess.check_output(command, env=clean_environment())) for _ in range(5)]
+    assert statistics.median(times) < 0.05
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", microgpt.__version__)
+
+
+def test_the_library_trains_saves_loads_and_samples(tmp_path: Path) -> None:
+    documents = ["ada", "bea", "abba"]
+    run = microgpt.train(documents, TINY, out=tmp_path / "run", val_fraction=0.34)
+    assert run.step == TINY.num_steps
+    assert microgpt.load(tmp_path / "run", source=documents).sample(5) == run.sample(5)
+    run.save(tmp_path / "other.safetensors")
+    assert microgpt.load(tmp_path / "other.safetensors").engine.params == run.engine.params
+
+
+def test_each_step_can_be_looked_at() -> None:
+    run = microgpt.Run.begin(["ada", "bea"], TINY)
+    before = run.engine.params[:]
+    seen = []
+    for step in run:
+        assert run.step == step.step  # never ahead
+        assert run.engine.params != before
+        before = run.engine.params[:]
+        seen.append(step)
+    assert [step.step for step in seen] == list(range(1, 13))
+    assert seen == list(microgpt.Run.begin(["ada", "bea"], TINY))
+
+
+# Prints what depends on the interpreter's arithmetic and formats: a training, a checkpoint, its resumption, samples
+CHECK = """
+import hashlib, pathlib, sys, tempfile
+import microgpt
+from microgpt.run import Folder, Run
+folder = pathlib.Path(tempfile.mkdtemp())
+config = microgpt.Config(n_embd=4, n_head=2, block_size=4, num_steps=6, batch_size=2)
+names = ["ada", "bea", "abba", "dada"]
+first = Folder.create(folder / "run", Run.begin(names, config, val_fraction=0.25))
+for step in first.train():
+    if step.step == 3:
+        first.save()
+        break
+again = Folder.resume(folder / "run", source=names)
+for step in again.train():
+    pass
+print((folder / "run" / "metrics.jsonl").read_text(), again.run.sample(5), again.run.sample(5, seed=1))
+print(hashlib.sha256((folder / "run" / "model.safetensors").read_bytes()).hexdigest())
+"""
+
+
+@every_python
+def test_every_python_gives_the_same_bytes(python: str) -> None:
+    def output(interpreter: str) -> str:
+        return subprocess.run(
+            [interpreter, "-W", "error", "-c", CHECK],
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert output(python) == output(sys.executable)
+
+
+def test_the_random_streams_of_samples_are_told_apart_by_their_number() -> None:
+    run = microgpt.train(["ada", "bea", "abba"], TINY)
+    assert run.sample(6, seed=9)[2:5] == run.sample(3, seed=9, first=2)
+    state = random.Random(0).getstate()
+    run.rng.setstate(state)
+    run.sample(2, seed=9)
+    assert run.rng.getstate() == state  # a seed of its own leaves the run's stream alone

@@ -1,0 +1,329 @@
+"""Training reads the documents in turn, asks the engine for the right steps, and stops where the loss is no number."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt import reference
+from microgpt.config import Config, init
+from microgpt.engines import Decoder, Engine, Tokens
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.reference import Value
+from microgpt.training import DivergedError, Step, learning_rate, train
+
+from conftest import TINY, golden
+
+VOCAB_SIZE, BOS = 5, 4
+DOCUMENTS = [[BOS, *document, BOS] for document in ([0], [1, 2], [3, 0, 1], [2, 2, 2, 2, 2, 2], [1])]
+
+
+class Fake(Engine):
+    """An engine that computes nothing, and keeps what it was asked. loss_of: the loss of a step, or what it raises."""
+
+    def __init__(self, config: Config, loss_of: Callable[[int], float] = float) -> None:
+        self.config, self.vocab_size, self.loss_of = config, VOCAB_SIZE, loss_of
+        self.params, self.grads, self.m, self.v = (array("d") for _ in range(4))
+        self.step = 0
+        self.read: list[list[list[int]]] = []  # the batch of each call of backward
+        self.totals: list[int | None] = []
+        self.rates: list[float] = []  # of each update
+
+    def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
+        self.read.append([list(tokens) for tokens in batch])
+        self.totals.append(total)
+        return self.loss_of(self.step + 1) * len(batch) / (total or len(batch))
+
+    def update(self, learning_rate: float) -> None:
+        self.rates.append(learning_rate)
+        self.step += 1
+
+    def decoder(self) -> Decoder:
+        raise AssertionError("training asks for no logits")
+
+
+def scalar_engine(config: Config = TINY) -> ScalarEngine:
+    return ScalarEngine(init(config, VOCAB_SIZE, random.Random(0)), config, VOCAB_SIZE)
+
+
+def state(engine: Engine) -> tuple[bytes, bytes, bytes, int]:
+    """All that a later step depends on."""
+    return engine.params.tobytes(), engine.m.tobytes(), engine.v.tobytes(), engine.step
+
+
+def documents(i: int) -> list[int]:
+    return DOCUMENTS[i]
+
+
+def exactly(message: str) -> str:
+    return f"^{re.escape(message)}$"
+
+
+# --- Which documents, and how far
+
+
+def test_the_learning_rate_falls_in_a_straight_line_to_0() -> None:
+    for step in range(1000):
+        expected = Fraction(1, 100) * (1 - Fraction(step, 1000))
+        assert learning_rate(step, 1000, 0.01) == pytest.approx(float(expected), rel=1e-15)
+    assert learning_rate(0, 1000, 0.01) == 0.01
+    assert learning_rate(1000, 1000, 0.01) == 0.0
+
+
+def test_each_step_updates_with_the_rate_that_it_tells() -> None:
+    engine = Fake(TINY)
+    steps = list(train(engine, documents, range(5)))
+    assert engine.rates == [step.learning_rate for step in steps] == [0.01 * (1 - s / 12) for s in range(12)]
+
+
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 9), st.booleans())
+def test_batches_take_the_order_in_turn_and_begin_again_at_its_end(
+    num_docs: int, batch_size: int, num_steps: int, together: bool
+) -> None:
+    order = list(range(num_docs))
+    random.Random(num_docs).shuffle(order)
+    sequences = [[BOS, i, BOS] for i in range(num_docs)]
+    engine = Fake(TINY.replace(batch_size=batch_size, num_steps=num_steps))
+    list(train(engine, sequences.__getitem__, order, together=together))
+    endless = [sequences[order[i % num_docs]] for i in range(num_steps * batch_size)]
+    assert [tokens for batch in engine.read for tokens in batch] == endless
+    assert [len(batch) for batch in engine.read] == [batch_size] * num_steps
+
+
+def test_a_step_tells_its_number_its_loss_and_how_many_tokens_it_predicted() -> None:
+    engine = Fake(TINY.replace(num_steps=5), loss_of=lambda step: 10.0 - step)
+    rates = [0.01 * (1 - s / 5) for s in range(5)]
+    # documents of 1, 2, 3, 6 and 1 characters; with the BOS at the end one more, and at most block_size=4
+    assert list(train(engine, documents, range(5))) == [
+        Step(1, 9.0, rates[0], 2),
+        Step(2, 8.0, rates[1], 3),
+        Step(3, 7.0, rates[2], 4),
+        Step(4, 6.0, rates[3], 4),
+        Step(5, 5.0, rates[4], 2),
+    ]
+
+
+def test_the_tail_of_a_document_beyond_block_size_is_not_given_to_the_engine() -> None:
+    engine = Fake(TINY.replace(num_steps=5))
+    list(train(engine, documents, range(5)))
+    assert engine.read == [[tokens[:5]] for tokens in DOCUMENTS]
+
+
+def test_a_loss_is_the_references_before_the_update() -> None:
+    engine = scalar_engine()
+    numbers = iter(engine.params)
+    state_dict = {
+        name: [[Value(next(numbers)) for _ in range(columns)] for _ in range(rows)]
+        for name, (rows, columns) in reference.shapes(VOCAB_SIZE, 4, 1, 4).items()
+    }
+    expected = reference.loss(DOCUMENTS[2], state_dict, 1, 2, 4).data
+    assert next(train(engine, documents, [2])).loss == expected
+
+
+def test_the_published_run_begins_with_these_losses(names_file: Path) -> None:
+    docs = reference.documents(names_file)
+    rng = random.Random(42)
+    rng.shuffle(docs)
+    tokenizer = reference.Tokenizer(set("".join(docs)))
+    config = Config()
+    engine = ScalarEngine(init(config, 27, rng), config, 27)
+    steps = train(engine, lambda i: tokenizer.encode(docs[i]), range(len(docs)))
+    losses = [next(steps).loss for _ in range(3)]
+    assert losses == golden("final")["losses"][:3]
+
+
+def test_a_trained_engine_makes_no_more_steps() -> None:
+    engine = Fake(TINY)
+    engine.step = TINY.num_steps
+    assert list(train(engine, documents, range(5), validate=lambda: 1.0, validate_every=1)) == []
+    assert engine.read == []
+
+
+# --- Gradient accumulation
+
+
+@pytest.mark.parametrize("micro_batch_size", [1, 2, 3, 4, 5])
+def test_micro_batches_give_the_weights_of_the_whole_batch_bit_for_bit(micro_batch_size: int) -> None:
+    config = TINY.replace(batch_size=5, num_steps=4)
+    whole, parts = scalar_engine(config), scalar_engine(config)
+    expected = [step.loss for step in train(whole, documents, range(5))]
+    losses = [step.loss for step in train(parts, documents, range(5), micro_batch_size=micro_batch_size)]
+    assert state(parts) == state(whole)
+    assert losses == pytest.approx(expected, rel=1e-14)  # their sum is taken in parts
+
+
+def test_micro_batches_tell_the_engine_how_many_documents_make_the_step() -> None:
+    engine = Fake(TINY.replace(batch_size=5, num_steps=2))
+    steps = list(train(engine, documents, range(5), micro_batch_size=2))
+    assert [len(batch) for batch in engine.read] == [2, 2, 1] * 2
+    assert engine.totals == [5] * 6
+    assert [step.loss for step in steps] == pytest.approx([1.0, 2.0])
+
+
+@pytest.mark.parametrize("size", [0, -1, 3])
+def test_a_micro_batch_that_is_no_part_of_a_batch_is_refused(size: int) -> None:
+    engine = Fake(TINY.replace(batch_size=2))
+    with pytest.raises(
+        ValueError, match=exactly(f"micro_batch_size must be from 1 to batch_size=2, got micro_batch_size={size}")
+    ):
+        next(iter(train(engine, documents, range(5), micro_batch_size=size)))
+    assert engine.read == []
+
+
+# --- Many steps in one call
+
+
+def test_together_gives_the_same_steps_and_weights() -> None:
+    one_by_one, together = scalar_engine(), scalar_engine()
+    options = {"validate": lambda: 2.5, "validate_every": 5}
+    expected = list(train(one_by_one, documents, range(5), **options))
+    assert list(train(together, documents, range(5), together=True, **options)) == expected
+    assert state(together) == state(one_by_one)
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 60), st.integers(0, 30))
+def test_together_is_not_ahead_where_it_promises_so(
+    validate_every: int, pause_every: int, num_steps: int, done: int
+) -> None:
+    engine = Fake(TINY.replace(num_steps=num_steps))
+    engine.step = min(done, num_steps)
+    made = []
+    for step in train(
+        engine,
+        documents,
+        range(5),
+        validate=lambda: 1.0,
+        validate_every=validate_every,
+        pause_every=pause_every,
+        together=True,
+    ):
+        made.append(step.step)
+        promised = step.step == num_steps or any(n and step.step % n == 0 for n in (validate_every, pause_every))
+        assert engine.step == step.step if promised else engine.step >= step.step
+    assert made == list(range(min(done, num_steps) + 1, num_steps + 1))
+
+
+def test_together_is_ahead_of_the_steps_of_a_fast_engine() -> None:
+    engine = Fake(TINY.replace(num_steps=100))
+    assert any(engine.step > step.step for step in train(engine, documents, range(5), together=True))
+
+
+def test_one_by_one_is_never_ahead() -> None:
+    engine = Fake(TINY.replace(num_steps=100))
+    assert all(engine.step == step.step for step in train(engine, documents, range(5)))
+
+
+# --- Held-out losses
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    ("validate_every", "expected"), [(0, [12]), (1, list(range(1, 13))), (5, [5, 10, 12]), (6, [6, 12]), (50, [12])]
+)
+def test_the_held_out_loss_is_measured_when_promised(validate_every: int, expected: list[int], together: bool) -> None:
+    engine, measured = Fake(TINY), []
+
+    def validate() -> float:
+        measured.append(engine.step)
+        return -float(engine.step)
+
+    steps = list(
+        train(engine, documents, range(5), validate=validate, validate_every=validate_every, together=together)
+    )
+    assert measured == expected
+    assert {step.step: step.val_loss for step in steps if step.val_loss is not None} == {s: -float(s) for s in expected}
+
+
+def test_without_a_held_out_part_no_step_has_a_held_out_loss() -> None:
+    assert all(step.val_loss is None for step in train(Fake(TINY), documents, range(5), validate_every=2))
+
+
+# --- Going on
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("done", [1, 5, 11])
+def test_training_that_begins_anew_goes_on_where_the_engine_stands(done: int, together: bool) -> None:
+    config = TINY.replace(batch_size=3)
+    uninterrupted, engine = scalar_engine(config), scalar_engine(config)
+    expected = list(train(uninterrupted, documents, [2, 0, 3, 1]))
+    first = train(engine, documents, [2, 0, 3, 1])
+    steps = [next(first) for _ in range(done)]
+    resumed = ScalarEngine(array("d", engine.params), config, VOCAB_SIZE)
+    resumed.m[:], resumed.v[:], resumed.step = engine.m, engine.v, engine.step
+    steps += train(resumed, documents, [2, 0, 3, 1], together=together)
+    assert steps == expected
+    assert state(resumed) == state(uninterrupted)
+
+
+# --- A loss that is no number
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 2])
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_stops_training_before_its_update(loss: float, micro_batch_size: int | None) -> None:
+    engine = Fake(TINY.replace(batch_size=2), loss_of=lambda step: loss if step == 3 else 1.0)
+    steps = train(engine, documents, range(5), micro_batch_size=micro_batch_size)
+    assert [next(steps).step, next(steps).step] == [1, 2]
+    with pytest.raises(
+        DivergedError,
+        match=exactly(
+            f"the loss of step 3 is {loss}: begin a new run with a lower learning_rate=0.01 or init_std=0.08"
+        ),
+    ):
+        next(steps)
+    assert engine.step == 2
+    assert len(engine.rates) == 2
+
+
+def leaves_the_range_at_step_3(step: int) -> float:
+    if step == 3:
+        raise FloatingPointError("a number left the range of float64")
+    return 1.0
+
+
+def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
+    steps = train(Fake(TINY, leaves_the_range_at_step_3), documents, range(5))
+    assert [next(steps).step, next(steps).step] == [1, 2]
+    with pytest.raises(
+        DivergedError,
+        match=exactly("the loss of step 3 is nan: begin a new run with a lower learning_rate=0.01 or init_std=0.08"),
+    ):
+        next(steps)
+
+
+@pytest.mark.parametrize(
+    "loss_of",
+    [lambda step: math.nan if step >= 5 else 1.0, lambda step: leaves_the_range_at_step_3(step - 2)],
+    ids=["nan", "FloatingPointError"],
+)
+def test_together_tells_which_step_diverged_and_gives_the_steps_before_it(loss_of: Callable[[int], float]) -> None:
+    """Calls of 1, 2, 4... steps: the fifth lies within one."""
+    made: list[Step] = []
+    with pytest.raises(DivergedError, match=r"^the loss of step 5 is nan: "):
+        made.extend(train(Fake(TINY, loss_of), documents, range(5), together=True))
+    assert [step.step for step in made] == [1, 2, 3, 4]
+
+
+def test_an_update_that_leaves_the_range_of_floats_stops_training() -> None:
+    class Overflows(Fake):
+        def update(self, learning_rate: float) -> None:
+            raise FloatingPointError("a number left the range of float64")
+
+    with pytest.raises(DivergedError):
+        next(train(Overflows(TINY), documents, range(5)))
+
+
+def test_a_learning_rate_that_is_too_high_ends_in_a_divergence_of_the_scalar_engine() -> None:
+    engine = scalar_engine(TINY.replace(learning_rate=1e9))
+    with pytest.raises(DivergedError, match=r"lower learning_rate=1000000000\.0 "):
+        list(train(engine, documents, range(5)))
