@@ -275,7 +275,7 @@ typedef struct {
     Layer *layers;
     real *x_out; /* (Cp) the last layer's output */
     real *logits, *dlogits;
-    real *dy, *dx, *d_attn, *scores, *dwte;
+    real *dy, *dx, *d_attn, *scores;
     void *memory;
 } Work;
 
@@ -1584,22 +1584,10 @@ INLINE void unit_pass(Dims d, const Run *run, Work *work, int unit) {
     }
 }
 
-/* A step of one unit: its gradient goes straight into Adam. */
-INLINE void whole_step(Dims d, const Run *run, const Adam *a) {
-    Work *work = &run->net->works[0];
-    unit_pass(d, run, work, 0);
-    adam_of_work(d, a, run->net, work);
-}
-
-INLINE void unit_gradient(Dims d, const Run *run, Work *work, int unit, real *grads) {
-    unit_pass(d, run, work, unit);
-    weights_backward(d, run->net, work, grads);
-}
-
 /* The standard sizes get code in which they are constants; everything else shares one. */
-#define FOR_SIZES(call)                                                                                                \
+#define FOR_SIZES(sizes, call)                                                                                                \
     do {                                                                                                               \
-        Dims d = run->net->d;                                                                                          \
+        Dims d = (sizes);                                                                                          \
         if (d.C == 16 && d.H == 4 && !d.relu2) {                                                                       \
             d.C = 16, d.H = 4, d.D = 4, d.F = 64, d.Cp = 16, d.Fp = 64, d.relu2 = 0;                                   \
             call;                                                                                                      \
@@ -1608,10 +1596,10 @@ INLINE void unit_gradient(Dims d, const Run *run, Work *work, int unit, real *gr
         }                                                                                                              \
     } while (0)
 
-NOINLINE void whole_step_any(const Run *run, const Adam *a) { FOR_SIZES(whole_step(d, run, a)); }
+NOINLINE void unit_pass_any(const Run *run, Work *work, int unit) { FOR_SIZES(run->net->d, unit_pass(d, run, work, unit)); }
 
-NOINLINE void unit_gradient_any(const Run *run, Work *work, int unit, real *grads) {
-    FOR_SIZES(unit_gradient(d, run, work, unit, grads));
+NOINLINE void adam_of_work_any(const Run *run, const Adam *a) {
+    FOR_SIZES(run->net->d, adam_of_work(d, a, run->net, &run->net->works[0]));
 }
 
 /* net->grads += the batch's gradient, unit after unit. Called by all threads. */
@@ -1622,8 +1610,10 @@ static void batch_gradient(Run *run, int thread) {
     const size_t to = from + share < net->size ? from + share : net->size;
     for (int wave = 0; wave < run->units; wave += net->wave) {
         const int units = run->units - wave < net->wave ? run->units - wave : net->wave;
-        for (int i = thread; i < units; i += run->threads)
-            unit_gradient_any(run, &net->works[thread], wave + i, net->unit_grads[i]);
+        for (int i = thread; i < units; i += run->threads) {
+            unit_pass_any(run, &net->works[thread], wave + i);
+            weights_backward(net->d, net, &net->works[thread], net->unit_grads[i]);
+        }
         barrier(run);
         for (int i = 0; i < units; i++)
             for (size_t j = from; j < to; j += LANES) store(net->grads + j, load(net->grads + j) + load(net->unit_grads[i] + j));
@@ -1643,30 +1633,42 @@ static void batch_update(Run *run, int thread, const Adam *a) {
     }
 }
 
+/* The loss of the batch at hand: a sum from left to right. */
+static double batch_loss(const Run *run) {
+    double loss = 0;
+    for (int i = 0; i < run->batch; i++) loss += run->document_losses[i];
+    return loss * (run->weight ? run->weight : 1.0 / run->batch);
+}
+
+/* A loss that is not finite ends the run: it is given, and has no update. */
 static void *run_steps(Run *run, int thread) {
     const unsigned mode = flush_denormals();
     for (;;) {
         if (thread == 0) plan(run);
         barrier(run);
         if (run->stop) break;
-        if (run->learning_rates) {
-            const Adam a = adam_of_step(&run->net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
-            if (run->units > 1) {
-                batch_gradient(run, thread);
-                batch_update(run, thread, &a);
-            } else if (thread == 0) {
-                whole_step_any(run, &a);
-            }
-        } else {
+        const int alone = run->units == 1 && run->learning_rates; /* its gradient goes straight into Adam */
+        if (!alone)
             batch_gradient(run, thread);
+        else if (thread == 0)
+            unit_pass_any(run, &run->net->works[0], 0);
+        barrier(run);
+        const double loss = batch_loss(run);
+        if (run->learning_rates && isfinite(loss)) {
+            const Adam a = adam_of_step(&run->net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
+            if (!alone)
+                batch_update(run, thread, &a);
+            else if (thread == 0)
+                adam_of_work_any(run, &a);
         }
         barrier(run);
         if (thread == 0) {
-            double loss = 0;
-            for (int i = 0; i < run->batch; i++) loss += run->document_losses[i];
-            run->losses[run->done++] = loss * (run->weight ? run->weight : 1.0 / run->batch);
+            run->losses[run->done++] = loss;
+            if (!isfinite(loss)) run->steps = run->done;
         }
     }
+    if (thread == 0 && run->learning_rates && run->done && !isfinite(run->losses[run->done - 1]))
+        memset(run->net->grads, 0, run->net->size * sizeof(real));
     restore_denormals(mode);
     return NULL;
 }
@@ -1779,17 +1781,16 @@ INLINE void feed(Dims d, Decoder *decoder, int from, int to) {
 
 /* One token for each stream; logits: (streams, V). */
 static void decoder_feed(Decoder *decoder, const int32_t *token_ids, double *logits) {
-    struct { const Net *net; } holder = {decoder->net}, *run = &holder;
+    const Dims d = decoder->net->d;
     const int from = decoder->position * decoder->streams, to = from + decoder->streams;
     Work *work = &decoder->work;
     for (int r = from; r < to; r++)
         work->token[r] = token_ids[r - from], work->position[r] = decoder->position, work->first[r] = r - from;
     const unsigned mode = flush_denormals();
-    FOR_SIZES(feed(d, decoder, from, to));
+    FOR_SIZES(decoder->net->d, feed(d, decoder, from, to));
     restore_denormals(mode);
     for (int r = from; r < to; r++)
-        for (int j = 0; j < run->net->d.V; j++)
-            logits[(ptrdiff_t)(r - from) * run->net->d.V + j] = work->logits[(ptrdiff_t)r * run->net->d.Vp + j];
+        for (int j = 0; j < d.V; j++) logits[(ptrdiff_t)(r - from) * d.V + j] = work->logits[(ptrdiff_t)r * d.Vp + j];
     decoder->position++;
 }
 

@@ -8,6 +8,7 @@ them up to date at the start and at the end of every call.
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -93,7 +94,12 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Any:
 
 
 class NativeEngine(Engine):
-    """threads: over the documents of a batch; the numbers are the same for any number of them."""
+    """threads: over the documents of a batch; the numbers are the same for any number of them.
+
+    isa: `avx512`, `avx2` or `plain` instead of the best instruction set that this machine has.
+    """
+
+    precisions = PRECISIONS
 
     def __init__(
         self,
@@ -161,6 +167,8 @@ class NativeEngine(Engine):
         if self.grads.tobytes() != self._zeros:  # left from an earlier backward: they belong to the first step
             for batch, learning_rate in islice(steps, 1):
                 losses.append(self.backward(batch))
+                if not math.isfinite(losses[-1]):
+                    return losses
                 self.update(learning_rate)
         while True:
             packed = _Packed(self.config.block_size)
@@ -170,7 +178,7 @@ class NativeEngine(Engine):
                     packed.add(batch, learning_rate)
             finally:  # a mistake in one batch does not undo the steps before it
                 losses += self._train(packed)
-            if len(packed.learning_rates) < STEPS_AT_ONCE:
+            if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
 
     def _train(self, packed: _Packed) -> array[float]:
@@ -183,7 +191,7 @@ class NativeEngine(Engine):
         self._kernel.load(self._net, *buffers)
         done = documents = tokens = 0
         try:
-            while done < count:
+            while done < count and (not done or math.isfinite(losses[done - 1])):
                 now = self._kernel.train(
                     self._net,
                     packed.documents(tokens, documents),
@@ -196,14 +204,14 @@ class NativeEngine(Engine):
                 )
                 if now < 0:
                     raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit into memory")
-                self.step += now
+                self.step += now if math.isfinite(losses[done + now - 1]) else now - 1
                 passed = sum(packed.batch_sizes[done : done + now])
                 tokens += sum(packed.lengths[documents : documents + passed])
                 documents += passed
                 done += now
         finally:
             self._kernel.store(self._net, *buffers)
-        return losses
+        return losses[:done]
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
         decoder = self.decoder()
