@@ -1,7 +1,7 @@
 """Compiles kernel.c into the wheel, where that can be done; where not, the package is installed without it and says so.
 
-The compiler is $CC, else the system's cc, gcc or clang, else zig, which is asked of PyPI for the build alone (ziglang). The
-library is no extension module: it is loaded with ctypes and does not depend on the version of Python.
+The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI has and which is asked for during the
+build alone. The library is no extension module: it is loaded with ctypes and fits every version of Python.
 MICROGPT_PURE_PYTHON=1 asks for the installation without the kernel.
 
 `python hatch_build.py` builds the kernel into the source tree, for work on it.
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ def compilers() -> list[list[str]]:
     return system_compilers() + ([zig] if importlib.util.find_spec("ziglang") else [])
 
 
-def compile_kernel(compiler: list[str], library: Path) -> None:
-    """One object for each instruction set and precision, and one that chooses among them at run time.
+def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ()) -> None:
+    """One object for each instruction set and precision, and one that chooses among them at run time. more: flags.
 
     Raises CalledProcessError with the compiler's words, or OSError where it cannot be started.
     """
@@ -69,15 +70,18 @@ def compile_kernel(compiler: list[str], library: Path) -> None:
         def compile_one(name: str) -> str:
             target = str(Path(folder) / f"{name}.o")
             subprocess.run(
-                [*compiler, *commands[name], "-c", source, "-o", target], check=True, capture_output=True, text=True
+                [*compiler, *commands[name], *more, "-c", source, "-o", target],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             return target
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(compile_one, commands))
         linked = str(Path(folder) / LIBRARY)
-        link = ["-shared", "-o", linked, *objects, *([] if sys.platform == "win32" else ["-lm", "-pthread"])]
-        subprocess.run([*compiler, *link], check=True, capture_output=True, text=True)
+        link = ["-shared", "-s", "-o", linked, *objects, *([] if sys.platform == "win32" else ["-lm", "-pthread"])]
+        subprocess.run([*compiler, *link, *more], check=True, capture_output=True, text=True)
         library.unlink(missing_ok=True)  # a process that has loaded the old one keeps it
         shutil.copy2(linked, library)
 

@@ -105,9 +105,9 @@ def open_engine(
 ) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
-    name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of which
-    the first is the default. Raises ValueError for an unknown name or precision or a buffer of another length than the
-    config's, ImportError with the remedy where the engine cannot work here.
+    name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
+    which the first is the default. Raises ValueError for an unknown name or precision or a buffer of another length
+    than the config's, ImportError with the remedy where the engine cannot work here.
     """
     if name == "auto":
         for first in ENGINES:

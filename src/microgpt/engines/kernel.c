@@ -1144,15 +1144,26 @@ INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const
 #else
 enum { ADAM_BLOCK = 1024 };
 
+/* a * b + c, where the compiler must not choose which of two products it fuses: the same numbers wherever this is inlined. */
+INLINE vec fused(vec a, vec b, vec c) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
 INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
-    const vec new_m = a->beta1 * load(m) + dw;
-    const vec new_v = a->beta2 * load(v) + dw * dw;
+    const vec new_m = fused(all(a->beta1), load(m), dw);
+    const vec new_v = fused(dw, dw, a->beta2 * load(v));
     store(m, new_m);
     store(v, new_v);
     const vec x = new_v + 1e-36f; /* which keeps 1 / root finite */
 #if defined(__AVX512F__) /* an estimate good to 2**-14 and a Newton step; the divider works meanwhile */
     const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
-    const vec root = x * r + (x - x * r * (x * r)) * (0.5f * r);
+    const vec near = x * r, root = fused(fused(-near, near, x), 0.5f * r, near);
 #else
     const vec root = square_root(x);
 #endif
@@ -1201,10 +1212,11 @@ INLINE void adam_of_link(const Adam *a, const Net *net, Link link, int positions
 /* R rows and one vector of columns of a gradient, from registers into Adam. */
 INLINE void adam_tile(const int R, const Adam *a, const Net *net, Link link, int positions, size_t at, int stride) {
     vec sum[8];
-    UNROLL for (int r = 0; r < R; r++) sum[r] = link.dy[r] * load(link.x);
+    const real *x = link.x + (ptrdiff_t)(positions - 1) * link.xr, *dy = link.dy + (ptrdiff_t)(positions - 1) * link.dyr;
+    UNROLL for (int r = 0; r < R; r++) sum[r] = dy[r] * load(x);
     UNROLL4 for (int t = 1; t < positions; t++) {
-        const vec x = load(link.x + (ptrdiff_t)t * link.xr);
-        UNROLL for (int r = 0; r < R; r++) sum[r] += link.dy[(ptrdiff_t)t * link.dyr + r] * x;
+        x -= link.xr, dy -= link.dyr;
+        UNROLL for (int r = 0; r < R; r++) sum[r] += dy[r] * load(x);
     }
     real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at;
     UNROLL for (int r = 0; r < R; r++) adam_lanes(a, sum[r], w + r * stride, m + r * stride, v + r * stride);
@@ -1254,6 +1266,10 @@ static void release(void *p) {
     if (p) free(((void **)p)[-1]);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+void __asan_poison_memory_region(void const volatile *address, size_t size);
+#endif
+
 /* Hands out pieces of one block; without a block it only counts how large it must be. */
 typedef struct {
     char *memory;
@@ -1261,8 +1277,12 @@ typedef struct {
 } Arena;
 
 static void *take(Arena *arena, size_t bytes) {
-    void *p = arena->memory ? arena->memory + arena->used : NULL;
+    char *p = arena->memory ? arena->memory + arena->used : NULL;
     arena->used += (bytes + 63) & ~(size_t)63;
+#ifdef __SANITIZE_ADDRESS__ /* a strip between the pieces that nobody may touch */
+    if (p) __asan_poison_memory_region(arena->memory + arena->used, 64);
+    arena->used += 64;
+#endif
     return p;
 }
 

@@ -1,8 +1,8 @@
 """The native engine: kernel.c, which is compiled when the package is installed, behind the contract of an engine.
 
-`exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes. The
-buffers of the contract lie in Python's memory; the kernel has its own copies, in its own layout and precision, and brings
-them up to date at the start and at the end of every call.
+`exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes.
+The buffers of the contract lie in Python's memory; the kernel has its own copies, in its own layout and precision, and
+brings them up to date at the start and at the end of every call.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -73,8 +73,8 @@ class _Kernel(ctypes.Structure):
 def kernel(precision: str = "exact", isa: str | None = None) -> Any:
     """The kernel's functions for a precision; isa: `avx512`, `avx2` or `plain` instead of the best this machine has.
 
-    Raises ValueError for an unknown precision or one that this machine cannot run, ImportError with the remedy where the
-    kernel was not built.
+    Raises ValueError for an unknown precision or an isa that this machine cannot run, ImportError with the remedy where
+    the kernel was not built.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
@@ -82,8 +82,8 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Any:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise ImportError(
-            f"the native engine needs its compiled kernel, which is not here ({error}): reinstall microgpt-lab on a machine"
-            " with a C compiler, or use the scalar engine"
+            f"the native engine needs its compiled kernel, which is not here ({error}): reinstall microgpt-lab on a"
+            " machine with a C compiler, or use the scalar engine"
         ) from None
     library.microgpt_kernel.argtypes = [c_int, c_char_p]
     library.microgpt_kernel.restype = POINTER(_Kernel)
@@ -122,9 +122,7 @@ class NativeEngine(Engine):
         self.grads, self.m, self.v = (array("d", self._zeros) for _ in range(3))
         self.step = 0
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
-        settings = _Settings(
-            *sizes, config.activation == "relu2", config.beta1, config.beta2, config.eps_adam, threads
-        )
+        settings = _Settings(*sizes, config.activation == "relu2", config.beta1, config.beta2, config.eps_adam, threads)
         self._address("params")
         self._net = self._kernel.open(settings)
         if not self._net:
