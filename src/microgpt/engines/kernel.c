@@ -211,8 +211,9 @@ static unsigned flush_denormals(void) {
     _mm_setcsr(mode | 0x8040);
     return mode;
 #elif !EXACT && defined(__aarch64__)
-    const unsigned long mode = __builtin_aarch64_get_fpcr();
-    __builtin_aarch64_set_fpcr((unsigned)mode | 1u << 24);
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | 1u << 24));
     return (unsigned)mode;
 #else
     return 0;
@@ -223,7 +224,7 @@ static void restore_denormals(unsigned mode) {
 #if !EXACT && defined(__SSE2__)
     _mm_setcsr(mode);
 #elif !EXACT && defined(__aarch64__)
-    __builtin_aarch64_set_fpcr(mode);
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
 #else
     (void)mode;
 #endif
