@@ -17,7 +17,7 @@ FLOORS = [
     {"config", "data"},
     {"checkpoint", "naming"},
     {"engines", "comparison"},
-    {"engines.scalar"},
+    {"engines.native", "engines.scalar"},
     {"training", "sampling", "evaluation", "recording"},
     {"run", "cases"},
     {"plot", "display", "verify", "ports", "bench"},

@@ -31,7 +31,7 @@ from typing import Protocol
 from microgpt.config import Config, shapes
 
 # In the order of preference of `auto`: name -> the class in the module of that name
-ENGINES = {"scalar": "ScalarEngine"}
+ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine"}
 
 Tokens = Sequence[int]
 
@@ -100,21 +100,33 @@ class Engine(Protocol):
         ...
 
 
-def open_engine(name: str, params: array[float], config: Config, vocab_size: int) -> Engine:
+def open_engine(
+    name: str, params: array[float], config: Config, vocab_size: int, precision: str | None = None
+) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
-    name: a key of ENGINES, or `auto` for the first that works here. Raises ValueError for an unknown name or a buffer
-    of another length than the config's, ImportError with the remedy where the engine cannot work here.
+    name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
+    which the first is the default. Raises ValueError for an unknown name or precision or a buffer of another length
+    than the config's, ImportError with the remedy where the engine cannot work here.
     """
     if name == "auto":
-        name = next(iter(ENGINES))
+        for first in ENGINES:
+            try:
+                return open_engine(first, params, config, vocab_size, precision)
+            except ImportError as error:
+                reason = error
+        raise reason
     if name not in ENGINES:
         raise ValueError(f"engine must be one of auto, {', '.join(ENGINES)}, got engine={name!r}")
     length = sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
     if params.typecode != "d" or len(params) != length:
         raise ValueError(f"params must be {length} float64 for this config, got {len(params)} of {params.typecode!r}")
-    module = importlib.import_module(f"microgpt.engines.{name}")
-    engine: Engine = getattr(module, ENGINES[name])(params, config, vocab_size)
+    engine_class = getattr(importlib.import_module(f"microgpt.engines.{name}"), ENGINES[name])
+    precisions = getattr(engine_class, "precisions", ("exact",))
+    if precision not in (None, *precisions):
+        raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
+    options = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
+    engine: Engine = engine_class(params, config, vocab_size, **options)
     return engine
 
 

@@ -1,0 +1,125 @@
+"""The native engine against two proofs of attainable speed, which know one size only: interleaved, in one process each.
+
+    taskset -c 1 python benchmarks/native_vs_proofs.py FOLDER
+
+FOLDER holds exact16.cpp and fast16.cpp with their data. They are compiled into a temporary folder with the flags of
+their README. A round runs each proof and each work of the engine once; the table gives the median of the rounds, in
+CPU microseconds a document, and its ratio to the proof.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from array import array
+from pathlib import Path
+
+from microgpt.config import Config, init
+from microgpt.engines.native import NativeEngine, _Packed
+
+FLAGS = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512"]
+PROOFS = {"exact16": ["-ffp-contract=off"], "fast16": []}
+# precision, n_embd, documents a step, threads, the proof to compare with
+WORKS = [
+    ("exact", 16, 1, 1, "exact16"),
+    ("float32", 16, 1, 1, "fast16"),
+    ("float32", 16, 16, 1, "fast16"),
+    ("float32", 64, 1, 1, "fast16"),
+    ("float32", 128, 1, 1, "fast16"),
+    ("float32", 64, 16, 1, "fast16"),
+    ("float32", 128, 16, 1, "fast16"),
+    ("float32", 256, 16, 1, "fast16"),
+    ("float32", 64, 64, 1, "fast16"),
+    ("float32", 64, 64, 2, "fast16"),
+]
+
+
+def seconds(threads: int) -> float:
+    return time.process_time() if threads == 1 else time.perf_counter()
+
+
+class Work:
+    """Some steps of the engine on documents like the proofs'; a round is the same steps again."""
+
+    def __init__(self, documents: list[list[int]], precision: str, n_embd: int, batch: int, threads: int) -> None:
+        config = Config(n_embd=n_embd)
+        params = init(config, 27, random.Random(42))
+        self.engine = NativeEngine(array("d", params), config, 27, precision=precision, threads=threads)
+        self.steps = max(4, 16_000_000 // (len(params) * batch) // (4 if precision == "exact" else 1))
+        self.batch, self.threads = batch, threads
+        self.packed = _Packed(config.block_size)
+        for step in range(self.steps):
+            rows = [documents[(step * batch + i) % len(documents)] for i in range(batch)]
+            self.packed.add(rows, 0.01 * (1 - step / self.steps))
+
+    def round(self) -> float:
+        start = seconds(self.threads)
+        self.engine._train(self.packed)
+        return (seconds(self.threads) - start) / (self.steps * self.batch) * 1e6
+
+
+def proof_round(command: Path, folder: Path) -> float:
+    """The proof's own median over a few repetitions."""
+    out = subprocess.run([command, "1000", "5"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"med ([\d.]+)", out)
+    assert found, out
+    return float(found[1])
+
+
+def decoding_round(engine: NativeEngine, streams: int) -> float:
+    """Microseconds of the kernel for one forward pass."""
+    decoder = engine.streams(streams)
+    ids, logits = array("i", bytes(4 * streams)), array("d", bytes(8 * streams * 27))
+    feed, rewind = engine._kernel.feed, engine._kernel.rewind
+    arguments = (decoder._decoder, ids.buffer_info()[0], logits.buffer_info()[0])
+    start = time.process_time()
+    for _ in range(200):
+        rewind(decoder._decoder)
+        for _ in range(16):
+            feed(*arguments)
+    return (time.process_time() - start) / (200 * 16 * streams) * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    names = [line.strip() for line in (options.folder / "docs_order.txt").read_text().splitlines()]
+    documents = [[26, *(ord(char) - ord("a") for char in name), 26] for name in names if name]
+    works = [Work(documents, *work[:4]) for work in WORKS]
+    decoding = NativeEngine(init(Config(), 27, random.Random(1)), Config(), 27, precision="float32")
+    times: dict[object, list[float]] = {}
+    with tempfile.TemporaryDirectory() as built:
+        for name, flags in PROOFS.items():
+            source, target = options.folder / f"{name}.cpp", Path(built) / name
+            subprocess.run(["g++", *FLAGS, *flags, source, "-o", target], check=True)
+        for _ in range(options.rounds):
+            for name in PROOFS:
+                times.setdefault(name, []).append(proof_round(Path(built) / name, options.folder))
+            for key, work in zip(WORKS, works):
+                times.setdefault(key, []).append(work.round())
+            for streams in (1, 16, 64):
+                times.setdefault(streams, []).append(decoding_round(decoding, streams))
+    medians = {key: statistics.median(rounds) for key, rounds in times.items()}
+    print(f"{options.rounds} rounds, {os.cpu_count()} cores; medians")
+    print(f"{'precision':9} {'n_embd':>6} {'batch':>5} {'threads':>7} {'µs/doc':>9} {'× proof':>8}")
+    for key in WORKS:
+        precision, n_embd, batch, threads, proof = key
+        ratio = medians[key] / medians[proof]
+        print(f"{precision:9} {n_embd:6} {batch:5} {threads:7} {medians[key]:9.2f} {ratio:8.2f} of {proof}")
+    for name in PROOFS:
+        print(f"{name:30} {medians[name]:9.2f}")
+    for streams in (1, 16, 64):
+        rate = 1 / medians[streams]
+        print(f"decoding, {streams:2} streams, with the call from Python: {rate:.2f} million forward passes a second")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Compiles kernel.c into the wheel, where that can be done; where not, the package is installed without it and says so.
+
+The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI has and which is asked for during the
+build alone. The library is no extension module: it is loaded with ctypes and fits every version of Python.
+MICROGPT_PURE_PYTHON=1 asks for the installation without the kernel.
+
+`python hatch_build.py` builds the kernel into the source tree, for work on it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
+LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
+
+FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
+X86 = {
+    "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mavx2", "-mfma"],
+    "avx2": ["-mavx2", "-mfma"],
+}
+
+
+def is_pure() -> bool:
+    return os.environ.get("MICROGPT_PURE_PYTHON", "0") not in ("", "0")
+
+
+def system_compilers() -> list[list[str]]:
+    """Commands that may be C compilers, the best first."""
+    asked = shlex.split(os.environ.get("CC", ""))
+    found = [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    return [asked, *found] if asked and shutil.which(asked[0]) else found
+
+
+def compilers() -> list[list[str]]:
+    zig = [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
+    return system_compilers() + ([zig] if importlib.util.find_spec("ziglang") else [])
+
+
+def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ()) -> None:
+    """One object for each instruction set and precision, and one that chooses among them at run time. more: flags.
+
+    Raises CalledProcessError with the compiler's words, or OSError where it cannot be started.
+    """
+    instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
+    source = str(ENGINES / "kernel.c")
+    with tempfile.TemporaryDirectory() as folder:
+        offered = [f"-DHAVE_{isa.upper()}" for isa in instruction_sets]
+        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *offered]}
+        for isa, isa_flags in instruction_sets.items():
+            for precision, precision_flags in PRECISIONS.items():
+                flags = [*FLAGS, f"-DISA={isa}", *precision_flags, *isa_flags]
+                if isa == "avx512" and not is_clang(compiler):
+                    flags.append("-mprefer-vector-width=512")
+                commands[f"{isa}_{precision}"] = flags
+
+        def compile_one(name: str) -> str:
+            target = str(Path(folder) / f"{name}.o")
+            subprocess.run(
+                [*compiler, *commands[name], *more, "-c", source, "-o", target],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            return target
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = list(pool.map(compile_one, commands))
+        linked = str(Path(folder) / LIBRARY)
+        link = ["-shared", "-s", "-o", linked, *objects, *([] if sys.platform == "win32" else ["-lm", "-pthread"])]
+        subprocess.run([*compiler, *link, *more], check=True, capture_output=True, text=True)
+        library.unlink(missing_ok=True)  # a process that has loaded the old one keeps it
+        shutil.copy2(linked, library)
+
+
+def is_clang(compiler: list[str]) -> bool:
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True).stdout
+    return "clang" in version
+
+
+def build(library: Path) -> str | None:
+    """None, or in one line why there is no kernel now."""
+    if is_pure():
+        return "the native engine is left out, as MICROGPT_PURE_PYTHON asks"
+    reason = "no C compiler was found (set CC, install gcc or clang, or `pip install ziglang`)"
+    for compiler in compilers():
+        try:
+            compile_kernel(compiler, library)
+            return None
+        except (OSError, subprocess.CalledProcessError) as error:
+            words = getattr(error, "stderr", None) or str(error)
+            reason = f"{shlex.join(compiler)} failed: {words.strip().splitlines()[0]}"
+    return f"the native engine is left out: {reason}; everything else works"
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # run as a script by a Python without hatchling
+    BuildHookInterface = object
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
+    def dependencies(self) -> list[str]:
+        return [] if is_pure() or system_compilers() else ["ziglang>=0.13"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        self.folder = tempfile.mkdtemp()
+        library = (ENGINES if version == "editable" else Path(self.folder)) / LIBRARY
+        trouble = build(library)
+        if trouble:
+            self.app.display_warning(f"microgpt: {trouble}")
+            return
+        if version != "editable":
+            build_data["force_include"][str(library)] = f"microgpt/engines/{LIBRARY}"
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(build(ENGINES / LIBRARY))
