@@ -4,21 +4,22 @@ EXTRAS ?= dev
 CONSTRAINTS ?=
 PYTEST_FLAGS ?= --numprocesses=auto
 BIN := .venv/bin
+TEST := .venv/test-$(EXTRAS)
 
 .PHONY: run test lint format clean
 
 run: .venv/run
 	$(BIN)/microgpt train
 
-test: .venv/test
+test: $(TEST)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-lint: .venv/test
+lint: $(TEST)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: .venv/test
+format: $(TEST)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -30,7 +31,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-.venv/test: pyproject.toml $(CONSTRAINTS) | .venv/bin/python
+$(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
 	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[$(EXTRAS)]'
 	@touch $@ .venv/run
 

@@ -299,7 +299,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytes
         raise PermissionError(13, "Permission denied", str(path))  # root may read all, so that a mode would not do
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied"
+    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a text file that you may read"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file is known here that opens and cannot be read")

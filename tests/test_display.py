@@ -135,9 +135,9 @@ def test_a_log_tells_the_facts_then_the_steps_on_stderr(
         "num docs: 5",
         "vocab size: 12",
         "num params: 304",
-        "data: from memory, 19 tokens of 1 byte",
+        "data: from memory, 19 tokens, 1 byte each",
         # 4 + 3 + 4 + 4 + 4 characters, 5 ends; the 4 ends behind 4 characters lie beyond block_size
-        "not read: 16.7% of the tokens, which lie beyond block_size=4",
+        "not read: 16.7% of the tokens, which lie beyond block_size=4: a larger one reads more",
         "step    1 /   12 | loss 2.0000 | smoothed 2.0000 | 0.5 steps/s | 0:22 left",
         # (0.98 * 2 + 3) / 1.98
         "step    2 /   12 | loss 3.0000 | smoothed 2.5051 | held-out 2.2500 | 0.5 steps/s | 0:20 left",
@@ -174,7 +174,7 @@ def test_a_log_of_a_resumed_run_counts_its_speed_from_there(
 
 def test_the_facts_tell_how_much_is_held_out() -> None:
     run = Run.begin(NAMES, TINY, val_fraction=0.4)
-    assert display.facts(run)[3] == "data: from memory, 19 tokens of 1 byte, 2 documents held out"
+    assert display.facts(run)[3] == "data: from memory, 19 tokens, 1 byte each, 2 documents held out"
 
 
 def test_the_facts_of_a_text_with_many_characters_tell_that_a_token_takes_2_bytes() -> None:
@@ -267,8 +267,8 @@ def test_live_tells_the_facts_above_the_moving_line(run: Run, screen: io.StringI
         "num docs: 5",
         "vocab size: 12",
         "num params: 304",
-        "data: from memory, 19 tokens of 1 byte",
-        "not read: 16.7% of the tokens, which lie beyond block_size=4",
+        "data: from memory, 19 tokens, 1 byte each",
+        "not read: 16.7% of the tokens, which lie beyond block_size=4: a larger one reads more",
     ]
 
 

@@ -34,7 +34,7 @@ def watched_adam(params, *args, **options):
     weights[:] = params
 reference.Value.backward, reference.adam = watched_backward, watched_adam
 began = time.time()
-reference.main(sys.argv[1])
+reference.main(reference.documents(sys.argv[1]))
 try:  # not ru_maxrss, which begins with the memory of the process that started this one
     peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 except OSError:

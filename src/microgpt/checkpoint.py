@@ -77,7 +77,7 @@ def load(path: Path | str) -> Checkpoint:
             v=array("d"),
             step=_json(metadata, "step", int),
             rng_state=_rng_state(_json(metadata, "rng", list)),
-            data=_json(metadata, "data", dict),
+            data=_data(_json(metadata, "data", dict)),
         )
         symbols, bos_first = checkpoint.symbols, checkpoint.config.bos_first
         if symbols != Tokenizer([symbol for symbol in symbols if symbol], bos_first).symbols:
@@ -126,6 +126,22 @@ def _symbols(symbols: list[Any]) -> list[str]:
     if "" not in symbols:
         raise SafetensorsError("'symbols' lacks BOS, the empty string")
     return symbols
+
+
+def _data(data: dict[str, Any]) -> dict[str, Any]:
+    kinds: dict[str, tuple[type, ...]] = {
+        "source": (str, type(None)),
+        "sha256": (str,),
+        "documents": (str,),
+        "num_docs": (int,),
+        "val_fraction": (float, int),
+        "validate_every": (int,),
+        "micro_batch_size": (int,),
+    }
+    for name, value in data.items():
+        if name in kinds and type(value) not in kinds[name]:
+            raise SafetensorsError(f"{name} in 'data' must be of type {kinds[name][0].__name__}, got {value!r:.60}")
+    return data
 
 
 def _rng_state(state: list[Any]) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import io
+import itertools
 import json as json_module
 import math
 import os
@@ -11,7 +13,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -20,7 +22,7 @@ import typer
 
 import microgpt
 from microgpt import display, evaluation
-from microgpt.config import ACTIVATIONS, PRESETS, Config
+from microgpt.config import ACTIVATIONS, PRESETS, Config, shapes
 from microgpt.data import DATASETS, MODES, Data, DataError
 from microgpt.data import load as load_data
 from microgpt.engines import ENGINES
@@ -204,14 +206,10 @@ def train(
                 " to fall to 0 over all of them"
             )
     else:
-        run = Run.begin(
-            file or DATASETS[0],
-            Config().replace(**settings),
-            engine=engine,
-            progress=display.Download(),
-            **given,
-        )
-        folder = Folder.create(out or next_folder(Path("runs")), run, overwrite=overwrite)
+        with display.Download() as progress:
+            config = Config().replace(**settings)
+            run = Run.begin(file or DATASETS[0], config, engine=engine, progress=progress, **given)
+        folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
     run = folder.run
     show.begin(run)
     try:
@@ -229,7 +227,9 @@ def train(
     if caught and run.step < run.config.num_steps:
         print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
         raise typer.Exit(128 + caught[0])
-    folder.write_samples(show.samples(run.sample(NUM_SAMPLES)))
+    texts = run.sample(NUM_SAMPLES)
+    folder.write_samples(display.sample_lines(texts))  # kept before they are shown
+    show.samples(texts)
     show.message(f"saved in {folder.path}; more samples: microgpt sample {shlex.quote(str(folder.path))}")
 
 
@@ -239,11 +239,12 @@ def resume_command(folder: Folder) -> str:
 
 
 def next_folder(parent: Path) -> Path:
-    """The first of parent/1, parent/2, ... that does not exist."""
-    number = 1
-    while (parent / str(number)).exists():
-        number += 1
-    return parent / str(number)
+    """The first of parent/1, parent/2, ... that does not exist; made at once, so that no other process takes it."""
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            (parent / str(number)).mkdir(parents=True)
+            return parent / str(number)
+    raise AssertionError
 
 
 @contextmanager
@@ -254,10 +255,11 @@ def signals() -> Iterator[list[int]]:
 
     def catch(number: int, _: FrameType | None) -> None:
         caught.append(number)
-        for each in handled:
-            signal.signal(each, before[each])
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
-    before = {each: signal.signal(each, catch) for each in handled}
+    # who started this process may have asked it to ignore one (nohup, a shell's &)
+    before = {each: signal.signal(each, catch) for each in handled if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield caught
     finally:
@@ -299,14 +301,12 @@ def sample(
     model = Run.load(run, engine=engine, source=data)
     seed = model.config.seed if seed is None else seed
     training_data = _training_data(model, needed=new_only)
-    texts: list[str] = []
-    known: set[str] = set()
-    drawn = 0
-    while len(texts) < n:
+    shown = drawn = 0
+    while shown < n:  # some at a time, so that they are seen as they come
         if drawn >= 100 * n:
-            raise DataError(f"only {len(texts)} of {drawn} samples are new: raise the temperature, or ask for fewer")
-        batch = model.sample(
-            n - len(texts),
+            raise DataError(f"only {shown} of {drawn} samples are new: raise the temperature, or ask for fewer")
+        texts = model.sample(
+            min(n - shown, NUM_SAMPLES),
             temperature=temperature,
             top_k=top_k,
             prompt=prompt,
@@ -315,14 +315,17 @@ def sample(
             max_new_tokens=max_new_tokens,
             slide=slide,
         )
-        drawn += len(batch)
-        known |= training_data.known(batch) if training_data else set()
-        texts += [text for text in batch if not (new_only and text in known)]
-    if json:
-        for text in texts:
-            print(json_module.dumps({"text": text, "known": text in known if training_data else None}))
-    else:
-        sys.stdout.write(display.sample_lines(texts, ["in the training data" * (text in known) for text in texts]))
+        drawn += len(texts)
+        known = training_data.known(texts) if training_data else set()
+        texts = [text for text in texts if not (new_only and text in known)]
+        if json:
+            for text in texts:
+                print(json_module.dumps({"text": text, "known": text in known if training_data else None}))
+        else:
+            marks = ["in the training data" * (text in known) for text in texts]
+            sys.stdout.write(display.sample_lines(texts, marks, first=shown + 1))
+        sys.stdout.flush()
+        shown += len(texts)
 
 
 def _training_data(model: Run, needed: bool = False) -> Data | None:
@@ -364,9 +367,7 @@ def evaluate(
     model = Run.load(run, engine=engine, source=data)
     training_data = _training_data(model, needed=file is None)
     what, text, indices = _text_to_evaluate(model, file)
-    chosen = (
-        indices if not limit or limit >= len(indices) else [indices[i * len(indices) // limit] for i in range(limit)]
-    )
+    chosen = evaluation.spread(indices, limit)
     with display.working("reading"):
         scores = {"model": model.score(chosen, text)}
     if training_data:
@@ -389,9 +390,9 @@ def evaluate(
             "tokens": scores["model"].tokens,
             **{
                 name.replace(" ", "_"): {
-                    "loss": score.loss,
-                    "bits_per_character": score.bits_per_character,
-                    "perplexity": score.perplexity if math.isfinite(score.perplexity) else None,
+                    "loss": _finite(score.loss),
+                    "bits_per_character": _finite(score.bits_per_character),
+                    "perplexity": _finite(score.perplexity),
                 }
                 for name, score in scores.items()
             },
@@ -408,6 +409,10 @@ def evaluate(
     if samples:
         told = f"{new.new:,} are new, " if training_data else ""
         print(f"\nof {new.samples:,} samples {told}{new.distinct:,} are distinct")
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None  # JSON has no infinity
 
 
 def _text_to_evaluate(model: Run, file: str | None) -> tuple[str, Data, range | Any]:
@@ -434,7 +439,7 @@ def plot(
     output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .svg, .png or .pdf.")] = Path("loss.svg"),
     smoothing: Annotated[int, typer.Option(help="Steps that the drawn mean covers.", **number(int))] = 50,
 ) -> None:
-    """Draw the loss curves of runs. Needs matplotlib: pip install 'microgpt-lab\\[plot]'.
+    """Draw the loss curves of runs. Needs matplotlib: pip install matplotlib.
 
     [bold]Examples[/]
 
@@ -455,7 +460,7 @@ def info(run: RunArgument, *, json: JsonOption = False) -> None:
       microgpt info runs/small
     """
     model = Run.load(run, engine="scalar")
-    shapes = {name: list(shape) for name, shape in model.state().shapes().items()}
+    table = {name: list(shape) for name, shape in shapes(model.config, model.engine.vocab_size).items()}
     if json:
         facts = {
             "step": model.step,
@@ -463,7 +468,7 @@ def info(run: RunArgument, *, json: JsonOption = False) -> None:
             "vocab_size": model.engine.vocab_size,
             "symbols": model.tokenizer.symbols,
             "num_params": model.num_params,
-            "shapes": shapes,
+            "shapes": table,
             "data": model.data_info,
         }
         print(json_module.dumps(facts))
@@ -476,7 +481,7 @@ def info(run: RunArgument, *, json: JsonOption = False) -> None:
         print(f"  {name:16}{value}")
     print(f"  {'vocab_size':16}{model.engine.vocab_size}")
     print("\nparameters")
-    for name, (rows, columns) in shapes.items():
+    for name, (rows, columns) in table.items():
         print(f"  {name:20}{rows:6} x {columns:<6}{rows * columns:12,}")
     print(f"  {'in all':35}{model.num_params:12,}")
 
@@ -586,13 +591,16 @@ def bench(
 
 def main(args: list[str] | None = None) -> int:
     """Run the command line. Gives its exit status: 0; 1, it failed; 2, it was asked wrongly; 130, Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter
     try:
         status = app(args=args, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except (ValueError, ImportError) as error:  # what our own functions say of their arguments
         return _fail(str(error), 2)
-    except DivergedError as error:
+    except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is whole", 1)
     except StoppedError as error:
         return _fail(str(error), 1)

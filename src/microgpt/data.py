@@ -48,6 +48,7 @@ class Data:
     def __init__(self, source: str | None, mode: str, tokenizer: Tokenizer, sha256: str, block_size: int) -> None:
         self.source, self.mode, self.tokenizer, self.sha256 = source, mode, tokenizer, sha256
         self.block_size = block_size
+        self.bos_first = tokenizer.bos == 0
         vocab_size = len(tokenizer.symbols)
         self.tokens: array[int] = array("B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I")
         self.ends: array[int] = array("Q")  # of each document in tokens
@@ -280,17 +281,17 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
     if source == "makemore":
         return makemore(progress)
     path, name = Path(source), os.fspath(source)
-    if path.is_dir():
-        raise DataError(f"{name!r} is a folder: give a text file")
-    if path.exists() and not path.is_file():
-        raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
     try:
+        if path.is_dir():
+            raise DataError(f"{name!r} is a folder: give a text file")
+        if path.exists() and not path.is_file():
+            raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
         with path.open("rb"):
             return path
     except FileNotFoundError:
         raise DataError(f"no file {name!r}: give a text file, or a data set ({', '.join(DATASETS)})") from None
     except OSError as error:
-        raise DataError(f"cannot read {name!r}: {error.strerror}") from None
+        raise DataError(f"cannot read {name!r}: {error.strerror}; give a text file that you may read") from None
 
 
 def cache_folder() -> Path:

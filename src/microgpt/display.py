@@ -39,15 +39,14 @@ class Display(Protocol):
         """One more line for people."""
 
 
-def sample_lines(texts: Sequence[str], marks: Sequence[str] = ()) -> str:
-    """The samples as the published script prints them, a mark behind each where there is one."""
-    lines = [f"sample {i + 1:2d}: {text}" for i, text in enumerate(texts)]
+def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
+    """The samples as the published script prints them, numbered from `first`, a mark behind each where there is one."""
+    lines = [f"sample {i:2d}: {text}" for i, text in enumerate(texts, first)]
     width = max(map(len, lines), default=0)
-    return "".join(f"{f'{line:{width}}  {mark}' if mark else line}\n" for line, mark in _pairs(lines, marks))
-
-
-def _pairs(lines: Sequence[str], marks: Sequence[str]) -> list[tuple[str, str]]:
-    return list(zip(lines, marks or [""] * len(lines)))
+    for i, mark in enumerate(marks):
+        if mark:
+            lines[i] = f"{lines[i]:{width}}  {mark}"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def facts(run: Run) -> list[str]:
@@ -55,15 +54,16 @@ def facts(run: Run) -> list[str]:
     config, data = run.config, run.data
     source = data.source or "from memory"
     lines = [
-        f"num docs: {len(data)}",
+        f"num {'docs' if data.mode == 'lines' else 'windows'}: {len(data)}",
         f"vocab size: {data.vocab_size}",
         f"num params: {run.num_params}",
-        f"data: {source}, {len(data.tokens):,} tokens of {data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)}",
+        f"data: {source}, {len(data.tokens):,} tokens, {data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each",
     ]
     if run.held_out:
         lines[-1] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
-        lines.append(f"not read: {unread:.1%} of the tokens, which lie beyond block_size={config.block_size}")
+        beyond = f"which lie beyond block_size={config.block_size}"
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}: a larger one reads more")
     if run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
@@ -203,10 +203,13 @@ class Json(Quiet):
 
 
 class Download:
-    """A bar for the bytes of a download, shown once there are any, and only in a terminal."""
+    """`with Download() as progress:` shows a bar for a download, once it has begun; only in a terminal."""
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
+
+    def __enter__(self) -> Download:
+        return self
 
     def __call__(self, done: int, total: int) -> None:
         if self.progress is None:
@@ -214,7 +217,9 @@ class Download:
             self.task = self.progress.add_task("names.txt", total=total or None)
             self.progress.start()
         self.progress.update(self.task, completed=done)
-        if total and done >= total:
+
+    def __exit__(self, *_: object) -> None:
+        if self.progress:
             self.progress.stop()
 
 

@@ -43,6 +43,13 @@ class Score:
 NOTHING = Score(0.0, 0)
 
 
+def spread(indices: Sequence[int], limit: int) -> Sequence[int]:
+    """At most `limit` of the indices (0: all), spread evenly: files are often sorted."""
+    if not limit or limit >= len(indices):
+        return indices
+    return [indices[i * len(indices) // limit] for i in range(limit)]
+
+
 def score(engine: Engine, tokens: Tokens) -> Score:
     """The model's score on one sequence, as far as block_size reaches: the parts that training would read."""
     tokens = tokens[: engine.config.block_size + 1]

@@ -28,7 +28,7 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("plot needs matplotlib: pip install 'microgpt-lab[plot]'") from None
+        raise ImportError("plot needs matplotlib: pip install matplotlib") from None
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

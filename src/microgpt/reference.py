@@ -167,10 +167,8 @@ def sample(state_dict, bos, rng, temperature, n_layer, n_head, block_size, activ
     return token_ids
 
 # --- 6. The published run
-def main(path):
+def main(docs):
     rng = random.Random(42)  # one source of chance: the order of the documents, then the weights, then the samples
-    docs = documents(path)
-    if not docs: raise OSError("no documents in it")
     rng.shuffle(docs)
     tokenizer = Tokenizer(set("".join(docs)))
     vocab_size, n_embd, n_layer, n_head, block_size = len(tokenizer.symbols), 16, 1, 4, 16
@@ -193,8 +191,10 @@ def main(path):
 if __name__ == "__main__":
     path = sys.argv[1] if len(sys.argv) > 1 else "input.txt"
     try:
-        main(path)
+        docs = documents(path)
+        if not docs: raise OSError("it is empty")
     except (OSError, UnicodeDecodeError) as error:
         print(f"cannot read {path!r} ({error}): give a UTF-8 text with one document a line, or save as input.txt the "
               "names at https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt", file=sys.stderr)
         sys.exit(2)
+    main(docs)

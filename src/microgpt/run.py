@@ -29,7 +29,7 @@ from microgpt.reference import Tokenizer
 from microgpt.safetensors import atomic
 from microgpt.training import DivergedError, Step
 
-VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most
+VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
@@ -91,6 +91,11 @@ class Run:
             data = load_data(
                 data, mode=documents, block_size=config.block_size, bos_first=config.bos_first, progress=progress
             )
+        elif data.bos_first != config.bos_first or (data.mode == "stream" and data.block_size != config.block_size):
+            raise ValueError(
+                f"the data must be loaded with the config's bos_first={config.bos_first} and"
+                f" block_size={config.block_size}, got bos_first={data.bos_first} and block_size={data.block_size}"
+            )
         rng = random.Random(config.seed)
         order = _shuffled(data, config, val_fraction, rng)  # first the order, then the parameters, from one stream
         params = init(config, data.vocab_size, rng)
@@ -136,6 +141,9 @@ class Run:
         rng = random.Random(self.config.seed)
         return _shuffled(self.data, self.config, self.data_info.get("val_fraction", 0.0), rng)
 
+    def __repr__(self) -> str:
+        return f"<Run: {self.num_params} parameters, step {self.step} of {self.config.num_steps}>"
+
     @property
     def step(self) -> int:
         """How many training steps were made."""
@@ -163,7 +171,7 @@ class Run:
             self.data.sequence,
             order,
             micro_batch_size=self.data_info.get("micro_batch_size"),
-            validate=(lambda: self.score(held_out[:VAL_DOCUMENTS]).loss) if held_out else None,
+            validate=(lambda: self.score(evaluation.spread(held_out, VAL_DOCUMENTS)).loss) if held_out else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
             together=together,
@@ -287,8 +295,10 @@ def _same_data(state: Checkpoint, source: Source | None) -> Data:
 def checkpoint_file(path: str | os.PathLike[str]) -> Path:
     """The checkpoint of a run folder, or the file itself; RunError where there is none."""
     path = Path(path)
-    file = path / Folder.MODEL if path.is_dir() else path
+    file = path
     try:
+        if path.is_dir():
+            file = path / Folder.MODEL
         with file.open("rb"):
             return file
     except FileNotFoundError:
@@ -316,6 +326,8 @@ class Folder:
         Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
         """
         folder = cls(Path(path), run, run.config.num_steps)
+        if not str(path):
+            raise RunError("out must name a folder, got out=''")
         if folder.path.exists() and not folder.path.is_dir():
             raise RunError(f"out={str(path)!r} is a file: give a folder")
         has_model = _is_run(folder.path)
@@ -377,14 +389,18 @@ class Folder:
         if isinstance(source, (str, os.PathLike)):
             run.data_info["source"] = run.data.source
         folder = cls(Path(path), run, planned_steps)
-        folder._cut_metrics()
-        folder.write_config()
+        try:
+            folder._cut_metrics()
+            folder.save()  # with what has changed: a process killed from here on resumes this run, not the one before
+            folder.write_config()
+        except OSError as error:
+            raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; make it writable") from None
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
         """The run's steps, recorded: metrics step by step; a checkpoint every so many steps, and at the end.
 
-        checkpoint_every: 0 is every 30 seconds. A loop that stops early, whatever the reason, calls `save`.
+        checkpoint_every: 0 is every 30 seconds. A loop that stops early, between two steps, calls `save`.
         """
         saved = time.monotonic()
         with (self.path / self.METRICS).open("a", encoding="utf-8") as metrics:
@@ -404,9 +420,15 @@ class Folder:
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        for stale in self.path.glob(f".{self.MODEL}.*.tmp"):  # of a process that was killed while it wrote
-            stale.unlink(missing_ok=True)
+        self._sweep()
         self.run.save(self.path / self.MODEL)
+
+    def _sweep(self) -> None:
+        """Remove what processes left behind that were killed while they wrote."""
+        for stale in self.path.glob(".*.tmp"):
+            pid = stale.name.split(".")[-2]
+            if pid.isdigit() and not _is_alive(int(pid)):
+                stale.unlink(missing_ok=True)
 
     def write_samples(self, text: str) -> None:
         """Keep the samples that were printed."""
@@ -454,8 +476,21 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             metrics.append(step)
         except (ValueError, TypeError, KeyError):  # not JSON or not UTF-8, not an object, another object
             if number < len(lines) or content.endswith(b"\n"):
-                raise RunError(f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}") from None
+                raise RunError(
+                    f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}; mend that line, or take"
+                    " the file away: the checkpoint does not need it"
+                ) from None
     return metrics
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _is_run(folder: Path) -> bool:

@@ -102,11 +102,12 @@ class atomic:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
+    with suppress(OSError, AttributeError):  # some cannot; the new file is in its place all the same
         descriptor = os.open(folder, os.O_DIRECTORY)
-        with suppress(OSError):  # some file systems cannot; the new file is in its place all the same
+        try:
             os.fsync(descriptor)
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -116,20 +117,33 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
     """
     with Path(path).open("rb") as file:
-        content = file.read()
-    return parse(content)
+        beginning = file.read(8)
+        beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
+        entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
+        data = memoryview(file.read())  # now that they fit the file
+    return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     """`read` for bytes that are already in memory."""
-    if len(content) < 8:
-        raise SafetensorsError(f"a file has at least 8 bytes, this one has {len(content)}")
-    length = int.from_bytes(content[:8], "little")
+    entries, metadata = _layout(content, len(content))
+    data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
+    return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
+
+
+Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, end, name, dtype, shape
+
+
+def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
+    """What the header says, checked against the size of the whole file. beginning: at least the header."""
+    if file_size < 8:
+        raise SafetensorsError(f"a file has at least 8 bytes, this one has {file_size}")
+    length = int.from_bytes(beginning[:8], "little")
     if length > MAX_HEADER:
         raise SafetensorsError(f"the header is said to take {length} bytes; at most {MAX_HEADER} are allowed")
-    if length > len(content) - 8:
-        raise SafetensorsError(f"the header is said to take {length} bytes, but only {len(content) - 8} follow")
-    header = _header(content[8 : 8 + length])
+    if length > file_size - 8:
+        raise SafetensorsError(f"the header is said to take {length} bytes, but only {file_size - 8} follow")
+    header = _header(beginning[8 : 8 + length])
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise SafetensorsError("__metadata__ must map names to strings")
@@ -137,10 +151,9 @@ def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
         "".join([*header, *metadata, *metadata.values()]).encode()
     except UnicodeEncodeError as error:
         raise SafetensorsError(f"a text of the header is not Unicode: {error.reason}") from None
-    data = memoryview(content)[8 + length :]
-    tensors = {}
+    entries = [_entry(name, entry) for name, entry in header.items()]
     end = 0
-    for start, stop, name, dtype, shape in sorted(_entry(name, entry) for name, entry in header.items()):
+    for start, stop, name, dtype, shape in sorted(entries):
         if start != end or stop < start:
             raise SafetensorsError(f"tensor {name!r} lies at bytes {start} to {stop}; it should begin at {end}")
         count = 1
@@ -153,11 +166,9 @@ def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
                 f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
             )
         end = stop
-        if end <= len(data):
-            tensors[name] = Tensor(dtype, shape, data[start:stop])
-    if end != len(data):
-        raise SafetensorsError(f"the tensors take {end} bytes, but {len(data)} follow the header")
-    return {name: tensors[name] for name in header}, metadata
+    if end != file_size - 8 - length:
+        raise SafetensorsError(f"the tensors take {end} bytes, but {file_size - 8 - length} follow the header")
+    return entries, metadata
 
 
 def _header(text: bytes) -> dict[str, Any]:
@@ -188,7 +199,7 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _entry(name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
+def _entry(name: str, entry: Any) -> Entry:
     def sizes(key: str) -> tuple[int, ...]:
         value = entry[key]
         if not isinstance(value, list) or not all(type(n) is int and 0 <= n < 2**64 for n in value):
@@ -202,4 +213,4 @@ def _entry(name: str, entry: Any) -> tuple[int, int, str, str, tuple[int, ...]]:
     offsets = sizes("data_offsets")
     if len(offsets) != 2:
         raise SafetensorsError(f"data_offsets of tensor {name!r} must be two numbers, got {len(offsets)}")
-    return (*offsets, name, entry["dtype"], sizes("shape"))
+    return offsets[0], offsets[1], name, entry["dtype"], sizes("shape")

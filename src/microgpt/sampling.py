@@ -36,6 +36,8 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
     Of equals the lower id comes first.
     """
     ranked: Sequence[int] = range(len(logits))
+    if any(math.isnan(logit) or logit == math.inf for logit in logits):
+        raise FloatingPointError("the model's logits are not finite: its training has diverged; train a new one")
     if temperature < GREEDY:
         return max(ranked, key=lambda i: logits[i])
     if top_k is not None:

@@ -106,10 +106,16 @@ def train(
                     f" learning_rate={config.learning_rate} or init_std={config.init_std}"
                 )
             due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
+            val_loss = validate() if due and validate else None
+            if val_loss is not None and not math.isfinite(val_loss):
+                raise DivergedError(
+                    f"the held-out loss after step {step} is {val_loss}: begin a new run with a lower"
+                    f" learning_rate={config.learning_rate}"
+                )
             yield Step(
                 step=step,
                 loss=loss,
                 learning_rate=rates[i],
                 tokens=sum(len(tokens) - 1 for tokens in batches[i]),
-                val_loss=validate() if due and validate else None,
+                val_loss=val_loss,
             )

@@ -79,15 +79,16 @@ class ScalarEngine(Engine):
 
     def update(self, learning_rate: float) -> None:
         c = self.config
-        self.step += 1
         with scalar_arithmetic():
-            leaves, _ = self._graph()
+            leaves = [Value(p) for p in self.params]
             for leaf, grad in zip(leaves, self.grads):
                 leaf.grad = grad
-            reference.adam(leaves, self.m, self.v, self.step, learning_rate, c.beta1, c.beta2, c.eps_adam)
-            for i, leaf in enumerate(leaves):
-                self.params[i] = leaf.data
-                self.grads[i] = 0.0
+            m, v = self.m[:], self.v[:]
+            reference.adam(leaves, m, v, self.step + 1, learning_rate, c.beta1, c.beta2, c.eps_adam)
+        # all at once, so that an update that fails, or is interrupted, has not begun
+        self.params[:] = array("d", [leaf.data for leaf in leaves])
+        self.m[:], self.v[:], self.grads[:] = m, v, array("d", bytes(8 * len(leaves)))
+        self.step += 1
 
     def decoder(self) -> ScalarDecoder:
         return ScalarDecoder(self.config, self._graph()[1])
