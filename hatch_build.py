@@ -59,8 +59,7 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
     instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
     source = str(ENGINES / "kernel.c")
     with tempfile.TemporaryDirectory() as folder:
-        offered = [f"-DHAVE_{isa.upper()}" for isa in instruction_sets]
-        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *offered]}
+        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *(["-DHAVE_X86"] if "avx2" in instruction_sets else [])]}
         for isa, isa_flags in instruction_sets.items():
             for precision, precision_flags in PRECISIONS.items():
                 flags = [*FLAGS, f"-DISA={isa}", *precision_flags, *isa_flags]
