@@ -4,7 +4,8 @@ The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI ha
 build alone. The library is no extension module: it is loaded with ctypes and fits every version of Python.
 MICROGPT_PURE_PYTHON=1 asks for the installation without the kernel.
 
-`python hatch_build.py` builds the kernel into the source tree, for work on it.
+`python hatch_build.py` builds the kernel into the source tree, for work on it; `python hatch_build.py kernel.wasm`
+makes a WebAssembly module of it (with zig, whose C library has the exp, log and pow; it imports nothing).
 """
 
 from __future__ import annotations
@@ -58,12 +59,13 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
     instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
     source = str(ENGINES / "kernel.c")
     with tempfile.TemporaryDirectory() as folder:
-        offered = [f"-DHAVE_{isa.upper()}" for isa in instruction_sets]
-        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *offered]}
+        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *(["-DHAVE_X86"] if "avx2" in instruction_sets else [])]}
         for isa, isa_flags in instruction_sets.items():
             for precision, precision_flags in PRECISIONS.items():
                 flags = [*FLAGS, f"-DISA={isa}", *precision_flags, *isa_flags]
-                if isa == "avx512" and not is_clang(compiler):
+                if is_clang(compiler):
+                    flags.append("-Wno-pass-failed")
+                elif isa == "avx512":
                     flags.append("-mprefer-vector-width=512")
                 commands[f"{isa}_{precision}"] = flags
 
@@ -84,6 +86,23 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
         subprocess.run([*compiler, *link, *more], check=True, capture_output=True, text=True)
         library.unlink(missing_ok=True)  # a process that has loaded the old one keeps it
         shutil.copy2(linked, library)
+
+
+def compile_wasm(module: Path) -> None:
+    """The plain kernel, its vectors 128 bits wide, as one module.
+
+    It exports microgpt_kernel, malloc, free, and the table in which the functions of struct Kernel are found.
+    """
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-Wno-pass-failed"]
+    source = str(ENGINES / "kernel.c")
+    with tempfile.TemporaryDirectory() as folder:
+        objects = []
+        for name, flags in {**PRECISIONS, "dispatch": ["-DDISPATCH"]}.items():
+            objects.append(str(Path(folder) / f"{name}.o"))
+            subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source, "-o", objects[-1]], check=True)
+        exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]
+        link = ["-mexec-model=reactor", "-s", *exports, "-Wl,--export-table", "-o", str(module)]
+        subprocess.run([*zig, *objects, *link], check=True)
 
 
 def is_clang(compiler: list[str]) -> bool:
@@ -133,4 +152,4 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
 
 
 if __name__ == "__main__":
-    sys.exit(build(ENGINES / LIBRARY))
+    sys.exit(compile_wasm(Path(sys.argv[1])) if len(sys.argv) > 1 else build(ENGINES / LIBRARY))
