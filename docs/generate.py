@@ -43,7 +43,7 @@ MAP = {  # the file map of the README
     "src/microgpt/safetensors.py": "the file format: named tensors, written whole or not at all",
     "src/microgpt/checkpoint.py": "all that a run needs to go on, in one such file",
     "src/microgpt/engines/__init__.py": "what an engine is: the contract, in words",
-    "src/microgpt/engines/kernel.c": "forward, backward and Adam by hand: bit for bit the reference, or as fast as it goes",
+    "src/microgpt/engines/kernel.c": "forward, backward and Adam by hand, exact or fast",
     "src/microgpt/engines/native.py": "the kernel behind that contract",
     "src/microgpt/engines/scalar.py": "the reference behind that contract",
     "src/microgpt/training.py": "a generator of training steps",

@@ -1271,7 +1271,7 @@ def test_plot_without_matplotlib_says_what_to_install(
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert microgpt("plot run") == (2, "", "error: plot needs matplotlib: pip install 'microgpt-lab[plot]'\n")
+    assert microgpt("plot run") == (2, "", "error: plot needs matplotlib: pip install matplotlib\n")
     assert not Path("loss.svg").exists()
 
 

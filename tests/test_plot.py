@@ -203,6 +203,6 @@ def test_without_matplotlib_the_message_says_what_to_install(
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=exactly("plot needs matplotlib: pip install 'microgpt-lab[plot]'")):
+    with pytest.raises(ImportError, match=exactly("plot needs matplotlib: pip install matplotlib")):
         plot_losses([run], tmp_path / "loss.svg")
     assert not (tmp_path / "loss.svg").exists()

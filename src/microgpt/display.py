@@ -53,11 +53,12 @@ def facts(run: Run) -> list[str]:
     """What a run is about, a line each; the first three as the published script prints them."""
     config, data = run.config, run.data
     source = data.source or "from memory"
+    width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     lines = [
         f"num {'docs' if data.mode == 'lines' else 'windows'}: {len(data)}",
         f"vocab size: {data.vocab_size}",
         f"num params: {run.num_params}",
-        f"data: {source}, {len(data.tokens):,} tokens, {data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each",
+        f"data: {source}, {len(data.tokens):,} tokens, {width}",
     ]
     if run.held_out:
         lines[-1] += f", {len(run.held_out)} documents held out"
