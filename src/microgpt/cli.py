@@ -107,10 +107,15 @@ FileArgument = Annotated[
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a checkpoint file.")]
 EngineOption = Annotated[
-    str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it; the numbers are the same.")
+    str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it: the fastest that is here.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-PrecisionOption = Annotated[str | None, typer.Option(help="Of the engine's arithmetic." + _default("the engine's own"))]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="exact|float32", help="Of the native engine: bit for bit the reference, or fast." + _default("exact")
+    ),
+]
 DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
 
@@ -159,6 +164,7 @@ def train(
         ),
     ] = None,
     engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
@@ -199,7 +205,7 @@ def train(
             raise ValueError("resume and overwrite exclude each other: leave one of them out")
         if preset is not None:
             raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
-        folder = Folder.resume(out, changes={**settings, **given}, source=file, engine=engine)
+        folder = Folder.resume(out, changes={**settings, **given}, source=file, engine=engine, precision=precision)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate is recomputed,"
@@ -208,7 +214,7 @@ def train(
     else:
         with display.Download() as progress:
             config = Config().replace(**settings)
-            run = Run.begin(file or DATASETS[0], config, engine=engine, progress=progress, **given)
+            run = Run.begin(file or DATASETS[0], config, engine=engine, precision=precision, progress=progress, **given)
         folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
     run = folder.run
     show.begin(run)
@@ -286,6 +292,7 @@ def sample(
     new_only: Annotated[bool, typer.Option("--new-only", help="Only samples that are not training data.")] = False,
     data: DataOption = None,
     engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let a model write. A sample that stands in the training data is marked.
@@ -298,7 +305,7 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data)
     seed = model.config.seed if seed is None else seed
     training_data = _training_data(model, needed=new_only)
     shown = drawn = 0
@@ -356,6 +363,7 @@ def evaluate(
     seed: SeedOption = None,
     data: DataOption = None,
     engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a model: its loss beside what counting letters reaches, and how much of its writing is new.
@@ -364,7 +372,7 @@ def evaluate(
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data)
     training_data = _training_data(model, needed=file is None)
     what, text, indices = _text_to_evaluate(model, file)
     chosen = evaluation.spread(indices, limit)

@@ -60,8 +60,10 @@ def facts(run: Run) -> list[str]:
         f"num params: {run.num_params}",
         f"data: {source}, {len(data.tokens):,} tokens, {width}",
     ]
+    if run.engine.note:
+        lines.append(f"engine: scalar, and slow; {run.engine.note}")
     if run.held_out:
-        lines[-1] += f", {len(run.held_out)} documents held out"
+        lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
         beyond = f"which lie beyond block_size={config.block_size}"
         lines.append(f"not read: {unread:.1%} of the tokens, {beyond}: a larger one reads more")

@@ -52,12 +52,12 @@ class Run:
     script does: `load(path).sample(20)` gives what training printed at its end.
     """
 
-    def __init__(self, state: Checkpoint, engine: str, find_data: Callable[[], Data]) -> None:
+    def __init__(self, state: Checkpoint, engine: str, precision: str | None, find_data: Callable[[], Data]) -> None:
         self.config = state.config
         self.data_info = state.data
         bos_first = state.config.bos_first
         self.tokenizer = Tokenizer([symbol for symbol in state.symbols if symbol], bos_first)
-        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols))
+        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols), precision)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
         self.engine.step = state.step
         self.rng = random.Random()
@@ -75,6 +75,7 @@ class Run:
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
         engine: str = "auto",
+        precision: str | None = None,
         progress: Progress | None = None,
     ) -> Run:
         """A new model, untrained.
@@ -82,7 +83,8 @@ class Run:
         source: a text file, `names` (bundled), `makemore` (downloaded once), documents in memory, or loaded Data.
         documents: `lines`, or `stream` for one long text. val_fraction: the share of the documents that is held out.
         validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
-        at once, default the whole batch. Raises DataError or ValueError where these make no sense.
+        at once, default the whole batch. engine, precision: see engines.open_engine. Raises DataError or ValueError
+        where these make no sense.
         """
         config = config or Config()
         training.check_options(config.batch_size, micro_batch_size, validate_every)
@@ -118,18 +120,25 @@ class Run:
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
         )
-        run = cls(state, engine, lambda: data)
+        run = cls(state, engine, precision, lambda: data)
         run._order = order
         return run
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, engine: str = "auto", source: Source | None = None) -> Run:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        engine: str = "auto",
+        precision: str | None = None,
+        source: Source | None = None,
+    ) -> Run:
         """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
 
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, engine, lambda: _same_data(state, source))
+        return cls(state, engine, precision, lambda: _same_data(state, source))
 
     @cached_property
     def data(self) -> Data:
@@ -359,6 +368,7 @@ class Folder:
         changes: dict[str, Any] | None = None,
         source: Source | None = None,
         engine: str = "auto",
+        precision: str | None = None,
     ) -> Folder:
         """Go on with the run of a folder, bit for bit as if it had never stopped.
 
@@ -384,7 +394,7 @@ class Folder:
         training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
         planned_steps = state.config.num_steps
         state.config = state.config.replace(num_steps=num_steps)
-        run = Run(state, engine, lambda: _same_data(state, source))
+        run = Run(state, engine, precision, lambda: _same_data(state, source))
         _ = run.data  # before anything is written
         if isinstance(source, (str, os.PathLike)):
             run.data_info["source"] = run.data.source
@@ -520,6 +530,7 @@ def train(
     documents: str = "lines",
     val_fraction: float = 0.0,
     engine: str = "auto",
+    precision: str | None = None,
 ) -> Run:
     """Train a model to the end and give its run; see Run.begin for the arguments.
 
@@ -528,13 +539,19 @@ def train(
 
     out: a folder to keep it in, as `microgpt train --out` does.
     """
-    run = Run.begin(source, config, documents=documents, val_fraction=val_fraction, engine=engine)
+    run = Run.begin(source, config, documents=documents, val_fraction=val_fraction, engine=engine, precision=precision)
     steps = Folder.create(out, run, overwrite=overwrite).train(together=True) if out else run.steps(together=True)
     for _ in steps:
         pass
     return run
 
 
-def load(path: str | os.PathLike[str], *, engine: str = "auto", source: Source | None = None) -> Run:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    engine: str = "auto",
+    precision: str | None = None,
+    source: Source | None = None,
+) -> Run:
     """The run that was saved in a folder or a checkpoint file; see Run.load."""
-    return Run.load(path, engine=engine, source=source)
+    return Run.load(path, engine=engine, precision=precision, source=source)

@@ -57,6 +57,7 @@ class Engine(Protocol):
     m: array[float]
     v: array[float]
     step: int
+    note: str = ""  # why `auto` did not open the engine that it would rather have opened
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
 
@@ -110,12 +111,15 @@ def open_engine(
     than the config's, ImportError with the remedy where the engine cannot work here.
     """
     if name == "auto":
+        note = ""
         for first in ENGINES:
             try:
-                return open_engine(first, params, config, vocab_size, precision)
+                engine = open_engine(first, params, config, vocab_size, precision)
+                engine.note = note
+                return engine
             except ImportError as error:
-                reason = error
-        raise reason
+                note = str(error)
+        raise ImportError(note)
     if name not in ENGINES:
         raise ValueError(f"engine must be one of auto, {', '.join(ENGINES)}, got engine={name!r}")
     length = sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
@@ -126,8 +130,8 @@ def open_engine(
     if precision not in (None, *precisions):
         raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
     options = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
-    engine: Engine = engine_class(params, config, vocab_size, **options)
-    return engine
+    opened: Engine = engine_class(params, config, vocab_size, **options)
+    return opened
 
 
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
