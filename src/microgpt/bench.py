@@ -274,7 +274,7 @@ def bench(
 
 def _config(n_embd: int, batch_size: int) -> Config:
     """The published model at another size. At its own learning rate a wide model's training is so unstable that any
-    rounding grows without end (float64 from weights rounded to float32: to 80 nats in 50 steps at n_embd 256), and the
+    rounding grows without end (float64 from weights rounded to float32: to 56 nats in 50 steps at n_embd 256), and the
     differences would tell nothing of an engine; a rate in proportion to 1 / n_embd keeps them small.
     """
     rate = Config().learning_rate * Config().n_embd / n_embd
