@@ -184,7 +184,7 @@ def test_the_facts_of_a_text_with_many_characters_tell_that_a_token_takes_2_byte
         "num docs: 1",
         "vocab size: 301",
         f"num params: {run.num_params}",
-        "data: from memory, 300 tokens of 2 bytes",
+        "data: from memory, 300 tokens, 2 bytes each",
     ]
 
 
