@@ -18,6 +18,7 @@ import pytest
 import microgpt
 from microgpt import safetensors
 from microgpt.config import PRESETS, Config
+from microgpt.engines import ENGINES
 from microgpt.run import Folder, Run, RunError, read_metrics
 
 from conftest import TINY, clean_environment, golden
@@ -44,10 +45,20 @@ def trained(config: Config, folder: Path, stops: list[int] | None = None, **opti
     return contents(folder)
 
 
+def needs_native() -> None:
+    try:
+        Run.begin(DOCUMENTS, TINY, engine="native")
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_golden_samples_come_from_a_whole_run(preset: str, names_file: Path, tmp_path: Path) -> None:
+def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
+    if engine == "native":
+        needs_native()
     config, published = PRESETS[preset], golden(preset)
-    run = microgpt.train(names_file, config, out=tmp_path / "run")
+    run = microgpt.train(names_file, config, out=tmp_path / "run", engine=engine)
     metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
     losses = [m["loss"] for m in metrics]
     exact = preset == "final"
@@ -70,6 +81,19 @@ def test_a_resumed_run_is_the_run_that_never_stopped(config: Config, options: di
     whole = trained(config, tmp_path / "whole", **options)
     assert trained(config, tmp_path / "once", [5], **options) == whole
     assert trained(config, tmp_path / "often", [1, 2, 6, 7], **options) == whole
+
+
+def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
+    needs_native()
+    whole = trained(TINY, tmp_path / "whole")
+    folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))
+    for stop, engine in ((3, "native"), (7, "scalar"), (12, "native")):
+        for step in folder.train():
+            if step.step == stop:
+                folder.save()
+                break
+        folder = Folder.resume(tmp_path / "run", source=DOCUMENTS, engine=engine)
+    assert contents(tmp_path / "run") == whole
 
 
 def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> None:
