@@ -96,6 +96,24 @@ def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == whole
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"prompt": "ab"}, {"prompt": "a", "max_new_tokens": 1}, {"top_k": 2}, {"temperature": 0.0}, {"slide": True}],
+    ids=str,
+)
+def test_samples_with_a_seed_are_the_same_for_any_engine_and_any_number_together(options: dict[str, Any]) -> None:
+    needs_native()
+    texts = []
+    for engine, counts in (("scalar", [70]), ("native", [70]), ("native", [1, 5, 64])):
+        run = Run.begin(DOCUMENTS, TINY.replace(num_steps=40), engine=engine)
+        for _ in run:
+            pass
+        parts = [run.sample(n, seed=3, first=sum(counts[:i]), **options) for i, n in enumerate(counts)]
+        texts.append([text for part in parts for text in part])
+    assert texts[0] == texts[1] == texts[2]
+    assert len(set(texts[0])) > (1 if options.get("temperature") != 0.0 else 0)
+
+
 def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> None:
     whole = trained(TINY, tmp_path / "whole")
     folder = Folder.create(tmp_path / "crashed", Run.begin(DOCUMENTS, TINY))

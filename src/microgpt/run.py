@@ -12,7 +12,7 @@ import os
 import random
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from microgpt.training import DivergedError, Step
 
 VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
+STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
 Source = str | os.PathLike[str] | Sequence[str]
@@ -225,22 +226,27 @@ class Run:
                 f"prompt has the character {unseen[0]!r}, which the model has never seen, got prompt={prompt!r}:"
                 f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
             )
-        prompt_ids = [self.tokenizer.token_ids[char] for char in prompt]
-        texts = []
-        for i in range(first, first + n):
-            token_ids = sampling.generate(
-                self.engine.decoder,
-                self.rng if seed is None else random.Random(f"{seed}:{i}"),
-                bos=self.tokenizer.bos,
-                block_size=self.config.block_size,
-                temperature=temperature,
-                top_k=top_k,
-                prompt=prompt_ids,
-                max_new_tokens=max_new_tokens,
-                slide=slide,
-            )
-            texts.append(prompt + self.tokenizer.decode(token_ids))
-        return texts
+        options: dict[str, Any] = {
+            "bos": self.tokenizer.bos,
+            "block_size": self.config.block_size,
+            "temperature": temperature,
+            "top_k": top_k,
+            "prompt": [self.tokenizer.token_ids[char] for char in prompt],
+            "max_new_tokens": max_new_tokens,
+        }
+        open_streams = getattr(self.engine, "streams", None)
+        samples: list[Iterable[int]] = []
+        if (
+            seed is not None and open_streams and not slide
+        ):  # each with its own random stream: so they can grow together
+            rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
+            for start in range(0, n, STREAMS):
+                samples += sampling.generate_together(open_streams, rngs[start : start + STREAMS], **options)
+        else:
+            for i in range(first, first + n):
+                rng = self.rng if seed is None else random.Random(f"{seed}:{i}")
+                samples.append(list(sampling.generate(self.engine.decoder, rng, slide=slide, **options)))
+        return [prompt + self.tokenizer.decode(token_ids) for token_ids in samples]
 
     def state(self) -> Checkpoint:
         """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""

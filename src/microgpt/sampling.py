@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from microgpt.engines import Decoder
+from microgpt.engines import Decoder, Streams
 
 GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave the range of floats
 
@@ -28,6 +28,15 @@ def check_options(vocab_size: int, temperature: float, top_k: int | None) -> Non
         raise ValueError(f"temperature must be a finite number of at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
         raise ValueError(f"top_k must be from 1 to the vocabulary's {vocab_size} tokens, got top_k={top_k}")
+
+
+def check_prompt(prompt: Sequence[int], block_size: int) -> None:
+    """Raise ValueError for a prompt that leaves no room for a new token."""
+    if len(prompt) >= block_size:
+        raise ValueError(
+            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten it, or let the"
+            " context slide (slide=True, --slide)"
+        )
 
 
 def next_token(logits: Sequence[float], rng: random.Random, temperature: float, top_k: int | None = None) -> int:
@@ -64,11 +73,8 @@ def generate(
     It also ends after max_new_tokens, and where the context is full; with `slide` it goes on there, with the last
     block_size tokens as its context. Raises ValueError for a prompt that leaves no room for a new token.
     """
-    if not slide and len(prompt) >= block_size:
-        raise ValueError(
-            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten it, or let the"
-            " context slide (slide=True, --slide)"
-        )
+    if not slide:
+        check_prompt(prompt, block_size)
     context = [bos, *prompt]
     decoder, fed, count = open_decoder(), 0, 0
     while max_new_tokens is None or count < max_new_tokens:
@@ -87,3 +93,33 @@ def generate(
         yield token_id
         context.append(token_id)
         count += 1
+
+
+def generate_together(
+    open_streams: Callable[[int], Streams],
+    rngs: Sequence[random.Random],
+    *,
+    bos: int,
+    block_size: int,
+    temperature: float,
+    top_k: int | None = None,
+    prompt: Sequence[int] = (),
+    max_new_tokens: int | None = None,
+) -> list[list[int]]:
+    """For each rng the token ids that `generate` gives with it (without `slide`), all contexts growing in step."""
+    check_prompt(prompt, block_size)
+    streams = open_streams(len(rngs))
+    texts: list[list[int]] = [[] for _ in rngs]
+    unfinished = list(range(len(rngs)))
+    for token_id in [bos, *prompt]:
+        logits = streams.feed([token_id] * len(rngs))
+    for length in range(1 + len(prompt), block_size + 1):  # of every context
+        drawn = {i: next_token(logits[i], rngs[i], temperature, top_k) for i in unfinished}
+        unfinished = [i for i in unfinished if drawn[i] != bos]
+        for i in unfinished:
+            texts[i].append(drawn[i])
+        if not unfinished or length == block_size or len(texts[unfinished[0]]) == max_new_tokens:
+            break
+        # a finished context goes on with anything; nobody looks at it
+        logits = streams.feed([text[-1] if text else bos for text in texts])
+    return texts

@@ -47,6 +47,14 @@ class Decoder(Protocol):
         ...
 
 
+class Streams(Protocol):
+    """Several contexts that grow together. An engine may have a method `streams(count)` that opens them."""
+
+    def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
+        """One token for each context; the logits of the next of each, equal to those of a Decoder to the last bit."""
+        ...
+
+
 class Engine(Protocol):
     """See the head of this file."""
 
