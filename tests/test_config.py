@@ -20,15 +20,11 @@ from hypothesis import strategies as st
 from microgpt import reference
 from microgpt.config import ACTIVATIONS, PRESETS, Config, init, num_params, offsets, shapes
 
+from conftest import golden
+
 thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 
-GOLDEN = Path(__file__).with_name("golden")
 VOCAB_SIZE = 27  # of the public names, whose letters are a to z
-
-
-def published(preset: str) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((GOLDEN / f"{preset}.json").read_text())
-    return facts
 
 
 # --- The settings
@@ -61,7 +57,7 @@ def test_the_presets_are_the_defaults_and_the_first_version() -> None:
 
 @pytest.mark.parametrize("preset", ["final", "first"])
 def test_a_preset_has_the_settings_of_its_golden_run(preset: str) -> None:
-    facts, config = published(preset), PRESETS[preset].to_dict()
+    facts, config = golden(preset), PRESETS[preset].to_dict()
     said = {name: facts[name] for name in NAMES if name in facts}
     said["activation"] = {"relu": "relu", "relu squared": "relu2"}[facts["activation"]]
     said["zero_init"] = facts.get("zero_init", []) == ["attn_wo", "mlp_fc2"]
@@ -232,7 +228,7 @@ def test_the_table_of_the_final_version_is_the_published_scripts() -> None:
 
 @pytest.mark.parametrize("preset", ["final", "first"])
 def test_a_golden_run_has_as_many_parameters_as_published(preset: str) -> None:
-    facts = published(preset)
+    facts = golden(preset)
     assert facts["vocab_size"] == VOCAB_SIZE
     assert num_params(PRESETS[preset], VOCAB_SIZE) == facts["num_params"]
 
@@ -303,7 +299,7 @@ def test_the_golden_run_starts_from_the_published_parameters(names_file: Path) -
     rng.shuffle(docs)
     params = init(PRESETS["final"], VOCAB_SIZE, rng)
     content = struct.pack(f"<{len(params)}d", *params)
-    assert hashlib.sha256(content).hexdigest() == published("final")["init_params_sha256"]
+    assert hashlib.sha256(content).hexdigest() == golden("final")["init_params_sha256"]
 
 
 def test_matrices_that_start_at_zero_draw_their_numbers_all_the_same() -> None:
