@@ -133,6 +133,9 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
     trained(TINY, tmp_path / "run")
     folder = Folder.resume(tmp_path / "run", source=DOCUMENTS, changes={"num_steps": 20})
     assert folder.planned_steps == 12
+    assert (
+        microgpt.load(tmp_path / "run").config.num_steps == 20
+    )  # at once: it may be killed before its next checkpoint
     steps = list(folder.train())
     assert [s.step for s in steps] == list(range(13, 21))
     assert steps[0].learning_rate == TINY.learning_rate * (1 - 12 / 20)

@@ -500,6 +500,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_alive(pid: int) -> bool:
+    if os.name == "nt":  # there signal 0 is no question but Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
