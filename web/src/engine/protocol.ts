@@ -1,0 +1,334 @@
+// What the page can ask the session (lab/session.py), and what comes back: plain JSON, the same from the worker's
+// Python, from the trace that the build computed, and from CPython in the tests.
+//
+// A number that is shown carries its path (docs/reference.md, names of numbers). Numbers come as JSON numbers in full
+// precision; those that JSON lacks come as the strings "inf", "-inf" and "nan".
+
+export type Num = number | 'inf' | '-inf' | 'nan'
+
+/** A tensor, row after row. */
+export interface Tensor {
+  shape: number[]
+  data: number[]
+}
+
+/** Every answer that depends on the model says of which state of the model it speaks: it counts up at each change. */
+export interface OfModel {
+  version: number
+}
+
+export interface Model extends OfModel {
+  run: string // the id of the active run
+  name: string // 'trained for 1000 steps', 'random', a file's name
+  step: number // updates made
+  num_steps: number
+  config: Config
+  symbols: string[] // what each token id writes; BOS writes ''
+  bos: number
+  num_params: number
+  shapes: [string, number, number][] // name, rows, columns
+  engine: string // 'native', 'scalar'
+  note: string // why the engine is not the faster one, or ''
+  changes: { path: string; before: number; after: number }[] // weights changed by hand
+}
+
+export interface Config {
+  n_embd: number
+  n_head: number
+  n_layer: number
+  block_size: number
+  activation: 'relu' | 'relu2'
+  init_std: number
+  learning_rate: number
+  beta1: number
+  beta2: number
+  eps_adam: number
+  num_steps: number
+  batch_size: number
+  temperature: number
+  seed: number
+}
+
+/** A line of the reference, as it stands in the installed package. */
+export interface Source {
+  lines: string[] // line 1 is lines[0]
+  functions: { name: string; first: number; last: number }[] // methods as Value.backward
+  parts: { title: string; first: number; last: number }[] // the file's own headings: "1. Data ...", "2. Autograd ..."
+}
+
+export interface Tokens extends OfModel {
+  // of the text as typed; `known` false: the closed vocabulary has no such character
+  characters: { char: string; id: number | null; known: boolean }[]
+  ids: number[] // with BOS at both ends, unknown characters left out
+  unknown: string[] // each once
+  positions: number // how many are computed: at most block_size
+  cut: number // characters beyond block_size that are not read
+}
+
+export interface DataSet extends OfModel {
+  name: string
+  num_docs: number
+  num_chars: number // without the line ends
+  letters: { char: string; id: number; count: number }[] // in the order of ids, BOS last (one a document)
+  lengths: [number, number][] // [characters, documents], ascending
+  unread: number // share of the characters beyond block_size
+  first: string[] // the first 12 documents of the file
+  shuffled: string[] // the first 12 after the shuffle with the run's seed
+}
+
+/** random.shuffle of a short list, swap by swap: Fisher and Yates from the end. */
+export interface Shuffle {
+  seed: number
+  before: string[]
+  swaps: { i: number; j: number; after: string[] }[]
+}
+
+export interface Expression {
+  nodes: {
+    id: number // in the order in which the program made them
+    op: '' | '+' | '*' | '**' | 'log' | 'exp' | 'relu' // '' for a leaf
+    name: string // the variable that holds it, or ''
+    data: Num
+    grad: Num
+    operands: { id: number; local: Num }[] // local: d node / d operand
+    constant: boolean
+  }[]
+  result: number // id
+  order: number[] // ids as backward visits them
+  backward: { node: number; operand: number; local: Num; out: Num; before: Num; after: Num }[] // one += after another
+  check: { name: string; grad: Num; difference: Num }[] // the gradient of each input beside its central difference
+  right: boolean // whether grads are those of the true rules (accumulating, topological, once)
+}
+
+export interface Parameters extends OfModel {
+  tensors: Record<string, Tensor> // by name, in the file's order
+  m: Record<string, number[]>
+  v: Record<string, number[]>
+}
+
+export interface History extends OfModel {
+  path: string
+  steps: number[]
+  values: number[]
+}
+
+export interface Forward extends OfModel {
+  word: string
+  tokens: number[] // with BOS at both ends
+  positions: number
+  tensors: Record<string, Tensor> // every tensor of the table of names, `pos0.tok_emb` to `loss`
+  before: Record<string, number[]> // of the tensors that differ since weights were changed by hand: as they were
+}
+
+/** One number opened. */
+export interface Opened extends OfModel {
+  path: string
+  value: Num
+  grad: Num // d loss / d number, of the word at hand
+  meaning: string // from the table of names
+  kind: string // 'parameter' | 'linear' | 'add' | 'rmsnorm' | 'softmax' | 'attention logit' | 'attention mix' | 'relu' | 'loss' | ...
+  line: number // of the reference, where it is made; 0 for a parameter
+  formula: string // in the reference's words: 'sum(wi * xi for wi, xi in zip(row, x))'
+  // the sum in the program's order; a factor is a number with a path of its own
+  terms: { factors: { path: string; value: Num }[]; value: Num; total: Num }[]
+  after: { text: string; value: Num; operands: { path: string; value: Num }[] } | null // what is done with the sum: '/ 4 ** 0.5'
+  recomputed: Num // the terms put together once more: equal to value
+  operands: { path: string; value: Num; local: Num }[] // the graph: made from
+  users: { path: string; value: Num; local: Num }[] // the graph: used by (at most 32)
+  num_users: number
+}
+
+/** A piece of the graph around a number. */
+export interface Neighbourhood extends OfModel {
+  nodes: { path: string; op: string; value: Num; grad: Num; named: boolean }[]
+  edges: { from: string; to: string; local: Num }[] // operand -> node made of it
+  cut: boolean // whether more was left out
+}
+
+export interface Attention extends OfModel {
+  positions: number
+  labels: string[] // the token read at each position; BOS is '·'
+  // [layer][head] -> rows of the textbook's matrix, T x T, from q, k and a mask; masked cells are '-inf' and 0
+  logits: Num[][][][]
+  weights: number[][][][]
+  difference: number // the largest between these and the program's growing lists
+}
+
+export interface Loss extends OfModel {
+  letters: { position: number; read: string; target: string; target_id: number; prob: number; loss: number }[]
+  mean: number // the program's loss
+  uniform: number // ln(vocab_size)
+}
+
+export interface Gradients extends OfModel {
+  loss: number
+  grads: Record<string, number[]>
+  zero_rows: Record<string, number[]> // rows whose gradient is exactly 0, by tensor
+  norms: { name: string; norm: number }[] // of d loss / d tensor, loss first: the relay, in the order of backward
+}
+
+/** One step of Adam on the word at hand, not kept. */
+export interface Update extends OfModel {
+  step: number // that it would be
+  learning_rate: number
+  loss_before: number
+  loss_after: number
+  tensors: Record<string, { grad: number[]; m: number[]; v: number[]; m_hat: number[]; v_hat: number[]; delta: number[] }>
+}
+
+/** Of one parameter. delta is after - before. */
+export interface AdamStep extends OfModel {
+  path: string
+  step: number
+  learning_rate: number
+  beta1: number
+  beta2: number
+  eps_adam: number
+  grad: number
+  m_before: number
+  m: number
+  v_before: number
+  v: number
+  m_hat: number
+  v_hat: number
+  before: number
+  after: number
+  delta: number
+  plain: number // what plain descent would do: -learning_rate * grad
+}
+
+/** The loss of the word over two parameters, the others as they are. */
+export interface Surface extends OfModel {
+  x: { path: string; values: number[] }
+  y: { path: string; values: number[] }
+  loss: number[] // rows of y, columns of x
+  hikers: { name: 'SGD' | 'Adam'; learning_rate: number; path: { x: number; y: number; loss: number }[] }[]
+}
+
+export interface Gate extends OfModel {
+  // of every position and unit: mlp_pre > 0
+  open: boolean[][]
+  dead: number[] // units of layer `layer` open for none of `documents` training documents
+  documents: number
+  layer: number
+}
+
+export interface Run {
+  id: string
+  name: string
+  config: Config
+  data: string
+  step: number
+  losses: number[] // of each step
+  validations: { step: number; loss: number }[]
+  active: boolean
+}
+
+export interface Runs extends OfModel {
+  runs: Run[]
+}
+
+/** While training: an event for each stretch of steps. */
+export interface Trained extends OfModel {
+  run: string
+  step: number
+  losses: number[] // of the steps since the last event
+  document: string // of the last step
+  learning_rate: number
+  steps_per_second: number
+  done: boolean
+}
+
+export interface Comparison extends OfModel {
+  a: string
+  b: string
+  differs: { setting: string; a: string | number; b: string | number }[]
+  first: { step: number; tensor: string; path: string; a: number; b: number } | null // where they part, null: nowhere
+  documents: { step: number; a: string; b: string } | null // the first step whose documents differ
+}
+
+export interface Letter {
+  position: number
+  probs: number[] // by token id, after temperature and top-k: what the die is thrown over
+  logits: number[]
+  die: number // random(), 0 to 1
+  token_id: number
+  char: string // '' is BOS: the end
+}
+
+export interface Generated extends OfModel {
+  text: string
+  letters: Letter[]
+  ended: 'bos' | 'block_size'
+  in_data: boolean
+  nearest: { text: string; distance: number }[] // by edits
+}
+
+export interface Samples extends OfModel {
+  texts: string[]
+  new: number // how many are not in the data
+}
+
+/** One execution, line by line. */
+export interface Play extends OfModel {
+  events: { line: number; function: string; depth: number; owner: string; paths: string[] }[]
+}
+
+// method -> [parameters, answer]. Methods that change the model count up its version.
+export interface Methods {
+  hello: [{}, { version: string; python: string; model: Model }]
+  source: [{}, Source]
+  model: [{}, Model]
+
+  tokens: [{ text: string }, Tokens]
+  data: [{}, DataSet]
+  shuffle: [{ seed: number; count: number }, Shuffle]
+  load_data: [{ name: string; base64: string }, Model] // changes: a new run over it, untrained
+
+  expression: [
+    { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: 'topological' | 'naive'; times?: 1 | 2 },
+    Expression,
+  ]
+
+  parameters: [{}, Parameters]
+  history: [{ path: string }, History]
+  gradients: [{ word: string }, Gradients]
+
+  forward: [{ word: string }, Forward]
+  number: [{ word: string; path: string }, Opened]
+  neighbourhood: [{ word: string; path: string; up?: number; down?: number }, Neighbourhood]
+  play: [{ word: string }, Play]
+  change: [{ path: string; value: number }, Model] // changes
+  undo: [{}, Model] // changes: all weights changed by hand
+
+  attention: [{ word: string }, Attention]
+  softmax: [{ logits: number[]; scale: number }, { probs: number[] }]
+  loss: [{ word: string }, Loss]
+  update: [{ word: string }, Update]
+  adam: [{ word: string; path: string }, AdamStep]
+  surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number }, Surface]
+  gate: [{ word: string; layer: number }, Gate]
+
+  reset: [{ config?: Partial<Config>; name?: string }, Model] // changes: a new random model, as a new run
+  pretrained: [{}, Model] // changes
+  scrub: [{ step: number }, Model] // changes: the run's weights after that step, exactly
+  runs: [{}, Runs]
+  choose: [{ run: string }, Model] // changes
+  compare: [{ a: string; b: string }, Comparison]
+  evaluate: [{}, { loss: number; documents: number; held_out: boolean } & OfModel]
+  open_run: [{ name: string; checkpoint: string; metrics: string }, Model] // base64 safetensors, JSON lines; changes
+  export_model: [{}, { base64: string; name: string }]
+
+  generate: [{ seed: number; index: number; temperature: number; top_k?: number; prompt?: string }, Generated]
+  samples: [{ seed: number; count: number; temperature: number; top_k?: number }, Samples]
+
+  save: [{}, { state: string }] // all that `restore` needs after the worker was stopped
+  restore: [{ state: string }, Model]
+}
+
+// Long work: many events, and it may be stopped between two of them
+export interface Streams {
+  train: [{ steps: number; per_event?: number }, Trained]
+}
+
+export type Method = keyof Methods
