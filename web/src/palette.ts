@@ -1,0 +1,27 @@
+// Which part of the model a tensor belongs to, and so its colour.
+
+export type Part = 'embedding' | 'attention' | 'mlp' | 'loss' | 'gradient' | 'plain'
+
+const PARTS: [RegExp, Part][] = [
+  [/(wte|wpe|emb)/, 'embedding'],
+  [/(attn|\.[qkv]$)/, 'attention'],
+  [/mlp/, 'mlp'],
+  [/(lm_head|logits|probs|loss)/, 'loss'],
+]
+
+/** The part that a tensor's name or a number's path speaks of; the residual stream belongs to none. */
+export function partOf(path: string): Part {
+  const name = path.replace(/\[.*/, '')
+  return PARTS.find(([pattern]) => pattern.test(name))?.[1] ?? 'plain'
+}
+
+export const ink = (part: Part) => `var(--${part}-ink)`
+export const fill = (part: Part) => `var(--${part})`
+
+/** A number as it is shown: four decimals, or three significant digits where that would show nothing. */
+export function show(value: number | string, decimals = 4): string {
+  if (typeof value !== 'number') return String(value).replace('-', '−').replace('inf', '∞')
+  const fixed = value.toFixed(decimals)
+  const text = value !== 0 && Math.abs(value) < 0.5 * 10 ** -decimals ? value.toExponential(2) : fixed
+  return text.replace(/^-/, '−').replace('e-', 'e−')
+}

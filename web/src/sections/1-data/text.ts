@@ -1,0 +1,41 @@
+// The words of section 1. Figures of the model and the data are filled in from the engine: {name}.
+import type { Words } from '../../parts/Prose.svelte'
+
+export const intro: Words = {
+  both: [
+    'A language model has never met a language. It has met a list of documents, and all that it will ever know is which character follows which in them. Here the documents are {num_docs} first names, a line each.',
+  ],
+}
+
+export const tokenizer: Words = {
+  both: ['The model computes with numbers, so each character gets one: its place in the sorted alphabet of the data.'],
+  plain: [
+    'Think of a cloakroom. Each letter hands itself in and gets a ticket. The ticket says nothing about the letter: that `a` and `e` are both vowels is something the model has to find out by itself. One more ticket, number {bos}, is called *BOS* and stands at both ends of every name, like the silence before and after a word.',
+  ],
+  technical: [
+    'The vocabulary is closed: {vocab_size} token ids, the {num_letters} characters of the data and BOS. A character that is not among them has no row in `wte` and cannot be read at all. GPT-2 avoids this by working on bytes and by joining frequent pairs into longer tokens; nothing else in the program would change, only the number of rows.',
+    'A document of n letters makes n + 1 predictions: every letter is predicted from those before it, the first from BOS alone, and BOS once more as the end.',
+  ],
+}
+
+export const statistics: Words = {
+  both: [
+    'Before any training there is already something to know. If you had to guess a letter without seeing anything, these counts are the best you could do; a model is worth what it knows beyond them.',
+  ],
+}
+
+export const shuffle: Words = {
+  both: ['The file is sorted by how common a name is. The program reads it in a random order, so that no stretch of training sees only one kind of name.'],
+  plain: [
+    'It is the way you would shuffle cards by hand without ever cheating: go from the last card to the first, and swap each with one drawn from those that are not settled yet, itself included.',
+  ],
+  technical: [
+    '`random.shuffle` is the Fisher–Yates shuffle from the end. The draws come from a Mersenne Twister, which the seed sets completely: with the same seed it is the same order, the same initial weights and the same samples on every machine. That is what lets this page repeat the program to the last digit.',
+  ],
+}
+
+export const own: Words = {
+  both: [
+    'Any text will do: a file with one document a line. It is read here, in this page, and goes nowhere. The model starts anew, since another alphabet means other rows in its tables.',
+  ],
+}

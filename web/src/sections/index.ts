@@ -1,0 +1,21 @@
+// The sections, in the order of the page.
+import type { Component } from 'svelte'
+import Data from './1-data/Data.svelte'
+
+export interface Section {
+  title: string
+  component: Component
+}
+
+export const sections: Section[] = [
+  { title: 'One minute', component: Data },
+  { title: 'Data and tokenizer', component: Data },
+  { title: 'Value and autograd', component: Data },
+  { title: 'Parameters', component: Data },
+  { title: 'The forward pass', component: Data },
+  { title: 'Attention', component: Data },
+  { title: 'Surprise: the loss', component: Data },
+  { title: 'One update', component: Data },
+  { title: 'Training', component: Data },
+  { title: 'Generation', component: Data },
+]

@@ -1,0 +1,24 @@
+// The reference's source as it stands in the installed package, and where its statements are.
+
+import type { Source } from '../engine/protocol'
+
+let source = $state.raw<Source | null>(null)
+
+export const reference = {
+  get source() {
+    return source
+  },
+  set(loaded: Source) {
+    source = loaded
+  },
+}
+
+/** The number of the line that holds this piece of text, 0 if none does: figures name their lines by what stands there. */
+export function lineOf(text: string): number {
+  return (source?.lines.findIndex((line) => line.includes(text)) ?? -1) + 1
+}
+
+/** The number of the first line of a function, `Value.backward` or `gpt`. */
+export function lineOfFunction(name: string): number {
+  return source?.functions.find((f) => f.name === name)?.first ?? 0
+}

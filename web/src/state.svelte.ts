@@ -1,0 +1,110 @@
+// The one state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
+// weights changed by hand never enter it.
+
+import type { Config, Model } from './engine/protocol'
+
+export type Level = 'plain' | 'technical' | 'both'
+export type Theme = 'auto' | 'light' | 'dark'
+
+/** In the fragment, in this order, and left out where they have these values. */
+const DEFAULTS = {
+  section: 0,
+  word: 'emma',
+  position: 0,
+  layer: 0,
+  head: 0,
+  number: '',
+  level: 'both' as Level,
+  theme: 'auto' as Theme,
+  step: -1, // of training, of a model other than the pretrained one; -1: the pretrained one
+  config: '', // JSON of the settings that differ from the preset's, for such a model
+}
+export type Saved = typeof DEFAULTS
+
+export function read(fragment: string): Saved {
+  const given = new URLSearchParams(fragment.replace(/^#/, ''))
+  const saved: Record<string, string | number> = { ...DEFAULTS }
+  for (const [key, value] of Object.entries(DEFAULTS)) {
+    const text = given.get(key)
+    if (text === null) continue
+    if (typeof value === 'number') saved[key] = /^-?\d{1,7}$/.test(text) ? Number(text) : value
+    else saved[key] = text.slice(0, 500)
+  }
+  if (!['plain', 'technical', 'both'].includes(saved.level as string)) saved.level = DEFAULTS.level
+  if (!['auto', 'light', 'dark'].includes(saved.theme as string)) saved.theme = DEFAULTS.theme
+  return saved as Saved
+}
+
+export function write(saved: Saved): string {
+  const changed = new URLSearchParams()
+  for (const [key, value] of Object.entries(DEFAULTS)) {
+    const now = saved[key as keyof Saved]
+    if (now !== value) changed.set(key, String(now))
+  }
+  return `#${changed}`
+}
+
+class App {
+  section = $state(DEFAULTS.section)
+  word = $state(DEFAULTS.word)
+  position = $state(DEFAULTS.position)
+  layer = $state(DEFAULTS.layer)
+  head = $state(DEFAULTS.head)
+  number = $state(DEFAULTS.number) // the path of the number that is open, '' for none
+  level = $state<Level>(DEFAULTS.level)
+  theme = $state<Theme>(DEFAULTS.theme)
+  step = $state(DEFAULTS.step)
+  config = $state(DEFAULTS.config)
+
+  // What the fragment does not hold
+  model = $state.raw<Model | null>(null) // as the session last told of it
+  lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
+  phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
+  progress = $state('') // what it is doing, in words
+
+  get version(): number {
+    return this.model?.version ?? 0
+  }
+  get saved(): Saved {
+    return Object.fromEntries(Object.keys(DEFAULTS).map((key) => [key, this[key as keyof Saved]])) as Saved
+  }
+  load(fragment: string): void {
+    Object.assign(this, read(fragment))
+  }
+  /** Show a number's origin, or nothing if it was shown already. */
+  open(path: string): void {
+    this.number = this.number === path ? '' : path
+  }
+  /** What is true of the model at hand, for the prose: no figure of it is typed anywhere. */
+  get facts(): Record<string, string> {
+    const { model } = this
+    if (!model) return {}
+    const count = (n: number) => n.toLocaleString('en')
+    const c: Config = model.config
+    return {
+      num_params: count(model.num_params),
+      vocab_size: count(model.symbols.length),
+      num_letters: count(model.symbols.length - 1),
+      n_embd: count(c.n_embd),
+      four_n_embd: count(4 * c.n_embd),
+      n_head: count(c.n_head),
+      n_layer: count(c.n_layer),
+      head_dim: count(c.n_embd / c.n_head),
+      sqrt_head_dim: String(Number(Math.sqrt(c.n_embd / c.n_head).toFixed(3))),
+      block_size: count(c.block_size),
+      num_matrices: count(model.shapes.length),
+      bos: String(model.bos),
+      uniform_loss: Math.log(model.symbols.length).toFixed(3),
+      learning_rate: String(c.learning_rate),
+      beta1: String(c.beta1),
+      beta2: String(c.beta2),
+      step: count(model.step),
+      num_steps: count(c.num_steps),
+      seed: String(c.seed),
+      temperature: String(c.temperature),
+      word: this.word,
+    }
+  }
+}
+
+export const app = new App()
