@@ -1,7 +1,8 @@
 // An answer of the session that stays true: asked again whenever what it depends on changes.
 
+import type { Stream } from './engine/client'
 import { client } from './engine/page'
-import type { Method, Methods } from './engine/protocol'
+import type { Method, Methods, Trained } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
@@ -51,10 +52,32 @@ export function live<M extends Method>(method: M, params: () => Methods[M][0] | 
   }
 }
 
-/** A request that changes the model: every live answer follows. */
-export async function change<M extends 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'>(
-  method: M,
-  params: Methods[M][0],
-): Promise<void> {
+type Change = 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
+
+// The settings of runs that a link can repeat: begun here, on the names that come with the package.
+const repeatable = new Map<string, string>()
+
+/** A request that changes the model: every live answer follows, and the link too, where it can say it. */
+export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
   app.model = await client.ask(method, params)
+  if (method === 'reset') repeatable.set(app.model.run, JSON.stringify((params as Methods['reset'][0]).config ?? {}))
+  link()
+}
+
+/** Let the link speak of the model at hand. */
+function link(): void {
+  const config = app.model && repeatable.get(app.model.run)
+  app.step = config === undefined ? -1 : app.model!.step
+  app.config = config === undefined || config === '{}' ? '' : config!
+}
+
+/** Train the active run; ended settles when it is done or was stopped. */
+export function train(steps: number, perEvent: number | undefined, onEvent: (event: Trained) => void): Stream {
+  const params = perEvent ? { steps, per_event: perEvent } : { steps }
+  const stream = client.stream('train', params, onEvent)
+  const ended = stream.ended.finally(async () => {
+    app.model = await client.ask('model', {})
+    link()
+  })
+  return { stop: stream.stop, ended }
 }

@@ -2,8 +2,10 @@ import './style/base.css'
 import { mount } from 'svelte'
 import App from './App.svelte'
 import { start } from './engine/page'
+import { follow } from './follow'
 import { app } from './state.svelte'
 
 app.load(location.hash)
-start()
+const saved = app.saved
+start().then(() => follow(saved))
 export default mount(App, { target: document.getElementById('app')! })

@@ -1,6 +1,9 @@
 // The sections, in the order of the page.
 import type { Component } from 'svelte'
+import Minute from './0-minute/Minute.svelte'
 import Data from './1-data/Data.svelte'
+import Training from './8-training/Training.svelte'
+import Generation from './9-generation/Generation.svelte'
 
 export interface Section {
   title: string
@@ -8,7 +11,7 @@ export interface Section {
 }
 
 export const sections: Section[] = [
-  { title: 'One minute', component: Data },
+  { title: 'One minute', component: Minute },
   { title: 'Data and tokenizer', component: Data },
   { title: 'Value and autograd', component: Data },
   { title: 'Parameters', component: Data },
@@ -16,6 +19,6 @@ export const sections: Section[] = [
   { title: 'Attention', component: Data },
   { title: 'Surprise: the loss', component: Data },
   { title: 'One update', component: Data },
-  { title: 'Training', component: Data },
-  { title: 'Generation', component: Data },
+  { title: 'Training', component: Training },
+  { title: 'Generation', component: Generation },
 ]

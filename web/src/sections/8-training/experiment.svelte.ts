@@ -1,0 +1,55 @@
+// The run at hand as the figures of this section share it: its curve so far, and the stream that lengthens it.
+
+import type { Stream } from '../../engine/client'
+import type { Trained } from '../../engine/protocol'
+import { train } from '../../live.svelte'
+
+class Experiment {
+  running = $state(false)
+  error = $state('')
+  last = $state.raw<Trained | null>(null)
+  fresh = $state.raw<number[]>([]) // losses since the run was last asked for
+  pause = $state(0) // milliseconds between two steps; 0: as fast as it goes
+  #stream: Stream | null = null
+  #stopped = false
+
+  async start(steps: number): Promise<void> {
+    this.error = ''
+    this.running = true
+    this.#stopped = false
+    try {
+      if (this.pause === 0) await this.#some(steps, undefined)
+      else
+        for (let i = 0; i < steps && !this.#stopped; i++) {
+          await this.#some(1, 1)
+          await new Promise((done) => setTimeout(done, this.pause))
+        }
+    } catch (reason) {
+      this.error = (reason as Error).message
+    } finally {
+      this.running = false
+    }
+  }
+  stop(): void {
+    this.#stopped = true
+    this.#stream?.stop()
+  }
+  async #some(steps: number, perEvent: number | undefined): Promise<void> {
+    this.#stream = train(steps, perEvent, (event) => {
+      this.last = event
+      this.fresh = [...this.fresh, ...event.losses]
+    })
+    await this.#stream.ended
+  }
+}
+
+export const experiment = new Experiment()
+
+/** The mean over the last `width` numbers at each place: for the eye. */
+export function runningMean(values: number[], width: number): number[] {
+  let sum = 0
+  return values.map((value, i) => {
+    sum += value - (i >= width ? values[i - width] : 0)
+    return sum / Math.min(i + 1, width)
+  })
+}
