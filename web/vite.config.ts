@@ -1,12 +1,12 @@
 // The page's build: from here into the package, src/microgpt/lab/site/. What Python makes for it (the package's own zip,
 // the kernel, the snapshot) lies in public/, where hatch_build.py puts it; Vite copies it, and serves it in development.
 
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
 
 // What a browser needs of Pyodide; the rest of the npm package is for node and for consoles
-const PYODIDE = ['pyodide.mjs', 'pyodide.asm.mjs', 'pyodide.asm.wasm', 'python_stdlib.zip', 'pyodide-lock.json']
+const PYODIDE = ['pyodide.mjs', 'pyodide.asm.mjs', 'pyodide.asm.wasm', 'python_stdlib.zip']
 
 // lab/server.py sends the same as a header; this is for every other host
 const POLICY = [
@@ -27,6 +27,9 @@ function pyodide(): Plugin {
     config() {
       mkdirSync('public/pyodide', { recursive: true })
       for (const file of PYODIDE) copyFileSync(`node_modules/pyodide/${file}`, `public/pyodide/${file}`)
+      // its list of further packages, without them: none of them is here, and no other host is asked
+      const { info } = JSON.parse(readFileSync('node_modules/pyodide/pyodide-lock.json', 'utf8'))
+      writeFileSync('public/pyodide/pyodide-lock.json', JSON.stringify({ info, packages: {} }))
     },
   }
 }

@@ -1,0 +1,323 @@
+// The page's side of the worker: it asks, and is answered. Until Python is ready the snapshot answers, which the build
+// computed with the same package. A worker that dies, or is stopped, is started again with the state it had.
+
+import type { FromWorker, Stage, ToWorker } from './messages'
+import type { Method, Methods, Streams } from './protocol'
+import { keyOf, readSnapshot } from './snapshot'
+
+/** What went wrong, in a sentence for people. */
+export class AskError extends Error {}
+
+export type Status =
+  | { state: 'loading'; stage: Stage | 'restore'; restarts: number }
+  | { state: 'ready'; took: Record<Stage, number>; restarts: number; lost: string } // lost: why the state was not kept
+  | { state: 'failed'; why: string; restarts: number }
+
+export interface Stream {
+  /** No event comes after this. */
+  stop(): void
+  /** Settles when the stream has ended; rejects with an AskError where it failed. */
+  ended: Promise<void>
+}
+
+/** A request that is not answered yet, or a stream that has not ended. */
+interface Pending {
+  message: ToWorker
+  sent: boolean
+  changes: boolean // the model
+  tries: number // workers that died with it
+  take(text: string): void // the answer, or an event
+  done(): void
+  fail(error: AskError): void
+}
+
+/** After these the session's model is another. */
+const CHANGES: Method[] = ['load_data', 'change', 'undo', 'reset', 'pretrained', 'scrub', 'choose', 'open_run', 'restore']
+
+const QUIET = 300 // ms after a change until the state is saved
+const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
+const REMEMBERED = 100 // answers
+const ATTEMPTS = 3 // to load, one after another
+
+const SAVE = JSON.stringify({ method: 'save', params: {} })
+const STOPPED = 'it was stopped'
+const DIED = 'Python broke down over this, and was started again as it was before'
+
+export class Client {
+  status: Status = { state: 'loading', stage: 'python', restarts: 0 }
+
+  #root: string
+  #snapshot: ReturnType<typeof readSnapshot>
+  #worker: Worker | undefined
+  #attempts = 0
+  #restarts = 0
+  #took: Record<Stage, number> | undefined
+  #listeners = new Set<(status: Status) => void>()
+  #lastId = 0
+  #pending = new Map<number, Pending>() // in the order in which they were asked
+  #streaming = 0
+  #answers = new Map<string, Promise<unknown>>() // about the model as it is now
+  #pristine = true // nothing was asked that changes the snapshot's model
+  #state: string | undefined // as last saved
+  #since: string[] = [] // requests that changed it since: to be made again after it is restored
+  #saving: ReturnType<typeof setTimeout> | undefined
+  #nextSave = 0
+  #lost = ''
+
+  /** root: the address of the folder that holds pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
+  constructor(root = new URL('.', document.baseURI).href) {
+    this.#root = root
+    this.#snapshot = readSnapshot(root)
+    // the page is painted before Python takes its share of the processor
+    const start = (): unknown => setTimeout(() => this.#worker ?? this.#start())
+    if (document.readyState === 'complete') start()
+    else addEventListener('load', start, { once: true })
+    Object.assign(globalThis, { lab: this }) // for the console: await lab.ask('forward', { word: 'emma' })
+  }
+
+  /** Call back now and at each change of the status; gives what ends that. */
+  subscribe(listener: (status: Status) => void): () => void {
+    this.#listeners.add(listener)
+    listener(this.status)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Rejects with an AskError. Equal questions about the same model share one answer: do not write into it. */
+  ask<M extends Method>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
+    const text = JSON.stringify({ method, params })
+    if (CHANGES.includes(method)) {
+      this.#changing()
+      return this.#request(text, true)
+    }
+    if (method === 'save' || this.#streaming) return this.#request(text)
+    const key = keyOf(method, params)
+    let answer = this.#answers.get(key)
+    if (!answer) {
+      answer = this.#pristine && this.status.state !== 'ready' ? this.#early(key, text) : this.#request(text)
+      this.#answers.set(key, answer)
+      if (this.#answers.size > REMEMBERED) this.#answers.delete(this.#answers.keys().next().value!)
+    }
+    return answer as Promise<Methods[M][1]>
+  }
+
+  /** Long work: one event after another, while other questions are answered. */
+  stream<S extends keyof Streams>(method: S, params: Streams[S][0], onEvent: (event: Streams[S][1]) => void): Stream {
+    this.#changing()
+    this.#streaming += 1
+    const id = ++this.#lastId
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#add(id, {
+        message: { id, stream: JSON.stringify({ method, params }) },
+        changes: true,
+        take: (text) => {
+          const { result, error } = JSON.parse(text)
+          if (error !== undefined) return reject(new AskError(error))
+          onEvent(result)
+          if (performance.now() > this.#nextSave) void this.#save()
+        },
+        done: resolve,
+        fail: reject,
+      })
+    }).finally(() => {
+      this.#streaming -= 1
+      this.#answers.clear()
+      void this.#save() // its steps could not be made again by the same request
+    })
+    return { ended, stop: () => this.#stopStream(id) }
+  }
+
+  /** Give up what is being computed, at once: end the worker, and start it again with the state it had. */
+  stop(): void {
+    for (const pending of this.#pending.values()) pending.fail(new AskError(STOPPED))
+    this.#pending.clear()
+    this.#restart()
+  }
+
+  // --- Requests
+
+  #request<T>(text: string, changes = false): Promise<T> {
+    const id = ++this.#lastId
+    return new Promise<T>((resolve, reject) => {
+      this.#add(id, {
+        message: { id, text },
+        changes,
+        take: (answer) => {
+          this.#pending.delete(id)
+          const { result, error } = JSON.parse(answer)
+          if (error !== undefined) return reject(new AskError(error))
+          if (changes) {
+            this.#since.push(text)
+            this.#saveSoon()
+          }
+          resolve(result)
+        },
+        done: () => {},
+        fail: reject,
+      })
+    })
+  }
+
+  /** From the snapshot, else from Python when it is ready. */
+  async #early(key: string, text: string): Promise<unknown> {
+    const snapshot = await this.#snapshot
+    return snapshot.has(key) ? snapshot.get(key) : this.#request(text)
+  }
+
+  #changing(): void {
+    this.#pristine = false
+    this.#answers.clear()
+  }
+
+  #add(id: number, pending: Omit<Pending, 'sent' | 'tries'>): void {
+    if (this.status.state === 'failed') return pending.fail(new AskError(this.status.why))
+    this.#pending.set(id, { ...pending, sent: false, tries: 0 })
+    if (this.status.state === 'ready') this.#flush()
+  }
+
+  #flush(): void {
+    for (const pending of this.#pending.values()) {
+      if (!pending.sent) this.#worker!.postMessage(pending.message)
+      pending.sent = true
+    }
+  }
+
+  #stopStream(id: number): void {
+    const stream = this.#pending.get(id)
+    if (!stream) return
+    this.#pending.delete(id)
+    if (stream.sent) this.#worker!.postMessage({ stop: id } satisfies ToWorker)
+    stream.done()
+  }
+
+  // --- The state, kept for the next worker
+
+  #saveSoon(): void {
+    clearTimeout(this.#saving)
+    this.#saving = setTimeout(() => void this.#save(), QUIET)
+  }
+
+  async #save(): Promise<void> {
+    clearTimeout(this.#saving)
+    this.#nextSave = Infinity
+    const start = performance.now()
+    try {
+      const { state } = await this.#request<Methods['save'][1]>(SAVE)
+      this.#state = state
+      this.#since = []
+    } catch {
+      // stopped, or died: the changes since the state before are still known
+    }
+    const now = performance.now()
+    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // a twentieth of the time at most
+  }
+
+  /** Give a new worker the state that the last one had. */
+  #restore(): void {
+    const texts = [...this.#since]
+    if (this.#state !== undefined) texts.unshift(JSON.stringify({ method: 'restore', params: { state: this.#state } }))
+    if (!texts.length) return this.#isReady()
+    this.#tell({ state: 'loading', stage: 'restore', restarts: this.#restarts })
+    texts.forEach((text, i) => {
+      const id = ++this.#lastId
+      const take = (answer: string): void => {
+        this.#pending.delete(id)
+        this.#lost ||= JSON.parse(answer).error ?? ''
+        if (i === texts.length - 1) this.#isReady()
+      }
+      const message = { id, text }
+      this.#pending.set(id, { message, sent: true, changes: true, tries: 0, take, done: () => {}, fail: () => {} })
+      this.#worker!.postMessage(message)
+    })
+  }
+
+  // --- The worker
+
+  #start(): void {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'microgpt' })
+    const lock = `microgpt ${Math.random()}` // the worker holds it as long as it lives
+    let watched = false
+    this.#worker = worker
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (worker !== this.#worker) return
+      if (!watched && 'locks' in navigator) {
+        // one that ends without a word (out of memory) is noticed by the lock that it leaves
+        void navigator.locks.request(lock, () => void (worker === this.#worker && this.#died()))
+      }
+      watched = true
+      this.#receive(data)
+    }
+    worker.onerror = () => worker === this.#worker && this.#died()
+    worker.postMessage({ root: this.#root, lock } satisfies ToWorker)
+  }
+
+  #restart(): void {
+    this.#worker?.terminate()
+    this.#restarts += 1
+    this.#answers.clear()
+    this.#tell({ state: 'loading', stage: 'python', restarts: this.#restarts })
+    this.#start()
+  }
+
+  #receive(message: FromWorker): void {
+    if ('loading' in message) {
+      this.#tell({ state: 'loading', stage: message.loading, restarts: this.#restarts })
+    } else if ('ready' in message) {
+      this.#took = message.ready
+      this.#restore()
+    } else if ('failed' in message) {
+      this.#fail(message.failed)
+    } else if ('text' in message) {
+      this.#pending.get(message.id)?.take(message.text)
+    } else if ('event' in message) {
+      this.#pending.get(message.id)?.take(message.event)
+    } else {
+      const stream = this.#pending.get(message.id)
+      this.#pending.delete(message.id)
+      stream?.done()
+    }
+  }
+
+  #isReady(): void {
+    this.#attempts = 0
+    this.#answers.clear() // the snapshot's: from now on Python answers
+    this.#tell({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost: this.#lost })
+    this.#flush()
+  }
+
+  #died(): void {
+    for (const [id, pending] of this.#pending) {
+      if (!pending.sent) continue
+      pending.sent = false
+      pending.tries += 1
+      if (pending.tries === 1 && !pending.changes) continue // it may not have been its fault
+      this.#pending.delete(id)
+      pending.fail(new AskError(DIED))
+    }
+    if (this.status.state === 'loading') {
+      this.#attempts += 1
+      if (this.#attempts === ATTEMPTS) return this.#fail(`Python broke down ${ATTEMPTS} times while it was loaded`)
+      if (this.status.stage === 'restore') this.#giveUpState()
+    }
+    this.#restart()
+  }
+
+  /** What cannot be restored is left: first the changes since it was saved, then all of it. */
+  #giveUpState(): void {
+    this.#lost = DIED
+    if (this.#since.length) this.#since = []
+    else this.#state = undefined
+  }
+
+  #fail(why: string): void {
+    this.#worker?.terminate()
+    this.#worker = undefined
+    this.#tell({ state: 'failed', why, restarts: this.#restarts })
+    for (const pending of this.#pending.values()) pending.fail(new AskError(why))
+    this.#pending.clear()
+  }
+
+  #tell(status: Status): void {
+    this.status = status
+    for (const listener of this.#listeners) listener(status)
+  }
+}
