@@ -165,6 +165,11 @@ class Run:
         return num_params(self.config, self.engine.vocab_size)
 
     @property
+    def order(self) -> Sequence[int]:
+        """The sequences of the data that training reads, one after another, over and over."""
+        return self._order[0]
+
+    @property
     def held_out(self) -> Sequence[int]:
         """The sequences of the data that training does not read."""
         return self._order[1]
@@ -172,7 +177,7 @@ class Run:
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
 
-    def steps(self, *, pause_every: int = 0, together: bool = False) -> Iterator[Step]:
+    def steps(self, *, pause_every: int = 0, together: bool = False, until: int | None = None) -> Iterator[Step]:
         """The steps that remain; see training.train."""
         order, held_out = self._order
         every = self.data_info.get("validate_every") or max(1, self.config.num_steps // 10)
@@ -185,6 +190,7 @@ class Run:
             validate_every=every if held_out else 0,
             pause_every=pause_every,
             together=together,
+            until=until,
         )
 
     def score(self, indices: Sequence[int], data: Data | None = None) -> evaluation.Score:

@@ -39,18 +39,22 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
         )
 
 
+def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
+    """The token ids of the top_k largest logits (None: all), in the order of ids; of equals the lower comes first."""
+    ranked = range(len(logits))
+    return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
+
+
 def next_token(logits: Sequence[float], rng: random.Random, temperature: float, top_k: int | None = None) -> int:
     """Draw a token id. temperature 0 takes the likeliest and draws nothing; top_k keeps only the k likeliest.
 
     Of equals the lower id comes first.
     """
-    ranked: Sequence[int] = range(len(logits))
     if any(math.isnan(logit) or logit == math.inf for logit in logits):
         raise FloatingPointError("the model's logits are not finite: its training has diverged; train a new one")
     if temperature < GREEDY:
-        return max(ranked, key=lambda i: logits[i])
-    if top_k is not None:
-        ranked = sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
+        return max(range(len(logits)), key=lambda i: logits[i])
+    ranked = likeliest(logits, top_k)
     weights = probabilities([logits[i] for i in ranked], temperature)
     [token_id] = rng.choices(ranked, weights)
     return token_id

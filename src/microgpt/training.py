@@ -52,8 +52,9 @@ def train(
     validate_every: int = 0,
     pause_every: int = 0,
     together: bool = False,
+    until: int | None = None,
 ) -> Iterator[Step]:
-    """Train from engine.step to config.num_steps, a Step at a time.
+    """Train from engine.step to config.num_steps, or to step `until` if that is sooner, a Step at a time.
 
     sequence: the token ids of a training sequence. order: which ones, in turn, over and over; step s reads the
     batch_size sequences from position s * batch_size on. micro_batch_size: sequences a call of `backward`, their
@@ -83,9 +84,10 @@ def train(
         return loss
 
     count = 1
-    while engine.step < config.num_steps:
+    end = config.num_steps if until is None else min(until, config.num_steps)
+    while engine.step < end:
         first = engine.step
-        stops = [config.num_steps, *(first - first % every + every for every in (validate_every, pause_every) if every)]
+        stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
         last = min(first + count, *stops) if together and micro_batch_size is None else first + 1
         batches = [batch(step) for step in range(first, last)]
         rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(first, last)]

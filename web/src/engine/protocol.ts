@@ -20,8 +20,9 @@ export interface OfModel {
 export interface Model extends OfModel {
   run: string // the id of the active run
   name: string // 'trained for 1000 steps', 'random', a file's name
+  about: string // in a sentence or two: what it was trained on, what of it is not known
   step: number // updates made
-  num_steps: number
+  num_steps: number // planned; doubled each time that training goes on beyond it
   config: Config
   symbols: string[] // what each token id writes; BOS writes ''
   bos: number
@@ -94,7 +95,7 @@ export interface Expression {
     constant: boolean
   }[]
   result: number // id
-  order: number[] // ids as backward visits them
+  order: number[] // ids as backward visits them; naive: a node passes on each time that it gets some, so ids repeat
   backward: { node: number; operand: number; local: Num; out: Num; before: Num; after: Num }[] // one += after another
   check: { name: string; grad: Num; difference: Num }[] // the gradient of each input beside its central difference
   right: boolean // whether grads are those of the true rules (accumulating, topological, once)
@@ -218,8 +219,10 @@ export interface Run {
   name: string
   config: Config
   data: string
-  step: number
-  losses: number[] // of each step
+  step: number // where it stands
+  first: number // the earliest step that it can be scrubbed to
+  branch: { run: string; step: number } | null // where it comes from
+  losses: Num[] // of each step made, 'nan' where the file of an opened run does not tell
   validations: { step: number; loss: number }[]
   active: boolean
 }
@@ -261,7 +264,7 @@ export interface Generated extends OfModel {
   letters: Letter[]
   ended: 'bos' | 'block_size'
   in_data: boolean
-  nearest: { text: string; distance: number }[] // by edits
+  nearest: { text: string; distance: number }[] // by edits; empty for a stream, and for more than 50,000 documents
 }
 
 export interface Samples extends OfModel {
@@ -283,7 +286,7 @@ export interface Methods {
   tokens: [{ text: string }, Tokens]
   data: [{}, DataSet]
   shuffle: [{ seed: number; count: number }, Shuffle]
-  load_data: [{ name: string; base64: string }, Model] // changes: a new run over it, untrained
+  load_data: [{ name: string; base64: string; documents?: 'lines' | 'stream' }, Model] // changes: a new run over it, untrained; a text of one line is taken as a stream
 
   expression: [
     { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: 'topological' | 'naive'; times?: 1 | 2 },
@@ -309,7 +312,7 @@ export interface Methods {
   surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number }, Surface]
   gate: [{ word: string; layer: number }, Gate]
 
-  reset: [{ config?: Partial<Config>; name?: string }, Model] // changes: a new random model, as a new run
+  reset: [{ config?: Partial<Config>; name?: string; val_fraction?: number }, Model] // changes: a new random model, as a new run
   pretrained: [{}, Model] // changes
   scrub: [{ step: number }, Model] // changes: the run's weights after that step, exactly
   runs: [{}, Runs]

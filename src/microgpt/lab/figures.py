@@ -1,0 +1,160 @@
+"""What the figures show of one word: attention as a masked matrix, surprise letter by letter, gates, its gradient.
+
+Every number is the recorded one of the reference at work (`recording`), or comes from the reference's own functions.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+from microgpt import reference
+from microgpt.config import offsets
+from microgpt.engines import Tokens
+from microgpt.lab.answers import Answer, LabError
+from microgpt.lab.runs import LabRun
+from microgpt.lab.texts import label, read
+from microgpt.recording import Tensor
+from microgpt.reference import Value
+
+DOCUMENTS = {"native": 1000, "scalar": 10}  # of training, in which gates are watched
+
+Recorded = Mapping[str, Tensor]
+
+
+def tensors(recorded: Mapping[str, Tensor]) -> Answer:
+    """Tensors for the page."""
+    return {name: {"shape": tensor.shape, "data": tensor.numbers} for name, tensor in recorded.items()}
+
+
+def rows(numbers: array[float], columns: int) -> list[array[float]]:
+    """A flat buffer, row after row."""
+    return [numbers[i : i + columns] for i in range(0, len(numbers), columns)]
+
+
+def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
+    """The textbook's matrix, all positions at once and a mask, beside the program's lists, which have no future.
+
+    The same q and k, the reference's own linear and softmax: row t is q of position t with the keys of all positions,
+    those after t masked with -inf.
+    """
+    c, ids = run.config, read(tokens, run.config)
+    count, head_dim = len(ids), c.n_embd // c.n_head
+    logits: list[list[list[list[float]]]] = []
+    weights: list[list[list[list[float]]]] = []
+    difference = 0.0
+    for i in range(c.n_layer):
+        logits.append([])
+        weights.append([])
+        q, k = ([recorded[f"pos{t}.layer{i}.{name}"].numbers for t in range(count)] for name in "qk")
+        for h in range(c.n_head):
+            head = slice(h * head_dim, (h + 1) * head_dim)
+            keys = [[Value(x) for x in k[t][head]] for t in range(count)]
+            logits[i].append([])
+            weights[i].append([])
+            for t in range(count):
+                scores = reference.linear([Value(x) for x in q[t][head]], keys)
+                scaled = [score / head_dim**0.5 for score in scores]
+                masked = [score if s <= t else Value(-math.inf) for s, score in enumerate(scaled)]
+                logits[i][h].append([score.data for score in masked])
+                weights[i][h].append([weight.data for weight in reference.softmax(masked)])
+                owner = f"pos{t}.layer{i}"
+                for name, ours in (("attn_logits", logits), ("attn_weights", weights)):
+                    program = recorded[f"{owner}.{name}.head{h}"].numbers
+                    difference = max([difference, *(abs(a - b) for a, b in zip(program, ours[i][h][t]))])
+    return {
+        "positions": count,
+        "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
+        "logits": logits,
+        "weights": weights,
+        "difference": difference,
+    }
+
+
+def loss(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
+    """The surprise at each letter, and at the document."""
+    tokenizer = run.run.tokenizer
+    letters = []
+    for t, token_id in enumerate(read(tokens, run.config)):
+        target = tokens[t + 1]
+        letters.append(
+            {
+                "position": t,
+                "read": label(token_id, tokenizer),
+                "target": label(target, tokenizer),
+                "target_id": target,
+                "prob": recorded[f"pos{t}.probs"].numbers[target],
+                "loss": recorded[f"pos{t}.loss"].numbers[0],
+            }
+        )
+    return {"letters": letters, "mean": recorded["loss"].numbers[0], "uniform": math.log(run.engine.vocab_size)}
+
+
+def softmax(logits: list[float], scale: float) -> Answer:
+    """The reference's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win."""
+    if not logits:
+        raise LabError("logits must hold at least one number, got logits=[]")
+    if not math.isfinite(scale * max(map(abs, logits))):
+        raise LabError(f"scale must keep the logits within the range of numbers, got scale={scale}: lower it")
+    return {"probs": [p.data for p in reference.softmax([Value(logit) * scale for logit in logits])]}
+
+
+def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
+    """Which units of a layer's MLP let something through, and which did so for none of many training documents.
+
+    A unit that is closed at every position of a document gets a gradient of exactly 0 for its row of mlp_fc1: that is
+    how it is seen for many documents, and what makes it dead, since learning does not reach it.
+    """
+    c = run.config
+    if not 0 <= layer < c.n_layer:
+        raise LabError(f"layer must be from 0 to {c.n_layer - 1}, got layer={layer}")
+    gates = [recorded[f"pos{t}.layer{layer}.mlp_pre"].numbers for t in range(len(read(tokens, c)))]
+    engine = run.scratch()
+    table, places = run.shapes, offsets(run.shapes)
+    after = places[f"layer{layer}.mlp_fc2"]
+    for i in range(after.start, after.stop):
+        if engine.params[i] == 0.0:  # a unit that nobody listens to would get no gradient either, open or not
+            engine.params[i] = 1.0
+    place, (units, columns) = places[f"layer{layer}.mlp_fc1"], table[f"layer{layer}.mlp_fc1"]
+    dead = set(range(units))
+    order = run.run.order
+    documents = min(len(order), DOCUMENTS[run.engine_name])
+    blank = array("d", bytes(8 * len(engine.grads)))
+    for i in range(documents):
+        engine.backward([run.run.data.sequence(order[i])])
+        grads = engine.grads[place]
+        dead -= {u for u in dead if any(grads[u * columns : (u + 1) * columns])}
+        engine.grads[:] = blank
+        if not dead:
+            break
+    return {
+        "open": [[x > 0 for x in gate] for gate in gates],
+        "dead": sorted(dead),
+        "documents": documents,
+        "layer": layer,
+    }
+
+
+def parameters(run: LabRun) -> Answer:
+    """The matrices and Adam's moments."""
+    e, parts = run.engine, offsets(run.shapes)
+    return {
+        "tensors": {name: {"shape": run.shapes[name], "data": e.params[part]} for name, part in parts.items()},
+        "m": {name: e.m[part] for name, part in parts.items()},
+        "v": {name: e.v[part] for name, part in parts.items()},
+    }
+
+
+def history(run: LabRun, path: str) -> Answer:
+    """A parameter at the steps whose weights are kept, and now."""
+    index = run.index(path)
+    values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}
+    values[run.step] = run.engine.params[index]
+    return {"path": path, "steps": sorted(values), "values": [values[step] for step in sorted(values)]}
+
+
+def by_name(run: LabRun, numbers: Any) -> dict[str, Any]:
+    """A flat buffer as matrices, name -> numbers."""
+    return {name: numbers[part] for name, part in offsets(run.shapes).items()}

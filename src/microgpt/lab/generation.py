@@ -1,0 +1,146 @@
+"""New texts, letter by letter, with the die that chose each, and the training documents that a text is close to."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from microgpt import sampling
+from microgpt.lab.answers import Answer, LabError
+from microgpt.lab.runs import LabRun
+
+NEAREST = 5
+MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
+MAX_SAMPLES = 1000
+
+
+class _Die(random.Random):
+    """A random stream that remembers its last throw."""
+
+    def random(self) -> float:
+        self.thrown = super().random()
+        return self.thrown
+
+
+def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int | None, prompt: str) -> Answer:
+    """Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from."""
+    run_, c = run.run, run.config
+    sampling.check_options(run.engine.vocab_size, temperature, top_k)
+    if temperature < sampling.GREEDY:
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
+    if unseen := [char for char in prompt if char not in run_.tokenizer.token_ids]:
+        raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
+    die = _Die(f"{seed}:{index}")
+    decoder = run.engine.decoder()
+    logits: list[Sequence[float]] = []
+
+    class Watched:
+        """The decoder, whose answers are noted."""
+
+        def feed(self, token_id: int) -> Sequence[float]:
+            logits.append(decoder.feed(token_id))
+            return logits[-1]
+
+    letters: list[Answer] = []
+    text = prompt
+    bos, ids = run_.tokenizer.bos, [run_.tokenizer.token_ids[char] for char in prompt]
+
+    def note(token_id: int) -> None:
+        ranked = sampling.likeliest(logits[-1], top_k)
+        chances = dict(zip(ranked, sampling.probabilities([logits[-1][i] for i in ranked], temperature)))
+        letters.append(
+            {
+                "position": len(ids) + len(letters),
+                "probs": [chances.get(i, 0.0) for i in range(run.engine.vocab_size)],
+                "logits": list(logits[-1]),
+                "die": die.thrown,
+                "token_id": token_id,
+                "char": run_.tokenizer.symbols[token_id],
+            }
+        )
+
+    drawn = sampling.generate(
+        Watched, die, bos=bos, block_size=c.block_size, temperature=temperature, top_k=top_k, prompt=ids
+    )
+    for token_id in drawn:
+        note(token_id)
+        text += run_.tokenizer.symbols[token_id]
+    ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
+    if ended == "bos":
+        note(bos)
+    data = run_.data
+    return {
+        "text": text,
+        "letters": letters,
+        "ended": ended,
+        "in_data": bool(data.known([text])),
+        "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
+    }
+
+
+def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Answer:
+    """The first `count` samples of `seed`, and how many of them do not stand in the data."""
+    if not 0 <= count <= MAX_SAMPLES:
+        raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
+    texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
+    known = run.run.data.known(texts)
+    return {"texts": texts, "new": sum(text not in known for text in texts)}
+
+
+def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[Answer]:
+    """The documents that the fewest edits (a letter put in, left out or changed) make of the text, nearest first.
+
+    documents: sorted, each once. Of equally near ones the first in that order.
+    """
+    if len(documents) > MAX_SEARCHED:
+        return []
+    found: list[tuple[int, str]] = []
+    limit = 0
+    furthest = max(len(text), max(map(len, documents), default=0))
+    while len(found) < count and limit <= furthest:  # most texts have near ones: look near by first
+        found = _within(text, documents, limit)
+        limit += 1 if limit < 4 else limit
+    found.sort()
+    return [{"text": document, "distance": distance} for distance, document in found[:count]]
+
+
+def _within(text: str, documents: Sequence[str], limit: int) -> list[tuple[int, str]]:
+    """All documents at most `limit` edits away.
+
+    The table of edit distances grows a row for each letter of a document; documents that begin alike share rows, and
+    once a whole row is above the limit, all that begin so are passed over.
+    """
+    found = []
+    rows = [list(range(len(text) + 1))]
+    previous, i = "", 0
+    while i < len(documents):
+        document = documents[i]
+        shared = 0
+        for a, b in zip(document, previous):
+            if a != b:
+                break
+            shared += 1
+        del rows[shared + 1 :]
+        previous = document
+        for depth in range(len(rows) - 1, len(document)):
+            row, char = rows[depth], document[depth]
+            best = depth + 1
+            new = [best]
+            smallest = best
+            for j, other in enumerate(text):
+                best = row[j] if other == char else 1 + min(row[j], row[j + 1], best)
+                new.append(best)
+                if best < smallest:
+                    smallest = best
+            rows.append(new)
+            if smallest > limit:
+                prefix = document[: depth + 1]
+                i = bisect_right(documents, prefix + "\U0010ffff", i)
+                previous = prefix
+                break
+        else:
+            if rows[-1][-1] <= limit:
+                found.append((rows[-1][-1], document))
+            i += 1
+    return found

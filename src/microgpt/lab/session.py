@@ -1,0 +1,489 @@
+"""What the page can ask: a session holds the runs and the texts, and answers requests about the active model.
+
+`ask` takes a request as JSON and gives its answer as JSON; `stream` gives an answer for each stretch of a long work.
+web/src/engine/protocol.ts lists the requests. Nothing here draws, and nothing here computes what the package can say:
+the numbers come from the reference, its recordings and the engines. It runs the same in a browser (Pyodide) as here.
+Whatever goes wrong becomes a sentence in an answer, and the session is then as it was before.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import platform
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import microgpt
+from microgpt import evaluation
+from microgpt.config import Config
+from microgpt.engines import check_batch
+from microgpt.lab import comparing, figures, generation, runs, saving, source, surface, texts, updates
+from microgpt.lab import expression as expressions
+from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
+from microgpt.lab.runs import LabRun
+from microgpt.lab.saving import State
+from microgpt.lab.texts import Text
+from microgpt.recording import Tensor, forward
+from microgpt.run import VAL_DOCUMENTS
+from microgpt.training import DivergedError, check_options
+
+KEPT = 4  # recorded words
+MAX_STEPS = 1_000_000  # that one request may train
+EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def asked(f: F) -> F:
+    """A method that the page can ask."""
+    f.asked = "method"  # type: ignore[attr-defined]
+    return f
+
+
+def streamed(f: F) -> F:
+    """A method that the page can ask, which answers many times."""
+    f.asked = "stream"  # type: ignore[attr-defined]
+    return f
+
+
+class Session:
+    """Begins with the published model. version counts the changes of the model at hand, from 0."""
+
+    def __init__(self) -> None:
+        self.names = Text()
+        self.texts: list[Text] = [self.names]
+        first = runs.published(self.names)
+        self.by_id: dict[str, LabRun] = {first.id: first}
+        self.active: LabRun = first
+        self.version = 0
+        self.begun = 0  # runs so far: their ids
+        self._recorded: OrderedDict[tuple[int, tuple[int, ...], bool], dict[str, Tensor]] = OrderedDict()
+
+    # --- requests in, answers out
+
+    def ask(self, text: str) -> str:
+        """The answer to a request."""
+        try:
+            method, params = parse(text)
+            function = self._function(method, "method")
+            return dumps({"result": function(**bind(method, function, params))})
+        except Exception as error:
+            return dumps({"error": _sentence(error)})
+
+    def stream(self, text: str) -> Iterator[str]:
+        """The answers to a request for long work, one at a time; whoever stops asking stops the work."""
+        try:
+            method, params = parse(text)
+            function = self._function(method, "stream")
+            for event in function(**bind(method, function, params)):
+                yield dumps({"result": event})
+        except Exception as error:
+            yield dumps({"error": _sentence(error)})
+
+    def _function(self, method: str, kind: str) -> Callable[..., Any]:
+        function = getattr(self, method, None)
+        if getattr(function, "asked", None) != kind:
+            known = sorted(name for name in dir(self) if getattr(getattr(type(self), name, None), "asked", "") == kind)
+            raise LabError(f"there is no {kind} {method!r:.40}: there are {', '.join(known)}")
+        assert function is not None
+        return function  # type: ignore[no-any-return]
+
+    def _of_model(self, answer: Answer) -> Answer:
+        return {**answer, "version": self.version}
+
+    def _changed(self) -> Answer:
+        self.version += 1
+        return self.model()
+
+    # --- the model
+
+    @asked
+    def hello(self) -> Answer:
+        """Who is there."""
+        return {
+            "version": microgpt.__version__,
+            "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "model": self.model(),
+        }
+
+    @asked
+    def source(self) -> Answer:
+        """The reference, as it stands in this package."""
+        return source.source()
+
+    @asked
+    def model(self) -> Answer:
+        """The model at hand."""
+        run = self.active
+        changes = [run.changes[index] for index in sorted(run.changes)]
+        return self._of_model(
+            {
+                "run": run.id,
+                "name": run.name,
+                "about": run.about,
+                "step": run.step,
+                "num_steps": run.run.config.num_steps,
+                "config": runs.settings(run.config),
+                "symbols": run.run.tokenizer.symbols,
+                "bos": run.run.tokenizer.bos,
+                "num_params": run.run.num_params,
+                "shapes": [[name, *shape] for name, shape in run.shapes.items()],
+                "engine": run.engine_name,
+                "note": run.engine.note,
+                "changes": [
+                    {"path": run.path(e.place), "before": e.before, "after": run.engine.params[e.place]}
+                    for e in changes
+                ],
+            }
+        )
+
+    # --- texts
+
+    @asked
+    def tokens(self, text: str) -> Answer:
+        """What the tokenizer makes of what somebody types."""
+        return self._of_model(texts.tokens(text, self.active.run.tokenizer, self.active.config))
+
+    @asked
+    def data(self) -> Answer:
+        """The text that the model at hand is trained on."""
+        run = self.active
+        data = run.run.data
+        return self._of_model(
+            {
+                "name": data.source,
+                **run.text.statistics(data),
+                "unread": data.unread(run.config.block_size),
+                "first": [data.text(i) for i in range(min(texts.SHOWN, len(data)))],
+                "shuffled": [data.text(i) for i in run.run.order[: texts.SHOWN]],
+            }
+        )
+
+    @asked
+    def shuffle(self, seed: int, count: int) -> Answer:
+        """The first documents, shuffled before your eyes."""
+        data = self.active.run.data
+        if not 2 <= count <= min(len(data), 100):
+            raise LabError(f"count must be from 2 to {min(len(data), 100)}, got count={count}")
+        return texts.shuffle([data.text(i) for i in range(count)], seed)
+
+    @asked
+    def load_data(self, name: str, base64: str, documents: str | None = None) -> Answer:
+        """Take a file as the text of a new, untrained run."""
+        text = texts.own(name, _bytes("base64", base64), documents)
+        run = runs.begin(self._new_id(), f"untrained, over {name}", text, self.active.config)
+        self.texts.append(text)
+        return self._open(run)
+
+    # --- expressions
+
+    @asked
+    def expression(
+        self,
+        source: str,
+        inputs: dict[str, float],
+        accumulate: bool = True,
+        order: str = "topological",
+        times: int = 1,
+    ) -> Answer:
+        """A small graph of Values, forward and backward."""
+        return expressions.expression(source, inputs, accumulate=accumulate, order=order, times=times)
+
+    # --- parameters
+
+    @asked
+    def parameters(self) -> Answer:
+        """All of them, with Adam's moments."""
+        return self._of_model(figures.parameters(self.active))
+
+    @asked
+    def history(self, path: str) -> Answer:
+        """One of them over the steps of its run."""
+        return self._of_model(figures.history(self.active, path))
+
+    @asked
+    def change(self, path: str, value: float) -> Answer:
+        """Set one by hand."""
+        self.active.change(path, value)
+        return self._changed()
+
+    @asked
+    def undo(self) -> Answer:
+        """Take back all that was changed by hand."""
+        self.active.undo()
+        return self._changed()
+
+    # --- one word through the model
+
+    def _tokens(self, word: str) -> list[int]:
+        tokens = texts.encode(word, self.active.run.tokenizer)
+        check_batch([tokens], self.active.engine.vocab_size)
+        return tokens
+
+    def _forward(self, tokens: list[int], unchanged: bool = False) -> dict[str, Tensor]:
+        """The recorded forward pass; unchanged: without what was changed by hand."""
+        run = self.active
+        key = (0 if unchanged else self.version, tuple(tokens), unchanged)
+        if key not in self._recorded:
+            params = run.unchanged() if unchanged else run.engine.params
+            self._recorded[key] = forward(tokens, params, run.config, run.engine.vocab_size)
+            while len(self._recorded) > KEPT:
+                self._recorded.popitem(last=False)
+        self._recorded.move_to_end(key)
+        return self._recorded[key]
+
+    @asked
+    def forward(self, word: str) -> Answer:
+        """Every number of a word's way through the model."""
+        tokens = self._tokens(word)
+        now = self._forward(tokens)
+        before = self._forward(tokens, unchanged=True) if self.active.changes else now
+        return self._of_model(
+            {
+                "word": word,
+                "tokens": tokens,
+                "positions": len(texts.read(tokens, self.active.config)),
+                "tensors": figures.tensors(now),
+                "before": {name: t.numbers for name, t in before.items() if t.numbers != now[name].numbers},
+            }
+        )
+
+    @asked
+    def attention(self, word: str) -> Answer:
+        """Every head's matrix."""
+        tokens = self._tokens(word)
+        return self._of_model(figures.attention(self.active, tokens, self._forward(tokens)))
+
+    @asked
+    def softmax(self, logits: list[float], scale: float) -> Answer:
+        """Scores to shares, from uniform to peaked."""
+        return figures.softmax(logits, scale)
+
+    @asked
+    def loss(self, word: str) -> Answer:
+        """The surprise, letter by letter."""
+        tokens = self._tokens(word)
+        return self._of_model(figures.loss(self.active, tokens, self._forward(tokens)))
+
+    @asked
+    def gate(self, word: str, layer: int) -> Answer:
+        """Which units of the MLP are open."""
+        tokens = self._tokens(word)
+        return self._of_model(figures.gate(self.active, tokens, self._forward(tokens), layer))
+
+    # --- one update
+
+    @asked
+    def update(self, word: str) -> Answer:
+        """One step of Adam on the word, not kept."""
+        return self._of_model(updates.update(self.active, self._tokens(word)))
+
+    @asked
+    def adam(self, word: str, path: str) -> Answer:
+        """The same for one parameter, with all that goes in."""
+        return self._of_model(updates.adam(self.active, self._tokens(word), path))
+
+    @asked
+    def surface(self, word: str, x: str, y: str, size: int, reach: float, steps: int) -> Answer:
+        """The loss over two parameters, and two who walk on it."""
+        return self._of_model(surface.surface(self.active, self._tokens(word), x, y, size, reach, steps))
+
+    # --- runs
+
+    def _new_id(self) -> str:
+        return f"run{self.begun + 1}"
+
+    def _open(self, run: LabRun) -> Answer:
+        """Make a new run the active one."""
+        self.begun += 1
+        self.by_id[run.id] = run
+        self.active = run
+        return self._changed()
+
+    @asked
+    def reset(self, config: dict[str, Any] | None = None, name: str | None = None, val_fraction: float = 0.0) -> Answer:
+        """A new random model, as a new run over the same text."""
+        changes = dict(config or {})
+        known = Config().to_dict()
+        for setting in changes:
+            if setting not in known:
+                raise LabError(f"there is no setting {setting!r:.40}: there are {', '.join(known)}")
+        changes = {
+            setting: int(value)
+            if type(known[setting]) is int and type(value) is float and value.is_integer()
+            else value
+            for setting, value in changes.items()
+        }
+        new = self.active.config.replace(**changes)
+        check_options(new.batch_size, None, None)
+        return self._open(runs.begin(self._new_id(), name or "random", self.active.text, new, val_fraction))
+
+    @asked
+    def pretrained(self) -> Answer:
+        """Back to the published model."""
+        self.active = self.by_id["published"]
+        self.active.go(self.active.furthest)
+        return self._changed()
+
+    @asked
+    def scrub(self, step: int) -> Answer:
+        """The run's weights after that step."""
+        self.active.go(step)
+        return self._changed()
+
+    @asked
+    def runs(self) -> Answer:
+        """All runs with their curves."""
+        return self._of_model({"runs": [run.describe(run is self.active) for run in self.by_id.values()]})
+
+    def _run(self, id: str) -> LabRun:
+        if id not in self.by_id:
+            raise LabError(f"there is no run {id!r:.40}: there are {', '.join(self.by_id)}")
+        return self.by_id[id]
+
+    @asked
+    def choose(self, run: str) -> Answer:
+        """Make another run the active one."""
+        self.active = self._run(run)
+        return self._changed()
+
+    @asked
+    def compare(self, a: str, b: str) -> Answer:
+        """Where two runs part."""
+        return self._of_model(comparing.compare(self._run(a), self._run(b)))
+
+    @asked
+    def evaluate(self) -> Answer:
+        """The loss on documents that training does not read, or, where none are held out, on training documents."""
+        run = self.active
+        indices = run.run.held_out or run.run.order
+        chosen = evaluation.spread(indices, EVALUATED[run.engine_name])
+        score = run.run.score(chosen)
+        return self._of_model({"loss": score.loss, "documents": len(chosen), "held_out": bool(run.run.held_out)})
+
+    @asked
+    def open_run(self, name: str, checkpoint: str, metrics: str) -> Answer:
+        """A run from the files of its folder."""
+        return self._open(runs.opened(self._new_id(), name, _bytes("checkpoint", checkpoint), metrics, self._text))
+
+    def _text(self, sha256: str) -> Text | None:
+        """The text of this session with that checksum, if there is one."""
+        return next((text for text in reversed(self.texts) if text.data(Config()).sha256 == sha256), None)
+
+    @asked
+    def export_model(self) -> Answer:
+        """The model at hand as a checkpoint, which `microgpt sample` reads."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            self.active.run.save(path)
+            return {"base64": base64.b64encode(path.read_bytes()).decode(), "name": path.name}
+
+    @streamed
+    def train(self, steps: int, per_event: int | None = None) -> Iterator[Answer]:
+        """Train the model at hand, from where it stands; a run that was scrubbed back gets a branch."""
+        if not 1 <= steps <= MAX_STEPS:
+            raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
+        if per_event is not None and per_event < 1:
+            raise LabError(f"per_event must be at least 1, got per_event={per_event}")
+        run = self._to_train()
+        target = run.step + steps
+        told = run.step
+        began = perf_counter()
+
+        def event() -> Answer:
+            nonlocal told, began
+            now = perf_counter()
+            last = max(told, run.step - 1)
+            losses = run.losses[told : run.step]
+            answer = {
+                "run": run.id,
+                "step": run.step,
+                "losses": losses,
+                "document": run.document(last)[-1],
+                "learning_rate": run.rate(last),
+                "steps_per_second": len(losses) / max(1e-9, now - began),
+                "done": run.step >= target,
+            }
+            self.version += 1
+            told, began = run.step, now
+            return self._of_model(answer)
+
+        try:
+            while run.step < target:
+                stop = target if per_event is None else min(target, told + per_event)
+                training = run.train(stop)
+                for _ in training:
+                    if self.active is not run:
+                        return
+                    yield event()
+                    if self.active is not run or run.step != told:
+                        return
+                if run.step > told:
+                    yield event()
+                    if self.active is not run or run.step != told:
+                        return
+        except DivergedError as error:
+            if run.step > told:
+                yield event()
+            raise LabError(runs.diverged(run, error)) from None
+
+    def _to_train(self) -> LabRun:
+        """The active run, or, where it is to stay as it is, its branch."""
+        run = self.active
+        if not run.frozen and run.step == run.furthest:
+            _ = run.run.order  # that its data are here is seen before anything is changed
+            return run
+        count = sum(other.branch is not None and other.branch[0] == run.id for other in self.by_id.values())
+        name = f"{run.name}, trained on" if run.frozen else f"{run.name}, from step {run.step}"
+        branch = run.fork(self._new_id(), name + (f" ({count + 1})" if count else ""))
+        run.go(run.furthest)
+        self._open(branch)
+        return branch
+
+    # --- generating
+
+    @asked
+    def generate(self, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = "") -> Answer:
+        """A new text, letter by letter."""
+        return self._of_model(generation.generate(self.active, seed, index, temperature, top_k, prompt))
+
+    @asked
+    def samples(self, seed: int, count: int, temperature: float, top_k: int | None = None) -> Answer:
+        """Several new texts."""
+        return self._of_model(generation.samples(self.active, seed, count, temperature, top_k))
+
+    # --- a session that outlives its worker
+
+    @asked
+    def save(self) -> Answer:
+        """All that `restore` needs."""
+        return {"state": saving.save(State(self.texts, self.by_id, self.active, self.begun, self.version))}
+
+    @asked
+    def restore(self, state: str) -> Answer:
+        """The session that was saved."""
+        saved = saving.restore(state, self.names)
+        self.texts, self.by_id, self.active, self.begun = saved.texts, saved.runs, saved.active, saved.begun
+        self.version = max(self.version, saved.version)
+        return self._changed()
+
+
+def _bytes(name: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise LabError(f"{name} must be base64: {error}") from None
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, (ValueError, ImportError, FloatingPointError, DivergedError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "this needs more memory than there is: choose a smaller model, or a shorter text"
+    return f"this went wrong in the lab itself, which is a mistake of ours: {type(error).__name__}: {error}"

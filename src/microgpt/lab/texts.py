@@ -1,0 +1,181 @@
+"""The texts that a session's models are trained on, and what can be told of them: letters, lengths, the shuffle."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from base64 import b64encode
+from collections import Counter
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import Config
+from microgpt.data import MODES, Data, load
+from microgpt.engines import Tokens
+from microgpt.lab.answers import Answer, LabError
+from microgpt.naming import num_positions
+from microgpt.reference import Tokenizer
+
+MAX_BYTES = 50_000_000
+MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
+MAX_TYPED = 1000  # characters of a text that is typed
+SHOWN = 12  # documents
+BUNDLED = "names"
+
+
+class Text:
+    """A text by its name: the bundled names, or a file's bytes from the page. Read when it is first needed."""
+
+    def __init__(self, name: str = BUNDLED, content: bytes | None = None, mode: str = MODES[0]) -> None:
+        self.name, self.content, self.mode = name, content, mode
+        self._read: dict[tuple[Any, ...], Data] = {}
+        self._statistics: dict[int, Answer] = {}
+        self._sorted: dict[int, list[str]] = {}
+
+    @cached_property
+    def base64(self) -> str:
+        """A file's bytes as text."""
+        return b64encode(self.content or b"").decode()
+
+    def data(self, config: Config, symbols: list[str] | None = None) -> Data:
+        """The text as a model of this config reads it; symbols: with that model's vocabulary instead of its own.
+
+        Raises DataError for what is no text, or has characters that the vocabulary lacks.
+        """
+        chars = "".join(symbols) if symbols is not None else None
+        key = (config.bos_first, config.block_size if self.mode == "stream" else 0, chars)
+        if key not in self._read:
+            options: dict[str, Any] = {"mode": self.mode, "block_size": config.block_size, "chars": chars}
+            if self.content is None:
+                self._read[key] = load(BUNDLED, bos_first=config.bos_first, **options)
+            else:
+                with as_file(self.name, self.content) as path:
+                    data = load(path, bos_first=config.bos_first, **options)
+                data.source = self.name
+                self._read[key] = data
+        return self._read[key]
+
+    def statistics(self, data: Data) -> Answer:
+        """How often each letter occurs, and how long the documents are."""
+        if id(data) not in self._statistics:
+            counts = Counter(data.tokens)
+            symbols, bos = data.tokenizer.symbols, data.tokenizer.bos
+            letters = [
+                {"char": char, "id": token_id, "count": counts[token_id]}
+                for token_id, char in enumerate(symbols)
+                if token_id != bos
+            ]
+            if data.mode == "lines":
+                counts[bos] = len(data)
+                lengths = Counter(end - start for start, end in zip(chain((0,), data.ends), data.ends))
+            else:
+                lengths = Counter(len(data.sequence(i)) for i in range(len(data)))
+            self._statistics[id(data)] = {
+                "num_docs": len(data),
+                "num_chars": len(data.tokens) - (2 if data.mode == "stream" else 0),
+                "letters": [*letters, {"char": "", "id": bos, "count": counts[bos]}],
+                "lengths": sorted(lengths.items()),
+            }
+        return self._statistics[id(data)]
+
+    def in_order(self, data: Data) -> list[str]:
+        """Its documents sorted, each once: how a dictionary is searched."""
+        if id(data) not in self._sorted:
+            self._sorted[id(data)] = sorted(set(data))
+        return self._sorted[id(data)]
+
+
+class as_file:
+    """`with as_file(name, content) as path:` lets a function that reads files read bytes; its errors name `name`."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
+
+    def __enter__(self) -> Path:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "file"
+        self.path.write_bytes(self.content)
+        return self.path
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.folder.cleanup()
+        if isinstance(error, ValueError):
+            raise LabError(str(error).replace(repr(str(self.path)), repr(self.name))) from None
+
+
+def own(name: str, content: bytes, mode: str | None) -> Text:
+    """A file from the page as a text, if a model can be trained on it here. Raises DataError or LabError."""
+    if not content:
+        raise LabError(f"{name!r} is empty: give a text with at least one document, one a line")
+    if len(content) > MAX_BYTES:
+        raise LabError(f"{name!r} has {len(content):,} bytes; at most {MAX_BYTES:,} are taken here: give a part of it")
+    if mode not in (None, *MODES):
+        raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
+    text = Text(name, content, mode or MODES[0])
+    data = text.data(Config())
+    if mode is None and len(data) == 1 and len(data.tokens) > Config().block_size:
+        text = Text(name, content, "stream")  # one line: as a document, all but its beginning would be unread
+        data = text.data(Config())
+    if data.vocab_size > MAX_SYMBOLS:
+        raise LabError(
+            f"{name!r} has {data.vocab_size - 1:,} different characters; a model here has at most {MAX_SYMBOLS - 1:,},"
+            " since each is a row of two matrices: give a part of the text, or take the rare characters out"
+        )
+    return text
+
+
+def encode(text: str, tokenizer: Tokenizer) -> list[int]:
+    """The token ids of what somebody typed, BOS at both ends; characters that the model has never seen are left out."""
+    if len(text) > MAX_TYPED:
+        raise LabError(f"a word must have at most {MAX_TYPED:,} characters, got {len(text):,}: shorten it")
+    ids: list[int] = tokenizer.encode([char for char in text if char in tokenizer.token_ids])
+    return ids
+
+
+def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
+    """What the tokenizer makes of a text, character by character."""
+    ids = encode(text, tokenizer)
+    table = tokenizer.token_ids
+    return {
+        "characters": [{"char": char, "id": table.get(char), "known": char in table} for char in text],
+        "ids": ids,
+        "unknown": list(dict.fromkeys(char for char in text if char not in table)),
+        "positions": num_positions(ids, config),
+        "cut": max(0, len(ids) - 2 - config.block_size),
+    }
+
+
+def label(token_id: int, tokenizer: Tokenizer) -> str:
+    """A token as a figure writes it; BOS, which writes nothing, is a dot."""
+    return str(tokenizer.symbols[token_id]) or "·"
+
+
+def read(tokens: Tokens, config: Config) -> list[int]:
+    """The tokens that a model reads, each of which has a next one."""
+    return list(tokens[: num_positions(tokens, config)])
+
+
+class _Watched(list[str]):
+    """A list that notes each exchange of two of its items."""
+
+    def __init__(self, items: list[str]) -> None:
+        super().__init__(items)
+        self.swaps: list[Answer] = []
+        self._first: int | None = None
+
+    def __setitem__(self, i: Any, item: Any) -> None:
+        super().__setitem__(i, item)
+        if self._first is None:  # x[i], x[j] = x[j], x[i] sets one, then the other
+            self._first = i
+        else:
+            self.swaps.append({"i": self._first, "j": i, "after": list(self)})
+            self._first = None
+
+
+def shuffle(documents: list[str], seed: int) -> Answer:
+    """random.shuffle itself at work on a list, swap by swap."""
+    watched = _Watched(documents)
+    random.Random(seed).shuffle(watched)
+    return {"seed": seed, "before": documents, "swaps": watched.swaps}
