@@ -26,7 +26,9 @@ PUBLIC = {
     "Run",
     "RunError",
     "Step",
+    "Trace",
     "load",
+    "trace",
     "train",
 }
 

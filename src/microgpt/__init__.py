@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from microgpt.config import PRESETS, Config
     from microgpt.data import Data, DataError
     from microgpt.run import Run, RunError, load, train
+    from microgpt.tracing import Trace, trace
     from microgpt.training import DivergedError, Step
 
 __version__ = "0.1.0"
@@ -31,7 +32,9 @@ __all__ = [
     "Run",
     "RunError",
     "Step",
+    "Trace",
     "load",
+    "trace",
     "train",
 ]
 
@@ -40,6 +43,7 @@ _HOMES = {
     "config": ("PRESETS", "Config"),
     "data": ("Data", "DataError"),
     "run": ("Run", "RunError", "load", "train"),
+    "tracing": ("Trace", "trace"),
     "training": ("DivergedError", "Step"),
 }
 

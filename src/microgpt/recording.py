@@ -35,7 +35,7 @@ MADE_BY = {  # the tensor that `linear` makes with a matrix
 }
 
 
-class _Recorder:
+class Recorder:
     """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given."""
 
     def __init__(self, state_dict: StateDict) -> None:
@@ -112,10 +112,24 @@ class _Recorder:
             self.nodes[f"{self.pos}.probs"] = out
         return out
 
+    def loss(self, run: Callable[..., Value], tokens: Tokens, state_dict: StateDict, config: Config) -> Value:
+        """The loss of a document, by the loss() of `functions`; with it all names of the table are known."""
+        c = config
+        loss = run(tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
+        self.nodes["loss"] = [loss]
+        total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
+        for t in range(naming.num_positions(tokens, c) - 1, 0, -1):
+            self.nodes[f"pos{t}.loss"] = [total.b]
+            total = total.a
+        self.nodes["pos0.loss"] = [total]
+        return loss
 
-def _graph(params: array[float], config: Config, vocab_size: int) -> tuple[list[Value], StateDict]:
-    """The parameters as leaves of a graph: flat, and as the matrices that the reference takes."""
-    leaves = [Value(p) for p in params]
+
+def graph(
+    params: array[float], config: Config, vocab_size: int, value: Callable[[float], Value] = Value
+) -> tuple[list[Value], StateDict]:
+    """The parameters as leaves of a graph, made by `value`: flat, and as the matrices that the reference takes."""
+    leaves = [value(p) for p in params]
     state_dict = {}
     for (name, (_, columns)), part in zip(
         shapes(config, vocab_size).items(), offsets(shapes(config, vocab_size)).values()
@@ -128,19 +142,9 @@ def _document(
     tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int
 ) -> tuple[Value, dict[str, Vector]]:
     """The loss of a document, and the nodes behind it by name, in the order of the table."""
-    c = config
-    recorder = _Recorder(state_dict)
-    loss = recorder.functions()["loss"](
-        tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
-    )
-    recorder.nodes["loss"] = [loss]
-    total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-    count = naming.num_positions(tokens, c)
-    for t in range(count - 1, 0, -1):
-        recorder.nodes[f"pos{t}.loss"] = [total.b]
-        total = total.a
-    recorder.nodes["pos0.loss"] = [total]
-    table = naming.intermediates(c, vocab_size, count)
+    recorder = Recorder(state_dict)
+    loss = recorder.loss(recorder.functions()["loss"], tokens, state_dict, config)
+    table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
     assert recorder.nodes.keys() == table.keys(), recorder.nodes.keys() ^ table.keys()
     return loss, {name: recorder.nodes[name] for name in table}
 
@@ -152,7 +156,7 @@ def forward(tokens: Tokens, params: array[float], config: Config, vocab_size: in
     """
     check_batch([tokens], vocab_size)
     with scalar_arithmetic():
-        _, nodes = _document(tokens, _graph(params, config, vocab_size)[1], config, vocab_size)
+        _, nodes = _document(tokens, graph(params, config, vocab_size)[1], config, vocab_size)
     table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
     return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in table}
 
@@ -194,7 +198,7 @@ def training(
             weight = 1 / len(batch)
             losses = 0.0
             grads = [0.0] * len(params)
-            leaves, state_dict = _graph(params, c, vocab_size)
+            leaves, state_dict = graph(params, c, vocab_size)
             for d, tokens in enumerate(batch):
                 owner = f"step{step}.doc{d}"
                 loss, nodes = _document(tokens, state_dict, c, vocab_size)
