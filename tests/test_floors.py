@@ -20,7 +20,7 @@ FLOORS = [
     {"engines.native", "engines.scalar"},
     {"training", "sampling", "evaluation", "recording"},
     {"run", "cases"},
-    {"plot", "display", "verify", "ports", "bench"},
+    {"plot", "display", "verify", "ports", "bench", "lab", "lab.server"},
     {"cli"},
     {"__main__"},
 ]
