@@ -1,11 +1,13 @@
-"""Compiles kernel.c into the wheel, where that can be done; where not, the package is installed without it and says so.
+"""Compiles kernel.c and builds the lab's page (build_site.py) into the wheel, where that can be done; where not, the
+package is installed without them and says so.
 
 The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI has and which is asked for during the
 build alone. The library is no extension module: it is loaded with ctypes and fits every version of Python.
-MICROGPT_PURE_PYTHON=1 asks for the installation without the kernel.
+MICROGPT_PURE_PYTHON=1 asks for the installation without either.
 
-`python hatch_build.py` builds the kernel into the source tree, for work on it; `python hatch_build.py kernel.wasm`
-makes a WebAssembly module of it (with zig, whose C library has the exp, log and pow; it imports nothing).
+`python hatch_build.py` builds the kernel into the source tree, for work on it, and `python hatch_build.py site` the
+page; `python hatch_build.py kernel.wasm` makes a WebAssembly module of the kernel (with zig, whose C library has the
+exp, log and pow; it imports nothing).
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))  # who builds loads this file alone
+
+import build_site
 
 ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
 LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
@@ -125,6 +131,19 @@ def build(library: Path) -> str | None:
     return f"the native engine is left out: {reason}; everything else works"
 
 
+def site() -> str | None:
+    """None, or in one line why there is no page now, which the package keeps to say it again."""
+    build_site.NO_SITE.unlink(missing_ok=True)
+    reason = "MICROGPT_PURE_PYTHON asks for that"
+    if not is_pure():
+        try:
+            return build_site.build(compile_wasm)
+        except (build_site.NoSiteError, OSError) as error:
+            reason = str(error)
+    build_site.NO_SITE.write_text(reason, encoding="utf-8")
+    return f"the lab's page is left out: {reason}"
+
+
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # run as a script by a Python without hatchling
@@ -133,23 +152,38 @@ except ImportError:  # run as a script by a Python without hatchling
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
     def dependencies(self) -> list[str]:
-        return [] if is_pure() or system_compilers() else ["ziglang>=0.13"]
+        if is_pure():
+            return []
+        return sorted({*([] if system_compilers() else ["ziglang>=0.13"]), *build_site.dependencies()})
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = tempfile.mkdtemp()
-        library = (ENGINES if version == "editable" else Path(self.folder)) / LIBRARY
-        trouble = build(library)
-        if trouble:
+        self.add_kernel(version == "editable", build_data)
+        self.add_site(version == "editable", build_data)
+
+    def add_kernel(self, in_place: bool, build_data: dict[str, Any]) -> None:
+        library = (ENGINES if in_place else Path(self.folder)) / LIBRARY
+        if trouble := build(library):
             self.app.display_warning(f"microgpt: {trouble}")
             return
-        if version != "editable":
+        if not in_place:
             build_data["force_include"][str(library)] = f"microgpt/engines/{LIBRARY}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+    def add_site(self, in_place: bool, build_data: dict[str, Any]) -> None:
+        """It is built in the source tree in any case: that takes long, and what is there already may do."""
+        if trouble := site():
+            self.app.display_warning(f"microgpt: {trouble}")
+        if not in_place:
+            built = build_site.NO_SITE if build_site.NO_SITE.exists() else build_site.SITE
+            build_data["force_include"][str(built)] = f"microgpt/lab/{built.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["site"]:
+        sys.exit(site())
     sys.exit(compile_wasm(Path(sys.argv[1])) if len(sys.argv) > 1 else build(ENGINES / LIBRARY))

@@ -28,7 +28,7 @@ FLOORS = [
     {"lab.texts", "lab.expression"},
     {"lab.runs"},
     {"lab.figures", "lab.updates", "lab.surface", "lab.generation", "lab.comparing", "lab.saving"},
-    {"lab", "lab.session"},
+    {"lab", "lab.session", "lab.server"},
     {"lab.snapshot"},
     {"cli"},
     {"__main__"},

