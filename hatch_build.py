@@ -107,7 +107,9 @@ def compile_wasm(module: Path) -> None:
             objects.append(str(Path(folder) / f"{name}.o"))
             subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source, "-o", objects[-1]], check=True)
         exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]
-        link = ["-mexec-model=reactor", "-s", *exports, "-Wl,--export-table", "-o", str(module)]
+        # two gigabytes at most: above them, JavaScript reads an address as a negative number
+        limits = ["-Wl,--export-table", "-Wl,--max-memory=2147483648"]
+        link = ["-mexec-model=reactor", "-s", *exports, *limits, "-o", str(module)]
         subprocess.run([*zig, *objects, *link], check=True)
 
 

@@ -77,7 +77,7 @@ def decoding_round(engine: NativeEngine, streams: int) -> float:
     decoder = engine.streams(streams)
     ids, logits = array("i", bytes(4 * streams)), array("d", bytes(8 * streams * 27))
     feed, rewind = engine._kernel.feed, engine._kernel.rewind
-    arguments = (decoder._decoder, ids.buffer_info()[0], logits.buffer_info()[0])
+    arguments = (decoder._decoder, ids, logits)
     start = time.process_time()
     for _ in range(200):
         rewind(decoder._decoder)

@@ -16,7 +16,7 @@ FLOORS = [
     {"reference", "safetensors", "tables", "machine"},
     {"config", "data"},
     {"checkpoint", "naming"},
-    {"engines", "comparison"},
+    {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
     {"engines.native", "engines.scalar"},
     {"training", "sampling", "evaluation", "recording"},
     {"program"},

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from microgpt.config import PRESETS, Config, init
 from microgpt.data import load
-from microgpt.engines import native, open_engine
+from microgpt.engines import native, open_engine, shared_library
 from microgpt.engines.native import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
@@ -289,7 +289,7 @@ def test_the_steps_before_a_mistake_are_made() -> None:
 def test_without_the_library_the_engine_says_so_and_auto_is_scalar(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr(native, "LIBRARY", tmp_path / "_kernel.so")
+    monkeypatch.setattr(shared_library, "LIBRARY", tmp_path / "_kernel.so")
     kernel.cache_clear()
     params = init(TINY, 5, random.Random(5))
     with pytest.raises(ImportError, match="needs its compiled kernel"):
@@ -340,8 +340,8 @@ import random, sys
 from array import array
 from pathlib import Path
 from microgpt.config import Config, init
-from microgpt.engines import native
-native.LIBRARY = Path(sys.argv[1])
+from microgpt.engines import native, shared_library
+shared_library.LIBRARY = Path(sys.argv[1])
 rng = random.Random(1)
 for i in range(60):
     head_dim, n_head = rng.choice([1, 3, 4, 8, 16]), rng.choice([1, 2, 4])

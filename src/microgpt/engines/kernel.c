@@ -1263,8 +1263,8 @@ INLINE void adam_of_work(Dims d, const Adam *a, const Net *net, const Work *work
 
 /* --- The net: memory, and the way from flat buffers to ours and back ------------------------------------------------ */
 
-static void *allocate(size_t bytes) { /* zeros, aligned to 64 bytes */
-    char *raw = calloc(1, bytes + 128);
+static void *allocate(uint64_t bytes) { /* zeros, aligned to 64 bytes */
+    char *raw = bytes < SIZE_MAX - 128 ? calloc(1, (size_t)bytes + 128) : NULL;
     if (!raw) return NULL;
     char *p = (char *)(((uintptr_t)raw + 127) & ~(uintptr_t)63);
     ((void **)p)[-1] = raw;
@@ -1279,15 +1279,16 @@ static void release(void *p) {
 void __asan_poison_memory_region(void const volatile *address, size_t size);
 #endif
 
-/* Hands out pieces of one block; without a block it only counts how large it must be. */
+/* Hands out pieces of one block; without a block it only counts how large it must be: in 64 bits, since more can be asked
+for than an address of 32 bits reaches. */
 typedef struct {
     char *memory;
-    size_t used;
+    uint64_t used;
 } Arena;
 
-static void *take(Arena *arena, size_t bytes) {
+static void *take(Arena *arena, uint64_t bytes) {
     char *p = arena->memory ? arena->memory + arena->used : NULL;
-    arena->used += (bytes + 63) & ~(size_t)63;
+    arena->used += (bytes + 63) & ~(uint64_t)63;
 #ifdef __SANITIZE_ADDRESS__ /* a strip between the pieces that nobody may touch */
     if (p) __asan_poison_memory_region(arena->memory + arena->used, 64);
     arena->used += 64;
@@ -1295,11 +1296,11 @@ static void *take(Arena *arena, size_t bytes) {
     return p;
 }
 
-static real *take_reals(Arena *arena, size_t n) { return take(arena, n * sizeof(real)); }
+static real *take_reals(Arena *arena, uint64_t n) { return take(arena, n * sizeof(real)); }
 
 /* Memory for n rows; backward: for training too, else for the forward pass alone. */
-static void lay_out_work(Arena *arena, Dims d, Work *work, size_t n, int backward) {
-    const size_t m = backward ? n : 0;
+static void lay_out_work(Arena *arena, Dims d, Work *work, uint64_t n, int backward) {
+    const uint64_t m = backward ? n : 0;
     Layer unused, *layers = take(arena, d.L * sizeof(Layer));
     work->layers = layers;
     work->token = take(arena, n * sizeof(int32_t)), work->position = take(arena, n * sizeof(int32_t));

@@ -3,27 +3,24 @@
 `exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes.
 The buffers of the contract lie in Python's memory; the kernel has its own copies, in its own layout and precision, and
 brings them up to date at the start and at the end of every call.
+
+The kernel is reached through one seam with two sides: `shared_library` everywhere, `webassembly` in a browser.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_void_p
 from functools import cache
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from microgpt.config import Config, num_params
 from microgpt.engines import Engine, Tokens, check_batch, check_tokens
 
 PRECISIONS = ("exact", "float32")
-
-LIBRARY = Path(__file__).parent / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")
 
 # One call into the kernel lasts at most about this long, in seconds, or one step: Ctrl-C is answered between two calls.
 SLICE = 0.05
@@ -31,66 +28,88 @@ SLICE = 0.05
 STEPS_AT_ONCE = 4096
 
 
-class _Settings(ctypes.Structure):
-    _fields_ = (
-        *((name, c_int) for name in ("n_embd", "n_head", "n_layer", "block_size", "vocab_size", "relu2")),
-        *((name, c_double) for name in ("beta1", "beta2", "eps_adam")),
-        ("threads", c_int),
-    )
+class Kernel(Protocol):
+    """The seam: the functions of struct Kernel in kernel.c, over Python's buffers.
 
+    A net and a decoder are numbers that mean something to the kernel alone. Where there is no memory left, open and
+    decoder give 0, backward and train None. The documents of a call lie end to end in `tokens`.
+    """
 
-class _Documents(ctypes.Structure):
-    _fields_ = (("tokens", c_void_p), ("lengths", c_void_p))
+    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
+        """A net. sizes: n_embd, n_head, n_layer, block_size, vocab_size, relu2; adam: beta1, beta2, eps_adam."""
+        ...
 
+    def close(self, net: int) -> None: ...
 
-def _function(result: Any, *arguments: Any) -> Any:
-    return ctypes.CFUNCTYPE(result, *arguments)
+    def load(self, net: int, params: array[float], m: array[float] | None, v: array[float] | None) -> None:
+        """The net's numbers from these, the moments too where they are given."""
+        ...
 
+    def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
+        """The net's numbers into these."""
+        ...
 
-class _Kernel(ctypes.Structure):
-    """struct Kernel of kernel.c, field by field."""
+    def backward(
+        self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
+    ) -> float | None:
+        """The loss; adds the gradient to grads. weight: of each document."""
+        ...
 
-    _fields_ = (
-        ("name", c_char_p),
-        ("open", _function(c_void_p, POINTER(_Settings))),
-        ("close", _function(None, c_void_p)),
-        ("load", _function(None, *[c_void_p] * 4)),
-        ("store", _function(None, *[c_void_p] * 4)),
-        ("backward", _function(c_int, c_void_p, c_void_p, _Documents, c_int, c_double, POINTER(c_double))),
-        (
-            "train",
-            _function(c_int, c_void_p, _Documents, c_void_p, c_void_p, c_int64, c_int, c_double, c_void_p),
-        ),
-        ("update", _function(None, *[c_void_p] * 5, c_int64, c_int64, c_double)),
-        ("decoder", _function(c_void_p, c_void_p, c_int)),
-        ("decoder_close", _function(None, c_void_p)),
-        ("feed", _function(None, c_void_p, c_void_p, c_void_p)),
-        ("rewind", _function(None, c_void_p)),
-    )
+    def train(
+        self,
+        net: int,
+        tokens: array[int],
+        lengths: array[int],
+        batch_sizes: array[int],
+        learning_rates: array[float],
+        step: int,
+        seconds: float,
+    ) -> array[float] | None:
+        """The losses of as many of the steps as there is time for, one at least. step: how many were made before."""
+        ...
+
+    def update(
+        self,
+        net: int,
+        params: array[float],
+        grads: array[float],
+        m: array[float],
+        v: array[float],
+        step: int,
+        learning_rate: float,
+    ) -> None:
+        """Adam's step number `step` on these buffers, which clears grads."""
+        ...
+
+    def decoder(self, net: int, streams: int) -> int:
+        """Empty contexts over the net's parameters of this moment."""
+        ...
+
+    def decoder_close(self, decoder: int) -> None: ...
+
+    def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
+        """A token for each context; writes logits, (streams, vocab_size)."""
+        ...
+
+    def rewind(self, decoder: int) -> None: ...
 
 
 @cache
-def kernel(precision: str = "exact", isa: str | None = None) -> Any:
-    """The kernel's functions for a precision; isa: `avx512`, `avx2` or `plain` instead of the best this machine has.
+def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
+    """The kernel for a precision; isa: `avx512`, `avx2` or `plain` instead of the best this machine has.
 
     Raises ValueError for an unknown precision or an isa that this machine cannot run, ImportError with the remedy where
     the kernel was not built.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
-    try:
-        library = ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
-        raise ImportError(
-            f"the native engine needs its compiled kernel, which is not here ({error}): reinstall microgpt-lab on a"
-            " machine with a C compiler, or use the scalar engine"
-        ) from None
-    library.microgpt_kernel.argtypes = [c_int, c_char_p]
-    library.microgpt_kernel.restype = POINTER(_Kernel)
-    table = library.microgpt_kernel(precision == "exact", isa.encode() if isa else None)
-    if not table:
-        raise ValueError(f"isa must be one that this machine can run, got isa={isa!r}")
-    return table.contents
+    if sys.platform == "emscripten":
+        from microgpt.engines.webassembly import WebAssembly
+
+        return WebAssembly(precision == "exact", isa)
+    from microgpt.engines.shared_library import SharedLibrary
+
+    return SharedLibrary(precision == "exact", isa)
 
 
 class NativeEngine(Engine):
@@ -111,7 +130,7 @@ class NativeEngine(Engine):
         threads: int = 1,
         isa: str | None = None,
     ) -> None:
-        self._net = None
+        self._net = 0
         self._kernel = kernel(precision, isa)
         if not 1 <= threads <= 256:
             raise ValueError(f"threads must be from 1 to 256, got threads={threads}")
@@ -122,9 +141,9 @@ class NativeEngine(Engine):
         self.grads, self.m, self.v = (array("d", self._zeros) for _ in range(3))
         self.step = 0
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
-        settings = _Settings(*sizes, config.activation == "relu2", config.beta1, config.beta2, config.eps_adam, threads)
-        self._address("params")
-        self._net = self._kernel.open(settings)
+        adam = (config.beta1, config.beta2, config.eps_adam)
+        self._buffer("params")
+        self._net = self._kernel.open((*sizes, config.activation == "relu2"), adam, threads)
         if not self._net:
             raise MemoryError(f"a model of {self._length} parameters does not fit into memory")
 
@@ -132,32 +151,28 @@ class NativeEngine(Engine):
         if self._net:
             self._kernel.close(self._net)
 
-    def _address(self, name: str) -> int:
-        """Where the kernel finds a buffer; ValueError if its owner has put something else in its place."""
+    def _buffer(self, name: str) -> array[float]:
+        """A buffer of the contract; ValueError if its owner has put something else in its place."""
         buffer = getattr(self, name)
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(buffer)[:60]}")
-        return buffer.buffer_info()[0]
-
-    def _load(self, *names: str) -> None:
-        self._kernel.load(self._net, *(self._address(n) if n in names else None for n in ("params", "m", "v")))
+        return buffer
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
         packed = _Packed(self.config.block_size)
         packed.add(batch)
-        loss = c_double()
-        grads = self._address("grads")
-        self._load("params")
-        weight = 1 / (total or len(batch))
-        if not self._kernel.backward(self._net, grads, packed.documents(), len(batch), weight, loss):
+        grads = self._buffer("grads")
+        self._kernel.load(self._net, self._buffer("params"), None, None)
+        loss = self._kernel.backward(self._net, grads, packed.tokens, packed.lengths, 1 / (total or len(batch)))
+        if loss is None:
             raise MemoryError(f"a batch of {len(batch)} documents does not fit into memory")
-        return loss.value
+        return loss
 
     def update(self, learning_rate: float) -> None:
-        buffers = [self._address(name) for name in ("params", "grads", "m", "v")]
+        params, grads, m, v = (self._buffer(name) for name in ("params", "grads", "m", "v"))
         self.step += 1
-        self._kernel.update(self._net, *buffers, self._length, self.step, learning_rate)
+        self._kernel.update(self._net, params, grads, m, v, self.step, learning_rate)
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
         losses: list[float] = []
@@ -181,35 +196,30 @@ class NativeEngine(Engine):
 
     def _train(self, packed: _Packed) -> array[float]:
         """All the steps in `packed`, in slices of time, between which Ctrl-C is answered."""
-        count = len(packed.learning_rates)
-        losses = array("d", bytes(8 * count))
-        if not count:
+        losses = array("d")
+        if not packed.learning_rates:
             return losses
-        buffers = [self._address(name) for name in ("params", "m", "v")]
-        self._kernel.load(self._net, *buffers)
-        done = documents = tokens = 0
+        params, m, v = (self._buffer(name) for name in ("params", "m", "v"))
+        self._kernel.load(self._net, params, m, v)
         try:
-            while done < count and (not done or math.isfinite(losses[done - 1])):
+            while packed.learning_rates and (not losses or math.isfinite(losses[-1])):
                 now = self._kernel.train(
                     self._net,
-                    packed.documents(tokens, documents),
-                    packed.batch_sizes.buffer_info()[0] + 4 * done,
-                    packed.learning_rates.buffer_info()[0] + 8 * done,
+                    packed.tokens,
+                    packed.lengths,
+                    packed.batch_sizes,
+                    packed.learning_rates,
                     self.step,
-                    count - done,
                     SLICE,
-                    losses.buffer_info()[0] + 8 * done,
                 )
-                if now < 0:
+                if now is None:
                     raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit into memory")
-                self.step += now if math.isfinite(losses[done + now - 1]) else now - 1
-                passed = sum(packed.batch_sizes[done : done + now])
-                tokens += sum(packed.lengths[documents : documents + passed])
-                documents += passed
-                done += now
+                losses += now
+                self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
+                packed = packed.after(len(now))
         finally:
-            self._kernel.store(self._net, *buffers)
-        return losses[:done]
+            self._kernel.store(self._net, params, m, v)
+        return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
         decoder = self.decoder()
@@ -240,22 +250,27 @@ class _Packed:
         self.batch_sizes.append(len(batch))
         self.learning_rates.append(learning_rate)
 
-    def documents(self, tokens: int = 0, documents: int = 0) -> _Documents:
-        """From this token and this document on."""
-        return _Documents(self.tokens.buffer_info()[0] + 4 * tokens, self.lengths.buffer_info()[0] + 4 * documents)
+    def after(self, steps: int) -> _Packed:
+        """What is left when the first steps are made."""
+        left = _Packed(self._longest - 1)
+        documents = sum(self.batch_sizes[:steps])
+        left.tokens = self.tokens[sum(self.lengths[:documents]) :]
+        left.lengths, left.batch_sizes = self.lengths[documents:], self.batch_sizes[steps:]
+        left.learning_rates = self.learning_rates[steps:]
+        return left
 
 
 class NativeStreams:
     """Several growing contexts over the parameters of the moment when it was opened."""
 
     def __init__(self, engine: NativeEngine, count: int) -> None:
-        self._decoder = None
+        self._decoder = 0
         if not 1 <= count <= 65536:
             raise ValueError(f"count must be from 1 to 65536, got count={count}")
         self._engine, self.count = engine, count
         self._kernel, self._vocab_size = engine._kernel, engine.vocab_size
         self._position = 0
-        engine._load("params")
+        self._kernel.load(engine._net, engine._buffer("params"), None, None)
         self._decoder = self._kernel.decoder(engine._net, count)
         if not self._decoder:
             raise MemoryError(f"{count} contexts of {engine.config.block_size} tokens do not fit into memory")
@@ -277,8 +292,7 @@ class NativeStreams:
         if self._position == block_size:
             raise ValueError(f"the context is full: block_size={block_size} tokens were fed; open a new decoder")
         self._position += 1
-        ids = array("i", token_ids)
-        self._kernel.feed(self._decoder, ids.buffer_info()[0], self._logits.buffer_info()[0])
+        self._kernel.feed(self._decoder, array("i", token_ids), self._logits)
         return [self._logits[i : i + self._vocab_size] for i in range(0, len(self._logits), self._vocab_size)]
 
     def rewind(self) -> None:
