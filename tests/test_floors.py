@@ -13,7 +13,7 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors", "tables", "machine"},
+    {"reference", "safetensors", "tables", "machine", "lab.answers"},
     {"config", "data"},
     {"checkpoint", "naming"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"graph", "run", "cases"},
     {"stepping"},
     {"tracing"},
-    {"plot", "display", "verify", "ports", "bench", "lab.answers", "lab.source"},
+    {"plot", "display", "verify", "ports", "bench", "lab.source"},
     {"lab.texts", "lab.expression"},
     {"lab.runs"},
     {"lab.figures", "lab.updates", "lab.surface", "lab.generation", "lab.comparing", "lab.saving"},
