@@ -13,7 +13,7 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors", "tables", "machine", "lab.answers"},
+    {"reference", "safetensors", "tables", "machine"},
     {"config", "data"},
     {"checkpoint", "naming"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
@@ -24,10 +24,10 @@ FLOORS = [
     {"graph", "run", "cases"},
     {"stepping"},
     {"tracing"},
-    {"plot", "display", "verify", "ports", "bench", "lab.source"},
-    {"lab.texts", "lab.expression"},
+    {"plot", "display", "verify", "ports", "bench", "lab.answers"},
+    {"lab.texts", "lab.expression", "lab.source"},
     {"lab.runs"},
-    {"lab.figures", "lab.updates", "lab.surface", "lab.generation", "lab.comparing", "lab.saving"},
+    {"lab.figures", "lab.updates", "lab.surface", "lab.generation", "lab.comparing", "lab.saving", "lab.opened"},
     {"lab", "lab.session", "lab.server"},
     {"lab.snapshot"},
     {"cli"},

@@ -22,7 +22,7 @@ import microgpt
 from microgpt import evaluation
 from microgpt.config import Config
 from microgpt.engines import check_batch
-from microgpt.lab import comparing, figures, generation, runs, saving, source, surface, texts, updates
+from microgpt.lab import comparing, figures, generation, opened, runs, saving, source, surface, texts, updates
 from microgpt.lab import expression as expressions
 from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
 from microgpt.lab.runs import LabRun
@@ -30,9 +30,10 @@ from microgpt.lab.saving import State
 from microgpt.lab.texts import Text
 from microgpt.recording import Tensor, forward
 from microgpt.run import VAL_DOCUMENTS
+from microgpt.tracing import Trace, trace
 from microgpt.training import DivergedError, check_options
 
-KEPT = 4  # recorded words
+KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take some 10 MB each
 MAX_STEPS = 1_000_000  # that one request may train
 EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
 
@@ -62,6 +63,7 @@ class Session:
         self.active: LabRun = first
         self.version = 0
         self.begun = 0  # runs so far: their ids
+        self._traced: OrderedDict[tuple[int, tuple[int, ...]], Trace] = OrderedDict()
         self._recorded: OrderedDict[tuple[int, tuple[int, ...], bool], dict[str, Tensor]] = OrderedDict()
 
     # --- requests in, answers out
@@ -252,6 +254,41 @@ class Session:
                 "before": {name: t.numbers for name, t in before.items() if t.numbers != now[name].numbers},
             }
         )
+
+    def _trace(self, tokens: list[int]) -> Trace:
+        """The recorded execution, backward included."""
+        run, key = self.active, (self.version, tuple(tokens))
+        if key not in self._traced:
+            self._traced[key] = trace(tokens, run.engine.params, run.config, run.engine.vocab_size)
+            while len(self._traced) > KEPT_TRACES:
+                self._traced.popitem(last=False)
+        self._traced.move_to_end(key)
+        return self._traced[key]
+
+    @asked
+    def gradients(self, word: str) -> Answer:
+        """d loss / d each parameter."""
+        tokens = self._tokens(word)
+        return self._of_model(opened.gradients(self.active, tokens, self._trace(tokens)))
+
+    @asked
+    def number(self, word: str, path: str) -> Answer:
+        """One number, opened."""
+        return self._of_model(opened.number(self.active, self._trace(self._tokens(word)), path))
+
+    @asked
+    def neighbourhood(self, word: str, path: str, up: int = 1, down: int = 1) -> Answer:
+        """The numbers around one."""
+        return self._of_model(opened.neighbourhood(self._trace(self._tokens(word)), path, up, down))
+
+    @asked
+    def play(self, word: str) -> Answer:
+        """The execution, line by line."""
+        run = self.active
+        recorded = trace(
+            self._tokens(word), run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True
+        )
+        return self._of_model(opened.play(recorded))
 
     @asked
     def attention(self, word: str) -> Answer:

@@ -1,0 +1,52 @@
+// What is said of each line and block of the reference: reference.md, read line by line.
+//
+//     # an act          ## a block, with its own plain and technical words          > a line of the source, as it stands
+//
+// A test holds the lines against the file: none without words, no words without a line.
+
+import text from './reference.md?raw'
+
+export interface Words {
+  plain: string
+  technical: string
+}
+export interface Block extends Words {
+  act: string
+  title: string
+}
+export interface Lines extends Words {
+  code: string[] // lines that are explained together, as they stand in the file, without the blank ones
+  block: Block
+}
+
+export const explanations: Lines[] = []
+
+let act = ''
+let block: Block = { act, title: '', plain: '', technical: '' }
+let now: { plain: string; technical: string } = block
+for (const line of text.split('\n')) {
+  const [, mark, rest] = /^(#|##|>|plain:|technical:) (.*)$/.exec(line) ?? []
+  if (mark === '#') act = rest
+  else if (mark === '##') {
+    block = { act, title: rest, plain: '', technical: '' }
+    now = block
+  }
+  else if (mark === 'plain:') now.plain = rest
+  else if (mark === 'technical:') now.technical = rest
+  else if (mark === '>') {
+    const last = explanations.at(-1)
+    if (last && last === now && !last.plain) last.code.push(rest)
+    else {
+      const lines = { code: [rest], block, plain: '', technical: '' }
+      explanations.push(lines)
+      now = lines
+    }
+  }
+}
+
+/** For each line of the source, from line 1 at index 0, what is said of it; blank lines belong to the line before. */
+export function byLine(source: string[]): (Lines | undefined)[] {
+  const all = explanations.flatMap((lines) => lines.code.map(() => lines))
+  let next = 0
+  return source.map((line) => (line.trim() ? all[next++] : all[next - 1]))
+}
