@@ -16,7 +16,8 @@ its owner, a dot, and its role. j counts what is added up, from 0.
         [i].exp             exp of [i].shifted
         sum{j}, total       of all the exps, which they share
         [i].inverse         total ** -1, made anew for each
-        [i].scaled          where sample() divides by a temperature: logit[i] * [i].inverse_temperature
+        [i].scaled          logit[i] / temperature, in sample() only
+        [i].inverse_temperature   the constant that it is multiplied with for that
     emb_norm.mean_square
         term{j}             x[j] * x[j];  sum{j};  total
         inverse             1 / n_embd, a constant
