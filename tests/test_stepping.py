@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -23,7 +24,7 @@ from microgpt.reference import Value
 from microgpt.stepping import events_of
 from microgpt.tracing import trace
 
-from conftest import SOURCE, clean_environment, every_python
+from conftest import ROOT, SOURCE, clean_environment, every_python
 
 LINES = (SOURCE / "reference.py").read_text().splitlines()
 LAYERS, HEADS = CASES["layers"], CASES["odd_sizes"]
@@ -236,13 +237,15 @@ def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
 # --- On every Python
 
 TELL = """
-import json, random, sys
+import json, random
+from pathlib import Path
 from microgpt.cases import CASES
 from microgpt.engines.scalar import ACTIVATIONS
 from microgpt.program import Program
 from microgpt.stepping import events_of
 from microgpt.tracing import trace
 told = {}
+Path("names.txt").write_text("ab\\n\\nca\\n")
 for name in ("odd_sizes", "layers"):
     case = CASES[name]
     c = case.config
@@ -256,13 +259,12 @@ for name in ("odd_sizes", "layers"):
             "adam": ([p], [0.1], [0.2], 3, 0.01, 0.85, 0.99, 1e-8),
             "shapes": (3, 2, 1, 4),
             "init": ({"a": (2, 3), "b": (1, 2)}, random.Random(1), 0.1),
-            "documents": (sys.argv[1],),
+            "documents": ("names.txt",),
             "Tokenizer": ("cab",),
         }
         for function, args in calls.items():
             result, told[f"{name}: {function}"] = events_of(program, f[function], *args)
         told[f"{name}: encode"] = events_of(program, result.encode, "abc")[1]
-print(json.dumps(told))
 """
 
 
@@ -277,24 +279,43 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-@every_python
-def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
-    (tmp_path / "names.txt").write_text("ab\n\nca\n")
-    here, there = (
-        json.loads(
-            subprocess.run(
-                [interpreter, "-c", TELL, str(tmp_path / "names.txt")],
-                env=clean_environment(),
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
-        for interpreter in (sys.executable, python)
-    )
+def assert_same(here: dict[str, Any], there: dict[str, Any]) -> None:
+    assert here.keys() == there.keys()
     assert sum(map(len, here.values())) > 1500
     for what in here:
         for mine, other in zip(here[what], there[what]):
             assert same(mine, other), (what, mine, other)
         assert len(here[what]) == len(there[what])
-    assert here.keys() == there.keys()
+
+
+def told_by(python: str, folder: Path) -> dict[str, Any]:
+    command = [python, "-c", f"{TELL}print(json.dumps(told))"]
+    run = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=True)
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
+
+
+@every_python
+def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
+    assert_same(told_by(sys.executable, tmp_path), told_by(python, tmp_path))
+
+
+def test_the_events_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
+    pyodide = ROOT / "web" / "node_modules" / "pyodide"
+    if not pyodide.is_dir() or not shutil.which("node"):
+        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+    program = tmp_path / "program.py"
+    program.write_text(f"{TELL}json.dumps(told)")
+    command = ["node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert_same(told_by(sys.executable, tmp_path), json.loads(run.stdout))
+
+
+def test_another_event_would_be_noticed(tmp_path: Path) -> None:
+    told = told_by(sys.executable, tmp_path)
+    other = json.loads(json.dumps(told))
+    assert_same(told, other)
+    del other["layers: loss"][30]
+    with pytest.raises(AssertionError):
+        assert_same(told, other)

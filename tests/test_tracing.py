@@ -16,6 +16,8 @@ from functools import cache, partial
 from types import FrameType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from microgpt import anatomy, naming, recording, reference
 from microgpt.cases import CASES
@@ -50,7 +52,7 @@ def case_trace(name: str) -> Trace:
     return trace(case.batches()[0][0], case.params(), case.config, case.vocab_size)
 
 
-SMALL = {
+MAKERS = {
     "layers": lambda: case_trace("layers"),
     "relu2": lambda: case_trace("relu2"),
     "many_heads": lambda: case_trace("many_heads"),
@@ -58,7 +60,13 @@ SMALL = {
     "one wide": lambda: trace([1, 0, 0, 1], params_of(ONE, 2), ONE, 2),
     "one position": lambda: trace([1, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4),
 }
-every_small = pytest.mark.parametrize("small", SMALL)
+every_small = pytest.mark.parametrize("name", MAKERS)
+
+
+@cache
+def small(name: str) -> Trace:
+    """A trace that the tests only read."""
+    return MAKERS[name]()
 
 
 def bits(x: float) -> str:
@@ -141,8 +149,8 @@ def test_what_is_no_document_and_what_leaves_the_range_of_floats_is_refused() ->
 
 
 @every_small
-def test_every_number_has_one_path_that_leads_back_to_it(small: str) -> None:
-    traced = SMALL[small]()
+def test_every_number_has_one_path_that_leads_back_to_it(name: str) -> None:
+    traced = small(name)
     paths = [traced.path(node) for node in traced.graph.nodes]
     assert len(set(paths)) == len(paths)
     assert [path for path in paths if path.startswith("node")] == []
@@ -175,8 +183,8 @@ def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
     explained = set(re.findall(r"^ {8}(?:\[i\]\.)?(\w+)", anatomy.__doc__ or "", re.MULTILINE))
     explained |= set(re.findall(r"[;,] {1,2}(?:\[i\]\.)?(sum|total)\b", anatomy.__doc__ or ""))
     found = set()
-    for small in SMALL.values():
-        traced = small()
+    for name in MAKERS:
+        traced = small(name)
         inner = [node for node in traced.graph.nodes if not traced.graph.places(node)]
         found |= {re.sub(r"\d+$", "", traced.path(node).rpartition(".")[2]) for node in inner}
     sampled = {"scaled", "inverse_temperature"}  # test_stepping meets these
@@ -185,7 +193,7 @@ def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
 
 
 def test_a_number_that_is_handed_on_has_several_names() -> None:
-    traced = SMALL["two layers"]()
+    traced = small("two layers")
     assert traced.graph.names(traced.node("pos1.layer1.resid_pre[2]")) == [
         "pos1.layer0.resid_post[2]",
         "pos1.layer1.resid_pre[2]",
@@ -227,7 +235,44 @@ def test_a_number_that_is_handed_on_has_several_names() -> None:
 )
 def test_a_path_to_no_number_is_told_what_there_is(path: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        SMALL["two layers"]().number(path)
+        small("two layers").number(path)
+
+
+PIECES = [
+    "pos1",
+    "layer0",
+    ".",
+    "q",
+    "[2]",
+    "[-1]",
+    "[",
+    "]",
+    "probs",
+    "term1",
+    "sum",
+    "total",
+    "node",
+    "7",
+    "wte",
+    "\u0663",
+]
+
+
+@given(st.text(max_size=20) | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_any_text_is_a_path_or_a_value_error(text: str) -> None:
+    traced = small("two layers")
+    try:
+        node = traced.node(text)
+    except ValueError:
+        return
+    assert traced.node(traced.path(node)) is node
+
+
+def test_a_number_can_be_asked_for_by_its_turn() -> None:
+    traced = small("two layers")
+    turns = traced.backward_order()
+    assert traced.number(f"node{turns[0]}")["path"] == "loss"
+    assert traced.number("node0")["path"] == "wte[0][0]"
 
 
 # --- What is told of a number
@@ -239,8 +284,8 @@ def numbers(traced: Trace) -> Iterator[tuple[str, Node]]:
 
 
 @every_small
-def test_operands_and_users_are_the_same_edges_seen_from_both_ends(small: str) -> None:
-    traced = SMALL[small]()
+def test_operands_and_users_are_the_same_edges_seen_from_both_ends(name: str) -> None:
+    traced = small(name)
     down, up = Counter(), Counter()
     for path, _ in numbers(traced):
         facts = traced.number(path)
@@ -262,8 +307,8 @@ def test_a_local_gradient_is_the_slope_of_the_operation() -> None:
         "relu": lambda a: a if a > 0 else 0.0,
     }
     seen = Counter()
-    for path, _ in numbers(SMALL["relu2"]()):
-        facts = SMALL["relu2"]().number(path)
+    for path, _ in numbers(small("relu2")):
+        facts = small("relu2").number(path)
         if not facts["operands"]:
             assert facts["op"] in ("parameter", "constant")
             continue
@@ -300,19 +345,19 @@ def test_a_local_gradient_is_the_slope_of_the_operation() -> None:
     ],
 )
 def test_the_line_is_the_one_that_made_the_number(path: str, statement: str) -> None:
-    opened = SMALL["two layers"]().opened(path)
+    opened = small("two layers").opened(path)
     assert opened["source"].startswith(statement)
-    assert opened["line"] == SMALL["two layers"]().number(path)["line"]
+    assert opened["line"] == small("two layers").number(path)["line"]
 
 
 # --- The sums
 
 
-@pytest.mark.parametrize("small", [*SMALL, "final", "first"])
-def test_every_sum_gives_its_number_to_the_last_bit(small: str) -> None:
-    traced = case_trace(small) if small in PRESETS else SMALL[small]()
+@pytest.mark.parametrize("model", [*MAKERS, *PRESETS])
+def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
+    traced = case_trace(model) if model in PRESETS else small(model)
     for name, shape in traced.graph.shapes.items():
-        if small in PRESETS and name in ("wte", "wpe", "lm_head"):
+        if model in PRESETS and name in ("wte", "wpe", "lm_head"):
             continue  # parameters are made by nothing; the small models have them too
         for position, number in enumerate(traced.tensor(name).numbers):
             opened = traced.opened(naming.element_path(name, shape, position))
@@ -320,8 +365,8 @@ def test_every_sum_gives_its_number_to_the_last_bit(small: str) -> None:
 
 
 @every_small
-def test_inner_numbers_open_too(small: str) -> None:
-    traced = SMALL[small]()
+def test_inner_numbers_open_too(name: str) -> None:
+    traced = small(name)
     for path, node in numbers(traced):
         assert bits(traced.opened(path)["recomputed"]) == bits(node.data), path
 
@@ -379,7 +424,7 @@ def shown(traced: Trace, path: str) -> tuple[list[str], list[str]]:
 
 
 def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
-    traced = SMALL["two layers"]()
+    traced = small("two layers")
     head = "pos1.layer0.attn_weights.head1"
     assert shown(traced, "pos1.emb[2]") == ([], ["add pos1.tok_emb[2], pos1.pos_emb[2]"])
     assert shown(traced, "pos1.emb_norm[2]") == ([], ["mul pos1.emb[2], pos1.emb_norm.scale"])
@@ -413,7 +458,7 @@ def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
     )
     assert shown(traced, "pos1.layer0.resid_mid[2]") == ([], ["add pos1.layer0.attn_out[2], pos1.layer0.resid_pre[2]"])
     assert shown(traced, "pos1.layer0.mlp_act[2]") == ([], ["relu pos1.layer0.mlp_pre[2]"])
-    assert shown(SMALL["relu2"](), "pos1.layer0.mlp_act[2]") == (
+    assert shown(small("relu2"), "pos1.layer0.mlp_act[2]") == (
         [],
         ["relu pos1.layer0.mlp_pre[2]", "pow pos1.layer0.mlp_act[2].relu, 2"],
     )
@@ -426,7 +471,7 @@ def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
 
 
 def test_the_graph_leads_from_a_weight_up_to_the_loss_and_back_down_to_every_weight_that_matters() -> None:
-    traced = SMALL["two layers"]()
+    traced = small("two layers")
     everything = {"limit": 10**6, "depth_up": 10**6, "depth_down": 10**6}
     up = traced.neighbourhood("layer0.attn_wq[2][5]", **everything)
     assert up["complete"]
@@ -437,12 +482,12 @@ def test_the_graph_leads_from_a_weight_up_to_the_loss_and_back_down_to_every_wei
     for name, part in table.items():
         for position, slope in enumerate(traced.grad(name).numbers):
             assert slope == 0 or naming.element_path(name, part, position) in reached
-    unread = SMALL["one position"]().neighbourhood("loss", **everything)
+    unread = small("one position").neighbourhood("loss", **everything)
     assert "wte[2][0]" not in {node["path"] for node in unread["nodes"]}
 
 
 def test_a_neighbourhood_is_the_nearest_nodes_and_all_edges_between_them() -> None:
-    traced = SMALL["two layers"]()
+    traced = small("two layers")
     path = "pos1.layer0.q[2].sum3"
     around = traced.neighbourhood(path, depth_up=2, depth_down=2)
     assert around["complete"]
@@ -471,15 +516,15 @@ def test_a_neighbourhood_is_the_nearest_nodes_and_all_edges_between_them() -> No
 
 
 @every_small
-def test_contributions_add_up_to_every_gradient_to_the_last_bit(small: str) -> None:
-    traced = SMALL[small]()
+def test_contributions_add_up_to_every_gradient_to_the_last_bit(name: str) -> None:
+    traced = small(name)
     for path, node in numbers(traced):
         total = 0.0
-        for given in traced.contributions(path):
-            assert bits(given["before"]) == bits(total)
-            assert bits(given["add"]) == bits(given["local_gradient"] * given["grad"])
-            total += given["add"]
-            assert bits(given["after"]) == bits(total)
+        for share in traced.contributions(path):
+            assert bits(share["before"]) == bits(total)
+            assert bits(share["add"]) == bits(share["local_gradient"] * share["grad"])
+            total += share["add"]
+            assert bits(share["after"]) == bits(total)
         assert bits(total if node is not traced.node("loss") else 1.0) == bits(node.grad), path
 
 
@@ -488,15 +533,15 @@ def test_contributions_add_up_for_every_parameter_of_the_published_model() -> No
     for name, shape in shapes(PRESETS["final"], 27).items():
         for position, slope in enumerate(traced.grad(name).numbers):
             total = 0.0
-            for given in traced.contributions(naming.element_path(name, shape, position)):
-                total += given["add"]
+            for share in traced.contributions(naming.element_path(name, shape, position)):
+                total += share["add"]
             assert bits(total) == bits(slope)
     assert len(traced.contributions("layer0.attn_wq[9][5]")) == 5  # a += at each position
 
 
 @every_small
-def test_the_order_of_backward_played_again_gives_every_gradient(small: str) -> None:
-    traced = SMALL[small]()
+def test_the_order_of_backward_played_again_gives_every_gradient(name: str) -> None:
+    traced = small(name)
     order = traced.backward_order()
     nodes = traced.graph.nodes
     grads = dict.fromkeys(nodes, 0.0)
@@ -505,14 +550,18 @@ def test_the_order_of_backward_played_again_gives_every_gradient(small: str) -> 
     played: Counter[tuple[str, str]] = Counter()
     for index in order:
         path = traced.path(nodes[index])
-        for given in traced.passed_on(path):
-            to = traced.node(given["path"])
-            assert bits(grads[to]) == bits(given["before"])
-            grads[to] = given["after"]
+        for share in traced.passed_on(path):
+            to = traced.node(share["path"])
+            assert bits(grads[to]) == bits(share["before"])
+            grads[to] = share["after"]
             played[path, traced.path(to)] += 1
     assert {node: bits(x) for node, x in grads.items()} == {node: bits(node.grad) for node in nodes}
-    given = Counter((given["path"], path) for path, _ in numbers(traced) for given in traced.contributions(path))
-    assert sum(given.values()) == sum(played.values())
+    added = Counter(
+        (traced.path(traced.node(share["path"])), path)
+        for path, _ in numbers(traced)
+        for share in traced.contributions(path)
+    )
+    assert added == played
 
 
 def test_the_order_is_that_of_the_references_own_backward() -> None:

@@ -33,7 +33,8 @@ its owner, a dot, and its role. j counts what is added up, from 0.
         sum{j}, total       of the positions' losses
         inverse             1 / positions, a constant
 
-What else an execution may hold (reference.py itself has nothing) is called by its turn: `node1234`.
+Any number can be asked for by its turn among all, too: `node1234`. It goes by that only where it has no other name, as
+what no tensor was made from; an execution of reference.py holds no such number.
 """
 
 from __future__ import annotations
