@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
 import json
 import math
@@ -53,7 +54,6 @@ def case_trace(name: str) -> Trace:
 
 
 MAKERS = {
-    "layers": lambda: case_trace("layers"),
     "relu2": lambda: case_trace("relu2"),
     "many_heads": lambda: case_trace("many_heads"),
     "two layers": lambda: trace([3, 0, 1, 0, 2, 3], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4),
@@ -177,6 +177,11 @@ def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
             node = traced.node(path)
             assert bits(node.data) == bits(number)
             assert path in traced.graph.names(node)
+
+
+def test_the_examples_of_the_docstrings_hold() -> None:
+    assert doctest.testmod(anatomy).failed == 0
+    assert doctest.testmod(anatomy).attempted == 1
 
 
 def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
