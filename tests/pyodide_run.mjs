@@ -1,6 +1,7 @@
 // Runs Python in Pyodide, in node: node pyodide_run.mjs PYODIDE kernel.wasm program.py FOLDER... prints the value of the
 // program's last expression. The folders are mounted as /0, /1 and so on and are on Python's path. What the kernel's module
-// exports is at globalThis.microgptKernel, where the lab's worker puts it, once the program calls js.bringKernel().
+// exports is at globalThis.microgptKernel, where the lab's worker puts it, once the program calls js.bringKernel(). In
+// place of kernel.wasm, none brings nothing.
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +12,9 @@ const python = await loadPyodide();
 folders.forEach((folder, i) => python.mountNodeFS(`/${i}`, folder));
 python.globals.set('folders', python.toPy(folders.map((_, i) => `/${i}`)));
 python.runPython('import sys; sys.path[:0] = folders');
-const { instance } = await WebAssembly.instantiate(fs.readFileSync(module), {});
-instance.exports._initialize();
-globalThis.bringKernel = () => { globalThis.microgptKernel = instance.exports; };
+if (module !== 'none') {
+  const { instance } = await WebAssembly.instantiate(fs.readFileSync(module), {});
+  instance.exports._initialize();
+  globalThis.bringKernel = () => { globalThis.microgptKernel = instance.exports; };
+}
 console.log(python.runPython(fs.readFileSync(program, 'utf8')));

@@ -16,7 +16,8 @@ its owner, a dot, and its role. j counts what is added up, from 0.
         [i].exp             exp of [i].shifted
         sum{j}, total       of all the exps, which they share
         [i].inverse         total ** -1, made anew for each
-        [i].scaled          where sample() divides by a temperature: logit[i] * [i].inverse_temperature
+        [i].scaled          logit[i] / temperature, in sample() only
+        [i].inverse_temperature   the constant that it is multiplied with for that
     emb_norm.mean_square
         term{j}             x[j] * x[j];  sum{j};  total
         inverse             1 / n_embd, a constant
@@ -32,7 +33,8 @@ its owner, a dot, and its role. j counts what is added up, from 0.
         sum{j}, total       of the positions' losses
         inverse             1 / positions, a constant
 
-What else an execution may hold (reference.py itself has nothing) is called by its turn: `node1234`.
+Any number can be asked for by its turn among all, too: `node1234`. It goes by that only where it has no other name, as
+what no tensor was made from; an execution of reference.py holds no such number.
 """
 
 from __future__ import annotations

@@ -87,9 +87,9 @@ class Graph:
                 continue
             if len(nodes) == len(self.tensors[name]):
                 paths.append(name)
-            elif len(shape) == 1:
+            elif len(shape) == 1 and len(nodes) > 1:
                 paths.append(f"{name}[{start}:{stop}]")
-            elif start % shape[1] == 0 and len(nodes) == shape[1]:
+            elif len(shape) == 2 and start % shape[1] == 0 and len(nodes) == shape[1]:
                 paths.append(f"{name}[{start // shape[1]}]")
         return max(paths, key=lambda path: _alike(path, near), default=None)
 

@@ -111,47 +111,55 @@ def watch(functions: dict[str, Any]) -> Iterator[list[Event]]:
 
     Whoever traced before (a debugger, a measurement of coverage) goes on afterwards.
     """
-    table = statements()
-    events: list[Event] = []
-    running: list[Event | None] = []  # for each of the functions that wait, and the one that runs: its last event
+    watcher = _Watcher(functions)
+    before = sys.gettrace()
+    sys.settrace(watcher.enter)
+    try:
+        yield watcher.events
+    finally:
+        sys.settrace(before)
 
-    def enter(frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_globals is not functions or frame.f_code.co_name[0] == "<":  # <listcomp>, <genexpr>
+
+class _Watcher:
+    """What Python calls when it enters a function, and in ours whenever it comes to a line."""
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self.functions, self.table = functions, statements()
+        self.events: list[Event] = []
+        self.running: list[Event | None] = []  # the last event of each function that waits, and of the one that runs
+
+    def enter(self, frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_globals is not self.functions or frame.f_code.co_name[0] == "<":  # <listcomp>, <genexpr>
             return None
-        running.append(None)
-        return step
+        self.running.append(None)
+        return self.step
 
-    def step(frame: FrameType, event: str, result: object) -> Any:
+    def step(self, frame: FrameType, event: str, result: object) -> Any:
         if event not in ("line", "return"):
-            return step
-        last = running[-1]
-        line, variables = table[frame.f_lineno]
+            return self.step
+        last = self.running[-1]
+        line, variables = self.table[frame.f_lineno]
         if event == "line" and last is not None and last.line == line:
-            return step
-        known = last.known if last else {}
-        now = {name: _unless_same(freeze(value), known.get(name)) for name, value in frame.f_locals.items()}
+            return self.step
+        known, here, code = last.known if last else {}, frame.f_locals, frame.f_code
+        # Python's own order is not that of its other versions: parameters, then as they come
+        names = dict.fromkeys([*known, *code.co_varnames[: code.co_argcount], *sorted(here)])
+        now = {name: _unless_same(freeze(here[name]), known.get(name)) for name in names}
         if last is not None:
             last.changed = {name: x for name, x in now.items() if name not in known or x is not known[name]}
         if event == "return":
             if last is not None and result is not None:
                 last.changed["return"] = freeze(result)
-            running.pop()
-            return step
-        caller = running[-2] if len(running) > 1 else None
+            self.running.pop()
+            return self.step
+        caller = self.running[-2] if len(self.running) > 1 else None
         owner = caller.owner if caller else ""
         if "pos_id" in variables:
             owner = ".".join(f"{word}{now[name]}" for name, word in OWNERS.items() if name in variables)
-        arrival = Event(line, frame.f_code.co_name, len(running) - 1, owner, now)
-        running[-1] = arrival
-        events.append(arrival)
-        return step
-
-    before = sys.gettrace()
-    sys.settrace(enter)
-    try:
-        yield events
-    finally:
-        sys.settrace(before)
+        arrival = Event(line, code.co_name, len(self.running) - 1, owner, now)
+        self.running[-1] = arrival
+        self.events.append(arrival)
+        return self.step
 
 
 def freeze(value: object) -> Any:
@@ -162,8 +170,12 @@ def freeze(value: object) -> Any:
         return Other(f"{len(value)} numbers") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, reference.Tokenizer):
+        value = vars(value)
     if isinstance(value, dict):
-        return Other(f"{len(value)} by name: {', '.join(map(str, list(value)[:12]))}")
+        if len(value) > LONG or any(isinstance(x, list) and x and isinstance(x[0], list) for x in value.values()):
+            return Other(", ".join(map(str, list(value)[:12])))  # the parameters
+        return {name: freeze(x) for name, x in value.items()}
     if isinstance(value, slice):
         return Other(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
@@ -192,7 +204,7 @@ def told(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
 
     A variable is told by one of: {path, value, grad} for a number, {path} for numbers of one tensor side by side
     (`pos3.layer0.q`, or a part of it, `pos3.layer0.q[4:8]`), {paths} for other numbers, {value} for what is plain,
-    {list} of variables, {text} for anything else.
+    {list} or {table} of variables, {text} for anything else.
     """
     descriptions: dict[tuple[int, str], Facts] = {}  # a variable stays the same object as long as it does not change
 
@@ -215,6 +227,8 @@ def _variable(graph: Graph, x: Any, near: str) -> Facts:
         return {"path": graph.path(x.node, near), "value": x.data, "grad": x.grad}
     if isinstance(x, Other):
         return {"text": x.text}
+    if isinstance(x, dict):
+        return {"table": {name: _variable(graph, item, near) for name, item in x.items()}}
     if not isinstance(x, tuple):
         return {"value": x}
     if x and all(isinstance(node, Node) for node in x):

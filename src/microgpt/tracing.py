@@ -128,11 +128,11 @@ class Trace:
         }
 
     def _facts(self, node: Node) -> Facts:
-        facts: Facts = {"value": node.data, "grad": node.grad}
-        facts["op"] = node.op or ("parameter" if self.graph.places(node) else "constant")
-        if node.exponent is not None:
-            facts["exponent"] = node.exponent
-        return facts
+        return {"value": node.data, "grad": node.grad, **self._operation(node)}
+
+    def _operation(self, node: Node) -> Facts:
+        op = node.op or ("parameter" if self.graph.places(node) else "constant")
+        return {"op": op} if node.exponent is None else {"op": op, "exponent": node.exponent}
 
     def _brief(self, node: Node, near: str = "") -> Facts:
         return {"path": self.graph.path(node, near), "value": node.data}
@@ -189,12 +189,12 @@ class Trace:
     def opened(self, path: str) -> Facts:
         """The exact sum that made a number, in the program's order.
 
-            path, value, op, line, source   source: the statement of reference.py that made it
+            path, value, op, exponent, line, source   as `number` gives them; source is the text of the line
             terms       what was added up for it: [{path, value, factors, total}]. factors: [{path, value}], the two
                         that were multiplied for the term, none where it is a number of its own (an exp, a loss);
                         total: the running total after it. Empty where there is no sum over many
-            steps       what was done besides, and after: [{path, op, operands: [{path, value}], value}], to the number
-                        itself; empty where the last total is the number
+            steps       what was done besides, and after: [{path, value, op, exponent, operands: [{path, value}]}],
+                        up to the number itself; empty where the last total is the number
             recomputed  the number, made again from factors, operands and constants alone: equal to the last bit
 
         A parameter or constant has neither terms nor steps: nothing made it.
@@ -212,7 +212,7 @@ class Trace:
         line = self._line(node)
         return {
             **self._brief(node),
-            "op": self._facts(node)["op"],
+            **self._operation(node),
             "line": line,
             "source": _source()[line - 1].strip() if line else None,
             "terms": [
@@ -247,12 +247,8 @@ class Trace:
         return sorted(found, key=lambda made: made.index)
 
     def _step(self, node: Node, near: str) -> Facts:
-        step = {
-            **self._brief(node, near),
-            "op": node.op,
-            "operands": [self._brief(x, near) for x, _ in _operands(node)],
-        }
-        return step if node.exponent is None else {**step, "exponent": node.exponent}
+        operands = [self._brief(x, near) for x, _ in _operands(node)]
+        return {**self._brief(node, near), **self._operation(node), "operands": operands}
 
     # --- Backward, node by node
 
