@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from microgpt import naming, reference
 from microgpt.config import Config, offsets, shapes
 from microgpt.engines import Tokens, check_batch
-from microgpt.engines.scalar import ACTIVATIONS, StateDict, scalar_arithmetic
+from microgpt.engines.scalar import ACTIVATIONS, StateDict, graph, scalar_arithmetic
 from microgpt.naming import Shape
 from microgpt.reference import Value
 
@@ -113,17 +113,6 @@ class _Recorder:
         return out
 
 
-def _graph(params: array[float], config: Config, vocab_size: int) -> tuple[list[Value], StateDict]:
-    """The parameters as leaves of a graph: flat, and as the matrices that the reference takes."""
-    leaves = [Value(p) for p in params]
-    state_dict = {}
-    for (name, (_, columns)), part in zip(
-        shapes(config, vocab_size).items(), offsets(shapes(config, vocab_size)).values()
-    ):
-        state_dict[name] = [leaves[start : start + columns] for start in range(part.start, part.stop, columns)]
-    return leaves, state_dict
-
-
 def _document(
     tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int
 ) -> tuple[Value, dict[str, Vector]]:
@@ -152,7 +141,7 @@ def forward(tokens: Tokens, params: array[float], config: Config, vocab_size: in
     """
     check_batch([tokens], vocab_size)
     with scalar_arithmetic():
-        _, nodes = _document(tokens, _graph(params, config, vocab_size)[1], config, vocab_size)
+        _, nodes = _document(tokens, graph(params, config, vocab_size)[1], config, vocab_size)
     table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
     return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in table}
 
@@ -194,7 +183,7 @@ def training(
             weight = 1 / len(batch)
             losses = 0.0
             grads = [0.0] * len(params)
-            leaves, state_dict = _graph(params, c, vocab_size)
+            leaves, state_dict = graph(params, c, vocab_size)
             for d, tokens in enumerate(batch):
                 owner = f"step{step}.doc{d}"
                 loss, nodes = _document(tokens, state_dict, c, vocab_size)
