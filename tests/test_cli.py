@@ -394,6 +394,17 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
 
 
+def test_threads_change_nothing(here: Path, microgpt: Microgpt) -> None:
+    if microgpt(f"train words.txt {SMALL} --engine native --out native").status:
+        pytest.skip("the native engine is not built")
+    for threads in (1, 2):
+        assert microgpt(f"train words.txt {SMALL} --batch-size 4 --threads {threads} --out {threads}").status == 0
+    assert contents(here / "1") == contents(here / "2")
+    for option in ("--resume", "--overwrite"):
+        assert microgpt(f"train words.txt {SMALL} --batch-size 4 --threads 2 --out 1 {option}").status == 0
+        assert contents(here / "1") == contents(here / "2")
+
+
 def test_overwrite_leaves_what_a_new_run_leaves(run: Path, here: Path, microgpt: Microgpt) -> None:
     options = f"train words.txt {SMALL} --seed 3 --num-steps 5"
     assert microgpt(f"{options} --out new").status == 0
@@ -1034,6 +1045,12 @@ REFUSED = {
     ),
     "train nowhere.txt --out run --overwrite": (
         "no file 'nowhere.txt': give a text file, or a data set (names, makemore)"
+    ),
+    "train words.txt --engine scalar --threads 2": (
+        "threads must be 1 with the scalar engine, got threads=2: the native engine takes more"
+    ),
+    "train words.txt --engine scalar --threads 0": (
+        "threads must be 1 with the scalar engine, got threads=0: the native engine takes more"
     ),
     # going on
     "train words.txt --resume": "resume needs the folder of the run: add --out DIR",

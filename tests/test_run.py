@@ -96,6 +96,32 @@ def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == whole
 
 
+def test_threads_that_would_have_nothing_to_do_are_refused() -> None:
+    needs_native()
+    message = "threads must be at most batch_size=2, got threads=3: they share the documents of a batch"
+    with pytest.raises(ValueError, match=message):
+        Run.begin(DOCUMENTS, TINY.replace(batch_size=2), engine="native", threads=3)
+
+
+@pytest.mark.parametrize("precision", ["exact", "float32"])
+def test_a_run_has_the_same_bytes_for_any_number_of_threads(precision: str, tmp_path: Path) -> None:
+    needs_native()
+    config, folders = TINY.replace(batch_size=4), []
+    for threads in (1, 2, 4):
+        options: dict[str, Any] = {"engine": "native", "precision": precision, "threads": threads}
+        path = tmp_path / str(threads)
+        for step in Folder.create(path, Run.begin(DOCUMENTS, config, **options)).train(together=True):
+            if step.step == 5:
+                break
+        for _ in Folder.resume(path, source=DOCUMENTS, **options).train(together=True):
+            pass
+        folders.append(contents(path))
+        microgpt.train(DOCUMENTS, config, out=tmp_path / f"whole {threads}", **options)
+        folders.append(contents(tmp_path / f"whole {threads}"))
+        assert microgpt.load(path, threads=threads).sample(3, seed=1) == microgpt.load(path).sample(3, seed=1)
+    assert all(folder == folders[0] for folder in folders)
+
+
 @pytest.mark.parametrize(
     "options",
     [{}, {"prompt": "ab"}, {"prompt": "a", "max_new_tokens": 1}, {"top_k": 2}, {"temperature": 0.0}, {"slide": True}],

@@ -22,7 +22,7 @@ from typing import Any
 from microgpt import data, machine, tables
 from microgpt.comparison import compare, for_json
 from microgpt.config import Config, init
-from microgpt.engines import ENGINES, Engine, open_engine
+from microgpt.engines import ENGINES, Engine, open_engine, takes_threads
 from microgpt.training import learning_rate
 
 SIZES = (16, 32, 64, 128, 256)
@@ -218,13 +218,15 @@ def bench(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     seconds: float = 2.0,
     rounds: int = 10,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> Ladder:
     """Measure. The whole takes about `seconds` for each rung.
 
     engines: names of ENGINES; default all. works: of WORKS. sizes: values of n_embd. batch_sizes: documents a training
     step, or streams that are generated together. seconds: the time of all rounds of a rung. rounds: how many of them; a
-    rung whose one step takes longer than a round makes fewer, but at least FEWEST. progress: is told what comes next.
+    rung whose one step takes longer than a round makes fewer, but at least FEWEST. threads: of the engines that take
+    them. progress: is told what comes next.
 
     Raises ValueError, which names the argument, for what cannot be measured.
     """
@@ -251,7 +253,7 @@ def bench(
     }
     for engine in chosen:
         try:
-            for rung in _rungs(engine, configs, documents, names.vocab_size):
+            for rung in _rungs(engine, configs, documents, names.vocab_size, threads):
                 tell(f"{rung.name}: {rung.work}, n_embd {rung.n_embd}, batch {rung.batch_size}")
                 rung.warm_up(seconds / rounds)
                 rungs.append(rung)
@@ -269,6 +271,8 @@ def bench(
     c = Config()
     model = f"n_head {c.n_head}, n_layer {c.n_layer}, block_size {c.block_size}, learning_rate 0.16 / n_embd"
     facts = {"command": command, **machine.facts(), "model": model, "data": f"{len(documents)} bundled names"}
+    if threads > 1:
+        facts["threads"] = f"{threads} for the documents of a batch, but of the scalar engine 1"
     return Ladder(facts, tuple(rungs), tuple(skipped))
 
 
@@ -282,7 +286,11 @@ def _config(n_embd: int, batch_size: int) -> Config:
 
 
 def _rungs(
-    engine: str, configs: dict[tuple[str, int, int], Config], documents: list[list[int]], vocab_size: int
+    engine: str,
+    configs: dict[tuple[str, int, int], Config],
+    documents: list[list[int]],
+    vocab_size: int,
+    threads: int,
 ) -> Iterator[Rung]:
     """The rungs of an engine, at each of its precisions; ImportError where it cannot work here."""
     engine_class = getattr(importlib.import_module(f"microgpt.engines.{engine}"), ENGINES[engine])
@@ -294,9 +302,11 @@ def _rungs(
         if work == "generate" and batch_size > 1 and not hasattr(engine_class, "streams"):
             continue
         for precision in precisions or ("exact",):
-            options = {"precision": precision} if precisions else {}
+            options: dict[str, Any] = {"precision": precision} if precisions else {}
+            if takes_threads(engine_class):
+                options["threads"] = threads
 
-            def open_it(config: Config = config, options: dict[str, str] = options) -> Engine:
+            def open_it(config: Config = config, options: dict[str, Any] = options) -> Engine:
                 params = init(config, vocab_size, random.Random(SEED))
                 return open_engine(engine, params, config, vocab_size, **options)
 

@@ -116,6 +116,12 @@ PrecisionOption = Annotated[
         metavar="exact|float32", help="Of the native engine: bit for bit the reference, or fast." + _default("exact")
     ),
 ]
+ThreadsOption = Annotated[
+    int,
+    typer.Option(
+        help="Of the native engine: so many share the documents of a batch. The numbers are the same.", **number(int)
+    ),
+]
 DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
 
@@ -165,6 +171,7 @@ def train(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    threads: ThreadsOption = 1,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
@@ -193,6 +200,7 @@ def train(
         "validate_every": validate_every,
         "micro_batch_size": micro_batch_size,
     }
+    computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         if preset not in PRESETS:
@@ -205,7 +213,7 @@ def train(
             raise ValueError("resume and overwrite exclude each other: leave one of them out")
         if preset is not None:
             raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
-        folder = Folder.resume(out, changes={**settings, **given}, source=file, engine=engine, precision=precision)
+        folder = Folder.resume(out, changes={**settings, **given}, source=file, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate is recomputed,"
@@ -214,7 +222,7 @@ def train(
     else:
         with display.Download() as progress:
             config = Config().replace(**settings)
-            run = Run.begin(file or DATASETS[0], config, engine=engine, precision=precision, progress=progress, **given)
+            run = Run.begin(file or DATASETS[0], config, progress=progress, **computed_by, **given)
         folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
     run = folder.run
     show.begin(run)
@@ -576,6 +584,7 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time for each rung.", **number(float))] = 2.0,
     rounds: Annotated[int, typer.Option(help="Rounds, in which the rungs take turns.", **number(int))] = 10,
+    threads: ThreadsOption = 1,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -592,6 +601,7 @@ def bench(
         **{name: value for name, value in asked.items() if value},
         seconds=seconds,
         rounds=rounds,
+        threads=threads,
         progress=display.tell,
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else ladder.render(found, markdown))

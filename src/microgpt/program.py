@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from microgpt import recording, reference
 from microgpt.config import Config
+from microgpt.engines.scalar import graph
 from microgpt.reference import Value
 
 
@@ -67,7 +68,7 @@ class Program:
         self.order: list[Node] = []
         self._methods = dict(vars(reference))
         self._node: type[Node] = type("Value", (Node,), {"__slots__": (), "nodes": self.nodes})
-        leaves, self.state_dict = recording.graph(params, config, vocab_size, self._node)
+        leaves, self.state_dict = graph(params, config, vocab_size, self._node)
         self.leaves = cast("list[Node]", leaves)
         recorder = recording.Recorder(self.state_dict)
         self.record_loss = recorder.loss

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from microgpt import naming, reference
 from microgpt.config import Config, offsets, shapes
 from microgpt.engines import Tokens, check_batch
-from microgpt.engines.scalar import ACTIVATIONS, StateDict, scalar_arithmetic
+from microgpt.engines.scalar import ACTIVATIONS, StateDict, graph, scalar_arithmetic
 from microgpt.naming import Shape
 from microgpt.reference import Value
 
@@ -123,19 +123,6 @@ class Recorder:
             total = total.a
         self.nodes["pos0.loss"] = [total]
         return loss
-
-
-def graph(
-    params: array[float], config: Config, vocab_size: int, value: Callable[[float], Value] = Value
-) -> tuple[list[Value], StateDict]:
-    """The parameters as leaves of a graph, made by `value`: flat, and as the matrices that the reference takes."""
-    leaves = [value(p) for p in params]
-    state_dict = {}
-    for (name, (_, columns)), part in zip(
-        shapes(config, vocab_size).items(), offsets(shapes(config, vocab_size)).values()
-    ):
-        state_dict[name] = [leaves[start : start + columns] for start in range(part.start, part.stop, columns)]
-    return leaves, state_dict
 
 
 def _document(

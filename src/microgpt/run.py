@@ -53,12 +53,19 @@ class Run:
     script does: `load(path).sample(20)` gives what training printed at its end.
     """
 
-    def __init__(self, state: Checkpoint, engine: str, precision: str | None, find_data: Callable[[], Data]) -> None:
+    def __init__(
+        self, state: Checkpoint, engine: str, precision: str | None, threads: int, find_data: Callable[[], Data]
+    ) -> None:
         self.config = state.config
         self.data_info = state.data
         bos_first = state.config.bos_first
         self.tokenizer = Tokenizer([symbol for symbol in state.symbols if symbol], bos_first)
-        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols), precision)
+        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
+        if threads > self.config.batch_size:
+            raise ValueError(
+                f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
+                " documents of a batch"
+            )
         self.engine.m[:], self.engine.v[:] = state.m, state.v
         self.engine.step = state.step
         self.rng = random.Random()
@@ -77,6 +84,7 @@ class Run:
         micro_batch_size: int | None = None,
         engine: str = "auto",
         precision: str | None = None,
+        threads: int = 1,
         progress: Progress | None = None,
     ) -> Run:
         """A new model, untrained.
@@ -84,8 +92,8 @@ class Run:
         source: a text file, `names` (bundled), `makemore` (downloaded once), documents in memory, or loaded Data.
         documents: `lines`, or `stream` for one long text. val_fraction: the share of the documents that is held out.
         validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
-        at once, default the whole batch. engine, precision: see engines.open_engine. Raises DataError or ValueError
-        where these make no sense.
+        at once, default the whole batch. engine, precision, threads: see engines.open_engine; no checkpoint keeps them.
+        Raises DataError or ValueError where these make no sense.
         """
         config = config or Config()
         training.check_options(config.batch_size, micro_batch_size, validate_every)
@@ -121,7 +129,7 @@ class Run:
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
         )
-        run = cls(state, engine, precision, lambda: data)
+        run = cls(state, engine, precision, threads, lambda: data)
         run._order = order
         return run
 
@@ -132,6 +140,7 @@ class Run:
         *,
         engine: str = "auto",
         precision: str | None = None,
+        threads: int = 1,
         source: Source | None = None,
     ) -> Run:
         """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
@@ -139,7 +148,7 @@ class Run:
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, engine, precision, lambda: _same_data(state, source))
+        return cls(state, engine, precision, threads, lambda: _same_data(state, source))
 
     @cached_property
     def data(self) -> Data:
@@ -381,6 +390,7 @@ class Folder:
         source: Source | None = None,
         engine: str = "auto",
         precision: str | None = None,
+        threads: int = 1,
     ) -> Folder:
         """Go on with the run of a folder, bit for bit as if it had never stopped.
 
@@ -406,7 +416,7 @@ class Folder:
         training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
         planned_steps = state.config.num_steps
         state.config = state.config.replace(num_steps=num_steps)
-        run = Run(state, engine, precision, lambda: _same_data(state, source))
+        run = Run(state, engine, precision, threads, lambda: _same_data(state, source))
         _ = run.data  # before anything is written
         if isinstance(source, (str, os.PathLike)):
             run.data_info["source"] = run.data.source
@@ -545,6 +555,7 @@ def train(
     val_fraction: float = 0.0,
     engine: str = "auto",
     precision: str | None = None,
+    threads: int = 1,
 ) -> Run:
     """Train a model to the end and give its run; see Run.begin for the arguments.
 
@@ -553,7 +564,15 @@ def train(
 
     out: a folder to keep it in, as `microgpt train --out` does.
     """
-    run = Run.begin(source, config, documents=documents, val_fraction=val_fraction, engine=engine, precision=precision)
+    run = Run.begin(
+        source,
+        config,
+        documents=documents,
+        val_fraction=val_fraction,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+    )
     steps = Folder.create(out, run, overwrite=overwrite).train(together=True) if out else run.steps(together=True)
     for _ in steps:
         pass
@@ -565,7 +584,8 @@ def load(
     *,
     engine: str = "auto",
     precision: str | None = None,
+    threads: int = 1,
     source: Source | None = None,
 ) -> Run:
     """The run that was saved in a folder or a checkpoint file; see Run.load."""
-    return Run.load(path, engine=engine, precision=precision, source=source)
+    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source)

@@ -131,8 +131,7 @@ def verify(
         raise ValueError(f"golden_steps must be at least 0, got golden_steps={golden_steps}")
 
     def open_it(params: array[float], config: Config, vocab_size: int) -> Engine:
-        options = {} if precision is None else {"precision": precision}
-        return open_engine(engine, params, config, vocab_size, **options)
+        return open_engine(engine, params, config, vocab_size, precision)
 
     path = find_names(names)
     tell = progress or (lambda _: None)

@@ -23,10 +23,11 @@ The numbers are those of reference.py, and these rules say which where it leaves
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from microgpt.config import Config, shapes
 
@@ -110,19 +111,25 @@ class Engine(Protocol):
 
 
 def open_engine(
-    name: str, params: array[float], config: Config, vocab_size: int, precision: str | None = None
+    name: str,
+    params: array[float],
+    config: Config,
+    vocab_size: int,
+    precision: str | None = None,
+    threads: int = 1,
 ) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
     name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
-    which the first is the default. Raises ValueError for an unknown name or precision or a buffer of another length
-    than the config's, ImportError with the remedy where the engine cannot work here.
+    which the first is the default. threads: that share the documents of a batch; the numbers are the same for any
+    number of them. Raises ValueError for an unknown name or precision, more threads than the engine takes, or a buffer
+    of another length than the config's, ImportError with the remedy where the engine cannot work here.
     """
     if name == "auto":
         note = ""
         for first in ENGINES:
             try:
-                engine = open_engine(first, params, config, vocab_size, precision)
+                engine = open_engine(first, params, config, vocab_size, precision, threads)
                 engine.note = note
                 return engine
             except ImportError as error:
@@ -137,9 +144,20 @@ def open_engine(
     precisions = getattr(engine_class, "precisions", ("exact",))
     if precision not in (None, *precisions):
         raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
-    options = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
+    options: dict[str, Any] = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
+    if takes_threads(engine_class):
+        options["threads"] = threads
+    elif threads != 1:
+        raise ValueError(
+            f"threads must be 1 with the {name} engine, got threads={threads}: the native engine takes more"
+        )
     opened: Engine = engine_class(params, config, vocab_size, **options)
     return opened
+
+
+def takes_threads(engine_class: Any) -> bool:
+    """Can engines of this class share the work of a batch among several threads?"""
+    return "threads" in inspect.signature(engine_class).parameters
 
 
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:

@@ -40,6 +40,19 @@ def scalar_arithmetic() -> Iterator[None]:
             gc.enable()
 
 
+def graph(
+    params: Sequence[float], config: Config, vocab_size: int, value: Callable[[float], Value] = Value
+) -> tuple[list[Value], StateDict]:
+    """The parameters as leaves (`value` makes them) of a fresh graph: flat, and as the matrices of the reference."""
+    leaves = [value(p) for p in params]
+    rest = iter(leaves)
+    state_dict = {
+        name: [[next(rest) for _ in range(columns)] for _ in range(rows)]
+        for name, (rows, columns) in shapes(config, vocab_size).items()
+    }
+    return leaves, state_dict
+
+
 class ScalarEngine(Engine):
     """The reference's own functions. Its graph is built anew from the buffers at every call."""
 
@@ -48,17 +61,6 @@ class ScalarEngine(Engine):
         self.params = params
         self.grads, self.m, self.v = (array("d", bytes(8 * len(params))) for _ in range(3))
         self.step = 0
-        self._shapes = shapes(config, vocab_size)
-
-    def _graph(self) -> tuple[list[Value], StateDict]:
-        """The parameters as leaves of a fresh graph: flat, and as the matrices that the reference takes."""
-        leaves = [Value(p) for p in self.params]
-        rest = iter(leaves)
-        state_dict = {
-            name: [[next(rest) for _ in range(columns)] for _ in range(rows)]
-            for name, (rows, columns) in self._shapes.items()
-        }
-        return leaves, state_dict
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
@@ -66,7 +68,7 @@ class ScalarEngine(Engine):
         weight = 1 / (total or len(batch))
         losses = 0.0
         with scalar_arithmetic():
-            leaves, state_dict = self._graph()
+            leaves, state_dict = graph(self.params, c, self.vocab_size)
             for tokens in batch:
                 loss = reference.loss(tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
                 losses += loss.data
@@ -91,7 +93,7 @@ class ScalarEngine(Engine):
         self.step += 1
 
     def decoder(self) -> ScalarDecoder:
-        return ScalarDecoder(self.config, self._graph()[1])
+        return ScalarDecoder(self.config, graph(self.params, self.config, self.vocab_size)[1])
 
 
 class ScalarDecoder:
