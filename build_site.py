@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -113,15 +114,18 @@ def has_zig() -> bool:
 
 
 def run(*command: str, cwd: Path) -> str:
-    """What it prints. Raises NoSiteError with its last words."""
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    """What it prints. Raises NoSiteError with what it says of its trouble."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1"}
     try:
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=SECONDS, encoding="utf-8")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoSiteError(f"{error}; mend that, and install again") from None
     if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise NoSiteError(f"`{' '.join(command)}` failed: {' '.join(words)}; mend that, and install again")
+        told = re.sub(r"\x1b\[[\d;]*m", "", done.stderr + done.stdout)  # without colours
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        first = next((i for i, line in enumerate(lines) if "rror" in line), 0)
+        words = " ".join(lines[-1:] if command[0] == sys.executable else lines[first : first + 5])[:400]
+        raise NoSiteError(f"`{' '.join(command)}` failed: {words}; mend that, and install again")
     return done.stdout
 
 

@@ -1,4 +1,6 @@
-"""What several test files need: the public data set, the golden figures, the Python interpreters of this machine."""
+"""What several test files need: the public data set, the golden figures, the Python interpreters of this machine, and
+the lab's page in a browser (lab_page.py).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,8 @@ from hypothesis import settings
 
 from microgpt.config import Config
 from microgpt.data import MAKEMORE_SHA256, cache_folder
+
+pytest_plugins = ["lab_page"]
 
 settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
 settings.load_profile("shared machine")
