@@ -25,10 +25,10 @@ gradient starts from 0.0. */
 #ifndef __wasm__
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <time.h>
 #endif
 #include <math.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -275,8 +275,7 @@ typedef struct {
 } Layer;
 
 typedef struct {
-    int rows; /* how many there are */
-    int hop;  /* from a row to the next position of the same document: 1, or how many are decoded at once */
+    int hop; /* from a row to the next position of the same document: 1, or how many are decoded at once */
     int32_t *token, *position, *target, *first;
     real *dloss; /* d loss / d (the surprise at this row) */
     double *surprise, *total; /* float32: without the logarithm of total, which is one for many rows */
@@ -294,14 +293,14 @@ struct Net {
     Matrix *matrices;
     int num_matrices;
     size_t flat_size, size, turned_size; /* the numbers in the flat buffers, in ours, and in the transposed ones */
-    int capacity;                        /* rows of a Work */
     int32_t *order, *first_order;        /* the rows of [wq; wk; wv] as their gradients reach the layer's input */
     double attn_factor, inverse_C;
     Weights weights;
     real *m, *v, *grads;
-    Work *works;       /* one for each thread */
-    real **unit_grads; /* the gradients of so many units of a batch wait here to be added, in order */
-    int wave;
+    real *embedding_grads; /* exact: one document's dwte and dwpe */
+    Work work;             /* for a batch, or for as much of it as is in memory at once */
+    int capacity;          /* its rows */
+    int wave_rows;         /* how many are computed at once; this must not depend on threads or on earlier batches */
     void *memory;
 };
 
@@ -550,11 +549,11 @@ INLINE void transpose_square(const real *from, ptrdiff_t from_stride, real *to, 
     }
 }
 
-/* Brings the transposed copy of a matrix up to date. */
-static void turn(const Matrix *matrix, Weights weights) {
-    for (int i = 0; i < padded(matrix->rows); i += LANES)
-        for (int j = 0; j < matrix->stride; j += LANES)
-            transpose_square(weights.w + matrix->at + (ptrdiff_t)i * matrix->stride + j, matrix->stride,
+/* Brings rows o..end of the transposed copy of a matrix up to date. */
+INLINE void turn(const Matrix *matrix, Weights weights, int o, int end, const int stride) {
+    for (int i = o; i < end; i += LANES)
+        for (int j = 0; j < stride; j += LANES)
+            transpose_square(weights.w + matrix->at + (ptrdiff_t)i * stride + j, stride,
                              weights.w_turned + matrix->turned + (ptrdiff_t)j * matrix->turned_stride + i,
                              matrix->turned_stride);
 }
@@ -778,15 +777,15 @@ INLINE void attention_forward(Dims d, const Net *net, const Work *work, Layer *l
     }
 }
 
-INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *layer, const real *dx_attn) {
+INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *layer, int from, int to) {
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
-    memset(layer->dqkv, 0, sizeof(real) * work->rows * stride);
-    for (int r = work->rows - 1; r >= 0; r--) {
+    memset(layer->dqkv + from * stride, 0, sizeof(real) * (to - from) * stride);
+    for (int r = to - 1; r >= from; r--) {
         const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
         real *dq = layer->dqkv + r * stride, *dk = layer->dqkv + work->first[r] * stride + d.Cp;
         const real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
-        const real *dmixture = dx_attn + (ptrdiff_t)r * d.Cp;
+        const real *dmixture = work->d_attn + (ptrdiff_t)r * d.Cp;
         const int n = work->position[r] + 1;
 #if !EXACT
         if (heads_in_lanes(d)) {
@@ -797,22 +796,23 @@ INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *
         for (int h = d.H - 1; h >= 0; h--)
             head_backward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
                           exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h], layer->attn_slope[(ptrdiff_t)r * d.H + h],
-                          dmixture + h * d.D, work->scores, dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
+                          dmixture + h * d.D, work->scores + (ptrdiff_t)r * d.Tp, dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
     }
 }
 
 /* From dqkv to the gradient of what attn_wq, attn_wk and attn_wv read. */
-INLINE void qkv_backward_input(Dims d, const Net *net, const Work *work, const Layer *layer, const real *w, real *dx) {
+INLINE void qkv_backward_input(Dims d, const Net *net, const Layer *layer, const real *w, int from, int to, real *dx) {
     const int stride = 3 * d.Cp;
+    const real *dqkv = layer->dqkv + (ptrdiff_t)from * stride;
 #if EXACT
-    for (int r = 0; r < work->rows; r += 4) {
+    for (int r = 0, rows = to - from; r < rows; r += 4) { /* the rows of one document */
         const int32_t *order = r ? net->order : net->first_order;
         for (int c = 0; c < d.Cp; c += LANES) { /* row 0 is walked in another order: it comes alone, before the fours */
-            const int n = r ? (work->rows - r < 4 ? work->rows - r : 4) : 1;
+            const int n = r ? (rows - r < 4 ? rows - r : 4) : 1;
             const real *dy[4];
             vec sum[4];
             UNROLL for (int i = 0; i < 4; i++) {
-                dy[i] = layer->dqkv + (ptrdiff_t)(r + (i < n ? i : 0)) * stride;
+                dy[i] = dqkv + (ptrdiff_t)(r + (i < n ? i : 0)) * stride;
                 sum[i] = all(0);
             }
             for (int k = 0; k < 3 * d.C; k++) {
@@ -826,7 +826,7 @@ INLINE void qkv_backward_input(Dims d, const Net *net, const Work *work, const L
     }
 #else
     (void)net;
-    linear_backward_input(work->rows, stride, d.Cp, layer->dqkv, stride, w, d.Cp, dx, d.Cp);
+    linear_backward_input(to - from, stride, d.Cp, dqkv, stride, w, d.Cp, dx, d.Cp);
 #endif
 }
 
@@ -853,8 +853,8 @@ INLINE void activation_backward(int rows, Dims d, const real *relu, real *dh) {
 }
 
 /* Each row's surprise -log p(target), and dlogits. */
-INLINE void cross_entropy(Dims d, const Work *work) {
-    for (int r = 0; r < work->rows; r++) {
+INLINE void cross_entropy(Dims d, const Work *work, int from, int to) {
+    for (int r = from; r < to; r++) {
         real *z = work->logits + (ptrdiff_t)r * d.Vp, *dz = work->dlogits + (ptrdiff_t)r * d.Vp;
         const int target = work->target[r];
 #if EXACT
@@ -889,24 +889,25 @@ INLINE void cross_entropy(Dims d, const Work *work) {
 #endif
     }
 #if !EXACT
-    for (int r = 0; r < work->rows; r++) work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] -= work->dloss[r];
+    for (int r = from; r < to; r++) work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] -= work->dloss[r];
 #endif
 }
 
 /* From dlogits to dx_out; the target's row of lm_head comes last. */
-INLINE void lm_head_backward_input(Dims d, const Work *work, const real *lm_head, real *dx) {
+INLINE void lm_head_backward_input(Dims d, const Work *work, const real *lm_head, int from, int to, real *dx) {
 #if EXACT
-    for (int r = 0; r < work->rows; r++) { /* set aside: work->dy is not in use yet */
-        work->dy[r] = work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]];
+    for (int r = from; r < to; r++) { /* set aside: work->dy is not in use yet */
+        work->dy[(ptrdiff_t)r * d.Cp] = work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]];
         work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] = 0;
     }
 #endif
-    linear_backward_input(work->rows, d.V, d.Cp, work->dlogits, d.Vp, lm_head, d.Cp, dx, d.Cp);
+    linear_backward_input(to - from, d.V, d.Cp, work->dlogits + (ptrdiff_t)from * d.Vp, d.Vp, lm_head, d.Cp,
+                          dx + (ptrdiff_t)from * d.Cp, d.Cp);
 #if EXACT
-    for (int r = 0; r < work->rows; r++) {
+    for (int r = from; r < to; r++) {
         real *dz = work->dlogits + (ptrdiff_t)r * d.Vp + work->target[r];
         const real *row = lm_head + (ptrdiff_t)work->target[r] * d.Cp;
-        *dz = work->dy[r];
+        *dz = work->dy[(ptrdiff_t)r * d.Cp];
         for (int c = 0; c < d.Cp; c += LANES)
             store(dx + (ptrdiff_t)r * d.Cp + c, load(dx + (ptrdiff_t)r * d.Cp + c) + *dz * load(row + c));
     }
@@ -915,12 +916,13 @@ INLINE void lm_head_backward_input(Dims d, const Work *work, const real *lm_head
 
 /* --- The passes ----------------------------------------------------------------------------------------------------- */
 
+#define AT(buffer, width) ((buffer) + (ptrdiff_t)from * (width))
+
 /* Rows from..to of the work, through all layers to the logits; the rows before `from` were here earlier. */
 INLINE void forward(Dims d, const Net *net, Weights weights, const Work *work, int from, int to) {
     const int rows = to - from;
     const real *turned = weights.w_turned;
     Layer *first = &work->layers[0];
-#define AT(buffer, width) ((buffer) + (ptrdiff_t)from * (width))
     rmsnorm_forward(rows, d, net->inverse_C, AT(work->x_embd, d.Cp), AT(first->x, d.Cp), work->scale0 + from,
                     work->slope0 + from);
     for (int l = 0; l < d.L; l++) {
@@ -945,85 +947,38 @@ INLINE void forward(Dims d, const Net *net, Weights weights, const Work *work, i
     }
     linear_forward(rows, d.C, d.Vp, AT(work->x_out, d.Cp), d.Cp, turned + net->matrices[LM_HEAD].turned, d.Vp,
                    AT(work->logits, d.Vp), d.Vp);
-#undef AT
 }
 
-/* All rows of the work, from dlogits down to the gradient of x_embd in work->dx. */
-INLINE void backward(Dims d, const Net *net, const Work *work) {
-    const int rows = work->rows;
+/* Rows from..to, whole documents, from dlogits down to the gradient of x_embd in work->dx. */
+INLINE void backward(Dims d, const Net *net, const Work *work, int from, int to) {
+    const int rows = to - from;
     const real *w = net->weights.w;
-    lm_head_backward_input(d, work, w + net->matrices[LM_HEAD].at, work->layers[d.L - 1].dx_out);
+    lm_head_backward_input(d, work, w + net->matrices[LM_HEAD].at, from, to, work->layers[d.L - 1].dx_out);
     for (int l = d.L - 1; l >= 0; l--) {
         Layer *layer = &work->layers[l];
-        linear_backward_input(rows, d.C, d.Fp, layer->dx_out, d.Cp, w + layer_matrix(net, l, MLP_FC2)->at, d.Fp, layer->dh,
-                              d.Fp);
-        activation_backward(rows, d, layer->relu, layer->dh);
-        linear_backward_input(rows, d.F, d.Cp, layer->dh, d.Fp, w + layer_matrix(net, l, MLP_FC1)->at, d.Cp, work->dy, d.Cp);
-        rmsnorm_backward(rows, d, net->inverse_C, work->dy, layer->x_mid, layer->scale2, layer->slope2, layer->dx_out,
-                         layer->dx_mid);
-        linear_backward_input(rows, d.C, d.Cp, layer->dx_mid, d.Cp, w + layer_matrix(net, l, ATTN_WO)->at, d.Cp,
-                              work->d_attn, d.Cp);
-        attention_backward(d, net, work, layer, work->d_attn);
-        qkv_backward_input(d, net, work, layer, w + layer_matrix(net, l, ATTN_WQ)->at, work->dy);
-        rmsnorm_backward(rows, d, net->inverse_C, work->dy, layer->x, layer->scale1, layer->slope1, layer->dx_mid,
-                         l ? layer[-1].dx_out : work->dx);
+        linear_backward_input(rows, d.C, d.Fp, AT(layer->dx_out, d.Cp), d.Cp, w + layer_matrix(net, l, MLP_FC2)->at, d.Fp,
+                              AT(layer->dh, d.Fp), d.Fp);
+        activation_backward(rows, d, AT(layer->relu, d.Fp), AT(layer->dh, d.Fp));
+        linear_backward_input(rows, d.F, d.Cp, AT(layer->dh, d.Fp), d.Fp, w + layer_matrix(net, l, MLP_FC1)->at, d.Cp,
+                              AT(work->dy, d.Cp), d.Cp);
+        rmsnorm_backward(rows, d, net->inverse_C, AT(work->dy, d.Cp), AT(layer->x_mid, d.Cp), layer->scale2 + from,
+                         layer->slope2 + from, AT(layer->dx_out, d.Cp), AT(layer->dx_mid, d.Cp));
+        linear_backward_input(rows, d.C, d.Cp, AT(layer->dx_mid, d.Cp), d.Cp, w + layer_matrix(net, l, ATTN_WO)->at, d.Cp,
+                              AT(work->d_attn, d.Cp), d.Cp);
+        attention_backward(d, net, work, layer, from, to);
+        qkv_backward_input(d, net, layer, w + layer_matrix(net, l, ATTN_WQ)->at, from, to, AT(work->dy, d.Cp));
+        rmsnorm_backward(rows, d, net->inverse_C, AT(work->dy, d.Cp), AT(layer->x, d.Cp), layer->scale1 + from,
+                         layer->slope1 + from, AT(layer->dx_mid, d.Cp), AT(l ? layer[-1].dx_out : work->dx, d.Cp));
     }
-    rmsnorm_backward(rows, d, net->inverse_C, work->dx, work->x_embd, work->scale0, work->slope0, NULL, work->dx);
-}
-
-/* --- The weights' gradients ----------------------------------------------------------------------------------------- */
-
-/* The two ends of a linear layer: what it read, and the gradient of what it put out. */
-typedef struct {
-    const Matrix *matrix;
-    const real *x, *dy;
-    int xr, dyr;
-} Link;
-
-INLINE Link layer_link(Dims d, const Net *net, const Layer *layer, int l, int which) {
-    const Matrix *matrix = layer_matrix(net, l, which);
-    switch (which) {
-        case ATTN_WQ:
-        case ATTN_WK:
-        case ATTN_WV: return (Link){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Cp, d.Cp, 3 * d.Cp};
-        case ATTN_WO: return (Link){matrix, layer->x_attn, layer->dx_mid, d.Cp, d.Cp};
-        case MLP_FC1: return (Link){matrix, layer->x_norm2, layer->dh, d.Cp, d.Fp};
-        default: return (Link){matrix, layer->h, layer->dx_out, d.Fp, d.Cp};
-    }
-}
-
-INLINE Link lm_head_link(Dims d, const Net *net, const Work *work) {
-    return (Link){&net->matrices[LM_HEAD], work->x_out, work->dlogits, d.Cp, d.Vp};
-}
-
-/* dwte and dwpe, which lie one after the other, from the gradient of their sum. */
-INLINE void embedding_backward(Dims d, const Net *net, const Work *work, real *grads) {
-    real *dwte = grads + net->matrices[WTE].at, *dwpe = grads + net->matrices[WPE].at;
-    memset(grads, 0, sizeof(real) * net->matrices[LM_HEAD].at);
-    for (int r = work->rows - 1; r >= 0; r--)
-        for (int c = 0; c < d.Cp; c += LANES) {
-            vec dx = load(work->dx + (ptrdiff_t)r * d.Cp + c);
-            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c, *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
-            store(token, load(token) + dx);
-            store(position, load(position) + dx);
-        }
-}
-
-/* All gradients of the rows in work, written to grads in our layout. */
-INLINE void weights_backward(Dims d, const Net *net, const Work *work, real *grads) {
-    embedding_backward(d, net, work, grads);
-    for (int l = -1; l < d.L; l++)
-        for (int which = 0; which < (l < 0 ? 1 : LAYER_MATRICES); which++) {
-            Link link = l < 0 ? lm_head_link(d, net, work) : layer_link(d, net, &work->layers[l], l, which);
-            linear_backward_weights(work->rows, link.matrix->rows, link.matrix->stride, link.dy, link.dyr, link.x, link.xr,
-                                    grads + link.matrix->at, link.matrix->stride);
-        }
+    rmsnorm_backward(rows, d, net->inverse_C, AT(work->dx, d.Cp), AT(work->x_embd, d.Cp), work->scale0 + from,
+                     work->slope0 + from, NULL, AT(work->dx, d.Cp));
 }
 
 /* --- Adam ----------------------------------------------------------------------------------------------------------- */
 
 /* The constants of one step. Exact: as the reference has them, and 1 / correction as the sum of two floats. float32 keeps
-m / (1 - beta1) and v / (1 - beta2), which needs fewer products, and has the corrections in learning_rate and eps. */
+m / (1 - beta1) and v / (1 - beta2), which needs fewer products, and has the corrections in learning_rate and eps, here
+twice what they are, see adam_lanes. */
 typedef struct {
     real beta1, beta2, learning_rate, eps;
 #if EXACT
@@ -1043,8 +998,8 @@ static Adam adam_of_step(const Settings *s, int64_t step, double learning_rate) 
     a.rest2 = residual1(a.inverse2, correction2, 1) * a.inverse2;
 #else
     const double scale2 = sqrt((1 - s->beta2) / correction2); /* sqrt(v_hat) = scale2 sqrt(our v) */
-    a.learning_rate = learning_rate * (1 - s->beta1) / correction1 / scale2;
-    a.eps = s->eps_adam / scale2;
+    a.learning_rate = 2 * learning_rate * (1 - s->beta1) / correction1 / scale2;
+    a.eps = 2 * s->eps_adam / scale2;
 #endif
     return a;
 }
@@ -1170,13 +1125,12 @@ INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
     store(m, new_m);
     store(v, new_v);
     const vec x = new_v + 1e-36f; /* which keeps 1 / root finite */
-#if defined(__AVX512F__) /* an estimate good to 2**-14 and a Newton step; the divider works meanwhile */
+#if defined(__AVX512F__) /* r = 1 / sqrt(x) to 2**-14; (x r + 1 / r) / 2 is sqrt(x) to 2**-29 (Heron), and this divided by it + eps: */
     const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
-    const vec near = x * r, root = fused(fused(-near, near, x), 0.5f * r, near);
+    store(w, load(w) - a->learning_rate * new_m * r / fused(r, fused(x, r, all(a->eps)), all(1)));
 #else
-    const vec root = square_root(x);
+    store(w, load(w) - a->learning_rate * new_m / (2 * square_root(x) + a->eps));
 #endif
-    store(w, load(w) - a->learning_rate * new_m / (root + a->eps));
 }
 
 INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
@@ -1191,74 +1145,202 @@ INLINE void adam(const Adam *a, size_t n, real *w, real *m, real *v, const real 
         adam_block(a, n - i < ADAM_BLOCK ? (int)(n - i) : ADAM_BLOCK, w + i, m + i, v + i, g + i);
 }
 
-#if EXACT
-/* The gradient of a linear layer, a few rows at a time, straight into Adam: it never leaves the nearest cache.
-stride: the matrix's, where it is a constant. */
-INLINE void adam_of_link(const Adam *a, const Net *net, Link link, int positions, const int stride) {
-    const Matrix *matrix = link.matrix;
-    real panel[ADAM_BLOCK] __attribute__((aligned(64)));
-    const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
-    for (int o = 0; o < matrix->rows; o += high) {
-        const int rows = matrix->rows - o < high ? matrix->rows - o : high;
-        const size_t at = matrix->at + (size_t)o * stride;
-        if (width == stride) {
-            linear_backward_weights(positions, rows, stride, link.dy + o, link.dyr, link.x, link.xr, panel, stride);
-            adam_block(a, rows * stride, net->weights.w + at, net->m + at, net->v + at, panel);
-            continue;
-        }
-        for (int c = 0; c < stride; c += width) {
-            const int columns = stride - c < width ? stride - c : width;
-            linear_backward_weights(positions, rows, columns, link.dy + o, link.dyr, link.x + c, link.xr, panel, columns);
-            for (int r = 0; r < rows; r++) {
-                const size_t row = at + (size_t)r * stride + c;
-                adam_block(a, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
-            }
-        }
+/* --- The weights' gradients, and what becomes of them --------------------------------------------------------------- */
+
+/* Sums of gradients, and whose. Documents end to end in the work; the sums are of one document each (exact) or of all
+(float32), each from 0; then they are added up in turn. The result goes into Adam and is never stored, or to net->grads. */
+typedef struct {
+    const Net *net;
+    const Adam *adam;    /* NULL: keep the gradient */
+    int begun;           /* net->grads holds the sums of earlier documents */
+    int sums;
+    const int32_t *ends; /* the row where each sum ends */
+} Gradient;
+
+/* The two ends of a linear layer: what it read, and the gradient of what it put out. */
+typedef struct {
+    const Matrix *matrix;
+    const real *x, *dy;
+    int xr, dyr;
+} Link;
+
+INLINE Link layer_link(Dims d, const Net *net, int l, int which) {
+    const Layer *layer = &net->work.layers[l];
+    const Matrix *matrix = layer_matrix(net, l, which);
+    switch (which) {
+        case ATTN_WQ:
+        case ATTN_WK:
+        case ATTN_WV: return (Link){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Cp, d.Cp, 3 * d.Cp};
+        case ATTN_WO: return (Link){matrix, layer->x_attn, layer->dx_mid, d.Cp, d.Cp};
+        case MLP_FC1: return (Link){matrix, layer->x_norm2, layer->dh, d.Cp, d.Fp};
+        default: return (Link){matrix, layer->h, layer->dx_out, d.Fp, d.Cp};
     }
-    turn(matrix, net->weights);
-}
-#else
-/* R rows and one vector of columns of a gradient, from registers into Adam. */
-INLINE void adam_tile(const int R, const Adam *a, const Net *net, Link link, int positions, size_t at, int stride) {
-    vec sum[8];
-    const real *x = link.x + (ptrdiff_t)(positions - 1) * link.xr, *dy = link.dy + (ptrdiff_t)(positions - 1) * link.dyr;
-    UNROLL for (int r = 0; r < R; r++) sum[r] = dy[r] * load(x);
-    UNROLL4 for (int t = 1; t < positions; t++) {
-        x -= link.xr, dy -= link.dyr;
-        UNROLL for (int r = 0; r < R; r++) sum[r] += dy[r] * load(x);
-    }
-    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at;
-    UNROLL for (int r = 0; r < R; r++) adam_lanes(a, sum[r], w + r * stride, m + r * stride, v + r * stride);
 }
 
-/* The gradient of a linear layer, never stored. stride: the matrix's, where it is a constant. */
-INLINE void adam_of_link(const Adam *adam, const Net *net, Link link, int positions, const int stride) {
-    const Matrix *matrix = link.matrix;
-    const Adam a = *adam;
-    for (int c = 0; c < stride; c += LANES) {
-        Link part = link;
-        part.x += c;
-        size_t at = matrix->at + c;
-        int o = 0;
-        for (; o + 8 <= matrix->rows; o += 8, part.dy += 8, at += 8 * (size_t)stride)
-            adam_tile(8, &a, net, part, positions, at, stride);
-        for (; o < matrix->rows; o++, part.dy++, at += stride) adam_tile(1, &a, net, part, positions, at, stride);
+INLINE Link lm_head_link(Dims d, const Net *net) {
+    return (Link){&net->matrices[LM_HEAD], net->work.x_out, net->work.dlogits, d.Cp, d.Vp};
+}
+
+/* dwte and dwpe, which lie one after the other, += the gradient of their sum in rows from..to. */
+INLINE void embedding_backward(Dims d, const Net *net, int from, int to, real *grads) {
+    const Work *work = &net->work;
+    real *dwte = grads + net->matrices[WTE].at, *dwpe = grads + net->matrices[WPE].at;
+    for (int r = to - 1; r >= from; r--)
+        for (int c = 0; c < d.Cp; c += LANES) {
+            vec dx = load(work->dx + (ptrdiff_t)r * d.Cp + c);
+            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c, *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
+            store(token, load(token) + dx);
+            store(position, load(position) + dx);
+        }
+}
+
+INLINE void embedding_gradient(Dims d, const Gradient *gradient) {
+    const Net *net = gradient->net;
+    const size_t n = net->matrices[LM_HEAD].at;
+    if (!gradient->begun) memset(net->grads, 0, sizeof(real) * n);
+    for (int i = 0; i < gradient->sums; i++) {
+        const int from = i ? gradient->ends[i - 1] : 0;
+        if (EXACT && (i || gradient->begun)) {
+            memset(net->embedding_grads, 0, sizeof(real) * n);
+            embedding_backward(d, net, from, gradient->ends[i], net->embedding_grads);
+            add(1, (int)n, net->grads, net->embedding_grads, net->grads);
+        } else {
+            embedding_backward(d, net, from, gradient->ends[i], net->grads);
+        }
     }
-    turn(matrix, net->weights);
+    if (gradient->adam) adam(gradient->adam, n, net->weights.w, net->m, net->v, net->grads);
+}
+
+#if EXACT
+/* `rows` rows and `columns` columns of a matrix's gradient, from row o and column c on, through a panel in the nearest
+cache. */
+INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows, int c, int columns, const int stride) {
+    const Net *net = gradient->net;
+    real panel[ADAM_BLOCK] __attribute__((aligned(64))), more[ADAM_BLOCK] __attribute__((aligned(64)));
+    const size_t at = link.matrix->at + (size_t)o * stride + c;
+    if (gradient->begun)
+        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, sizeof(real) * columns);
+    for (int i = 0, from = 0; i < gradient->sums; from = gradient->ends[i++]) {
+        const int first = i == 0 && !gradient->begun;
+        linear_backward_weights(gradient->ends[i] - from, rows, columns, link.dy + (ptrdiff_t)from * link.dyr + o, link.dyr,
+                                link.x + (ptrdiff_t)from * link.xr + c, link.xr, first ? panel : more, columns);
+        if (!first) add(rows, columns, panel, more, panel);
+    }
+    if (gradient->adam && columns == stride) {
+        adam_block(gradient->adam, rows * stride, net->weights.w + at, net->m + at, net->v + at, panel);
+        return;
+    }
+    for (int r = 0; r < rows; r++) {
+        const size_t row = at + (size_t)r * stride;
+        if (gradient->adam)
+            adam_block(gradient->adam, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
+        else
+            memcpy(net->grads + row, panel + r * columns, sizeof(real) * columns);
+    }
+}
+
+/* Rows o..end of a matrix: the gradient, and Adam. stride: the matrix's, where it is a constant. */
+INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, const int stride) {
+    const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
+    for (; o < end; o += high)
+        for (int c = 0; c < stride; c += width)
+            gradient_block(gradient, link, o, end - o < high ? end - o : high, c, stride - c < width ? stride - c : width, stride);
+}
+#else
+enum { GRADIENT_ROWS = LANES < 8 ? LANES : 8 };
+
+/* GRADIENT_ROWS rows and N vectors of columns, in registers from the first product to the new weights. */
+INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, Link link, int o, int c, const int stride) {
+    const int R = GRADIENT_ROWS;
+    const Net *net = gradient->net;
+    const real *x = link.x + c, *dy = link.dy + o;
+    vec sum[8][2];
+    UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int j = 0; j < N; j++) sum[r][j] = dy[r] * load(x + j * LANES);
+    }
+    UNROLL4 for (int t = gradient->ends[0] - 1; t > 0; t--) {
+        x += link.xr, dy += link.dyr;
+        vec row[2];
+        UNROLL for (int j = 0; j < N; j++) row[j] = load(x + j * LANES);
+        UNROLL for (int r = 0; r < R; r++) {
+            UNROLL for (int j = 0; j < N; j++) sum[r][j] += dy[r] * row[j];
+        }
+    }
+    const size_t at = link.matrix->at + (size_t)o * stride + c;
+    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at, *grads = net->grads + at;
+    if (gradient->begun) {
+        UNROLL for (int r = 0; r < R; r++) {
+            UNROLL for (int j = 0; j < N; j++) sum[r][j] += load(grads + r * stride + j * LANES);
+        }
+    }
+    UNROLL for (int r = 0; r < R; r++) {
+        UNROLL for (int j = 0; j < N; j++) {
+            const int i = r * stride + j * LANES;
+            if (gradient->adam)
+                adam_lanes(a, sum[r][j], w + i, m + i, v + i);
+            else
+                store(grads + i, sum[r][j]);
+        }
+    }
+}
+
+/* Rows o..end of a matrix: the gradient, and Adam. The rows that pad the matrix have no gradient and stay 0.
+stride: the matrix's, where it is a constant. */
+INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, const int stride) {
+    const Adam a = gradient->adam ? *gradient->adam : (Adam){0};
+    for (; o < end; o += GRADIENT_ROWS) {
+        int c = 0;
+        for (; c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, link, o, c, stride);
+        if (c < stride) gradient_tile(1, gradient, &a, link, o, c, stride);
+    }
 }
 #endif
 
-/* A whole step whose gradient comes from the rows of one work. */
-INLINE void adam_of_work(Dims d, const Adam *a, const Net *net, const Work *work) {
-    real *grads = net->unit_grads[0];
-    embedding_backward(d, net, work, grads);
-    adam(a, net->matrices[LM_HEAD].at, net->weights.w, net->m, net->v, grads);
+/* Work is shared out in tasks, with numbers: the embeddings, then so many rows of each matrix. A thread walks through all
+numbers and does those that it drew. */
+enum { TASK_ROWS = 32 };
+
+typedef struct {
+    int threads;
+    atomic_int next; /* the first number that nobody has */
+} Tickets;
+
+INLINE int draw(Tickets *tickets) {
+    if (tickets->threads > 1) return atomic_fetch_add_explicit(&tickets->next, 1, memory_order_relaxed);
+    const int ticket = atomic_load_explicit(&tickets->next, memory_order_relaxed);
+    atomic_store_explicit(&tickets->next, ticket + 1, memory_order_relaxed);
+    return ticket;
+}
+
+typedef struct {
+    Tickets *tickets;
+    int mine, number; /* the number drawn, and that of the task at hand */
+} Walk;
+
+INLINE int is_mine(Walk *walk) { return walk->number++ == walk->mine; }
+
+INLINE void link_backward(const Gradient *gradient, Link link, const int stride, Walk *walk) {
+    for (int o = 0; o < link.matrix->rows; o += TASK_ROWS) {
+        if (!is_mine(walk)) continue;
+        const int end = o + TASK_ROWS < link.matrix->rows ? o + TASK_ROWS : link.matrix->rows;
+        gradient_rows(gradient, link, o, end, stride);
+        if (gradient->adam) turn(link.matrix, gradient->net->weights, o, end, stride);
+        walk->mine = draw(walk->tickets);
+    }
+}
+
+/* All gradients of the documents in the work: one thread's share. */
+INLINE void weights_backward(Dims d, const Gradient *gradient, Tickets *tickets) {
+    const Net *net = gradient->net;
+    Walk walk = {tickets, draw(tickets), 0};
+    if (is_mine(&walk)) {
+        embedding_gradient(d, gradient);
+        walk.mine = draw(tickets);
+    }
     for (int l = -1; l < d.L; l++)
         for (int which = l < 0 ? MLP_FC1 : 0; which < MLP_FC2; which++)
-            adam_of_link(a, net, l < 0 ? lm_head_link(d, net, work) : layer_link(d, net, &work->layers[l], l, which),
-                         work->rows, d.Cp);
-    for (int l = 0; l < d.L; l++)
-        adam_of_link(a, net, layer_link(d, net, &work->layers[l], l, MLP_FC2), work->rows, d.Fp);
+            link_backward(gradient, l < 0 ? lm_head_link(d, net) : layer_link(d, net, l, which), d.Cp, &walk);
+    for (int l = 0; l < d.L; l++) link_backward(gradient, layer_link(d, net, l, MLP_FC2), d.Fp, &walk);
 }
 
 /* --- The net: memory, and the way from flat buffers to ours and back ------------------------------------------------ */
@@ -1311,7 +1393,7 @@ static void lay_out_work(Arena *arena, Dims d, Work *work, uint64_t n, int backw
     work->scale0 = take_reals(arena, n), work->slope0 = take_reals(arena, n);
     work->logits = take_reals(arena, n * d.Vp), work->dlogits = take_reals(arena, m * d.Vp);
     work->dy = take_reals(arena, m * d.Cp), work->dx = take_reals(arena, m * d.Cp), work->d_attn = take_reals(arena, m * d.Cp);
-    work->scores = take_reals(arena, d.Tp);
+    work->scores = EXACT || !heads_in_lanes(d) ? take_reals(arena, m * d.Tp) : NULL;
     for (int l = 0; l < d.L; l++) {
         Layer *layer = layers ? &layers[l] : &unused;
         layer->x = take_reals(arena, n * d.Cp), layer->x_norm1 = take_reals(arena, n * d.Cp);
@@ -1376,27 +1458,25 @@ static void lay_out_order(Net *net) {
 
 static void net_close(Net *net) {
     if (!net) return;
-    for (int i = 0; net->works && i < net->settings.threads; i++) release(net->works[i].memory);
+    release(net->work.memory);
     release(net->memory);
     release(net->matrices);
     release(net);
 }
 
 static void lay_out_net(Arena *arena, Net *net) {
-    net->works = take(arena, net->settings.threads * sizeof(Work));
-    net->unit_grads = take(arena, net->wave * sizeof(real *));
     net->order = take(arena, 3 * net->d.C * sizeof(int32_t)), net->first_order = take(arena, 3 * net->d.C * sizeof(int32_t));
     net->weights.w = take_reals(arena, net->size), net->weights.w_turned = take_reals(arena, net->turned_size);
     net->m = take_reals(arena, net->size), net->v = take_reals(arena, net->size), net->grads = take_reals(arena, net->size);
-    for (int i = 0; i < net->wave; i++) {
-        real *grads = take_reals(arena, net->size);
-        if (net->unit_grads) net->unit_grads[i] = grads;
-    }
+    net->embedding_grads = EXACT ? take_reals(arena, net->matrices[LM_HEAD].at) : NULL;
 }
 
-/* Units are parts of a batch whose gradient is computed at once: exact, one document; float32, documents of at least this
-many positions together, where there are so many. The split must not depend on the number of threads. */
-enum { UNIT_ROWS = 64 };
+/* A wave has at most so many rows, or one document; a unit about so many. */
+#ifndef WAVE
+#define WAVE 128
+#define UNIT 32
+#endif
+enum { WAVE_ROWS = WAVE, UNIT_ROWS = UNIT };
 
 static Net *net_open(const Settings *s) {
     Net *net = allocate(sizeof(Net));
@@ -1405,8 +1485,7 @@ static Net *net_open(const Settings *s) {
     net->settings = *s;
     net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T), s->relu2};
     net->inverse_C = pow(C, -1.0), net->attn_factor = pow(pow(net->d.D, 0.5), -1.0);
-    net->capacity = EXACT || T > UNIT_ROWS ? T : UNIT_ROWS;
-    net->wave = s->threads > 1 ? 2 * s->threads : 1;
+    net->wave_rows = T > WAVE_ROWS ? T : WAVE_ROWS;
     net->num_matrices = FIRST_LAYER + LAYER_MATRICES * s->n_layer;
     net->matrices = allocate(net->num_matrices * sizeof(Matrix));
     if (!net->matrices) return net_close(net), NULL;
@@ -1418,8 +1497,6 @@ static Net *net_open(const Settings *s) {
     lay_out_net(&arena, net);
     net->memory = arena.memory;
     lay_out_order(net);
-    for (int i = 0; i < s->threads; i++)
-        if (!open_work(net->d, &net->works[i], net->capacity, 1)) return net_close(net), NULL;
     return net;
 }
 
@@ -1453,7 +1530,7 @@ static void copy_out(const Net *net, const real *ours, double unit, double *flat
 /* m and v may be NULL: then only the parameters are wanted. */
 static void net_load(Net *net, const double *params, const double *m, const double *v) {
     copy_in(net, params, 1, net->weights.w);
-    for (int i = LM_HEAD; i < net->num_matrices; i++) turn(&net->matrices[i], net->weights);
+    for (int i = LM_HEAD; i < net->num_matrices; i++) turn(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
     if (m) copy_in(net, m, gain1(net), net->m);
     if (v) copy_in(net, v, gain2(net), net->v);
 }
@@ -1489,6 +1566,10 @@ static void net_update(const Net *net, double *params, double *grads, double *m,
 
 /* --- Steps, on one thread or several -------------------------------------------------------------------------------- */
 
+/* Threads share a step in two ways: forward and backward they take units, a few documents each; the weights' gradients
+and Adam they take by rows of the matrices, each over all documents, so that no gradient is stored, sums keep their order,
+and the number of threads changes no number. A batch of more rows than net->wave_rows is computed in several waves. */
+
 /* What the threads of one call share. Each walks through the same steps; barriers keep them together. */
 typedef struct {
     Net *net;
@@ -1498,18 +1579,21 @@ typedef struct {
     double weight; /* backward: 1 / total; train: 0, for 1 / the size of the batch */
     double *losses;
     int64_t step;
-    int steps, threads;
+    int steps;
     double deadline;
     /* of the step at hand */
     size_t *token_at; /* where the documents of the batch start; one more for the end */
+    int32_t *row_at;  /* their first rows in the work; one more for the end */
     double *document_losses;
     int32_t *unit_at; /* the first document of each unit; one more for the end */
+    int32_t *wave_at; /* the first unit of each wave; one more for the end */
+    int32_t *ends;    /* the last row of each sum of gradients, plus 1: of each unit (exact), of each wave (float32) */
     size_t tokens_done, documents_done;
     double work_since_look;
-    int done, stop, batch, units;
-#ifndef __wasm__
+    int begun; /* backward: net->grads holds what the gradient is added to */
+    int done, stop, batch, units, waves;
+    Tickets tickets;
     atomic_int arrived, generation;
-#endif
 } Run;
 
 static double seconds_now(void) {
@@ -1522,14 +1606,17 @@ static double seconds_now(void) {
 #endif
 }
 
+/* No thread goes on before all are here; then tickets are drawn anew. */
 static void barrier(Run *run) {
-#ifdef __wasm__
-    (void)run;
-#else
-    if (run->threads == 1) return;
+    if (run->tickets.threads == 1) {
+        atomic_store_explicit(&run->tickets.next, 0, memory_order_relaxed);
+        return;
+    }
+#ifndef __wasm__
     const int generation = atomic_load_explicit(&run->generation, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&run->arrived, 1, memory_order_acq_rel) == run->threads - 1) {
+    if (atomic_fetch_add_explicit(&run->arrived, 1, memory_order_acq_rel) == run->tickets.threads - 1) {
         atomic_store_explicit(&run->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&run->tickets.next, 0, memory_order_relaxed);
         atomic_store_explicit(&run->generation, generation + 1, memory_order_release);
         return;
     }
@@ -1540,7 +1627,7 @@ static void barrier(Run *run) {
 
 static int positions_of(const Net *net, int32_t length) { return length - 1 < net->d.T ? length - 1 : net->d.T; }
 
-/* The next batch: its documents and units; or stop, where the steps or the time are over. */
+/* The next batch: its documents, units and waves; or stop, where the steps or the time are over. */
 static void plan(Run *run) {
     const Net *net = run->net;
     run->stop = run->done == run->steps;
@@ -1552,36 +1639,36 @@ static void plan(Run *run) {
     }
     run->batch = run->batch_sizes[run->done];
     const int32_t *lengths = run->documents.lengths + run->documents_done;
-    int rows = 0;
-    run->units = 0;
+    int row = 0, unit_start = 0;
+    run->units = run->waves = 0;
     run->token_at[0] = run->tokens_done;
     for (int i = 0; i < run->batch; i++) {
         const int n = positions_of(net, lengths[i]);
         run->token_at[i + 1] = run->token_at[i] + lengths[i];
-        if (i == 0 || EXACT || rows + n > net->capacity) run->unit_at[run->units++] = i, rows = 0;
-        rows += n;
+        if (i == 0 || row + n > net->wave_rows) run->wave_at[run->waves++] = run->units, row = unit_start = 0;
+        if (row == 0 || EXACT || row + n - unit_start > UNIT_ROWS) run->unit_at[run->units++] = i, unit_start = row;
+        run->row_at[i] = row;
+        run->ends[(EXACT ? run->units : run->waves) - 1] = row += n;
         run->work_since_look += (double)n * net->size;
     }
     run->work_since_look += net->size;
     run->unit_at[run->units] = run->batch;
+    run->wave_at[run->waves] = run->units;
     run->tokens_done = run->token_at[run->batch];
     run->documents_done += run->batch;
 }
 
-/* The rows of a unit's documents. */
-static void set_rows(const Run *run, Work *work, int unit) {
+/* The rows of a document. */
+static void set_rows(const Run *run, int document) {
+    const Work *work = &run->net->work;
     const double weight = run->weight ? run->weight : 1.0 / run->batch;
-    int row = 0;
-    for (int i = run->unit_at[unit]; i < run->unit_at[unit + 1]; i++) {
-        const int32_t *tokens = run->documents.tokens + run->token_at[i];
-        const int n = positions_of(run->net, (int32_t)(run->token_at[i + 1] - run->token_at[i])), first = row;
-        for (int t = 0; t < n; t++, row++) {
-            work->token[row] = tokens[t], work->target[row] = tokens[t + 1];
-            work->position[row] = t, work->first[row] = first;
-            work->dloss[row] = (real)(1.0 / n * weight);
-        }
+    const int32_t *tokens = run->documents.tokens + run->token_at[document];
+    const int n = positions_of(run->net, (int32_t)(run->token_at[document + 1] - run->token_at[document]));
+    for (int t = 0, first = run->row_at[document]; t < n; t++) {
+        work->token[first + t] = tokens[t], work->target[first + t] = tokens[t + 1];
+        work->position[first + t] = t, work->first[first + t] = first;
+        work->dloss[first + t] = (real)(1.0 / n * weight);
     }
-    work->rows = row;
 }
 
 /* -log p of n rows from `row` on, added up. */
@@ -1600,17 +1687,20 @@ INLINE double surprise_of_rows(const Work *work, int row, int n) {
 }
 
 /* Forward and backward over a unit; its documents' losses. */
-INLINE void unit_pass(Dims d, const Run *run, Work *work, int unit) {
+INLINE void unit_pass(Dims d, const Run *run, int unit) {
     const Net *net = run->net;
-    set_rows(run, work, unit);
-    embedding_forward(d, net->weights.w + net->matrices[WTE].at, net->weights.w + net->matrices[WPE].at, work, 0, work->rows);
-    forward(d, net, net->weights, work, 0, work->rows);
-    cross_entropy(d, work);
-    backward(d, net, work);
-    for (int i = run->unit_at[unit], row = 0; i < run->unit_at[unit + 1]; i++) {
-        const int n = positions_of(net, (int32_t)(run->token_at[i + 1] - run->token_at[i]));
+    const Work *work = &net->work;
+    const int first = run->unit_at[unit], last = run->unit_at[unit + 1] - 1;
+    const int from = run->row_at[first];
+    const int to = run->row_at[last] + positions_of(net, (int32_t)(run->token_at[last + 1] - run->token_at[last]));
+    for (int i = first; i <= last; i++) set_rows(run, i);
+    embedding_forward(d, net->weights.w + net->matrices[WTE].at, net->weights.w + net->matrices[WPE].at, work, from, to);
+    forward(d, net, net->weights, work, from, to);
+    cross_entropy(d, work, from, to);
+    backward(d, net, work, from, to);
+    for (int i = first; i <= last; i++) {
+        const int row = run->row_at[i], n = (i < last ? run->row_at[i + 1] : to) - row;
         run->document_losses[i] = surprise_of_rows(work, row, n) * (1.0 / n);
-        row += n;
     }
 }
 
@@ -1626,41 +1716,10 @@ INLINE void unit_pass(Dims d, const Run *run, Work *work, int unit) {
         }                                                                                                              \
     } while (0)
 
-NOINLINE void unit_pass_any(const Run *run, Work *work, int unit) { FOR_SIZES(run->net->d, unit_pass(d, run, work, unit)); }
+NOINLINE void unit_pass_any(const Run *run, int unit) { FOR_SIZES(run->net->d, unit_pass(d, run, unit)); }
 
-NOINLINE void adam_of_work_any(const Run *run, const Adam *a) {
-    FOR_SIZES(run->net->d, adam_of_work(d, a, run->net, &run->net->works[0]));
-}
-
-/* net->grads += the batch's gradient, unit after unit. Called by all threads. */
-static void batch_gradient(Run *run, int thread) {
-    Net *net = run->net;
-    const size_t share = (net->size / LANES + run->threads - 1) / run->threads * LANES;
-    const size_t from = share * thread < net->size ? share * thread : net->size;
-    const size_t to = from + share < net->size ? from + share : net->size;
-    for (int wave = 0; wave < run->units; wave += net->wave) {
-        const int units = run->units - wave < net->wave ? run->units - wave : net->wave;
-        for (int i = thread; i < units; i += run->threads) {
-            unit_pass_any(run, &net->works[thread], wave + i);
-            weights_backward(net->d, net, &net->works[thread], net->unit_grads[i]);
-        }
-        barrier(run);
-        for (int i = 0; i < units; i++)
-            for (size_t j = from; j < to; j += LANES) store(net->grads + j, load(net->grads + j) + load(net->unit_grads[i] + j));
-        barrier(run);
-    }
-}
-
-/* net->grads -> the weights. Called by all threads. */
-static void batch_update(Run *run, int thread, const Adam *a) {
-    Net *net = run->net;
-    for (int i = thread; i < net->num_matrices; i += run->threads) {
-        const Matrix *matrix = &net->matrices[i];
-        const size_t at = matrix->at, n = (size_t)matrix->rows * matrix->stride;
-        adam(a, n, net->weights.w + at, net->m + at, net->v + at, net->grads + at);
-        memset(net->grads + at, 0, n * sizeof(real));
-        if (i >= LM_HEAD) turn(matrix, net->weights);
-    }
+NOINLINE void weights_backward_any(const Gradient *gradient, Tickets *tickets) {
+    FOR_SIZES(gradient->net->d, weights_backward(d, gradient, tickets));
 }
 
 /* The loss of the batch at hand: a sum from left to right. */
@@ -1670,37 +1729,43 @@ static double batch_loss(const Run *run) {
     return loss * (run->weight ? run->weight : 1.0 / run->batch);
 }
 
-/* A loss that is not finite ends the run: it is given, and has no update. */
-static void *run_steps(Run *run, int thread) {
+/* The step at hand: one thread's share of it. Returns the loss; where it is not finite, there is no update. */
+static double run_step(Run *run) {
+    const Net *net = run->net;
+    double loss = 0;
+    for (int wave = 0, waves = run->waves; wave < waves; wave++) {
+        const int first = run->wave_at[wave], units = run->wave_at[wave + 1] - first;
+        for (int unit = draw(&run->tickets); unit < units; unit = draw(&run->tickets)) unit_pass_any(run, first + unit);
+        barrier(run);
+        Gradient gradient = {net, NULL, wave > 0 || run->begun, EXACT ? units : 1, run->ends + (EXACT ? first : wave)};
+        Adam a;
+        if (wave == waves - 1) {
+            loss = batch_loss(run);
+            if (run->learning_rates) {
+                a = adam_of_step(&net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
+                gradient.adam = &a;
+            }
+        }
+        if (!gradient.adam || isfinite(loss)) weights_backward_any(&gradient, &run->tickets);
+        barrier(run);
+    }
+    return loss;
+}
+
+/* A loss that is not finite ends the run. */
+static void run_steps(Run *run, int thread) {
     const unsigned mode = flush_denormals();
     for (;;) {
         if (thread == 0) plan(run);
         barrier(run);
         if (run->stop) break;
-        const int alone = run->units == 1 && run->learning_rates; /* its gradient goes straight into Adam */
-        if (!alone)
-            batch_gradient(run, thread);
-        else if (thread == 0)
-            unit_pass_any(run, &run->net->works[0], 0);
-        barrier(run);
-        const double loss = batch_loss(run);
-        if (run->learning_rates && isfinite(loss)) {
-            const Adam a = adam_of_step(&run->net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
-            if (!alone)
-                batch_update(run, thread, &a);
-            else if (thread == 0)
-                adam_of_work_any(run, &a);
-        }
-        barrier(run);
+        const double loss = run_step(run);
         if (thread == 0) {
             run->losses[run->done++] = loss;
             if (!isfinite(loss)) run->steps = run->done;
         }
     }
-    if (thread == 0 && run->learning_rates && run->done && !isfinite(run->losses[run->done - 1]))
-        memset(run->net->grads, 0, run->net->size * sizeof(real));
     restore_denormals(mode);
-    return NULL;
 }
 
 #ifndef __wasm__
@@ -1710,34 +1775,64 @@ typedef struct {
     pthread_t id;
 } Helper;
 
-static void *helper_main(void *helper) { return run_steps(((Helper *)helper)->run, ((Helper *)helper)->thread); }
+static void *helper_main(void *helper) {
+    run_steps(((Helper *)helper)->run, ((Helper *)helper)->thread);
+    return NULL;
+}
 #endif
 
+/* How many rows the largest wave of the steps has. */
+static int rows_of_waves(const Net *net, const Run *run) {
+    const int32_t *lengths = run->documents.lengths;
+    int most = 0;
+    for (int step = 0; step < run->steps; step++)
+        for (int i = 0, row = 0; i < run->batch_sizes[step]; i++, lengths++) {
+            const int n = positions_of(net, *lengths);
+            row = row + n > net->wave_rows ? n : row + n;
+            if (row > most) most = row;
+        }
+    return most;
+}
+
+/* Room for so many rows in net->work; 0 where memory is out. */
+static int make_room(Net *net, int rows) {
+    if (rows <= net->capacity) return 1;
+    release(net->work.memory);
+    net->capacity = open_work(net->d, &net->work, rows, 1) ? rows : 0;
+    return net->capacity > 0;
+}
+
 /* Runs the steps on as many threads as could be started; returns how many were done, or -1 where memory is out. */
-static int run_all(Run *run, int largest_batch) {
-    run->token_at = allocate((largest_batch + 1) * sizeof(size_t));
-    run->unit_at = allocate((largest_batch + 1) * sizeof(int32_t));
-    run->document_losses = allocate(largest_batch * sizeof(double));
-    run->threads = 1;
-    if (!run->token_at || !run->unit_at || !run->document_losses) {
+static int run_all(Run *run) {
+    int largest_batch = 0;
+    for (int i = 0; i < run->steps; i++)
+        if (run->batch_sizes[i] > largest_batch) largest_batch = run->batch_sizes[i];
+    const size_t count = largest_batch + 1;
+    run->token_at = allocate(count * sizeof(size_t));
+    run->document_losses = allocate(count * sizeof(double));
+    run->row_at = allocate(4 * count * sizeof(int32_t));
+    run->tickets.threads = 1;
+    if (!run->token_at || !run->row_at || !run->document_losses || !make_room(run->net, rows_of_waves(run->net, run))) {
         run->done = -1;
     } else {
+        run->unit_at = run->row_at + count, run->wave_at = run->unit_at + count, run->ends = run->wave_at + count;
 #ifndef __wasm__
         const int wanted = largest_batch > 1 ? run->net->settings.threads : 1;
         Helper helpers[wanted];
-        while (run->threads < wanted) helpers[run->threads] = (Helper){run, run->threads, 0}, run->threads++;
+        for (int i = 1; i < wanted; i++) helpers[i] = (Helper){run, i, 0};
+        run->tickets.threads = wanted;
         for (int i = 1; i < wanted; i++)
             if (pthread_create(&helpers[i].id, NULL, helper_main, &helpers[i])) {
-                run->threads = i;
+                run->tickets.threads = i;
                 break;
             }
         run_steps(run, 0);
-        for (int i = 1; i < run->threads; i++) pthread_join(helpers[i].id, NULL);
+        for (int i = 1; i < run->tickets.threads; i++) pthread_join(helpers[i].id, NULL);
 #else
         run_steps(run, 0);
 #endif
     }
-    release(run->token_at), release(run->unit_at), release(run->document_losses);
+    release(run->token_at), release(run->row_at), release(run->document_losses);
     return run->done;
 }
 
@@ -1745,20 +1840,19 @@ static int run_all(Run *run, int largest_batch) {
 static int net_backward(Net *net, double *grads, Documents documents, int batch, double weight, double *loss) {
     const int32_t batch_sizes[1] = {batch};
     Run run = {.net = net, .documents = documents, .batch_sizes = batch_sizes, .weight = weight, .losses = loss, .steps = 1};
-    if (EXACT) /* float64 sums go on where they stood; float32 ones start from 0 and are added in float64 */
-        copy_in(net, grads, 1, net->grads);
-    const int done = run_all(&run, batch);
+    run.begun = EXACT; /* float64 sums go on where they stood; float32 ones start from 0 and are added in float64 */
+    if (EXACT) copy_in(net, grads, 1, net->grads);
+    if (run_all(&run) < 0) return 0;
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
         for (int r = 0; r < matrix->rows; r++)
             for (int c = 0; c < matrix->columns; c++) {
-                real *ours = net->grads + matrix->at + (size_t)r * matrix->stride + c;
+                const real ours = net->grads[matrix->at + (size_t)r * matrix->stride + c];
                 double *sum = grads + matrix->flat + (size_t)r * matrix->columns + c;
-                *sum = EXACT ? *ours : *sum + *ours;
-                *ours = 0;
+                *sum = EXACT ? ours : *sum + ours;
             }
     }
-    return done == 1;
+    return 1;
 }
 
 /* As many of the steps as there is time for; returns how many, -1 where memory is out. step: how many were made before. */
@@ -1766,10 +1860,7 @@ static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, 
                      int steps, double seconds, double *losses) {
     Run run = {.net = net, .documents = documents, .batch_sizes = batch_sizes, .learning_rates = learning_rates,
                .losses = losses, .step = step, .steps = steps, .deadline = seconds_now() + seconds};
-    int largest_batch = 0;
-    for (int i = 0; i < steps; i++)
-        if (batch_sizes[i] > largest_batch) largest_batch = batch_sizes[i];
-    return run_all(&run, largest_batch);
+    return run_all(&run);
 }
 
 /* --- Decoding: forward, one position at a time, over the weights of the moment when it was opened ------------------- */
