@@ -23,7 +23,7 @@ export function walk(play: Play, position: number, tensors: string[]): Walk {
     const at = done(moments, i)
     for (const path of moment.paths) {
       const name = path.replace(/(\[\d+\])+$/, '')
-      if (!ready.has(name)) ready.set(name, at)
+      ready.set(name, Math.min(at, ready.get(name) ?? at))
     }
   })
   // what the program only hands on is there as soon as what stands before it in the table of names
