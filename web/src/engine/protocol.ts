@@ -113,6 +113,12 @@ export interface History extends OfModel {
   values: number[]
 }
 
+/** What the reference's shapes() says of a model of other sizes. */
+export interface Sizes {
+  num_params: number
+  shapes: [string, number, number][]
+}
+
 export interface Forward extends OfModel {
   word: string
   tokens: number[] // with BOS at both ends
@@ -152,6 +158,7 @@ export interface Attention extends OfModel {
   // [layer][head] -> rows of the textbook's matrix, T x T, from q, k and a mask; masked cells are '-inf' and 0
   logits: Num[][][][]
   weights: number[][][][]
+  sums: number[][][] // [layer][head] -> the sum of each row of weights, added up from the left
   difference: number // the largest between these and the program's growing lists
 }
 
@@ -296,6 +303,7 @@ export interface Methods {
   parameters: [{}, Parameters]
   history: [{ path: string }, History]
   gradients: [{ word: string }, Gradients]
+  sizes: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number }, Sizes] // of a model that is not made
 
   forward: [{ word: string }, Forward]
   number: [{ word: string; path: string }, Opened]

@@ -2,6 +2,9 @@
 import type { Component } from 'svelte'
 import Minute from './0-minute/Minute.svelte'
 import Data from './1-data/Data.svelte'
+import Parameters from './3-parameters/Parameters.svelte'
+import Forward from './4-forward/Forward.svelte'
+import Attention from './5-attention/Attention.svelte'
 import Training from './8-training/Training.svelte'
 import Generation from './9-generation/Generation.svelte'
 
@@ -14,9 +17,9 @@ export const sections: Section[] = [
   { title: 'One minute', component: Minute },
   { title: 'Data and tokenizer', component: Data },
   { title: 'Value and autograd', component: Data },
-  { title: 'Parameters', component: Data },
-  { title: 'The forward pass', component: Data },
-  { title: 'Attention', component: Data },
+  { title: 'Parameters', component: Parameters },
+  { title: 'The forward pass', component: Forward },
+  { title: 'Attention', component: Attention },
   { title: 'Surprise: the loss', component: Data },
   { title: 'One update', component: Data },
   { title: 'Training', component: Training },

@@ -1,0 +1,56 @@
+// What the figures of section 3 look at together: which matrix, and which numbers of it.
+
+import type { Gradients, Parameters } from '../../engine/protocol'
+import { app } from '../../state.svelte'
+
+export type Quantity = '' | 'grad' | 'm' | 'v'
+
+class View {
+  matrix = $state('wte')
+  quantity = $state<Quantity>('')
+}
+export const view = new View()
+
+/** The numbers of one matrix that are on show. */
+export function numbers(
+  name: string,
+  quantity: Quantity,
+  parameters: Parameters,
+  gradients: Gradients | undefined,
+): number[] {
+  if (quantity === 'grad') return gradients?.grads[name] ?? []
+  if (quantity) return parameters[quantity][name] ?? []
+  return parameters.tensors[name]?.data ?? []
+}
+
+/** What each row, or each column, of a matrix stands for, in a few letters. */
+export function rowNames(name: string, rows: number): string[] {
+  const symbols = app.model?.symbols ?? []
+  if (/^(wte|lm_head)$/.test(name)) return symbols.map((symbol) => symbol.trim() || (symbol ? '␣' : 'BOS'))
+  return Array.from({ length: rows }, (_, row) => String(row))
+}
+export function rowMeans(name: string): string {
+  if (/^(wte|lm_head)$/.test(name)) return 'rows: tokens'
+  if (name === 'wpe') return 'rows: positions'
+  if (/attn_w[qkv]/.test(name)) return 'rows: what each head computes, head after head; columns: what it reads'
+  if (/attn_wo/.test(name)) return 'rows: the residual stream; columns: what each head wrote, head after head'
+  if (/fc1/.test(name)) return 'rows: units; columns: what they read'
+  return 'rows: the residual stream; columns: units'
+}
+export function bands(name: string): [number, number] {
+  const config = app.model?.config
+  const head = config && config.n_head > 1 ? config.n_embd / config.n_head : 0
+  return [/attn_w[qkv]/.test(name) ? head : 0, /attn_wo/.test(name) ? head : 0]
+}
+/** As it was, where weights were changed by hand, so that their cells get a ring. */
+export function before(name: string, data: number[]): number[] | undefined {
+  const changes = app.model?.changes.filter((change) => change.path.startsWith(`${name}[`)) ?? []
+  if (!changes.length) return undefined
+  const columns = app.model!.shapes.find(([other]) => other === name)![2]
+  const was = [...data]
+  for (const { path, before } of changes) {
+    const [row, column] = [...path.slice(name.length).matchAll(/\d+/g)].map(Number)
+    was[row * columns + column] = before
+  }
+  return was
+}

@@ -1,0 +1,14 @@
+// The one score that is taken apart: the position asked; the one that asks, head and layer are the page's.
+
+import { app } from '../../state.svelte'
+
+class Picked {
+  asked = $state(0)
+}
+export const picked = new Picked()
+
+export function pick(head: number, t: number, s: number): void {
+  app.head = head
+  app.position = t
+  picked.asked = s
+}

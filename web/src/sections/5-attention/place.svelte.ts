@@ -1,0 +1,18 @@
+// Where in the model this section looks: within what the model at hand has.
+
+import { app } from '../../state.svelte'
+
+export const place = {
+  get layer() {
+    return Math.min(app.layer, (app.model?.config.n_layer ?? 1) - 1)
+  },
+  get head() {
+    return Math.min(app.head, (app.model?.config.n_head ?? 1) - 1)
+  },
+  /** The components of q, k and v that the head owns. */
+  get components(): number[] {
+    const { n_embd, n_head } = app.model?.config ?? { n_embd: 0, n_head: 1 }
+    const size = n_embd / n_head
+    return Array.from({ length: size }, (_, j) => this.head * size + j)
+  },
+}
