@@ -2,6 +2,7 @@
 import type { Component } from 'svelte'
 import Minute from './0-minute/Minute.svelte'
 import Data from './1-data/Data.svelte'
+import Value from './2-value/Value.svelte'
 import Training from './8-training/Training.svelte'
 import Generation from './9-generation/Generation.svelte'
 
@@ -13,7 +14,7 @@ export interface Section {
 export const sections: Section[] = [
   { title: 'One minute', component: Minute },
   { title: 'Data and tokenizer', component: Data },
-  { title: 'Value and autograd', component: Data },
+  { title: 'Value and autograd', component: Value },
   { title: 'Parameters', component: Data },
   { title: 'The forward pass', component: Data },
   { title: 'Attention', component: Data },
