@@ -3,6 +3,7 @@ import type { Component } from 'svelte'
 import Minute from './0-minute/Minute.svelte'
 import Data from './1-data/Data.svelte'
 import Value from './2-value/Value.svelte'
+import Surprise from './6-surprise/Surprise.svelte'
 import Training from './8-training/Training.svelte'
 import Generation from './9-generation/Generation.svelte'
 
@@ -18,7 +19,7 @@ export const sections: Section[] = [
   { title: 'Parameters', component: Data },
   { title: 'The forward pass', component: Data },
   { title: 'Attention', component: Data },
-  { title: 'Surprise: the loss', component: Data },
+  { title: 'Surprise: the loss', component: Surprise },
   { title: 'One update', component: Data },
   { title: 'Training', component: Training },
   { title: 'Generation', component: Generation },
