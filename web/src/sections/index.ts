@@ -4,6 +4,7 @@ import Minute from './0-minute/Minute.svelte'
 import Data from './1-data/Data.svelte'
 import Value from './2-value/Value.svelte'
 import Surprise from './6-surprise/Surprise.svelte'
+import Update from './7-update/Update.svelte'
 import Training from './8-training/Training.svelte'
 import Generation from './9-generation/Generation.svelte'
 
@@ -20,7 +21,7 @@ export const sections: Section[] = [
   { title: 'The forward pass', component: Data },
   { title: 'Attention', component: Data },
   { title: 'Surprise: the loss', component: Surprise },
-  { title: 'One update', component: Data },
+  { title: 'One update', component: Update },
   { title: 'Training', component: Training },
   { title: 'Generation', component: Generation },
 ]
