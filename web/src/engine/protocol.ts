@@ -170,13 +170,16 @@ export interface Gradients extends OfModel {
   norms: { name: string; norm: number }[] // of d loss / d tensor, loss first: the relay, in the order of backward
 }
 
+/** What an update tells of each parameter. */
+export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta'
+
 /** One step of Adam on the word at hand, not kept. */
 export interface Update extends OfModel {
   step: number // that it would be
   learning_rate: number
   loss_before: number
   loss_after: number
-  tensors: Record<string, { grad: number[]; m: number[]; v: number[]; m_hat: number[]; v_hat: number[]; delta: number[] }>
+  tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
 }
 
 /** Of one parameter. delta is after - before. */
@@ -318,7 +321,7 @@ export interface Methods {
   softmax: [{ logits: number[]; scale: number }, { probs: number[] }]
   loss: [{ word: string }, Loss]
   // learning_rate: the schedule's of the next step, unless given; fresh: Adam's m and v empty, as at the first step
-  update: [{ word: string; learning_rate?: number; fresh?: boolean }, Update]
+  update: [{ word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }, Update]
   adam: [{ word: string; path: string; learning_rate?: number; fresh?: boolean }, AdamStep]
   // learning_rate: of both hikers, the config's unless given
   surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }, Surface]

@@ -24,7 +24,7 @@ const MADE: Record<string, string> = {
 const ON_THE_STREAM = ['loss', 'pos loss', 'probs', 'logits', 'resid_post', 'resid_mid', 'resid_pre', 'emb_norm', 'emb']
 const HIDDEN = /\.(scale|mean_square)$|tok_emb$|pos_emb$|x_attn\.head/
 
-export function stagesOf(norms: { name: string; norm: number }[], head: number): Stage[] {
+export function stagesOf(norms: { name: string; norm: number }[], head: number, layers: boolean): Stage[] {
   const stages = new Map<string, Stage>()
   const matrices: { name: string; norm: number }[] = []
   for (const { name, norm } of norms) {
@@ -40,7 +40,7 @@ export function stagesOf(norms: { name: string; norm: number }[], head: number):
     const role = kind === 'loss' && position !== undefined ? 'pos loss' : kind
     const key = `${layer ?? ''} ${role}`
     if (!stages.has(key)) {
-      const title = role === 'pos loss' ? 'loss at a position' : layer === undefined ? kind : `layer ${layer} ${kind}`
+      const title = role === 'pos loss' ? 'pos. loss' : layer === undefined || !layers ? kind : `layer${layer}.${kind}`
       stages.set(key, { key, title, part: name, norms: [], matrices: [], wire: ON_THE_STREAM.includes(role) ? 'main' : 'side' })
     }
     stages.get(key)!.norms.push({ name, position: position === undefined ? -1 : Number(position), norm })
