@@ -88,6 +88,7 @@ export interface Expression {
   nodes: {
     id: number // in the order in which the program made them
     op: '' | '+' | '*' | '**' | 'log' | 'exp' | 'relu' // '' for a leaf
+    exponent: number | null // of **
     name: string // the variable that holds it, or ''
     data: Num
     grad: Num
@@ -165,6 +166,7 @@ export interface Attention extends OfModel {
 export interface Loss extends OfModel {
   letters: { position: number; read: string; target: string; target_id: number; prob: number; loss: number }[]
   mean: number // the program's loss
+  perplexity: number // exp(mean): as unsure as among that many equally likely tokens
   uniform: number // ln(vocab_size)
 }
 
@@ -175,13 +177,16 @@ export interface Gradients extends OfModel {
   norms: { name: string; norm: number }[] // of d loss / d tensor, loss first: the relay, in the order of backward
 }
 
+/** What an update tells of each parameter. */
+export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta'
+
 /** One step of Adam on the word at hand, not kept. */
 export interface Update extends OfModel {
   step: number // that it would be
   learning_rate: number
   loss_before: number
   loss_after: number
-  tensors: Record<string, { grad: number[]; m: number[]; v: number[]; m_hat: number[]; v_hat: number[]; delta: number[] }>
+  tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
 }
 
 /** Of one parameter. delta is after - before. */
@@ -211,6 +216,14 @@ export interface Surface extends OfModel {
   y: { path: string; values: number[] }
   loss: number[] // rows of y, columns of x
   hikers: { name: 'SGD' | 'Adam'; learning_rate: number; path: { x: number; y: number; loss: number }[] }[]
+}
+
+/** The graph behind the loss of the word: how large, and how deep. */
+export interface Graph extends OfModel {
+  nodes: number
+  operations: number // those that are no leaves
+  depth: number // operations in the longest chain from a leaf to the loss
+  limit: number // how deep Python lets calls be nested
 }
 
 export interface Gate extends OfModel {
@@ -315,9 +328,12 @@ export interface Methods {
   attention: [{ word: string }, Attention]
   softmax: [{ logits: number[]; scale: number }, { probs: number[] }]
   loss: [{ word: string }, Loss]
-  update: [{ word: string }, Update]
-  adam: [{ word: string; path: string }, AdamStep]
-  surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number }, Surface]
+  // learning_rate: the schedule's of the next step, unless given; fresh: Adam's m and v empty, as at the first step
+  update: [{ word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }, Update]
+  adam: [{ word: string; path: string; learning_rate?: number; fresh?: boolean }, AdamStep]
+  // learning_rate: of both hikers, the config's unless given
+  surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }, Surface]
+  graph: [{ word: string }, Graph]
   gate: [{ word: string; layer: number }, Gate]
 
   reset: [{ config?: Partial<Config>; name?: string; val_fraction?: number }, Model] // changes: a new random model, as a new run
