@@ -74,7 +74,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
         "text": text,
         "letters": letters,
         "ended": ended,
-        "in_data": bool(data.known([text])),
+        "in_data": bool(run.text.known(data, [text])),
         "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
     }
 
@@ -84,7 +84,7 @@ def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int |
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
     texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
-    known = run.run.data.known(texts)
+    known = run.text.known(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
 
 

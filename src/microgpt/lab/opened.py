@@ -134,7 +134,9 @@ def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
             name: [r for r in range(rows) if not any(grads[name][r * columns : (r + 1) * columns])]
             for name, (rows, columns) in run.shapes.items()
         },
-        "norms": [{"name": name, "norm": math.sqrt(sum(g * g for g in trace.grad(name).numbers))} for name in way],
+        "norms": [
+            {"name": name, "norm": math.sqrt(math.fsum(g * g for g in trace.grad(name).numbers))} for name in way
+        ],
     }
 
 
