@@ -96,11 +96,11 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[A
     if len(documents) > MAX_SEARCHED:
         return []
     found: list[tuple[int, str]] = []
-    limit = 0
     furthest = max(len(text), max(map(len, documents), default=0))
-    while len(found) < count and limit <= furthest:  # most texts have near ones: look near by first
+    for limit in (0, 1, 2, 3, 4, 6, 8, furthest):  # most texts have near ones: look near by first
         found = _within(text, documents, limit)
-        limit += 1 if limit < 4 else limit
+        if len(found) >= count:
+            break
     found.sort()
     return [{"text": document, "distance": distance} for distance, document in found[:count]]
 

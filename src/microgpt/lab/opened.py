@@ -50,7 +50,7 @@ KINDS = {
 
 def number(run: LabRun, trace: Trace, path: str) -> Answer:
     """One number: how it was made, from what, for what, and how strongly the loss answers to it."""
-    node, facts, opened = trace.node(path), trace.number(path), trace.opened(path)
+    facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     terms = [
         {
@@ -73,7 +73,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "recomputed": opened["recomputed"],
         "operands": [_edge(x) for x in facts["operands"]],
         "users": [_edge(x) for x in facts["users"][:USERS]],
-        "num_users": len(trace.graph.users[node.index]),
+        "num_users": len(facts["users"]),
     }
 
 
