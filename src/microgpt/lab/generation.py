@@ -74,7 +74,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
         "text": text,
         "letters": letters,
         "ended": ended,
-        "in_data": bool(data.known([text])),
+        "in_data": bool(run.text.known(data, [text])),
         "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
     }
 
@@ -84,7 +84,7 @@ def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int |
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
     texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
-    known = run.run.data.known(texts)
+    known = run.text.known(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
 
 
@@ -96,11 +96,11 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[A
     if len(documents) > MAX_SEARCHED:
         return []
     found: list[tuple[int, str]] = []
-    limit = 0
     furthest = max(len(text), max(map(len, documents), default=0))
-    while len(found) < count and limit <= furthest:  # most texts have near ones: look near by first
+    for limit in (0, 1, 2, 3, 4, 6, 8, furthest):  # most texts have near ones: look near by first
         found = _within(text, documents, limit)
-        limit += 1 if limit < 4 else limit
+        if len(found) >= count:
+            break
     found.sort()
     return [{"text": document, "distance": distance} for distance, document in found[:count]]
 

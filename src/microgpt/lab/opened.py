@@ -50,7 +50,7 @@ KINDS = {
 
 def number(run: LabRun, trace: Trace, path: str) -> Answer:
     """One number: how it was made, from what, for what, and how strongly the loss answers to it."""
-    node, facts, opened = trace.node(path), trace.number(path), trace.opened(path)
+    facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     terms = [
         {
@@ -73,7 +73,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "recomputed": opened["recomputed"],
         "operands": [_edge(x) for x in facts["operands"]],
         "users": [_edge(x) for x in facts["users"][:USERS]],
-        "num_users": len(trace.graph.users[node.index]),
+        "num_users": len(facts["users"]),
     }
 
 
@@ -134,7 +134,9 @@ def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
             name: [r for r in range(rows) if not any(grads[name][r * columns : (r + 1) * columns])]
             for name, (rows, columns) in run.shapes.items()
         },
-        "norms": [{"name": name, "norm": math.sqrt(sum(g * g for g in trace.grad(name).numbers))} for name in way],
+        "norms": [
+            {"name": name, "norm": math.sqrt(math.fsum(g * g for g in trace.grad(name).numbers))} for name in way
+        ],
     }
 
 

@@ -25,7 +25,7 @@ from microgpt import checkpoint as checkpoints
 from microgpt import naming, reference, training
 from microgpt.checkpoint import Checkpoint
 from microgpt.config import PRESETS, Config, Shapes, offsets, shapes
-from microgpt.data import Data, DataError
+from microgpt.data import MODES, Data, DataError
 from microgpt.engines import ENGINES, Engine, open_engine
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import Text, as_file
@@ -35,7 +35,7 @@ from microgpt.training import DivergedError
 
 GOLDEN = Path(reference.__file__).with_name("golden")
 MAX_GRAPH = 3_000_000  # nodes of the longest document's graph, about: what the figures can still draw from
-FRAME_BYTES = 40_000_000  # that the frames of one run may take
+FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
 EVENT_SECONDS = 0.03
 
@@ -455,6 +455,7 @@ def opened(id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[
     check_size(state.config, len(state.symbols))
     text = find(str(state.data.get("sha256")))
     source = state.data.get("source") or "documents in memory"
+    text = text and text.in_mode(state.data.get("documents", MODES[0]))
 
     def data() -> Data:
         if text is None:

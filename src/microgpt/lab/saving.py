@@ -79,7 +79,8 @@ def _frame(frame: Frame) -> Answer:
 
 
 def _text(numbers: array[float]) -> str:
-    return base64.b64encode(numbers.tobytes() if any(numbers) else b"").decode() or f"{len(numbers)} zeros"
+    content = numbers.tobytes()
+    return f"{len(numbers)} zeros" if content == bytes(len(content)) else base64.b64encode(content).decode()
 
 
 def _numbers(text: str) -> array[float]:

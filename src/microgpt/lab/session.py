@@ -12,8 +12,10 @@ import base64
 import binascii
 import platform
 import tempfile
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -37,7 +39,9 @@ KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take 
 MAX_STEPS = 1_000_000  # that one request may train
 EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
 
+Key = tuple[bytes, tuple[int, ...], Config]  # parameters, tokens
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def asked(f: F) -> F:
@@ -63,8 +67,8 @@ class Session:
         self.active: LabRun = first
         self.version = 0
         self.begun = 0  # runs so far: their ids
-        self._traced: OrderedDict[tuple[int, tuple[int, ...]], Trace] = OrderedDict()
-        self._recorded: OrderedDict[tuple[int, tuple[int, ...], bool], dict[str, Tensor]] = OrderedDict()
+        self._recorded: OrderedDict[Key, dict[str, Tensor]] = OrderedDict()
+        self._traced: OrderedDict[Key, Trace] = OrderedDict()
 
     # --- requests in, answers out
 
@@ -227,24 +231,26 @@ class Session:
         check_batch([tokens], self.active.engine.vocab_size)
         return tokens
 
-    def _forward(self, tokens: list[int], unchanged: bool = False) -> dict[str, Tensor]:
-        """The recorded forward pass; unchanged: without what was changed by hand."""
+    def _forward(self, tokens: list[int], params: array[float] | None = None) -> dict[str, Tensor]:
+        """The recorded forward pass; params: of the model at hand, unless others are given."""
         run = self.active
-        key = (0 if unchanged else self.version, tuple(tokens), unchanged)
-        if key not in self._recorded:
-            params = run.unchanged() if unchanged else run.engine.params
-            self._recorded[key] = forward(tokens, params, run.config, run.engine.vocab_size)
-            while len(self._recorded) > KEPT:
-                self._recorded.popitem(last=False)
-        self._recorded.move_to_end(key)
-        return self._recorded[key]
+        params = run.engine.params if params is None else params
+        key = params.tobytes(), tuple(tokens), run.config
+        return _kept(self._recorded, KEPT, key, lambda: forward(tokens, params, run.config, run.engine.vocab_size))
+
+    def _trace(self, tokens: list[int]) -> Trace:
+        """The recorded execution, backward included."""
+        run = self.active
+        params = run.engine.params
+        key = params.tobytes(), tuple(tokens), run.config
+        return _kept(self._traced, KEPT_TRACES, key, lambda: trace(tokens, params, run.config, run.engine.vocab_size))
 
     @asked
     def forward(self, word: str) -> Answer:
         """Every number of a word's way through the model."""
         tokens = self._tokens(word)
         now = self._forward(tokens)
-        before = self._forward(tokens, unchanged=True) if self.active.changes else now
+        before = self._forward(tokens, self.active.unchanged()) if self.active.changes else now
         return self._of_model(
             {
                 "word": word,
@@ -254,16 +260,6 @@ class Session:
                 "before": {name: t.numbers for name, t in before.items() if t.numbers != now[name].numbers},
             }
         )
-
-    def _trace(self, tokens: list[int]) -> Trace:
-        """The recorded execution, backward included."""
-        run, key = self.active, (self.version, tuple(tokens))
-        if key not in self._traced:
-            self._traced[key] = trace(tokens, run.engine.params, run.config, run.engine.vocab_size)
-            while len(self._traced) > KEPT_TRACES:
-                self._traced.popitem(last=False)
-        self._traced.move_to_end(key)
-        return self._traced[key]
 
     @asked
     def gradients(self, word: str) -> Answer:
@@ -428,42 +424,32 @@ class Session:
         if per_event is not None and per_event < 1:
             raise LabError(f"per_event must be at least 1, got per_event={per_event}")
         run = self._to_train()
-        target = run.step + steps
-        told = run.step
-        began = perf_counter()
+        target, told, began = run.step + steps, run.step, perf_counter()
 
         def event() -> Answer:
-            nonlocal told, began
-            now = perf_counter()
-            last = max(told, run.step - 1)
             losses = run.losses[told : run.step]
-            answer = {
-                "run": run.id,
-                "step": run.step,
-                "losses": losses,
-                "document": run.document(last)[-1],
-                "learning_rate": run.rate(last),
-                "steps_per_second": len(losses) / max(1e-9, now - began),
-                "done": run.step >= target,
-            }
             self.version += 1
-            told, began = run.step, now
-            return self._of_model(answer)
+            return self._of_model(
+                {
+                    "run": run.id,
+                    "step": run.step,
+                    "losses": losses,
+                    "document": run.document(run.step - 1)[-1],
+                    "learning_rate": run.rate(run.step - 1),
+                    "steps_per_second": len(losses) / max(1e-9, perf_counter() - began),
+                    "done": run.step >= target,
+                }
+            )
 
         try:
             while run.step < target:
                 stop = target if per_event is None else min(target, told + per_event)
-                training = run.train(stop)
-                for _ in training:
-                    if self.active is not run:
-                        return
-                    yield event()
-                    if self.active is not run or run.step != told:
-                        return
-                if run.step > told:
-                    yield event()
-                    if self.active is not run or run.step != told:
-                        return
+                for _ in chain(run.train(stop), [None]):  # at its pauses, and at its end
+                    if run.step > told:
+                        yield event()
+                        if self.active is not run or run.step != run.furthest:  # somebody has gone elsewhere meanwhile
+                            return
+                        told, began = run.step, perf_counter()
         except DivergedError as error:
             if run.step > told:
                 yield event()
@@ -510,6 +496,16 @@ class Session:
         return self._changed()
 
 
+def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:
+    """What is known under the key, or is made now; of all only the last ones are kept."""
+    if key not in known:
+        known[key] = make()
+        while len(known) > most:
+            known.popitem(last=False)
+    known.move_to_end(key)
+    return known[key]
+
+
 def _bytes(name: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
@@ -519,7 +515,9 @@ def _bytes(name: str, text: str) -> bytes:
 
 def _sentence(error: Exception) -> str:
     """What went wrong, for people."""
-    if isinstance(error, (ValueError, ImportError, FloatingPointError, DivergedError)):
+    if isinstance(error, FloatingPointError):
+        return f"{error}; take back what was changed by hand (undo), or go back to an earlier step"
+    if isinstance(error, (ValueError, ImportError, DivergedError)):
         return str(error)
     if isinstance(error, MemoryError):
         return "this needs more memory than there is: choose a smaller model, or a shorter text"

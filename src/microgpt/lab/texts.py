@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import tempfile
 from base64 import b64encode
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -56,6 +58,18 @@ class Text:
                 data.source = self.name
                 self._read[key] = data
         return self._read[key]
+
+    def in_mode(self, mode: str) -> Text:
+        """The same text, read as lines or as a stream."""
+        return self if mode == self.mode else Text(self.name, self.content, mode)
+
+    def known(self, data: Data, texts: Iterable[str]) -> set[str]:
+        """Which of `texts` stand in the data."""
+        if data.mode != "lines":
+            return data.known(texts)
+        documents = self.in_order(data)
+        places = {text: bisect_left(documents, text) for text in texts}
+        return {text for text, i in places.items() if i < len(documents) and documents[i] == text}
 
     def statistics(self, data: Data) -> Answer:
         """How often each letter occurs, and how long the documents are."""

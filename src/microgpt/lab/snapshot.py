@@ -1,0 +1,76 @@
+"""The answers that the page shows before Python has loaded there: a fresh session, asked now, when the page is built.
+
+    python -m microgpt.lab.snapshot [OUT.json]
+
+writes a JSON object: request -> answer. A request's name is its method and its parameters with sorted keys and without
+spaces: `forward {"word":"emma"}`. The page loads it first of all, so that only what is seen at once belongs here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from microgpt.lab.answers import LabError
+from microgpt.lab.session import Session
+
+WORD = "emma"
+SEED = 42
+
+# What the page asks in its first state. It may be asked for more, which then waits for Python.
+REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("hello", {}),
+    ("source", {}),
+    ("model", {}),
+    ("runs", {}),
+    ("tokens", {"text": WORD}),
+    ("data", {}),
+    ("shuffle", {"seed": SEED, "count": 8}),
+    ("samples", {"seed": SEED, "count": 12, "temperature": 0.5}),
+    ("samples", {"seed": 7, "count": 8, "temperature": 0.5}),
+    ("generate", {"seed": SEED, "index": 0, "temperature": 0.5}),
+    ("expression", {"source": "c = a * b; d = c + a", "inputs": {"a": 2.0, "b": -3.0}}),
+    ("expression", {"source": "b = a + a; c = b + b", "inputs": {"a": 3.0}}),
+    ("expression", {"source": "c = relu(a * b + 1)", "inputs": {"a": 2.0, "b": 1.5}}),
+    ("parameters", {}),
+    ("forward", {"word": WORD}),
+    ("number", {"word": WORD, "path": "pos3.layer0.q[9]"}),
+    ("attention", {"word": WORD}),
+    ("gate", {"word": WORD, "layer": 0}),
+    ("loss", {"word": WORD}),
+    ("gradients", {"word": WORD}),
+    ("adam", {"word": WORD, "path": "wte[4][0]"}),
+    ("surface", {"word": WORD, "x": "wte[4][0]", "y": "wte[12][0]", "size": 25, "reach": 1.0, "steps": 60}),
+    ("play", {"word": WORD}),
+)
+
+
+def snapshot() -> Iterator[tuple[str, Any]]:
+    """Every request's name with its answer. Raises LabError for one that the session does not answer."""
+    session = Session()
+    for method, params in REQUESTS:
+        answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
+        if "error" in answer:
+            raise LabError(f"{name(method, params)}: {answer['error']}")
+        yield name(method, params), answer["result"]
+
+
+def name(method: str, params: dict[str, Any]) -> str:
+    """What a request is called."""
+    return f"{method} {json.dumps(params, sort_keys=True, separators=(',', ':'), ensure_ascii=False)}"
+
+
+def main() -> None:
+    """Write the snapshot to the file that is named, else to standard output."""
+    text = json.dumps(dict(snapshot()), separators=(",", ":"), allow_nan=False)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
