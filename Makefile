@@ -6,10 +6,15 @@ PYTEST_FLAGS ?= --numprocesses=auto
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
-.PHONY: run test lint format clean
+.PHONY: run lab test lint format clean
 
 run: .venv/run
 	$(BIN)/microgpt train
+
+# The installation has built the page; here it is brought up to date with its sources, if there is npm
+lab: .venv/run
+	-@$(BIN)/python hatch_build.py site
+	$(BIN)/microgpt lab
 
 test: $(TEST)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
@@ -25,6 +30,7 @@ format: $(TEST)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf web/node_modules web/public src/microgpt/lab/site
 
 # The two states of the environment, as files whose age make can compare
 .venv/run: pyproject.toml | .venv/bin/python

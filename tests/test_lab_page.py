@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from microgpt.lab.session import Session
 
 import microgpt
 from microgpt.lab.server import SITE, Pages, export
+from microgpt.lab.session import Session
 
 from lab_page import LATER, CountingServer, Visit
 
