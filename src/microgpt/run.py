@@ -54,7 +54,12 @@ class Run:
     """
 
     def __init__(
-        self, state: Checkpoint, engine: str, precision: str | None, threads: int, find_data: Callable[[], Data]
+        self,
+        state: Checkpoint,
+        find_data: Callable[[], Data],
+        engine: str = "auto",
+        precision: str | None = None,
+        threads: int = 1,
     ) -> None:
         self.config = state.config
         self.data_info = state.data
@@ -129,7 +134,7 @@ class Run:
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
         )
-        run = cls(state, engine, precision, threads, lambda: data)
+        run = cls(state, lambda: data, engine, precision, threads)
         run._order = order
         return run
 
@@ -148,7 +153,7 @@ class Run:
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, engine, precision, threads, lambda: _same_data(state, source))
+        return cls(state, lambda: _same_data(state, source), engine, precision, threads)
 
     @cached_property
     def data(self) -> Data:
@@ -416,7 +421,7 @@ class Folder:
         training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
         planned_steps = state.config.num_steps
         state.config = state.config.replace(num_steps=num_steps)
-        run = Run(state, engine, precision, threads, lambda: _same_data(state, source))
+        run = Run(state, lambda: _same_data(state, source), engine, precision, threads)
         _ = run.data  # before anything is written
         if isinstance(source, (str, os.PathLike)):
             run.data_info["source"] = run.data.source
