@@ -69,7 +69,7 @@ class Run:
     """
 
     def __init__(
-        self, state: Checkpoint, engine: str, precision: str | None, threads: int, find_data: Callable[[], Data]
+        self, state: Checkpoint, engine: str, precision: str | None, find_data: Callable[[], Data], threads: int = 1
     ) -> None:
         self.config = state.config
         self.data_info = state.data
@@ -144,7 +144,7 @@ class Run:
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
         )
-        run = cls(state, engine, precision, threads, lambda: data)
+        run = cls(state, engine, precision, lambda: data, threads)
         run._order = order
         return run
 
@@ -163,7 +163,7 @@ class Run:
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, engine, precision, threads, lambda: _same_data(state, source))
+        return cls(state, engine, precision, lambda: _same_data(state, source), threads)
 
     @cached_property
     def data(self) -> Data:
@@ -538,7 +538,7 @@ class Folder:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
-            run = Run(state, engine, precision, threads, lambda: _same_data(state, source))
+            run = Run(state, engine, precision, lambda: _same_data(state, source), threads)
             _ = run.data  # before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.data_info["source"] = run.data.source
