@@ -58,6 +58,7 @@ MAP = {  # the file map of the README
     "src/microgpt/bench.py": "how fast is each engine, and how far from the reference?",
     "src/microgpt/machine.py": "what a measurement was made on",
     "src/microgpt/tables.py": "rows of text as a table",
+    "src/microgpt/lock.py": "one process at a time in a folder",
     "src/microgpt/run.py": "the life of a run, and the folder that keeps it",
     "src/microgpt/display.py": "how training looks: live, in a log, to a program",
     "src/microgpt/plot.py": "loss curves as a picture",

@@ -90,18 +90,18 @@ def test_the_json_holds_machine_command_and_every_figure(ladder):
     assert len(facts["rungs"]) == len(ladder.rungs)
     first = facts["rungs"][0]
     assert (first["work"], first["n_embd"], first["engine"], first["rounds"]) == ("train", 4, "scalar", 3)
-    assert facts["skipped"] == []
+    assert facts["skipped"] == ["the scalar engine in batches of 2, where it takes minutes"]
 
 
 def test_the_table_is_printed_aligned_and_in_markdown(ladder):
     lines = bench.render(ladder).splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("work"))
-    table = lines[start : start + 1 + len(ladder.rungs)]
-    assert re.fullmatch(
-        r"work +n_embd +batch +engine +precision +µs +spread +tokens/s +× reference +difference", table[0]
-    )
-    assert re.fullmatch(r"train +4 +1 +scalar +exact +[\d,.]+ +\d+% +[\d,]+ +1\.0 +-", table[1])
-    assert len({len(line) for line in table}) == 1
+    start = next(i for i, line in enumerate(lines) if line.startswith("n_embd"))
+    table = lines[start : start + 3 + len(ladder.rungs)]
+    assert re.fullmatch(r"n_embd +batch +engine +µs +spread +tokens/s +× ref\. +difference", table[0])
+    assert [i for i, line in enumerate(table) if line in bench.WORKS] == [1, 2 + len(ladder.rungs) // 2]
+    assert re.fullmatch(r" +4 +1 +scalar exact +[\d,.]+ +\d+% +[\d,]+ +1\.0 +-", table[2])
+    assert len({len(line) for line in table if line not in bench.WORKS}) == 1
+    assert max(map(len, lines[1:])) <= 80  # but for the command, which is as long as it is
     text = bench.render(ladder, markdown=True)
     assert text.startswith("- command: ")
     assert "| work | n_embd | batch | engine | precision |" in text
@@ -119,15 +119,20 @@ def test_an_engine_that_cannot_work_here_is_skipped_with_its_reason(monkeypatch)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(ENGINES, "absent", "Absent")
     ladder = bench.bench(engines=["absent", "scalar"], works=("generate",), sizes=(4,), seconds=0.01, rounds=3)
-    assert ladder.skipped == ("absent: the absent engine needs a compiler: install one",)
+    assert ladder.skipped == (
+        "absent: the absent engine needs a compiler: install one",
+        "the scalar engine in batches of 16, where it takes minutes",
+    )
     assert [rung.engine for rung in ladder.rungs] == ["scalar"]
-    assert bench.render(ladder).endswith("skipped: absent: the absent engine needs a compiler: install one")
+    assert "\nleft out: absent: the absent engine needs a compiler: install one\n" in bench.render(ladder)
 
 
 def test_the_scalar_engine_is_not_measured_where_it_would_take_minutes():
-    ladder = bench.bench(engines=["scalar"], sizes=(128,), works=("generate", "train"), seconds=0.01, rounds=3)
+    ladder = bench.bench(engines=["scalar"], sizes=(128, 256), works=("generate", "train"), seconds=0.01, rounds=3)
     assert ladder.rungs == ()
-    assert bench.render(ladder)
+    told = "the scalar engine at n_embd 128, 256 and in batches of 16, where it takes minutes"
+    assert " ".join(bench.render(ladder).split()).endswith(f"left out: {told}")
+    assert bench.render(ladder, markdown=True).endswith(f"\nleft out: {told}")
 
 
 @pytest.mark.parametrize(

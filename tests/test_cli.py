@@ -563,6 +563,15 @@ def test_a_complete_run_that_is_resumed_prints_its_samples_again_and_changes_not
     assert contents(run) == before
 
 
+def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Microgpt) -> None:
+    answer = microgpt("train --out run --resume")
+    assert answer.status == 0
+    assert answer.err.splitlines()[-2:] == [
+        "already complete: all 12 steps are made; to go on, resume with a higher --num-steps",
+        "saved in run; more samples: microgpt sample run",
+    ]
+
+
 def test_a_run_may_grow_and_its_learning_rate_is_recomputed_and_said(
     run: Path, microgpt: Microgpt, trained: Path
 ) -> None:
@@ -765,8 +774,8 @@ def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, micro
     with_data = microgpt("sample run -n 5 --seed 7")
     Path("words.txt").rename("moved.txt")
     note = (
-        f"note: no file {str(here / 'words.txt')!r}: give a text file, or a data set (names, makemore);"
-        " so no sample is compared with it\n"
+        f"note: the training data are no longer at {str(here / 'words.txt')!r}: say where that text is now:"
+        " --data FILE, or microgpt train FILE --resume; so no sample is compared with it\n"
     )
     assert microgpt("sample run -n 5 --seed 7") == (0, with_data.out, note)
     answer = microgpt("sample run -n 1 --json")
@@ -774,6 +783,8 @@ def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, micro
     assert answer.err == note
     refused = microgpt("sample run --new-only")
     assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("error: the training data are no longer at ")
+    assert microgpt("sample run -n 5 --seed 7 --data moved.txt") == with_data
 
 
 def test_a_model_whose_data_has_changed_still_writes_and_says_so(here: Path, microgpt: Microgpt) -> None:
@@ -783,7 +794,8 @@ def test_a_model_whose_data_has_changed_still_writes_and_says_so(here: Path, mic
     assert answer.status == 0
     assert re.fullmatch(
         r"note: '.*words\.txt' is not the text that the run was trained on \(SHA-256 [0-9a-f]{12}\.\.\., expected"
-        r" [0-9a-f]{12}\.\.\.\).*; so no sample is compared with it\n",
+        r" [0-9a-f]{12}\.\.\.\): say where that text is now: --data FILE, or microgpt train FILE --resume; so no sample"
+        r" is compared with it\n",
         answer.err,
     )
 
@@ -878,7 +890,7 @@ def test_evaluate_without_the_training_data_leaves_the_counts_out(
     samples = truth.samples(30)
     answer = microgpt("evaluate run moved.txt --num-samples 30")
     assert (answer.status, answer.err.count("\n")) == (0, 1)
-    assert answer.err.startswith(f"note: no file {str(here / 'words.txt')!r}")
+    assert answer.err.startswith(f"note: the training data are no longer at {str(here / 'words.txt')!r}")
     assert answer.out == (
         f"moved.txt: 12 of 12 documents, {scores['model'][1]} tokens\n\n"
         f"{table({name: scores[name] for name in ('model', 'knowing nothing')})}"
@@ -1052,6 +1064,7 @@ REFUSED = {
     "train words.txt --engine scalar --threads 0": (
         "threads must be 1 with the scalar engine, got threads=0: the native engine takes more"
     ),
+    "train words.txt --quiet --json": "quiet and json exclude each other: leave one of them out",
     # going on
     "train words.txt --resume": "resume needs the folder of the run: add --out DIR",
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from microgpt import reference
+from microgpt.engines.native import kernel
 
 from conftest import ROOT, clean_environment
 
@@ -83,6 +88,43 @@ def test_the_readme_shows_a_real_run(tmp_path: Path) -> None:
         if line != "...":
             assert masked(line) in printed[at:], line
             at = printed.index(masked(line), at) + 1
+
+
+@pytest.fixture
+def desk(tmp_path: Path, names_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a reader of the README types: with two texts, and the public names downloaded before."""
+    pytest.importorskip("matplotlib", reason="one command draws: pip install 'microgpt-lab[plot]'")
+    try:
+        kernel()
+    except ImportError as error:
+        pytest.skip(f"{error}; without it the README's commands take hours")
+    (tmp_path / "cache" / "microgpt").mkdir(parents=True)
+    shutil.copy(names_file, tmp_path / "cache" / "microgpt" / "names.txt")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = reference.documents(names_file)[::50]
+    (tmp_path / "my_words.txt").write_text("\n".join(words))
+    (tmp_path / "book.txt").write_text(" ".join(words))
+    return tmp_path
+
+
+def run_on(desk: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=desk, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+def test_the_commands_of_the_readme_work_one_after_the_other(desk: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", readme.split("## Using it")[1].split("##")[0], re.MULTILINE)
+    assert len(commands) > 10
+    for command in commands:
+        run_on(desk, sys.executable, "-m", "microgpt", *shlex.split(command))
+    assert (desk / "loss.svg").is_file()
+
+
+def test_the_library_example_of_the_readme_works(desk: Path) -> None:
+    [example] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    run_on(desk, sys.executable, "-W", "error", "-c", example)
+    assert (desk / "model.safetensors").is_file()
 
 
 def test_the_commands_of_the_readme_are_those_of_the_makefile_and_the_command_line() -> None:

@@ -13,7 +13,7 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors", "tables", "machine"},
+    {"reference", "safetensors", "tables", "machine", "lock"},
     {"config", "data"},
     {"checkpoint", "naming"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},

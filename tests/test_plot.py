@@ -109,8 +109,19 @@ def legend(figure: Any) -> list[str]:
 def test_runs_of_the_same_name_can_be_told_apart(tmp_path: Path, figures: list[Any]) -> None:
     runs = [write_run(tmp_path / parent / "1", [3.0]) for parent in ("before", "after")]
     plot_losses(runs, "loss.svg")
-    first, second = legend(figures[0])
-    assert first != second
+    assert legend(figures[0]) == ["before/1", "after/1"]
+
+
+def test_the_legend_names_as_much_of_a_path_as_tells_runs_apart(
+    tmp_path: Path, figures: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("a/x/1", "b/x/1", "b/y/1"):
+        write_run(tmp_path / path, [3.0])
+    monkeypatch.chdir(tmp_path / "a" / "x" / "1")
+    plot_losses([".", tmp_path / "b/x/1", "../../../b/y/1"], "loss.svg")
+    assert legend(figures[0]) == ["a/x/1", "b/x/1", "b/y/1"]
+    plot_losses([".", "../1"], "loss.svg")  # one run, twice
+    assert legend(figures[1]) == ["1", "1"]
 
 
 @pytest.mark.parametrize("name", ["_draft", r"a$\b$c", "run 2"])

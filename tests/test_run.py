@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +45,7 @@ def trained(config: Config, folder: Path, stops: list[int] | None = None, **opti
                 break
         if stop < config.num_steps:
             current = Folder.resume(folder, source=DOCUMENTS)
+    current.close()
     return contents(folder)
 
 
@@ -92,7 +96,9 @@ def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
             if step.step == stop:
                 folder.save()
                 break
+        folder.close()
         folder = Folder.resume(tmp_path / "run", source=DOCUMENTS, engine=engine)
+    folder.close()
     assert contents(tmp_path / "run") == whole
 
 
@@ -140,6 +146,19 @@ def test_samples_with_a_seed_are_the_same_for_any_engine_and_any_number_together
     assert len(set(texts[0])) > (1 if options.get("temperature") != 0.0 else 0)
 
 
+def test_an_evaluation_tells_how_far_it_is() -> None:
+    run = Run.begin(DOCUMENTS, TINY, val_fraction=0.3)
+    told: list[tuple[str, int, int]] = []
+    found = run.evaluate(num_samples=70, progress=lambda *facts: told.append(facts))
+    assert told == [
+        *(("reading", i, 3) for i in range(1, 4)),
+        *(("counting", i, 7) for i in range(1, 8)),
+        ("writing", 64, 70),
+        ("writing", 70, 70),
+    ]
+    assert (found.text, found.documents, found.novelty.samples) == ("held-out part of documents in memory", 3, 70)
+
+
 def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> None:
     whole = trained(TINY, tmp_path / "whole")
     folder = Folder.create(tmp_path / "crashed", Run.begin(DOCUMENTS, TINY))
@@ -150,8 +169,10 @@ def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> No
     assert len(read_metrics(metrics)) == 7
     with metrics.open("a") as file:
         file.write('{"step": 8, "lo')  # and a line half written
-    for _ in Folder.resume(tmp_path / "crashed", source=DOCUMENTS).train(checkpoint_every=4):
-        pass
+    folder.close()
+    with Folder.resume(tmp_path / "crashed", source=DOCUMENTS) as folder:
+        for _ in folder.train(checkpoint_every=4):
+            pass
     assert contents(tmp_path / "crashed") == whole
 
 
@@ -368,6 +389,124 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(tmp_path: Path, mo
                 pass
             assert contents(path) == whole, f"after {allowed} writes"
     print(f"{writes} writes failed one after the other; {loaded} times there was a checkpoint, and it was whole")
+
+
+def test_a_disk_that_is_full_while_a_run_is_resumed_loses_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = TINY.replace(num_steps=6)
+    whole = trained(config, tmp_path / "whole", checkpoint_every=2)
+    with Folder.create(tmp_path / "stopped", Run.begin(DOCUMENTS, config)) as folder:
+        for step in folder.train(checkpoint_every=2):
+            if step.step == 3:  # its metrics are ahead of its checkpoint
+                break
+    disk = FailingDisk(monkeypatch)
+
+    def resumed(path: Path) -> dict[str, bytes]:
+        with Folder.resume(path, source=DOCUMENTS) as folder:
+            for _ in folder.train(checkpoint_every=2):
+                pass
+        return contents(path)
+
+    shutil.copytree(tmp_path / "stopped", tmp_path / "counted")
+    disk.count = 0
+    assert resumed(tmp_path / "counted") == whole
+    writes = disk.count
+    assert writes > 20
+    for allowed in range(writes):
+        path = tmp_path / f"full{allowed}"
+        shutil.copytree(tmp_path / "stopped", path)
+        disk.count, disk.allowed = 0, allowed
+        try:
+            assert resumed(path) == whole
+            assert allowed == writes - 1
+        except (OSError, RunError) as error:
+            assert "No space left on device" in str(error)  # noqa: PT017
+        disk.allowed = sys.maxsize
+        assert [p.name for p in path.glob(".*")] == []
+        assert microgpt.load(path).step >= 2
+        assert resumed(path) == whole, f"after {allowed} writes"
+    print(f"{writes} writes failed one after the other")
+
+
+# --- Two processes, one folder
+
+
+def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None:
+    documents, path = tmp_path / "documents.txt", tmp_path / "run"
+    documents.write_text("\n".join(DOCUMENTS))
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(path), str(documents), "100000"],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    run = Run.begin(documents, TINY)
+    message = re.escape(f"out={str(path)!r} is in use by process {process.pid}: wait until it ends, or stop it")
+    locks = list(path.glob("*.lock"))
+    for _ in range(3):
+        with pytest.raises(RunError, match=message):
+            Folder.resume(path)
+        with pytest.raises(RunError, match=message):
+            Folder.create(path, run, overwrite=True)
+    assert list(path.glob("*.lock")) == locks
+    assert len(locks) == 1
+    while microgpt.load(path).step == 0:  # who reads needs no lock
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert list(path.glob("*.lock")) == locks  # nobody has tidied up
+    steps = microgpt.load(path).step
+    assert steps > 0
+    with Folder.resume(path) as folder:
+        assert folder.run.step == steps
+        assert locks[0] not in list(path.glob("*.lock"))
+    assert list(path.glob("*.lock")) == []
+
+
+def test_a_lock_ends_with_its_folder_object(tmp_path: Path) -> None:
+    folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY))
+    assert len(list((tmp_path / "run").glob("*.lock"))) == 1
+    again = Folder.resume(tmp_path / "run", source=DOCUMENTS)  # by the same process
+    folder.close()
+    assert len(list((tmp_path / "run").glob("*.lock"))) == 1
+    del again
+    gc.collect()
+    assert list((tmp_path / "run").glob("*.lock")) == []
+
+
+def test_of_many_processes_that_begin_at_once_at_most_one_trains(tmp_path: Path) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from microgpt.lock import Lock, LockedError
+folder, start = Path(sys.argv[1]), float(sys.argv[2])
+while time.time() < start:
+    pass
+try:
+    lock = Lock(folder)
+    print("mine", flush=True)
+    time.sleep(2)
+except LockedError:
+    print("another's", flush=True)
+"""
+    start = time.time() + 1.5
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), str(start)],
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    said = [process.communicate()[0].strip() for process in processes]
+    assert set(said) <= {"mine", "another's"}
+    assert said.count("mine") <= 1
+    assert list(tmp_path.iterdir()) == []
 
 
 LIMITED = """

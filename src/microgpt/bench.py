@@ -13,6 +13,7 @@ import random
 import shlex
 import statistics
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -195,7 +196,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The measured rungs. facts: the machine, the versions, the command. skipped: engines that are absent, and why."""
+    """The measured rungs. facts: the machine, the versions, the command. skipped: what was left out, and why."""
 
     facts: dict[str, str]
     rungs: tuple[Rung, ...]
@@ -259,6 +260,8 @@ def bench(
                 rungs.append(rung)
         except ImportError as error:
             skipped.append(f"{engine}: {error}")
+    if "scalar" in chosen:
+        skipped += _minutes(sizes, batch_sizes)
     for i in range(rounds):
         tell(f"round {i + 1} of {rounds}")
         for rung in rungs:
@@ -283,6 +286,14 @@ def _config(n_embd: int, batch_size: int) -> Config:
     """
     rate = Config().learning_rate * Config().n_embd / n_embd
     return Config(n_embd=n_embd, batch_size=batch_size, learning_rate=rate, num_steps=NUM_STEPS)
+
+
+def _minutes(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
+    """What of the scalar engine is not measured, if anything."""
+    large = [str(n_embd) for n_embd in sizes if n_embd > SCALAR_LIMIT]
+    batches = [str(batch_size) for batch_size in batch_sizes if batch_size > 1]
+    parts = [f"at n_embd {', '.join(large)}"] * bool(large) + [f"in batches of {', '.join(batches)}"] * bool(batches)
+    return [f"the scalar engine {' and '.join(parts)}, where it takes minutes"] if parts else []
 
 
 def _rungs(
@@ -361,12 +372,33 @@ LEGEND = f"""\
 median of the rounds. spread: between their quartiles. × reference: tokens a second against the scalar engine's at
 batch 1. difference: the largest of the first {COMPARED} losses (train; as many as both made) or of the first context's
 logits (generate) from the scalar engine's; where that is not measured, from an exact engine's."""
+WIDTH = 80  # of the ladder in a terminal
 
 
 def render(ladder: Ladder, markdown: bool = False) -> str:
-    """The ladder for people: the facts, the table, what the columns are, what was skipped."""
+    """The ladder for people: the facts, the table, what the columns are, what was left out."""
     facts = [f"{name}: {text}" for name, text in ladder.facts.items()]
-    table = (tables.markdown if markdown else tables.aligned)(HEADER, rows(ladder), SIDES)
+    left_out = [f"left out: {text}" for text in ladder.skipped]
     if markdown:
-        facts = [f"- {fact}" for fact in facts]
-    return "\n".join([*facts, "", table, "", LEGEND, *(f"skipped: {text}" for text in ladder.skipped)])
+        table = tables.markdown(HEADER, rows(ladder), SIDES)
+        return "\n".join([*(f"- {fact}" for fact in facts), "", table, "", LEGEND, *left_out])
+    told = [textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in (*facts, "", LEGEND, *left_out)]
+    return "\n".join([*told[: len(facts)], "", _narrow(ladder), *told[len(facts) :]])
+
+
+def _narrow(ladder: Ladder) -> str:
+    """The table for a terminal: a part for each work, and an engine's precision beside its name."""
+    lines = tables.aligned(
+        ("n_embd", "batch", "engine", *HEADER[5:8], "× ref.", HEADER[9]),
+        [
+            (n_embd, batch, f"{engine} {precision}", *rest)
+            for _, n_embd, batch, engine, precision, *rest in rows(ladder)
+        ],
+        "rrlrrrrr",
+    ).splitlines()
+    table = [lines[0]]
+    for rung, line, before in zip(ladder.rungs, lines[1:], (None, *ladder.rungs)):
+        if before is None or before.work != rung.work:
+            table.append(rung.work)
+        table.append(line)
+    return "\n".join(table)

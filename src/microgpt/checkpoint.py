@@ -19,7 +19,7 @@ from microgpt.reference import Tokenizer
 from microgpt.safetensors import SafetensorsError, Tensor, read, tensor, write
 
 FORMAT = "microgpt/1"
-MOMENTS = {"adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
+BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
 
 
 class CheckpointError(ValueError):
@@ -48,7 +48,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
     """Write it whole or not at all; OSError when that fails, with what stood there still in place."""
     table = checkpoint.shapes()
     tensors: dict[str, Tensor] = {}
-    for prefix, buffer in {"": "params", **MOMENTS}.items():
+    for prefix, buffer in BUFFERS.items():
         numbers = getattr(checkpoint, buffer)
         for name, where in offsets(table).items():
             tensors[prefix + name] = tensor(numbers[where], table[name])
@@ -84,7 +84,8 @@ def load(path: Path | str) -> Checkpoint:
             raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
         if checkpoint.step < 0:
             raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
-        expected = {p + name: shape for p in ("", *MOMENTS) for name, shape in _shapes(checkpoint, tensors).items()}
+        table = _shapes(checkpoint, tensors)
+        expected = {prefix + name: shape for prefix in BUFFERS for name, shape in table.items()}
         for name in [*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()]:
             raise SafetensorsError(f"tensor {name!r} is {'missing' if name in expected else 'unknown'}")
         for name, shape in expected.items():
@@ -92,8 +93,9 @@ def load(path: Path | str) -> Checkpoint:
                 raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
             if tensors[name].dtype != "F64":
                 raise SafetensorsError(f"tensor {name!r} must be F64, got {tensors[name].dtype}")
-            prefix = name[:7] if name[:7] in MOMENTS else ""
-            getattr(checkpoint, MOMENTS.get(prefix, "params")).extend(tensors[name].floats())
+        for prefix, buffer in BUFFERS.items():
+            for name in table:
+                getattr(checkpoint, buffer).extend(tensors[prefix + name].floats())
         return checkpoint
     except ValueError as error:  # SafetensorsError, or Config's
         raise CheckpointError(

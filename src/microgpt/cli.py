@@ -1,19 +1,18 @@
-"""The command line. It parses, calls, and prints; nothing is computed here."""
+"""The command line. It parses, calls, and prints; what is computed is computed elsewhere."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import io
-import itertools
 import json as json_module
-import math
 import os
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -23,10 +22,9 @@ import typer
 import microgpt
 from microgpt import display, evaluation
 from microgpt.config import ACTIVATIONS, PRESETS, Config, shapes
-from microgpt.data import DATASETS, MODES, Data, DataError
-from microgpt.data import load as load_data
+from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES
-from microgpt.run import Folder, Run
+from microgpt.run import Folder, Run, next_folder
 from microgpt.training import DivergedError
 
 app = typer.Typer(
@@ -220,10 +218,16 @@ def train(
                 " to fall to 0 over all of them"
             )
     else:
-        with display.Download() as progress:
-            config = Config().replace(**settings)
-            run = Run.begin(file or DATASETS[0], config, progress=progress, **computed_by, **given)
+        config = Config().replace(**settings)
+        with display.Bars() as bars:
+            download = partial(bars, "names.txt")
+            run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **given)
         folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
+    with folder:
+        _train(folder, show, checkpoint_every)
+
+
+def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None:
     run = folder.run
     show.begin(run)
     try:
@@ -250,15 +254,6 @@ def train(
 def resume_command(folder: Folder) -> str:
     """What to type to go on with a run."""
     return f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
-
-
-def next_folder(parent: Path) -> Path:
-    """The first of parent/1, parent/2, ... that does not exist; made at once, so that no other process takes it."""
-    for number in itertools.count(1):
-        with suppress(FileExistsError):
-            (parent / str(number)).mkdir(parents=True)
-            return parent / str(number)
-    raise AssertionError
 
 
 @contextmanager
@@ -314,44 +309,32 @@ def sample(
       microgpt sample runs/small --new-only --json
     """
     model = Run.load(run, engine=engine, precision=precision, source=data)
-    seed = model.config.seed if seed is None else seed
-    training_data = _training_data(model, needed=new_only)
-    shown = drawn = 0
-    while shown < n:  # some at a time, so that they are seen as they come
-        if drawn >= 100 * n:
-            raise DataError(f"only {shown} of {drawn} samples are new: raise the temperature, or ask for fewer")
-        texts = model.sample(
-            min(n - shown, NUM_SAMPLES),
-            temperature=temperature,
-            top_k=top_k,
-            prompt=prompt,
-            seed=seed,
-            first=drawn,
-            max_new_tokens=max_new_tokens,
-            slide=slide,
-        )
-        drawn += len(texts)
-        known = training_data.known(texts) if training_data else set()
-        texts = [text for text in texts if not (new_only and text in known)]
+    if not new_only:
+        tell_missing_data(model)
+    count = 0
+    for samples in model.write(
+        n,
+        seed=seed,
+        new_only=new_only,
+        temperature=temperature,
+        top_k=top_k,
+        prompt=prompt,
+        max_new_tokens=max_new_tokens,
+        slide=slide,
+    ):
         if json:
-            for text in texts:
-                print(json_module.dumps({"text": text, "known": text in known if training_data else None}))
+            for text, known in samples:
+                print(json_module.dumps({"text": text, "known": known}))
         else:
-            marks = ["in the training data" * (text in known) for text in texts]
-            sys.stdout.write(display.sample_lines(texts, marks, first=shown + 1))
+            texts, marks = [text for text, _ in samples], ["in the training data" * bool(known) for _, known in samples]
+            sys.stdout.write(display.sample_lines(texts, marks, first=count + 1))
         sys.stdout.flush()
-        shown += len(texts)
+        count += len(samples)
 
 
-def _training_data(model: Run, needed: bool = False) -> Data | None:
-    """The data a model was trained on; where they are gone, an error if they are needed, else a line that says so."""
-    try:
-        return model.data
-    except DataError as error:
-        if needed:
-            raise
-        print(f"note: {error}; so no sample is compared with it", file=sys.stderr)
-        return None
+def tell_missing_data(model: Run) -> None:
+    if model.missing_data:
+        display.tell(f"note: {model.missing_data}; so no sample is compared with it")
 
 
 @app.command()
@@ -381,71 +364,11 @@ def evaluate(
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
     model = Run.load(run, engine=engine, precision=precision, source=data)
-    training_data = _training_data(model, needed=file is None)
-    what, text, indices = _text_to_evaluate(model, file)
-    chosen = evaluation.spread(indices, limit)
-    with display.working("reading"):
-        scores = {"model": model.score(chosen, text)}
-    if training_data:
-        held_out = set(model.held_out)
-        trained_on = (training_data.sequence(i) for i in range(len(training_data)) if i not in held_out)
-        counts = evaluation.Counts(trained_on, model.engine.vocab_size)
-        scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
-        for i in chosen:
-            letters, pairs = counts.score(text.sequence(i)[: model.config.block_size + 1])
-            scores["letters"] += letters
-            scores["letter pairs"] += pairs
-    scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, model.engine.vocab_size)
-    with display.working("writing"):
-        samples = model.sample(num_samples, seed=model.config.seed if seed is None else seed)
-    new = evaluation.novelty(samples, training_data.known(samples) if training_data else set())
-    if json:
-        facts: dict[str, Any] = {
-            "text": what,
-            "documents": len(chosen),
-            "tokens": scores["model"].tokens,
-            **{
-                name.replace(" ", "_"): {
-                    "loss": _finite(score.loss),
-                    "bits_per_character": _finite(score.bits_per_character),
-                    "perplexity": _finite(score.perplexity),
-                }
-                for name, score in scores.items()
-            },
-            "samples": new.samples,
-            "distinct": new.distinct,
-            "new": new.new if training_data else None,
-        }
-        print(json_module.dumps(facts))
-        return
-    print(f"{what}: {len(chosen):,} of {len(indices):,} documents, {scores['model'].tokens:,} tokens\n")
-    print(f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}")
-    for name, score in scores.items():
-        print(f"{name:16}{score.loss:12.4f}{score.bits_per_character:16.4f}{score.perplexity:12.2f}")
-    if samples:
-        told = f"{new.new:,} are new, " if training_data else ""
-        print(f"\nof {new.samples:,} samples {told}{new.distinct:,} are distinct")
-
-
-def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None  # JSON has no infinity
-
-
-def _text_to_evaluate(model: Run, file: str | None) -> tuple[str, Data, range | Any]:
-    """(what to call it, the data, which sequences)."""
-    if file is None:
-        name = model.data.source or "the training data"
-        if model.held_out:
-            return f"held-out part of {name}", model.data, model.held_out
-        return f"training data {name}", model.data, range(len(model.data))
-    data = load_data(
-        file,
-        mode=model.data_info.get("documents", MODES[0]),
-        block_size=model.config.block_size,
-        bos_first=model.config.bos_first,
-        chars=[symbol for symbol in model.tokenizer.symbols if symbol],
-    )
-    return file, data, range(len(data))
+    if file is not None:
+        tell_missing_data(model)
+    with display.Bars() as progress:
+        found = model.evaluate(file, limit=limit, num_samples=num_samples, seed=seed, progress=progress)
+    print(json_module.dumps(found.to_dict()) if json else evaluation.render(found))
 
 
 @app.command()

@@ -183,14 +183,14 @@ def load(
 
 
 def _joined(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
-    """Documents in memory as the text of a file."""
+    """Documents in memory as the text of a file: without a byte-order mark, line ends as \\n."""
     for i, document in enumerate(documents):
         if not isinstance(document, str):
             raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
     text = "\n".join(documents)
     if watch:
         watch(text.encode("utf-8", "surrogatepass"))
-    yield text
+    yield text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _pieces(text: Iterable[str], mode: str) -> Iterator[list[str]]:

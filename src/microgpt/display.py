@@ -6,11 +6,10 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from microgpt.run import Run, record
@@ -32,8 +31,8 @@ class Display(Protocol):
     def end(self) -> None:
         """No more steps, for whatever reason."""
 
-    def samples(self, texts: Sequence[str]) -> str:
-        """Show the samples after training; gives the text that samples.txt keeps."""
+    def samples(self, texts: Sequence[str]) -> None:
+        """Show the samples after training."""
 
     def message(self, text: str) -> None:
         """One more line for people."""
@@ -67,7 +66,9 @@ def facts(run: Run) -> list[str]:
     if unread := data.unread(config.block_size):
         beyond = f"which lie beyond block_size={config.block_size}"
         lines.append(f"not read: {unread:.1%} of the tokens, {beyond}: a larger one reads more")
-    if run.step:
+    if run.step == config.num_steps:
+        lines.append(f"already complete: all {run.step} steps are made; to go on, resume with a higher --num-steps")
+    elif run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
 
@@ -93,11 +94,9 @@ class Quiet:
 
     def end(self) -> None: ...
 
-    def samples(self, texts: Sequence[str]) -> str:
-        text = sample_lines(texts)
-        sys.stdout.write(text)
+    def samples(self, texts: Sequence[str]) -> None:
+        sys.stdout.write(sample_lines(texts))
         sys.stdout.flush()
-        return text
 
     def message(self, text: str) -> None: ...
 
@@ -197,43 +196,36 @@ class Json(Quiet):
     def step(self, step: Step) -> None:
         self._print(record(step))
 
-    def samples(self, texts: Sequence[str]) -> str:
+    def samples(self, texts: Sequence[str]) -> None:
         self._print({"samples": list(texts)})
-        return sample_lines(texts)
 
     def _print(self, facts: dict[str, Any]) -> None:
         print(json.dumps(facts), flush=True)
 
 
-class Download:
-    """`with Download() as progress:` shows a bar for a download, once it has begun; only in a terminal."""
+class Bars:
+    """`with Bars() as progress:` draws a bar for each work that progress(work, done, total) names; in a terminal."""
 
     def __init__(self) -> None:
-        self.progress: Progress | None = None
+        self.tasks: dict[str, TaskID] = {}
+        self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
 
-    def __enter__(self) -> Download:
+    def __enter__(self) -> Bars:
         return self
 
-    def __call__(self, done: int, total: int) -> None:
-        if self.progress is None:
-            self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
-            self.task = self.progress.add_task("names.txt", total=total or None)
+    def __call__(self, work: str, done: int, total: int) -> None:
+        if work not in self.tasks:
             self.progress.start()
-        self.progress.update(self.task, completed=done)
+            self.tasks[work] = self.progress.add_task(work, total=total or None)
+        self.progress.update(self.tasks[work], completed=done)
 
     def __exit__(self, *_: object) -> None:
-        if self.progress:
-            self.progress.stop()
+        self.progress.stop()
 
 
 def tell(text: str) -> None:
     """A line for people, of work that takes a while."""
     print(text, file=sys.stderr, flush=True)
-
-
-def working(what: str) -> AbstractContextManager[Any]:
-    """`with working("reading"):` shows that something is going on; only in a terminal."""
-    return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
 
 
 def _clock(seconds: float) -> str:
@@ -244,6 +236,8 @@ def _clock(seconds: float) -> str:
 
 def choose(quiet: bool, json_lines: bool) -> Display:
     """The display for these options and this stderr."""
+    if quiet and json_lines:
+        raise ValueError("quiet and json exclude each other: leave one of them out")
     if json_lines:
         return Json()
     if quiet:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from microgpt.engines import Engine, Tokens
 
@@ -93,13 +94,72 @@ class Counts:
 
 @dataclass(frozen=True)
 class Novelty:
-    """Of `samples` texts, how many are distinct, and how many (of all) do not stand in the training data."""
+    """Of `samples` texts, how many are distinct, and how many (of all) do not stand in the training data.
+
+    new: None where the training data are not here.
+    """
 
     samples: int
     distinct: int
-    new: int
+    new: int | None
 
 
-def novelty(samples: Sequence[str], known: set[str]) -> Novelty:
+def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
     """Count; known: those of the samples that stand in the training data."""
-    return Novelty(len(samples), len(set(samples)), sum(sample not in known for sample in samples))
+    new = None if known is None else sum(sample not in known for sample in samples)
+    return Novelty(len(samples), len(set(samples)), new)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model measured: scores has its own, and what counting reaches.
+
+    text: what it is measured on, of whose `documents_in_all` so many `documents` were read.
+    """
+
+    text: str
+    documents: int
+    documents_in_all: int
+    scores: dict[str, Score]
+    novelty: Novelty
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "text": self.text,
+            "documents": self.documents,
+            "tokens": self.scores["model"].tokens,
+            **{
+                name.replace(" ", "_"): {
+                    "loss": _finite(score.loss),
+                    "bits_per_character": _finite(score.bits_per_character),
+                    "perplexity": _finite(score.perplexity),
+                }
+                for name, score in self.scores.items()
+            },
+            "samples": self.novelty.samples,
+            "distinct": self.novelty.distinct,
+            "new": self.novelty.new,
+        }
+
+
+def render(found: Evaluation) -> str:
+    """The evaluation for people."""
+    tokens, new = found.scores["model"].tokens, found.novelty
+    lines = [
+        f"{found.text}: {found.documents:,} of {found.documents_in_all:,} documents, {tokens:,} tokens",
+        "",
+        f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}",
+        *(
+            f"{name:16}{score.loss:12.4f}{score.bits_per_character:16.4f}{score.perplexity:12.2f}"
+            for name, score in found.scores.items()
+        ),
+    ]
+    if new.samples:
+        told = "" if new.new is None else f"{new.new:,} are new, "
+        lines += ["", f"of {new.samples:,} samples {told}{new.distinct:,} are distinct"]
+    return "\n".join(lines)
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None  # JSON has no infinity

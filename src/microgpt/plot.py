@@ -61,10 +61,12 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; their whole paths, where two have one name."""
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder) for folder in folders]
+    """Of each folder's path the last parts, as many as tell the folders apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    length = 1
+    while len({path[-length:] for path in paths}) < len(set(paths)):
+        length += 1
+    names = ["/".join(path[-length:]) for path in paths]
     return [f"./{name}" if name.startswith("_") else name for name in names]  # matplotlib hides a leading underscore
 
 

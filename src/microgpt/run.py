@@ -6,6 +6,7 @@ tools `config.json`, `metrics.jsonl` (a JSON line for each step, in full precisi
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -13,18 +14,20 @@ import random
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from microgpt import checkpoint as checkpoints
 from microgpt import evaluation, sampling, training
 from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config, init, num_params
-from microgpt.data import Data, DataError, Progress
+from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
 from microgpt.engines import Engine, open_engine
+from microgpt.lock import Lock, LockedError, is_alive
 from microgpt.reference import Tokenizer
 from microgpt.safetensors import atomic
 from microgpt.training import DivergedError, Step
@@ -34,11 +37,23 @@ MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run i
 STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
+WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
+
+WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
+
+Working = Callable[[str, int, int], None]  # (at what, how many are done, of how many)
 Source = str | os.PathLike[str] | Sequence[str]
 
 
 class RunError(ValueError):
     """A run that cannot be begun, loaded or continued as asked; the message says why and what to do."""
+
+
+class Written(NamedTuple):
+    """A sample. known: does it stand in the training data? None where these are not here."""
+
+    text: str
+    known: bool | None
 
 
 class Run:
@@ -161,6 +176,15 @@ class Run:
         return self._find_data()
 
     @cached_property
+    def missing_data(self) -> str:
+        """Why the training data cannot be had; empty where they can."""
+        try:
+            _ = self.data
+            return ""
+        except DataError as error:
+            return str(error)
+
+    @cached_property
     def _order(self) -> tuple[array[int], array[int]]:
         rng = random.Random(self.config.seed)
         return _shuffled(self.data, self.config, self.data_info.get("val_fraction", 0.0), rng)
@@ -207,12 +231,67 @@ class Run:
             until=until,
         )
 
-    def score(self, indices: Sequence[int], data: Data | None = None) -> evaluation.Score:
+    def score(
+        self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
+    ) -> evaluation.Score:
         """The model's score on these sequences of its data, or of other data that its vocabulary covers."""
         total = evaluation.NOTHING
-        for i in indices:
+        for i in _told(indices, "reading", len(indices), progress):
             total += evaluation.score(self.engine, (data or self.data).sequence(i))
         return total
+
+    def evaluate(
+        self,
+        source: Source | None = None,
+        *,
+        limit: int = 1000,
+        num_samples: int = 1000,
+        seed: int | None = None,
+        progress: Working | None = None,
+    ) -> evaluation.Evaluation:
+        """Measure the model: its loss beside what counting letters reaches, and how much of its writing is new.
+
+        source: another text; the default is the held-out part of the training data, else all of them. limit: documents
+        read, spread over the text; 0: all. num_samples: drawn with `seed`, default the config's. Without the training
+        data there are no counts, and nothing is told of what is new. Raises DataError.
+        """
+        if source is None:
+            text, indices = self.data, self.held_out or range(len(self.data))
+            what = f"{'held-out part of' if self.held_out else 'training data'} {text.source or 'documents in memory'}"
+        else:
+            text = self._read(source)
+            indices, what = range(len(text)), str(source) if text.source else "documents in memory"
+        chosen = evaluation.spread(indices, limit)
+        scores = {"model": self.score(chosen, text, progress)}
+        if not self.missing_data:
+            held_out = set(self.held_out)
+            trained_on = [i for i in range(len(self.data)) if i not in held_out]
+            sequences = map(self.data.sequence, _told(trained_on, "counting", len(trained_on), progress))
+            counts = evaluation.Counts(sequences, self.engine.vocab_size)
+            scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
+            for i in chosen:
+                letters, pairs = counts.score(text.sequence(i)[: self.config.block_size + 1])
+                scores["letters"] += letters
+                scores["letter pairs"] += pairs
+        scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, self.engine.vocab_size)
+        seed = self.config.seed if seed is None else seed
+        samples: list[str] = []
+        for first in range(0, num_samples, STREAMS):
+            samples += self.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
+            if progress:
+                progress("writing", len(samples), num_samples)
+        known = None if self.missing_data else self.data.known(samples)
+        return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
+
+    def _read(self, source: Source) -> Data:
+        """Another text, in the model's own characters."""
+        return load_data(
+            source,
+            mode=self.data_info.get("documents", MODES[0]),
+            block_size=self.config.block_size,
+            bos_first=self.config.bos_first,
+            chars=[symbol for symbol in self.tokenizer.symbols if symbol],
+        )
 
     def sample(
         self,
@@ -268,6 +347,28 @@ class Run:
                 samples.append(list(sampling.generate(self.engine.decoder, rng, slide=slide, **options)))
         return [prompt + self.tokenizer.decode(token_ids) for token_ids in samples]
 
+    def write(
+        self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
+    ) -> Iterator[list[Written]]:
+        """n samples, some at a time, each drawn from a random stream of its own and looked up in the training data.
+
+        seed: default the config's. new_only: only those that do not stand in the training data. options: of `sample`.
+        Raises DataError where new_only finds no training data, or hardly anything new.
+        """
+        data = None if self.missing_data and not new_only else self.data
+        seed = self.config.seed if seed is None else seed
+        written = drawn = 0
+        while written < n:
+            if drawn >= 100 * n:
+                raise DataError(f"only {written} of {drawn} samples are new: raise the temperature, or ask for fewer")
+            texts = self.sample(min(n - written, WRITTEN_AT_ONCE), seed=seed, first=drawn, **options)
+            drawn += len(texts)
+            known = data.known(texts) if data else set()
+            samples = [Written(text, text in known if data else None) for text in texts]
+            samples = [sample for sample in samples if not (new_only and sample.known)]
+            written += len(samples)
+            yield samples
+
     def state(self) -> Checkpoint:
         """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""
         engine = self.engine
@@ -292,6 +393,14 @@ class Run:
         checkpoints.save(Path(path), self.state())
 
 
+def _told(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
+    """The items; progress is told of each that is done."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if progress:
+            progress(what, done, total)
+
+
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
@@ -304,22 +413,23 @@ def _shuffled(data: Data, config: Config, val_fraction: float, rng: random.Rando
 
 def _same_data(state: Checkpoint, source: Source | None) -> Data:
     """The data that a checkpoint was trained on, found again."""
-    info = state.data
+    info, moved = state.data, source is None
     source = info.get("source") if source is None else source
     if source is None:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
-    chars = [symbol for symbol in state.symbols if symbol]
+    if moved and source not in DATASETS and not Path(str(source)).exists():
+        raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
     data = load_data(
         source,
         mode=info.get("documents", "lines"),
         block_size=state.config.block_size,
         bos_first=state.config.bos_first,
-        chars=chars,
+        chars=[symbol for symbol in state.symbols if symbol],
     )
     if data.sha256 != info.get("sha256"):
         raise DataError(
             f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
-            f" {str(info.get('sha256'))[:12]}...): give that text, or begin a new run"
+            f" {str(info.get('sha256'))[:12]}...): {WHERE if moved else 'give that text, or begin a new run'}"
         )
     return data
 
@@ -345,14 +455,37 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
         raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
 
 
+def next_folder(parent: Path) -> Path:
+    """The first of parent/1, parent/2, ... that does not exist; made at once, so that no other process takes it."""
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            (parent / str(number)).mkdir(parents=True)
+            return parent / str(number)
+    raise AssertionError
+
+
 class Folder:
-    """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it."""
+    """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it.
+
+    No other process trains in it until `close` is called, the `with` block ends or the object is gone.
+    """
 
     CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
 
-    def __init__(self, path: Path, run: Run, planned_steps: int) -> None:
+    def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock) -> None:
         self.path, self.run = path, run
         self.planned_steps = planned_steps  # num_steps before this training began
+        self._lock = lock  # which lives as long as we do
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        self._lock.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
@@ -360,30 +493,30 @@ class Folder:
 
         Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
         """
-        folder = cls(Path(path), run, run.config.num_steps)
         if not str(path):
             raise RunError("out must name a folder, got out=''")
-        if folder.path.exists() and not folder.path.is_dir():
+        if Path(path).exists() and not Path(path).is_dir():
             raise RunError(f"out={str(path)!r} is a file: give a folder")
-        has_model = _is_run(folder.path)
-        if has_model and not overwrite:
-            raise RunError(
-                f"out={str(path)!r} holds a run already: add --resume to go on with it, --overwrite to replace it, or"
-                " give another folder"
-            )
-        files = (cls.MODEL, cls.CONFIG, cls.METRICS, cls.SAMPLES)
-        strangers = [name for name in files if (folder.path / name).exists()]
-        if strangers and not has_model:
-            raise RunError(f"out={str(path)!r} holds {strangers[0]!r}, which is not a run's: give another folder")
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-            folder.save()
-            (folder.path / cls.SAMPLES).unlink(missing_ok=True)
-            with atomic(folder.path / cls.METRICS):
-                pass
-            folder.write_config()
-        except OSError as error:
-            raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; give another folder") from None
+        with _writing(path, "give another folder"):
+            Path(path).mkdir(parents=True, exist_ok=True)
+        with _locked(path, "give another folder") as lock:
+            folder = cls(Path(path), run, run.config.num_steps, lock)
+            has_model = _is_run(folder.path)
+            if has_model and not overwrite:
+                raise RunError(
+                    f"out={str(path)!r} holds a run already: add --resume to go on with it, --overwrite to replace it,"
+                    " or give another folder"
+                )
+            files = (cls.MODEL, cls.CONFIG, cls.METRICS, cls.SAMPLES)
+            strangers = [name for name in files if (folder.path / name).exists()]
+            if strangers and not has_model:
+                raise RunError(f"out={str(path)!r} holds {strangers[0]!r}, which is not a run's: give another folder")
+            with _writing(path, "give another folder"):
+                folder.save()
+                (folder.path / cls.SAMPLES).unlink(missing_ok=True)
+                with atomic(folder.path / cls.METRICS):
+                    pass
+                folder.write_config()
         return folder
 
     @classmethod
@@ -405,33 +538,20 @@ class Folder:
         """
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
-        state = checkpoints.load(checkpoint_file(path))
-        settings = {**state.data, **state.config.to_dict()}
-        for name, value in (changes or {}).items():
-            old = settings.get(name)
-            if name not in MAY_CHANGE and value != old:
-                raise RunError(
-                    f"{name} cannot change in a run, got {name}={value!r}, the run has {old!r}: leave it out, or begin"
-                    " a new run"
-                )
-        num_steps = (changes or {}).get("num_steps", state.config.num_steps)
-        if num_steps < state.step:
-            raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
-        state.data.update((name, value) for name, value in (changes or {}).items() if name in MAY_CHANGE[1:])
-        training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
-        planned_steps = state.config.num_steps
-        state.config = state.config.replace(num_steps=num_steps)
-        run = Run(state, lambda: _same_data(state, source), engine, precision, threads)
-        _ = run.data  # before anything is written
-        if isinstance(source, (str, os.PathLike)):
-            run.data_info["source"] = run.data.source
-        folder = cls(Path(path), run, planned_steps)
-        try:
-            folder._cut_metrics()
-            folder.save()  # with what has changed: a process killed from here on resumes this run, not the one before
-            folder.write_config()
-        except OSError as error:
-            raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; make it writable") from None
+        model = checkpoint_file(path)
+        with _locked(path, "make it writable") as lock:
+            state = checkpoints.load(model)
+            planned_steps = state.config.num_steps
+            _change(state, changes or {})
+            run = Run(state, lambda: _same_data(state, source), engine, precision, threads)
+            _ = run.data  # before anything is written
+            if isinstance(source, (str, os.PathLike)):
+                run.data_info["source"] = run.data.source
+            folder = cls(Path(path), run, planned_steps, lock)
+            with _writing(path, "make it writable"):
+                folder._cut_metrics()
+                folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
+                folder.write_config()
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
@@ -464,7 +584,7 @@ class Folder:
         """Remove what processes left behind that were killed while they wrote."""
         for stale in self.path.glob(".*.tmp"):
             pid = stale.name.split(".")[-2]
-            if pid.isdigit() and not _is_alive(int(pid)):
+            if pid.isdigit() and not is_alive(int(pid)):
                 stale.unlink(missing_ok=True)
 
     def write_samples(self, text: str) -> None:
@@ -490,6 +610,50 @@ class Folder:
         kept = [line for line in read_metrics(path) if line["step"] <= self.run.step] if path.exists() else []
         with atomic(path) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+
+
+def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
+    """Take over the settings that a run is resumed with; RunError for one that would make it another run."""
+    settings = {**state.data, **state.config.to_dict()}
+    for name, value in changes.items():
+        old = settings.get(name)
+        if name not in MAY_CHANGE and value != old:
+            raise RunError(
+                f"{name} cannot change in a run, got {name}={value!r}, the run has {old!r}: leave it out, or begin"
+                " a new run"
+            )
+    num_steps = changes.get("num_steps", state.config.num_steps)
+    if num_steps < state.step:
+        raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
+    state.data.update((name, value) for name, value in changes.items() if name in MAY_CHANGE[1:])
+    training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
+    state.config = state.config.replace(num_steps=num_steps)
+
+
+@contextmanager
+def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
+
+
+@contextmanager
+def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
+    """A lock on the folder, which is released where the block fails."""
+    try:
+        with _writing(path, remedy):
+            lock = Lock(Path(path))
+    except LockedError as error:
+        raise RunError(
+            f"out={str(path)!r} is in use by process {error.pid}: wait until it ends, or stop it; if it does not train"
+            f" there, delete {str(error.file)!r}"
+        ) from None
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise
 
 
 def record(step: Step) -> dict[str, Any]:
@@ -518,18 +682,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
                     " the file away: the checkpoint does not need it"
                 ) from None
     return metrics
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name == "nt":  # there signal 0 is no question but Ctrl-C
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
 
 
 def _is_run(folder: Path) -> bool:
@@ -578,9 +730,13 @@ def train(
         precision=precision,
         threads=threads,
     )
-    steps = Folder.create(out, run, overwrite=overwrite).train(together=True) if out else run.steps(together=True)
-    for _ in steps:
-        pass
+    if out is None:
+        for _ in run.steps(together=True):
+            pass
+    else:
+        with Folder.create(out, run, overwrite=overwrite) as folder:
+            for _ in folder.train(together=True):
+                pass
     return run
 
 
