@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from microgpt.engines import Engine, Tokens
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Score:
 NOTHING = Score(0.0, 0)
 
 
-def spread(indices: Sequence[int], limit: int) -> Sequence[int]:
-    """At most `limit` of the indices (0: all), spread evenly: files are often sorted."""
+def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
+    """At most `limit` of the indices (or of anything; 0: all), spread evenly: files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 
 from microgpt import sampling
+from microgpt.evaluation import spread
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 
 NEAREST = 5
 MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
 MAX_SAMPLES = 1000
+SAMPLED = 200
 
 
 class _Die(random.Random):
@@ -95,26 +97,24 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[A
     """
     if len(documents) > MAX_SEARCHED:
         return []
-    found: list[tuple[int, str]] = []
+    # a few that are spread over all of them say how far at most it is to the nearest ones
     furthest = max(len(text), max(map(len, documents), default=0))
-    for limit in (0, 1, 2, 3, 4, 6, 8, furthest):  # most texts have near ones: look near by first
-        found = _within(text, documents, limit)
-        if len(found) >= count:
-            break
-    found.sort()
-    return [{"text": document, "distance": distance} for distance, document in found[:count]]
+    sampled = _search(text, spread(documents, SAMPLED), count, furthest)
+    limit = sampled[-1][0] if len(sampled) == count else furthest
+    found = _search(text, documents, count, limit)
+    return [{"text": document, "distance": distance} for distance, document in found]
 
 
-def _within(text: str, documents: Sequence[str], limit: int) -> list[tuple[int, str]]:
-    """All documents at most `limit` edits away.
+def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list[tuple[int, str]]:
+    """The nearest documents at most `limit` edits away: (edits, document), nearest first.
 
     The table of edit distances grows a row for each letter of a document; documents that begin alike share rows, and
-    once a whole row is above the limit, all that begin so are passed over.
+    once a whole row is beyond the limit, all that begin so are passed over. The limit sinks with what is found.
     """
-    found = []
+    found: list[tuple[int, str]] = []
     rows = [list(range(len(text) + 1))]
     previous, i = "", 0
-    while i < len(documents):
+    while i < len(documents) and limit >= 0:
         document = documents[i]
         shared = 0
         for a, b in zip(document, previous):
@@ -125,22 +125,23 @@ def _within(text: str, documents: Sequence[str], limit: int) -> list[tuple[int, 
         previous = document
         for depth in range(len(rows) - 1, len(document)):
             row, char = rows[depth], document[depth]
-            best = depth + 1
-            new = [best]
-            smallest = best
+            left = smallest = depth + 1
+            new = [left]
             for j, other in enumerate(text):
-                best = row[j] if other == char else 1 + min(row[j], row[j + 1], best)
-                new.append(best)
-                if best < smallest:
-                    smallest = best
+                left = row[j] if other == char else 1 + min(row[j], row[j + 1], left)
+                new.append(left)
+                if left < smallest:
+                    smallest = left
             rows.append(new)
             if smallest > limit:
-                prefix = document[: depth + 1]
-                i = bisect_right(documents, prefix + "\U0010ffff", i)
-                previous = prefix
+                previous = document[: depth + 1]
+                i = bisect_right(documents, previous + "\U0010ffff", i)
                 break
         else:
             if rows[-1][-1] <= limit:
-                found.append((rows[-1][-1], document))
+                insort(found, (rows[-1][-1], document))
+                if len(found) >= count:
+                    del found[count:]
+                    limit = found[-1][0] - 1  # of equally near ones the first in order stays
             i += 1
     return found

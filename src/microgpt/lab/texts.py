@@ -97,7 +97,9 @@ class Text:
     def in_order(self, data: Data) -> list[str]:
         """Its documents sorted, each once: how a dictionary is searched."""
         if id(data) not in self._sorted:
-            self._sorted[id(data)] = sorted(set(data))
+            whole = "".join(map(data.tokenizer.symbols.__getitem__, data.tokens))
+            ends = data.ends
+            self._sorted[id(data)] = sorted({whole[start:end] for start, end in zip(chain((0,), ends), ends)})
         return self._sorted[id(data)]
 
 
