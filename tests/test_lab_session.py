@@ -422,6 +422,17 @@ def test_the_parameters_are_the_files(still: Lab) -> None:
         assert not any(answer["v"][name])
 
 
+def test_models_of_any_size_are_counted_as_the_reference_would_make_them(still: Lab) -> None:
+    config = {"n_embd": 16, "n_layer": 1, "block_size": 16, "vocab_size": 27}
+    model = still.ask("model")
+    assert still.ask("sizes", **config) == {"num_params": model["num_params"], "shapes": model["shapes"]}
+    gpt3 = {"n_embd": 12_288, "n_layer": 96, "block_size": 2048, "vocab_size": 50_257}
+    layers = 96 * (4 + 8) * 12_288**2  # attention's four matrices, and the MLP's two, each fourfold
+    assert still.ask("sizes", **gpt3)["num_params"] == layers + (50_257 + 2048 + 50_257) * 12_288
+    for name, size in (("n_embd", 0), ("n_layer", 1001), ("vocab_size", 10**9)):
+        assert f"got {name}={size}" in still.refused("sizes", **{**config, name: size})
+
+
 def test_the_history_of_a_weight_is_what_it_was_at_those_steps(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 300})
     lab.train(300)
@@ -524,7 +535,8 @@ def test_the_masked_matrix_is_the_growing_lists(still: Lab) -> None:
         assert len(answer["labels"]) == answer["positions"]
         for h, rows in enumerate(answer["weights"][0]):
             for t, row in enumerate(rows):
-                assert sum(row) == pytest.approx(1, abs=1e-12)
+                assert answer["sums"][0][h][t] == pytest.approx(1, abs=1e-12)
+                assert answer["sums"][0][h][t] == pytest.approx(math.fsum(row), abs=1e-15)
                 assert row[t + 1 :] == [0.0] * (answer["positions"] - t - 1)
                 assert answer["logits"][0][h][t][t + 1 :] == ["-inf"] * (answer["positions"] - t - 1)
                 assert row[: t + 1] == forward["tensors"][f"pos{t}.layer0.attn_weights.head{h}"]["data"]

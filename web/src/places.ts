@@ -10,14 +10,11 @@ export function draws(locate: Locate): () => void {
   return () => figures.delete(locate)
 }
 
-/** The cell of that number in a figure, else the text that shows it, where the page shows it at all. */
-export function placeOf(path: string): DOMRect | null {
-  for (const locate of figures) {
-    const found = locate(path)
-    if (found?.width) return found
-  }
-  const text = document.querySelector(`main [data-path="${CSS.escape(path)}"]`)?.getBoundingClientRect()
-  return text?.width ? text : null
+/** Every place in the section where that number is drawn as a cell or written as text. */
+export function placesOf(path: string): DOMRect[] {
+  const cells = [...figures].map((locate) => locate(path))
+  const texts = [...document.querySelectorAll(`main [data-path="${CSS.escape(path)}"]`)].map((text) => text.getBoundingClientRect())
+  return [...cells, ...texts].filter((place): place is DOMRect => !!place && place.width > 0 && place.height > 0)
 }
 
 /** The index of a path within a tensor's flat buffer, -1 if it is no number of it. */

@@ -10,7 +10,7 @@ export type Theme = 'auto' | 'light' | 'dark'
 const DEFAULTS = {
   section: 0,
   word: 'emma',
-  position: 0,
+  position: 3,
   layer: 0,
   head: 0,
   number: '',

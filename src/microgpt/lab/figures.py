@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 from microgpt import reference
@@ -19,6 +21,7 @@ from microgpt.lab.texts import label, read
 from microgpt.recording import Tensor
 from microgpt.reference import Value
 
+MAX_SIZE, MAX_LAYERS = 10_000_000, 1000  # of a model that is only counted
 DOCUMENTS = {"native": 1000, "scalar": 10}  # of training, in which gates are watched
 
 Recorded = Mapping[str, Tensor]
@@ -69,6 +72,7 @@ def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
         "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
         "logits": logits,
         "weights": weights,
+        "sums": [[[reduce(add, row) for row in head] for head in layer] for layer in weights],
         "difference": difference,
     }
 
@@ -134,6 +138,20 @@ def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
         "dead": sorted(dead),
         "documents": documents,
         "layer": layer,
+    }
+
+
+def sizes(n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
+    """The matrices that a model of these sizes would have, by the reference's own table; none is made."""
+    given = {"n_embd": n_embd, "n_layer": n_layer, "block_size": block_size, "vocab_size": vocab_size}
+    for name, size in given.items():
+        if not 1 <= size <= MAX_SIZE or (name == "n_layer" and size > MAX_LAYERS):
+            limit = MAX_LAYERS if name == "n_layer" else MAX_SIZE
+            raise LabError(f"{name} must be from 1 to {limit:,}, got {name}={size}")
+    table = reference.shapes(vocab_size, n_embd, n_layer, block_size)
+    return {
+        "num_params": sum(rows * columns for rows, columns in table.values()),
+        "shapes": [[name, *shape] for name, shape in table.items()],
     }
 
 

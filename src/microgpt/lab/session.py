@@ -208,6 +208,11 @@ class Session:
         return self._of_model(figures.parameters(self.active))
 
     @asked
+    def sizes(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
+        """How many parameters a model of other sizes has."""
+        return figures.sizes(n_embd, n_layer, block_size, vocab_size)
+
+    @asked
     def history(self, path: str) -> Answer:
         """One of them over the steps of its run."""
         return self._of_model(figures.history(self.active, path))

@@ -50,7 +50,7 @@ export const ladder: Words = {
     'The step from here to a famous model is one of size. The same function, `shapes`, says how many numbers a model of any size has; below it is asked for theirs, beside what their authors published.',
   ],
   plain: [
-    'If each parameter of this model were a grain of rice, you could hold the model in one hand. GPT-3 in the same grains would be a few thousand tonnes of rice. The recipe would still be the page of Python on the right.',
+    'If each parameter of this model were a grain of rice, you could hold the model in your hands. GPT-3 in the same grains would be a few thousand tonnes of rice. The recipe would still be the page of Python on the right.',
   ],
   technical: [
     'The counts differ a little, and for known reasons: the GPTs have biases and learned scales in their norms, and use one table for `wte` and `lm_head` where this file has two. At the width of GPT-3 that hardly shows.',
@@ -58,7 +58,8 @@ export const ladder: Words = {
 }
 
 export const noHistory =
-  'No history: this model came with its weights already trained, and a file holds only where they ended. Train one in section 8, and the way of every parameter is drawn here.'
+  'No history: the weights came as they are, and a file says only where they ended, not how they got there. Train a model in section 8, and the way of every parameter is drawn here.'
+export const noMoments = 'Adam’s averages are all zero: no step has been made with this model here, and none came with it.'
 
 /** Published sizes: facts of the literature, with where they stand. vocab_size and block_size as in the released code. */
 export const published: {

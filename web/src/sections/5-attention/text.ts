@@ -38,7 +38,7 @@ export const spotlight: Words = {
 
 export const heads: Words = {
   both: [
-    'All heads and all positions at once. A row is the position that asks, a column the one that is asked, and the darker the cell, the larger the weight. Pick any cell: the next figure takes it apart.',
+    'All heads and all positions at once. A row is the position that asks, a column the one that is asked, and the stronger the colour, the larger the weight. Pick any cell: the next figure takes it apart.',
   ],
 }
 
