@@ -333,7 +333,7 @@ class LabRun:
             rng_state=self.run.rng.getstate(),
             data=dict(self.run.data_info),
         )
-        twin = LabRun(id, name, self.about, self.text, Run(state, "auto", None, lambda: self.run.data))
+        twin = LabRun(id, name, self.about, self.text, Run(state, "auto", None, 1, lambda: self.run.data))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
         twin.first = self.first
         twin.every = self.every
@@ -441,7 +441,7 @@ def published(text: Text) -> LabRun:
         " which is not here. What is compared with the training data is compared with the bundled names, and training"
         " goes on with those; Adam's moments m and v were not published, and begin at 0."
     )
-    run = Run(state, "auto", None, lambda: text.data(config, symbols))
+    run = Run(state, "auto", None, 1, lambda: text.data(config, symbols))
     lab_run = LabRun("published", name, about, text, run)
     lab_run.losses = array("d", facts["losses"])
     lab_run.frozen = True
@@ -464,7 +464,7 @@ def opened(id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[
             )
         return text.data(state.config, state.symbols)
 
-    run = Run(state, "auto", None, data)
+    run = Run(state, "auto", None, 1, data)
     about = f"A run from the file {name}, trained on {source}."
     lab_run = LabRun(id, name, about, text or Text(), run)
     lab_run.losses = array("d", [math.nan]) * state.step

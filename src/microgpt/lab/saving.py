@@ -121,7 +121,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         facts["name"],
         facts["about"],
         text,
-        Run(state, "auto", None, lambda: text.data(config, state.symbols)),
+        Run(state, "auto", None, 1, lambda: text.data(config, state.symbols)),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]
