@@ -33,7 +33,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 class Noted(Value):
     """A Value that says how it was made: the recording is all that is added, the arithmetic is the reference's."""
 
-    __slots__ = ("gradient", "name", "op")
+    __slots__ = ("exponent", "gradient", "name", "op")
     gradient: float
     made: list[Noted]  # every node of the expression at hand, in the order in which the program made them
     moves: list[tuple[Noted, Noted, float, float]]  # (node, operand, its gradient before, after), as backward goes
@@ -41,6 +41,7 @@ class Noted(Value):
     def __init__(self, data: float, a: Any = None, da: Any = None, b: Any = None, db: Any = None, op: str = "") -> None:
         super().__init__(data, a, da, b, db)  # type: ignore[no-untyped-call]
         self.op, self.name = op, ""
+        self.exponent: float | None = None
         self.made.append(self)
 
     @property
@@ -70,7 +71,10 @@ def _noting(made: list[Noted]) -> type[Noted]:
             if op in "+*":
                 others = (noted(others[0]),)
             plain = method(self, *others)
-            return kind(plain.data, plain.a, plain.da, plain.b, plain.db, op)
+            result = kind(plain.data, plain.a, plain.da, plain.b, plain.db, op)
+            if op == "**":
+                result.exponent = others[0]
+            return result
 
         return run
 
@@ -294,6 +298,7 @@ def expression(
             {
                 "id": i,
                 "op": node.op,
+                "exponent": node.exponent,
                 "name": node.name,
                 "data": node.data,
                 "grad": grads[i],

@@ -6,6 +6,7 @@ Every number is the recorded one of the reference at work (`recording`), or come
 from __future__ import annotations
 
 import math
+import sys
 from array import array
 from collections.abc import Mapping
 from functools import reduce
@@ -18,8 +19,10 @@ from microgpt.engines import Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.lab.texts import label, read
+from microgpt.program import Node
 from microgpt.recording import Tensor
 from microgpt.reference import Value
+from microgpt.tracing import Trace
 
 MAX_SIZE, MAX_LAYERS = 10_000_000, 1000  # of a model that is only counted
 DOCUMENTS = {"native": 1000, "scalar": 10}  # of training, in which gates are watched
@@ -93,7 +96,31 @@ def loss(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
                 "loss": recorded[f"pos{t}.loss"].numbers[0],
             }
         )
-    return {"letters": letters, "mean": recorded["loss"].numbers[0], "uniform": math.log(run.engine.vocab_size)}
+    mean = recorded["loss"].numbers[0]
+    return {
+        "letters": letters,
+        "mean": mean,
+        "perplexity": math.exp(mean) if mean < 700 else math.inf,  # beyond that exp leaves the range of floats
+        "uniform": math.log(run.engine.vocab_size),
+    }
+
+
+def graph(trace: Trace) -> Answer:
+    """How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest."""
+    depth: dict[Node, int] = {}
+    behind = {trace.node("loss")}
+    for node in reversed(trace.graph.nodes):  # what a number was made from was made before it
+        if node in behind:
+            behind.update(x for x in (node.a, node.b) if x is not None)
+    for node in trace.graph.nodes:
+        if node in behind:
+            depth[node] = 1 + max((depth[x] for x in (node.a, node.b) if x is not None), default=-1)
+    return {
+        "nodes": len(behind),
+        "operations": sum(node.a is not None for node in behind),
+        "depth": max(depth.values()),
+        "limit": sys.getrecursionlimit(),
+    }
 
 
 def softmax(logits: list[float], scale: float) -> Answer:

@@ -123,10 +123,11 @@ def _paths(told: Answer) -> Iterator[str]:
 
 
 def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
-    """d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss."""
+    """d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in
+    the matrices, which is where it stays."""
     grads = {name: trace.grad(name).numbers for name in run.shapes}
     count = len(read(tokens, run.config))
-    way = reversed(naming.intermediates(run.config, run.engine.vocab_size, count))
+    way = [*reversed(naming.intermediates(run.config, run.engine.vocab_size, count)), *reversed(list(run.shapes))]
     return {
         "loss": trace.node("loss").data,
         "grads": grads,

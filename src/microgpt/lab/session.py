@@ -309,6 +309,11 @@ class Session:
         return self._of_model(figures.loss(self.active, tokens, self._forward(tokens)))
 
     @asked
+    def graph(self, word: str) -> Answer:
+        """How large and how deep the graph behind the loss is."""
+        return self._of_model(figures.graph(self._trace(self._tokens(word))))
+
+    @asked
     def gate(self, word: str, layer: int) -> Answer:
         """Which units of the MLP are open."""
         tokens = self._tokens(word)
@@ -317,19 +322,26 @@ class Session:
     # --- one update
 
     @asked
-    def update(self, word: str) -> Answer:
+    def update(
+        self, word: str, what: list[str] | None = None, learning_rate: float | None = None, fresh: bool = False
+    ) -> Answer:
         """One step of Adam on the word, not kept."""
-        return self._of_model(updates.update(self.active, self._tokens(word)))
+        way = updates.how(self.active, learning_rate, fresh)
+        return self._of_model(updates.update(self.active, self._tokens(word), what, way))
 
     @asked
-    def adam(self, word: str, path: str) -> Answer:
+    def adam(self, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> Answer:
         """The same for one parameter, with all that goes in."""
-        return self._of_model(updates.adam(self.active, self._tokens(word), path))
+        way = updates.how(self.active, learning_rate, fresh)
+        return self._of_model(updates.adam(self.active, self._tokens(word), path, way))
 
     @asked
-    def surface(self, word: str, x: str, y: str, size: int, reach: float, steps: int) -> Answer:
+    def surface(
+        self, word: str, x: str, y: str, size: int, reach: float, steps: int, learning_rate: float | None = None
+    ) -> Answer:
         """The loss over two parameters, and two who walk on it."""
-        return self._of_model(surface.surface(self.active, self._tokens(word), x, y, size, reach, steps))
+        tokens = self._tokens(word)
+        return self._of_model(surface.surface(self.active, tokens, x, y, size, reach, steps, learning_rate))
 
     # --- runs
 

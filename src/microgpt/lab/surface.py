@@ -16,11 +16,21 @@ SECONDS = 2.0  # that a surface may take; where the engine is slow it gets fewer
 MAX_SIZE, MAX_STEPS = 101, 1000
 
 
-def surface(run: LabRun, tokens: Tokens, x: str, y: str, size: int, reach: float, steps: int) -> Answer:
+def surface(
+    run: LabRun,
+    tokens: Tokens,
+    x: str,
+    y: str,
+    size: int,
+    reach: float,
+    steps: int,
+    learning_rate: float | None = None,
+) -> Answer:
     """size x size real losses around the two parameters, from -reach to +reach, all others as they are.
 
-    The hikers start where the model stands and move in these two directions only, with real gradients. Adam has the
-    run's learning rate, and its moments begin at 0; SGD has the rate with which its first step is as long as Adam's.
+    The hikers start where the model stands and move in these two directions only, with real gradients. Adam has this
+    learning rate, by default the run's first, and its moments begin at 0; SGD has the rate with which its first step is
+    as long as Adam's.
     """
     if x == y:
         raise LabError(f"x and y must be two parameters, got {x!r} twice: choose another one")
@@ -30,6 +40,8 @@ def surface(run: LabRun, tokens: Tokens, x: str, y: str, size: int, reach: float
         raise LabError(f"reach must be above 0 and at most 1,000,000, got reach={reach}")
     if not 0 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 0 to {MAX_STEPS}, got steps={steps}")
+    if learning_rate is not None and not 0 < learning_rate <= 1e6:
+        raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
     places = run.index(x), run.index(y)
     engine = run.scratch()
     began = time.perf_counter()
@@ -49,7 +61,7 @@ def surface(run: LabRun, tokens: Tokens, x: str, y: str, size: int, reach: float
         "x": {"path": x, "values": axes[0]},
         "y": {"path": y, "values": axes[1]},
         "loss": losses,
-        "hikers": _hikers(run, engine, tokens, places, center, steps),
+        "hikers": _hikers(run, engine, tokens, places, center, steps, learning_rate or run.config.learning_rate),
     }
 
 
@@ -61,7 +73,13 @@ def _loss(engine: Engine, tokens: Tokens) -> float:
 
 
 def _hikers(
-    run: LabRun, engine: Engine, tokens: Tokens, places: tuple[int, int], start: tuple[float, ...], steps: int
+    run: LabRun,
+    engine: Engine,
+    tokens: Tokens,
+    places: tuple[int, int],
+    start: tuple[float, ...],
+    steps: int,
+    learning_rate: float,
 ) -> list[Answer]:
     c = run.config
     zeros = array("d", bytes(8 * len(engine.grads)))
@@ -80,7 +98,7 @@ def _hikers(
     for step in range(1, steps + 1):
         for p, g in zip(at, grad):
             p.grad = g
-        reference.adam(at, m, v, step, c.learning_rate, c.beta1, c.beta2, c.eps_adam)
+        reference.adam(at, m, v, step, learning_rate, c.beta1, c.beta2, c.eps_adam)
         if step == 1:
             first = math.hypot(at[0].data - start[0], at[1].data - start[1])
         loss, grad = look([p.data for p in at])
@@ -88,7 +106,7 @@ def _hikers(
     point = list(start)
     loss, grad = look(point)
     slope = math.hypot(*grad)
-    rate = first / slope if slope else c.learning_rate
+    rate = first / slope if slope else learning_rate
     sgd = [{"x": point[0], "y": point[1], "loss": loss}]
     for _ in range(steps):
         point = [p - rate * g for p, g in zip(point, grad)]
@@ -96,5 +114,5 @@ def _hikers(
         sgd.append({"x": point[0], "y": point[1], "loss": loss})
     return [
         {"name": "SGD", "learning_rate": rate, "path": sgd},
-        {"name": "Adam", "learning_rate": c.learning_rate, "path": adam},
+        {"name": "Adam", "learning_rate": learning_rate, "path": adam},
     ]

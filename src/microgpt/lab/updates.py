@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import Any
+from typing import Any, NamedTuple
 
 from microgpt import reference
 from microgpt.config import offsets
 from microgpt.engines import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
-from microgpt.lab.answers import Answer
+from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.reference import Value
 
-NAMES = ("grad", "m", "v", "m_hat", "v_hat", "before", "after", "delta")
+SHOWN = ("grad", "m", "v", "m_hat", "v_hat", "delta")
+NAMES = (*SHOWN, "before", "after")
+MAX_RATE = 1e6
 
 
 class _Moved(Value):
@@ -35,16 +37,40 @@ class _Moved(Value):
         self.number = number
 
 
-def step(run: LabRun, tokens: Tokens) -> tuple[float, dict[str, Any]]:
+class How(NamedTuple):
+    """How an update is made: the program's way, or another one that the page asks for."""
+
+    step: int  # that Adam counts, from 1
+    learning_rate: float
+    m: list[float]
+    v: list[float]
+    fresh: bool  # whether m and v are empty
+
+
+def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
+    """learning_rate: the schedule's unless given. fresh: with m and v empty, as at the first step.
+
+    A model without m and v (published ones come so) is always fresh: Adam's corrections count the steps of its memory.
+    """
+    if learning_rate is not None and not 0 <= learning_rate <= MAX_RATE:
+        raise LabError(f"learning_rate must be from 0 to {MAX_RATE:,.0f}, got learning_rate={learning_rate}")
+    rate = run.next_rate if learning_rate is None else learning_rate
+    if fresh or not any(run.engine.v):
+        empty = [0.0] * len(run.engine.params)
+        return How(1, rate, empty, [*empty], True)
+    return How(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
+
+
+def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
     """The loss of a document, and for each parameter what NAMES tells, as the next step on it would have them."""
     engine, c = run.scratch(), run.config
     loss = engine.backward([tokens])
-    m, v = list(run.engine.m), list(run.engine.v)
+    m, v = way.m[:], way.v[:]
     with scalar_arithmetic():
         moved = [_Moved(p) for p in engine.params]  # type: ignore[no-untyped-call]
         for parameter, grad in zip(moved, engine.grads):
             parameter.grad = grad
-        reference.adam(moved, m, v, run.step + 1, run.next_rate, c.beta1, c.beta2, c.eps_adam)
+        reference.adam(moved, m, v, way.step, way.learning_rate, c.beta1, c.beta2, c.eps_adam)
     before, after = engine.params, array("d", (p.data for p in moved))
     return loss, {
         "grad": engine.grads,
@@ -58,32 +84,36 @@ def step(run: LabRun, tokens: Tokens) -> tuple[float, dict[str, Any]]:
     }
 
 
-def update(run: LabRun, tokens: Tokens) -> Answer:
-    """Of all parameters, with the word's loss before and after."""
-    loss, numbers = step(run, tokens)
-    shown = [name for name in NAMES if name not in ("before", "after")]
+def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Answer:
+    """Of all parameters, with the word's loss before and after. what: some of SHOWN, else all of them."""
+    if unknown := [name for name in what or () if name not in SHOWN]:
+        raise LabError(f"what must be a list of {', '.join(SHOWN)}, got {unknown[0]!r:.40}")
+    shown = SHOWN if what is None else what
+    loss, numbers = step(run, tokens, way)
     return {
-        "step": run.step + 1,
-        "learning_rate": run.next_rate,
+        "step": way.step,
+        "learning_rate": way.learning_rate,
+        "fresh": way.fresh,
         "loss_before": loss,
         "loss_after": run.scratch(numbers["after"]).backward([tokens]),
         "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in offsets(run.shapes).items()},
     }
 
 
-def adam(run: LabRun, tokens: Tokens, path: str) -> Answer:
+def adam(run: LabRun, tokens: Tokens, path: str, way: How) -> Answer:
     """Of one parameter, with all that adam reckons with."""
     index, c = run.index(path), run.config
-    _, numbers = step(run, tokens)
+    _, numbers = step(run, tokens, way)
     return {
         "path": path,
-        "step": run.step + 1,
-        "learning_rate": run.next_rate,
+        "step": way.step,
+        "learning_rate": way.learning_rate,
+        "fresh": way.fresh,
         "beta1": c.beta1,
         "beta2": c.beta2,
         "eps_adam": c.eps_adam,
-        "m_before": run.engine.m[index],
-        "v_before": run.engine.v[index],
+        "m_before": way.m[index],
+        "v_before": way.v[index],
         **{name: numbers[name][index] for name in NAMES},
-        "plain": -run.next_rate * numbers["grad"][index],
+        "plain": -way.learning_rate * numbers["grad"][index],
     }

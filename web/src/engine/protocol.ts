@@ -166,7 +166,7 @@ export interface Attention extends OfModel {
 export interface Loss extends OfModel {
   letters: { position: number; read: string; target: string; target_id: number; prob: number; loss: number }[]
   mean: number // the program's loss
-  perplexity: number // exp(mean): as unsure as among that many equally likely tokens
+  perplexity: Num // exp(mean): as unsure as among that many equally likely tokens
   uniform: number // ln(vocab_size)
 }
 
@@ -182,8 +182,9 @@ export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta'
 
 /** One step of Adam on the word at hand, not kept. */
 export interface Update extends OfModel {
-  step: number // that it would be
+  step: number // that it would be, as Adam counts: 1 where its memory is empty
   learning_rate: number
+  fresh: boolean // m and v were empty before: asked for, or nobody knows those of this model
   loss_before: number
   loss_after: number
   tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
@@ -194,6 +195,7 @@ export interface AdamStep extends OfModel {
   path: string
   step: number
   learning_rate: number
+  fresh: boolean
   beta1: number
   beta2: number
   eps_adam: number

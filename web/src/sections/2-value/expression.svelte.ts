@@ -7,12 +7,12 @@ export interface Preset {
 }
 
 export const presets: Preset[] = [
-  { name: 'a neuron', source: 'y = relu(w1*x1 + w2*x2 + b)', inputs: { w1: 0.8, x1: 1.5, w2: -0.5, x2: 1, b: 0.2 } },
   { name: 'add', source: 'c = a + b', inputs: { a: 2, b: -1 } },
   { name: 'multiply', source: 'c = a * b', inputs: { a: 2, b: -3 } },
   { name: 'x used twice', source: 'y = x * x + x', inputs: { x: 1.5 } },
   { name: 'diamond', source: 'b = a + a; c = b + b', inputs: { a: 1 } },
   { name: 'two ways round', source: 'b = a * a; c = b * a; d = b * c', inputs: { a: 1.2 } },
+  { name: 'a neuron', source: 'y = relu(w1*x1 + w2*x2 + b)', inputs: { w1: 0.8, x1: 1.5, w2: -0.5, x2: 1, b: 0.2 } },
   { name: 'ReLU', source: 'y = w * relu(x)', inputs: { x: 0.7, w: -1.5 } },
   { name: 'softmax', source: 'p = exp(a) / (exp(a) + exp(b))', inputs: { a: 1, b: -0.5 } },
   { name: 'surprise', source: 'loss = -log(p)', inputs: { p: 0.2 } },
@@ -33,9 +33,11 @@ export function inputsOf(source: string): string[] {
   return [...inputs]
 }
 
+const FIRST = presets.find(({ name }) => name === 'x used twice')!
+
 class Chosen {
-  source = $state(presets[0].source)
-  #values = $state<Record<string, number>>({ ...presets[0].inputs })
+  source = $state(FIRST.source)
+  #values = $state<Record<string, number>>({ ...FIRST.inputs })
 
   readonly names = $derived(inputsOf(this.source))
   readonly inputs = $derived(Object.fromEntries(this.names.map((name) => [name, this.#values[name] ?? 1])))

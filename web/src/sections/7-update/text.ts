@@ -50,7 +50,7 @@ export const adam: Words = {
 
 export const steps: Words = {
   both: [
-    'And all of them at once. If the program used plain descent, every dot would lie on the slanting line: gradients differ by many powers of ten, and so would the steps; one learning rate could not suit them all. Adam’s dots crowd below the dashed line instead.',
+    'And all of them at once. If the program used plain descent, every dot would lie on the slanting line: gradients differ by many powers of ten, and so would the steps; one learning rate could not suit them all. Adam’s dots keep close to the dashed line instead, the learning rate itself.',
   ],
 }
 
