@@ -182,22 +182,28 @@ def sizes(n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer
     }
 
 
-def parameters(run: LabRun) -> Answer:
-    """The matrices and Adam's moments."""
+def parameters(run: LabRun, moments: bool) -> Answer:
+    """The matrices, and Adam's moments where they are asked for."""
     e, parts = run.engine, offsets(run.shapes)
     return {
         "tensors": {name: {"shape": run.shapes[name], "data": e.params[part]} for name, part in parts.items()},
-        "m": {name: e.m[part] for name, part in parts.items()},
-        "v": {name: e.v[part] for name, part in parts.items()},
+        "m": {name: e.m[part] for name, part in parts.items() if moments},
+        "v": {name: e.v[part] for name, part in parts.items() if moments},
     }
 
 
 def history(run: LabRun, path: str) -> Answer:
-    """A parameter at the steps whose weights are kept, and now."""
+    """A parameter at the steps whose weights are kept, and now; and Adam's moments of it now."""
     index = run.index(path)
     values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}
     values[run.step] = run.engine.params[index]
-    return {"path": path, "steps": sorted(values), "values": [values[step] for step in sorted(values)]}
+    return {
+        "path": path,
+        "steps": sorted(values),
+        "values": [values[step] for step in sorted(values)],
+        "m": run.engine.m[index],
+        "v": run.engine.v[index],
+    }
 
 
 def by_name(run: LabRun, numbers: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import string
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -407,24 +408,20 @@ def _data_info(data: Data, val_fraction: float) -> Answer:
 
 
 def published(text: Text) -> LabRun:
-    """The model of the published run after its last step; training goes on with the bundled names.
-
-    Its file has no moments of Adam: they begin at 0 once more.
-    """
+    """The model of the published run after its last step; training goes on with the bundled names."""
     facts: dict[str, Any] = json.loads((GOLDEN / "final.json").read_text(encoding="utf-8"))
-    tensors, _ = read(GOLDEN / "final.safetensors")
+    tensors = read(GOLDEN / "final.safetensors")[0] | read(GOLDEN / "final.adam.safetensors")[0]
     config = PRESETS[facts["preset"]]
     symbols = reference.Tokenizer(string.ascii_lowercase, config.bos_first).symbols
     assert len(symbols) == facts["vocab_size"]
-    params = array("d")
-    for name in shapes(config, len(symbols)):
-        params.extend(tensors[name].floats())
+    buffers = {
+        field: array("d", chain.from_iterable(tensors[prefix + name].floats() for name in shapes(config, len(symbols))))
+        for prefix, field in checkpoints.BUFFERS.items()
+    }
     state = Checkpoint(
         config=config,
         symbols=symbols,
-        params=params,
-        m=array("d", bytes(8 * len(params))),
-        v=array("d", bytes(8 * len(params))),
+        **buffers,
         step=facts["num_steps"],
         rng_state=random.Random(config.seed).getstate(),
         data={
@@ -439,7 +436,7 @@ def published(text: Text) -> LabRun:
     about = (
         f"The published model: {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of makemore's names.txt,"
         " which is not here. What is compared with the training data is compared with the bundled names, and training"
-        " goes on with those; Adam's moments m and v were not published, and begin at 0."
+        " goes on with those."
     )
     run = Run(state, lambda: text.data(config, symbols))
     lab_run = LabRun("published", name, about, text, run)

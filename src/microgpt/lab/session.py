@@ -203,9 +203,9 @@ class Session:
     # --- parameters
 
     @asked
-    def parameters(self) -> Answer:
-        """All of them, with Adam's moments."""
-        return self._of_model(figures.parameters(self.active))
+    def parameters(self, moments: bool = False) -> Answer:
+        """All of them."""
+        return self._of_model(figures.parameters(self.active, moments))
 
     @asked
     def sizes(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:

@@ -50,7 +50,7 @@ class How(NamedTuple):
 def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
     """learning_rate: the schedule's unless given. fresh: with m and v empty, as at the first step.
 
-    A model without m and v (published ones come so) is always fresh: Adam's corrections count the steps of its memory.
+    A model whose m and v are zero is always fresh: Adam's corrections count the steps of its memory.
     """
     if learning_rate is not None and not 0 <= learning_rate <= MAX_RATE:
         raise LabError(f"learning_rate must be from 0 to {MAX_RATE:,.0f}, got learning_rate={learning_rate}")

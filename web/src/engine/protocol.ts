@@ -104,7 +104,7 @@ export interface Expression {
 
 export interface Parameters extends OfModel {
   tensors: Record<string, Tensor> // by name, in the file's order
-  m: Record<string, number[]>
+  m: Record<string, number[]> // with `moments`, else empty
   v: Record<string, number[]>
 }
 
@@ -112,6 +112,8 @@ export interface History extends OfModel {
   path: string
   steps: number[]
   values: number[]
+  m: number // Adam's moments of it now
+  v: number
 }
 
 /** What the reference's shapes() says of a model of other sizes. */
@@ -315,7 +317,7 @@ export interface Methods {
     Expression,
   ]
 
-  parameters: [{}, Parameters]
+  parameters: [{ moments?: boolean }, Parameters]
   history: [{ path: string }, History]
   gradients: [{ word: string }, Gradients]
   sizes: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number }, Sizes] // of a model that is not made
