@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import re
@@ -19,6 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent
 WEB = ROOT / "web"
@@ -33,6 +35,7 @@ NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of rel
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
 SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
 BUILT = {"__pycache__", "node_modules", "public", "site"}
+SMALL = 4096  # characters of an answer
 CARRIED = ["**/*.py", "names.txt", "golden/final.*"]  # what Python in the browser needs
 
 
@@ -151,6 +154,22 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
             stamp.write_text(digest([source]))
 
 
+def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
+    """snapshot.json: the small answers, and of the long ones in which file of snapshot/ they are: not all are seen."""
+    shutil.rmtree(folder / "snapshot", ignore_errors=True)
+    (folder / "snapshot").mkdir()
+    small, long = {}, {}
+    for key, answer in answers.items():
+        text = json.dumps(answer, separators=(",", ":"))
+        if len(text) < SMALL:
+            small[key] = answer
+        else:
+            long[key] = f"snapshot/{len(long)}.json"
+            (folder / long[key]).write_text(text, encoding="utf-8")
+    index = {"answers": small, "files": long}
+    (folder / "snapshot.json").write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
+
+
 def build(compile_wasm: Callable[[Path], None]) -> str | None:
     """Make SITE what its sources say. Gives what falls short, in a line, or None.
 
@@ -167,8 +186,7 @@ def build(compile_wasm: Callable[[Path], None]) -> str | None:
             stamp.write_text(lock)
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
-        answers = run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=ROOT)
-        (PUBLIC / "snapshot.json").write_text(answers, encoding="utf-8")
+        write_snapshot(PUBLIC, json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=ROOT)))
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
         (SITE / STAMP).write_text(digest(sources()))
     return (

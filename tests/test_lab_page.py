@@ -41,8 +41,9 @@ def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
 
 def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
     """(key, method, parameters, answer) of all that the build computed."""
-    answers: dict[str, Any] = json.loads((SITE / "snapshot.json").read_text())
-    for key, answer in answers.items():
+    index: dict[str, Any] = json.loads((SITE / "snapshot.json").read_text())
+    long = {key: json.loads((SITE / file).read_text()) for key, file in index["files"].items()}
+    for key, answer in {**index["answers"], **long}.items():
         method, params = key.split(" ", 1)
         yield key, method, json.loads(params), answer
 

@@ -3,7 +3,7 @@
 
 import type { FromWorker, Stage, ToWorker } from './messages'
 import type { Method, Methods, Streams } from './protocol'
-import { keyOf, readSnapshot } from './snapshot'
+import { keyOf, Snapshot } from './snapshot'
 
 /** What went wrong, in a sentence for people. */
 export class AskError extends Error {}
@@ -47,7 +47,7 @@ export class Client {
   status: Status = { state: 'loading', stage: 'python', restarts: 0 }
 
   #root: string
-  #snapshot: ReturnType<typeof readSnapshot>
+  #snapshot: Snapshot
   #worker: Worker | undefined
   #attempts = 0
   #restarts = 0
@@ -67,7 +67,7 @@ export class Client {
   /** root: the address of the folder that holds pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
   constructor(root = new URL('.', document.baseURI).href) {
     this.#root = root
-    this.#snapshot = readSnapshot(root)
+    this.#snapshot = new Snapshot(root)
     // the page is painted before Python takes its share of the processor
     const start = (): unknown => setTimeout(() => this.#worker ?? this.#start())
     if (document.readyState === 'complete') start()
@@ -158,9 +158,8 @@ export class Client {
   }
 
   /** From the snapshot, else from Python when it is ready. */
-  async #early(key: string, text: string): Promise<unknown> {
-    const snapshot = await this.#snapshot
-    return snapshot.has(key) ? snapshot.get(key) : this.#request(text)
+  #early(key: string, text: string): Promise<unknown> {
+    return this.#snapshot.answer(key).catch(() => this.#request(text))
   }
 
   #changing(): void {

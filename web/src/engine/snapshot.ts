@@ -2,7 +2,10 @@
 
 import type { Method } from './protocol'
 
-export type Snapshot = Map<string, unknown>
+interface Index {
+  answers: Record<string, unknown>
+  files: Record<string, string> // where the long ones are: most are never asked for
+}
 
 /** A question as one text, whatever the order of its parameters. */
 export function keyOf(method: Method, params: unknown): string {
@@ -14,14 +17,33 @@ function sortedKeys(_: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** Where there is none, an empty one: the page then waits for Python. */
-export async function readSnapshot(root: string): Promise<Snapshot> {
-  try {
-    const response = await fetch(new URL('snapshot.json', root))
-    const answers: Record<string, unknown> = response.ok ? await response.json() : {}
-    return new Map(Object.entries(answers).map(([key, answer]) => [ours(key), answer]))
-  } catch {
-    return new Map()
+export class Snapshot {
+  #root: string
+  #answers: Promise<Map<string, () => Promise<unknown>>>
+
+  constructor(root: string) {
+    this.#root = root
+    this.#answers = this.#read<Index>('snapshot.json').then(
+      ({ answers, files }) =>
+        new Map([
+          ...Object.entries(answers).map(([key, answer]) => [ours(key), async () => answer] as const),
+          ...Object.entries(files).map(([key, file]) => [ours(key), () => this.#read(file)] as const),
+        ]),
+      () => new Map(), // there is none: the page waits for Python
+    )
+  }
+
+  /** Rejects where the build did not compute it. */
+  async answer(key: string): Promise<unknown> {
+    const fetched = (await this.#answers).get(key)
+    if (!fetched) throw new Error(`not in the snapshot: ${key}`)
+    return fetched()
+  }
+
+  async #read<T>(file: string): Promise<T> {
+    const response = await fetch(new URL(file, this.#root))
+    if (!response.ok) throw new Error(`${file}: ${response.status} ${response.statusText}`)
+    return response.json()
   }
 }
 
