@@ -579,6 +579,35 @@ def test_the_mean_of_the_shown_losses_is_the_programs(still: Lab, word: str) -> 
     assert all(x["loss"] == -math.log(x["prob"]) for x in answer["letters"])
 
 
+def test_the_perplexity_is_the_die_that_is_as_unsure(still: Lab) -> None:
+    answer = still.ask("loss", word=WORD)
+    assert math.log(answer["perplexity"]) == pytest.approx(answer["mean"], rel=1e-12)
+
+
+def test_the_graph_of_a_word_is_as_large_and_as_deep_as_a_walk_finds(still: Lab) -> None:
+    tokens = still.ask("forward", word=WORD)["tokens"]
+    answer = still.ask("graph", word=WORD)
+    params = published().params
+    leaves = iter([Value(p) for p in params])
+    state_dict = {
+        name: [[next(leaves) for _ in range(columns)] for _ in range(rows)]
+        for name, (rows, columns) in shapes(Config(), 27).items()
+    }
+    loss = reference.loss(tokens, state_dict, 1, 4, 16)
+    level, depth, seen = {loss}, 0, {loss}
+    while below := {x for node in level for x in (node.a, node.b) if x is not None}:
+        level, depth, seen = below, depth + 1, seen | below
+    assert (answer["nodes"], answer["depth"]) == (len(seen), depth)
+    assert answer["operations"] == sum(node.a is not None for node in seen)
+    assert answer["limit"] == sys.getrecursionlimit()
+
+
+def test_a_power_tells_its_exponent(still: Lab) -> None:
+    nodes = still.ask("expression", source="y = x**3 / 2", inputs={"x": 2})["nodes"]
+    assert [node["exponent"] for node in nodes if node["op"] == "**"] == [3]
+    assert {node["exponent"] for node in nodes if node["op"] != "**"} == {None}
+
+
 def test_a_gate_is_open_where_its_input_is_positive_and_dead_units_never_are(lab: Lab) -> None:
     lab.ask("reset", config={**SMALL, "num_steps": 40})
     lab.train(40)
@@ -614,6 +643,18 @@ def test_the_gradient_is_the_engines_and_untouched_rows_are_zero(still: Lab) -> 
     assert answer["zero_rows"]["wpe"] == list(range(5, 16))
     assert answer["zero_rows"]["lm_head"] == []
     assert answer["norms"][0] == {"name": "loss", "norm": 1.0}
+    norms = {norm["name"]: norm["norm"] for norm in answer["norms"]}
+    assert norms["lm_head"] == pytest.approx(math.hypot(*answer["grads"]["lm_head"]), rel=1e-12)
+    assert norms["pos0.layer0.q"] == 0.0  # a softmax over one logit cannot be changed
+
+
+def test_the_snapshot_follows_the_steepest_parameters(still: Lab) -> None:
+    grads = still.ask("gradients", word=WORD)["grads"]
+    for path in (snapshot.STEEP, snapshot.GENTLE):
+        name, (row, column) = naming.look_up(path, shapes(Config(), 27))
+        gradient = abs(grads[name][16 * row + column])
+        assert gradient == max(map(abs, grads[name]))
+        assert path == snapshot.GENTLE or gradient == max(abs(g) for numbers in grads.values() for g in numbers)
 
 
 def test_the_shown_update_is_the_one_that_is_made(lab: Lab) -> None:
@@ -657,6 +698,37 @@ def test_untouched_rows_do_not_move(still: Lab) -> None:
             assert not any(answer["tensors"][name]["delta"][row * columns : (row + 1) * columns])
     assert len(zero_rows["wte"]) == 23
     assert answer["loss_after"] < answer["loss_before"]
+
+
+def test_without_its_memory_adam_begins_anew_and_its_first_step_is_as_long_as_the_rate(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 30})
+    lab.train(7)
+    word, path = WORD, "layer0.attn_wo[2][9]"
+    known, fresh = lab.ask("adam", word=word, path=path), lab.ask("adam", word=word, path=path, fresh=True)
+    assert (known["step"], known["fresh"], fresh["step"], fresh["fresh"]) == (8, False, 1, True)
+    assert (fresh["m_before"], fresh["v_before"]) == (0.0, 0.0)
+    assert fresh["m_hat"] == pytest.approx(fresh["grad"], rel=1e-12)
+    assert fresh["delta"] == pytest.approx(-fresh["learning_rate"] * math.copysign(1, fresh["grad"]), rel=1e-5)
+    assert known["learning_rate"] == fresh["learning_rate"]
+    lab.ask("pretrained")  # whose moments nobody knows
+    assert lab.ask("adam", word=word, path=path) == lab.ask("adam", word=word, path=path, fresh=True)
+
+
+def test_an_update_has_the_learning_rate_and_the_numbers_that_are_asked_for(still: Lab) -> None:
+    longest = still.ask("update", word=WORD, what=["delta"], learning_rate=0.5)
+    assert longest["learning_rate"] == 0.5
+    assert longest["loss_after"] > longest["loss_before"]
+    assert {tuple(tensor) for tensor in longest["tensors"].values()} == {("delta",)}
+    still_ones = still.ask("update", word=WORD, what=[], learning_rate=0)
+    assert still_ones["loss_after"] == still_ones["loss_before"]
+    assert set(map(len, still_ones["tensors"].values())) == {0}
+
+
+def test_a_hiker_has_the_learning_rate_that_is_asked_for(still: Lab) -> None:
+    asked = {"word": WORD, "x": "lm_head[0][0]", "y": "wte[0][0]", "size": 2, "reach": 1, "steps": 1}
+    _, adam = still.ask("surface", **asked, learning_rate=0.25)["hikers"]
+    assert adam["learning_rate"] == 0.25
+    assert abs(adam["path"][1]["x"] - adam["path"][0]["x"]) == pytest.approx(0.25, rel=1e-4)
 
 
 def test_the_surface_is_made_of_real_losses_and_walked_with_real_gradients(still: Lab) -> None:

@@ -19,6 +19,12 @@ from microgpt.lab.session import Session
 
 WORD = "emma"
 SEED = 42
+STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the largest gradients of these matrices
+POINTS = [round(-2 + i / 10, 3) for i in range(41)]
+EXP = {  # its curve, a point for each input
+    "source": ";".join(f"y{i}=exp(x{i})" for i in range(len(POINTS))),
+    "inputs": {f"x{i}": x for i, x in enumerate(POINTS)},
+}
 
 # What the page asks in its first state. It may be asked for more, which then waits for Python.
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -32,9 +38,14 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("samples", {"seed": SEED, "count": 12, "temperature": 0.5}),
     ("samples", {"seed": 7, "count": 8, "temperature": 0.5}),
     ("generate", {"seed": SEED, "index": 0, "temperature": 0.5}),
-    ("expression", {"source": "c = a * b; d = c + a", "inputs": {"a": 2.0, "b": -3.0}}),
-    ("expression", {"source": "b = a + a; c = b + b", "inputs": {"a": 3.0}}),
-    ("expression", {"source": "c = relu(a * b + 1)", "inputs": {"a": 2.0, "b": 1.5}}),
+    ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}}),
+    ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "accumulate": False}),
+    ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "order": "naive"}),
+    ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "times": 2}),
+    ("expression", EXP),
+    ("expression", {"source": "y = exp(x)", "inputs": {"x": 0.8}}),
+    ("expression", {"source": "h = relu(x); y = w * h", "inputs": {"x": 0.7, "w": -1.5}}),
+    ("graph", {"word": WORD}),
     ("parameters", {}),
     ("forward", {"word": WORD}),
     ("number", {"word": WORD, "path": "pos3.layer0.q[9]"}),
@@ -47,8 +58,11 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("sizes", {"n_embd": 12_288, "n_layer": 96, "block_size": 2048, "vocab_size": 50_257}),
     ("loss", {"word": WORD}),
     ("gradients", {"word": WORD}),
-    ("adam", {"word": WORD, "path": "wte[4][0]"}),
-    ("surface", {"word": WORD, "x": "wte[4][0]", "y": "wte[12][0]", "size": 25, "reach": 1.0, "steps": 60}),
+    *(("loss", {"word": word}) for word in ("amme", "dariush", "udham", "bokyung", "afaf", "qqq")),
+    ("evaluate", {}),
+    ("update", {"word": WORD, "what": []}),
+    ("adam", {"word": WORD, "path": STEEP}),
+    ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 25, "reach": 3, "steps": 200}),
     ("play", {"word": WORD}),
 )
 
