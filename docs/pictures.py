@@ -1,0 +1,55 @@
+"""Takes the README's pictures of the lab: a word on its way, in the built page, in headless Chromium.
+
+    python docs/pictures.py [CHROMIUM]
+
+needs the page (`python hatch_build.py site`), Chromium, and `pip install playwright`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from microgpt.lab.server import Pages, Server
+
+PICTURES = Path(__file__).parent / "pictures"
+SHOTS = {  # the fragment of the page's address, and how far down the figure is
+    "forward": ("section=4&word=emma&position=3&number=pos3.layer0.q%5B9%5D&theme=light", "figure"),
+    "attention": ("section=5&word=emma&theme=dark", "figure:nth-of-type(3)"),
+    "training": ("section=8&theme=light", "figure"),
+}
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def wait(page: Page) -> None:
+    """Until Python answers in the page."""
+    while page.evaluate("lab.status.state") == "loading":
+        time.sleep(0.1)
+    page.wait_for_timeout(1500)  # the last answers, and the arrows
+
+
+def main() -> None:
+    browser_path = sys.argv[1] if len(sys.argv) > 1 else shutil.which("chromium")
+    PICTURES.mkdir(exist_ok=True)
+    with Server(Pages(), 0) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        for name, (fragment, figure) in SHOTS.items():
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(f"http://127.0.0.1:{server.server_port}/#{fragment}")
+            wait(page)
+            page.locator(f"main {figure}").first.evaluate("figure => figure.scrollIntoView({block: 'center'})")
+            page.wait_for_timeout(500)
+            page.screenshot(path=PICTURES / f"{name}.png")
+            page.close()
+        browser.close()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
