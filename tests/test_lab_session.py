@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 from array import array
@@ -31,7 +32,7 @@ from microgpt.run import Run
 from microgpt.safetensors import read
 from microgpt.tracing import trace
 
-from conftest import ROOT, SOURCE, clean_environment, golden
+from conftest import ROOT, SOURCE, clean_environment, every_python, golden
 
 WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
@@ -1097,6 +1098,79 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params
         assert answer == still.ask(method, **json.loads(params)), key
     assert len(gzip.compress(out.read_bytes())) < 150_000
+
+
+# --- Other Pythons
+
+TELL = """
+import json
+from microgpt import engines
+from microgpt.lab.session import Session
+from microgpt.lab.snapshot import REQUESTS
+
+engines.ENGINES = {"scalar": "ScalarEngine"}  # for every Python the same: the kernel has tests of its own
+session = Session()
+told = {}
+
+def ask(method, **params):
+    request = json.dumps({"method": method, "params": params})
+    told[f"{method} {len(told)}"] = json.loads(session.ask(request))
+
+for method, params in REQUESTS:
+    if method not in ("hello", "surface"):  # a surface is as fine as there is time
+        ask(method, **params)
+ask("change", path="wte[4][3]", value=1.5)
+ask("forward", word="emma")
+ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 12}, val_fraction=0.01)
+told["training"] = [json.loads(event)["result"]["losses"]
+                    for event in session.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
+ask("scrub", step=7)
+ask("parameters", moments=True)
+ask("samples", seed=1, count=5, temperature=0.7)
+ask("update", word="anna", what=["delta"])
+ask("save")
+ask("restore", state=told.popitem()[1]["result"]["state"])
+ask("runs")
+"""
+
+
+def assert_same(expected: Any, got: Any, path: str = "") -> None:
+    """The same but for the last bits of floats, which a system's mathematical library decides."""
+    if isinstance(expected, dict):
+        assert expected.keys() == got.keys(), path
+        for name in expected:
+            assert_same(expected[name], got[name], f"{path} {name}")
+    elif isinstance(expected, list):
+        assert len(expected) == len(got), path
+        for i, (x, y) in enumerate(zip(expected, got)):
+            assert_same(x, y, f"{path}[{i}]")
+    elif isinstance(expected, float):
+        assert got == pytest.approx(expected, rel=1e-9, abs=1e-12), path
+    elif "restore" not in path:
+        assert expected == got, path
+
+
+def told_by(*command: object) -> Any:
+    """What another Python tells."""
+    done = subprocess.run([*map(str, command)], env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@every_python
+def test_the_answers_are_the_same_on_every_python(python: str) -> None:
+    told = f"{TELL}print(json.dumps(told))"
+    assert_same(told_by(sys.executable, "-c", told), told_by(python, "-c", told))
+
+
+def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
+    pyodide = ROOT / "web" / "node_modules" / "pyodide"
+    if not pyodide.is_dir() or not shutil.which("node"):
+        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+    program = tmp_path / "program.py"
+    program.write_text(f"{TELL}json.dumps(told)")
+    run = ("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
+    assert_same(told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))"), told_by(*run))
 
 
 # --- Without the kernel
