@@ -28,8 +28,8 @@ export const cache: Words = {
 
 export const spotlight: Words = {
   both: [
-    'The weights say how much light falls on each position so far: {n_head} lamps for {n_head} heads, each with the same amount of light to give away, all of it, every time.',
-    '*Why {n_head} heads?* Because a softmax is one blend. A single head cannot look closely at two places at once: it can only blur between them. {n_head} heads of {head_dim} numbers cost exactly as much as one of {n_embd}, and can look at {n_head} things.',
+    'The weights say how much light falls on each position so far: a lamp for each head, each with the same amount of light to give away, all of it, every time.',
+    '*Why {heads}?* Because a softmax is one blend. A single head cannot look closely at two places at once: it can only blur between them. Cutting q, k and v of {n_embd} numbers into pieces of {head_dim}, one for each head, costs nothing extra, and lets each piece look somewhere else.',
   ],
   technical: [
     'What a head is *for* cannot be read off a few bright cells. This page says what was measured (this weight, for this word, at this position) and no more. A large weight on a small value moves little: what a head does shows in `x_attn` and in what `attn_wo` makes of it.',
