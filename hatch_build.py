@@ -35,6 +35,7 @@ LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
+FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` where there is no libm of Python's
 X86 = {
     "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mavx2", "-mfma"],
     "avx2": ["-mavx2", "-mfma"],
@@ -103,7 +104,7 @@ def compile_wasm(module: Path) -> None:
     source = str(ENGINES / "kernel.c")
     with tempfile.TemporaryDirectory() as folder:
         objects = []
-        for name, flags in {**PRECISIONS, "dispatch": ["-DDISPATCH"]}.items():
+        for name, flags in {**PRECISIONS, "exact": FLOAT64, "dispatch": ["-DDISPATCH"]}.items():
             objects.append(str(Path(folder) / f"{name}.o"))
             subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source, "-o", objects[-1]], check=True)
         exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]

@@ -17,4 +17,9 @@ if (module !== 'none') {
   instance.exports._initialize();
   globalThis.bringKernel = () => { globalThis.microgptKernel = instance.exports; };
 }
-console.log(python.runPython(fs.readFileSync(program, 'utf8')));
+try {
+  console.log(python.runPython(fs.readFileSync(program, 'utf8')));
+} catch (error) {
+  console.error(error.message); // without the source of Pyodide, which node would print as well
+  process.exitCode = 1;
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from array import array
 from typing import Any
 
 from microgpt.config import PRESETS, Config, init
@@ -48,7 +49,9 @@ def trial(config: Config, precision: str = "exact") -> dict[str, list[float]]:
         for _ in range(12)
     ]
     engine = NativeEngine(init(config, vocab_size, rng), config, vocab_size, precision=precision)
-    found: dict[str, list[float]] = {"losses": engine.train(batches[:10], [0.01] * 10)}
+    found = {"first loss": [engine.backward(batches[0])], "first grads": list(engine.grads)}
+    engine.grads = array("d", bytes(8 * len(engine.grads)))
+    found["losses"] = engine.train(batches[:10], [0.01] * 10)
     found["backward"] = [engine.backward(batch, 2 * config.batch_size) for batch in batches[10:]]
     found["grads"] = list(engine.grads)
     decoder = engine.decoder()

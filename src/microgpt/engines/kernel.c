@@ -6,6 +6,7 @@ functions (struct Kernel below); the last compilation, with DISPATCH defined, pi
     -DEXACT=1    float64, bit for bit the reference: SIMD runs across outputs and never along a sum, each sum is added in
                  the reference's order, nothing is contracted (-ffp-contract=off), exp, log and pow are those of libm.
     -DEXACT=0    float32, as fast as the machine goes: fma, an exp of our own, reciprocal square roots.
+                 With -DFLOAT64=1 the same in float64: `exact` in WebAssembly, where no libm of Python's is to be followed.
 
 How a pass works. The positions of a document (float32: of several documents) are the rows of matrices; a row is padded
 with zeros to whole vectors. A linear layer keeps its weights twice, as they are (a row for each output) and transposed:
@@ -105,6 +106,8 @@ __attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, 
 
 #if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
@@ -117,7 +120,11 @@ __attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, 
 #define UNROLL4 _Pragma("GCC unroll 4")
 #endif
 
-#if EXACT
+#ifndef FLOAT64
+#define FLOAT64 EXACT
+#endif
+
+#if FLOAT64
 typedef double real;
 typedef int64_t bits;
 #else
@@ -167,14 +174,16 @@ INLINE vec exchanged(vec x, const int k) {
 
 /* a where a > b, else b: in relu, 0 for what is no number, as in Python's max(0.0, x). */
 INLINE vec larger(vec a, vec b) {
-#if defined(__AVX512F__) && EXACT
+#if defined(__AVX512F__) && FLOAT64
     return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
 #elif defined(__AVX512F__)
     return (vec)_mm512_max_ps((__m512)a, (__m512)b);
-#elif defined(__AVX2__) && EXACT
+#elif defined(__AVX2__) && FLOAT64
     return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
 #elif defined(__AVX2__)
     return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__wasm_simd128__)
+    return (vec)(FLOAT64 ? wasm_f64x2_pmax((v128_t)b, (v128_t)a) : wasm_f32x4_pmax((v128_t)b, (v128_t)a));
 #else
     const ivec mask = a > b;
     return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
@@ -183,7 +192,7 @@ INLINE vec larger(vec a, vec b) {
 
 /* x where the condition's lane is positive, else 0 */
 INLINE vec where_positive(vec condition, vec x) {
-#if defined(__AVX512F__) && EXACT
+#if defined(__AVX512F__) && FLOAT64
     return (vec)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)condition, _mm512_setzero_pd(), _CMP_GT_OQ), (__m512d)x);
 #elif defined(__AVX512F__)
     return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)condition, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)x);
@@ -193,21 +202,23 @@ INLINE vec where_positive(vec condition, vec x) {
 }
 
 INLINE vec square_root(vec x) {
-#if defined(__AVX512F__) && EXACT
+#if defined(__AVX512F__) && FLOAT64
     return (vec)_mm512_sqrt_pd((__m512d)x);
 #elif defined(__AVX512F__)
     return (vec)_mm512_sqrt_ps((__m512)x);
-#elif defined(__AVX2__) && EXACT
+#elif defined(__AVX2__) && FLOAT64
     return (vec)_mm256_sqrt_pd((__m256d)x);
 #elif defined(__AVX2__)
     return (vec)_mm256_sqrt_ps((__m256)x);
-#elif defined(__SSE2__) && EXACT
+#elif defined(__SSE2__) && FLOAT64
     return (vec)_mm_sqrt_pd((__m128d)x);
 #elif defined(__SSE2__)
     return (vec)_mm_sqrt_ps((__m128)x);
+#elif defined(__wasm_simd128__)
+    return (vec)(FLOAT64 ? wasm_f64x2_sqrt((v128_t)x) : wasm_f32x4_sqrt((v128_t)x));
 #else
     vec y;
-    for (int i = 0; i < LANES; i++) y[i] = EXACT ? __builtin_sqrt(x[i]) : __builtin_sqrtf(x[i]);
+    for (int i = 0; i < LANES; i++) y[i] = FLOAT64 ? __builtin_sqrt(x[i]) : __builtin_sqrtf(x[i]);
     return y;
 #endif
 }
@@ -383,6 +394,20 @@ INLINE double pow_minus_2(double x) {
     if (x > 0x1p-48 && x < 0x1p48 && fabs(error) < SURE * ulp(quotient) * square) return quotient;
     return libm_pow(x, -2.0);
 }
+#elif FLOAT64
+/* exp of x <= 0: 2**n * e**r with |r| <= log(2) / 2, of whose series 14 terms tell all digits. */
+INLINE vec vector_exp(vec x) {
+    x = larger(x, all(-708));
+    vec shifted = x * 1.4426950408889634 + 0x1.8p52; /* the integer n is now in the low bits */
+    vec n = shifted - 0x1.8p52;
+    vec r = x - n * 0x1.62e42fee00000p-1; /* log(2) in two parts: with the first, n has an exact product */
+    r = r - n * 0x1.a39ef35793c76p-33;
+    vec p = all(1.0 / 6227020800);
+    const real terms[] = {479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2};
+    UNROLL for (int i = 0; i < 11; i++) p = p * r + 1 / terms[i];
+    p = p * (r * r) + (r + 1);
+    return (vec)((ivec)p + ((ivec)shifted << 52));
+}
 #else
 /* exp of x <= 0, to 2 units in the last place: 2**n * e**r with |r| <= log(2) / 2, the polynomial of Cephes' expf. */
 INLINE vec vector_exp(vec x) {
@@ -400,6 +425,9 @@ INLINE vec vector_exp(vec x) {
     return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
+#endif
+
+#if !EXACT
 /* In each group of `width` lanes, a power of two: the sum of the group, in every lane of it. */
 INLINE vec group_sum(vec x, const int width) {
     UNROLL for (int k = 1; k < width; k *= 2) x += exchanged(x, k);
@@ -474,10 +502,16 @@ NOINLINE void multiply_any(int rows, int columns, const real *a, ptrdiff_t ar, p
     multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
 }
 
+#ifdef __wasm__
+#define OWN_CODE 0 /* which a browser would have to compile again while it runs */
+#else
+#define OWN_CODE 1
+#endif
+
 /* Code of its own where the sizes are known when compiling, else the common one. */
 INLINE void multiply(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk, int K,
                      real start, real *y, ptrdiff_t yr) {
-    if (__builtin_constant_p(columns) && __builtin_constant_p(yr))
+    if (OWN_CODE && __builtin_constant_p(columns) && __builtin_constant_p(yr))
         multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
     else
         multiply_any(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
@@ -584,8 +618,9 @@ INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, r
 #else
         vec sum = all(0);
         for (int c = 0; c < d.Cp; c += LANES) sum += load(x + c) * load(x + c);
-        scale[r] = 1 / sqrtf(group_sum(sum, LANES)[0] * (float)inverse_C + 1e-5f);
-        slope[r] = scale[r] * scale[r] * scale[r] * (float)inverse_C;
+        const real mean = group_sum(sum, LANES)[0] * (real)inverse_C + (real)1e-5;
+        scale[r] = 1 / (FLOAT64 ? (real)sqrt(mean) : sqrtf((float)mean));
+        slope[r] = scale[r] * scale[r] * scale[r] * (real)inverse_C;
 #endif
         for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * scale[r]);
     }
@@ -602,7 +637,7 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
 #else
         vec sum = all(0);
         for (int c = 0; c < d.Cp; c += LANES) sum += load(x + c) * load(dy + c);
-        float dsquare = -0.5f * group_sum(sum, LANES)[0] * slope[r];
+        real dsquare = -0.5f * group_sum(sum, LANES)[0] * slope[r];
         (void)inverse_C;
 #endif
         for (int c = 0; c < d.Cp; c += LANES) {
@@ -641,7 +676,7 @@ INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *
         store(weights + u, e);
         sums += e;
     }
-    float total = group_sum(sums, LANES)[0]; /* the padding adds less than 1e-37 to at least 1 */
+    real total = group_sum(sums, LANES)[0]; /* the padding adds less than 1e-37 to at least 1 */
     for (int u = 0; u < n; u += LANES) store(weights + u, load(weights + u) / total);
 #endif
     for (int j = 0; j < d.D; j++) mixture[j] = weights[0] * values[j];
@@ -689,7 +724,7 @@ enum { MOST_VECTORS = 16 };
 INLINE int heads_in_lanes(Dims d) { return !(d.D & (d.D - 1)) && d.C % LANES == 0 && d.D <= MOST_VECTORS * LANES; }
 
 /* A row against n positions; keys and values as in head_forward, but for all heads. weights: (n, groups, LANES). */
-INLINE void lanes_forward(Dims d, float factor, int n, const real *q, const real *keys, ptrdiff_t stride, real *weights,
+INLINE void lanes_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride, real *weights,
                           real *mixture) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
     for (int g = 0; g < groups; g++) {
@@ -718,7 +753,7 @@ INLINE void lanes_forward(Dims d, float factor, int n, const real *q, const real
 }
 
 /* dlogit = weight * (dweight - what the mean weight gained), and that mean is dmixture . mixture. */
-INLINE void lanes_backward(Dims d, float factor, int n, const real *q, const real *keys, ptrdiff_t stride,
+INLINE void lanes_backward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                            const real *weights, const real *mixture, const real *dmixture, real *dq, real *dkeys) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
     for (int g = 0; g < groups; g++) {
@@ -1921,7 +1956,7 @@ static void decoder_rewind(Decoder *decoder) { decoder->position = 0; }
 #define NAME_OF(isa, precision) NAME_OF2(isa, precision)
 #define TEXT_OF2(x) #x
 #define TEXT_OF(x) TEXT_OF2(x)
-#if EXACT
+#if FLOAT64
 #define PRECISION exact
 #else
 #define PRECISION float32

@@ -1,8 +1,7 @@
 """kernel.c as a WebAssembly module in a browser: reached from Pyodide through `js`.
 
 Whoever runs Python there instantiates kernel.wasm first, calls its _initialize, and puts what it exports on globalThis
-as microgptKernel. Its memory is another than Python's: buffers are copied in before a call, and out after it. Any call
-may let that memory grow, and a view of it from before is then worthless: so a view lives for one copy.
+as microgptKernel. Its memory is another than Python's: buffers are copied in before a call, and out after it.
 """
 
 from __future__ import annotations
@@ -38,6 +37,7 @@ class WebAssembly:
         if isa not in (None, "plain"):
             raise ValueError(f"isa must be plain in WebAssembly, got isa={isa!r}")
         self._memory, self._malloc, self._free = exports.memory, exports.malloc, exports.free
+        self._bytes = js.Uint8Array.new(self._memory.buffer)
         table = array("I", bytes(4 * len(FUNCTIONS)))
         self._copy_out(exports.microgpt_kernel(exact, 0) + 4, table)
         in_table = getattr(exports, "__indirect_function_table").get  # after a dot, a class renames it
@@ -46,17 +46,19 @@ class WebAssembly:
         self.decoder_close, self.rewind = self._functions["decoder_close"], self._functions["rewind"]
         self._pace = (0, 1)  # a net, and how many of its steps last about a slice of time
 
-    def _view(self, address: int, buffer: array[Any]) -> Any:
-        kind = {"I": js.Uint32Array, "d": js.Float64Array}[buffer.typecode]
-        return kind.new(self._memory.buffer, address, len(buffer))
+    def _view(self, address: int, size: int) -> Any:
+        """So many bytes of the kernel's memory. Worthless after any call, which may let that memory grow."""
+        if not self._bytes.byteLength:  # it has grown
+            self._bytes = js.Uint8Array.new(self._memory.buffer)
+        return self._bytes.subarray(address, address + size)
 
     def _copy_out(self, address: int, buffer: array[Any]) -> None:
-        self._view(address, buffer).assign_to(buffer)
+        content = memoryview(buffer).cast("B")
+        self._view(address, len(content)).assign_to(content)
 
     def _point(self, pair: int, addresses: Sequence[int]) -> None:
         """Writes the two pointers of a struct Documents."""
-        pointers = array("I", addresses)
-        self._view(pair, pointers).assign(pointers)
+        self._view(pair, 8).assign(struct.pack("<2I", *addresses))
 
     @contextmanager
     def _lent(self, *buffers: array[Any] | bytes) -> Iterator[list[int]]:
@@ -68,7 +70,7 @@ class WebAssembly:
         if not block:
             raise MemoryError(f"{len(content)} bytes more do not fit into the memory of WebAssembly")
         try:
-            js.Uint8Array.new(self._memory.buffer, block, len(content)).assign(content)
+            self._view(block, len(content)).assign(content)
             yield list(accumulate(map(len, parts[:-1]), initial=block))
         finally:
             self._free(block)
