@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -1157,10 +1158,15 @@ def told_by(*command: object) -> Any:
     return json.loads(done.stdout)
 
 
+@cache
+def told_here() -> Any:
+    """What this Python tells."""
+    return told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")
+
+
 @every_python
 def test_the_answers_are_the_same_on_every_python(python: str) -> None:
-    told = f"{TELL}print(json.dumps(told))"
-    assert_same(told_by(sys.executable, "-c", told), told_by(python, "-c", told))
+    assert_same(told_here(), told_by(python, "-c", f"{TELL}print(json.dumps(told))"))
 
 
 def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
@@ -1170,7 +1176,7 @@ def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"{TELL}json.dumps(told)")
     run = ("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    assert_same(told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))"), told_by(*run))
+    assert_same(told_here(), told_by(*run))
 
 
 # --- Without the kernel
