@@ -712,12 +712,12 @@ def test_without_its_memory_adam_begins_anew_and_its_first_step_is_as_long_as_th
     assert fresh["m_hat"] == pytest.approx(fresh["grad"], rel=1e-12)
     assert fresh["delta"] == pytest.approx(-fresh["learning_rate"] * math.copysign(1, fresh["grad"]), rel=1e-5)
     assert known["learning_rate"] == fresh["learning_rate"]
-    lab.ask("pretrained")  # whose moments nobody knows
+    lab.ask("reset")  # with nothing to remember yet
     assert lab.ask("adam", word=word, path=path) == lab.ask("adam", word=word, path=path, fresh=True)
 
 
 def test_an_update_has_the_learning_rate_and_the_numbers_that_are_asked_for(still: Lab) -> None:
-    longest = still.ask("update", word=WORD, what=["delta"], learning_rate=0.5)
+    longest = still.ask("update", word=WORD, what=["delta"], learning_rate=0.5, fresh=True)
     assert longest["learning_rate"] == 0.5
     assert longest["loss_after"] > longest["loss_before"]
     assert {tuple(tensor) for tensor in longest["tensors"].values()} == {("delta",)}
