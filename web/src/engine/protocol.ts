@@ -186,7 +186,7 @@ export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta'
 export interface Update extends OfModel {
   step: number // that it would be, as Adam counts: 1 where its memory is empty
   learning_rate: number
-  fresh: boolean // m and v were empty before: asked for, or nobody knows those of this model
+  fresh: boolean // m and v were empty before: asked for, or the model has none yet
   loss_before: number
   loss_after: number
   tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
