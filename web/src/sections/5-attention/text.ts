@@ -3,7 +3,7 @@ import type { Words } from '../../parts/Prose.svelte'
 
 export const intro: Words = {
   both: [
-    'So far each position has worked alone. Attention is the one place in the program where positions meet: here the letter at hand finds out what came before it.',
+    'Everywhere else in the program each position works alone. Attention is the one place where positions meet: here the letter at hand finds out what came before it.',
     'What are *Q*, *K* and *V*, really? Three lists of {n_embd} numbers that each position computes from the same stream, with three matrices of its own. The *query* is what this position is looking for. The *key* is what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices so: the names only say what their results are used for.',
   ],
   plain: [
