@@ -1,5 +1,6 @@
 // An answer of the session that stays true: asked again whenever what it depends on changes.
 
+import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
 import { client } from './engine/page'
 import type { Method, Methods, Trained } from './engine/protocol'
@@ -11,34 +12,60 @@ export interface Live<T> {
   readonly waiting: boolean
 }
 
-/** Ask while the component lives. params: null means that there is nothing to ask yet. */
+/** Ask while the component lives. params: null means that there is nothing to ask yet.
+ *
+ * One question at a time: while a slider moves, answers come as fast as they are made, and of the questions that wait
+ * only the last is asked.
+ */
 export function live<M extends Method>(method: M, params: () => Methods[M][0] | null): Live<Methods[M][1]> {
   let value = $state.raw<Methods[M][1]>()
   let error = $state('')
   let waiting = $state(false)
-  $effect(() => {
-    const asked = params()
-    void app.version // a changed model changes every answer
-    if (asked === null) return
-    let current = true
+  let alive = true
+  let asked = 0 // questions so far
+  let shown = 0 // the question that value and error answer
+  let current = 0 // the first question about the model as it is now
+  let open = 0 // questions on their way
+  let next: (() => void) | undefined
+
+  function ask(question: Methods[M][0]): void {
+    const number = ++asked
+    const answered = (show: () => void) => {
+      if (!alive || number < Math.max(shown, current)) return
+      shown = number
+      show()
+    }
+    open += 1
     waiting = true
     client
-      .ask(method, asked)
+      .ask(method, question)
       .then(
-        (answer) => {
-          if (current) [value, error] = [answer, '']
-        },
-        (reason: Error) => {
-          if (current) error = reason.message
-        },
+        (answer) => answered(() => ([value, error] = [answer, ''])),
+        (reason: Error) => answered(() => (error = reason.message)),
       )
       .finally(() => {
-        if (current) waiting = false
+        open -= 1
+        const waits = next
+        next = undefined
+        if (alive) waits?.()
+        waiting = open > 0
       })
-    return () => {
-      current = false
+  }
+
+  let version: number | undefined
+  $effect(() => {
+    const question = params()
+    if (app.version !== version) {
+      version = app.version // a changed model changes every answer
+      current = asked + 1
     }
+    next = undefined
+    if (question === null) current = asked + 1
+    // before Python is there, one that has to wait for it would keep others from the answers that are there already
+    else if (open && untrack(() => app.phase) === 'ready') next = () => ask(question)
+    else ask(question)
   })
+  $effect(() => () => (alive = false))
   return {
     get value() {
       return value

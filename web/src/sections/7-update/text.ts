@@ -59,7 +59,7 @@ export const hikers: Words = {
     'Two parameters can be drawn as a landscape: east and north are their values, height is the real loss of {word}, computed at every point of the grid. Two hikers set out from where the model stands.',
   ],
   plain: [
-    'The plain hiker walks straight down the steepest slope, long steps where it is steep, tiny ones where it is flat: it soon stands in the bottom of the ravine and crawls along it. Adam stretches the flat direction and squeezes the steep one until both look alike, and goes for the corner.',
+    'The plain hiker goes straight down, with long steps where it is steep and tiny ones where it is flat. In a ravine it soon stands on the floor and crawls along it. Adam stretches the flat direction and squeezes the steep one until both look alike, and walks aslant through the landscape.',
   ],
   technical: [
     'For the directions at first the gradients differ much in size, which is what ill-conditioned means; SGD’s path is governed by the ratio of the curvatures, Adam rescales each axis. Raise the learning rate and Adam runs past the valley and swings back: momentum, of about 1 / (1 − β₁) steps. Real training walks in {num_params} dimensions, and on another landscape at every step, as each word has its own.',
