@@ -33,7 +33,7 @@ NO_SITE = PACKAGE / "lab" / "no_site.txt"  # where there is no page: why
 STAMP = ".built-from"
 
 NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of releases that is kept alive
-NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
+NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
 BUILT = {"__pycache__", "node_modules", "public", "site"}
 SMALL = 4096  # characters of an answer
