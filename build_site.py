@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -32,7 +33,7 @@ NO_SITE = PACKAGE / "lab" / "no_site.txt"  # where there is no page: why
 STAMP = ".built-from"
 
 NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of releases that is kept alive
-NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"]
+NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
 BUILT = {"__pycache__", "node_modules", "public", "site"}
 SMALL = 4096  # characters of an answer
@@ -118,7 +119,7 @@ def has_zig() -> bool:
 
 def run(*command: str, cwd: Path) -> str:
     """What it prints. Raises NoSiteError with what it says of its trouble."""
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1"}
+    environment = {**os.environ, "NO_COLOR": "1"}
     try:
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=SECONDS, encoding="utf-8")
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -154,6 +155,17 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
             stamp.write_text(digest([source]))
 
 
+def first_answers(library: Path) -> dict[str, Any]:
+    """What the page shows until Python has loaded, computed by this package with the kernel that was just compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "microgpt"
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
+        if library.exists():
+            shutil.copy(library, copy / "engines")
+        answers: dict[str, Any] = json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=Path(folder)))
+    return answers
+
+
 def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
     """snapshot.json: the small answers, and of the long ones in which file of snapshot/ they are: not all are seen."""
     shutil.rmtree(folder / "snapshot", ignore_errors=True)
@@ -170,10 +182,10 @@ def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
     (folder / "snapshot.json").write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
 
 
-def build(compile_wasm: Callable[[Path], None]) -> str | None:
+def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
     """Make SITE what its sources say. Gives what falls short, in a line, or None.
 
-    Raises NoSiteError; SITE then is what it was before.
+    library: the compiled kernel, where there is one. Raises NoSiteError; SITE then is what it was before.
     """
     if not WEB.is_dir():
         raise NoSiteError(f"its sources are not here ({WEB}): install from the whole repository or source distribution")
@@ -186,7 +198,7 @@ def build(compile_wasm: Callable[[Path], None]) -> str | None:
             stamp.write_text(lock)
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
-        write_snapshot(PUBLIC, json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=ROOT)))
+        write_snapshot(PUBLIC, first_answers(library))
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
         (SITE / STAMP).write_text(digest(sources()))
     return (

@@ -134,13 +134,13 @@ def build(library: Path) -> str | None:
     return f"the native engine is left out: {reason}; everything else works"
 
 
-def site() -> str | None:
+def site(library: Path) -> str | None:
     """None, or in one line why there is no page now, which the package keeps to say it again."""
     build_site.NO_SITE.unlink(missing_ok=True)
     reason = "MICROGPT_PURE_PYTHON asks for that"
     if not is_pure():
         try:
-            return build_site.build(compile_wasm)
+            return build_site.build(compile_wasm, library)
         except (build_site.NoSiteError, OSError) as error:
             reason = str(error)
     build_site.NO_SITE.write_text(reason, encoding="utf-8")
@@ -161,11 +161,12 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = tempfile.mkdtemp()
-        self.add_kernel(version == "editable", build_data)
-        self.add_site(version == "editable", build_data)
-
-    def add_kernel(self, in_place: bool, build_data: dict[str, Any]) -> None:
+        in_place = version == "editable"
         library = (ENGINES if in_place else Path(self.folder)) / LIBRARY
+        self.add_kernel(library, in_place, build_data)
+        self.add_site(library, in_place, build_data)
+
+    def add_kernel(self, library: Path, in_place: bool, build_data: dict[str, Any]) -> None:
         if trouble := build(library):
             self.app.display_warning(f"microgpt: {trouble}")
             return
@@ -174,9 +175,9 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
-    def add_site(self, in_place: bool, build_data: dict[str, Any]) -> None:
+    def add_site(self, library: Path, in_place: bool, build_data: dict[str, Any]) -> None:
         """It is built in the source tree in any case: that takes long, and what is there already may do."""
-        if trouble := site():
+        if trouble := site(library):
             self.app.display_warning(f"microgpt: {trouble}")
         if not in_place:
             built = build_site.NO_SITE if build_site.NO_SITE.exists() else build_site.SITE
@@ -188,5 +189,5 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["site"]:
-        sys.exit(site())
+        sys.exit(site(ENGINES / LIBRARY))
     sys.exit(compile_wasm(Path(sys.argv[1])) if len(sys.argv) > 1 else build(ENGINES / LIBRARY))

@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -144,15 +145,22 @@ def test_a_changed_source_is_noticed(tree: Path) -> None:
     assert there["digest"](there["sources"]()) == before
 
 
-def test_the_wheel_holds_the_page_once(tree: Path, tmp_path: Path) -> None:
-    """Built from a tree in which it is built already: what takes long is tested by every installation of CI."""
+def test_wheel_and_source_distribution_hold_the_page_once(tree: Path, tmp_path: Path) -> None:
+    """From a tree in which the page is built already: every installation of CI tests what takes long."""
     pytest.importorskip("hatchling", reason="hatchling is not here: pip install hatchling")
     if not BUILD_SITE["is_built"]():
         pytest.skip("the lab's page is not built, or older than its sources: `python hatch_build.py site` builds it")
     shutil.copytree(SITE, tree / "src" / "microgpt" / "lab" / "site")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
-    subprocess.run(command, cwd=tree, check=True, capture_output=True)
-    [wheel] = (tmp_path / "dist").iterdir()
+    for name in ("web/node_modules/one.js", "web/public/one.zip", "src/microgpt/lab/no_site.txt"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).touch()
+    compiler = tmp_path / "cc"  # an instant one: the kernel is not what is tested
+    compiler.write_text('#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && touch "$2"; shift; done\ntrue\n')
+    compiler.chmod(0o755)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", str(tmp_path / "dist")]
+    subprocess.run(command, cwd=tree, env={**os.environ, "CC": str(compiler)}, check=True, capture_output=True)
+
+    [wheel] = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as zipped:
         names = zipped.namelist()
         assert len(names) == len(set(names))
@@ -160,4 +168,10 @@ def test_the_wheel_holds_the_page_once(tree: Path, tmp_path: Path) -> None:
             if path.is_file():
                 name = path.relative_to(SITE.parent.parent.parent).as_posix()
                 assert zipped.read(name) == path.read_bytes()
-    assert not [name for name in names if name.startswith("web") or "no_site" in name]
+    assert not [name for name in names if "web/" in name or "no_site" in name]
+
+    [source] = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(source) as packed:
+        kept = {name.split("/", 1)[1] for name in packed.getnames()}
+    assert {"build_site.py", "hatch_build.py", "web/package-lock.json", "web/.npmrc", "web/src/main.ts"} <= kept
+    assert not [name for name in kept if re.search("node_modules|web/public|lab/site|no_site", name)]
