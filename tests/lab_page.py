@@ -139,11 +139,11 @@ class Visit:
         self.page.evaluate("globalThis.quiet = 0")
         self.page.wait_for_function(SETTLED)
 
-    def section(self, number: int, **state: object) -> None:
+    def section(self, at: int, **state: object) -> None:
         """Go to a section, by the address; state: what else its fragment says."""
-        fragment = "&".join(f"{name}={value}" for name, value in {"section": number, **state}.items())
+        fragment = "&".join(f"{name}={value}" for name, value in {"section": at, **state}.items())
         self.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
-        self.page.wait_for_function("(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=number)
+        self.page.wait_for_function("(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at)
         self.settle()
 
     def ask(self, method: str, **params: Any) -> Any:

@@ -12,7 +12,7 @@ import random
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -31,11 +31,12 @@ from microgpt.recording import forward
 from microgpt.run import VAL_DOCUMENTS, Run
 from microgpt.tracing import trace
 
+from conftest import golden
 from lab_page import SECTIONS, CountingServer, Visit
 
 # Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
-STEEP = ("lm_head", "layer0.attn_wv")  # whose largest gradients the hikers walk along
+STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
 
 
 class Shown(NamedTuple):
@@ -49,6 +50,9 @@ class Shown(NamedTuple):
 
 class Truth:
     """What a model makes of a word, natively, by the paths that the page gives to numbers."""
+
+    losses: Sequence[float]  # of the run's steps
+    before: Truth  # of the same word, before a weight was changed by hand
 
     def __init__(self, run: Run, data: Data, word: str, temperature: float = 0.5) -> None:
         self.run, self.data, self.word, self.temperature = run, data, word, temperature
@@ -197,6 +201,59 @@ class Truth:
             total += a * b
         return total
 
+    def dead(self, layer: str) -> int:
+        """Units of an MLP that are open for none of a thousand documents."""
+        shut = set(range(self.shapes[f"layer{layer}.mlp_fc1"][0]))
+        for i in self.run.order[:1000]:
+            if not shut:
+                break
+            tensors = forward(self.data.sequence(i), self.params, self.config, self.vocab_size)
+            for name, tensor in tensors.items():
+                if name.endswith(f".layer{layer}.mlp_pre"):
+                    shut -= {unit for unit, x in enumerate(tensor.numbers) if x > 0}
+        return len(shut)
+
+    @cached_property
+    def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
+        """Who goes down from the model along two parameters, by Adam and by plain descent: (x, y, loss) after each step."""
+        engine, c = self.engine(), self.config
+        places = [self.place(self.steepest(name)) for name in STEEP]
+        start = [self.params[place] for place in places]
+
+        def look(at: list[float]) -> tuple[float, list[float]]:
+            for place, x in zip(places, at):
+                engine.params[place] = x
+            engine.grads[:] = array("d", bytes(8 * len(engine.grads)))
+            loss = engine.backward([self.tokens])
+            return loss, [engine.grads[place] for place in places]
+
+        ways: dict[str, list[tuple[float, float, float]]] = {}
+        loss, slope = look(start)
+        at, m, v = start, [0.0, 0.0], [0.0, 0.0]
+        ways["Adam"] = [(*at, loss)]
+        for t in range(1, WALKED + 1):
+            m = [c.beta1 * x + (1 - c.beta1) * g for x, g in zip(m, slope)]
+            v = [c.beta2 * x + (1 - c.beta2) * g**2 for x, g in zip(v, slope)]
+            moves = [x / (1 - c.beta1**t) / ((y / (1 - c.beta2**t)) ** 0.5 + c.eps_adam) for x, y in zip(m, v)]
+            at = [x - c.learning_rate * move for x, move in zip(at, moves)]
+            loss, slope = look(at)
+            ways["Adam"].append((*at, loss))
+        loss, slope = look(start)
+        at = start
+        ways["SGD"] = [(*at, loss)]
+        self.sgd_rate = math.dist(start, ways["Adam"][1][:2]) / math.hypot(*slope)
+        for _ in range(WALKED):
+            at = [x - self.sgd_rate * g for x, g in zip(at, slope)]
+            loss, slope = look(at)
+            ways["SGD"].append((*at, loss))
+        return ways
+
+    def hiker(self, name: str, step: str, what: str) -> float:
+        return self.hikers[name][int(step)]["x y loss".split().index(what)]
+
+    def hiker_rate(self, name: str) -> float:
+        return self.config.learning_rate if name == "Adam" or not self.hikers else self.sgd_rate
+
     def evaluated(self) -> float:
         return self.run.score(spread(self.run.order, VAL_DOCUMENTS), self.data).loss
 
@@ -246,6 +303,11 @@ class Truth:
         (r"open ([\w.]+)", lambda t, name: sum(x > 0 for x in t.tensors[name].numbers)),
         (r"sum ([\w.]+)", lambda t, name: math.fsum(t.tensors[name].numbers)),
         (r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]\.total", score),
+        (r"dead layer(\d+)\.mlp_pre", dead),
+        (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
+        (r"(SGD|Adam)\.learning_rate", hiker_rate),
+        (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
+        (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
         (r"after (\S+)", lambda t, path: t.updated["after"][t.place(path)]),
         (f"grad {T}", grad),
@@ -364,6 +426,58 @@ WITHOUT_EXPRESSIONS = [section for section in range(SECTIONS) if section != 2]
 def test_every_number_is_what_the_package_computes(
     lab: Visit, published: Run, names: Data, section: int, record_property: Callable[[str, object], None]
 ) -> None:
-    count = compare(lab, Truth(published, names, "emma"), section)
+    truth = Truth(published, names, "emma")
+    truth.losses = golden("final")["losses"]
+    count = compare(lab, truth, section)
     record_property("numbers compared", count)
     assert count >= 1
+
+
+@pytest.mark.parametrize("section", [0, 4, 5, 6, 7])
+def test_every_number_follows_the_word(lab: Visit, published: Run, names: Data, section: int) -> None:
+    truth = Truth(published, names, "zoe")
+    truth.losses = golden("final")["losses"]
+    assert compare(lab, truth, section) >= 8
+
+
+def test_every_number_follows_a_weight_changed_by_hand(lab: Visit, published: Run, names: Data) -> None:
+    lab.section(4, word="emma", number="layer0.attn_wv[14][2]")
+    before = Truth(published, names, "emma")
+    lab.page.get_by_role("button", name="turn its sign").click()
+    lab.page.get_by_text("It was").wait_for()
+    changed = runs.published(Text()).run
+    changed.engine.params[before.place("layer0.attn_wv[14][2]")] *= -1
+    truth = Truth(changed, names, "emma")
+    truth.before = before
+    try:
+        for section in (4, 5, 6, 7):
+            assert compare(lab, truth, section) >= 40
+        assert truth.number("loss") != before.number("loss")
+    finally:
+        lab.page.get_by_role("button", name=re.compile("undo 1 changed")).click()
+    compare(lab, before, 4)
+
+
+def test_every_number_follows_the_temperature(lab: Visit, published: Run, names: Data) -> None:
+    lab.section(9)
+    lab.page.get_by_label("temperature").fill("1.25")
+    lab.settle()
+    assert check(read(lab), Truth(published, names, "emma", temperature=1.25))[1] == []
+
+
+def test_every_number_follows_training(lab: Visit, names: Data) -> None:
+    """From random weights, a hundred steps: two libraries' exp and log apart, to 1e-9 and in every digit shown."""
+    lab.section(8)
+    lab.page.get_by_role("button", name="random weights").click()
+    lab.page.get_by_role("button", name="train 100", exact=True).click()
+    lab.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    run = Run.begin("names")
+    truth = Truth(run, names, "emma")
+    truth.losses = [step.loss for step in run.steps(until=100)]
+    try:
+        for section in (3, 4, 5, 6, 7, 8):
+            assert compare(lab, truth, section, tolerance=1e-9) >= 1
+    finally:
+        lab.section(8)
+        lab.page.get_by_role("button", name="pretrained weights").click()
+        lab.settle()
