@@ -31,6 +31,7 @@ FLAGS = [
     "--no-sandbox",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+SECTIONS = len(list((ROOT / "web" / "src" / "sections").glob("[0-9]*")))
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 
 
@@ -88,6 +89,25 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+# Counts the questions that the page has not been answered yet: figures are complete when there are none
+WATCH = """
+let client
+globalThis.unanswered = 0
+const count = (ended) => { unanswered += 1; ended.catch(() => {}).finally(() => { unanswered -= 1 }) }
+Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (its) => {
+  client = its
+  const [ask, stream] = [its.ask.bind(its), its.stream.bind(its)]
+  its.ask = (...question) => { const answer = ask(...question); count(answer); return answer }
+  its.stream = (...question) => { const events = stream(...question); count(events.ended); return events }
+} })
+"""
+SETTLED = """() => {  // answered, drawn, and still nothing asked
+  const now = Boolean(document.querySelector('main figure')) && unanswered === 0
+  globalThis.quiet = now ? (globalThis.quiet ?? 0) + 1 : 0
+  return globalThis.quiet > 5
+}"""
+
+
 class Visit:
     """A browser's tab in a profile of its own, and what it did that it should not."""
 
@@ -97,6 +117,7 @@ class Visit:
         self.refused: list[str] = []  # requests to other hosts
         self.errors: list[str] = []  # in the console
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
+        self.context.add_init_script(WATCH)
         self.page = self.context.new_page()
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -113,6 +134,20 @@ class Visit:
         wait = "(n) => new Promise((r) => lab.subscribe((s) => s.state != 'loading' && s.restarts >= n && r(s)))"
         status: dict[str, Any] = self.page.evaluate(wait, restarts)
         return status
+
+    def settle(self) -> None:
+        """Wait until every question of the page is answered and drawn."""
+        self.page.evaluate("globalThis.quiet = 0")
+        self.page.wait_for_function(SETTLED)
+
+    def section(self, at: int, **state: object) -> None:
+        """Go to a section, by the address; state: what else its fragment says."""
+        fragment = "&".join(f"{name}={value}" for name, value in {"section": at, **state}.items())
+        self.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+        self.page.wait_for_function(
+            "(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at
+        )
+        self.settle()
 
     def ask(self, method: str, **params: Any) -> Any:
         """What the page's client answers. Raises Playwright's Error with the sentence that it rejects with."""

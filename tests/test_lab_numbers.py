@@ -1,0 +1,481 @@
+"""Rule 1 of the lab: every number on the page carries the path of what it is, and is what the package computes natively.
+
+The numbers are read off the page, in Chromium, section by section; the truth is computed here, in CPython, with the
+package's own tools (recordings, traces, engines, samplers), not by asking the session that answers the page.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pytest
+
+from microgpt import reference, sampling
+from microgpt.config import offsets, shapes
+from microgpt.data import Data, load
+from microgpt.engines import Engine, open_engine
+from microgpt.evaluation import spread
+from microgpt.lab import runs
+from microgpt.lab.texts import Text
+from microgpt.recording import forward
+from microgpt.run import VAL_DOCUMENTS, Run
+from microgpt.tracing import trace
+
+from conftest import golden
+from lab_page import SECTIONS, CountingServer, Visit
+
+# Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
+OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
+STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
+
+
+class Shown(NamedTuple):
+    """A number as the page shows it."""
+
+    figure: str
+    path: str
+    value: str  # in full precision
+    text: str
+
+
+class Truth:
+    """What a model makes of a word, natively, by the paths that the page gives to numbers."""
+
+    losses: Sequence[float]  # of the run's steps
+    before: Truth  # of the same word, before a weight was changed by hand
+
+    def __init__(self, run: Run, data: Data, word: str, temperature: float = 0.5) -> None:
+        self.run, self.data, self.word, self.temperature = run, data, word, temperature
+        self.config, self.tokenizer, self.params = run.config, run.tokenizer, run.engine.params
+        self.vocab_size = len(self.tokenizer.symbols)
+        self.shapes = shapes(self.config, self.vocab_size)
+        self.places = offsets(self.shapes)
+        self.tokens = self.tokenizer.encode(word)
+        self.positions = min(self.config.block_size, len(self.tokens) - 1)
+
+    # --- tensors and their gradients
+
+    @cached_property
+    def tensors(self) -> dict[str, Any]:
+        return forward(self.tokens, self.params, self.config, self.vocab_size)
+
+    @cached_property
+    def trace(self) -> Any:
+        return trace(self.tokens, self.params, self.config, self.vocab_size)
+
+    @cached_property
+    def grads(self) -> array[float]:
+        engine = self.engine()
+        engine.backward([self.tokens])
+        return engine.grads
+
+    def engine(self, params: array[float] | None = None) -> Engine:
+        engine, _ = open_engine("auto", array("d", params or self.params), self.config, self.vocab_size), None
+        return engine
+
+    def loss_of(self, word: str) -> float:
+        return self.engine().backward([self.tokenizer.encode(word)])
+
+    def place(self, path: str) -> int:
+        """The index of a parameter in the flat buffer."""
+        name, row, column = re.fullmatch(r"([\w.]+)\[(\d+)\]\[(\d+)\]", path).groups()  # type: ignore[union-attr]
+        return self.places[name].start + int(row) * self.shapes[name][1] + int(column)
+
+    def steepest(self, *names: str) -> str:
+        """The parameter with the largest gradient."""
+        found = []
+        for name in names or self.shapes:
+            part, columns = self.places[name], self.shapes[name][1]
+            i = max(range(part.stop - part.start), key=lambda i: abs(self.grads[part][i]))
+            found.append((abs(self.grads[part][i]), f"{name}[{i // columns}][{i % columns}]"))
+        return max(found, key=lambda item: item[0])[1]
+
+    # --- one update
+
+    @property
+    def fresh(self) -> bool:
+        """Whether Adam's memory is empty, as a published model's is."""
+        return not any(self.run.engine.v)
+
+    @property
+    def rate(self) -> float:
+        """The next step's, in a plan that is doubled where it is used up."""
+        plan = self.config.num_steps
+        while self.run.step >= plan:
+            plan *= 2
+        return self.config.learning_rate * (1 - self.run.step / plan)
+
+    @cached_property
+    def updated(self) -> dict[str, list[float]]:
+        """Adam's numbers of every parameter, as Kingma and Ba write them."""
+        c, e, t = self.config, self.run.engine, 1 if self.fresh else self.run.step + 1
+        numbers: dict[str, list[float]] = {name: [] for name in ("m", "v", "m_hat", "v_hat", "after", "delta")}
+        for p, g, m, v in zip(self.params, self.grads, e.m, e.v):
+            m = c.beta1 * m + (1 - c.beta1) * g
+            v = c.beta2 * v + (1 - c.beta2) * g**2
+            m_hat, v_hat = m / (1 - c.beta1**t), v / (1 - c.beta2**t)
+            after = p - self.rate * m_hat / (v_hat**0.5 + c.eps_adam)
+            for name, x in zip(numbers, (m, v, m_hat, v_hat, after, after - p)):
+                numbers[name].append(x)
+        return numbers
+
+    # --- generation
+
+    @cached_property
+    def generated(self) -> list[tuple[float, list[float], Any]]:
+        """Of sample 0 with seed 42: for each letter the die, the probabilities and the logits."""
+        die, dice = random.Random("42:0"), random.Random("42:0")
+        ids = list(
+            sampling.generate(
+                self.run.engine.decoder,
+                die,
+                bos=self.tokenizer.bos,
+                block_size=self.config.block_size,
+                temperature=self.temperature,
+            )
+        )
+        decoder = self.run.engine.decoder()
+        read = [self.tokenizer.bos, *ids][: self.config.block_size]
+        logits = [decoder.feed(token_id) for token_id in read]
+        return [(dice.random(), self.softened(row, self.temperature), row) for row in map(list, logits)]
+
+    @staticmethod
+    def softened(logits: list[float], temperature: float) -> list[float]:
+        return [p.data for p in reference.softmax([reference.Value(logit) / temperature for logit in logits])]
+
+    @cached_property
+    def samples(self) -> list[str]:
+        return self.run.sample(12, temperature=0.5, seed=42)
+
+    # --- a path's number
+
+    def number(self, path: str) -> float | str:
+        """Raises KeyError for a path that says nothing."""
+        for pattern, rule in self.RULES:
+            if found := re.fullmatch(pattern, path):
+                return rule(self, *found.groups())  # type: ignore[no-any-return]
+        raise KeyError(path)
+
+    def tensor(self, name: str, index: str) -> float:
+        if name in self.places:
+            return self.params[self.place(name + index)]
+        return self._at(self.tensors[name], index)
+
+    def grad(self, name: str, index: str) -> float:
+        return self.grads[self.place(name + index)] if name in self.places else self._at(self.trace.grad(name), index)
+
+    @staticmethod
+    def _at(tensor: Any, index: str) -> float:
+        at = 0
+        for size, i in zip(tensor.shape, re.findall(r"\d+", index)):
+            at = at * size + int(i)
+        return tensor.numbers[at]  # type: ignore[no-any-return]
+
+    def norm(self, name: str) -> float:
+        numbers = self.grads[self.places[name]] if name in self.places else self.trace.grad(name).numbers
+        return math.hypot(*numbers)
+
+    def zero_rows(self, name: str) -> int:
+        rows, columns = self.shapes[name]
+        grads = self.grads[self.places[name]]
+        return sum(not any(grads[r * columns : (r + 1) * columns]) for r in range(rows))
+
+    def score(self, pos: str, layer: str, head: str, s: str) -> float:
+        """q . k, not yet divided, added up from the left."""
+        size = self.config.n_embd // self.config.n_head
+        part = slice(int(head) * size, (int(head) + 1) * size)
+        q = self.tensors[f"pos{pos}.layer{layer}.q"].numbers[part]
+        k = self.tensors[f"pos{s}.layer{layer}.k"].numbers[part]
+        total = 0.0
+        for a, b in zip(q, k):
+            total += a * b
+        return total
+
+    def dead(self, layer: str) -> int:
+        """Units of an MLP that are open for none of a thousand documents."""
+        shut = set(range(self.shapes[f"layer{layer}.mlp_fc1"][0]))
+        for i in self.run.order[:1000]:
+            if not shut:
+                break
+            tensors = forward(self.data.sequence(i), self.params, self.config, self.vocab_size)
+            for name, tensor in tensors.items():
+                if name.endswith(f".layer{layer}.mlp_pre"):
+                    shut -= {unit for unit, x in enumerate(tensor.numbers) if x > 0}
+        return len(shut)
+
+    @cached_property
+    def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
+        """Who goes down from the model along two parameters, by Adam and by plain descent: (x, y, loss) after each step."""
+        engine, c = self.engine(), self.config
+        places = [self.place(self.steepest(name)) for name in STEEP]
+        start = [self.params[place] for place in places]
+
+        def look(at: list[float]) -> tuple[float, list[float]]:
+            for place, x in zip(places, at):
+                engine.params[place] = x
+            engine.grads[:] = array("d", bytes(8 * len(engine.grads)))
+            loss = engine.backward([self.tokens])
+            return loss, [engine.grads[place] for place in places]
+
+        ways: dict[str, list[tuple[float, float, float]]] = {}
+        loss, slope = look(start)
+        at, m, v = start, [0.0, 0.0], [0.0, 0.0]
+        ways["Adam"] = [(*at, loss)]
+        for t in range(1, WALKED + 1):
+            m = [c.beta1 * x + (1 - c.beta1) * g for x, g in zip(m, slope)]
+            v = [c.beta2 * x + (1 - c.beta2) * g**2 for x, g in zip(v, slope)]
+            moves = [x / (1 - c.beta1**t) / ((y / (1 - c.beta2**t)) ** 0.5 + c.eps_adam) for x, y in zip(m, v)]
+            at = [x - c.learning_rate * move for x, move in zip(at, moves)]
+            loss, slope = look(at)
+            ways["Adam"].append((*at, loss))
+        loss, slope = look(start)
+        at = start
+        ways["SGD"] = [(*at, loss)]
+        self.sgd_rate = math.dist(start, ways["Adam"][1][:2]) / math.hypot(*slope)
+        for _ in range(WALKED):
+            at = [x - self.sgd_rate * g for x, g in zip(at, slope)]
+            loss, slope = look(at)
+            ways["SGD"].append((*at, loss))
+        return ways
+
+    def hiker(self, name: str, step: str, what: str) -> float:
+        return self.hikers[name][int(step)][["x", "y", "loss"].index(what)]
+
+    def hiker_rate(self, name: str) -> float:
+        return self.config.learning_rate if name == "Adam" or not self.hikers else self.sgd_rate
+
+    def evaluated(self) -> float:
+        return self.run.score(spread(self.run.order, VAL_DOCUMENTS), self.data).loss
+
+    def adam(self, name: str) -> float:
+        i = self.place(self.steepest())
+        if name == "plain":
+            return -self.rate * self.grads[i]
+        if name.endswith("_before"):
+            return getattr(self.run.engine, name[0])[i]  # type: ignore[no-any-return]
+        return self.updated[name][i]
+
+    def shares(self, column: str, token_id: str) -> float:
+        temperature = (0.2, self.temperature, 2.0)[int(column)]
+        return self.softened(self.generated[0][2], temperature)[int(token_id)]
+
+    @cached_property
+    def nearest(self) -> list[int]:
+        text = self.run.sample(1, temperature=self.temperature, seed=42)[0]
+        return sorted(distance(text, name) for name in set(self.data))
+
+    T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
+    RULES: tuple[tuple[str, Callable[..., Any]], ...] = (
+        ("uniform", lambda t: math.log(t.vocab_size)),
+        ("perplexity", lambda t: math.exp(t.number("loss"))),
+        ("num_params", lambda t: len(t.params)),
+        ("step", lambda t: t.run.step),
+        ("learning_rate", lambda t: t.rate),
+        ("loss after", lambda t: t.engine(array("d", t.updated["after"])).backward([t.tokens])),
+        ("unmoved", lambda t: t.updated["delta"].count(0.0)),
+        ("attention.difference", lambda t: 0.0),
+        ("evaluate(?:.loss)?", evaluated),
+        ("(plain|delta|m|v|m_hat|v_hat|m_before|v_before)", adam),
+        (r"token\[(\d+)\]", lambda t, i: t.tokens[int(i)]),
+        (r"count\[(\d+)\]", lambda t, i: t.counts[int(i)]),
+        (r"length\[(\d+)\]", lambda t, n: sum(len(name) == int(n) for name in t.data)),
+        (r"samples\[(\d+)\]", lambda t, i: t.samples[int(i)]),
+        (r"nearest\[(\d+)\]\.distance", lambda t, i: t.nearest[int(i)]),
+        (r"generated\[(\d+)\]\.die", lambda t, i: t.generated[int(i)][0]),
+        (r"generated\[(\d+)\]\.probs\[(\d+)\]", lambda t, i, j: t.generated[int(i)][1][int(j)]),
+        (r"first\.probs\[(\d+)\]", lambda t, j: t.generated[0][1][int(j)]),
+        (r"temperature\[(\d)\]\.probs\[(\d+)\]", shares),
+        (r"loss (\w+)", loss_of),
+        (r"size ([\w.]+)", lambda t, name: t.shapes[name][0] * t.shapes[name][1]),
+        (r"sizes ([\w-]+)", lambda t, name: sum(r * c for r, c in reference.shapes(*OTHERS[name]).values())),
+        (r"zero_rows ([\w.]+)", zero_rows),
+        (r"norm grad ([\w.]+)", norm),
+        (r"open ([\w.]+)", lambda t, name: sum(x > 0 for x in t.tensors[name].numbers)),
+        (r"sum ([\w.]+)", lambda t, name: math.fsum(t.tensors[name].numbers)),
+        (r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]\.total", score),
+        (r"dead layer(\d+)\.mlp_pre", dead),
+        (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
+        (r"(SGD|Adam)\.learning_rate", hiker_rate),
+        (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
+        (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
+        (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
+        (r"after (\S+)", lambda t, path: t.updated["after"][t.place(path)]),
+        (f"grad {T}", grad),
+        (T, tensor),
+    )
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        found = Counter(self.tokenizer.token_ids[char] for name in self.data for char in name)
+        return {**found, self.tokenizer.bos: len(self.data)}
+
+
+def distance(a: str, b: str) -> int:
+    """Edits between two texts, by the recursion of Wagner and Fischer, row by row."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row = row, [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+    return row[-1]
+
+
+# --- Numbers off the page
+
+READ = """() => [...document.querySelectorAll('[data-path][data-value]')].filter((e) => e.checkVisibility()).map((e) =>
+  [e.closest('figure')?.querySelector('h3')?.textContent ?? '', e.dataset.path, e.dataset.value, e.textContent.trim()])"""
+UNFOLD = """() => { for (const e of document.querySelectorAll('main [aria-expanded=false]')) e.click()
+  for (const e of document.querySelectorAll('main details')) e.open = true }"""
+NUMBER = re.compile(r"[−-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[−-]?\d+)?|[−-]?∞|nan")
+
+
+def read(visit: Visit) -> list[Shown]:
+    """All numbers that the page shows now, tables behind figures included."""
+    visit.page.evaluate(UNFOLD)
+    visit.settle()
+    return [Shown(*row) for row in visit.page.evaluate(READ)]
+
+
+def rounded(value: float, like: str) -> Decimal:
+    """A number with as many digits as the text `like` has; exact halves go up, as JavaScript's toFixed has them."""
+    exact = Decimal(value)
+    if "e" in like:
+        size = exact.adjusted()
+        return exact.quantize(Decimal(1).scaleb(size - len(like.partition("e")[0].partition(".")[2])), ROUND_HALF_UP)
+    return exact.quantize(Decimal(1).scaleb(-len(like.partition(".")[2])), ROUND_HALF_UP)
+
+
+def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
+    """What is wrong with a number of the page, or nothing."""
+    if isinstance(truth, str):
+        return "" if truth == shown.value == shown.text else f"{shown}: natively {truth!r}"
+    if not math.isclose(float(shown.value), truth, rel_tol=tolerance, abs_tol=tolerance):
+        return f"{shown}: natively {truth!r}"
+    found = NUMBER.findall(shown.text)
+    if not found:
+        return f"{shown}: shows no number"
+    text = found[-1].replace("−", "-").replace(",", "")
+    if len(text.partition(".")[2]) > 12:
+        return ""  # all digits, compared above
+    percent = shown.text.endswith("%") or ("per cent" in shown.figure) or (shown.figure == PER_CENT and "." not in text)
+    wanted = rounded(100 * truth if percent else truth, text)
+    return "" if Decimal(text) == wanted else f"{shown}: natively {wanted}, to the digits shown"
+
+
+PER_CENT = "What it thought possible"  # a figure whose caption says so for all its small numbers
+
+
+def check(numbers: list[Shown], truth: Truth, tolerance: float = 1e-12) -> tuple[int, list[str]]:
+    """(how many numbers were compared, what is wrong)"""
+    count, wrong = 0, []
+    for shown in numbers:
+        try:
+            value = truth.number(shown.path)
+        except KeyError:
+            wrong.append(f"{shown}: nobody knows this path")
+            continue
+        count += 1
+        if words := mistake(shown, value, tolerance):
+            wrong.append(words)
+    return count, wrong
+
+
+@pytest.fixture(scope="module")
+def lab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab in which Python is ready, at the page's first state."""
+    visit = Visit(chromium, lab_server.url)
+    visit.open()
+    assert visit.ready()["state"] == "ready"
+    yield visit
+    visit.context.close()
+    assert (visit.refused, visit.errors) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def names() -> Data:
+    return load("names")
+
+
+@pytest.fixture
+def published() -> Run:
+    return runs.published(Text()).run
+
+
+def compare(lab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **state: object) -> int:
+    """Hold every number of a section against the truth; gives how many there were."""
+    lab.section(section, word=truth.word, **state)
+    count, wrong = check(read(lab), truth, tolerance)
+    assert not wrong, f"{len(wrong)} of {count}: " + "\n".join(wrong[:5])
+    return count
+
+
+WITHOUT_EXPRESSIONS = [section for section in range(SECTIONS) if section != 2]
+
+
+@pytest.mark.parametrize("section", WITHOUT_EXPRESSIONS)
+def test_every_number_is_what_the_package_computes(
+    lab: Visit, published: Run, names: Data, section: int, record_property: Callable[[str, object], None]
+) -> None:
+    truth = Truth(published, names, "emma")
+    truth.losses = golden("final")["losses"]
+    count = compare(lab, truth, section)
+    record_property("numbers compared", count)
+    assert count >= 1
+
+
+@pytest.mark.parametrize("section", [0, 4, 5, 6, 7])
+def test_every_number_follows_the_word(lab: Visit, published: Run, names: Data, section: int) -> None:
+    truth = Truth(published, names, "zoe")
+    truth.losses = golden("final")["losses"]
+    assert compare(lab, truth, section) >= 8
+
+
+def test_every_number_follows_a_weight_changed_by_hand(lab: Visit, published: Run, names: Data) -> None:
+    lab.section(4, word="emma", number="layer0.attn_wv[14][2]")
+    before = Truth(published, names, "emma")
+    lab.page.get_by_role("button", name="turn its sign").click()
+    lab.page.get_by_text("It was").wait_for()
+    changed = runs.published(Text()).run
+    changed.engine.params[before.place("layer0.attn_wv[14][2]")] *= -1
+    truth = Truth(changed, names, "emma")
+    truth.before = before
+    try:
+        for section in (4, 5, 6, 7):
+            assert compare(lab, truth, section) >= 40
+        assert truth.number("loss") != before.number("loss")
+    finally:
+        lab.page.get_by_role("button", name=re.compile("undo 1 changed")).click()
+    compare(lab, before, 4)
+
+
+def test_every_number_follows_the_temperature(lab: Visit, published: Run, names: Data) -> None:
+    lab.section(9)
+    lab.page.get_by_label("temperature").fill("1.25")
+    lab.settle()
+    assert check(read(lab), Truth(published, names, "emma", temperature=1.25))[1] == []
+
+
+def test_every_number_follows_training(lab: Visit, names: Data) -> None:
+    """From random weights, a hundred steps: two libraries' exp and log apart, to 1e-9 and in every digit shown."""
+    lab.section(8)
+    lab.page.get_by_role("button", name="random weights").click()
+    lab.page.get_by_role("button", name="train 100", exact=True).click()
+    lab.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    run = Run.begin("names")
+    truth = Truth(run, names, "emma")
+    truth.losses = [step.loss for step in run.steps(until=100)]
+    try:
+        for section in (3, 4, 5, 6, 7, 8):
+            assert compare(lab, truth, section, tolerance=1e-9) >= 1
+    finally:
+        lab.section(8)
+        lab.page.get_by_role("button", name="pretrained weights").click()
+        lab.settle()
