@@ -49,7 +49,7 @@ export const gate: Words = {
 
 export const ripple: Words = {
   both: [
-    'Now change a weight, any of the {num_params}, and see who notices. Rings mark every number in the page that is not what it was. Nothing is approximated: the whole program runs again.',
+    'Now change a weight, any of the {num_params}, and see who notices. Rings mark every number of the page that has moved. Nothing is approximated: the whole program runs again.',
   ],
   plain: ['Some weights are a pebble dropped at the source: everything downstream moves. Others touch one letter, or one place, and nothing before it: the past cannot notice what comes later.'],
   technical: [
