@@ -61,6 +61,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     *(("loss", {"word": word}) for word in ("amme", "dariush", "udham", "bokyung", "afaf", "qqq")),
     ("evaluate", {}),
     ("update", {"word": WORD, "what": []}),
+    ("update", {"word": WORD, "what": ["delta"]}),
     ("adam", {"word": WORD, "path": STEEP}),
     ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 25, "reach": 3, "steps": 200}),
     ("play", {"word": WORD}),
