@@ -27,6 +27,7 @@ import microgpt as package
 from microgpt import checkpoint, cli, display, reference
 from microgpt.config import PRESETS, Config
 from microgpt.engines.scalar import ACTIVATIONS
+from microgpt.lab import server
 from microgpt.safetensors import Tensor, write
 
 from conftest import TINY, clean_environment
@@ -182,8 +183,15 @@ def help_text(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, line: str) ->
     return " ".join(re.sub(r"\x1b\[[\d;]*m|[│╭╮╰╯─]", " ", answer.out).split())
 
 
-def test_every_example_of_every_help_text_runs(here: Path, microgpt: Microgpt) -> None:
+def test_every_example_of_every_help_text_runs(
+    here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     pytest.importorskip("matplotlib", reason="one example draws: pip install 'microgpt-lab[plot]'")
+    page = tmp_path_factory.mktemp("site")  # `microgpt lab` needs one; it would open it, and serve it until Ctrl-C
+    (page / "index.html").touch()
+    monkeypatch.setattr(server, "SITE", page)
+    monkeypatch.setattr(server, "open_browser", lambda url: None)
+    monkeypatch.setattr(server.Server, "serve_forever", lambda self: None)
     assert {command for command, _ in examples()} == {c.callback.__name__ for c in cli.app.registered_commands}
     for _, example in examples():
         answer = microgpt(example.removeprefix("microgpt "))

@@ -312,7 +312,7 @@ def test_the_export_touches_no_folder_that_holds_something(site: Path, tmp_path:
 def test_without_the_page_the_command_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Pages.__init__, "__defaults__", ((), tmp_path / "nothing"))
+    monkeypatch.setattr(lab_server, "SITE", tmp_path / "nothing")
     monkeypatch.setattr(lab_server, "NO_SITE", tmp_path / "no_site.txt")
     assert cli.main(["lab", "--no-browser"]) == 2
     words = "error: the lab's page is not in this installation: install npm (with node 20.19, 22.12 or newer), and then"
@@ -328,7 +328,7 @@ def test_without_the_page_the_command_says_why(
 def test_a_run_that_is_none_is_refused(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Pages.__init__, "__defaults__", ((), site))
+    monkeypatch.setattr(lab_server, "SITE", site)
     (tmp_path / "bad.safetensors").write_bytes(b"no model")
     for path, words in [
         ("nothing", "does not exist"),
@@ -342,7 +342,7 @@ def test_a_run_that_is_none_is_refused(
 def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
     code = (
         "import pathlib, sys; from microgpt import cli; from microgpt.lab import server;"
-        f"server.Pages.__init__.__defaults__ = ((), pathlib.Path({str(site)!r}));"
+        f"server.SITE = pathlib.Path({str(site)!r});"
         f"sys.exit(cli.main(['lab', '--no-browser', {str(run)!r}]))"
     )
     command = [sys.executable, "-c", code]

@@ -90,7 +90,8 @@ def trouble() -> str:
 class Pages:
     """What can be asked for, by its address. The files may change while they are served: a run that trains does."""
 
-    def __init__(self, runs: Sequence[NamedRun] = (), site: Path = SITE) -> None:
+    def __init__(self, runs: Sequence[NamedRun] = (), site: Path | None = None) -> None:
+        site = site or SITE
         if not (site / "index.html").is_file():
             raise SiteError(f"the lab's page is not in this installation: {trouble() or NOT_BUILT}")
         self.runs, self.site = runs, site
