@@ -27,7 +27,7 @@ NAMES = ["anna", "bob", "carl", "dora", "emil"]
 
 @pytest.fixture
 def run() -> Run:
-    return Run.begin(NAMES, TINY)
+    return Run.begin(NAMES, TINY, engine="scalar")
 
 
 class Clock:
@@ -179,7 +179,7 @@ def test_the_facts_tell_how_much_is_held_out() -> None:
 
 def test_the_facts_of_a_text_with_many_characters_tell_that_a_token_takes_2_bytes() -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
-    run = Run.begin([text], TINY.replace(block_size=301))
+    run = Run.begin([text], TINY.replace(block_size=301), engine="scalar")
     assert display.facts(run) == [
         "num docs: 1",
         "vocab size: 301",
@@ -297,7 +297,7 @@ def test_live_shows_a_file_name_as_it_is(tmp_path: Path, screen: io.StringIO) ->
     path = tmp_path / "names [red].txt"
     path.write_text("\n".join(NAMES))
     show = Live()
-    show.begin(Run.begin(path, TINY))
+    show.begin(Run.begin(path, TINY, engine="scalar"))
     show.end()
     assert f"data: {path}, " in plain(screen.getvalue())
 
