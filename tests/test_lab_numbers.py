@@ -400,6 +400,19 @@ def lab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
 
 
 @pytest.fixture(scope="module")
+def early(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab in which Python never gets ready."""
+    visit = Visit(chromium, lab_server.url)
+    visit.page.route("**/pyodide/**", lambda route: route.abort())
+    visit.open()
+    assert visit.ready()["state"] == "failed"
+    yield visit
+    visit.context.close()
+    assert visit.refused == []
+    assert [error for error in visit.errors if "ERR_FAILED" not in error] == []  # but for what was blocked
+
+
+@pytest.fixture(scope="module")
 def names() -> Data:
     return load("names")
 
@@ -431,6 +444,16 @@ def test_every_number_is_what_the_package_computes(
     assert count >= 1
 
 
+@pytest.mark.parametrize("section", range(SECTIONS))
+def test_the_first_state_is_complete_before_python(early: Visit, lab: Visit, section: int) -> None:
+    early.section(section)
+    assert early.page.locator("main [role=alert], main .error").all_text_contents() == []
+    lab.section(section, word="emma")
+    now, later = read(early), read(lab)
+    assert [shown[:2] + shown[3:] for shown in now] == [shown[:2] + shown[3:] for shown in later]
+    assert len(now) >= 1
+
+
 @pytest.mark.parametrize("section", [0, 4, 5, 6, 7])
 def test_every_number_follows_the_word(lab: Visit, published: Run, names: Data, section: int) -> None:
     truth = Truth(published, names, "zoe")
@@ -442,7 +465,7 @@ def test_every_number_follows_a_weight_changed_by_hand(lab: Visit, published: Ru
     lab.section(4, word="emma", number="layer0.attn_wv[14][2]")
     before = Truth(published, names, "emma")
     lab.page.get_by_role("button", name="turn its sign").click()
-    lab.page.get_by_text("It was").wait_for()
+    lab.page.locator("[data-path='before layer0.attn_wv[14][2]']").first.wait_for()
     changed = runs.published(Text()).run
     changed.engine.params[before.place("layer0.attn_wv[14][2]")] *= -1
     truth = Truth(changed, names, "emma")

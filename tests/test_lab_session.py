@@ -165,7 +165,9 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("forward", {"word": 3}, "word of forward must be a string, got word=3"),
         ("shuffle", {"seed": 1.5, "count": 8}, "seed of shuffle must be a whole number, got seed=1.5"),
         ("shuffle", {"seed": 1, "count": 1}, "count must be from 2 to 100, got count=1"),
-        ("number", {"word": WORD, "path": "pos9.emb[0]"}, "there is no tensor 'pos9.emb'"),
+        ("number", {"word": WORD, "path": "pos9.emb[0]"}, "this word has no position 9: it has 5"),
+        ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "this word has no position 9: it has 5"),
+        ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
         ("history", {"path": "wte[4]"}, "path must be one number of a parameter"),
         ("history", {"path": "wte[4][99]"}, "must be from 0 to 15"),
@@ -1093,7 +1095,7 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
     )
     assert not HEAVY & set(done.stderr.split())
     answers = json.loads(out.read_text())
-    assert len(answers) == len(snapshot.REQUESTS)
+    assert len(answers) == len(snapshot.REQUESTS) + len(snapshot.TEMPERATURES)
     for key, answer in answers.items():
         method, _, params = key.partition(" ")
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params

@@ -50,6 +50,9 @@ KINDS = {
 
 def number(run: LabRun, trace: Trace, path: str) -> Answer:
     """One number: how it was made, from what, for what, and how strongly the loss answers to it."""
+    count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
+    if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
+        raise LabError(f"this word has no position {found[1]}: it has {count}, counted from 0; open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     terms = [

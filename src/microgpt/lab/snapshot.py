@@ -20,6 +20,8 @@ from microgpt.lab.session import Session
 WORD = "emma"
 SEED = 42
 STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the largest gradients of these matrices
+GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
+TEMPERATURES = (0.2, 0.5, 2.0)  # side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
 EXP = {  # its curve, a point for each input
     "source": ";".join(f"y{i}=exp(x{i})" for i in range(len(POINTS))),
@@ -37,7 +39,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("shuffle", {"seed": SEED, "count": 8}),
     ("samples", {"seed": SEED, "count": 12, "temperature": 0.5}),
     ("samples", {"seed": 7, "count": 8, "temperature": 0.5}),
-    ("generate", {"seed": SEED, "index": 0, "temperature": 0.5}),
+    ("generate", GENERATED),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "accumulate": False}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "order": "naive"}),
@@ -71,11 +73,18 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 def snapshot() -> Iterator[tuple[str, Any]]:
     """Every request's name with its answer. Raises LabError for one that the session does not answer."""
     session = Session()
-    for method, params in REQUESTS:
+
+    def ask(method: str, params: dict[str, Any]) -> tuple[str, Any]:
         answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
         if "error" in answer:
             raise LabError(f"{name(method, params)}: {answer['error']}")
-        yield name(method, params), answer["result"]
+        return name(method, params), answer["result"]
+
+    for method, params in REQUESTS:
+        yield ask(method, params)
+    _, generated = ask("generate", GENERATED)
+    for temperature in TEMPERATURES:  # of the first letter's scores
+        yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})
 
 
 def name(method: str, params: dict[str, Any]) -> str:
