@@ -78,8 +78,8 @@ export const published: {
   {
     name: 'GPT',
     year: 2018,
-    count: 117_000_000, // as the paper of GPT-2 tells it, table 2
-    source: 'https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf',
+    count: 117_000_000, // its own paper gives none: table 2 of GPT-2's
+    source: 'https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf',
     sizes: { n_embd: 768, n_layer: 12, block_size: 512, vocab_size: 40_478 },
   },
   {
