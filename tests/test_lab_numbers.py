@@ -307,7 +307,7 @@ class Truth:
         (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
         (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
-        (r"after (\S+)", lambda t, path: t.updated["after"][t.place(path)]),
+        (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),
         (f"grad {T}", grad),
         (T, tensor),
     )

@@ -33,6 +33,12 @@ export const settings: Words = {
   ],
 }
 
+export const strides: Words = {
+  both: [
+    'A step moves every parameter, each by a stride of its own. Where the gradients of the last documents agreed, it is about as long as the learning rate; where they did not, m is small beside the root of v, and so is the stride. Watch the bars get shorter as the rate falls.',
+  ],
+}
+
 export const heldOut: Words = {
   both: ['A model could simply learn its documents by heart. So it is asked about documents it has not read: if the loss there is as low, it has learned something about names in general.'],
 }
