@@ -68,6 +68,6 @@ export const depth: Words = {
     'A function that calls itself piles up unfinished calls like plates, one for each step of the longest chain, and Python lets the pile grow only so high. A list has no such limit.',
   ],
   technical: [
-    'Why not recursion? Python raises `RecursionError` beyond the limit below, and its C stack is finite besides. Most of the depth of this graph are running sums, since `sum` of n terms is a chain of n − 1 additions, and every layer adds its share: with more layers or a wider model a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone.',
+    'Why not recursion? Python raises `RecursionError` beyond the limit below, and its C stack is finite besides. Most of the depth of this graph comes from running sums, since `sum` of n terms is a chain of n − 1 additions, and every layer adds its share: with more layers or a wider model a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone.',
   ],
 }

@@ -34,7 +34,7 @@ export const scale: Words = {
 export const meaning: Words = {
   both: [
     'The program’s loss is the mean of these surprises over the positions of the document. It is what training makes smaller, and the only thing it knows about good and bad.',
-    'What does its value mean? Whoever knows nothing gives each of the {vocab_size} tokens the same, and is surprised by ln {vocab_size} = {uniform_loss} nats every time: this is where an untrained model starts. Zero would be a model that foresees every letter, and no model of names can: after the same beginning many names go on in different ways. What remains after all there is to learn has been learned is the entropy of the data.',
+    'What does its value mean? Whoever knows nothing gives each of the {vocab_size} tokens the same, and is surprised by ln {vocab_size} = {uniform_loss} nats every time: an untrained model starts near there. Zero would be a model that foresees every letter, and no model of names can: after the same beginning many names go on in different ways. What remains after all there is to learn has been learned is the entropy of the data.',
   ],
   technical: [
     'exp of the mean loss is the *perplexity*. Losses of models with other tokens cannot be compared with it letter by letter: a word piece carries more surprise than a character, so one divides by characters or bytes first. A loss above the line is worse than knowing nothing, which takes a confident mistake; it happens at single letters all the time, and for whole words that are not of the data’s kind.',
