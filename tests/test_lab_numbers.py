@@ -515,4 +515,5 @@ def test_no_number_is_without_its_path(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
     tab.page.evaluate(UNFOLD)
     tab.settle()
-    assert tab.page.evaluate(BARE) == []
+    bare = tab.page.evaluate(BARE)
+    assert not bare, "\n".join(f"{figure}: {text}" for figure, text in bare)
