@@ -162,3 +162,14 @@ def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
     visit.context.close()
     assert visit.refused == []
     assert visit.errors == []
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab in which Python is ready, for tests that leave the model as they found it."""
+    visit = Visit(chromium, lab_server.url)
+    visit.open()
+    assert visit.ready()["state"] == "ready"
+    yield visit
+    visit.context.close()
+    assert (visit.refused, visit.errors) == ([], [])

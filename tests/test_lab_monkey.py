@@ -1,4 +1,4 @@
-"""Two thousand random clicks, keys, words and slider moves over all sections: nothing breaks, and the page never hangs."""
+"""Two thousand random clicks, keys, words and slider moves over all sections: nothing breaks, the page never hangs."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ TYPED = [
     "1/0",
 ]
 
-# What a hand could reach: of those the one whose turn it is, scrolled to, and where to point at it. Links to other sites
-# and the file chooser leave the page.
+# What a hand could reach: of those the one whose turn it is, scrolled to, and where to point at it. Links to others and
+# the file chooser leave the page.
 REACH = """([at, dx, dy]) => {
-  const all = [...document.querySelectorAll('button, a, input, select, summary, svg[role=img], [tabindex="0"]')].filter((e) =>
+  const kinds = 'button, a, input, select, summary, svg[role=img], [tabindex="0"]'
+  const all = [...document.querySelectorAll(kinds)].filter((e) =>
     e.checkVisibility() && !e.disabled && e.type !== 'file' && !/^https?:/.test(e.getAttribute('href') ?? ''))
   const e = all[Math.floor(at * all.length)]
   e.scrollIntoView({ block: 'center' })
