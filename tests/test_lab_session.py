@@ -1084,6 +1084,36 @@ def test_a_state_of_an_opened_run_keeps_its_earlier_steps(lab: Lab, tmp_path: Pa
     assert lab.state() == other.state()
 
 
+def test_a_state_of_a_run_whose_text_is_not_here_says_so_again(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("anna\nbob\n" * 10)
+    cli_losses(tmp_path, str(tmp_path / "own.txt"), "--num-steps", "5")
+    content = file((tmp_path / "run" / "model.safetensors").read_bytes())
+    lab.ask("open_run", name="run", checkpoint=content, metrics="")
+    other = Lab()
+    other.ask("restore", state=lab.ask("save")["state"])
+    assert lab.state() == other.state()
+    for one in (lab, other):
+        assert "which is not here: load that file first" in one.refused("data")
+        [answer] = one.events(steps=1)
+        assert "which is not here: load that file first" in answer["error"]
+
+
+def test_a_state_of_runs_over_one_text_read_both_ways(lab: Lab, tmp_path: Path) -> None:
+    cli_losses(tmp_path, "--num-steps", "5", "--documents", "stream")
+    content = file((tmp_path / "run" / "model.safetensors").read_bytes())
+    stream = lab.ask("open_run", name="run", checkpoint=content, metrics="")["run"]
+    lab.ask("save")  # what it wrote of the run is not kept as it was when texts are added
+    lab.ask("load_data", name="own.txt", base64=file("anna\nbob\n" * 10))
+    other = Lab()
+    other.ask("restore", state=lab.ask("save")["state"])
+    for one in (lab, other):
+        assert one.ask("data")["name"] == "own.txt"
+        one.ask("choose", run=stream)
+        one.train(3)
+    assert {**lab.ask("data"), "version": 0} == {**other.ask("data"), "version": 0}
+    assert lab.state() == other.state()
+
+
 # --- The snapshot
 
 

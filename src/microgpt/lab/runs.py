@@ -76,6 +76,7 @@ class LabRun:
         self.branch: tuple[str, int] | None = None  # the run and the step that it comes from
         self.frozen = False
         self.opened: Run | None = None  # of a file: how the run begins again, if it can
+        self.missing = ""  # of a file: why its data cannot be had; empty where they are here
         self.saved: tuple[Any, Answer] | None = None  # as `saving` wrote it last
         self.every = EVERY[self.engine_name]
         self.frames: dict[int, Frame] = {}
@@ -343,6 +344,7 @@ class LabRun:
         twin.edits = [edit for edit in self.edits if edit.step < self.step]
         twin.changes = dict(self.changes)
         twin.branch = (self.id, self.step)
+        twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
             twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
             twin.run.data_info = _data_info(self.run.data, 0.0)
@@ -445,25 +447,22 @@ def published(text: Text) -> LabRun:
     return lab_run
 
 
-def opened(id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[str], Text | None]) -> LabRun:
-    """A run from its files. find: a text of this session by its SHA-256."""
+def opened(
+    id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[str], Text | None], names: Text
+) -> LabRun:
+    """A run from its files. find: a text of this session by its SHA-256. names: for new runs, where it finds none."""
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
     check_size(state.config, len(state.symbols))
     text = find(str(state.data.get("sha256")))
     source = state.data.get("source") or "documents in memory"
     text = text and text.in_mode(state.data.get("documents", MODES[0]))
-
-    def data() -> Data:
-        if text is None:
-            raise DataError(
-                f"{name} was trained on {source}, which is not here: load that file first, then open the run again"
-            )
-        return text.data(state.config, state.symbols)
-
-    run = Run(state, data)
+    missing = ""
+    if text is None:
+        missing = f"{name} was trained on {source}, which is not here: load that file first, then open the run again"
     about = f"A run from the file {name}, trained on {source}."
-    lab_run = LabRun(id, name, about, text or Text(), run)
+    lab_run = LabRun(id, name, about, text or names, over(text or names, state, missing))
+    lab_run.missing = missing
     lab_run.losses = array("d", [math.nan]) * state.step
     if metrics.strip():
         with as_file(f"the metrics of {name}", metrics.encode("utf-8", "replace")) as path:
@@ -475,6 +474,17 @@ def opened(id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[
     if text is not None and state.step:
         lab_run.opened = begin_again(text, state)
     return lab_run
+
+
+def over(text: Text, state: Checkpoint, missing: str) -> Run:
+    """The run of a checkpoint, trained on the text; missing: why that is not here, if it is not."""
+
+    def data() -> Data:
+        if missing:
+            raise DataError(missing)
+        return text.data(state.config, state.symbols)
+
+    return Run(state, data)
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:

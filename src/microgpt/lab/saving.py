@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config
 from microgpt.lab.answers import Answer, LabError
-from microgpt.lab.runs import Edit, Frame, LabRun, begin_again
+from microgpt.lab.runs import Edit, Frame, LabRun, begin_again, over
 from microgpt.lab.texts import Text
-from microgpt.run import Run
 
 FORMAT = "microgpt lab/1"
 
@@ -32,19 +31,21 @@ class State(NamedTuple):
 
 def save(state: State) -> str:
     """The session as text."""
+    read = [run.text for run in state.runs.values()]  # some read one of the texts as a stream that was read as lines
+    texts = list(dict.fromkeys([*state.texts, *read]))
     saved = {
         "format": FORMAT,
         "version": state.version,
         "begun": state.begun,
         "active": state.active.id,
-        "texts": [{"name": text.name, "mode": text.mode, "base64": text.base64} for text in state.texts[1:]],
-        "runs": [_run(run, state.texts.index(run.text)) for run in state.runs.values()],
+        "texts": [{"name": text.name, "mode": text.mode, "base64": text.base64} for text in texts[1:]],
+        "runs": [_run(run, texts.index(run.text)) for run in state.runs.values()],
     }
     return json.dumps(saved, separators=(",", ":"))
 
 
 def _run(run: LabRun, text: int) -> Answer:
-    key = (run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
+    key = (text, run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
     if run.saved is None or run.saved[0] != key:  # a run that nobody trains is written once
         first, last = run.frames[min(run.frames)], run.frames[max(run.frames)]
         e = run.engine
@@ -67,6 +68,7 @@ def _run(run: LabRun, text: int) -> Answer:
                 "frozen": run.frozen,
                 "first": run.first,
                 "again": run.opened is not None,
+                "missing": run.missing,
                 "frames": [_frame(frame) for frame in ([first] if first is last else [first, last])],
                 "now": _frame(Frame(e.step, e.params, e.m, e.v)),
             },
@@ -95,11 +97,15 @@ def restore(text: str, names: Text) -> State:
         saved: dict[str, Any] = json.loads(text)
         if saved["format"] != FORMAT:
             raise ValueError(f"its format is {saved['format']!r:.40}")
-        texts = [names, *(Text(t["name"], base64.b64decode(t["base64"]), t["mode"]) for t in saved["texts"])]
+        texts = [names, *map(_text_of, saved["texts"])]
         runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
         return State(texts, runs, runs[saved["active"]], int(saved["begun"]), int(saved["version"]))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise LabError(f"the saved state cannot be read ({error!r:.80}): begin anew") from None
+
+
+def _text_of(facts: dict[str, Any]) -> Text:
+    return Text(facts["name"], None if facts["base64"] is None else base64.b64decode(facts["base64"]), facts["mode"])
 
 
 def _restored(facts: dict[str, Any], text: Text) -> LabRun:
@@ -121,14 +127,14 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         facts["name"],
         facts["about"],
         text,
-        Run(state, lambda: text.data(config, state.symbols)),
+        over(text, state, facts["missing"]),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]
     run.edits = [Edit(*edit) for edit in facts["edits"]]
     run.changes = {edit[1]: Edit(*edit) for edit in facts["changes"]}
     run.branch = tuple(facts["branch"]) if facts["branch"] else None
-    run.frozen, run.first = facts["frozen"], facts["first"]
+    run.frozen, run.first, run.missing = facts["frozen"], facts["first"], facts["missing"]
     run.frames = {frame.step: frame for frame in map(_frame_of, facts["frames"])}
     run.settle_plan()
     if facts["again"]:

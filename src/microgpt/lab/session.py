@@ -419,7 +419,9 @@ class Session:
     @asked
     def open_run(self, name: str, checkpoint: str, metrics: str) -> Answer:
         """A run from the files of its folder."""
-        return self._open(runs.opened(self._new_id(), name, _bytes("checkpoint", checkpoint), metrics, self._text))
+        return self._open(
+            runs.opened(self._new_id(), name, _bytes("checkpoint", checkpoint), metrics, self._text, self.names)
+        )
 
     def _text(self, sha256: str) -> Text | None:
         """The text of this session with that checksum, if there is one."""

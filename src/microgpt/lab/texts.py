@@ -37,9 +37,9 @@ class Text:
         self._sorted: dict[int, list[str]] = {}
 
     @cached_property
-    def base64(self) -> str:
-        """A file's bytes as text."""
-        return b64encode(self.content or b"").decode()
+    def base64(self) -> str | None:
+        """A file's bytes as text; None for the bundled names."""
+        return None if self.content is None else b64encode(self.content).decode()
 
     def data(self, config: Config, symbols: list[str] | None = None) -> Data:
         """The text as a model of this config reads it; symbols: with that model's vocabulary instead of its own.
