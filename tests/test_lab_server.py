@@ -197,6 +197,12 @@ def test_a_request_for_another_host_gets_nothing(site: Path) -> None:
             assert raw.recv(100).startswith(b"HTTP/1.1 421")
 
 
+def test_a_browser_that_leaves_out_port_80_is_answered() -> None:
+    assert ["127.0.0.1"] in lab_server.hosts(80)
+    assert ["127.0.0.1:80"] in lab_server.hosts(80)
+    assert ["127.0.0.1"] not in lab_server.hosts(8000)
+
+
 def test_it_listens_on_loopback_alone(site: Path) -> None:
     with Server(Pages(site=site), 0) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"

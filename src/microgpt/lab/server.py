@@ -131,6 +131,7 @@ class Server(ThreadingHTTPServer):
     """Answers on loopback until it is shut down. port: None is PORT, or a free one where that is taken."""
 
     daemon_threads = True
+    allow_reuse_address = os.name == "posix"  # on Windows two servers could then have the same port
 
     def __init__(self, pages: Pages, port: int | None = None) -> None:
         self.pages = pages
@@ -140,7 +141,7 @@ class Server(ThreadingHTTPServer):
             if port is not None:
                 raise SiteError(f"port={port} cannot be had ({error}): give another, or none") from None
             super().__init__((HOST, 0), Handler)
-        self.hosts = [[f"{name}:{self.server_port}"] for name in (HOST, "localhost")]
+        self.hosts = hosts(self.server_port)
         self.url = f"http://{HOST}:{self.server_port}/"
 
     def server_bind(self) -> None:
@@ -150,6 +151,12 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # a browser that goes away, or sends nothing, is no fault
             super().handle_error(request, client_address)
+
+
+def hosts(port: int) -> list[list[str]]:
+    """What a request to this port may carry as its Host headers: one, in which a browser leaves out port 80."""
+    ports = ["", ":80"] if port == 80 else [f":{port}"]
+    return [[name + given] for name in (HOST, "localhost") for given in ports]
 
 
 def open_browser(url: str) -> None:
