@@ -157,6 +157,8 @@ def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
         ("b = a\nc = b *", "cannot read the expression at line 2"),
         ("a ** b", "line 1, column 6: a power must be a number"),
         ("b = 1; a ** b", "a power must be a number"),
+        ("a ** " + "-" * 1900 + "1", "a power must be a number"),
+        ("a ** (1" + "/ 1" * 600 + ")", "a power must be a number"),
         ("import os", "line 1, column 1: a statement must be an expression"),
         ("a = b = c", "a statement must be an expression"),
         ("__import__('os').system('true')", "there are only the functions exp, log, relu"),

@@ -195,8 +195,9 @@ def test_a_run_without_steps_is_refused(tmp_path: Path) -> None:
         (b'{"epoch": 1, "accuracy": 0.5}\n', 1),
         (b'{"step": 1, "loss": 3.0}\n5\n', 2),
         (b"\xff\xfe\n", None),
+        (b"[" * 100_000 + b"\n", 1),
     ],
-    ids=["not json", "another program's", "a number", "not UTF-8"],
+    ids=["not json", "another program's", "a number", "not UTF-8", "a deep nest"],
 )
 def test_damaged_or_foreign_metrics_are_refused(tmp_path: Path, content: bytes, line: int | None) -> None:
     run = write_run(tmp_path / "strange", [])

@@ -675,7 +675,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
                 raise TypeError
             metrics.append(step)
-        except (ValueError, TypeError, KeyError):  # not JSON or not UTF-8, not an object, another object
+        except (ValueError, TypeError, KeyError, RecursionError):  # no JSON or UTF-8, no object, another object, a nest
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
                     f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}; mend that line, or take"
@@ -693,7 +693,7 @@ def _is_run(folder: Path) -> bool:
         try:
             facts = json.loads((folder / Folder.CONFIG).read_bytes())
             return isinstance(facts, dict) and facts.keys() == {"config", "data", "vocab_size", "num_params"}
-        except (ValueError, OSError):
+        except (ValueError, OSError, RecursionError):
             return False
 
 

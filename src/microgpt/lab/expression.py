@@ -171,13 +171,15 @@ def _is_float(number: Any) -> bool:
         return False
 
 
-def _constant(node: ast.expr) -> float | None:
+def _constant(node: ast.expr, depth: int = 0) -> float | None:
     """The number that a power is written as, or None."""
+    if depth > MAX_DEPTH:
+        return None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        number = _constant(node.operand)
+        number = _constant(node.operand, depth + 1)
         return None if number is None else -number if isinstance(node.op, ast.USub) else number
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):  # x**(1/3)
-        a, b = _constant(node.left), _constant(node.right)
+        a, b = _constant(node.left, depth + 1), _constant(node.right, depth + 1)
         return None if a is None or not b else a / b
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and _is_float(node.value):
         return float(node.value)
