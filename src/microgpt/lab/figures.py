@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
-from typing import Any
 
 from microgpt import reference
 from microgpt.config import offsets
@@ -204,8 +203,3 @@ def history(run: LabRun, path: str) -> Answer:
         "m": run.engine.m[index],
         "v": run.engine.v[index],
     }
-
-
-def by_name(run: LabRun, numbers: Any) -> dict[str, Any]:
-    """A flat buffer as matrices, name -> numbers."""
-    return {name: numbers[part] for name, part in offsets(run.shapes).items()}

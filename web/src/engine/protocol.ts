@@ -1,5 +1,5 @@
 // What the page can ask the session (lab/session.py), and what comes back: plain JSON, the same from the worker's
-// Python, from the trace that the build computed, and from CPython in the tests.
+// Python, from the snapshot that the build computed, and from CPython in the tests.
 //
 // A number that is shown carries its path (docs/reference.md, names of numbers). Numbers come as JSON numbers in full
 // precision; those that JSON lacks come as the strings "inf", "-inf" and "nan".
@@ -40,6 +40,8 @@ export interface Config {
   block_size: number
   activation: 'relu' | 'relu2'
   init_std: number
+  zero_init: boolean
+  bos_first: boolean
   learning_rate: number
   beta1: number
   beta2: number

@@ -1,4 +1,4 @@
-// Python in colours: the parser is the one that the editor of the workbench uses too.
+// Python in colours. A module of its own, as the parser is large and the text can be read before it is there.
 
 import { highlightTree, tagHighlighter, tags } from '@lezer/highlight'
 import { parser } from '@lezer/python'

@@ -45,11 +45,13 @@ class Experiment {
 
 export const experiment = new Experiment()
 
-/** The mean over the last `width` numbers at each place: for the eye. */
+/** The mean over the last `width` numbers at each place, of those that are known: for the eye. */
 export function runningMean(values: number[], width: number): number[] {
   let sum = 0
+  let known = 0
   return values.map((value, i) => {
-    sum += value - (i >= width ? values[i - width] : 0)
-    return sum / Math.min(i + 1, width)
+    if (Number.isFinite(value)) [sum, known] = [sum + value, known + 1]
+    if (Number.isFinite(values[i - width])) [sum, known] = [sum - values[i - width], known - 1]
+    return known ? sum / known : NaN
   })
 }

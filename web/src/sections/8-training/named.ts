@@ -1,5 +1,7 @@
 // Runs that `microgpt lab RUN...` serves beside the page.
 
+import { toBase64 } from '../../engine/base64'
+
 export interface NamedRun {
   name: string
   steps: number[]
@@ -18,20 +20,24 @@ export async function readRuns(): Promise<NamedRun[]> {
       const metrics = await (await fetch(address)).text()
       // the last line of a run that is still training may be half written
       const rows = metrics.slice(0, metrics.lastIndexOf('\n') + 1).split('\n').filter(Boolean)
-      const parsed = rows.map((row) => JSON.parse(row) as { step: number; loss: number })
+      const parsed = rows.flatMap(stepIn)
       return {
         name,
         steps: parsed.map((row) => row.step),
         losses: parsed.map((row) => row.loss),
         metrics: rows.map((row) => `${row}\n`).join(''),
-        checkpoint: async () => toBase64(new Uint8Array(await (await fetch(model)).arrayBuffer())),
+        checkpoint: async () => toBase64(await (await fetch(model)).arrayBuffer()),
       }
     }),
   )
 }
 
-export function toBase64(bytes: Uint8Array): string {
-  let binary = ''
-  for (let i = 0; i < bytes.length; i += 0x8000) binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000))
-  return btoa(binary)
+/** The step that a line tells of; none where it is damaged, which the session tells when the run is opened. */
+function stepIn(row: string): { step: number; loss: number }[] {
+  try {
+    const { step, loss } = JSON.parse(row)
+    return typeof step === 'number' && typeof loss === 'number' ? [{ step, loss }] : []
+  } catch {
+    return []
+  }
 }
