@@ -6,6 +6,7 @@ package's own tools (recordings, traces, engines, samplers), not by asking the s
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -24,6 +25,7 @@ from microgpt.data import Data, load
 from microgpt.engines import Engine, open_engine
 from microgpt.evaluation import spread
 from microgpt.lab import runs
+from microgpt.lab.session import Session
 from microgpt.lab.texts import Text
 from microgpt.recording import forward
 from microgpt.run import VAL_DOCUMENTS, Run
@@ -34,6 +36,7 @@ from lab_page import SECTIONS, CountingServer, Visit
 
 # Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
+LOGIT = r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]"
 STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
 
 
@@ -188,16 +191,50 @@ class Truth:
         grads = self.grads[self.places[name]]
         return sum(not any(grads[r * columns : (r + 1) * columns]) for r in range(rows))
 
-    def score(self, pos: str, layer: str, head: str, s: str) -> float:
-        """q . k, not yet divided, added up from the left."""
+    def products(self, pos: str, layer: str, head: str, s: str) -> list[float]:
+        """Of a query with a key, number by number."""
         size = self.config.n_embd // self.config.n_head
         part = slice(int(head) * size, (int(head) + 1) * size)
         q = self.tensors[f"pos{pos}.layer{layer}.q"].numbers[part]
         k = self.tensors[f"pos{s}.layer{layer}.k"].numbers[part]
+        return [a * b for a, b in zip(q, k)]
+
+    def score(self, *place: str, upto: int | None = None) -> float:
+        """q . k, not yet divided, added up from the left."""
         total = 0.0
-        for a, b in zip(q, k):
-            total += a * b
+        for product in self.products(*place)[: None if upto is None else upto + 1]:
+            total += product
         return total
+
+    def largest(self, what: str) -> float:
+        numbers = {"parameter": self.params, "grad": self.grads}.get(what) or getattr(self.run.engine, what)
+        return max(map(abs, numbers))
+
+    def masked(self, tensor: str, t: str, s: str) -> float:
+        assert int(s) > int(t)  # what is shown of the program's own is never masked
+        return -math.inf if tensor == "attn_logits" else 0.0
+
+    def fact(self, name: str) -> float | str:
+        """What the prose says of the model and its data."""
+        c = self.config
+        facts: dict[str, float | str] = {
+            **c.to_dict(),
+            "activation": {"relu": "max(0, x)", "relu2": "max(0, x)²"}[c.activation],
+            "word": self.word,
+            "vocab_size": self.vocab_size,
+            "num_letters": self.vocab_size - 1,
+            "num_params": len(self.params),
+            "num_matrices": len(self.shapes),
+            "num_docs": len(self.data),
+            "four_n_embd": 4 * c.n_embd,
+            "head_dim": c.n_embd // c.n_head,
+            "sqrt_head_dim": (c.n_embd / c.n_head) ** 0.5,
+            "bos": self.tokenizer.bos,
+            "uniform_loss": math.log(self.vocab_size),
+            "step": self.run.step,
+            "heads": c.n_head,
+        }
+        return facts[name]
 
     def dead(self, layer: str) -> int:
         """Units of an MLP that are open for none of a thousand documents."""
@@ -300,7 +337,15 @@ class Truth:
         (r"norm grad ([\w.]+)", norm),
         (r"open ([\w.]+)", lambda t, name: sum(x > 0 for x in t.tensors[name].numbers)),
         (r"sum ([\w.]+)", lambda t, name: math.fsum(t.tensors[name].numbers)),
-        (r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]\.total", score),
+        (rf"{LOGIT}\.total", score),
+        (rf"{LOGIT}\.term(\d+)", lambda t, *place: t.products(*place[:4])[int(place[4])]),
+        (rf"{LOGIT} so far (\d+)", lambda t, *place: t.score(*place[:4], upto=int(place[4]))),
+        (r"masked pos(\d+)\.layer\d+\.(attn_\w+)\.head\d+\[(\d+)\]", lambda t, pos, name, s: t.masked(name, pos, s)),
+        (r"share ([\w.]+)", lambda t, name: t.number(f"size {name}") / len(t.params)),
+        (r"largest (\w+)", largest),
+        (r"-largest (\w+)", lambda t, what: -t.largest(what)),
+        (r"(beta1|beta2|eps_adam)", lambda t, name: getattr(t.config, name)),
+        (r"fact (\w+)", fact),
         (r"dead layer(\d+)\.mlp_pre", dead),
         (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
         (r"(SGD|Adam)\.learning_rate", hiker_rate),
@@ -360,8 +405,11 @@ def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
     """What is wrong with a number of the page, or nothing."""
     if isinstance(truth, str):
         return "" if truth == shown.value == shown.text else f"{shown}: natively {truth!r}"
-    if not math.isclose(float(shown.value), truth, rel_tol=tolerance, abs_tol=tolerance):
+    told = shown.path.startswith("fact ")  # in digits that are shown, and no others
+    if not told and not math.isclose(float(shown.value), truth, rel_tol=tolerance, abs_tol=tolerance):
         return f"{shown}: natively {truth!r}"
+    if math.isinf(truth):
+        return "" if shown.text == "−∞" else f"{shown}: natively {truth!r}"
     found = NUMBER.findall(shown.text)
     if not found:
         return f"{shown}: shows no number"
@@ -380,6 +428,8 @@ def check(numbers: list[Shown], truth: Truth, tolerance: float = 1e-12) -> tuple
     """(how many numbers were compared, what is wrong)"""
     count, wrong = 0, []
     for shown in numbers:
+        if shown.path.startswith("fact ") and not NUMBER.search(shown.text):
+            continue  # words that depend on the model
         try:
             value = truth.number(shown.path)
         except KeyError:
@@ -496,14 +546,16 @@ def test_every_number_follows_training(tab: Visit, names: Data) -> None:
         tab.settle()
 
 
-# Texts with a decimal number, that are not in an element with a path: axes and what the reader has set are exempt
+# Texts with a decimal number, that are not in an element with a path. Exempt: axes, what the reader has set, code, and
+# the words of the prose (test_lab_words)
 BARE = """() => {
+  const exempt = 'svg text, label.slider output, .player output, .prose, h4, code, .source'
   const found = []
   const texts = document.createTreeWalker(document.querySelector('.columns'), NodeFilter.SHOW_TEXT)
   while (texts.nextNode()) {
     const [text, e] = [texts.currentNode.nodeValue.trim(), texts.currentNode.parentElement]
     if (!/\\d\\.\\d|\\de[−-]\\d/.test(text) || !e.checkVisibility()) continue
-    if (e.closest('[data-path][data-value], svg text, label.slider output, .source')) continue
+    if (e.closest(`[data-path][data-value], ${exempt}`)) continue
     found.push([e.closest('figure')?.querySelector('h3')?.textContent ?? '', text.slice(0, 120)])
   }
   return found
@@ -517,3 +569,109 @@ def test_no_number_is_without_its_path(tab: Visit, section: int) -> None:
     tab.settle()
     bare = tab.page.evaluate(BARE)
     assert not bare, "\n".join(f"{figure}: {text}" for figure, text in bare)
+
+
+# --- Section 2: expressions, evaluated by the reference's own Values
+
+
+def evaluated(source: str, inputs: dict[str, float]) -> dict[str, float]:
+    """The value and the gradient of every name of an expression: it is run as Python, on Values."""
+    functions = {name: getattr(reference.Value, name) for name in ("exp", "log", "relu")}
+    names: dict[str, Any] = {name: reference.Value(x) for name, x in inputs.items()}
+    exec(source, functions, names)
+    list(names.values())[-1].backward()
+    return {path: x for name, node in names.items() for path, x in ((name, node.data), (f"grad {name}", node.grad))}
+
+
+def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
+    """All that the figures show of an expression."""
+    session = Session()
+
+    def ask(**options: object) -> Any:
+        request = {"method": "expression", "params": {"source": source, "inputs": inputs, **options}}
+        return json.loads(session.ask(json.dumps(request)))["result"]
+
+    answer = ask()
+    name = {node["id"]: node["name"] or f"n{node['id']}" for node in answer["nodes"]}
+    found = {name[node["id"]]: node["data"] for node in answer["nodes"]}
+    found |= {f"grad {name[node['id']]}": node["grad"] for node in answer["nodes"]}
+    for node in answer["nodes"]:
+        for operand in node["operands"]:
+            found[f"d {name[node['id']]} / d {name[operand['id']]}"] = operand["local"]
+    for i, step in enumerate(answer["backward"]):
+        found |= {f"backward[{i}].{what}": step[what] for what in ("before", "after", "local", "out")}
+    ways = {"as in the program": {}, "= for +=": {"accumulate": False}}
+    ways |= {"naive order": {"order": "naive"}, "backward twice": {"times": 2}}
+    for way, options in ways.items():
+        found |= {f"grad {check['name']} ({way})": check["grad"] for check in ask(**options)["check"]}
+    natively = evaluated(source, inputs)
+    h = 1e-5
+    for one in inputs:  # the authority from outside
+        up, down = (evaluated(source, {**inputs, one: inputs[one] + d}) for d in (h, -h))
+        found[f"difference {one}"] = (list(up.values())[-2] - list(down.values())[-2]) / (2 * h)
+    return {**found, **natively}  # where both know a number, the reference's word counts
+
+
+EXPRESSION, CHECK = "An expression, and the blame of every number in it", "The check: push each input a little and see"
+PRESETS = ["add", "multiply", "x used twice", "diamond", "two ways round", "a neuron", "ReLU", "softmax", "surprise"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_number_of_an_expression_is_a_value_of_the_reference(tab: Visit, preset: str) -> None:
+    tab.section(2)
+    figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
+    figure.get_by_role("button", name=preset, exact=True).click()
+    tab.settle()
+    source = figure.locator("input[type=text]").input_value()
+    sliders = figure.locator("label.slider").all()
+    inputs = {slider.locator("span").inner_text(): float(slider.locator("input").input_value()) for slider in sliders}
+    truth = expected(source, inputs)
+    numbers = [shown for shown in read(tab) if shown.figure in (EXPRESSION, CHECK)]
+    assert len(numbers) > 3 * len(inputs)
+    wrong = [shown for shown in numbers if shown.path not in truth]
+    for shown in numbers:
+        if shown.path in truth:
+            tolerance = 1e-8 if shown.path.startswith("difference") else 1e-12  # itself only so near
+            wrong += [words for words in [mistake(shown, truth[shown.path], tolerance)] if words]
+    assert wrong == []
+
+
+def test_a_local_gradient_and_a_gate_are_values_of_the_reference(tab: Visit) -> None:
+    tab.section(2)
+    numbers = {(shown.figure, shown.path): shown for shown in read(tab)}
+    slope = evaluated("y = exp(x)", {"x": 0.8})
+    gate = evaluated("h = relu(x); y = w * h", {"x": 0.7, "w": -1.5})
+    for figure, path, truth in [
+        ("A local gradient is a slope", "y", slope["y"]),
+        ("A local gradient is a slope", "d y / d x", slope["grad x"]),
+        *(("The gate", path, gate[path]) for path in ("x", "h", "grad x", "grad h")),
+    ]:
+        assert mistake(numbers[figure, path], truth, 1e-12) == ""
+
+
+# --- One number, opened
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["pos3.layer0.q[9]", "pos2.layer0.attn_weights.head1[1]", "pos1.emb_norm[4]", "pos4.loss", "layer0.mlp_fc2[3][56]"],
+)
+def test_an_opened_number_tells_the_sum_that_made_it(tab: Visit, published: Run, names: Data, path: str) -> None:
+    tab.section(0, word="emma", number=path)
+    tab.page.locator(".opened dl").wait_for()
+    truth = Truth(published, names, "emma")
+    shown = [
+        Shown("", *row[1:])
+        for row in tab.page.evaluate(READ.replace("document.", "document.querySelector('.opened')."))
+    ]
+    assert {path, f"grad {path}"} <= {number.path for number in shown}
+    wrong = []
+    for number in shown:
+        try:
+            value = truth.number(number.path)
+        except (KeyError, AttributeError):  # a number without a name of its own: the trace knows its way
+            value = truth.trace.number(number.path)["value"]
+        wrong += [words for words in [mistake(number, value, 1e-12)] if words]
+    assert wrong == []
+    tab.page.keyboard.press("Escape")
+    tab.settle()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
 from array import array
 
 from microgpt import reference
 from microgpt.engines import Engine, Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
+from microgpt.naming import num_positions
 from microgpt.reference import Value
 
-SECONDS = 2.0  # that a surface may take; where the engine is slow it gets fewer points, and the hikers fewer steps
+# Where the engine is slow, a surface gets fewer points, and the hikers fewer steps: how many is reckoned and not timed,
+# so that the same question always has the same answer
+SECONDS = 2.0  # that it may take, about
+COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per parameter and position
 MAX_SIZE, MAX_STEPS = 101, 1000
 
 
@@ -44,9 +47,7 @@ def surface(
         raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
     places = run.index(x), run.index(y)
     engine = run.scratch()
-    began = time.perf_counter()
-    _loss(engine, tokens)
-    affordable = SECONDS / max(1e-9, time.perf_counter() - began)
+    affordable = SECONDS / (COST[run.engine_name] * len(engine.params) * num_positions(tokens, run.config))
     if 2 * steps + size * size > affordable:
         size = max(5, min(size, math.isqrt(int(affordable / 2)))) if size > 5 else size
         steps = min(steps, max(8, int(affordable / 4)))

@@ -1,21 +1,30 @@
 // The prose's markup: `code`, *emphasis*, [text](address), and {fact}, which the engine fills in.
 
-export type Piece = { kind: 'text' | 'code' | 'em' | 'fact'; text: string } | { kind: 'link'; text: string; href: string }
+/** What is written, and of a fact its name. */
+export interface Part {
+  text: string
+  fact?: string
+}
+export type Piece = { kind: 'text' | 'code' | 'em'; parts: Part[] } | { kind: 'link'; text: string; href: string }
 
-const PATTERN = /`([^`]+)`|\*([^*]+)\*|\[([^\]]+)\]\(([^)]+)\)|\{(\w+)\}/g
+const PATTERN = /`([^`]+)`|\*([^*]+)\*|\[([^\]]+)\]\(([^)]+)\)/g
 
 export function pieces(source: string, facts: Record<string, string>): Piece[] {
   const found: Piece[] = []
   let end = 0
+  const text = (to: number) => to > end && found.push({ kind: 'text', parts: filled(source.slice(end, to), facts) })
   for (const match of source.matchAll(PATTERN)) {
-    if (match.index > end) found.push({ kind: 'text', text: source.slice(end, match.index) })
-    const [, code, em, text, href, fact] = match
-    if (code) found.push({ kind: 'code', text: code.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? '…') })
-    else if (em) found.push({ kind: 'em', text: em.replace(/\{(\w+)\}/g, (_, name) => facts[name] ?? '…') })
-    else if (fact) found.push({ kind: 'fact', text: facts[fact] ?? '…' })
-    else found.push({ kind: 'link', text, href })
+    text(match.index)
+    const [, code, em, words, href] = match
+    if (code || em) found.push({ kind: code ? 'code' : 'em', parts: filled(code || em, facts) })
+    else found.push({ kind: 'link', text: words, href })
     end = match.index + match[0].length
   }
-  if (end < source.length) found.push({ kind: 'text', text: source.slice(end) })
+  text(source.length)
   return found
+}
+
+function filled(text: string, facts: Record<string, string>): Part[] {
+  const parts = text.split(/\{(\w+)\}/) // every second one is a fact's name
+  return parts.map((part, i) => (i % 2 ? { text: facts[part] ?? '…', fact: part } : { text: part })).filter(({ text }) => text)
 }
