@@ -446,6 +446,17 @@ INLINE vec vector_exp(vec x) {
 #endif
 
 #if !EXACT
+/* a * b + c, where the compiler must not choose which of two products it fuses: the same numbers wherever this is inlined. */
+INLINE vec fused(vec a, vec b, vec c) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* x**-0.5, of normal x */
 INLINE vec inverse_root(vec x) {
 #if defined(__AVX512F__) /* an estimate good to 2**-14 and a Newton step */
@@ -617,12 +628,14 @@ INLINE void linear_backward_input(int rows, int outputs, int columns, const real
              NULL, dx, dxr);
 }
 
+#if EXACT
 /* dw = dy^T x for `outputs` rows of w: each weight collects from the positions, descending. */
 INLINE void linear_backward_weights(int rows, int outputs, int columns, const real *dy, int dyr, const real *x, int xr,
                                     real *dw, int stride) {
     multiply(outputs, columns, dy + (ptrdiff_t)(rows - 1) * dyr, 1, -dyr, x + (ptrdiff_t)(rows - 1) * xr, -xr, rows, 0.0,
              NULL, dw, stride);
 }
+#endif
 
 /* A vector whose pieces come from places `stride` apart. */
 INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
@@ -717,31 +730,31 @@ INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, r
 }
 
 /* dx = before + scale dy + the share that came through scale. before: what reached x by the residual, or NULL. */
-INLINE void rmsnorm_backward_row(Dims d, const real *dy, const real *x, real scale, vec dsquare, const real *before, real *dx) {
-    for (int c = 0; c < d.Cp; c += LANES) {
-        vec share = load(x + c) * dsquare;
-        vec through = load(dy + c) * scale;
-        store(dx + c, (((before ? load(before + c) : all(0)) + through) + share) + share);
-    }
-}
-
 INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy, const real *x, const real *scale,
                              const real *slope, const real *before, real *dx) {
 #if EXACT
     for (int r = 0; r < rows; r++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
         double dscale = 0;
         for (int c = d.C - 1; c >= 0; c--) dscale += x[c] * dy[c];
-        rmsnorm_backward_row(d, dy, x, scale[r], all(inverse_C * (slope[r] * dscale)), before ? before + r * d.Cp : NULL, dx);
+        double dsquare = inverse_C * (slope[r] * dscale);
+        for (int c = 0; c < d.Cp; c += LANES) {
+            vec share = load(x + c) * dsquare;
+            vec through = load(dy + c) * scale[r];
+            store(dx + c, (((before ? load(before + r * d.Cp + c) : all(0)) + through) + share) + share);
+        }
     }
 #else
     (void)inverse_C;
     for (int r = 0; r < rows; r += PIECE) {
         const int n = rows - r;
-        const vec products = row_products(d, dy, x, n) * -0.5f;
+        const vec products = row_products(d, dy, x, n);
         UNROLL for (int j = 0; j < PIECE; j++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
             if (j >= n) break;
-            rmsnorm_backward_row(d, dy, x, scale[r + j], spread(products, j) * slope[r + j],
-                                 before ? before + (r + j) * d.Cp : NULL, dx);
+            const vec shares = spread(products, j) * -slope[r + j]; /* twice the share is this times x */
+            for (int c = 0; c < d.Cp; c += LANES) {
+                const vec residual = before ? load(before + (r + j) * d.Cp + c) : all(0);
+                store(dx + c, fused(load(x + c), shares, fused(load(dy + c), all(scale[r + j]), residual)));
+            }
         }
     }
 #endif
@@ -1277,17 +1290,6 @@ INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const
 #else
 enum { ADAM_BLOCK = 1024 };
 
-/* a * b + c, where the compiler must not choose which of two products it fuses: the same numbers wherever this is inlined. */
-INLINE vec fused(vec a, vec b, vec c) {
-#if defined(__AVX512F__)
-    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__)
-    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    return a * b + c;
-#endif
-}
-
 INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
     const vec new_m = fused(all(a->beta1), load(m), dw);
     const vec new_v = fused(dw, dw, a->beta2 * load(v));
@@ -1359,7 +1361,8 @@ INLINE void embedding_backward(Dims d, const Net *net, int from, int to, real *g
     for (int i = 0; i < to - from; i++)
         for (int c = 0, r = EXACT ? to - 1 - i : from + i; c < d.Cp; c += LANES) {
             vec dx = load(work->dx + (ptrdiff_t)r * d.Cp + c);
-            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c, *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
+            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c;
+            real *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
             store(token, load(token) + dx);
             store(position, load(position) + dx);
         }
@@ -1389,8 +1392,9 @@ INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows,
     const Net *net = gradient->net;
     real panel[ADAM_BLOCK] __attribute__((aligned(64))), more[ADAM_BLOCK] __attribute__((aligned(64)));
     const size_t at = link.matrix->at + (size_t)o * stride + c;
+    const size_t row_bytes = sizeof(real) * columns;
     if (gradient->begun)
-        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, sizeof(real) * columns);
+        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, row_bytes);
     for (int i = 0, from = 0; i < gradient->sums; from = gradient->ends[i++]) {
         const int first = i == 0 && !gradient->begun;
         linear_backward_weights(gradient->ends[i] - from, rows, columns, link.dy + (ptrdiff_t)from * link.dyr + o, link.dyr,
@@ -1406,7 +1410,7 @@ INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows,
         if (gradient->adam)
             adam_block(gradient->adam, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
         else
-            memcpy(net->grads + row, panel + r * columns, sizeof(real) * columns);
+            memcpy(net->grads + row, panel + r * columns, row_bytes);
     }
 }
 
@@ -1812,7 +1816,7 @@ static void plan(Run *run) {
     }
     run->batch = run->batch_sizes[run->done];
     const int32_t *lengths = run->documents.lengths + run->documents_done;
-    const int unit_rows = run->tickets.threads == 1 ? WAVE_ROWS : WAVE_ROWS / 4; /* so that all are done at about the same time */
+    const int unit_rows = run->tickets.threads == 1 ? WAVE_ROWS : WAVE_ROWS / 4; /* small ones end at about the same time */
     int row = 0, unit_start = 0;
     run->units = run->waves = 0;
     run->token_at[0] = run->tokens_done;
@@ -1878,11 +1882,12 @@ INLINE void unit_pass(Dims d, const Run *run, int unit) {
     }
 }
 
-/* Standard sizes, with up to 32 letters, get code in which they are constants; everything else shares one. From 64 on
-nearly all time goes into products, which have their own code: there it is the attention that gains. */
+/* Standard sizes, with as many letters as names have, get code in which they are constants; everything else shares one.
+From 64 on nearly all time goes into products, which have their own code: there it is the attention that gains. */
 #define IF_SIZE(size, call)                                                                                            \
-    if ((OWN_CODE || size == 16) && d.C == size && d.H == 4 && d.Vp == 32 && !d.relu2) {                               \
-        d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = size, d.Fp = 4 * size, d.Vp = 32, d.relu2 = 0;     \
+    if ((OWN_CODE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && !d.relu2) {                       \
+        d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \
+        d.Vp = padded(27), d.relu2 = 0;                                                                                \
         call;                                                                                                          \
     } else
 
@@ -2094,7 +2099,7 @@ static void decoder_feed(Decoder *decoder, const int32_t *token_ids, double *log
     for (int s = 0; s < decoder->streams; s++)
         work->token[s] = token_ids[s], work->position[s] = decoder->position, work->first[s] = s * d.T - decoder->position;
     IF_SIZE(16, feed(d, decoder)) feed(d, decoder);
-    for (int s = 0; s < decoder->streams; s++) copy_logits(d.V, work->logits + (ptrdiff_t)s * d.Vp, logits + (ptrdiff_t)s * d.V);
+    for (ptrdiff_t s = 0; s < decoder->streams; s++) copy_logits(d.V, work->logits + s * d.Vp, logits + s * d.V);
     for (int l = 0; l < d.L; l++) work->layers[l].qkv += 3 * d.Cp;
     decoder->position++;
 }
