@@ -218,9 +218,9 @@ def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
         together = [streams.feed([row[position] for row in rows]) for position in range(6)]
         for i, row in enumerate(rows):
             for position, logits in enumerate(engine.logits(row)):
-                assert list(together[position][i]) == pytest.approx(
-                    list(logits), rel=0 if precision == "exact" else 1e-5
-                )
+                # float32 adds up a single row in another order: the logits, of size 1, differ in their last bits
+                allowed = 0 if precision == "exact" else 1e-5
+                assert list(together[position][i]) == pytest.approx(list(logits), rel=0, abs=allowed)
         streams.rewind()
 
 

@@ -249,6 +249,24 @@ static void restore_denormals(unsigned mode) {
 #endif
 }
 
+/* Vectors are made of pieces of 16 bytes, within which shuffling is cheapest. */
+enum { PIECE = 16 / sizeof(real), PIECES = VECTOR_BYTES / 16 };
+
+/* In each piece, the lower (upper) halves of a's and b's, lane by lane in turn: a0 b0 a1 b1. */
+INLINE vec interleaved(vec a, vec b, const int upper) {
+#ifdef __clang__
+    vec y;
+    UNROLL for (int i = 0; i < LANES; i++) {
+        const int from = i / PIECE * PIECE + i % PIECE / 2 + upper * PIECE / 2;
+        y[i] = i % 2 ? b[from] : a[from];
+    }
+    return y;
+#else
+    const ivec i = lane_numbers();
+    return __builtin_shuffle(a, b, (i & -PIECE) + ((i & (PIECE - 1)) >> 1) + (bits)(upper * PIECE / 2) + (i & 1) * LANES);
+#endif
+}
+
 /* --- Sizes, and where things lie ------------------------------------------------------------------------------------ */
 
 /* T block_size, C n_embd, H n_head, D head_dim, V vocab_size, L n_layer; F = 4 C. Cp, Fp, Vp, Tp: padded to whole vectors. */
@@ -286,7 +304,7 @@ typedef struct {
 } Layer;
 
 typedef struct {
-    int hop; /* from a row to the next position of the same document: 1, or how many are decoded at once */
+    int hop; /* from a row's queries, keys and values to those of the next row: 1, or in decoding a context's length */
     int32_t *token, *position, *target, *first;
     real *dloss; /* d loss / d (the surprise at this row) */
     double *surprise, *total; /* float32: without the logarithm of total, which is one for many rows */
@@ -311,7 +329,7 @@ struct Net {
     real *embedding_grads; /* exact: one document's dwte and dwpe */
     Work work;             /* for a batch, or for as much of it as is in memory at once */
     int capacity;          /* its rows */
-    int wave_rows;         /* how many are computed at once; this must not depend on threads or on earlier batches */
+    int wave_rows;         /* and how many there may be */
     void *memory;
 };
 
@@ -428,11 +446,55 @@ INLINE vec vector_exp(vec x) {
 #endif
 
 #if !EXACT
+/* a * b + c, where the compiler must not choose which of two products it fuses: the same numbers wherever this is inlined. */
+INLINE vec fused(vec a, vec b, vec c) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* x**-0.5, of normal x */
+INLINE vec inverse_root(vec x) {
+#if defined(__AVX512F__) /* an estimate good to 2**-14 and a Newton step */
+    const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
+    return r * (1.5f - 0.5f * x * r * r);
+#else
+    return 1 / square_root(x);
+#endif
+}
+
 /* In each group of `width` lanes, a power of two: the sum of the group, in every lane of it. */
 INLINE vec group_sum(vec x, const int width) {
     UNROLL for (int k = 1; k < width; k *= 2) x += exchanged(x, k);
     return x;
 }
+
+/* Many sums along vectors cost little more than one where PIECE of them are made together: in each piece, lane j has the
+sum of the piece's lanes in x[j]. */
+INLINE vec sums_of_pieces(const vec *x) {
+    if (PIECE == 2) return interleaved(x[0], x[1], 0) + interleaved(x[0], x[1], 1);
+    const vec even = interleaved(x[0], x[2 % PIECE], 0) + interleaved(x[0], x[2 % PIECE], 1);
+    const vec odd = interleaved(x[1], x[3 % PIECE], 0) + interleaved(x[1], x[3 % PIECE], 1);
+    return interleaved(even, odd, 0) + interleaved(even, odd, 1);
+}
+
+/* In each piece: lane j, everywhere. */
+INLINE vec spread(vec x, const int j) {
+#ifdef __clang__
+    vec y;
+    UNROLL for (int i = 0; i < LANES; i++) y[i] = x[i / PIECE * PIECE + j];
+    return y;
+#else
+    return __builtin_shuffle(x, (lane_numbers() & -PIECE) + j);
+#endif
+}
+
+/* Rows are taken PIECE at a time; where there are but n, fewer, those from n on repeat the last. */
+INLINE int row_of(int j, int n) { return j < n ? j : n - 1; }
 
 /* x, but `rest` in all lanes from n on */
 INLINE vec first_lanes(vec x, int n, real rest) {
@@ -449,57 +511,85 @@ INLINE vec group_largest(vec x) {
 
 /* --- Matrices ------------------------------------------------------------------------------------------------------- */
 
-/* y[r][c] = start + sum over k of a[r][k] b[k][c], k from 0, for R rows and N vectors of columns, all in registers.
-a, ar, ak: where a[r][k] is (in numbers); bk: from one row of b to the next. All three linear operations are this one. */
+/* y[r][c] = start + sum over k of a[r][k] b[k][c], k from 0, for R rows and N vectors of columns, all in registers; then
++ plus[r][c], unless plus is NULL. a, ar, ak: where a[r][k] is (in numbers); bk: from one row of b to the next. All three
+linear operations are this one. */
 INLINE void tile(const int R, const int N, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk, int K,
-                 real start, real *y, ptrdiff_t yr) {
+                 real start, const real *plus, real *y, ptrdiff_t yr) {
     vec sum[8][4];
     UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int c = 0; c < N; c++) sum[r][c] = all(start);
     }
     UNROLL4 for (int k = 0; k < K; k++) {
         vec row[4];
-        UNROLL for (int c = 0; c < N; c++) row[c] = load(b + k * bk + c * LANES);
+        UNROLL for (int c = 0; c < N; c++) {
+            row[c] = load(b + k * bk + c * LANES);
+            if (N == 4) __builtin_prefetch(b + k * bk + (c + N) * LANES, 0, 2); /* the columns that come next */
+        }
         UNROLL for (int r = 0; r < R; r++) {
             vec x = all(a[r * ar + k * ak]);
             UNROLL for (int c = 0; c < N; c++) sum[r][c] += x * row[c];
         }
     }
     UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int c = 0; c < N; c++) store(y + r * yr + c * LANES, sum[r][c]);
+        UNROLL for (int c = 0; c < N; c++) {
+            if (plus) sum[r][c] = sum[r][c] + load(plus + r * yr + c * LANES);
+            store(y + r * yr + c * LANES, sum[r][c]);
+        }
     }
 }
 
 /* The rows in blocks of at most `most` and as equal as can be. */
 INLINE void tiles(const int N, const int most, int rows, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b,
-                  ptrdiff_t bk, int K, real start, real *y, ptrdiff_t yr) {
+                  ptrdiff_t bk, int K, real start, const real *plus, real *y, ptrdiff_t yr) {
     for (int blocks = (rows + most - 1) / most; blocks > 0; blocks--) {
         int R = (rows + blocks - 1) / blocks;
         switch (R) {
 #define CASE(n)                                                                                                        \
     case n:                                                                                                            \
-        if (n <= most) tile(n, N, a, ar, ak, b, bk, K, start, y, yr);                                                  \
+        if (n <= most) tile(n, N, a, ar, ak, b, bk, K, start, plus, y, yr);                                            \
         break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
         }
         rows -= R, a += R * ar, y += R * yr;
+        if (plus) plus += R * yr;
     }
 }
 
 INLINE void multiply_inline(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk,
-                            int K, real start, real *y, ptrdiff_t yr) {
+                            int K, real start, const real *plus, real *y, ptrdiff_t yr) {
     int c = 0;
+#define PLUS (plus ? plus + c : NULL)
     if (REGISTERS == 32)
-        for (; c + 4 * LANES <= columns; c += 4 * LANES) tiles(4, 6, rows, a, ar, ak, b + c, bk, K, start, y + c, yr);
+        for (; c + 4 * LANES <= columns; c += 4 * LANES) tiles(4, 6, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
     for (; c + 2 * LANES <= columns; c += 2 * LANES)
-        tiles(2, REGISTERS == 32 ? 8 : 6, rows, a, ar, ak, b + c, bk, K, start, y + c, yr);
-    if (c < columns) tiles(1, 8, rows, a, ar, ak, b + c, bk, K, start, y + c, yr);
+        tiles(2, REGISTERS == 32 ? 8 : 6, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
+    if (c < columns) tiles(1, 8, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
+#undef PLUS
 }
 
+#if !EXACT
+/* One row, as eight sums which need not wait for each other: half the time, where there is nothing else to do meanwhile. */
+INLINE void multiply_row(int columns, const real *a, const real *b, ptrdiff_t bk, int K, const real *plus, real *y) {
+    for (int c = 0; c < columns; c += LANES) {
+        vec sum[8];
+        int k = 0;
+        UNROLL for (int i = 0; i < 8; i++) sum[i] = all(0);
+        for (; k + 8 <= K; k += 8) {
+            UNROLL for (int i = 0; i < 8; i++) sum[i] += a[k + i] * load(b + (k + i) * bk + c);
+        }
+        for (; k < K; k++) sum[0] += a[k] * load(b + k * bk + c);
+        vec total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+        if (plus) total = total + load(plus + c);
+        store(y + c, total);
+    }
+}
+#endif
+
 NOINLINE void multiply_any(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk,
-                           int K, real start, real *y, ptrdiff_t yr) {
-    multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
+                           int K, real start, const real *plus, real *y, ptrdiff_t yr) {
+    multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
 }
 
 #ifdef __wasm__
@@ -508,51 +598,44 @@ NOINLINE void multiply_any(int rows, int columns, const real *a, ptrdiff_t ar, p
 #define OWN_CODE 1
 #endif
 
-/* Code of its own where the sizes are known when compiling, else the common one. */
+/* Code of its own where the sizes are known when compiling and small, else the common one. */
 INLINE void multiply(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk, int K,
-                     real start, real *y, ptrdiff_t yr) {
-    if (OWN_CODE && __builtin_constant_p(columns) && __builtin_constant_p(yr))
-        multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
+                     real start, const real *plus, real *y, ptrdiff_t yr) {
+    if (OWN_CODE && __builtin_constant_p(columns) && columns <= 64 && !(columns == 64 && K >= 64))
+        multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
     else
-        multiply_any(rows, columns, a, ar, ak, b, bk, K, start, y, yr);
+        multiply_any(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
 }
 
-/* y = x w^T: each output is its own sum over the inputs, ascending. columns: the outputs, padded. */
-INLINE void linear_forward(int rows, int inputs, int columns, const real *x, int xr, const real *w_turned,
-                           int turned_stride, real *y, int yr) {
-    multiply(rows, columns, x, xr, 1, w_turned, turned_stride, inputs, -0.0, y, yr);
+/* y = x w^T + plus, if there is one: each output is its own sum over the inputs, ascending. columns: the outputs, padded.
+one_row: there is but one (as a constant: else a row's numbers would depend on how many there are). */
+INLINE void linear_forward(const int one_row, int rows, int inputs, int columns, const real *x, int xr, const real *w_turned,
+                           int turned_stride, const real *plus, real *y, int yr) {
+#if !EXACT
+    if (one_row) {
+        multiply_row(columns, x, w_turned, turned_stride, inputs, plus, y);
+        return;
+    }
+#endif
+    (void)one_row;
+    multiply(rows, columns, x, xr, 1, w_turned, turned_stride, inputs, -0.0, plus, y, yr);
 }
 
 /* dx = dy w: each input collects from the rows of w, descending. */
 INLINE void linear_backward_input(int rows, int outputs, int columns, const real *dy, int dyr, const real *w, int stride,
                                   real *dx, int dxr) {
-    multiply(rows, columns, dy + outputs - 1, dyr, -1, w + (ptrdiff_t)(outputs - 1) * stride, -stride, outputs, 0.0, dx, dxr);
+    multiply(rows, columns, dy + outputs - 1, dyr, -1, w + (ptrdiff_t)(outputs - 1) * stride, -stride, outputs, 0.0,
+             NULL, dx, dxr);
 }
 
+#if EXACT
 /* dw = dy^T x for `outputs` rows of w: each weight collects from the positions, descending. */
 INLINE void linear_backward_weights(int rows, int outputs, int columns, const real *dy, int dyr, const real *x, int xr,
                                     real *dw, int stride) {
     multiply(outputs, columns, dy + (ptrdiff_t)(rows - 1) * dyr, 1, -dyr, x + (ptrdiff_t)(rows - 1) * xr, -xr, rows, 0.0,
-             dw, stride);
+             NULL, dw, stride);
 }
-
-/* Vectors are made of pieces of 16 bytes, within which shuffling is cheapest. */
-enum { PIECE = 16 / sizeof(real), PIECES = VECTOR_BYTES / 16 };
-
-/* In each piece, the lower (upper) halves of a's and b's, lane by lane in turn: a0 b0 a1 b1. */
-INLINE vec interleaved(vec a, vec b, const int upper) {
-#ifdef __clang__
-    vec y;
-    UNROLL for (int i = 0; i < LANES; i++) {
-        const int from = i / PIECE * PIECE + i % PIECE / 2 + upper * PIECE / 2;
-        y[i] = i % 2 ? b[from] : a[from];
-    }
-    return y;
-#else
-    const ivec i = lane_numbers();
-    return __builtin_shuffle(a, b, (i & -PIECE) + ((i & (PIECE - 1)) >> 1) + (bits)(upper * PIECE / 2) + (i & 1) * LANES);
 #endif
-}
 
 /* A vector whose pieces come from places `stride` apart. */
 INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
@@ -605,47 +688,76 @@ INLINE void embedding_forward(Dims d, const real *wte, const real *wpe, const Wo
                   load(wte + (ptrdiff_t)work->token[r] * d.Cp + c) + load(wpe + (ptrdiff_t)work->position[r] * d.Cp + c));
 }
 
+#if !EXACT
+/* For PIECE rows: lane j of each piece has the product of a's row j with b's. */
+INLINE vec row_products(Dims d, const real *a, const real *b, int n) {
+    vec sum[PIECE];
+    UNROLL for (int j = 0; j < PIECE; j++) {
+        const ptrdiff_t row = (ptrdiff_t)row_of(j, n) * d.Cp;
+        sum[j] = load(a + row) * load(b + row);
+        for (int c = LANES; c < d.Cp; c += LANES) sum[j] += load(a + row + c) * load(b + row + c);
+    }
+    vec products = sums_of_pieces(sum);
+    UNROLL for (int k = PIECE; k < LANES; k *= 2) products += exchanged(products, k);
+    return products;
+}
+#endif
+
 /* y = x * scale, scale = (mean(x**2) + 1e-5)**-0.5. Keeps scale and slope for backward: d scale / d mean is
 -0.5 (mean + 1e-5)**-1.5; float32 keeps scale**3 / C instead, which is -2 slope / C. */
 INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, real *y, real *scale, real *slope) {
-    for (int r = 0; r < rows; r++, x += d.Cp, y += d.Cp) {
 #if EXACT
+    for (int r = 0; r < rows; r++, x += d.Cp, y += d.Cp) {
         double sum = x[0] * x[0];
         for (int c = 1; c < d.C; c++) sum += x[c] * x[c];
         double mean = sum * inverse_C + 1e-5;
         scale[r] = libm_pow(mean, -0.5);
         slope[r] = -0.5 * libm_pow(mean, -1.5);
-#else
-        vec sum = all(0);
-        for (int c = 0; c < d.Cp; c += LANES) sum += load(x + c) * load(x + c);
-        const real mean = group_sum(sum, LANES)[0] * (real)inverse_C + (real)1e-5;
-        scale[r] = 1 / (FLOAT64 ? (real)sqrt(mean) : sqrtf((float)mean));
-        slope[r] = scale[r] * scale[r] * scale[r] * (real)inverse_C;
-#endif
         for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * scale[r]);
     }
+#else
+    for (int r = 0; r < rows; r += PIECE) {
+        const int n = rows - r;
+        const vec scales = inverse_root(row_products(d, x, x, n) * (real)inverse_C + (real)1e-5);
+        const vec slopes = scales * scales * scales * (real)inverse_C;
+        UNROLL for (int j = 0; j < PIECE; j++, x += d.Cp, y += d.Cp) {
+            if (j >= n) break;
+            scale[r + j] = scales[j], slope[r + j] = slopes[j];
+            for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * spread(scales, j));
+        }
+    }
+#endif
 }
 
 /* dx = before + scale dy + the share that came through scale. before: what reached x by the residual, or NULL. */
 INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy, const real *x, const real *scale,
                              const real *slope, const real *before, real *dx) {
-    for (int r = 0; r < rows; r++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
 #if EXACT
+    for (int r = 0; r < rows; r++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
         double dscale = 0;
         for (int c = d.C - 1; c >= 0; c--) dscale += x[c] * dy[c];
         double dsquare = inverse_C * (slope[r] * dscale);
-#else
-        vec sum = all(0);
-        for (int c = 0; c < d.Cp; c += LANES) sum += load(x + c) * load(dy + c);
-        real dsquare = -0.5f * group_sum(sum, LANES)[0] * slope[r];
-        (void)inverse_C;
-#endif
         for (int c = 0; c < d.Cp; c += LANES) {
             vec share = load(x + c) * dsquare;
             vec through = load(dy + c) * scale[r];
             store(dx + c, (((before ? load(before + r * d.Cp + c) : all(0)) + through) + share) + share);
         }
     }
+#else
+    (void)inverse_C;
+    for (int r = 0; r < rows; r += PIECE) {
+        const int n = rows - r;
+        const vec products = row_products(d, dy, x, n);
+        UNROLL for (int j = 0; j < PIECE; j++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
+            if (j >= n) break;
+            const vec shares = spread(products, j) * -slope[r + j]; /* twice the share is this times x */
+            for (int c = 0; c < d.Cp; c += LANES) {
+                const vec residual = before ? load(before + (r + j) * d.Cp + c) : all(0);
+                store(dx + c, fused(load(x + c), shares, fused(load(dy + c), all(scale[r + j]), residual)));
+            }
+        }
+    }
+#endif
 }
 
 /* One query against the keys of positions first..row: weights[u] for each of these n positions, and their mixture of the
@@ -716,37 +828,70 @@ INLINE void head_backward(Dims d, real factor, int n, const real *q, const real 
 #if EXACT
 INLINE int heads_in_lanes(Dims d) { return (void)d, 0; }
 #else
-/* Where heads fill whole vectors, or divide them evenly, float32 computes with all lanes at once: each weight stands in as
-many lanes as its head has. A group is the vectors that share one vector of weights: one vector of several small heads, or
-all vectors of one large head. */
+/* Where heads fill whole vectors, or divide them evenly, float32 computes with all lanes at once, PIECE positions at a time:
+of position u + j the weight stands in every lane of the head that is j modulo PIECE. A group is the vectors that share
+one vector of weights: one vector of several small heads, or all vectors of one large head. */
 enum { MOST_VECTORS = 16 };
 
-INLINE int heads_in_lanes(Dims d) { return !(d.D & (d.D - 1)) && d.C % LANES == 0 && d.D <= MOST_VECTORS * LANES; }
+INLINE int heads_in_lanes(Dims d) {
+    return !(d.D & (d.D - 1)) && d.D >= PIECE && d.C % LANES == 0 && d.D <= MOST_VECTORS * LANES;
+}
 
-/* A row against n positions; keys and values as in head_forward, but for all heads. weights: (n, groups, LANES). */
-INLINE void lanes_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride, real *weights,
-                          real *mixture) {
+/* x . row in each head, for PIECE rows. */
+INLINE vec products_of_rows(const vec *x, const real *rows, ptrdiff_t stride, int n, const int vectors, const int width) {
+    vec products[PIECE];
+    UNROLL for (int j = 0; j < PIECE; j++) {
+        const real *row = rows + row_of(j, n) * stride;
+        products[j] = x[0] * load(row);
+        for (int i = 1; i < vectors; i++) products[j] += x[i] * load(row + i * LANES);
+    }
+    vec sum = sums_of_pieces(products);
+    UNROLL for (int k = PIECE; k < width; k *= 2) sum += exchanged(sum, k);
+    return sum;
+}
+
+/* sum += what lane j of each piece of `weights` makes of row j, for PIECE rows. */
+INLINE void add_rows(vec *sum, vec weights, const real *rows, ptrdiff_t stride, int n, const int vectors) {
+    UNROLL for (int j = 0; j < PIECE; j++) {
+        const real *row = rows + row_of(j, n) * stride;
+        for (int i = 0; i < vectors; i++) sum[i] += spread(weights, j) * load(row + i * LANES);
+    }
+}
+
+/* A row against n positions; keys and values as in head_forward, but for all heads. weights: (n / PIECE, groups,
+LANES), which are kept for backward, else only used. */
+INLINE void lanes_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride, int keep,
+                          real *weights, real *mixture) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
+    const ivec lane = lane_numbers() & (PIECE - 1);
     for (int g = 0; g < groups; g++) {
         const real *values = keys + d.Cp;
         real *mine = weights + g * LANES;
         vec query[MOST_VECTORS], sum[MOST_VECTORS], largest = all(-1e30f), total = all(0);
         for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = all(0);
-        for (int u = 0; u < n; u++) {
-            vec product = query[0] * load(keys + u * stride);
-            for (int i = 1; i < vectors; i++) product += query[i] * load(keys + u * stride + i * LANES);
-            const vec logit = group_sum(product, width);
-            store(mine + u * groups * LANES, logit);
-            largest = larger(logit, largest);
+        for (int u = 0; u < n; u += PIECE) {
+            const real *rows = keys + u * stride;
+            const vec logits = n - u >= PIECE ? products_of_rows(query, rows, stride, PIECE, vectors, width)
+                                              : products_of_rows(query, rows, stride, n - u, vectors, width);
+            store(mine + u / PIECE * groups * LANES, logits);
+            largest = larger(logits, largest);
         }
-        for (int u = 0; u < n; u++) {
-            const vec e = vector_exp(load(mine + u * groups * LANES) - largest);
-            store(mine + u * groups * LANES, e);
+        UNROLL for (int k = 1; k < PIECE; k *= 2) largest = larger(largest, exchanged(largest, k));
+        for (int u = 0; u < n; u += PIECE) {
+            real *here = mine + u / PIECE * groups * LANES;
+            const vec e = (vec)((ivec)vector_exp(load(here) - largest) & (lane < n - u));
+            if (keep) store(here, e);
             total += e;
-            for (int i = 0; i < vectors; i++) sum[i] += e * load(values + u * stride + i * LANES);
+            if (n - u >= PIECE)
+                add_rows(sum, e, values + u * stride, stride, PIECE, vectors);
+            else
+                add_rows(sum, e, values + u * stride, stride, n - u, vectors);
         }
-        const vec inverse = 1.0f / total;
-        for (int u = 0; u < n; u++) store(mine + u * groups * LANES, load(mine + u * groups * LANES) * inverse);
+        const vec inverse = 1.0f / group_sum(total, PIECE);
+        for (int u = 0; keep && u < n; u += PIECE) {
+            real *here = mine + u / PIECE * groups * LANES;
+            store(here, load(here) * inverse);
+        }
         for (int i = 0; i < vectors; i++) store(mixture + i * LANES, sum[i] * inverse);
         q += vectors * LANES, keys += vectors * LANES, mixture += vectors * LANES;
     }
@@ -766,16 +911,18 @@ INLINE void lanes_backward(Dims d, real factor, int n, const real *q, const real
             mean += gain[i] * load(mixture + i * LANES);
         }
         mean = group_sum(mean, width);
-        for (int u = 0; u < n; u++) {
-            const vec weight = load(weights + (u * groups + g) * LANES);
-            vec product = gain[0] * load(values + u * stride);
-            for (int i = 1; i < vectors; i++) product += gain[i] * load(values + u * stride + i * LANES);
-            const vec dlogit = weight * (group_sum(product, width) - mean);
-            for (int i = 0; i < vectors; i++) {
-                const ptrdiff_t at = u * stride + i * LANES;
-                store(dvalues + at, load(dvalues + at) + weight * gain[i]);
-                store(dkeys + at, load(dkeys + at) + dlogit * query[i]);
-                dquery[i] += dlogit * load(keys + at);
+        for (int u = 0; u < n; u += PIECE) {
+            const vec these = load(weights + (u / PIECE * groups + g) * LANES);
+            const vec dlogits = these * (products_of_rows(gain, values + u * stride, stride, n - u, vectors, width) - mean);
+            UNROLL for (int j = 0; j < PIECE; j++) {
+                if (u + j == n) break;
+                const vec weight = spread(these, j), dlogit = spread(dlogits, j);
+                for (int i = 0; i < vectors; i++) {
+                    const ptrdiff_t at = (u + j) * stride + i * LANES;
+                    store(dvalues + at, load(dvalues + at) + weight * gain[i]);
+                    store(dkeys + at, load(dkeys + at) + dlogit * query[i]);
+                    dquery[i] += dlogit * load(keys + at);
+                }
             }
         }
         for (int i = 0; i < vectors; i++) store(dq + i * LANES, dquery[i] * factor);
@@ -787,7 +934,7 @@ INLINE void lanes_backward(Dims d, real factor, int n, const real *q, const real
 
 /* How many numbers a row's attention weights take. */
 INLINE size_t attention_width(Dims d) {
-    return heads_in_lanes(d) ? (size_t)d.T * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
+    return heads_in_lanes(d) ? (size_t)(d.T + PIECE - 1) / PIECE * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
 /* All heads of rows from..to; a row looks at the rows first[row] .. row of its document. */
@@ -795,18 +942,18 @@ INLINE void attention_forward(Dims d, const Net *net, const Work *work, Layer *l
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
     for (int r = from; r < to; r++) {
-        const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
+        const real *q = layer->qkv + r * stride * work->hop, *k = layer->qkv + work->first[r] * stride + d.Cp;
         real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
         real *x_attn = layer->x_attn + (ptrdiff_t)r * d.Cp;
         const int n = work->position[r] + 1;
 #if !EXACT
         if (heads_in_lanes(d)) {
-            lanes_forward(d, factor, n, q, k, stride * work->hop, weights, x_attn);
+            lanes_forward(d, factor, n, q, k, stride, work->hop == 1, weights, x_attn);
             continue;
         }
 #endif
         for (int h = 0; h < d.H; h++)
-            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride * work->hop,
+            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride,
                          weights + h * d.Tp, exps + h * d.Tp, layer->attn_scale + (ptrdiff_t)r * d.H + h,
                          layer->attn_slope + (ptrdiff_t)r * d.H + h, x_attn + h * d.D);
     }
@@ -831,7 +978,8 @@ INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *
         for (int h = d.H - 1; h >= 0; h--)
             head_backward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
                           exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h], layer->attn_slope[(ptrdiff_t)r * d.H + h],
-                          dmixture + h * d.D, work->scores + (ptrdiff_t)r * d.Tp, dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
+                          dmixture + h * d.D, work->scores + (ptrdiff_t)r * d.Tp, dq + h * d.D, dk + h * d.D,
+                          dk + d.Cp + h * d.D);
     }
 }
 
@@ -954,7 +1102,7 @@ INLINE void lm_head_backward_input(Dims d, const Work *work, const real *lm_head
 #define AT(buffer, width) ((buffer) + (ptrdiff_t)from * (width))
 
 /* Rows from..to of the work, through all layers to the logits; the rows before `from` were here earlier. */
-INLINE void forward(Dims d, const Net *net, Weights weights, const Work *work, int from, int to) {
+INLINE void forward(Dims d, const Net *net, Weights weights, const Work *work, int from, int to, const int one_row) {
     const int rows = to - from;
     const real *turned = weights.w_turned;
     Layer *first = &work->layers[0];
@@ -965,22 +1113,21 @@ INLINE void forward(Dims d, const Net *net, Weights weights, const Work *work, i
         real *x_out = l + 1 < d.L ? layer[1].x : work->x_out;
         rmsnorm_forward(rows, d, net->inverse_C, AT(layer->x, d.Cp), AT(layer->x_norm1, d.Cp), layer->scale1 + from,
                         layer->slope1 + from);
-        linear_forward(rows, d.C, 3 * d.Cp, AT(layer->x_norm1, d.Cp), d.Cp, turned + layer_matrix(net, l, ATTN_WQ)->turned,
-                       3 * d.Cp, AT(layer->qkv, 3 * d.Cp), 3 * d.Cp);
+        linear_forward(one_row, rows, d.C, 3 * d.Cp, AT(layer->x_norm1, d.Cp), d.Cp,
+                       turned + layer_matrix(net, l, ATTN_WQ)->turned, 3 * d.Cp, NULL, AT(layer->qkv, 3 * d.Cp),
+                       3 * d.Cp * work->hop);
         attention_forward(d, net, work, layer, from, to);
-        linear_forward(rows, d.C, d.Cp, AT(layer->x_attn, d.Cp), d.Cp, turned + layer_matrix(net, l, ATTN_WO)->turned,
-                       d.Cp, AT(layer->x_mid, d.Cp), d.Cp);
-        add(rows, d.Cp, AT(layer->x_mid, d.Cp), AT(layer->x, d.Cp), AT(layer->x_mid, d.Cp));
+        linear_forward(one_row, rows, d.C, d.Cp, AT(layer->x_attn, d.Cp), d.Cp,
+                       turned + layer_matrix(net, l, ATTN_WO)->turned, d.Cp, AT(layer->x, d.Cp), AT(layer->x_mid, d.Cp), d.Cp);
         rmsnorm_forward(rows, d, net->inverse_C, AT(layer->x_mid, d.Cp), AT(layer->x_norm2, d.Cp), layer->scale2 + from,
                         layer->slope2 + from);
-        linear_forward(rows, d.C, d.Fp, AT(layer->x_norm2, d.Cp), d.Cp, turned + layer_matrix(net, l, MLP_FC1)->turned,
-                       d.Fp, AT(layer->h, d.Fp), d.Fp);
+        linear_forward(one_row, rows, d.C, d.Fp, AT(layer->x_norm2, d.Cp), d.Cp,
+                       turned + layer_matrix(net, l, MLP_FC1)->turned, d.Fp, NULL, AT(layer->h, d.Fp), d.Fp);
         activation_forward(rows, d, AT(layer->relu, d.Fp), AT(layer->h, d.Fp));
-        linear_forward(rows, d.F, d.Cp, AT(layer->h, d.Fp), d.Fp, turned + layer_matrix(net, l, MLP_FC2)->turned, d.Cp,
-                       AT(x_out, d.Cp), d.Cp);
-        add(rows, d.Cp, AT(x_out, d.Cp), AT(layer->x_mid, d.Cp), AT(x_out, d.Cp));
+        linear_forward(one_row, rows, d.F, d.Cp, AT(layer->h, d.Fp), d.Fp, turned + layer_matrix(net, l, MLP_FC2)->turned,
+                       d.Cp, AT(layer->x_mid, d.Cp), AT(x_out, d.Cp), d.Cp);
     }
-    linear_forward(rows, d.C, d.Vp, AT(work->x_out, d.Cp), d.Cp, turned + net->matrices[LM_HEAD].turned, d.Vp,
+    linear_forward(one_row, rows, d.C, d.Vp, AT(work->x_out, d.Cp), d.Cp, turned + net->matrices[LM_HEAD].turned, d.Vp, NULL,
                    AT(work->logits, d.Vp), d.Vp);
 }
 
@@ -1143,24 +1290,14 @@ INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const
 #else
 enum { ADAM_BLOCK = 1024 };
 
-/* a * b + c, where the compiler must not choose which of two products it fuses: the same numbers wherever this is inlined. */
-INLINE vec fused(vec a, vec b, vec c) {
-#if defined(__AVX512F__)
-    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__FMA__)
-    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    return a * b + c;
-#endif
-}
-
 INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
     const vec new_m = fused(all(a->beta1), load(m), dw);
     const vec new_v = fused(dw, dw, a->beta2 * load(v));
     store(m, new_m);
     store(v, new_v);
     const vec x = new_v + 1e-36f; /* which keeps 1 / root finite */
-#if defined(__AVX512F__) /* r = 1 / sqrt(x) to 2**-14; (x r + 1 / r) / 2 is sqrt(x) to 2**-29 (Heron), and this divided by it + eps: */
+#if defined(__AVX512F__)
+    /* r = 1 / sqrt(x) to 2**-14, so that (x r + 1 / r) / 2 = sqrt(x) to 2**-29 (Heron). Dividing by twice this + 2 eps: */
     const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
     store(w, load(w) - a->learning_rate * new_m * r / fused(r, fused(x, r, all(a->eps)), all(1)));
 #else
@@ -1182,14 +1319,15 @@ INLINE void adam(const Adam *a, size_t n, real *w, real *m, real *v, const real 
 
 /* --- The weights' gradients, and what becomes of them --------------------------------------------------------------- */
 
-/* Sums of gradients, and whose. Documents end to end in the work; the sums are of one document each (exact) or of all
-(float32), each from 0; then they are added up in turn. The result goes into Adam and is never stored, or to net->grads. */
+/* What the gradients are summed over, and what for. exact: for each document in the work a sum from 0, positions descending,
+and these are added up in turn. float32: one sum over all rows, ascending, so that it can stop at the end of any wave and go
+on in the next. The result goes into Adam and is never stored, or to net->grads. */
 typedef struct {
     const Net *net;
     const Adam *adam;    /* NULL: keep the gradient */
     int begun;           /* net->grads holds the sums of earlier documents */
     int sums;
-    const int32_t *ends; /* the row where each sum ends */
+    const int32_t *ends; /* the row where each ends */
 } Gradient;
 
 /* The two ends of a linear layer: what it read, and the gradient of what it put out. */
@@ -1220,10 +1358,11 @@ INLINE Link lm_head_link(Dims d, const Net *net) {
 INLINE void embedding_backward(Dims d, const Net *net, int from, int to, real *grads) {
     const Work *work = &net->work;
     real *dwte = grads + net->matrices[WTE].at, *dwpe = grads + net->matrices[WPE].at;
-    for (int r = to - 1; r >= from; r--)
-        for (int c = 0; c < d.Cp; c += LANES) {
+    for (int i = 0; i < to - from; i++)
+        for (int c = 0, r = EXACT ? to - 1 - i : from + i; c < d.Cp; c += LANES) {
             vec dx = load(work->dx + (ptrdiff_t)r * d.Cp + c);
-            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c, *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
+            real *token = dwte + (ptrdiff_t)work->token[r] * d.Cp + c;
+            real *position = dwpe + (ptrdiff_t)work->position[r] * d.Cp + c;
             store(token, load(token) + dx);
             store(position, load(position) + dx);
         }
@@ -1253,8 +1392,9 @@ INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows,
     const Net *net = gradient->net;
     real panel[ADAM_BLOCK] __attribute__((aligned(64))), more[ADAM_BLOCK] __attribute__((aligned(64)));
     const size_t at = link.matrix->at + (size_t)o * stride + c;
+    const size_t row_bytes = sizeof(real) * columns;
     if (gradient->begun)
-        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, sizeof(real) * columns);
+        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, row_bytes);
     for (int i = 0, from = 0; i < gradient->sums; from = gradient->ends[i++]) {
         const int first = i == 0 && !gradient->begun;
         linear_backward_weights(gradient->ends[i] - from, rows, columns, link.dy + (ptrdiff_t)from * link.dyr + o, link.dyr,
@@ -1270,7 +1410,7 @@ INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows,
         if (gradient->adam)
             adam_block(gradient->adam, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
         else
-            memcpy(net->grads + row, panel + r * columns, sizeof(real) * columns);
+            memcpy(net->grads + row, panel + r * columns, row_bytes);
     }
 }
 
@@ -1279,7 +1419,8 @@ INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, c
     const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
     for (; o < end; o += high)
         for (int c = 0; c < stride; c += width)
-            gradient_block(gradient, link, o, end - o < high ? end - o : high, c, stride - c < width ? stride - c : width, stride);
+            gradient_block(gradient, link, o, end - o < high ? end - o : high, c, stride - c < width ? stride - c : width,
+                           stride);
 }
 #else
 enum { GRADIENT_ROWS = LANES < 8 ? LANES : 8 };
@@ -1288,24 +1429,27 @@ enum { GRADIENT_ROWS = LANES < 8 ? LANES : 8 };
 INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, Link link, int o, int c, const int stride) {
     const int R = GRADIENT_ROWS;
     const Net *net = gradient->net;
+    const size_t at = link.matrix->at + (size_t)o * stride + c;
+    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at, *grads = net->grads + at;
     const real *x = link.x + c, *dy = link.dy + o;
     vec sum[8][2];
     UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int j = 0; j < N; j++) sum[r][j] = dy[r] * load(x + j * LANES);
+        UNROLL for (int j = 0; j < N; j++) sum[r][j] = gradient->begun ? load(grads + r * stride + j * LANES) : all(0);
     }
-    UNROLL4 for (int t = gradient->ends[0] - 1; t > 0; t--) {
-        x += link.xr, dy += link.dyr;
+    if (gradient->ends[0] > 32) { /* fetch what the next tile will change, while there is much to add up */
+        const ptrdiff_t next = c + N * LANES < stride ? N * LANES : (ptrdiff_t)R * stride - c;
+        for (int r = 0; r < R; r++) {
+            UNROLL for (int j = 0; j < N; j++) {
+                const ptrdiff_t i = next + (ptrdiff_t)r * stride + j * LANES;
+                __builtin_prefetch(w + i, 1, 2), __builtin_prefetch(m + i, 1, 2), __builtin_prefetch(v + i, 1, 2);
+            }
+        }
+    }
+    UNROLL4 for (int t = 0; t < gradient->ends[0]; t++, x += link.xr, dy += link.dyr) {
         vec row[2];
         UNROLL for (int j = 0; j < N; j++) row[j] = load(x + j * LANES);
         UNROLL for (int r = 0; r < R; r++) {
             UNROLL for (int j = 0; j < N; j++) sum[r][j] += dy[r] * row[j];
-        }
-    }
-    const size_t at = link.matrix->at + (size_t)o * stride + c;
-    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at, *grads = net->grads + at;
-    if (gradient->begun) {
-        UNROLL for (int r = 0; r < R; r++) {
-            UNROLL for (int j = 0; j < N; j++) sum[r][j] += load(grads + r * stride + j * LANES);
         }
     }
     UNROLL for (int r = 0; r < R; r++) {
@@ -1323,17 +1467,18 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
 stride: the matrix's, where it is a constant. */
 INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, const int stride) {
     const Adam a = gradient->adam ? *gradient->adam : (Adam){0};
+    const int wide = gradient->ends[0] > 16; /* where adding up takes longer than Adam */
     for (; o < end; o += GRADIENT_ROWS) {
         int c = 0;
-        for (; c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, link, o, c, stride);
-        if (c < stride) gradient_tile(1, gradient, &a, link, o, c, stride);
+        for (; wide && c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, link, o, c, stride);
+        for (; c < stride; c += LANES) gradient_tile(1, gradient, &a, link, o, c, stride);
     }
 }
 #endif
 
 /* Work is shared out in tasks, with numbers: the embeddings, then so many rows of each matrix. A thread walks through all
 numbers and does those that it drew. */
-enum { TASK_ROWS = 32 };
+enum { TASK_ROWS = EXACT ? 32 : 16 };
 
 typedef struct {
     int threads;
@@ -1415,9 +1560,9 @@ static void *take(Arena *arena, uint64_t bytes) {
 
 static real *take_reals(Arena *arena, uint64_t n) { return take(arena, n * sizeof(real)); }
 
-/* Memory for n rows; backward: for training too, else for the forward pass alone. */
+/* Memory for n rows: for training, or for the forward pass of n contexts which keep their keys and values. */
 static void lay_out_work(Arena *arena, Dims d, Work *work, uint64_t n, int backward) {
-    const uint64_t m = backward ? n : 0;
+    const uint64_t m = backward ? n : 0, kept = backward ? n : n * d.T;
     Layer unused, *layers = take(arena, d.L * sizeof(Layer));
     work->layers = layers;
     work->token = take(arena, n * sizeof(int32_t)), work->position = take(arena, n * sizeof(int32_t));
@@ -1433,7 +1578,7 @@ static void lay_out_work(Arena *arena, Dims d, Work *work, uint64_t n, int backw
         Layer *layer = layers ? &layers[l] : &unused;
         layer->x = take_reals(arena, n * d.Cp), layer->x_norm1 = take_reals(arena, n * d.Cp);
         layer->scale1 = take_reals(arena, n), layer->slope1 = take_reals(arena, n);
-        layer->qkv = take_reals(arena, n * 3 * d.Cp);
+        layer->qkv = take_reals(arena, kept * 3 * d.Cp);
         layer->attn_weights = take_reals(arena, n * attention_width(d));
         layer->attn_exps = EXACT ? take_reals(arena, n * attention_width(d)) : layer->attn_weights;
         layer->attn_scale = take_reals(arena, n * d.H), layer->attn_slope = take_reals(arena, n * d.H);
@@ -1453,7 +1598,7 @@ static int open_work(Dims d, Work *work, int rows, int backward) {
     if (!arena.memory) return 0;
     lay_out_work(&arena, d, work, rows, backward);
     work->memory = arena.memory;
-    work->hop = 1;
+    work->hop = backward ? 1 : d.T;
     return 1;
 }
 
@@ -1506,12 +1651,8 @@ static void lay_out_net(Arena *arena, Net *net) {
     net->embedding_grads = EXACT ? take_reals(arena, net->matrices[LM_HEAD].at) : NULL;
 }
 
-/* A wave has at most so many rows, or one document; a unit about so many. */
-#ifndef WAVE
-#define WAVE 128
-#define UNIT 32
-#endif
-enum { WAVE_ROWS = WAVE, UNIT_ROWS = UNIT };
+/* A wave has at most so many rows for each thread, or one document: its activations stay near. */
+enum { WAVE_ROWS = 128 };
 
 static Net *net_open(const Settings *s) {
     Net *net = allocate(sizeof(Net));
@@ -1520,7 +1661,7 @@ static Net *net_open(const Settings *s) {
     net->settings = *s;
     net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T), s->relu2};
     net->inverse_C = pow(C, -1.0), net->attn_factor = pow(pow(net->d.D, 0.5), -1.0);
-    net->wave_rows = T > WAVE_ROWS ? T : WAVE_ROWS;
+    net->wave_rows = T > WAVE_ROWS * s->threads ? T : WAVE_ROWS * s->threads;
     net->num_matrices = FIRST_LAYER + LAYER_MATRICES * s->n_layer;
     net->matrices = allocate(net->num_matrices * sizeof(Matrix));
     if (!net->matrices) return net_close(net), NULL;
@@ -1565,7 +1706,8 @@ static void copy_out(const Net *net, const real *ours, double unit, double *flat
 /* m and v may be NULL: then only the parameters are wanted. */
 static void net_load(Net *net, const double *params, const double *m, const double *v) {
     copy_in(net, params, 1, net->weights.w);
-    for (int i = LM_HEAD; i < net->num_matrices; i++) turn(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
+    for (int i = LM_HEAD; i < net->num_matrices; i++)
+        turn(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
     if (m) copy_in(net, m, gain1(net), net->m);
     if (v) copy_in(net, v, gain2(net), net->v);
 }
@@ -1674,6 +1816,7 @@ static void plan(Run *run) {
     }
     run->batch = run->batch_sizes[run->done];
     const int32_t *lengths = run->documents.lengths + run->documents_done;
+    const int unit_rows = run->tickets.threads == 1 ? WAVE_ROWS : WAVE_ROWS / 4; /* small ones end at about the same time */
     int row = 0, unit_start = 0;
     run->units = run->waves = 0;
     run->token_at[0] = run->tokens_done;
@@ -1681,7 +1824,7 @@ static void plan(Run *run) {
         const int n = positions_of(net, lengths[i]);
         run->token_at[i + 1] = run->token_at[i] + lengths[i];
         if (i == 0 || row + n > net->wave_rows) run->wave_at[run->waves++] = run->units, row = unit_start = 0;
-        if (row == 0 || EXACT || row + n - unit_start > UNIT_ROWS) run->unit_at[run->units++] = i, unit_start = row;
+        if (row == 0 || EXACT || row + n - unit_start > unit_rows) run->unit_at[run->units++] = i, unit_start = row;
         run->row_at[i] = row;
         run->ends[(EXACT ? run->units : run->waves) - 1] = row += n;
         run->work_since_look += (double)n * net->size;
@@ -1730,7 +1873,7 @@ INLINE void unit_pass(Dims d, const Run *run, int unit) {
     const int to = run->row_at[last] + positions_of(net, (int32_t)(run->token_at[last + 1] - run->token_at[last]));
     for (int i = first; i <= last; i++) set_rows(run, i);
     embedding_forward(d, net->weights.w + net->matrices[WTE].at, net->weights.w + net->matrices[WPE].at, work, from, to);
-    forward(d, net, net->weights, work, from, to);
+    forward(d, net, net->weights, work, from, to, 0);
     cross_entropy(d, work, from, to);
     backward(d, net, work, from, to);
     for (int i = first; i <= last; i++) {
@@ -1739,22 +1882,23 @@ INLINE void unit_pass(Dims d, const Run *run, int unit) {
     }
 }
 
-/* The standard sizes get code in which they are constants; everything else shares one. */
-#define FOR_SIZES(sizes, call)                                                                                                \
-    do {                                                                                                               \
-        Dims d = (sizes);                                                                                          \
-        if (d.C == 16 && d.H == 4 && !d.relu2) {                                                                       \
-            d.C = 16, d.H = 4, d.D = 4, d.F = 64, d.Cp = 16, d.Fp = 64, d.relu2 = 0;                                   \
-            call;                                                                                                      \
-        } else {                                                                                                       \
-            call;                                                                                                      \
-        }                                                                                                              \
-    } while (0)
+/* Standard sizes, with as many letters as names have, get code in which they are constants; everything else shares one.
+From 64 on nearly all time goes into products, which have their own code: there it is the attention that gains. */
+#define IF_SIZE(size, call)                                                                                            \
+    if ((OWN_CODE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && !d.relu2) {                       \
+        d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \
+        d.Vp = padded(27), d.relu2 = 0;                                                                                \
+        call;                                                                                                          \
+    } else
 
-NOINLINE void unit_pass_any(const Run *run, int unit) { FOR_SIZES(run->net->d, unit_pass(d, run, unit)); }
+NOINLINE void unit_pass_any(const Run *run, int unit) {
+    Dims d = run->net->d;
+    IF_SIZE(16, unit_pass(d, run, unit)) IF_SIZE(64, unit_pass(d, run, unit)) unit_pass(d, run, unit);
+}
 
 NOINLINE void weights_backward_any(const Gradient *gradient, Tickets *tickets) {
-    FOR_SIZES(gradient->net->d, weights_backward(d, gradient, tickets));
+    Dims d = gradient->net->d;
+    IF_SIZE(16, weights_backward(d, gradient, tickets)) weights_backward(d, gradient, tickets);
 }
 
 /* The loss of the batch at hand: a sum from left to right. */
@@ -1903,7 +2047,7 @@ static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, 
 struct Decoder {
     const Net *net;
     Weights weights;
-    Work work; /* row p * streams + s: position p of stream s */
+    Work work; /* a row for each stream; a layer's qkv starts with the position at hand, before which lie the earlier ones */
     int streams, position;
     void *memory;
 };
@@ -1920,37 +2064,51 @@ static Decoder *decoder_open(const Net *net, int streams) {
     if (!decoder) return NULL;
     decoder->net = net, decoder->streams = streams;
     decoder->memory = allocate((net->size + net->turned_size) * sizeof(real));
-    if (!decoder->memory || !open_work(net->d, &decoder->work, streams * net->d.T, 0)) return decoder_close(decoder), NULL;
+    if (!decoder->memory || !open_work(net->d, &decoder->work, streams, 0)) return decoder_close(decoder), NULL;
     decoder->weights.w = decoder->memory, decoder->weights.w_turned = decoder->weights.w + net->size;
     memcpy(decoder->weights.w, net->weights.w, net->size * sizeof(real));
     memcpy(decoder->weights.w_turned, net->weights.w_turned, net->turned_size * sizeof(real));
-    decoder->work.hop = streams;
     return decoder;
 }
 
-INLINE void feed(Dims d, Decoder *decoder, int from, int to) {
+INLINE void feed(Dims d, Decoder *decoder) {
     const Net *net = decoder->net;
     const real *w = decoder->weights.w;
-    embedding_forward(d, w + net->matrices[WTE].at, w + net->matrices[WPE].at, &decoder->work, from, to);
-    forward(d, net, decoder->weights, &decoder->work, from, to);
+    embedding_forward(d, w + net->matrices[WTE].at, w + net->matrices[WPE].at, &decoder->work, 0, decoder->streams);
+    if (decoder->streams == 1)
+        forward(d, net, decoder->weights, &decoder->work, 0, 1, 1);
+    else
+        forward(d, net, decoder->weights, &decoder->work, 0, decoder->streams, 0);
+}
+
+static void copy_logits(int n, const real *from, double *to) {
+#if defined(__AVX512F__) && !EXACT
+    for (int j = 0; j < n; j += 8) {
+        const __mmask8 lanes = n - j < 8 ? (__mmask8)((1 << (n - j)) - 1) : 0xff;
+        _mm512_mask_storeu_pd(to + j, lanes, _mm512_cvtps_pd(_mm256_load_ps(from + j)));
+    }
+#else
+    for (int j = 0; j < n; j++) to[j] = from[j];
+#endif
 }
 
 /* One token for each stream; logits: (streams, V). */
 static void decoder_feed(Decoder *decoder, const int32_t *token_ids, double *logits) {
-    const Dims d = decoder->net->d;
-    const int from = decoder->position * decoder->streams, to = from + decoder->streams;
-    Work *work = &decoder->work;
-    for (int r = from; r < to; r++)
-        work->token[r] = token_ids[r - from], work->position[r] = decoder->position, work->first[r] = r - from;
-    const unsigned mode = flush_denormals();
-    FOR_SIZES(decoder->net->d, feed(d, decoder, from, to));
-    restore_denormals(mode);
-    for (int r = from; r < to; r++)
-        for (int j = 0; j < d.V; j++) logits[(ptrdiff_t)(r - from) * d.V + j] = work->logits[(ptrdiff_t)r * d.Vp + j];
+    Dims d = decoder->net->d;
+    const Work *work = &decoder->work;
+    for (int s = 0; s < decoder->streams; s++)
+        work->token[s] = token_ids[s], work->position[s] = decoder->position, work->first[s] = s * d.T - decoder->position;
+    IF_SIZE(16, feed(d, decoder)) feed(d, decoder);
+    for (ptrdiff_t s = 0; s < decoder->streams; s++) copy_logits(d.V, work->logits + s * d.Vp, logits + s * d.V);
+    for (int l = 0; l < d.L; l++) work->layers[l].qkv += 3 * d.Cp;
     decoder->position++;
 }
 
-static void decoder_rewind(Decoder *decoder) { decoder->position = 0; }
+static void decoder_rewind(Decoder *decoder) {
+    const Dims d = decoder->net->d;
+    for (int l = 0; l < d.L; l++) decoder->work.layers[l].qkv -= (ptrdiff_t)3 * d.Cp * decoder->position;
+    decoder->position = 0;
+}
 
 #define NAME_OF2(isa, precision) kernel_##isa##_##precision
 #define NAME_OF(isa, precision) NAME_OF2(isa, precision)
