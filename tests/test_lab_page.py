@@ -132,6 +132,60 @@ def test_a_worker_that_dies_comes_back_as_it_was(visit: Visit, death: str) -> No
     visit.errors = [error for error in visit.errors if "the end" not in error]
 
 
+def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
+    visit.page.wait_for_timeout(500)  # until it is saved
+    visit.page.evaluate(
+        """() => {  // what was saved comes back as something else
+          const post = Worker.prototype.postMessage
+          Worker.prototype.postMessage = function (message) {
+            if (message.text?.includes('"restore"')) message.text = message.text.replace('microgpt lab/1', 'nonsense')
+            post.call(this, message)
+          }
+        }"""
+    )
+    [worker] = visit.page.workers
+    worker.evaluate(DEATHS["without a word"])
+    status = visit.ready(restarts=1)
+    assert status["lost"].startswith("the saved state cannot be read")
+    visit.page.wait_for_function(
+        "(lost) => document.querySelector('.bar .state').innerText.includes(lost)", arg=status["lost"]
+    )
+    assert visit.ask("model")["step"] == 1000
+    visit.section(8)
+    visit.page.get_by_role("button", name="train 1", exact=True).click()
+    visit.page.wait_for_function(
+        "(lost) => !document.querySelector('.bar .state').innerText.includes(lost)", arg=status["lost"]
+    )
+
+
+def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: Visit) -> None:
+    visit.open("#section=8")
+    visit.ready()
+    visit.page.get_by_role("button", name="random weights").click()
+    visit.settle()
+    visit.page.get_by_role("button", name="train 100", exact=True).click()
+    visit.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    visit.settle()
+    slider = visit.page.locator(".scrub input")
+    slider.evaluate("(input) => { input.value = 5; input.dispatchEvent(new Event('change', { bubbles: true })) }")
+    visit.page.get_by_text("5 of 1,000 steps are done", exact=False).wait_for()
+    visit.settle()
+    seen = visit.page.evaluate(
+        """() => new Promise((done) => {  // where the curve ends at the first event
+          const slider = document.querySelector('.scrub input')
+          new MutationObserver(() => {
+            const now = document.querySelector('.now [data-path]')?.dataset.path
+            if (now && document.querySelector('.now').innerText.startsWith('reading')) done([now, Number(slider.max)])
+          }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
+          ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
+        })"""
+    )
+    assert seen[0] == f"run.loss[{seen[1]}]"
+
+
 def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:
     visit.open()
     visit.ready()

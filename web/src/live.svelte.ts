@@ -86,6 +86,7 @@ const repeatable = new Map<string, string>()
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
+  app.lost = ''
   app.model = await client.ask(method, params)
   if (method === 'reset') repeatable.set(app.model.run, JSON.stringify((params as Methods['reset'][0]).config ?? {}))
   link()
@@ -100,6 +101,7 @@ function link(): void {
 
 /** Train the active run; ended settles when it is done or was stopped. */
 export function train(steps: number, perEvent: number | undefined, onEvent: (event: Trained) => void): Stream {
+  app.lost = ''
   const params = perEvent ? { steps, per_event: perEvent } : { steps }
   const stream = client.stream('train', params, onEvent)
   const ended = stream.ended.finally(async () => {

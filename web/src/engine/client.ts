@@ -42,6 +42,7 @@ const ATTEMPTS = 3 // to load, one after another
 const SAVE = JSON.stringify({ method: 'save', params: {} })
 const STOPPED = 'it was stopped'
 const DIED = 'Python broke down over this, and was started again as it was before'
+const LOST = 'Python broke down, and again on its way back to where it was: what was trained or changed last is lost'
 
 export class Client {
   status: Status = { state: 'loading', stage: 'python', restarts: 0 }
@@ -279,7 +280,9 @@ export class Client {
   #isReady(): void {
     this.#attempts = 0
     this.#answers.clear() // the snapshot's: from now on Python answers
-    this.#tell({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost: this.#lost })
+    const lost = this.#lost
+    this.#lost = ''
+    this.#tell({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })
     this.#flush()
   }
 
@@ -302,7 +305,7 @@ export class Client {
 
   /** What cannot be restored is left: first the changes since it was saved, then all of it. */
   #giveUpState(): void {
-    this.#lost = DIED
+    this.#lost = LOST
     if (this.#since.length) this.#since = []
     else this.#state = undefined
   }

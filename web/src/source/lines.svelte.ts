@@ -17,8 +17,3 @@ export const reference = {
 export function lineOf(text: string): number {
   return (source?.lines.findIndex((line) => line.includes(text)) ?? -1) + 1
 }
-
-/** The number of the first line of a function, `Value.backward` or `gpt`. */
-export function lineOfFunction(name: string): number {
-  return source?.functions.find((f) => f.name === name)?.first ?? 0
-}
