@@ -186,6 +186,30 @@ def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: 
     assert seen[0] == f"run.loss[{seen[1]}]"
 
 
+def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
+    def shown() -> tuple[str, str, int]:
+        model = visit.ask("model")
+        return visit.page.evaluate("location.hash"), model["name"], model["step"]
+
+    visit.open()
+    visit.ready()
+    visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link, in a tab that is open already
+    visit.page.get_by_text("20 of 1,000 steps are done").wait_for()
+    visit.settle()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.page.get_by_role("link", name="Gene").click()
+    visit.settle()
+    assert shown() == ("#section=9&step=20", "random", 20)
+    visit.page.go_back()
+    visit.settle()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
+    visit.page.get_by_text("The link's model cannot be made: n_embd must be a multiple of n_head").wait_for()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.section(3)
+    assert shown() == ("#section=3&step=20", "random", 20)
+
+
 def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:
     visit.open()
     visit.ready()

@@ -86,14 +86,14 @@ const repeatable = new Map<string, string>()
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
-  app.lost = ''
+  app.notice = ''
   app.model = await client.ask(method, params)
   if (method === 'reset') repeatable.set(app.model.run, JSON.stringify((params as Methods['reset'][0]).config ?? {}))
   link()
 }
 
 /** Let the link speak of the model at hand. */
-function link(): void {
+export function link(): void {
   const config = app.model && repeatable.get(app.model.run)
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!
@@ -101,7 +101,7 @@ function link(): void {
 
 /** Train the active run; ended settles when it is done or was stopped. */
 export function train(steps: number, perEvent: number | undefined, onEvent: (event: Trained) => void): Stream {
-  app.lost = ''
+  app.notice = ''
   const params = perEvent ? { steps, per_event: perEvent } : { steps }
   const stream = client.stream('train', params, onEvent)
   const ended = stream.ended.finally(async () => {

@@ -61,7 +61,7 @@ class App {
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words
-  lost = $state('') // why the model is not what it was before Python was started again; '' where it is
+  notice = $state('') // why the model is not the one that was asked for, or not what it was; '' where it is
 
   get version(): number {
     return this.model?.version ?? 0

@@ -20,7 +20,7 @@ export async function start(): Promise<void> {
     app.phase = status.state
     app.progress = status.state === 'loading' ? DOING[status.stage] : ''
     if (status.state !== 'ready' || !status.restarts) return
-    app.lost = status.lost
+    app.notice = status.lost
     client.ask('model', {}).then((model) => (app.model = model)) // a model that went back is another version
   })
   client.ask('source', {}).then((source) => reference.set(source))
