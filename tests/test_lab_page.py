@@ -178,7 +178,8 @@ def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: 
           const slider = document.querySelector('.scrub input')
           new MutationObserver(() => {
             const now = document.querySelector('.now [data-path]')?.dataset.path
-            if (now && document.querySelector('.now').innerText.startsWith('reading')) done([now, Number(slider.max)])
+            const isReading = document.querySelector('.now').innerText.startsWith('reading')
+            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // that is of the last training
           }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
           ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
         })"""

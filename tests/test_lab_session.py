@@ -1021,6 +1021,14 @@ def test_a_run_that_was_not_trained_in_one_go_keeps_to_its_end(lab: Lab, tmp_pat
     assert "was not trained in one go" in lab.refused("scrub", step=10)
 
 
+def test_a_run_of_too_many_steps_is_refused(still: Lab, tmp_path: Path) -> None:
+    state = published()
+    state.step = 1_000_001
+    checkpoint.save(tmp_path / "model", state)
+    sentence = still.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
+    assert sentence == "'run' has made 1,000,001 steps; runs of at most 1,000,000 can be opened here"
+
+
 def test_damaged_metrics_are_refused_in_words(still: Lab, tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "model", published())
     sentence = still.refused(

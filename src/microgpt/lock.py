@@ -39,7 +39,7 @@ class Lock:
         self.release = weakref.finalize(self, _release, file, path, pid)
         for other in path.parent.glob(".*.*.lock"):
             holder = other.name.split(".")[1]
-            if holder.isdigit() and other not in _ours and _is_held(other, int(holder)):
+            if holder.isdecimal() and other not in _ours and _is_held(other, int(holder)):
                 self.release()
                 raise LockedError(int(holder), other)
 

@@ -584,7 +584,7 @@ class Folder:
         """Remove what processes left behind that were killed while they wrote."""
         for stale in self.path.glob(".*.tmp"):
             pid = stale.name.split(".")[-2]
-            if pid.isdigit() and not is_alive(int(pid)):
+            if pid.isdecimal() and not is_alive(int(pid)):
                 stale.unlink(missing_ok=True)
 
     def write_samples(self, text: str) -> None:

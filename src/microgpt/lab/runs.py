@@ -35,6 +35,7 @@ from microgpt.safetensors import read
 from microgpt.training import DivergedError
 
 GOLDEN = Path(reference.__file__).with_name("golden")
+MAX_STEPS = 1_000_000  # of a run from a file: its curve is drawn
 MAX_GRAPH = 3_000_000  # nodes of the longest document's graph, about: what the figures can still draw from
 FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
@@ -454,6 +455,8 @@ def opened(
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
     check_size(state.config, len(state.symbols))
+    if state.step > MAX_STEPS:
+        raise LabError(f"{name!r} has made {state.step:,} steps; runs of at most {MAX_STEPS:,} can be opened here")
     text = find(str(state.data.get("sha256")))
     source = state.data.get("source") or "documents in memory"
     text = text and text.in_mode(state.data.get("documents", MODES[0]))
