@@ -24,10 +24,11 @@ from playwright.sync_api import sync_playwright
 from microgpt.lab.server import Pages, Server
 from microgpt.machine import processor
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the tests' own way into the page
 
-from lab_page import FLAGS, Visit  # noqa: E402: the tests' own way into the page
-from test_lab_speed import OBSERVE, blocked  # noqa: E402
+from test_lab_speed import OBSERVE, blocked
+
+from lab_page import FLAGS, Visit
 
 STEPS = 1000
 
