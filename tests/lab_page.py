@@ -61,15 +61,6 @@ class CountingServer(Server):
         self.sent: list[tuple[str, int]] = []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With --dist=loadgroup one worker runs all that needs the browser: there is one of it, and one server."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if "chromium" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group("page"))
-
-
 @pytest.fixture(scope="session")
 def lab_server() -> Iterator[CountingServer]:
     """The built page, served as `microgpt lab` serves it; skips where it is not what its sources say."""
