@@ -2,7 +2,7 @@
 PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
-PYTEST_FLAGS ?= --numprocesses=auto
+PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 

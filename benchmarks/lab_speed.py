@@ -1,0 +1,105 @@
+"""How fast the lab's page trains, in a browser: steps a second, and how long a click on "train 1000" takes.
+
+    python benchmarks/lab_speed.py [--rounds 5]
+
+It needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`). The page is
+served here and opened in a fresh profile. Each round begins with random weights; a run of 1000 steps is timed from the
+click to the frame in which the finished curve is drawn, and the steps a second are those of the worker alone, as the
+page says them. Also: the largest paint and the time for which the page's own thread is blocked, both until Python
+answers, and how long that takes. Medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from microgpt.lab.server import Pages, Server
+from microgpt.machine import processor
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the tests' own way into the page
+
+from test_lab_speed import OBSERVE, blocked
+
+from lab_page import FLAGS, Visit
+
+STEPS = 1000
+
+# From the click to the second frame after the curve has its last step
+CLICK = """async () => {
+  const button = (name) => [...document.querySelectorAll('main button')].find((e) => e.textContent.trim() === name)
+  const frame = () => new Promise(requestAnimationFrame)
+  button('random weights').click()
+  while (!document.querySelector('main p.now')?.textContent.includes('0 of 1,000 steps')) await frame()
+  for (let i = 0; i < 10; i++) await frame()
+  const start = performance.now()
+  button('train 1000').click()
+  while (!document.querySelector('main p.now').textContent.includes('1,000 of 1,000 steps')) await frame()
+  while (!button('train 1000')) await frame()
+  await frame()
+  await frame()
+  const took = performance.now() - start
+  const [, steps] = /at ([\\d,]+) steps a second/.exec(document.querySelector('main p.now').textContent)
+  return [took, Number(steps.replaceAll(',', ''))]
+}"""
+
+
+def start_of(browser: Any, address: str) -> tuple[float, float, float]:
+    """Of one visit: the largest paint, the time blocked, ms; seconds until Python answers."""
+    visit = Visit(browser, address)
+    visit.context.add_init_script(OBSERVE)
+    visit.open()
+    status = visit.ready()
+    assert status["state"] == "ready", status
+    python = visit.page.evaluate("performance.now()") / 1000
+    visit.settle()
+    painted, tasks = visit.page.evaluate("[painted, tasks]")
+    visit.context.close()
+    return painted, blocked(tasks), python
+
+
+def trainings(browser: Any, address: str, rounds: int) -> list[tuple[float, float]]:
+    """(ms from the click to the curve, the worker's steps a second) of each round."""
+    visit = Visit(browser, address)
+    visit.open("#section=8")
+    visit.ready()
+    visit.settle()
+    visit.page.evaluate(CLICK)  # the first compiles
+    found = [tuple(visit.page.evaluate(CLICK)) for _ in range(rounds)]
+    visit.context.close()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        sys.exit("no Chromium here (on Debian: apt-get install chromium)")
+    with Server(Pages(), 0) as server, sync_playwright() as driver:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        print(f"Chromium {browser.version} on {processor()}, {rounds} rounds")
+        starts = [start_of(browser, server.url) for _ in range(rounds)]
+        runs = trainings(browser, server.url, rounds)
+        browser.close()
+        server.shutdown()
+    painted, busy, python = (statistics.median(times) for times in zip(*starts))
+    took, speed = (statistics.median(times) for times in zip(*runs))
+    print(f"largest paint                     {painted:10,.0f} ms")
+    print(f"main thread blocked, in all       {busy:10,.0f} ms")
+    print(f"Python answers after              {python:10.1f} s")
+    print(f"training, the worker alone        {speed:10,.0f} steps a second")
+    print(f"click to curve, {STEPS:,} steps       {took:10,.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
