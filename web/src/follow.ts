@@ -1,7 +1,7 @@
 // A link that speaks of a model: it is trained here once more, to the same bits.
 
-import { change, train } from './live.svelte'
-import type { Saved } from './state.svelte'
+import { change, link, PUBLISHED, train } from './live.svelte'
+import { app, type Saved } from './state.svelte'
 
 export async function follow({ config, step }: Saved): Promise<void> {
   if (step < 0) return
@@ -11,6 +11,13 @@ export async function follow({ config, step }: Saved): Promise<void> {
   } catch {
     return // somebody has changed the link by hand: the pretrained model stays
   }
-  await change('reset', { config: settings })
-  if (step > 0) await train(step, undefined, () => {}).ended
+  try {
+    // the link leaves out what is as in the pretrained model; another run would hand on its own settings and text
+    if (app.model?.run !== PUBLISHED) await change('pretrained', {})
+    await change('reset', { config: settings })
+    if (step > 0) await train(step, undefined, () => {}).ended
+  } catch (reason) {
+    link()
+    app.complaint = `The link asks for a model that cannot be made: ${(reason as Error).message}`
+  }
 }

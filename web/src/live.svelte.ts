@@ -83,7 +83,7 @@ type Change = 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 
 
 // The settings of runs that a link can repeat: begun here, on the names that come with the package.
 const repeatable = new Map<string, string>()
-const PUBLISHED = 'published' // the id of the pretrained run
+export const PUBLISHED = 'published' // the id of the pretrained run
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
@@ -97,7 +97,8 @@ export async function change<M extends Change>(method: M, params: Methods[M][0])
 }
 
 /** Let the link speak of the model at hand. */
-function link(): void {
+export function link(): void {
+  app.complaint = ''
   const config = app.model && repeatable.get(app.model.run)
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!

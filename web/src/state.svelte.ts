@@ -61,6 +61,7 @@ class App {
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words
+  complaint = $state('') // why the link at hand could not be followed
 
   get version(): number {
     return this.model?.version ?? 0
