@@ -91,7 +91,7 @@ MAP = {  # the file map of the README
     "web/": "the lab's page: Svelte and TypeScript; build_site.py builds it into the package",
     "tests/": "a file for each module",
     "benchmarks/": "commands that measure",
-    "docs/": "the walk through the reference, how to verify a port, how the lab works; generate.py fills in the figures",
+    "docs/": "the reference explained, how to verify a port, how the lab works; generate.py fills in the figures",
 }
 
 

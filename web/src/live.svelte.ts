@@ -83,17 +83,29 @@ type Change = 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 
 
 // The settings of runs that a link can repeat: begun here, on the names that come with the package.
 const repeatable = new Map<string, string>()
+export const PUBLISHED = 'published' // the id of the pretrained run
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
+<<<<<<< HEAD
   app.notice = ''
+=======
+  const from = app.model?.run
+>>>>>>> rv
   app.model = await client.ask(method, params)
-  if (method === 'reset') repeatable.set(app.model.run, JSON.stringify((params as Methods['reset'][0]).config ?? {}))
+  // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
+  const settings = from === PUBLISHED ? '{}' : from && repeatable.get(from)
+  if (method === 'reset' && settings)
+    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...(params as Methods['reset'][0]).config }))
   link()
 }
 
 /** Let the link speak of the model at hand. */
 export function link(): void {
+<<<<<<< HEAD
+=======
+  app.complaint = ''
+>>>>>>> rv
   const config = app.model && repeatable.get(app.model.run)
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!

@@ -3,7 +3,7 @@ import type { Words } from '../../parts/Prose.svelte'
 
 export const intro: Words = {
   both: [
-    'A language model has never met a language. It has met a list of documents, and all that it will ever know is which character follows which in them. Here the documents are {num_docs} first names, a line each.',
+    'A language model has never met a language. It has met a list of documents, and all that it will ever know is which character follows which in them. Here there are {num_docs} documents, a line each: first names, unless you bring a text of your own below.',
   ],
 }
 

@@ -40,7 +40,7 @@ export const gate: Words = {
     'A closed gate is an alibi. Whatever went wrong further up, this number did not contribute to it, so no blame reaches it, and whatever stands behind it learns nothing this time.',
   ],
   technical: [
-    'At exactly zero `relu` has no derivative; the program takes 0, as PyTorch does. A unit whose gate is closed for every input of the data gets a gradient of exactly zero for ever and is called dead. The model’s own dead units are in the section on the forward pass; the rows of zeros that closed gates leave behind are in the section on the update.',
+    'At exactly zero `relu` has no derivative; the program takes 0, as PyTorch does. A unit whose gate is closed for every input of the data gets a gradient of exactly zero and is called dead: nothing but a change of what it reads can open it again. The model’s own dead units are in the section on the forward pass; the rows of zeros that closed gates leave behind are in the section on the update.',
   ],
 }
 

@@ -6,7 +6,7 @@ export const intro: Words = {
     'Training is the update of the last section, over and over, each time with the next document. There is no other trick. Begin from random numbers and watch what becomes of them.',
   ],
   plain: [
-    'At first every letter is as likely as any other, and the loss stands near {uniform_loss}, the surprise of somebody who knows only that there are {vocab_size} tokens. Within a hundred documents the model has learned which letters are common at all; then which follow which; then how long a name is.',
+    'At first every letter is about as likely as any other, and the loss stands near {uniform_loss}, the surprise of somebody who knows only that there are {vocab_size} tokens. Within a hundred documents the model has learned which letters are common at all; then which follow which; then how long a name is.',
   ],
   technical: [
     'One document is one step: a batch of one, as in the published program. That is why the curve jumps: each loss belongs to another name, and some names are stranger than others. The thick line is a running mean, for the eye; the program knows only the thin one. With larger batches the gradient is the mean over several documents, and the curve is calmer at the price of more work a step.',
