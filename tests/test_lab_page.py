@@ -151,13 +151,13 @@ def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: V
     status = visit.ready(restarts=1)
     assert status["lost"].startswith("the saved state cannot be read")
     visit.page.wait_for_function(
-        "(lost) => document.querySelector('.bar .state').innerText.includes(lost)", arg=status["lost"]
+        "(lost) => document.querySelector('.bar').innerText.includes(lost)", arg=status["lost"]
     )
     assert visit.ask("model")["step"] == 1000
     visit.section(8)
     visit.page.get_by_role("button", name="train 1", exact=True).click()
     visit.page.wait_for_function(
-        "(lost) => !document.querySelector('.bar .state').innerText.includes(lost)", arg=status["lost"]
+        "(lost) => !document.querySelector('.bar').innerText.includes(lost)", arg=status["lost"]
     )
 
 
