@@ -1,32 +1,19 @@
 // A link that speaks of a model: it is trained here once more, to the same bits.
 
-<<<<<<< HEAD
-import { change, link, train } from './live.svelte'
-=======
 import { change, link, PUBLISHED, train } from './live.svelte'
->>>>>>> rv
 import { app, type Saved } from './state.svelte'
 
 export async function follow({ config, step }: Saved): Promise<void> {
   if (step < 0) return
   try {
-    await change('reset', { config: JSON.parse(config || '{}') })
+    const settings = JSON.parse(config || '{}')
+    // the link leaves out what is as in the pretrained model; another run would hand on its own settings and text
+    if (app.model?.run !== PUBLISHED) await change('pretrained', {})
+    await change('reset', { config: settings })
     if (step > 0) await train(step, undefined, () => {}).ended
   } catch (reason) {
     // somebody has changed the link by hand
     app.notice = `The link's model cannot be made: ${(reason as Error).message}`
     link()
   }
-<<<<<<< HEAD
-=======
-  try {
-    // the link leaves out what is as in the pretrained model; another run would hand on its own settings and text
-    if (app.model?.run !== PUBLISHED) await change('pretrained', {})
-    await change('reset', { config: settings })
-    if (step > 0) await train(step, undefined, () => {}).ended
-  } catch (reason) {
-    link()
-    app.complaint = `The link asks for a model that cannot be made: ${(reason as Error).message}`
-  }
->>>>>>> rv
 }

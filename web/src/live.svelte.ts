@@ -87,11 +87,8 @@ export const PUBLISHED = 'published' // the id of the pretrained run
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
-<<<<<<< HEAD
   app.notice = ''
-=======
   const from = app.model?.run
->>>>>>> rv
   app.model = await client.ask(method, params)
   // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
   const settings = from === PUBLISHED ? '{}' : from && repeatable.get(from)
@@ -102,10 +99,6 @@ export async function change<M extends Change>(method: M, params: Methods[M][0])
 
 /** Let the link speak of the model at hand. */
 export function link(): void {
-<<<<<<< HEAD
-=======
-  app.complaint = ''
->>>>>>> rv
   const config = app.model && repeatable.get(app.model.run)
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!

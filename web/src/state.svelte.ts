@@ -61,11 +61,7 @@ class App {
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words
-<<<<<<< HEAD
   notice = $state('') // why the model is not the one that was asked for, or not what it was; '' where it is
-=======
-  complaint = $state('') // why the link at hand could not be followed
->>>>>>> rv
 
   get version(): number {
     return this.model?.version ?? 0
