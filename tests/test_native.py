@@ -224,6 +224,22 @@ def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
         streams.rewind()
 
 
+@every_precision
+@pytest.mark.parametrize("n_embd", [16, 20, 64])
+def test_a_stream_is_the_same_among_any_number(precision: str, n_embd: int) -> None:
+    config = Config(n_embd=n_embd)
+    engine = NativeEngine(init(config, 27, random.Random(1)), config, 27, precision=precision)
+    rows = [[random.Random(i * 100 + j).randrange(27) for j in range(16)] for i in range(9)]
+
+    def grow(count: int) -> list[list[list[float]]]:
+        streams = engine.streams(count)
+        return [[list(row) for row in streams.feed(list(tokens))] for tokens in zip(*rows[:count])]
+
+    among_nine = grow(9)
+    for count in (1, 2, 3, 4, 5, 8):
+        assert grow(count) == [logits[:count] for logits in among_nine]
+
+
 def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
     engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5)
     decoder, expected = engine.decoder(), engine.logits([1, 2])

@@ -65,6 +65,7 @@ js.bringKernel()
 found["memory"] = [trials.memory_after(rounds) for rounds in (2, 20)]
 found["growth"] = trials.growth()
 found["mistakes"] = trials.mistakes()
+found["pieces"] = [trials.pieces(p, 60, 1, 39) == trials.pieces(p, 100) for p in PRECISIONS]
 found["run"] = {precision: trials.published_run(folders[-1] + "/names.txt", precision) for precision in PRECISIONS}
 found["trials"] = {
     precision: [trials.trial(config, precision) for config in trials.configs()] for precision in PRECISIONS
@@ -110,6 +111,10 @@ def test_pyodide_computes_what_cpython_does(in_pyodide: Any, native: None, preci
     for name, numbers in expected.items():
         close = (1e-12 if name.startswith("first") else 1e-9) if precision == "exact" else 1e-3
         assert found[name] == pytest.approx(numbers, rel=0, abs=close), name
+
+
+def test_training_in_pieces_is_training_at_once(in_pyodide: Any) -> None:
+    assert in_pyodide["pieces"] == [True, True]
 
 
 def test_pyodide_says_what_it_has_not(in_pyodide: Any) -> None:

@@ -69,6 +69,18 @@ def trial(config: Config, precision: str = "exact") -> dict[str, list[float]]:
     return found
 
 
+def pieces(precision: str, *sizes: int) -> dict[str, list[float]]:
+    """What comes of so many steps in one call, then so many in the next: of one model, on the same documents."""
+    rng, config = random.Random(7), Config(n_embd=8, n_head=2)
+    engine = NativeEngine(init(config, 11, rng), config, 11, precision=precision)
+    batches = [[[rng.randrange(11) for _ in range(9)]] for _ in range(sum(sizes))]
+    at = 0
+    for size in sizes:
+        engine.train(batches[at : at + size], [0.01] * size)
+        at += size
+    return {name: list(getattr(engine, name)) for name in ("params", "m", "v")}
+
+
 def mistakes() -> dict[str, str]:
     """What the engine says where there is something that WebAssembly has not."""
     config = Config(n_embd=4, n_head=1)

@@ -52,7 +52,8 @@ class Streams(Protocol):
     """Several contexts that grow together. An engine may have a method `streams(count)` that opens them."""
 
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """One token for each context; the logits of the next of each, equal to those of a Decoder to the last bit."""
+        """One token for each context; the logits of the next of each: the same bits for any number of contexts, and in
+        `exact` those of a Decoder."""
         ...
 
 

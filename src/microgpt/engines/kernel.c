@@ -1159,28 +1159,37 @@ INLINE void backward(Dims d, const Net *net, const Work *work, int from, int to)
 /* --- Adam ----------------------------------------------------------------------------------------------------------- */
 
 /* The constants of one step. Exact: as the reference has them, and 1 / correction as the sum of two floats. float32 keeps
-m / (1 - beta1) and v / (1 - beta2), which needs fewer products, and has the corrections in learning_rate and eps, here
-twice what they are, see adam_lanes. */
+m / (1 - beta1) and v / (1 - beta2), which needs fewer products (and comes back from float64 as it was, which float64 itself
+would not), and both ways have the corrections in learning_rate and eps, here twice what they are, see adam_lanes. */
 typedef struct {
     real beta1, beta2, learning_rate, eps;
+#if FLOAT64
+    real gain1, gain2;
+#endif
 #if EXACT
-    real gain1, gain2, correction1, correction2, inverse1, inverse2, rest1, rest2;
+    real correction1, correction2, inverse1, inverse2, rest1, rest2;
 #endif
 } Adam;
+
+/* Our m and v are the reference's divided by these. */
+INLINE double unit1(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta1; }
+INLINE double unit2(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta2; }
 
 static Adam adam_of_step(const Settings *s, int64_t step, double learning_rate) {
     const double correction1 = 1 - pow(s->beta1, (double)step), correction2 = 1 - pow(s->beta2, (double)step);
     Adam a = {.beta1 = s->beta1, .beta2 = s->beta2};
+#if FLOAT64
+    a.gain1 = 1 - s->beta1, a.gain2 = 1 - s->beta2;
+#endif
 #if EXACT
     a.learning_rate = learning_rate, a.eps = s->eps_adam;
-    a.gain1 = 1 - s->beta1, a.gain2 = 1 - s->beta2;
     a.correction1 = correction1, a.correction2 = correction2;
     a.inverse1 = 1 / correction1, a.inverse2 = 1 / correction2;
     a.rest1 = residual1(a.inverse1, correction1, 1) * a.inverse1;
     a.rest2 = residual1(a.inverse2, correction2, 1) * a.inverse2;
 #else
-    const double scale2 = sqrt((1 - s->beta2) / correction2); /* sqrt(v_hat) = scale2 sqrt(our v) */
-    a.learning_rate = 2 * learning_rate * (1 - s->beta1) / correction1 / scale2;
+    const double scale2 = sqrt(unit2(s) / correction2); /* sqrt(v_hat) = scale2 sqrt(our v) */
+    a.learning_rate = 2 * learning_rate * unit1(s) / correction1 / scale2;
     a.eps = 2 * s->eps_adam / scale2;
 #endif
     return a;
@@ -1291,8 +1300,11 @@ INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const
 enum { ADAM_BLOCK = 1024 };
 
 INLINE void adam_lanes(const Adam *a, vec dw, real *w, real *m, real *v) {
-    const vec new_m = fused(all(a->beta1), load(m), dw);
-    const vec new_v = fused(dw, dw, a->beta2 * load(v));
+#if FLOAT64
+    const vec new_m = a->beta1 * load(m) + a->gain1 * dw, new_v = a->beta2 * load(v) + a->gain2 * (dw * dw);
+#else
+    const vec new_m = fused(all(a->beta1), load(m), dw), new_v = fused(dw, dw, a->beta2 * load(v));
+#endif
     store(m, new_m);
     store(v, new_v);
     const vec x = new_v + 1e-36f; /* which keeps 1 / root finite */
@@ -1676,10 +1688,6 @@ static Net *net_open(const Settings *s) {
     return net;
 }
 
-/* float32 keeps the moments divided by these, see Adam. */
-INLINE double gain1(const Net *net) { return EXACT ? 1 : 1 - net->settings.beta1; }
-INLINE double gain2(const Net *net) { return EXACT ? 1 : 1 - net->settings.beta2; }
-
 /* ours = flat / unit, row by row */
 static void copy_in(const Net *net, const double *flat, double unit, real *ours) {
     for (int i = 0; i < net->num_matrices; i++) {
@@ -1708,14 +1716,14 @@ static void net_load(Net *net, const double *params, const double *m, const doub
     copy_in(net, params, 1, net->weights.w);
     for (int i = LM_HEAD; i < net->num_matrices; i++)
         turn(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
-    if (m) copy_in(net, m, gain1(net), net->m);
-    if (v) copy_in(net, v, gain2(net), net->v);
+    if (m) copy_in(net, m, unit1(&net->settings), net->m);
+    if (v) copy_in(net, v, unit2(&net->settings), net->v);
 }
 
 static void net_store(const Net *net, double *params, double *m, double *v) {
     copy_out(net, net->weights.w, 1, params);
-    copy_out(net, net->m, gain1(net), m);
-    copy_out(net, net->v, gain2(net), v);
+    copy_out(net, net->m, unit1(&net->settings), m);
+    copy_out(net, net->v, unit2(&net->settings), v);
 }
 
 /* Adam on the flat buffers themselves, in our precision, so that it gives what `train` gives. */
@@ -1730,12 +1738,12 @@ static void net_update(const Net *net, double *params, double *grads, double *m,
         for (int i = 0; i < padded(count); i++) {
             const int64_t j = at + (i < count ? i : 0); /* the padding repeats a number that is there */
             w[i] = (real)params[j], g[i] = (real)grads[j];
-            first[i] = (real)(m[j] / gain1(net)), second[i] = (real)(v[j] / gain2(net));
+            first[i] = (real)(m[j] / unit1(&net->settings)), second[i] = (real)(v[j] / unit2(&net->settings));
         }
         adam_block(&a, padded(count), w, first, second, g);
         for (int i = 0; i < count; i++) {
             params[at + i] = w[i], grads[at + i] = 0;
-            m[at + i] = first[i] * gain1(net), v[at + i] = second[i] * gain2(net);
+            m[at + i] = first[i] * unit1(&net->settings), v[at + i] = second[i] * unit2(&net->settings);
         }
     }
     restore_denormals(mode);
