@@ -293,6 +293,15 @@ def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: 
         status = visit.ready()
         assert status["state"] == "ready", status
         assert visit.ask("model")["engine"] == "native"
+        # the other sections are loaded last: the host is there until no more is asked for
+        visit.page.wait_for_function(
+            """async () => {
+              const count = () => performance.getEntriesByType('resource').length
+              const before = count()
+              await new Promise((later) => setTimeout(later, 500))
+              return count() === before
+            }"""
+        )
 
 
 def test_a_request_to_another_host_would_be_noticed(chromium: Any, lab_server: CountingServer) -> None:
