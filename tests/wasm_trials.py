@@ -92,7 +92,8 @@ def mistakes() -> dict[str, str]:
         except ValueError as error:
             said[name] = str(error)
     try:
-        NativeEngine(init(Config(), 27, random.Random(1)), Config(), 27).streams(65536)
+        wide = Config(n_embd=64)
+        NativeEngine(init(wide, 27, random.Random(1)), wide, 27).streams(65536)
     except MemoryError as error:
         said["memory"] = str(error)
     return said
@@ -113,8 +114,8 @@ def growth() -> tuple[int, int, bool]:
     engine = NativeEngine(init(config, 5, random.Random(1)), config, 5)
     decoder, expected, before = engine.decoder(), engine.logits([1, 2]), memory.buffer.byteLength
     decoder.feed(1)
-    streams = engine.streams(4000)
-    same = decoder.feed(2) == expected[1] and streams.feed([1] * 4000)[-1] == expected[0]
+    many, few = engine.streams(20_000), engine.streams(2)
+    same = decoder.feed(2) == expected[1] and many.feed([1] * 20_000)[-1] == few.feed([1, 1])[0]
     return before, memory.buffer.byteLength, same
 
 
