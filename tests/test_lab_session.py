@@ -181,6 +181,7 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("reset", {"config": {"num_steps": "many"}}, "num_steps must be a whole number, got num_steps='many'"),
         ("reset", {"config": {"n_embd": 4096}}, "choose a smaller n_embd, n_layer or block_size"),
         ("reset", {"val_fraction": 2}, "val_fraction must be at least 0 and less than 1"),
+        ("reset", {"config": {"batch_size": 10_000_000}}, "batch_size must be at most 1024 here"),
         ("choose", {"run": "mine"}, "there is no run 'mine': there are published"),
         ("scrub", {"step": 3}, "the weights before step 1000 are not known here"),
         ("scrub", {"step": 1001}, "train the run further first"),

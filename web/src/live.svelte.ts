@@ -92,9 +92,20 @@ export async function change<M extends Change>(method: M, params: Methods[M][0])
   app.model = await client.ask(method, params)
   // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
   const settings = from === PUBLISHED ? '{}' : from && repeatable.get(from)
-  if (method === 'reset' && settings)
-    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...(params as Methods['reset'][0]).config }))
+  const { config, val_fraction } = params as Methods['reset'][0]
+  // nor does a link tell of documents that are held out
+  if (method === 'reset' && settings && !val_fraction)
+    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config }))
   link()
+}
+
+/** The same for a button, which has nowhere to say what went wrong: the head of the page says it. */
+export async function attempt<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
+  try {
+    await change(method, params)
+  } catch (reason) {
+    app.notice = (reason as Error).message
+  }
 }
 
 /** Let the link speak of the model at hand. */

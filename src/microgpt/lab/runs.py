@@ -37,6 +37,7 @@ from microgpt.training import DivergedError
 GOLDEN = Path(reference.__file__).with_name("golden")
 MAX_STEPS = 1_000_000  # of a run from a file: its curve is drawn
 MAX_GRAPH = 3_000_000  # nodes of the longest document's graph, about: what the figures can still draw from
+MAX_BATCH = 1024  # documents a step
 FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
 EVENT_SECONDS = 0.03
@@ -389,6 +390,11 @@ def check_size(config: Config, vocab_size: int) -> None:
             f"a model with n_embd={config.n_embd}, n_layer={config.n_layer}, block_size={config.block_size} and"
             f" {vocab_size} symbols has a graph of about {nodes:,} numbers for a document; at most {MAX_GRAPH:,} are"
             " drawn here: choose a smaller n_embd, n_layer or block_size"
+        )
+    if config.batch_size > MAX_BATCH:
+        raise LabError(
+            f"batch_size must be at most {MAX_BATCH} here, where a step must not take long, got"
+            f" batch_size={config.batch_size}"
         )
 
 

@@ -3,7 +3,7 @@ import type { Words } from '../../parts/Prose.svelte'
 
 export const intro: Words = {
   both: [
-    'Nobody wrote the names below. A GPT made them up just now, in this page, one letter at a time. It is the same kind of program that answers in a chat window, and it is small enough to be looked at whole: {num_params} numbers and one Python file, which stands beside this text.',
+    'Nobody wrote the names below. A GPT made them up just now, in this page, one letter at a time. It is the same kind of program that answers in a chat window, and it is small enough to be looked at whole: {num_params} numbers and one Python file, which is here to be read.',
   ],
 }
 

@@ -6,7 +6,7 @@ export const intro: Words = {
     'Everything the model has ever learned is in {num_params} numbers. There is no list of names in them and no rule of spelling: only matrices, {num_matrices} of them, which stay the same for every word, and which training nudges a little at a time.',
   ],
   plain: [
-    'Think of a mixing desk with {num_params} sliders. The wiring behind it, which is the program on the right, never changes. Before training every slider stands at a random place near the middle and the desk makes noise; afterwards it makes names. All that lies between is where the sliders stand.',
+    'Think of a mixing desk with {num_params} sliders. The wiring behind it, which is the program, never changes. Before training every slider stands at a random place near the middle and the desk makes noise; afterwards it makes names. All that lies between is where the sliders stand.',
   ],
   technical: [
     'A parameter is a leaf of the graph: a `Value` that was made of nothing, that stays when the graph of a document is thrown away, and that `adam` writes to. Whatever else appears on this page (queries, logits, probabilities) is an *activation*, computed anew for each token and then forgotten.',

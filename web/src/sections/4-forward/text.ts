@@ -4,7 +4,7 @@ import type { Words } from '../../parts/Prose.svelte'
 export const intro: Words = {
   both: [
     'One call of `gpt` takes one token and its position, and gives a score to each of the {vocab_size} tokens that could come next. In between there is nothing but additions, multiplications, and a few roots and exponentials, always in the same order.',
-    'Follow one position of *{word}* through it. Step, and the program on the right goes line by line while the figure fills with what has been computed so far; every cell can be opened into the exact sum that made it.',
+    'Follow one position of *{word}* through it. Step, and the program goes line by line while the figure fills with what has been computed so far; every cell can be opened into the exact sum that made it.',
   ],
 }
 
