@@ -5,6 +5,7 @@ import { app, type Saved } from './state.svelte'
 
 export async function follow({ config, step }: Saved): Promise<void> {
   if (step < 0) return
+  const before = app.model?.run
   try {
     const settings = JSON.parse(config || '{}')
     // the link leaves out what is as in the pretrained model; another run would hand on its own settings and text
@@ -12,7 +13,8 @@ export async function follow({ config, step }: Saved): Promise<void> {
     await change('reset', { config: settings })
     if (step > 0) await train(step, undefined, () => {}).ended
   } catch (reason) {
-    // somebody has changed the link by hand
+    // somebody has changed the link by hand: the model stays what it was
+    if (before && app.model?.run !== before) await change('choose', { run: before })
     link()
     app.notice = `The link's model cannot be made: ${(reason as Error).message}`
   }
