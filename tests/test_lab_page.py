@@ -244,11 +244,11 @@ def test_stop_ends_what_is_computed_and_keeps_the_state(visit: Visit) -> None:
     visit.ask("change", path="wte[1][2]", value=0.5)
     stopped = visit.page.evaluate(
         "async () => { const { ended } = lab.stream('train', { steps: 1000000 }, () => {});"
-        " setTimeout(() => lab.stop(), 200); return ended.catch((error) => error.message) }"
+        " setTimeout(() => lab.stop(), 50); return ended.catch((error) => error.message) }"
     )
     assert stopped == "it was stopped"
     assert visit.ready(restarts=1)["lost"] == ""
-    assert visit.ask("parameters")["tensors"]["wte"]["data"][18] == pytest.approx(0.5, abs=0.1)
+    assert visit.ask("parameters")["tensors"]["wte"]["data"][18] == pytest.approx(0.5, abs=0.3)
 
 
 def test_a_stream_stops_between_two_events_and_others_are_answered_meanwhile(visit: Visit) -> None:
