@@ -23,7 +23,7 @@ from array import array
 from pathlib import Path
 
 from microgpt.config import Config, init
-from microgpt.engines.native import NativeEngine, _Packed
+from microgpt.engines.native import NativeEngine, NativeStreams, _Packed
 
 FLAGS = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512"]
 PROOFS = {"exact16": ["-ffp-contract=off"], "fast16": []}
@@ -90,7 +90,7 @@ class Decoding:
     """So many contexts at once, which grow to their full length."""
 
     def __init__(self, engine: NativeEngine, streams: int, driver: ctypes.CDLL) -> None:
-        self.decoder, self.streams = engine.streams(streams), streams
+        self.decoder, self.streams = NativeStreams(engine, streams, alone=streams == 1), streams
         self.positions, self.contexts = engine.config.block_size, 4000 // streams + 1
         self.ids, self.logits = array("i", bytes(4 * streams)), array("d", bytes(8 * streams * engine.vocab_size))
         buffers = (self.ids.buffer_info()[0], self.logits.buffer_info()[0])
