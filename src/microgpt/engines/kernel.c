@@ -25,7 +25,6 @@ gradient starts from 0.0. */
 
 #ifndef __wasm__
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 #endif
 #include <math.h>
@@ -1805,8 +1804,11 @@ static void barrier(Run *run) {
         atomic_store_explicit(&run->generation, generation + 1, memory_order_release);
         return;
     }
+    /* Whoever has waited for long sleeps a moment: a thread that wakes is put on an idle core, where one that only yields may
+    share a core with the other for good. */
+    const struct timespec moment = {0, 1000};
     for (int spins = 0; atomic_load_explicit(&run->generation, memory_order_acquire) == generation; spins++)
-        if (spins > 2000) sched_yield();
+        if (spins > 200000) nanosleep(&moment, NULL);
 #endif
 }
 
