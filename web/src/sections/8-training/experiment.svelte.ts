@@ -45,13 +45,15 @@ class Experiment {
 
 export const experiment = new Experiment()
 
-/** The mean over the last `width` numbers at each place, of those that are known: for the eye. */
-export function runningMean(values: number[], width: number): number[] {
+export const WIDTH = 30 // steps in the running mean
+
+/** The mean over the last WIDTH numbers at each place, of those that are known: for the eye. */
+export function runningMean(values: number[]): number[] {
   let sum = 0
   let known = 0
   return values.map((value, i) => {
     if (Number.isFinite(value)) [sum, known] = [sum + value, known + 1]
-    if (Number.isFinite(values[i - width])) [sum, known] = [sum - values[i - width], known - 1]
+    if (Number.isFinite(values[i - WIDTH])) [sum, known] = [sum - values[i - WIDTH], known - 1]
     return known ? sum / known : NaN
   })
 }
