@@ -3,6 +3,8 @@ PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
 PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
+# Empty: the tests are of the wheel, as others install it; after a change of the sources `make clean` comes first
+EDITABLE ?= --editable
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
@@ -38,7 +40,7 @@ clean:
 	@touch $@
 
 $(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
-	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '.[$(EXTRAS)]'
 	@touch $@ .venv/run
 
 .venv/bin/python:
