@@ -62,7 +62,11 @@ def system_npm() -> list[str]:
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
         return []
-    words = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip().lstrip("v").split(".")
+    try:
+        said = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    except OSError:  # a node for another machine
+        return []
+    words = said.strip().lstrip("v").split(".")
     version = tuple(int(word) for word in words[:2] if word.isdigit())
     new_enough = version >= NODE[1] or NODE[0] <= version < (NODE[0][0] + 1,)
     return [npm] if new_enough else []

@@ -61,6 +61,7 @@ class App {
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words
+  work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // a training that a link has asked for
   notice = $state('') // why the model is not the one that was asked for, or not what it was; '' where it is
 
   get version(): number {
