@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import microgpt
 from microgpt.config import Config
 from microgpt.data import MAKEMORE_SHA256, cache_folder
 
@@ -27,6 +28,7 @@ settings.load_profile("shared machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
+PACKAGE = Path(microgpt.__file__).parent  # that is tested: SOURCE, or what was installed from it
 TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
 
 
@@ -71,6 +73,6 @@ every_python = pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment for a subprocess that must find the package in its source tree, and nothing by accident."""
+    """The environment for a subprocess that must find the package that is tested, and nothing by accident."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
-    return {**kept, "PYTHONPATH": str(SOURCE.parent)}
+    return {**kept, "PYTHONPATH": str(PACKAGE.parent)}

@@ -33,7 +33,7 @@ from microgpt.run import Run
 from microgpt.safetensors import read
 from microgpt.tracing import trace
 
-from conftest import ROOT, SOURCE, clean_environment, every_python, golden
+from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden
 
 WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
@@ -431,7 +431,7 @@ def test_the_parameters_are_the_files(still: Lab) -> None:
 
 
 def test_the_published_state_is_that_of_the_published_run(names_file: Path) -> None:
-    if not (SOURCE / "engines" / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")).exists():
+    if not (PACKAGE / "engines" / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")).exists():
         pytest.skip("the scalar engine would take two minutes")
     run = Run.begin(names_file, PRESETS["final"])
     for _ in run.steps(together=True):
