@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from microgpt import data, reference
 from microgpt.data import Data, DataError, load, makemore
+from microgpt.tokenization import CharTokenizer
 
 thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=200)
 
@@ -383,17 +384,17 @@ def test_an_offset_is_right_far_beyond_the_first_piece(write: Write) -> None:
 
 
 def test_characters_that_a_vocabulary_lacks_are_named() -> None:
-    assert load(["ab"], chars="abc").tokenizer.symbols == ["a", "b", "c", ""]
+    assert load(["ab"], tokenizer=CharTokenizer("abc")).tokenizer.symbols == ["a", "b", "c", ""]
     start = "the list of documents has characters that the model has never seen: "
     end = "; take them out, or train a model on a text that has them"
-    assert refusal(["abé", "d"], chars="abc") == f"{start}'d' 'é'{end}"
+    assert refusal(["abé", "d"], tokenizer=CharTokenizer("abc")) == f"{start}'d' 'é'{end}"
     shown = "'#' '$' '%' '&' \"'\" '(' ')' '*' '+' ','"
-    assert refusal(["".join(characters(30))], chars='!"') == f"{start}{shown} and 18 more{end}"
+    assert refusal(["".join(characters(30))], tokenizer=CharTokenizer('!"')) == f"{start}{shown} and 18 more{end}"
 
 
 def test_a_vocabulary_gives_its_own_ids_to_another_text(write: Write) -> None:
     first = load(["abc"])
-    second = load(write("cb\n"), chars=[symbol for symbol in first.tokenizer.symbols if symbol])
+    second = load(write("cb\n"), tokenizer=first.tokenizer)
     assert second.sequence(0) == [3, 2, 1, 3]
 
 

@@ -13,9 +13,10 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors", "tables", "machine", "lock"},
-    {"config", "data"},
-    {"checkpoint", "naming"},
+    {"reference", "safetensors", "tables", "machine", "lock", "permutation"},
+    {"config", "tokenization"},
+    {"data", "checkpoint", "naming"},
+    {"prepared"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
     {"engines.native", "engines.scalar"},
     {"training", "sampling", "evaluation", "recording"},

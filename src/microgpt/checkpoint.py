@@ -2,7 +2,8 @@
 
 Tensors (float64): each parameter under its own name, Adam's moments under `adam_m.` and `adam_v.` and the name.
 Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
-`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts).
+`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts); and
+`tokenizer`, where its tokens are no characters.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config, Shapes, offsets, shapes
-from microgpt.reference import Tokenizer
 from microgpt.safetensors import SafetensorsError, Tensor, read, tensor, write
+from microgpt.tokenization import CharTokenizer, Tokenizer, from_spec
 
 FORMAT = "microgpt/1"
 BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
@@ -38,6 +39,13 @@ class Checkpoint:
     step: int
     rng_state: tuple[Any, ...]
     data: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)  # of a tokenizer whose tokens are no characters
+
+    def tokenizer(self) -> Tokenizer:
+        """What reads and writes its texts."""
+        if self.spec:
+            return from_spec(self.spec)
+        return CharTokenizer([symbol for symbol in self.symbols if symbol], self.config.bos_first)
 
     def shapes(self) -> Shapes:
         """The table of its parameters."""
@@ -60,6 +68,8 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
         "rng": json.dumps(checkpoint.rng_state),
         "data": json.dumps(checkpoint.data),
     }
+    if checkpoint.spec:
+        metadata["tokenizer"] = json.dumps(checkpoint.spec)
     write(path, tensors, metadata)
 
 
@@ -71,16 +81,19 @@ def load(path: Path | str) -> Checkpoint:
             raise SafetensorsError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
         checkpoint = Checkpoint(
             config=Config.from_dict(_json(metadata, "config", dict)),
-            symbols=_symbols(_json(metadata, "symbols", list)),
+            symbols=_json(metadata, "symbols", list),
             params=array("d"),
             m=array("d"),
             v=array("d"),
             step=_json(metadata, "step", int),
             rng_state=_rng_state(_json(metadata, "rng", list)),
             data=_data(_json(metadata, "data", dict)),
+            spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
         )
-        symbols, bos_first = checkpoint.symbols, checkpoint.config.bos_first
-        if symbols != Tokenizer([symbol for symbol in symbols if symbol], bos_first).symbols:
+        bos_first = checkpoint.config.bos_first
+        if not checkpoint.spec:
+            _check_symbols(checkpoint.symbols)
+        if checkpoint.symbols != checkpoint.tokenizer().symbols:
             raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
         if checkpoint.step < 0:
             raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
@@ -122,12 +135,11 @@ def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
     return value
 
 
-def _symbols(symbols: list[Any]) -> list[str]:
+def _check_symbols(symbols: list[Any]) -> None:
     if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
         raise SafetensorsError("'symbols' must be single characters, each once")
     if "" not in symbols:
         raise SafetensorsError("'symbols' lacks BOS, the empty string")
-    return symbols
 
 
 def _data(data: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
-from microgpt.reference import Tokenizer
 from microgpt.safetensors import atomic
+from microgpt.tokenization import CharTokenizer, Tokenizer, learn, width
 
 MODES = ("lines", "stream")
 PIECE = 1 << 20  # bytes read at a time
@@ -49,8 +49,7 @@ class Data:
         self.source, self.mode, self.tokenizer, self.sha256 = source, mode, tokenizer, sha256
         self.block_size = block_size
         self.bos_first = tokenizer.bos == 0
-        vocab_size = len(tokenizer.symbols)
-        self.tokens: array[int] = array("B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I")
+        self.tokens: array[int] = array(width(len(tokenizer.symbols)))
         self.ends: array[int] = array("Q")  # of each document in tokens
 
     @property
@@ -90,30 +89,48 @@ class Data:
 
         The held-out ones are drawn by a Random of their own, so that a split leaves the run's random stream alone.
         """
+        indices, count = range(len(self)), self.held_out_count(val_fraction)
+        held_out = set(random.Random(f"{seed}:val").sample(indices, count))
+        return array("Q", (i for i in indices if i not in held_out)), array("Q", sorted(held_out))
+
+    def order(self, seed: int, val_fraction: float, rng: random.Random) -> tuple[Sequence[int], Sequence[int]]:
+        """The sequences to train on, shuffled by rng, and the held-out ones."""
+        order, held_out = self.split(seed, val_fraction)
+        rng.shuffle(order)
+        return order, held_out
+
+    def held_out_count(self, val_fraction: float) -> int:
+        """How many sequences are held out. Raises ValueError or DataError for a fraction that makes no sense."""
         if not 0 <= val_fraction < 1:
             raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
-        indices = range(len(self))
         count = round(len(self) * val_fraction)
         if val_fraction and not 0 < count < len(self):
             raise DataError(
                 f"val_fraction={val_fraction} of {len(self)} documents leaves none to train on or none to hold out:"
                 " choose another fraction, or give more documents"
             )
-        held_out = set(random.Random(f"{seed}:val").sample(indices, count))
-        return array("Q", (i for i in indices if i not in held_out)), array("Q", sorted(held_out))
+        return count
 
     def known(self, texts: Iterable[str]) -> set[str]:
         """Which of `texts` stand in the data: as a whole document, or anywhere in a stream."""
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
-        content, width, ids = self.tokens.tobytes(), self.tokens.itemsize, self.tokenizer.token_ids
-        return {
-            text
-            for text in wanted
-            if ids.keys() >= set(text)
-            and _aligned_find(content, array(self.tokens.typecode, map(ids.__getitem__, text)).tobytes(), width)
-        }
+        content = self.tokens.tobytes()
+        return {text for text in wanted if self._stands_in(content, text)}
+
+    def _stands_in(self, content: Any, text: str, *, whole: bool = False) -> bool:
+        """Do its tokens stand in these bytes, one after another? whole: with BOS at both ends."""
+        try:
+            token_ids = self.tokenizer.encode(text)
+        except KeyError:  # a character that the data do not have
+            return False
+        kind = width(self.vocab_size)
+        part = array(kind, token_ids if whole else token_ids[1:-1])
+        at = content.find(part.tobytes())
+        while at >= 0 and at % part.itemsize:
+            at = content.find(part.tobytes(), at + 1)
+        return bool(at >= 0)
 
     def unread(self, block_size: int) -> float:
         """The share (0 to 1) of the next tokens that training does not read, as they lie beyond block_size."""
@@ -125,27 +142,20 @@ class Data:
         return lost / (len(self.tokens) + len(self.ends))
 
 
-def _aligned_find(content: bytes, part: bytes, width: int) -> bool:
-    at = content.find(part)
-    while at >= 0 and at % width:
-        at = content.find(part, at + 1)
-    return at >= 0
-
-
 def load(
     source: str | os.PathLike[str] | Sequence[str] = "names",
     *,
     mode: str = "lines",
     block_size: int = 16,
     bos_first: bool = False,
-    chars: Sequence[str] | None = None,
+    tokenizer: str | Tokenizer = "char",
     progress: Progress | None = None,
 ) -> Data:
     """Read and tokenize.
 
     source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once; a Path is always a file), or
     documents in memory, which are read as the lines of a file.
-    block_size: the windows of a stream. chars: the vocabulary to read with, instead of the text's own characters.
+    block_size: the windows of a stream. tokenizer: one to read with, or the kind of a new one (see tokenization).
     Raises DataError for a text that cannot be used, OSError where a file cannot be read.
     """
     if mode not in MODES:
@@ -159,14 +169,20 @@ def load(
         read = partial(_joined, list(source))
     digest = hashlib.sha256()
     found: set[str] = set()
-    for piece in _pieces(read(digest.update), mode):
-        found.update(*piece)
+
+    def texts() -> Iterator[str]:
+        for piece in _pieces(read(digest.update), mode):
+            found.update(*piece)
+            yield from piece
+
     what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
+    if isinstance(tokenizer, str):
+        tokenizer = learn(tokenizer, texts(), bos_first)
+    for _ in () if found else texts():  # where nothing is to be learned, they are read all the same: for the digest
+        pass
     if not found:
         raise DataError(f"{what} is empty: give a text with at least one document, one a line")
-    tokenizer = Tokenizer(found if chars is None else chars, bos_first)
-    unknown = found - tokenizer.token_ids.keys()
-    if unknown:
+    if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
         raise DataError(
             f"{what} has characters that the model has never seen: {_show(unknown)}; take them out, or train a model on"
             " a text that has them"
@@ -175,7 +191,7 @@ def load(
     again = hashlib.sha256()
     try:
         _fill(data, _pieces(read(again.update), mode))
-    except (ValueError, OverflowError):  # ids of characters that were not there before
+    except KeyError:  # ids of characters that were not there before
         again.update(b"changed")
     if again.digest() != digest.digest():
         raise DataError(f"{what} changed while it was read: try again when nobody writes to it")
@@ -204,17 +220,15 @@ def _show(characters: Iterable[str]) -> str:
 
 
 def _fill(data: Data, pieces: Iterable[list[str]]) -> None:
-    """Append the token ids of all the text, by way of a string whose characters are the ids: that is C's speed."""
-    table = {ord(symbol): token_id for token_id, symbol in enumerate(data.tokenizer.symbols) if symbol}
-    order = "le" if sys.byteorder == "little" else "be"
-    codec = {"B": "latin-1", "H": f"utf-16-{order}", "I": f"utf-32-{order}"}[data.tokens.typecode]
+    """Append the token ids of all the text."""
     if data.mode == "stream":
         data.tokens.append(data.tokenizer.bos)
     for documents in pieces:
-        data.tokens.frombytes("".join(documents).translate(table).encode(codec, "surrogatepass"))
+        tokens, lengths = data.tokenizer.pack(documents, bos=False)
+        data.tokens.extend(tokens)
         if data.mode == "lines":
             last = data.ends[-1] if data.ends else 0
-            data.ends.extend(accumulate(map(len, documents[1:]), initial=last + len(documents[0])))
+            data.ends.extend(accumulate(lengths[1:], initial=last + lengths[0]))
     if data.mode == "stream":
         data.tokens.append(data.tokenizer.bos)
 

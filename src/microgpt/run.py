@@ -28,8 +28,9 @@ from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
 from microgpt.engines import Engine, open_engine
 from microgpt.lock import Lock, LockedError, is_alive
-from microgpt.reference import Tokenizer
+from microgpt.prepared import is_prepared, open_prepared
 from microgpt.safetensors import atomic
+from microgpt.tokenization import CharTokenizer, Tokenizer
 from microgpt.training import DivergedError, Step
 
 VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
@@ -78,8 +79,7 @@ class Run:
     ) -> None:
         self.config = state.config
         self.data_info = state.data
-        bos_first = state.config.bos_first
-        self.tokenizer = Tokenizer([symbol for symbol in state.symbols if symbol], bos_first)
+        self.tokenizer = state.tokenizer()
         self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
         if threads > self.config.batch_size:
             raise ValueError(
@@ -98,7 +98,8 @@ class Run:
         source: Source | Data = "names",
         config: Config | None = None,
         *,
-        documents: str = "lines",
+        documents: str | None = None,
+        tokenizer: str | None = None,
         val_fraction: float = 0.0,
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
@@ -109,8 +110,9 @@ class Run:
     ) -> Run:
         """A new model, untrained.
 
-        source: a text file, `names` (bundled), `makemore` (downloaded once), documents in memory, or loaded Data.
-        documents: `lines`, or `stream` for one long text. val_fraction: the share of the documents that is held out.
+        source: a text file, `names` (bundled), `makemore` (downloaded once), the folder of prepared data, documents in
+        memory, or loaded Data. documents: `lines` (default), or `stream` for one long text. tokenizer: `char` (the
+        default), `byte` or `bpe:N`. val_fraction: the share of the documents that is held out.
         validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
         at once, default the whole batch. engine, precision, threads: see engines.open_engine; no checkpoint keeps them.
         Raises DataError or ValueError where these make no sense.
@@ -119,16 +121,14 @@ class Run:
         training.check_options(config.batch_size, micro_batch_size, validate_every)
         data = source
         if not isinstance(data, Data):
-            data = load_data(
-                data, mode=documents, block_size=config.block_size, bos_first=config.bos_first, progress=progress
-            )
+            data = _load(data, config, documents, tokenizer, progress)
         elif data.bos_first != config.bos_first or (data.mode == "stream" and data.block_size != config.block_size):
             raise ValueError(
                 f"the data must be loaded with the config's bos_first={config.bos_first} and"
                 f" block_size={config.block_size}, got bos_first={data.bos_first} and block_size={data.block_size}"
             )
         rng = random.Random(config.seed)
-        order = _shuffled(data, config, val_fraction, rng)  # first the order, then the parameters, from one stream
+        order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
         params = init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
             raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
@@ -148,6 +148,7 @@ class Run:
                 "val_fraction": val_fraction,
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
+            spec=_spec(data.tokenizer),
         )
         run = cls(state, lambda: data, engine, precision, threads)
         run._order = order
@@ -185,9 +186,9 @@ class Run:
             return str(error)
 
     @cached_property
-    def _order(self) -> tuple[array[int], array[int]]:
+    def _order(self) -> tuple[Sequence[int], Sequence[int]]:
         rng = random.Random(self.config.seed)
-        return _shuffled(self.data, self.config, self.data_info.get("val_fraction", 0.0), rng)
+        return self.data.order(self.config.seed, self.data_info.get("val_fraction", 0.0), rng)
 
     def __repr__(self) -> str:
         return f"<Run: {self.num_params} parameters, step {self.step} of {self.config.num_steps}>"
@@ -290,7 +291,7 @@ class Run:
             mode=self.data_info.get("documents", MODES[0]),
             block_size=self.config.block_size,
             bos_first=self.config.bos_first,
-            chars=[symbol for symbol in self.tokenizer.symbols if symbol],
+            tokenizer=self.tokenizer,
         )
 
     def sample(
@@ -319,18 +320,20 @@ class Run:
             max_new_tokens = 10 * self.config.block_size  # a model that never closes a document must end somewhere
         temperature = self.config.temperature if temperature is None else temperature
         sampling.check_options(self.engine.vocab_size, temperature, top_k)
-        if unseen := [char for char in prompt if char not in self.tokenizer.token_ids]:
+        try:
+            prompt_ids = self.tokenizer.encode(prompt)[1:-1]
+        except KeyError as error:
             known = "".join(self.tokenizer.symbols)
             raise ValueError(
-                f"prompt has the character {unseen[0]!r}, which the model has never seen, got prompt={prompt!r}:"
+                f"prompt has the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
                 f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
-            )
+            ) from None
         options: dict[str, Any] = {
             "bos": self.tokenizer.bos,
             "block_size": self.config.block_size,
             "temperature": temperature,
             "top_k": top_k,
-            "prompt": [self.tokenizer.token_ids[char] for char in prompt],
+            "prompt": prompt_ids,
             "max_new_tokens": max_new_tokens,
         }
         open_streams = getattr(self.engine, "streams", None)
@@ -386,6 +389,7 @@ class Run:
             step=engine.step,
             rng_state=self.rng.getstate(),
             data=self.data_info,
+            spec=_spec(self.tokenizer),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -405,10 +409,36 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _shuffled(data: Data, config: Config, val_fraction: float, rng: random.Random) -> tuple[array[int], array[int]]:
-    order, held_out = data.split(config.seed, val_fraction)
-    rng.shuffle(order)
-    return order, held_out
+def _spec(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What a checkpoint keeps of a tokenizer beside its symbols: of characters, nothing."""
+    return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
+
+
+def _load(
+    source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
+) -> Data:
+    """A text, or prepared data, of which what is asked for must be true."""
+    if not (isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))):
+        return load_data(
+            source,
+            mode=documents or MODES[0],
+            block_size=config.block_size,
+            bos_first=config.bos_first,
+            tokenizer=tokenizer or "char",
+            progress=progress,
+        )
+    data = open_prepared(Path(source), config.block_size)
+    for name, asked, is_so in (
+        ("documents", documents, data.mode),
+        ("tokenizer", tokenizer, data.facts["asked"]["tokenizer"]),
+        ("bos_first", config.bos_first, data.bos_first),
+    ):
+        if asked is not None and asked != is_so:
+            raise DataError(
+                f"{os.fspath(source)!r} was prepared with {name}={is_so}, got {name}={asked}: leave it out, or prepare"
+                " it otherwise"
+            )
+    return data
 
 
 def _same_data(state: Checkpoint, source: Source | None) -> Data:
@@ -419,13 +449,21 @@ def _same_data(state: Checkpoint, source: Source | None) -> Data:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
     if moved and source not in DATASETS and not Path(str(source)).exists():
         raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
-    data = load_data(
-        source,
-        mode=info.get("documents", "lines"),
-        block_size=state.config.block_size,
-        bos_first=state.config.bos_first,
-        chars=[symbol for symbol in state.symbols if symbol],
-    )
+    if isinstance(source, (str, os.PathLike)) and is_prepared(Path(source)):
+        data: Data = open_prepared(Path(source), state.config.block_size)
+        if data.tokenizer.symbols != state.symbols:
+            raise DataError(
+                f"{os.fspath(source)!r} was prepared with another tokenizer than the run's:"
+                f" {WHERE if moved else 'give the data that it was trained on, or begin a new run'}"
+            )
+    else:
+        data = load_data(
+            source,
+            mode=info.get("documents", "lines"),
+            block_size=state.config.block_size,
+            bos_first=state.config.bos_first,
+            tokenizer=state.tokenizer(),
+        )
     if data.sha256 != info.get("sha256"):
         raise DataError(
             f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
@@ -708,7 +746,8 @@ def train(
     *,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    documents: str = "lines",
+    documents: str | None = None,
+    tokenizer: str | None = None,
     val_fraction: float = 0.0,
     engine: str = "auto",
     precision: str | None = None,
@@ -725,6 +764,7 @@ def train(
         source,
         config,
         documents=documents,
+        tokenizer=tokenizer,
         val_fraction=val_fraction,
         engine=engine,
         precision=precision,

@@ -423,7 +423,7 @@ def published(text: Text) -> LabRun:
     config = PRESETS[facts["preset"]]
     symbols = reference.Tokenizer(string.ascii_lowercase, config.bos_first).symbols
     assert len(symbols) == facts["vocab_size"]
-    buffers = {
+    buffers: dict[str, Any] = {
         field: array("d", chain.from_iterable(tensors[prefix + name].floats() for name in shapes(config, len(symbols))))
         for prefix, field in checkpoints.BUFFERS.items()
     }
@@ -460,6 +460,11 @@ def opened(
     """A run from its files. find: a text of this session by its SHA-256. names: for new runs, where it finds none."""
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
+    if state.spec:
+        raise LabError(
+            f"the tokens of {name!r} are no characters ({state.spec['kind']}), and the figures here show characters:"
+            " open a run that was trained with --tokenizer char"
+        )
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
         raise LabError(f"{name!r} has made {state.step:,} steps; runs of at most {MAX_STEPS:,} can be opened here")

@@ -18,7 +18,7 @@ from microgpt.data import MODES, Data, load
 from microgpt.engines import Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.naming import num_positions
-from microgpt.reference import Tokenizer
+from microgpt.tokenization import CharTokenizer, Tokenizer
 
 MAX_BYTES = 50_000_000
 MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
@@ -47,9 +47,10 @@ class Text:
         Raises DataError for what is no text, or has characters that the vocabulary lacks.
         """
         chars = "".join(symbols) if symbols is not None else None
+        tokenizer = "char" if chars is None else CharTokenizer(chars, config.bos_first)
         key = (config.bos_first, config.block_size if self.mode == "stream" else 0, chars)
         if key not in self._read:
-            options: dict[str, Any] = {"mode": self.mode, "block_size": config.block_size, "chars": chars}
+            options: dict[str, Any] = {"mode": self.mode, "block_size": config.block_size, "tokenizer": tokenizer}
             if self.content is None:
                 self._read[key] = load(BUNDLED, bos_first=config.bos_first, **options)
             else:
@@ -146,7 +147,7 @@ def encode(text: str, tokenizer: Tokenizer) -> list[int]:
     """The token ids of what somebody typed, BOS at both ends; characters that the model has never seen are left out."""
     if len(text) > MAX_TYPED:
         raise LabError(f"a word must have at most {MAX_TYPED:,} characters, got {len(text):,}: shorten it")
-    ids: list[int] = tokenizer.encode([char for char in text if char in tokenizer.token_ids])
+    ids = tokenizer.encode("".join(char for char in text if char in tokenizer.token_ids))
     return ids
 
 
