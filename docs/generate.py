@@ -39,8 +39,12 @@ ROLES = {
 MAP = {  # the file map of the README
     "src/microgpt/reference.py": "the complete algorithm in one file; runs alone",
     "src/microgpt/config.py": "sizes, settings, presets; the table of parameters",
+    "src/microgpt/tokenization.py": "characters, bytes, byte pairs",
+    "src/microgpt/permutation.py": "a shuffled order that takes no memory",
     "src/microgpt/data.py": "text to token ids: data sets, files, the held-out part",
     "src/microgpt/safetensors.py": "the file format: named tensors, written whole or not at all",
+    "src/microgpt/prepared.py": "text beyond memory, tokenized and on disk",
+    "src/microgpt/preparing.py": "makes that: in parallel, and resumable",
     "src/microgpt/checkpoint.py": "all that a run needs to go on, in one such file",
     "src/microgpt/engines/__init__.py": "what an engine is: the contract, in words",
     "src/microgpt/engines/kernel.c": "forward, backward and Adam by hand, exact or fast",

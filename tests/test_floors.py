@@ -19,7 +19,7 @@ FLOORS = [
     {"prepared"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
     {"engines.native", "engines.scalar"},
-    {"training", "sampling", "evaluation", "recording"},
+    {"training", "sampling", "evaluation", "recording", "preparing"},
     {"program"},
     {"anatomy"},
     {"graph", "run", "cases"},

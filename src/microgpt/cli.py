@@ -24,7 +24,9 @@ from microgpt import display, evaluation
 from microgpt.config import ACTIVATIONS, PRESETS, Config, shapes
 from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES
+from microgpt.prepared import check
 from microgpt.run import Folder, Run, next_folder
+from microgpt.tokenization import KINDS
 from microgpt.training import DivergedError
 
 app = typer.Typer(
@@ -97,10 +99,15 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 # --- Arguments that several commands share
 
+DOCUMENTS = "A document a line, or one long text (stream) cut into windows of block_size."
+TOKENIZER = "What is one token: a character of the text, a byte, or one of N byte pairs learned from it."
+
 FileArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="FILE", help=f"A text file in UTF-8, or a data set: {', '.join(DATASETS)}." + _default(DATASETS[0])
+        metavar="FILE",
+        help=f"A text file in UTF-8, a data set ({', '.join(DATASETS)}), or a folder of prepared data."
+        + _default(DATASETS[0]),
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a checkpoint file.")]
@@ -146,11 +153,9 @@ def train(
     ] = None,
     documents: Annotated[
         str | None,
-        typer.Option(
-            metavar="|".join(MODES),
-            help="A document a line, or one long text (stream) cut into windows of block_size." + _default(MODES[0]),
-        ),
+        typer.Option(metavar="|".join(MODES), help=DOCUMENTS + _default(MODES[0])),
     ] = None,
+    tokenizer: Annotated[str | None, typer.Option(metavar="|".join(KINDS), help=TOKENIZER + _default(KINDS[0]))] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option(
@@ -194,6 +199,7 @@ def train(
     show = display.choose(quiet, json)
     options = {
         "documents": documents,
+        "tokenizer": tokenizer,
         "val_fraction": val_fraction,
         "validate_every": validate_every,
         "micro_batch_size": micro_batch_size,
@@ -274,6 +280,64 @@ def signals() -> Iterator[list[int]]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@app.command()
+def prepare(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8, read in this order.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DATA", help="The folder of the prepared data.")],
+    tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
+    documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
+    bos_first: Annotated[bool, typer.Option("--bos-first", help="BOS is token id 0 instead of the last id.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes." + _default("one for each processor"), **number(int, at_least=1)),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared otherwise.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Afterwards, read all of it and compare checksums.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Tokenize text that is too large for memory, once; training then reads it from disk where it needs it.
+
+    Stopped, it goes on where it was when it is asked the same again.
+
+    [bold]Examples[/]
+
+      microgpt prepare names -o data/names
+      microgpt prepare names -o data/bytes --tokenizer byte --documents stream
+      microgpt train data/names --num-steps 20
+    """
+    from microgpt.preparing import prepare as prepare_data  # and with it what starts processes
+
+    with display.Bars() as progress:
+        data = prepare_data(
+            files,
+            output,
+            tokenizer=tokenizer,
+            documents=documents,
+            bos_first=bos_first,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        if verify:
+            check(output, progress)
+    facts = {
+        "tokens": len(data.tokens),
+        "vocab_size": data.vocab_size,
+        "bytes_per_token": data.bytes_per_token,
+        "num_docs": data.facts["num_docs"],
+        "sha256": data.sha256,
+    }
+    if json:
+        print(json_module.dumps(facts))
+        return
+    documents_told = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
+    print(
+        f"{output}: {documents_told}{facts['tokens']:,} tokens of {data.vocab_size:,},"
+        f" {data.bytes_per_token} bytes each; train on it with: microgpt train {shlex.quote(str(output))}"
+    )
 
 
 @app.command()

@@ -16,10 +16,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Score:
-    """A loss over some text: nats, the sum of -log p over all predicted tokens; tokens, how many these were."""
+    """A loss over some text: nats, the sum of -log p over all predicted tokens; tokens, how many these were.
+
+    characters: that these tokens write, BOS counted as one; None where every token is a character.
+    """
 
     nats: float
     tokens: int
+    characters: int | None = None
 
     @property
     def loss(self) -> float:
@@ -29,7 +33,7 @@ class Score:
     @property
     def bits_per_character(self) -> float:
         """Bits per character; the end of a document counts as one, as the line's end in its file does."""
-        return self.loss / math.log(2)
+        return self.nats / (self.tokens if self.characters is None else self.characters) / math.log(2)
 
     @property
     def perplexity(self) -> float:

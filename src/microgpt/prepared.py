@@ -1,14 +1,13 @@
-"""Text beyond memory: tokenized once, in parallel, into files that training then reads where it needs them.
+"""Prepared data: text beyond memory, tokenized once into files that training reads where it needs them.
 
 A prepared folder holds
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
     starts.bin   where each document's first BOS stands, 8 bytes each; not for a stream, which is cut into windows
-    data.json    what they are: the tokenizer, how many, SHA-256 of both, and of which files they were made
+    data.json    what they are: the tokenizer, how many, SHA-256 of both, and of which files they were made; written
+                 last: a folder without it is not finished
 
-`prepare` writes them. It cuts the files into pieces at ends of lines, always the same ones, so that neither how many
-processes work nor how often it was stopped changes a byte; finished pieces wait in parts/, and are not made again.
-data.json comes last: a folder without it is not finished.
+`preparing` makes them.
 """
 
 from __future__ import annotations
@@ -20,50 +19,21 @@ import os
 import random
 import sys
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
-from functools import cache, partial
-from itertools import accumulate
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from microgpt.data import MODES, Data, DataError
+from microgpt.data import Data, DataError
 from microgpt.permutation import Permutation
-from microgpt.safetensors import atomic
-from microgpt.tokenization import Tokenizer, from_spec, learn, size_of, width
+from microgpt.tokenization import from_spec, width
 
 FORMAT = "microgpt-data/1"
-DATA, TOKENS, STARTS, PARTS, PLAN = "data.json", "tokens.bin", "starts.bin", "parts", "plan.json"
-PIECE = 1 << 24  # bytes of text that one process takes at a time
-LEARNED_FROM = 1 << 26  # bytes of text, spread over all of it, that byte pairs are learned from
-COPY = 1 << 20
+DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
+PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # of a folder that is not finished
+COPY = 1 << 20  # bytes at a time
 
 Progress = Callable[[str, int, int], None]  # (at what, done, of how many)
-Each = Callable[[str, Callable[..., Any]], list[Any]]  # (at what, a job for every piece)
-
-
-class Piece(NamedTuple):
-    """A part of a file, from the byte `start` to before `stop`; both stand at beginnings of lines."""
-
-    path: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece in tokens. lengths: (tokens, how many documents have so many without BOS)."""
-
-    sha256: list[str]  # of its tokens, and of where its documents start
-    tokens: int
-    documents: int  # 0 of a stream
-    lengths: list[tuple[int, int]]
-
-
-# --- Reading
 
 
 class Prepared(Data):
@@ -158,283 +128,11 @@ def check(folder: Path, progress: Progress | None = None) -> None:
     """Read all of it, and compare with its checksums; DataError where they differ."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
-        if digest and _sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
+        if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
             raise DataError(f"{str(folder / name)!r} was changed: make it again with microgpt prepare")
 
 
-# --- Making
-
-
-def prepare(
-    files: Sequence[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
-    *,
-    tokenizer: str = "char",
-    documents: str = "lines",
-    bos_first: bool = False,
-    workers: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Prepared:
-    """Tokenize text files into a folder, or go on with what was stopped.
-
-    tokenizer: char, byte or bpe:N. documents: `lines`, or `stream` for one long text. workers: processes, default one
-    for each processor. overwrite: make it anew where the folder was prepared otherwise. Besides the tokens it needs
-    room for as many once more until it ends. Raises DataError, and ValueError for options that make no sense.
-    """
-    if documents not in MODES:
-        raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={documents!r}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got workers={workers}")
-    size_of(tokenizer)
-    paths = [_file(path) for path in files]
-    if not paths:
-        raise ValueError("files must name at least one text file")
-    folder = Path(folder)
-    plan = {
-        "format": FORMAT,
-        "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths],
-        "tokenizer": tokenizer,
-        "documents": documents,
-        "bos_first": bos_first,
-        "piece": PIECE,
-    }
-    if _begin(folder, plan, overwrite):
-        return open_prepared(folder, 1)
-    pieces = [piece for path in paths for piece in _pieces(path)]
-    if not pieces:
-        raise DataError("the files are empty: give texts with at least one document")
-    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(pieces)), get_context("spawn")) as pool:
-        each = partial(_each, pool, pieces, progress)
-        made = _tokenizer(folder, tokenizer, bos_first, documents, pieces, each, progress)
-        parts = each("tokenizing", partial(_make, folder=folder, documents=documents))
-    if not sum(part.tokens for part in parts):
-        raise DataError("the files are empty: give texts with at least one document")
-    facts = {
-        "format": FORMAT,
-        "asked": plan,
-        "documents": documents,
-        "tokenizer": made.spec(),
-        **_join(folder, parts, made.bos, len(made.symbols), progress),
-    }
-    with atomic(folder / DATA) as file:
-        file.write(json.dumps(facts).encode())
-    _sweep(folder)
-    return open_prepared(folder, 1)
-
-
-def _each(
-    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Progress | None, what: str, job: Callable[..., Any]
-) -> list[Any]:
-    """What the job makes of (index, piece), in their order; the first failure ends all."""
-    futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
-    done, total = 0, sum(piece.stop - piece.start for piece in pieces)
-    try:
-        for future in as_completed(futures):
-            future.result()
-            done += futures[future].stop - futures[future].start
-            if progress:
-                progress(what, done, total)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    return [future.result() for future in futures]
-
-
-def _file(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{str(path)!r} is a folder: give text files")
-    if not path.is_file():
-        raise DataError(f"no file {str(path)!r}: give text files that can be read")
-    return path.resolve()
-
-
-def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
-    """Make the folder ready for this plan; True where all is done already."""
-    parts = folder / PARTS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
-    finished, begun = _read(folder / DATA), _read(parts / PLAN)
-    if finished and finished.get("asked") == plan and not overwrite:
-        _sweep(folder)
-        return True
-    if finished or (begun and begun != plan):
-        if not overwrite:
-            what = "holds data that were prepared otherwise, or from files that have changed since"
-            raise DataError(f"{str(folder)!r} {what}: add --overwrite to make it anew, or give another folder")
-        (folder / DATA).unlink(missing_ok=True)
-        _sweep(folder)
-    elif not begun and (strangers := [path.name for path in folder.iterdir() if path.name != PARTS]):
-        raise DataError(f"{str(folder)!r} holds {strangers[0]!r}, which is not prepared data: give another folder")
-    try:
-        parts.mkdir(exist_ok=True)
-        with atomic(parts / PLAN) as file:
-            file.write(json.dumps(plan).encode())
-    except OSError as error:
-        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
-    return False
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the parts, the plan last: until then the folder is known as ours."""
-    parts = folder / PARTS
-    for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
-        path.unlink(missing_ok=True)
-    if parts.is_dir():
-        parts.rmdir()
-
-
-def _pieces(path: Path) -> Iterator[Piece]:
-    """A file in pieces of about PIECE bytes, cut after a line end; a line that is longer stays whole."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = 0
-        while start < size:
-            file.seek(min(size, start + PIECE))
-            while (content := file.read(COPY)) and b"\n" not in content:
-                pass
-            stop = file.tell() - len(content) + content.index(b"\n") + 1 if content else size
-            yield Piece(str(path), start, stop)
-            start = stop
-
-
-def text_of(piece: Piece) -> str:
-    """The text of a piece: without a byte-order mark, line ends as \\n. Raises DataError for what is no UTF-8 text."""
-    path = piece.path
-    with Path(path).open("rb") as file:
-        file.seek(piece.start)
-        content = file.read(piece.stop - piece.start)
-    if len(content) != piece.stop - piece.start:
-        raise DataError(f"{path!r} changed while it was read: try again when nobody writes to it")
-    if (zero := content.find(0)) >= 0:
-        raise DataError(f"{path!r} is not a text: a zero byte at offset {piece.start + zero}; give text files in UTF-8")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path!r} is not UTF-8: byte 0x{content[error.start]:02x} at offset {piece.start + error.start};"
-            " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
-        ) from None
-    if piece.start == 0:
-        text = text.removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _texts(piece: Piece, documents: str) -> list[str]:
-    """The documents of a piece; of a stream, its text."""
-    text = text_of(piece)
-    if documents == "stream":
-        return [text]
-    return [line for raw in text.split("\n") if (line := raw.strip())]
-
-
-def _characters(index: int, piece: Piece, documents: str) -> str:
-    return "".join(set().union(*map(set, _texts(piece, documents))))
-
-
-def _tokenizer(
-    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Progress | None
-) -> Tokenizer:
-    """The tokenizer of these texts: the one that an earlier attempt has learned, or a new one."""
-    kept = folder / PARTS / "tokenizer.json"
-    if spec := _read(kept):
-        return from_spec(spec)
-    if kind == "char":
-        found = each("looking for characters", partial(_characters, documents=documents))
-        made = learn(kind, found, bos_first)
-    else:
-        if progress and kind != "byte":
-            progress("learning byte pairs", 0, 0)
-        total = sum(piece.stop - piece.start for piece in pieces)
-        some = pieces[:: max(1, -(-total // LEARNED_FROM))]
-        made = learn(kind, (text for piece in some for text in _texts(piece, documents)), bos_first)
-    with atomic(kept) as file:
-        file.write(json.dumps(made.spec()).encode())
-    return made
-
-
-def _make(index: int, piece: Piece, folder: Path, documents: str) -> Part:
-    """A piece in tokens, in parts/; what was made before, and is whole, is taken."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are enough
-    path = folder / PARTS / f"{index}"
-    facts = _read(path.with_suffix(".json"))
-    if facts and [_sha256(path.with_suffix(end)) for end in (".tokens", ".starts")] == facts["sha256"]:
-        return Part(**facts)
-    tokens, lengths = _tokenizer_of(folder).pack(_texts(piece, documents), bos=documents == "lines")
-    starts = array("Q", accumulate((length + 1 for length in lengths[:-1]), initial=0)) if tokens else array("Q")
-    if documents == "stream":
-        starts, lengths = array("Q"), []
-    sha256 = []
-    for end, numbers in ((".tokens", tokens), (".starts", starts)):
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        content = numbers.tobytes()
-        sha256.append(hashlib.sha256(content).hexdigest())
-        with atomic(path.with_suffix(end)) as file:
-            file.write(content)
-    part = Part(sha256, len(tokens), len(starts), sorted(Counter(lengths).items()))
-    with atomic(path.with_suffix(".json")) as file:
-        file.write(json.dumps(asdict(part)).encode())
-    return part
-
-
-@cache
-def _tokenizer_of(folder: Path) -> Tokenizer:
-    """Made once in each process: that of many byte pairs takes a moment."""
-    return from_spec(_read(folder / PARTS / "tokenizer.json"))
-
-
-def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Progress | None) -> dict[str, Any]:
-    """Put the parts together; what data.json tells of them."""
-    kind = width(vocab_size)
-    is_stream = not any(part.documents for part in parts)
-    border = array(kind, [bos])
-    total = sum(part.tokens for part in parts)
-    digests = {name: hashlib.sha256() for name in (TOKENS, STARTS)}
-    with atomic(folder / TOKENS) as tokens_file, atomic(folder / STARTS) as starts_file:
-
-        def write(file: Any, name: str, content: bytes) -> None:
-            file.write(content)
-            digests[name].update(content)
-
-        if is_stream:
-            write(tokens_file, TOKENS, border.tobytes())
-        first = done = 0
-        for index, part in enumerate(parts):
-            path = folder / PARTS / f"{index}"
-            with path.with_suffix(".tokens").open("rb") as file:
-                while content := file.read(COPY):
-                    write(tokens_file, TOKENS, content)
-            starts = array("Q", path.with_suffix(".starts").read_bytes())
-            write(starts_file, STARTS, array("Q", (first + start for start in starts)).tobytes())
-            first += part.tokens
-            done += part.tokens
-            if progress:
-                progress("putting together", done, total)
-        write(tokens_file, TOKENS, border.tobytes())
-    lengths: Counter[int] = Counter()
-    for part in parts:
-        lengths.update(dict(part.lengths))
-    return {
-        "sha256": digests[TOKENS].hexdigest(),
-        "starts_sha256": digests[STARTS].hexdigest(),
-        "tokens": total + 1 + is_stream,
-        "num_docs": sum(part.documents for part in parts),
-        "lengths": sorted(lengths.items()),
-    }
-
-
-def _sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
+def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
     """Of a file's bytes; empty where there is none."""
     digest = hashlib.sha256()
     try:

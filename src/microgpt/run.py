@@ -15,7 +15,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config, init, num_params
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
-from microgpt.engines import Engine, open_engine
+from microgpt.engines import Engine, Tokens, open_engine
 from microgpt.lock import Lock, LockedError, is_alive
 from microgpt.prepared import is_prepared, open_prepared
 from microgpt.safetensors import atomic
@@ -35,6 +35,7 @@ from microgpt.training import DivergedError, Step
 
 VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
+COUNTED = 1_000_000  # how many training sequences letters are counted in, at most, spread over all
 STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
@@ -265,8 +266,7 @@ class Run:
         chosen = evaluation.spread(indices, limit)
         scores = {"model": self.score(chosen, text, progress)}
         if not self.missing_data:
-            held_out = set(self.held_out)
-            trained_on = [i for i in range(len(self.data)) if i not in held_out]
+            trained_on = evaluation.spread(self.order, COUNTED)
             sequences = map(self.data.sequence, _told(trained_on, "counting", len(trained_on), progress))
             counts = evaluation.Counts(sequences, self.engine.vocab_size)
             scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
@@ -275,6 +275,9 @@ class Run:
                 scores["letters"] += letters
                 scores["letter pairs"] += pairs
         scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, self.engine.vocab_size)
+        if not isinstance(self.tokenizer, CharTokenizer):
+            characters = sum(map(self._characters, map(text.sequence, chosen)))
+            scores = {name: replace(score, characters=characters) for name, score in scores.items()}
         seed = self.config.seed if seed is None else seed
         samples: list[str] = []
         for first in range(0, num_samples, STREAMS):
@@ -283,6 +286,11 @@ class Run:
                 progress("writing", len(samples), num_samples)
         known = None if self.missing_data else self.data.known(samples)
         return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
+
+    def _characters(self, tokens: Tokens) -> int:
+        """That the tokens write which the model predicts of this sequence, BOS counted as one."""
+        targets = tokens[1 : self.config.block_size + 1]
+        return len(self.tokenizer.decode(targets)) + targets.count(self.tokenizer.bos)
 
     def _read(self, source: Source) -> Data:
         """Another text, in the model's own characters."""

@@ -55,7 +55,7 @@ class CharTokenizer(reference.Tokenizer):
     """The reference's, with what the others have too."""
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
-        super().__init__(chars, bos_first)
+        super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
 
     @cached_property
     def _table(self) -> dict[int, str]:
