@@ -196,7 +196,7 @@ def test_every_example_of_every_help_text_runs(
     for _, example in examples():
         answer = microgpt(example.removeprefix("microgpt "))
         assert answer.status == 0, f"{example}: {answer.err}"
-    assert names(Path("runs")) == ["1", "small"]
+    assert names(Path("runs")) == ["1", "prepared", "small"]
     assert len(metrics(here / "runs" / "small")) == 30
     assert Path("loss.svg").is_file()
 

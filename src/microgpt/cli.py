@@ -306,7 +306,7 @@ def prepare(
 
       microgpt prepare names -o data/names
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
-      microgpt train data/names --num-steps 20
+      microgpt train data/names --out runs/prepared --num-steps 20
     """
     from microgpt.preparing import prepare as prepare_data  # and with it what starts processes
 

@@ -76,9 +76,10 @@ def prepare(
 ) -> Prepared:
     """Tokenize text files into a folder, or go on with what was stopped.
 
-    files: paths, or names of data sets. tokenizer: char, byte or bpe:N. documents: `lines`, or `stream` for one long text. workers: processes, default one
-    for each processor. overwrite: make it anew where the folder was prepared otherwise. Besides the tokens it needs
-    room for as many once more until it ends. Raises DataError, and ValueError for options that make no sense.
+    files: paths, or names of data sets. tokenizer: char, byte or bpe:N. documents: `lines`, or `stream` for one long
+    text. workers: processes, default one for each processor. overwrite: make it anew where the folder was prepared
+    otherwise. Besides the tokens it needs room for as many once more until it ends. Raises DataError, and ValueError
+    for options that make no sense.
     """
     if documents not in MODES:
         raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={documents!r}")
