@@ -39,7 +39,7 @@ from microgpt.prepared import (
 from microgpt.safetensors import atomic
 from microgpt.tokenization import Tokenizer, from_spec, learn, size_of, width
 
-PIECE = 1 << 24  # bytes of text that one process takes at a time
+PIECE = 1 << 23  # bytes of text that one process takes at a time
 LEARNED_FROM = 1 << 26  # bytes of text, spread over all of it, that byte pairs are learned from
 
 Each = Callable[[str, Callable[..., Any]], list[Any]]  # (at what, a job for every piece)

@@ -35,7 +35,7 @@ from microgpt.training import DivergedError, Step
 
 VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
-COUNTED = 1_000_000  # how many training sequences letters are counted in, at most, spread over all
+COUNTED = 200_000  # how many training sequences letters are counted in, at most, spread over all
 STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 

@@ -1,0 +1,103 @@
+"""Text beyond memory: makes a large text, prepares it, trains on it, and tells the time and the memory of each.
+
+    python benchmarks/beyond_memory.py FOLDER [--megabytes 1000] [--tokenizer char] [--num-steps 2000]
+
+The text is made of invented words, drawn from the letter pairs of the bundled names with a seed: the same each time.
+The memory is what the processes keep for themselves (RssAnon, all of them together, sampled twenty times a second); the
+pages of the mapped files come on top of it, and leave when the system needs the room. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import time
+from bisect import bisect
+from collections import Counter
+from contextlib import suppress
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+from microgpt.data import NAMES
+
+
+def make(path: Path, size: int) -> None:
+    """Write about `size` bytes: a document a line, each of one to twelve invented words."""
+    rng = random.Random(42)
+    pairs: dict[str, Counter[str]] = {}
+    for name in NAMES.read_text(encoding="utf-8").split():
+        for a, b in pairwise(f" {name.lower()} "):
+            pairs.setdefault(a, Counter())[b] += 1
+    tables = {a: (list(after), list(accumulate(after.values()))) for a, after in pairs.items()}
+
+    def word() -> str:
+        letters, at = "", " "
+        while True:
+            after, totals = tables[at]
+            at = after[bisect(totals, rng.random() * totals[-1])]
+            if at == " " or len(letters) == 20:
+                return letters or "a"
+            letters += at
+
+    words = [word() for _ in range(50_000)]
+    with path.open("w", encoding="utf-8") as file:
+        written = 0
+        while written < size:
+            lines = "".join(" ".join(rng.choices(words, k=rng.randint(1, 12))) + "\n" for _ in range(10_000))
+            written += file.write(lines)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += family(int(child))
+    return found
+
+
+def private(pid: int) -> int:
+    """Bytes that a process and its children keep for themselves."""
+    total = 0
+    for each in family(pid):
+        status = Path(f"/proc/{each}/status").read_text()
+        total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) << 10
+    return total
+
+
+def measured(what: str, *arguments: str) -> None:
+    """Run a command of ours, and say how long it took and what it needed."""
+    began, peak = time.perf_counter(), 0
+    process = subprocess.Popen([sys.executable, "-m", "microgpt", *arguments], stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        with suppress(FileNotFoundError, ProcessLookupError):  # one has just ended
+            peak = max(peak, private(process.pid))
+        time.sleep(0.05)
+    if process.returncode:
+        sys.exit(f"{what} failed")
+    print(f"{what:28}{time.perf_counter() - began:8.1f} s{peak / 1e6:10.0f} MB", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--tokenizer", default="char")
+    parser.add_argument("--num-steps", type=int, default=2000)
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    text, data, run = asked.folder / f"{asked.megabytes}.txt", asked.folder / "data", asked.folder / "run"
+    if not text.exists():
+        make(text, asked.megabytes * 1_000_000)
+    size = text.stat().st_size
+    print(f"{size:,} bytes of text, tokenizer {asked.tokenizer}; time and private memory:")
+    measured("prepare", "prepare", str(text), "-o", str(data), "--tokenizer", asked.tokenizer, "--overwrite")
+    steps = ["--num-steps", str(asked.num_steps), "--block-size", "64"]
+    measured("train, and write 20 samples", "train", str(data), "--out", str(run), "--overwrite", "--quiet", *steps)
+    measured("evaluate", "evaluate", str(run), "--num-samples", "20")
+
+
+if __name__ == "__main__":
+    main()
