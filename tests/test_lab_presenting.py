@@ -52,6 +52,16 @@ def test_a_clicker_goes_from_figure_to_figure(presented: Visit) -> None:
     assert seen == presented.page.evaluate(ON_SCREEN)
 
 
+def test_without_the_prose_a_screen_is_a_figure(presented: Visit) -> None:
+    with_words = int(screen(presented).split(" / ")[1])
+    show(presented, 6, present=1)
+    show(presented, 5, present=1, hide="source,contents,prose")
+    count = int(screen(presented).split(" / ")[1])
+    assert count < with_words
+    show(presented, 5)
+    assert count == len(presented.page.evaluate(ON_SCREEN))
+
+
 @pytest.mark.parametrize(("on", "back"), [("PageDown", "PageUp"), ("ArrowRight", "ArrowLeft"), ("Space", "ArrowUp")])
 def test_every_key_of_a_clicker_is_known(presented: Visit, on: str, back: str) -> None:
     presented.page.keyboard.press(on)
@@ -80,10 +90,11 @@ def test_who_types_is_not_interrupted(presented: Visit) -> None:
     presented.page.locator("#word").press("ArrowRight")
     presented.page.locator("#word").press("Space")
     assert screen(presented).startswith("1 / ")
+    show(presented, 5, present=2, hide="source,contents")
     scrubber = presented.page.locator("main .player input[type=range]").first
     scrubber.focus()
     presented.page.keyboard.press("ArrowLeft")
-    assert screen(presented).startswith("1 / ")
+    assert screen(presented).startswith("2 / ")
 
 
 def test_the_bar_has_a_button_for_it(tab: Visit) -> None:
