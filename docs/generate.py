@@ -81,6 +81,8 @@ MAP = {  # the file map of the README
     "src/microgpt/lab/figures.py": "what the figures show of a word",
     "src/microgpt/lab/updates.py": "one step of Adam, not kept",
     "src/microgpt/lab/surface.py": "the loss over two parameters, and two hikers",
+    "src/microgpt/lab/scale.py": "what a model of other sizes costs",
+    "src/microgpt/lab/ladder.py": "the same steps by every engine, timed in the page",
     "src/microgpt/lab/generation.py": "new texts, letter by letter, and how new they are",
     "src/microgpt/lab/comparing.py": "where two runs part",
     "src/microgpt/lab/opened.py": "any number, opened",

@@ -6,6 +6,7 @@ test fails where the page tried one, or wrote an error to the console.
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 import threading
@@ -31,7 +32,11 @@ FLAGS = [
     "--no-sandbox",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-SECTIONS = len(list((ROOT / "web" / "src" / "sections").glob("[0-9]*")))
+# The folders of the sections in their order
+FOLDERS = re.findall(
+    r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
+)
+SECTIONS = len(FOLDERS)
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 
 

@@ -248,6 +248,39 @@ class Truth:
                     shut -= {unit for unit, x in enumerate(tensor.numbers) if x > 0}
         return len(shut)
 
+    def budget(self, name: str, length: str | None, what: str) -> float:
+        """Of a model of other sizes: counted as the table of its matrices has them."""
+        c = self.config
+        n_embd, n_layer, block_size, vocab_size = PUBLISHED.get(
+            name, (c.n_embd, c.n_layer, c.block_size, self.vocab_size)
+        )
+        block_size = int(length or block_size)
+        layers = n_layer * 12 * n_embd**2
+        count = layers + (2 * vocab_size + block_size) * n_embd
+        attention = 4 * n_layer * n_embd * block_size
+        token = 2 * (layers + vocab_size * n_embd) + attention
+        return {
+            "num_params": count,
+            "attention": attention,
+            "flops_token": token,
+            "flops_trained": 3 * token,
+            "flops_run": 3.0 * token * 300e9,
+            "bytes_kept": 2 * count,
+            "bytes_trained": 16 * count,
+            "bytes_cache": 4 * n_layer * n_embd * block_size,
+        }[what]
+
+    def spelled(self, what: str) -> int:
+        """Of the word as characters and as bytes."""
+        found: dict[str, int] = {
+            "num_bytes": len(self.word.encode()),
+            "vocab_size.bytes": 257,
+            "vocab_size.characters": self.vocab_size,
+            "rows.bytes": 2 * 257 * self.config.n_embd,
+            "rows.characters": 2 * self.vocab_size * self.config.n_embd,
+        }
+        return found[what]
+
     @cached_property
     def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
         """Who goes down along two parameters, by Adam and by plain descent: (x, y, loss) after each step."""
@@ -353,6 +386,13 @@ class Truth:
         (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
         (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),
+        (r"(.+) in (\w+)", lambda t, path, unit: t.number(path) / UNITS[unit]),
+        (r"num_chars", lambda t: sum(map(len, t.data))),
+        (r"budget ([\w-]+)(?:@(\d+))?\.(\w+)", budget),
+        (r"published GPT-3\.flops", lambda t: 3.14e23),  # table D.1 of its paper
+        (r"spelled\[(\d+)\]\.id", lambda t, i: t.tokenizer.token_ids[t.word[int(i)]]),
+        (r"spelled\[(\d+)\]\.bytes\[(\d+)\]", lambda t, i, j: t.word[int(i)].encode()[int(j)]),
+        (r"spelled\.([\w.]+)", spelled),
         (f"grad {T}", grad),
         (T, tensor),
     )
@@ -371,6 +411,10 @@ def distance(a: str, b: str) -> int:
         for j, y in enumerate(b, 1):
             row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
     return row[-1]
+
+
+UNITS = {"million": 1e6, "billion": 1e9, "trillion": 1e12, "bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+PUBLISHED = {"GPT-2-small": (768, 12, 1024, 50_257), "GPT-3": (12_288, 96, 2048, 50_257)}  # section 11's
 
 
 # --- Numbers off the page

@@ -18,7 +18,7 @@ PROSE = sorted([*(WEB / "sections").glob("*/text.ts"), *(WEB / "sections").glob(
 # What may have digits: code, what the engine fills in, addresses; other models' names, years, sections of this page;
 # the constants of mathematics, as in 1 / x, n - 1 or 2h, and the factor of a size that is named
 SPARED = re.compile(
-    r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|GPT-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d|\d+ (?:· ?)?(?=n_\w+)"
+    r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|GPT-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d+|\d+ (?:· ?)?(?=n_\w+)"
     r"|(?<![\d.,])[0-2](?![\d.,]*\d)"
 )
 LABELS = {"20: peaked", "10"}  # the end of a slider, the powers along an axis: what the page sets itself
@@ -113,3 +113,32 @@ def test_explanations_type_no_figure_of_the_model() -> None:
         code = "\n".join(line for line in about if line.startswith("> "))
         wrong += [(words, found) for words in said if (found := figures(words, code))]
     assert wrong == []
+
+
+# --- What learners ask: where it is answered, in the section's own text
+
+QUESTIONS = {
+    "What does its value mean": "6-surprise",
+    "What are Q, K and V, really": "5-attention",
+    "Where is the mask": "5-attention",
+    "Why a KV cache in training": "5-attention",
+    "Where is the batch": "5-attention",
+    "Why in this order": "2-value",
+    "Why +=": "2-value",
+    "Why does a second backward not give the same again": "2-value",
+    "Why is the local gradient of `exp` itself": "2-value",
+    "Why not recursion": "2-value",
+    "Why on the way into the branch, and not on the stream": "4-forward",
+    "Why once more, straight after the embedding": "4-forward",
+    "Are these words, or pieces of words": "1-data",
+    "Can I use my own words": "1-data",
+    "Can I see where two runs diverge": "8-training",
+}
+
+
+@pytest.mark.parametrize(("question", "section"), QUESTIONS.items())
+def test_what_learners_ask_is_answered_with_something_to_try(question: str, section: str) -> None:
+    """In one and the same stretch of prose, beside the figure to try it on."""
+    text = (WEB / "sections" / section / "text.ts").read_text(encoding="utf-8")
+    [words] = [words for words in text.split("export const ") if f"{question}?" in words]
+    assert re.search(r"\b(Try: |Choose \*)", words)

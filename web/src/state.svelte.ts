@@ -18,6 +18,8 @@ const DEFAULTS = {
   theme: 'auto' as Theme,
   step: -1, // of training, of a model other than the pretrained one; -1: the pretrained one
   config: '', // JSON of the settings that differ from the preset's, for such a model
+  present: 0, // the screen of the section that is presented, from 1; 0: nobody presents
+  hide: '', // parts of the page that are not to be seen: bar, contents, source, prose, captions
 }
 export type Saved = typeof DEFAULTS
 
@@ -55,6 +57,8 @@ class App {
   theme = $state<Theme>(DEFAULTS.theme)
   step = $state(DEFAULTS.step)
   config = $state(DEFAULTS.config)
+  present = $state(DEFAULTS.present)
+  hide = $state(DEFAULTS.hide)
 
   // What the fragment does not hold
   model = $state.raw<Model | null>(null) // as the session last told of it
@@ -72,6 +76,10 @@ class App {
   }
   load(fragment: string): void {
     Object.assign(this, read(fragment))
+  }
+  /** Whether a part of the page is hidden. */
+  hides(part: string): boolean {
+    return this.hide.split(',').includes(part)
   }
   /** Show a number's origin, or nothing if it was shown already. */
   open(path: string): void {

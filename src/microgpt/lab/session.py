@@ -24,9 +24,10 @@ import microgpt
 from microgpt import evaluation
 from microgpt.config import Config
 from microgpt.engines import check_batch
-from microgpt.lab import comparing, figures, generation, opened, runs, saving, source, surface, texts, updates
+from microgpt.lab import comparing, figures, generation, opened, runs, saving, scale, source, surface, texts, updates
 from microgpt.lab import expression as expressions
 from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
+from microgpt.lab.ladder import ladder
 from microgpt.lab.runs import LabRun
 from microgpt.lab.saving import State
 from microgpt.lab.texts import Text
@@ -156,6 +157,11 @@ class Session:
         return self._of_model(texts.tokens(text, self.active.run.tokenizer, self.active.config))
 
     @asked
+    def spelled(self, text: str) -> Answer:
+        """The same text as characters and as bytes."""
+        return self._of_model(scale.spelled(text, self.active.run.tokenizer, self.active.config.n_embd))
+
+    @asked
     def data(self) -> Answer:
         """The text that the model at hand is trained on."""
         run = self.active
@@ -211,6 +217,11 @@ class Session:
     def sizes(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
         """How many parameters a model of other sizes has."""
         return figures.sizes(n_embd, n_layer, block_size, vocab_size)
+
+    @asked
+    def budget(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Answer:
+        """What such a model costs, and its training on so many tokens."""
+        return scale.budget(n_embd, n_layer, block_size, vocab_size, tokens)
 
     @asked
     def history(self, path: str) -> Answer:
@@ -486,6 +497,11 @@ class Session:
         run.go(run.furthest)
         self._open(branch)
         return branch
+
+    @streamed
+    def ladder(self, steps: int) -> Iterator[Answer]:
+        """The same steps by every engine, timed; the model at hand has no part in it."""
+        return ladder(self.names, steps)
 
     # --- generating
 

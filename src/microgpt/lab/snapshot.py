@@ -28,6 +28,13 @@ EXP = {  # its curve, a point for each input
     "inputs": {f"x{i}": x for i, x in enumerate(POINTS)},
 }
 
+SIZES = {  # section 11: this model and two that are published; the tokens that they were trained on, where it is known
+    (16, 1, 16, 27): 0,
+    (768, 12, 1024, 50_257): 0,
+    (12_288, 96, 2048, 50_257): 300_000_000_000,
+    (12_288, 96, 1024, 50_257): 0,  # the same after half its context
+}
+
 # What the page asks in its first state. It may be asked for more, which then waits for Python.
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hello", {}),
@@ -67,6 +74,12 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("adam", {"word": WORD, "path": STEEP}),
     ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 25, "reach": 3, "steps": 200}),
     ("play", {"word": WORD}),
+    ("spelled", {"text": WORD}),
+    ("generate", {**GENERATED, "prompt": "hello"}),
+    *(
+        ("budget", {**dict(zip(("n_embd", "n_layer", "block_size", "vocab_size"), sizes)), "tokens": tokens})
+        for sizes, tokens in SIZES.items()
+    ),
 )
 
 

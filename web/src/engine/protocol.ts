@@ -124,6 +124,44 @@ export interface Sizes {
   shapes: [string, number, number][]
 }
 
+/** What such a model costs; no such model is made. */
+export interface Budget {
+  num_params: number
+  flops_token: number // one token forward, after a full context; a multiplication and an addition count as two
+  attention: number // the part of it that grows with the context
+  flops_trained: number // one token forward and backward
+  flops_run: number // `tokens` of them
+  bytes_kept: number // the weights in 16 bits
+  bytes_trained: number // weights, gradients and Adam's moments in 32 bits
+  bytes_cache: number // keys and values of a full context in 16 bits
+}
+
+/** A text as this model's characters and as UTF-8 bytes. */
+export interface Spelled extends OfModel {
+  characters: { char: string; id: number | null; bytes: number[] }[] // id null: not in the vocabulary
+  num_bytes: number
+  unknown: number // characters that the vocabulary lacks
+  vocab_size: { characters: number; bytes: number } // BOS included
+  rows: { characters: number; bytes: number } // numbers in wte and lm_head
+}
+
+/** While the engines climb: each rung as far as it is. */
+export interface Ladder {
+  steps: number
+  rungs: {
+    engine: string
+    precision: string
+    step: number
+    seconds: number // for its steps so far; the median, where there were several rounds
+    rounds: number
+    losses: number[]
+    ratio: number | null // times as fast as the reference
+    difference: number | null // the largest between its losses and the reference's
+    why: string // it is not here, '' where it is
+  }[]
+  done: boolean
+}
+
 export interface Forward extends OfModel {
   word: string
   tokens: number[] // with BOS at both ends
@@ -311,6 +349,7 @@ export interface Methods {
 
   tokens: [{ text: string }, Tokens]
   data: [{}, DataSet]
+  spelled: [{ text: string }, Spelled]
   shuffle: [{ seed: number; count: number }, Shuffle]
   load_data: [{ name: string; base64: string; documents?: 'lines' | 'stream' }, Model] // changes: a new run over it, untrained; a text of one line is taken as a stream
 
@@ -323,6 +362,8 @@ export interface Methods {
   history: [{ path: string }, History]
   gradients: [{ word: string }, Gradients]
   sizes: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number }, Sizes] // of a model that is not made
+
+  budget: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }, Budget]
 
   forward: [{ word: string }, Forward]
   number: [{ word: string; path: string }, Opened]
@@ -362,6 +403,7 @@ export interface Methods {
 // Long work: many events, and it may be stopped between two of them
 export interface Streams {
   train: [{ steps: number; per_event?: number }, Trained]
+  ladder: [{ steps: number }, Ladder] // changes nothing
 }
 
 export type Method = keyof Methods

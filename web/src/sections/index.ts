@@ -17,4 +17,5 @@ export const sections: Section[] = [
   { title: 'One update', load: () => import('./7-update/Update.svelte') },
   { title: 'Training', load: () => import('./8-training/Training.svelte') },
   { title: 'Generation', load: () => import('./9-generation/Generation.svelte') },
+  { title: 'Is this ChatGPT?', load: () => import('./11-chatgpt/ChatGPT.svelte') },
 ]

@@ -8,7 +8,10 @@ export const intro: Words = {
 }
 
 export const tokenizer: Words = {
-  both: ['The model computes with numbers, so each character gets one: its place in the sorted alphabet of the data.'],
+  both: [
+    'The model computes with numbers, so each character gets one: its place in the sorted alphabet of the data.',
+    '*Are these words, or pieces of words?* Neither: these are characters. What is said of tokens elsewhere, that one is about four letters long, holds for large models, whose tokenizers join what often stands together (section 11). Try: type a capital letter below, and see that to this model it is no letter at all.',
+  ],
   plain: [
     'Think of a cloakroom. Each letter hands itself in and gets a ticket. The ticket says nothing about the letter: that `a` and `e` are both vowels is something the model has to find out by itself. One more ticket, number {bos}, is called *BOS* and stands at both ends of every name, like the silence before and after a word.',
   ],
@@ -36,6 +39,7 @@ export const shuffle: Words = {
 
 export const own: Words = {
   both: [
-    'Any text will do: a file with one document a line. It is read here, in this page, and goes nowhere. The model starts anew, since another alphabet means other rows in its tables.',
+    '*Can I use my own words?* To follow one through the page, write it into the box at the top: any word will do whose letters the model knows. To train on your own, bring a file with one document a line. It is read here, in this page, and goes nowhere; the model starts anew, since another alphabet means other rows in its tables.',
+    'Try: a list of towns, dishes, plants or rhymes, some hundred lines at least. Then train on it in section 8, and see in section 9 what it makes up.',
   ],
 }

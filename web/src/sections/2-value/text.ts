@@ -30,7 +30,7 @@ export const slopes: Words = {
     'Stand somewhere on the curve and take a small step to the right. How far does the ground rise, for the width of your step? For `exp` there is a pretty answer: exactly as much as the height you are standing at. A thing that grows in proportion to what is already there, like money at interest, is the one thing whose growth and whose size are the same number.',
   ],
   technical: [
-    'Why is the local gradient of `exp` itself? Because `exp` is the function that is its own derivative; the code therefore stores the result it has just computed, and no second call of `exp` is needed. `+` stores 1 and 1, `*` stores each operand at the place of the other, `log` stores one over x, a power stores n · x to the power n − 1. Subtraction, negation and division are not operations of their own: they are put together from these.',
+    'Why is the local gradient of `exp` itself? Because `exp` is the function that is its own derivative; the code therefore stores the result it has just computed, and no second call of `exp` is needed. Try: pull the point along the curve of exp, and compare its height with its slope. `+` stores 1 and 1, `*` stores each operand at the place of the other, `log` stores one over x, a power stores n · x to the power n − 1. Subtraction, negation and division are not operations of their own: they are put together from these.',
   ],
 }
 
@@ -68,6 +68,6 @@ export const depth: Words = {
     'A function that calls itself piles up unfinished calls like plates, one for each step of the longest chain, and Python lets the pile grow only so high. A list has no such limit.',
   ],
   technical: [
-    'Why not recursion? Python raises `RecursionError` beyond the limit below, and its C stack is finite besides. Most of the depth of this graph comes from running sums, since `sum` of n terms is a chain of n − 1 additions, and every layer adds its share: with more layers or a wider model a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone.',
+    'Why not recursion? Python raises `RecursionError` beyond the limit below, and its C stack is finite besides. Most of the depth of this graph comes from running sums, since `sum` of n terms is a chain of n − 1 additions, and every layer adds its share: with more layers or a wider model a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone. Try: write a longer word into the box at the top, and watch the chain grow; then begin a model of several layers in section 8.',
   ],
 }

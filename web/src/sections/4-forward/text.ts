@@ -23,8 +23,8 @@ export const stream: Words = {
 export const norm: Words = {
   both: [
     'Before a branch reads the stream, `rmsnorm` brings it to a common loudness: all {n_embd} numbers are divided by their root mean square. The direction stays, the size goes.',
-    '*Why on the way into the branch, and not on the stream?* Then the stream itself stays a pure sum from end to end. The first transformer normalised after each addition, on the stream, and needed a careful warm-up to train at all; putting the norm inside the branch removed that.',
-    '*Why once more, straight after the embedding?* What the branches add has a size of its own, since they read a normalised copy. Beside it `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows; the first norm gives the letter a fixed weight in the stream.',
+    '*Why on the way into the branch, and not on the stream?* Then the stream itself stays a pure sum from end to end. The first transformer normalised after each addition, on the stream, and needed a careful warm-up to train at all; putting the norm inside the branch removed that. Try: open a number of `resid_mid` in the picture above, and find the plain sum.',
+    '*Why once more, straight after the embedding?* What the branches add has a size of its own, since they read a normalised copy. Beside it `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows; the first norm gives the letter a fixed weight in the stream. Try: compare `emb` with what the norms in the layer read, below, and then with random weights in section 8.',
   ],
   plain: [
     'A sound engineer does the same: whoever speaks, softly or loudly, reaches the room at one level, so that what counts is what is said.',

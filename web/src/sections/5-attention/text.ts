@@ -4,7 +4,7 @@ import type { Words } from '../../parts/Prose.svelte'
 export const intro: Words = {
   both: [
     'Everywhere else in the program each position works alone. Attention is the one place where positions meet: here the letter at hand finds out what came before it.',
-    'What are *Q*, *K* and *V*, really? Three lists of {n_embd} numbers that each position computes from the same stream, with three matrices of its own. The *query* is what this position is looking for. The *key* is what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices so: the names only say what their results are used for.',
+    '*What are Q, K and V, really?* Three lists of {n_embd} numbers that each position computes from the same stream, with three matrices of its own. The *query* is what this position is looking for. The *key* is what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices so: the names only say what their results are used for. Try: pick a cell of the heads further down, and see one query meet one key, number by number.',
   ],
   plain: [
     'Think of a library. Each book has a label on its spine (the key) and text inside (the value); you come with a slip that says what you want (the query). You hold your slip against every spine, and where it fits well you take much of the text, where badly a little. You never take one book: you take a blend.',
@@ -17,11 +17,11 @@ export const intro: Words = {
 export const cache: Words = {
   both: [
     'The program keeps two lists, `keys` and `values`, and each call of `gpt` adds one entry to both. Step through the word and watch them grow: the query looks back over everything that is there, and what comes later does not exist yet.',
-    '*Where is the mask?* There is none. In a textbook all positions are computed at once, and a mask has to hide the future from the past. Here positions come one after another, as in reading, and the future is simply not in the lists.',
-    '*Why a KV cache in training?* Elsewhere it is a trick for fast generation: do not compute the keys of the past again. Here the lists are the algorithm itself, in training as in generation, and they hold Values, not bare numbers: the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning.',
+    '*Where is the mask?* There is none. In a textbook all positions are computed at once, and a mask has to hide the future from the past. Here positions come one after another, as in reading, and the future is simply not in the lists. Try: go to the first position and count the entries; then look at the last figure of this section, where a mask does the same.',
+    '*Why a KV cache in training?* Elsewhere it is a trick for fast generation: do not compute the keys of the past again. Here the lists are the algorithm itself, in training as in generation, and they hold Values, not bare numbers: the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning. Try: follow the relay in section 7 down to `k` and `v`: the first position has its share of blame there.',
   ],
   technical: [
-    '*Where is the batch?* There is none either: one document a step, one token a call. A batch adds no idea, only a leading axis, so that a GPU has enough to do; with one document at a time the loop over positions takes its place.',
+    '*Where is the batch?* There is none either: one document a step, one token a call. A batch adds no idea, only a leading axis, so that a GPU has enough to do; with one document at a time the loop over positions takes its place. Try: raise `batch_size` in section 8, and see how calm the curve becomes, and how much longer a step takes.',
     'The two lists hold 2 · n_layer · n_embd numbers for each position. In a large model serving long texts this cache, not the weights, is what fills the memory; grouped-query attention exists to make it smaller.',
   ],
 }

@@ -34,7 +34,7 @@ export const scale: Words = {
 export const meaning: Words = {
   both: [
     'The program’s loss is the mean of these surprises over the positions of the document. It is what training makes smaller, and the only thing it knows about good and bad.',
-    'What does its value mean? Whoever knows nothing gives each of the {vocab_size} tokens the same, and is surprised by ln {vocab_size} = {uniform_loss} nats every time: an untrained model starts near there. Zero would be a model that foresees every letter, and no model of names can: after the same beginning many names go on in different ways. What remains after all there is to learn has been learned is the entropy of the data.',
+    '*What does its value mean?* Whoever knows nothing gives each of the {vocab_size} tokens the same, and is surprised by ln {vocab_size} = {uniform_loss} nats every time: an untrained model starts near there. Zero would be a model that foresees every letter, and no model of names can: after the same beginning many names go on in different ways. What remains after all there is to learn has been learned is the entropy of the data. Try: take random weights in section 8, come back here, and see how near the mean is to the line of knowing nothing.',
   ],
   technical: [
     'exp of the mean loss is the *perplexity*. Losses of models with other tokens cannot be compared with it letter by letter: a word piece carries more surprise than a character, so one divides by characters or bytes first. A loss above the line is worse than knowing nothing. At single letters that happens all the time, since what is given to the likely is taken from the others; for a whole word it takes one that is not of the data’s kind.',

@@ -16,7 +16,7 @@ export const intro: Words = {
 export const relay: Words = {
   technical: [
     'Keys and values of an early position receive blame from all later positions that looked at them: information went forward through attention, so blame comes back through it. The query of the first position gets exactly none, because a softmax over one score is always 1 and cannot be changed.',
-    'Where is the batch? There is none here: a step reads one document, as the published program does. With a batch the gradients of its documents are averaged before Adam sees them; nothing else changes.',
+    '*Where is the batch?* There is none here: a step reads one document, as the published program does. With a batch the gradients of its documents are averaged before Adam sees them; nothing else changes. Try: `batch_size` is among the settings of section 8.',
   ],
 }
 

@@ -44,7 +44,7 @@ export const heldOut: Words = {
 }
 
 export const sideBySide: Words = {
-  both: ['Two runs that differ in one setting are an experiment. The program is deterministic, so they are equal number for number up to the first thing that differs, and here it is found.'],
+  both: ['*Can I see where two runs diverge?* Two runs that differ in one setting are an experiment. The program is deterministic, so they are equal number for number up to the first thing that differs, and here it is found. Try: train some steps, go back to one in the middle, change a weight by hand in section 4 and train on: the place where they part is the weight that you changed.'],
 }
 
 export const opened: Words = {

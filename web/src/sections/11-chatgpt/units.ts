@@ -1,0 +1,31 @@
+// Large numbers in words: what is shown, and the unit that it is shown in.
+
+const WORDS: [number, string][] = [
+  [1e12, 'trillion'],
+  [1e9, 'billion'],
+  [1e6, 'million'],
+]
+const BYTES: [number, string][] = [
+  [1e12, 'TB'],
+  [1e9, 'GB'],
+  [1e6, 'MB'],
+  [1e3, 'kB'],
+  [1, 'bytes'],
+]
+
+/** value / the unit's size, with the digits to show. */
+export interface Scaled {
+  value: number
+  text: string
+  unit: string // '' for a number that is shown as it is
+}
+
+function scaled(value: number, units: [number, string][]): Scaled {
+  const [size, unit] = units.find(([size]) => value >= size) ?? [1, '']
+  const text = size === 1 ? value.toLocaleString('en') : (value / size).toFixed(1)
+  return { value: value / size, text, unit }
+}
+
+export const words = (value: number): Scaled =>
+  value < 1e15 ? scaled(value, WORDS) : { value, text: value.toExponential(2).replace('e+', 'e'), unit: '' }
+export const bytes = (value: number): Scaled => scaled(value, BYTES)
