@@ -28,6 +28,7 @@ FLOORS = [
     {"lab.texts", "lab.expression", "lab.source"},
     {"lab.runs"},
     {"lab.figures", "lab.updates", "lab.surface", "lab.generation", "lab.comparing", "lab.saving", "lab.opened"},
+    {"lab.finding", "lab.nudging"},
     {"lab", "lab.session", "lab.server"},
     {"lab.snapshot"},
     {"cli"},

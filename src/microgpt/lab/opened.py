@@ -67,7 +67,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "path": path,
         "value": facts["value"],
         "grad": facts["grad"],
-        "meaning": _meaning(path, facts["op"]),
+        "meaning": meaning(path),
         "kind": _kind(path if _is_inner(path) else facts["path"], facts["op"]),
         "line": line,
         "formula": _said(path, line, facts["op"]),
@@ -100,6 +100,25 @@ def neighbourhood(trace: Trace, path: str, up: int, down: int) -> Answer:
         ],
         "edges": [{"from": e["from"], "to": e["to"], "local": e["local_gradient"]} for e in found["edges"]],
         "cut": not found["complete"],
+    }
+
+
+def blame(trace: Trace, path: str) -> Answer:
+    """The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order."""
+    return {
+        "path": path,
+        "grad": trace.node(path).grad,
+        "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
+        "shares": [
+            {
+                "path": share["path"],
+                "grad": share["grad"],
+                "local": share["local_gradient"],
+                "add": share["add"],
+                "total": share["after"],
+            }
+            for share in trace.contributions(path)
+        ],
     }
 
 
@@ -175,11 +194,11 @@ _INSIDE = (
 )
 
 
-def _meaning(path: str, op: str) -> str:
-    """What a number is, in words."""
+def meaning(path: str) -> str:
+    """What a number or a tensor is, in words."""
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
-    if op == "parameter" and matrix in PARAMETERS:
+    if "]." not in path and matrix in PARAMETERS:
         return PARAMETERS[matrix]
     for pattern, meaning in _TABLE:
         if "]." not in path and pattern.fullmatch(name):
