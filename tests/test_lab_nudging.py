@@ -159,6 +159,24 @@ def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
         assert total == told["grad"] == traced(lab).node(path).grad
 
 
+@EVERY_MODEL
+def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
+    lab = session(model)
+    trace = traced(lab)
+    ends = set()
+    for path in ("pos0.layer0.q[3]", "pos3.emb[2]", "pos2.layer0.mlp_norm.scale", "layer0.attn_wv[3][5]"):
+        for way in ("up", "down"):
+            here, seen = path, [path]
+            while (there := answer(lab, "blame", word=WORD, path=here)[way]) is not None:
+                index = trace.node(there).index, trace.node(here).index
+                assert index[0] > index[1] if way == "up" else index[0] < index[1]
+                here = there
+                seen.append(here)
+            ends.add(trace.node(here).op or "parameter" if way == "down" else here)
+            assert len(seen) < 40
+    assert ends == {"loss", "parameter"}
+
+
 # --- A number by its name
 
 

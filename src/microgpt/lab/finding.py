@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from microgpt import naming
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.opened import meaning
 from microgpt.lab.runs import LabRun
@@ -107,7 +106,7 @@ def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | No
         if one is None and word in run.run.tokenizer.token_ids and parts[-1] in OF_TOKENS:
             one, index = 0, (run.run.tokenizer.token_ids[word],)
         if one is None and len(word) > 2 and word.lower() in meaning(name).lower():
-            one = 5
+            one = 6
         if one is None:
             return None
         rank += one
@@ -116,17 +115,19 @@ def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | No
 
 def _rank(word: str, name: str, parts: Sequence[str]) -> int | None:
     """How well a word fits a name; None where it does not."""
-    if word in (name, parts[-1]):
+    if word == name:
         return 0
-    if word in parts or (word and f".{name}.".endswith(f".{word}.")):
+    if word == parts[-1]:
         return 1
-    if "*" in word:
-        return 2 if fnmatchcase(name, word) else None
-    if name.startswith(word):
+    if word in parts or (word and f".{name}.".endswith(f".{word}.")):
         return 2
-    if any(part.startswith(word) for part in parts):
+    if "*" in word:
+        return 3 if fnmatchcase(name, word) else None
+    if name.startswith(word):
         return 3
-    return 4 if len(word) > 2 and word in name else None
+    if any(part.startswith(word) for part in parts):
+        return 4
+    return 5 if len(word) > 2 and word in name else None
 
 
 def _number(trace: Trace, path: str) -> Answer:
@@ -136,10 +137,9 @@ def _number(trace: Trace, path: str) -> Answer:
 def _why(trace: Trace, query: str) -> str:
     """Why nothing fits."""
     try:
-        naming.parse(query)
         trace.node(query)
     except ValueError as error:
         sentence = str(error)
-        if not sentence.startswith("path must be"):
+        if " " not in query and not sentence.startswith("path must be"):
             return sentence
     return f"no name fits {query!r:.60}: write one as pos3.layer0.q[9], or words of it, as q head2"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -119,7 +119,23 @@ def blame(trace: Trace, path: str) -> Answer:
             }
             for share in trace.contributions(path)
         ],
+        "up": _next_named(trace, path, trace.contributions),
+        "down": _next_named(trace, path, trace.passed_on),
     }
+
+
+def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
+    """The next number of a tensor on the way of the largest gradient: towards the loss, or towards the parameters."""
+    while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones the last: not the total
+        if trace.graph.places(trace.node(path)):
+            return path
+    return None
+
+
+def _is_constant(trace: Trace, path: str) -> bool:
+    node = trace.node(path)
+    return not node.op and not trace.graph.places(node)
 
 
 def play(trace: Trace) -> Answer:

@@ -163,6 +163,8 @@ export interface Blame extends OfModel {
   grad: Num
   start: boolean // the loss itself, where backward begins with 1
   shares: { path: string; grad: Num; local: Num; add: Num; total: Num }[] // add: local * the user's grad; total: so far
+  up: string | null // the next number of a tensor on the way of the largest gradient, towards the loss
+  down: string | null // and towards the parameters
 }
 
 /** A gradient beside the central difference. */
