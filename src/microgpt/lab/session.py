@@ -226,6 +226,11 @@ class Session:
         return figures.sizes(n_embd, n_layer, block_size, vocab_size)
 
     @asked
+    def nearest(self, symbol: str) -> Answer:
+        """Which tokens have come to lie near one."""
+        return self._of_model(figures.nearest(self.active, symbol))
+
+    @asked
     def history(self, path: str) -> Answer:
         """One of them over the steps of its run."""
         return self._of_model(figures.history(self.active, path))

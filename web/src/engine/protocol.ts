@@ -118,6 +118,12 @@ export interface History extends OfModel {
   v: number
 }
 
+/** The tokens whose rows of wte lie around that of one, the nearest first. */
+export interface Nearest extends OfModel {
+  symbol: string
+  others: { symbol: string; id: number; distance: number }[] // Euclidean
+}
+
 /** What the reference's shapes() says of a model of other sizes. */
 export interface Sizes {
   num_params: number
@@ -350,6 +356,7 @@ export interface Methods {
   ]
 
   parameters: [{ moments?: boolean }, Parameters]
+  nearest: [{ symbol: string }, Nearest]
   history: [{ path: string }, History]
   gradients: [{ word: string }, Gradients]
   sizes: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number }, Sizes] // of a model that is not made
