@@ -105,7 +105,7 @@ export const attention: Exercise[] = [
     title: 'The winner takes it all',
     kind: 'make it so',
     hard: 1,
-    stage: { section: 5, word: 'emma', position: 3, head: 0 },
+    stage: { section: 5, word: 'emma', position: 3, head: 3 },
     question: 'Stretch the scores of the row at hand until one position gets more than nine tenths of the attention.',
     hint: {
       plain: 'There is a slider that multiplies all scores. Without a difference there is nothing to stretch, but with one…',
