@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -111,11 +112,11 @@ def ask(method: str, **params: Any) -> Any:
     return json.loads(native().ask(json.dumps({"method": method, "params": params})))["result"]
 
 
-def steepest(word: str) -> dict[str, Any]:
+def steepest(word: str) -> str:
     grads = ask("gradients", word=word)["grads"]
     columns = {name: columns for name, _, columns in ask("model")["shapes"]}
     _, name, i = max((abs(x), name, i) for name, numbers in grads.items() for i, x in enumerate(numbers))
-    return {"path": f"{name}[{i // columns[name]}][{i % columns[name]}]"}
+    return f"{name}[{i // columns[name]}][{i % columns[name]}]"
 
 
 def likeliest(path: str, word: str) -> str:
@@ -156,6 +157,20 @@ def twice() -> str:
     return text(told["check"][0]["grad"])
 
 
+def nearest_to_a() -> str:
+    wte = ask("parameters")["tensors"]["wte"]["data"]
+    rows = [wte[i : i + 16] for i in range(0, 16 * 26, 16)]
+    return chr(ord("a") + min(range(1, 26), key=lambda i: math.dist(rows[i], rows[0])))
+
+
+def first_stride() -> str:
+    """Of the three lengths that are offered the one that an Adam of its own makes: m_hat / sqrt(v_hat) is 1."""
+    told = ask("adam", word="emma", path=steepest("emma"), fresh=True)
+    stride = told["learning_rate"] * abs(told["grad"]) / (math.sqrt(told["grad"] ** 2) + told["eps_adam"])
+    lengths = {"plain": abs(told["plain"]), "delta": abs(told["delta"]), "grad": abs(told["grad"])}
+    return min(lengths, key=lambda name: abs(lengths[name] - stride))
+
+
 def more_or_less() -> str:
     a, b = (ask("loss", word=word)["mean"] for word in ("maria", "airam"))
     return "more" if b > a else "less"
@@ -165,7 +180,7 @@ def more_or_less() -> str:
 PREDICTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "what-comes-after-kay": ("What comes after “ka”?", lambda: likeliest("pos2.probs", "kayla")),
     "backward-twice": ("Backward twice", twice),
-    "the-nearest-letter": ("Letters that are alike", lambda: ask("nearest", symbol="a")["others"][0]["symbol"]),
+    "the-nearest-letter": ("Letters that are alike", nearest_to_a),
     "twice-as-deep": ("Twice as deep", deeper),
     "attention-at-position-0": (
         "Alone at position 0",
@@ -173,7 +188,7 @@ PREDICTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     ),
     "break-causality": ("Break causality", rows_that_change),
     "backwards": ("The same letters, backwards", more_or_less),
-    "the-first-stride": ("How long is the first stride?", lambda: "delta"),
+    "the-first-stride": ("How long is the first stride?", first_stride),
 }
 
 # The lines: a piece of the one that is asked for
@@ -195,7 +210,7 @@ NUMBERS: dict[str, tuple[str, Callable[[], str], str]] = {
     "the-strongest-look": ("The strongest look", strongest, "pos3.layer0.attn_weights.head0[0]"),
     "whose-value-is-taken": ("Ask, and be answered", lambda: "pos3.layer0.q[8]", "pos3.layer0.q[7]"),
     "the-number-training-makes-small": ("The one number that training", lambda: "loss", "pos3.loss"),
-    "the-steepest": ("The steepest of all", lambda: steepest("emma")["path"], "wte[4][3]"),
+    "the-steepest": ("The steepest of all", lambda: steepest("emma"), "wte[4][3]"),
 }
 
 
@@ -225,7 +240,7 @@ def dead(reader: Reader) -> None:
 
 
 def one_weight(reader: Reader) -> None:
-    reader.open(steepest("emma")["path"])
+    reader.open(steepest("emma"))
     reader.page.locator("#push").fill("-1")
     reader.tab.settle()
 
