@@ -100,7 +100,7 @@ def test_a_push_that_is_too_small_does_not_show_the_gradient(wide: Visit) -> Non
 def test_one_walks_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace, way: str, end: str) -> None:
     open_number(wide, "pos1.layer0.k[3]")
     panel = wide.page.locator(".opened")
-    walked = []
+    walked = ["pos1.layer0.k[3]"]
     while panel.get_by_role("button", name=way).is_enabled() and len(walked) < 30:
         before = panel.locator("h2").inner_text()
         panel.get_by_role("button", name=way).click()
@@ -109,7 +109,7 @@ def test_one_walks_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace
         )
         wide.settle()
         walked.append(panel.locator("h2").inner_text())
-    assert 2 < len(walked) < 30
+    assert 1 < len(walked) < 30
     assert walked[-1] == end or truth.number(walked[-1])["op"] == "parameter"
     # and back along the way
     back = panel.get_by_role("navigation", name="The walk so far").get_by_role("button").last
@@ -149,7 +149,7 @@ def test_a_number_is_found_by_keyboard(tab: Visit) -> None:
     tab.section(4, word=WORD, position=3)
     box(tab).focus()
     tab.page.keyboard.type("q head2")
-    options = tab.page.get_by_role("option")
+    options = tab.page.locator(".find [role=option]")
     options.first.wait_for()
     tab.settle()
     tab.page.keyboard.press("ArrowDown")
@@ -164,18 +164,18 @@ def test_a_number_is_found_by_keyboard(tab: Visit) -> None:
 def test_a_row_is_completed_and_a_number_chosen(tab: Visit) -> None:
     tab.section(4, word=WORD)
     box(tab).fill("wte e")
-    tab.page.get_by_role("option").first.wait_for()
+    tab.page.locator(".find [role=option]").first.wait_for()
     box(tab).press("Enter")
     assert box(tab).input_value() == "wte[4]["
     tab.settle()
-    tab.page.get_by_role("option").nth(3).click()
+    tab.page.locator(".find [role=option]").nth(3).click()
     tab.page.locator(".opened h2").filter(has_text="wte[4][2]").wait_for()
 
 
 def test_escape_closes_the_list_first(tab: Visit) -> None:
     tab.section(4, word=WORD, number="pos3.loss")
     box(tab).fill("loss")
-    tab.page.get_by_role("option").first.wait_for()
+    tab.page.locator(".find [role=option]").first.wait_for()
     for expanded, left in (("true", "loss"), ("false", "loss"), ("false", "")):
         assert box(tab).get_attribute("aria-expanded") == expanded
         assert box(tab).input_value() == left
@@ -203,7 +203,7 @@ def test_axe_finds_nothing_in_an_open_number(tab: Visit, size: str) -> None:
     tab.page.emulate_media(color_scheme="light")
     tab.page.keyboard.press("Escape")
     box(tab).fill("q head2")
-    tab.page.get_by_role("option").first.wait_for()
+    tab.page.locator(".find [role=option]").first.wait_for()
     assert violations(tab, AXE.read_text()) == []
     box(tab).fill("")
     tab.page.set_viewport_size(SIZES["wide"])
