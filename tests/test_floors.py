@@ -38,7 +38,7 @@ FLOORS = [
         "lab.opened",
         "lab.ladder",
     },
-    {"lab.scale"},
+    {"lab.scale", "lab.finding", "lab.nudging"},
     {"lab", "lab.session", "lab.server"},
     {"lab.snapshot"},
     {"cli"},

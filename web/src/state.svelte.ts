@@ -17,6 +17,7 @@ const DEFAULTS = {
   level: 'both' as Level,
   theme: 'auto' as Theme,
   step: -1, // of training, of a model other than the pretrained one; -1: the pretrained one
+  exercise: '', // the id of the one that is begun
   config: '', // JSON of the settings that differ from the preset's, for such a model
   present: 0, // the screen of the section that is presented, from 1; 0: nobody presents
   hide: '', // parts of the page that are not to be seen: bar, contents, source, prose, captions
@@ -56,6 +57,7 @@ class App {
   level = $state<Level>(DEFAULTS.level)
   theme = $state<Theme>(DEFAULTS.theme)
   step = $state(DEFAULTS.step)
+  exercise = $state(DEFAULTS.exercise)
   config = $state(DEFAULTS.config)
   present = $state(DEFAULTS.present)
   hide = $state(DEFAULTS.hide)

@@ -191,6 +191,22 @@ def parameters(run: LabRun, moments: bool) -> Answer:
     }
 
 
+def nearest(run: LabRun, symbol: str) -> Answer:
+    """The tokens by the distance of their rows of wte from that of one: which letters training has made alike."""
+    tokenizer = run.run.tokenizer
+    if symbol not in tokenizer.token_ids:
+        raise LabError(f"symbol must be one of {', '.join(map(repr, tokenizer.symbols))}, got symbol={symbol!r:.40}")
+    wte, width = run.engine.params[offsets(run.shapes)["wte"]], run.config.n_embd
+    own = tokenizer.token_ids[symbol]
+    table = rows(wte, width)
+    others = [
+        {"symbol": other, "id": token_id, "distance": math.dist(table[token_id], table[own])}
+        for token_id, other in enumerate(tokenizer.symbols)
+        if token_id != own
+    ]
+    return {"symbol": symbol, "others": sorted(others, key=lambda other: other["distance"])}
+
+
 def history(run: LabRun, path: str) -> Answer:
     """A parameter at the steps whose weights are kept, and now; and Adam's moments of it now."""
     index = run.index(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -67,7 +67,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "path": path,
         "value": facts["value"],
         "grad": facts["grad"],
-        "meaning": _meaning(path, facts["op"]),
+        "meaning": meaning(path),
         "kind": _kind(path if _is_inner(path) else facts["path"], facts["op"]),
         "line": line,
         "formula": _said(path, line, facts["op"]),
@@ -101,6 +101,41 @@ def neighbourhood(trace: Trace, path: str, up: int, down: int) -> Answer:
         "edges": [{"from": e["from"], "to": e["to"], "local": e["local_gradient"]} for e in found["edges"]],
         "cut": not found["complete"],
     }
+
+
+def blame(trace: Trace, path: str) -> Answer:
+    """The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order."""
+    return {
+        "path": path,
+        "grad": trace.node(path).grad,
+        "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
+        "shares": [
+            {
+                "path": share["path"],
+                "grad": share["grad"],
+                "local": share["local_gradient"],
+                "add": share["add"],
+                "total": share["after"],
+            }
+            for share in trace.contributions(path)
+        ],
+        "up": _next_named(trace, path, trace.contributions),
+        "down": _next_named(trace, path, trace.passed_on),
+    }
+
+
+def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
+    """The next number of a tensor on the way of the largest gradient: towards the loss, or towards the parameters."""
+    while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones the last: not the total
+        if trace.graph.places(trace.node(path)):
+            return path
+    return None
+
+
+def _is_constant(trace: Trace, path: str) -> bool:
+    node = trace.node(path)
+    return not node.op and not trace.graph.places(node)
 
 
 def play(trace: Trace) -> Answer:
@@ -175,11 +210,11 @@ _INSIDE = (
 )
 
 
-def _meaning(path: str, op: str) -> str:
-    """What a number is, in words."""
+def meaning(path: str) -> str:
+    """What a number or a tensor is, in words."""
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
-    if op == "parameter" and matrix in PARAMETERS:
+    if "]." not in path and matrix in PARAMETERS:
         return PARAMETERS[matrix]
     for pattern, meaning in _TABLE:
         if "]." not in path and pattern.fullmatch(name):

@@ -24,7 +24,21 @@ import microgpt
 from microgpt import evaluation
 from microgpt.config import Config
 from microgpt.engines import check_batch
-from microgpt.lab import comparing, figures, generation, opened, runs, saving, scale, source, surface, texts, updates
+from microgpt.lab import (
+    comparing,
+    figures,
+    finding,
+    generation,
+    nudging,
+    opened,
+    runs,
+    saving,
+    scale,
+    source,
+    surface,
+    texts,
+    updates,
+)
 from microgpt.lab import expression as expressions
 from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
 from microgpt.lab.ladder import ladder
@@ -224,6 +238,11 @@ class Session:
         return scale.budget(n_embd, n_layer, block_size, vocab_size, tokens)
 
     @asked
+    def nearest(self, symbol: str) -> Answer:
+        """Which tokens have come to lie near one."""
+        return self._of_model(figures.nearest(self.active, symbol))
+
+    @asked
     def history(self, path: str) -> Answer:
         """One of them over the steps of its run."""
         return self._of_model(figures.history(self.active, path))
@@ -292,6 +311,22 @@ class Session:
     def neighbourhood(self, word: str, path: str, up: int = 1, down: int = 1) -> Answer:
         """The numbers around one."""
         return self._of_model(opened.neighbourhood(self._trace(self._tokens(word)), path, up, down))
+
+    @asked
+    def blame(self, word: str, path: str) -> Answer:
+        """The chain rule at a number."""
+        return self._of_model(opened.blame(self._trace(self._tokens(word)), path))
+
+    @asked
+    def nudge(self, word: str, path: str, eps: float | None = None) -> Answer:
+        """A number's gradient beside what a small push shows."""
+        tokens = self._tokens(word)
+        return self._of_model(nudging.nudge(self.active, tokens, self._trace(tokens), path, eps))
+
+    @asked
+    def find(self, word: str, query: str, position: int = 0, limit: int = 12) -> Answer:
+        """Numbers by their names."""
+        return self._of_model(finding.find(self.active, self._trace(self._tokens(word)), query, position, limit))
 
     @asked
     def play(self, word: str) -> Answer:

@@ -118,6 +118,12 @@ export interface History extends OfModel {
   v: number
 }
 
+/** The tokens whose rows of wte lie around that of one, the nearest first. */
+export interface Nearest extends OfModel {
+  symbol: string
+  others: { symbol: string; id: number; distance: number }[] // Euclidean
+}
+
 /** What the reference's shapes() says of a model of other sizes. */
 export interface Sizes {
   num_params: number
@@ -193,6 +199,36 @@ export interface Neighbourhood extends OfModel {
   nodes: { path: string; op: string; value: Num; grad: Num; named: boolean }[]
   edges: { from: string; to: string; local: Num }[] // operand -> node made of it
   cut: boolean // whether more was left out
+}
+
+/** The chain rule at a number: what each user of it added to its gradient, in the order of backward. */
+export interface Blame extends OfModel {
+  path: string
+  grad: Num
+  start: boolean // the loss itself, where backward begins with 1
+  shares: { path: string; grad: Num; local: Num; add: Num; total: Num }[] // add: local * the user's grad; total: so far
+  up: string | null // the next number of a tensor on the way of the largest gradient, towards the loss
+  down: string | null // and towards the parameters
+}
+
+/** A gradient beside the central difference. */
+export interface Nudge extends OfModel {
+  path: string
+  value: Num
+  grad: Num
+  way: 'reference' | 'replay' // a parameter: the program ran anew; else: the recorded operations, from the number on
+  remade: number // numbers that were made anew
+  eps: number
+  above: number // the loss with the number eps higher
+  below: number
+  difference: number // (above - below) / (2 eps)
+}
+
+/** Numbers that fit what is typed; a tensor or a row that needs an index has a shape, and no value. */
+export interface Found extends OfModel {
+  query: string
+  found: { path: string; shape: number[]; meaning: string; value: Num | null }[]
+  why: string // why there are none
 }
 
 export interface Attention extends OfModel {
@@ -359,6 +395,7 @@ export interface Methods {
   ]
 
   parameters: [{ moments?: boolean }, Parameters]
+  nearest: [{ symbol: string }, Nearest]
   history: [{ path: string }, History]
   gradients: [{ word: string }, Gradients]
   sizes: [{ n_embd: number; n_layer: number; block_size: number; vocab_size: number }, Sizes] // of a model that is not made
@@ -368,6 +405,9 @@ export interface Methods {
   forward: [{ word: string }, Forward]
   number: [{ word: string; path: string }, Opened]
   neighbourhood: [{ word: string; path: string; up?: number; down?: number }, Neighbourhood]
+  blame: [{ word: string; path: string }, Blame]
+  nudge: [{ word: string; path: string; eps?: number }, Nudge] // eps: the steadiest, unless given
+  find: [{ word: string; query: string; position?: number; limit?: number }, Found]
   play: [{ word: string }, Play]
   change: [{ path: string; value: number }, Model] // changes
   undo: [{}, Model] // changes: all weights changed by hand

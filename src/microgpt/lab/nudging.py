@@ -1,0 +1,123 @@
+"""A gradient checked by hand: push a number a little up and a little down, and see what the loss makes of it.
+
+A parameter is pushed in a copy of the weights, and reference.py runs anew. Any other number has no place where it could
+be set, so the execution is replayed from there on: the same operations, on the same numbers, but for those that were
+made from it. Where the gradient came from, chain rule and all, is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from microgpt import naming
+from microgpt.config import offsets
+from microgpt.engines import Tokens
+from microgpt.lab.answers import Answer, LabError
+from microgpt.lab.runs import LabRun
+from microgpt.program import Node
+from microgpt.recording import forward
+from microgpt.tracing import ARITHMETIC, Trace
+
+# How far to push, in proportion to the number's size. Too far, and the loss is no straight line any more; too little,
+# and the two losses agree in all but their last digits. Which is best differs from number to number.
+PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+SMALLEST = 1e-3  # a number nearer to zero than this is pushed as far as this one
+
+
+def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | None = None) -> Answer:
+    """The slope of the loss at a number, as the central difference, beside its gradient.
+
+    eps: how far it is pushed. None tries PUSHES and takes the best of them: the gradient has no say in it.
+    """
+    node = trace.node(path)
+    if eps is not None and not 0 < eps <= 1e3:
+        raise LabError(f"eps must be more than 0 and at most 1000, got eps={eps}")
+    loss, remade = _loss(run, tokens, trace, node)
+
+    def pushed(eps: float) -> Answer:
+        try:
+            above, below = loss(node.data + eps), loss(node.data - eps)
+        except (ArithmeticError, ValueError):
+            raise LabError(f"a push of {eps:g} takes a number out of its range: choose a smaller eps") from None
+        # what was really pushed: node.data + eps is rounded to the nearest number that there is
+        return {
+            "eps": eps,
+            "above": above,
+            "below": below,
+            "difference": (above - below) / ((node.data + eps) - (node.data - eps)),
+        }
+
+    return {
+        "path": path,
+        "value": node.data,
+        "grad": node.grad,
+        "way": "reference" if _is_parameter(trace, node) else "replay",
+        "remade": remade,
+        **(pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))),
+    }
+
+
+def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
+    """The push whose slope is worth most, judged by the slope alone."""
+    tried: list[Answer] = []
+    for push in PUSHES:
+        try:
+            tried.append(pushed(push * size))
+        except LabError:
+            tried.clear()  # only the smaller ones are possible
+
+    def doubt(far: Answer, near: Answer) -> Any:
+        """How far off the nearer of two neighbours may be: a tenth of the push is a hundredth of what the bend of the
+        loss takes away, but ten times what the losses' last digits do."""
+        bend = abs(far["difference"] - near["difference"]) / 99
+        return bend + 4 * math.ulp(near["above"]) / near["eps"]
+
+    return min(pairwise(tried), key=lambda pair: doubt(*pair))[1]
+
+
+def _is_parameter(trace: Trace, node: Node) -> bool:
+    return not node.op and bool(trace.graph.places(node))
+
+
+def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
+    """The loss as a function of one number; and how many numbers are made anew for it."""
+    after = _made_from(trace, node)
+    if not _is_parameter(trace, node):
+        return (lambda data: _replay(trace, node, after, data)), len(after)
+    name, index = naming.parse(trace.path(node))
+    place = offsets(run.shapes)[name].start + index[0] * run.shapes[name][1] + index[1]
+
+    def of_weight(data: float) -> float:
+        params = array("d", run.engine.params)
+        params[place] = data
+        return float(forward(tokens, params, run.config, run.engine.vocab_size)["loss"].numbers[0])
+
+    return of_weight, len(after)
+
+
+def _made_from(trace: Trace, node: Node) -> list[Node]:
+    """All that was made from a number, directly or not, in the order of its making."""
+    found = {node.index}
+    made = []
+    for other in trace.graph.nodes[node.index + 1 :]:
+        if (other.a is not None and other.a.index in found) or (other.b is not None and other.b.index in found):
+            found.add(other.index)
+            made.append(other)
+    return made
+
+
+def _replay(trace: Trace, node: Node, after: list[Node], data: float) -> float:
+    """The loss with another number in the place of a node."""
+    now = {node.index: data}
+    for made in after:
+        operands = [now.get(x.index, x.data) for x in (made.a, made.b) if x is not None]
+        value = ARITHMETIC[made.op](*operands, *([] if made.exponent is None else [made.exponent]))
+        if isinstance(value, complex):  # a root of what has become negative
+            raise ValueError(f"{made.op} of {operands[0]}")
+        now[made.index] = value
+    loss = trace.node("loss")
+    return float(now.get(loss.index, loss.data))
