@@ -262,6 +262,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
         _, events = events_of(program, program.functions["adam"], [parameter], m, v, *settings)
         story = Story(Graph(program))
         for event in events:
+            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and stands under p
             story.tell(event)
     return story.answer(
         "adam",

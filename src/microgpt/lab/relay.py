@@ -15,6 +15,7 @@ from microgpt.program import Node
 from microgpt.tracing import Trace
 
 GIVERS = 64  # of a number's contributions, that are told one by one
+ABOVE = 3  # of the numbers that gave to the one whose turn it is
 
 
 class Step(NamedTuple):
@@ -89,6 +90,8 @@ class Relay:
             "after": after,
             "givers": [self._giver(i, path) for i in given[:GIVERS]],
             "num_givers": len(given),
+            "above": [self._giver(i, path) for i in self._given[node][:ABOVE]],
+            "num_above": len(self._given[node]),
             "final": self.steps[given[-1]].after,
         }
 
@@ -103,9 +106,8 @@ class Relay:
         step = self.steps[i]
         return {
             "step": i,
-            "path": self.graph.path(step.node, near),
+            **self._number(step.node, step.node.grad, near),
             "local": step.local,
-            "grad": step.node.grad,
             "add": step.local * step.node.grad,
             "after": step.after,
         }

@@ -362,7 +362,14 @@ interface Passing {
   path: string
   op: string
   value: Num
-  grad: Num // after the step
+  grad: Num // of the operands as it is after the step, of others complete
+}
+
+interface Giver extends Passing {
+  step: number
+  local: Num
+  add: Num
+  after: Num
 }
 
 /** One += of backward(). */
@@ -376,8 +383,10 @@ export interface PassedOn extends OfModel {
   add: Num // local * node.grad
   before: Num
   after: Num
-  givers: { step: number; path: string; local: Num; grad: Num; add: Num; after: Num }[] // to the operand, over all of backward
+  givers: Giver[] // to the operand, over all of backward
   num_givers: number
+  above: Giver[] // to the node, before its turn
+  num_above: number
   final: Num
 }
 

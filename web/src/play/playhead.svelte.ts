@@ -3,7 +3,7 @@
 // A moment is an arrival at a statement, or, inside the weighted sums of linear(), one of its rows; in backward, whose
 // line runs tens of thousands of times, one +=. How deep a moment lies says what a step over passes by.
 
-import type { Chapter, PlayEvent } from '../engine/protocol'
+import type { Chapter, PassedOn, PlayEvent } from '../engine/protocol'
 import { app } from '../state.svelte'
 import { reference, lineOf } from '../source/lines.svelte'
 import { END, chapters } from './chapters'
@@ -21,6 +21,8 @@ const PREAMBLE = ['order, seen, stack', 'while stack:', 'self.grad = 1.0']
 
 class Playhead {
   story = $state.raw<Chapter>() // of app.play, once it has come
+  passing = $state.raw<PassedOn>() // the += at hand, in backward
+  wanted = $state('') // the beginning of the line to go to when the story comes
   playing = $state(false)
   speed = $state(1)
   error = $state('')
@@ -48,7 +50,8 @@ class Playhead {
   moment(at: number): Moment {
     if (this.#isRelay) {
       const step = at - PREAMBLE.length
-      const line = step < 0 ? lineOf(PREAMBLE[at]) : lineOf('node.a.grad +=') // the figure knows which of the two it is
+      const known = this.passing?.step === step ? this.passing.line : lineOf('node.a.grad +=') // one of two
+      const line = step < 0 ? lineOf(PREAMBLE[at]) : known
       return { row: -1, step: Math.max(-1, step), line, depth: this.depth(at) }
     }
     const [i, row] = this.#moments[at]
@@ -98,10 +101,21 @@ class Playhead {
     this.go(at)
   }
   /** Open a chapter at one of its moments. */
-  open(chapter: string, at = 0): void {
+  open(chapter: string, line = ''): void {
     this.playing = false
+    this.wanted = line
     app.play = chapter
-    app.at = at
+    app.at = 0
+  }
+  /** Go to the line that was wanted. */
+  arrive(): void {
+    const line = lineOf(this.wanted)
+    for (let i = 0; this.wanted && i < Math.min(this.length, 10_000); i++) {
+      if (this.moment(i).line !== line) continue
+      this.go(i)
+      break
+    }
+    this.wanted = ''
   }
   /** After the last chapter comes the big picture. */
   following(): string {

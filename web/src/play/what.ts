@@ -27,7 +27,7 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len')) return { kind: 'losses', title: 'Surprise' }
   if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: 'A common loudness' }
   if (line.includes('activation(')) return { kind: 'vectors', title: 'The gate' }
-  if (line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
+  if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
   if (line.includes('linear(')) return { kind: 'vectors', title: 'A weighted sum' }
   return { kind: 'vectors', title: 'Where the program stands' }
 }
@@ -52,7 +52,7 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
   }
   const taken = Object.keys(event.known).filter((name) => of(name, false) && new RegExp(`\\b${name}\\b`).test(line.replace(/^\w+ = /, '')))
   const matrix = /state_dict\[f?"([^"]+)"\]/.exec(line)?.[1].replace('{i}', value('i'))
-  const signs = line.includes('zip(') ? '+' : ''
+  const signs = line.startsWith('x = [') && line.includes('zip(') ? '+' : ''
   return [
     ...taken.map((name, i): Strip => ({ ...plain(name), sign: i ? signs : '' })),
     ...(matrix ? [{ label: 'the matrix', path: matrix, sign: '×' }] : []),
