@@ -80,6 +80,8 @@ MAP = {  # the file map of the README
     "src/microgpt/lab/generation.py": "new texts, letter by letter, and how new they are",
     "src/microgpt/lab/comparing.py": "where two runs part",
     "src/microgpt/lab/opened.py": "any number, opened",
+    "src/microgpt/lab/playing.py": "the program, played chapter by chapter, with its variables",
+    "src/microgpt/lab/relay.py": "backward, one += after another",
     "src/microgpt/lab/saving.py": "a session as one text, and back",
     "src/microgpt/lab/session.py": "what the lab's page can ask",
     "src/microgpt/lab/__init__.py": "the lab: a page that shows all this at work",

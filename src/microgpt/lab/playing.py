@@ -16,9 +16,8 @@ A variable's description stands once in `told`, and the numbers of a tensor once
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, ContextManager
 
 from microgpt.data import NAMES
@@ -138,20 +137,17 @@ def documents(run: LabRun) -> Answer:
         with path as file:
             docs, reading = events_of(program, f["documents"], str(file))
         before, now = list(docs), Watched(docs)
-        with watch(f) as steps:
-            try:
-                f["main"](now)
-            except Enough:
-                pass
+        with watch(f) as steps, suppress(Enough):
+            f["main"](now)
         running = list(told(Graph(program), steps))
     last = line_of("for step in range(num_steps)")
-    running = running[: next(i for i, event in enumerate(running) if event["line"] == last)]
+    running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
     for event in reading:
         _rename(event, "return", before)
         story.tell({**event, "known": {"path": {"value": run.text.name}}}, first=[])
     texts = before
-    shuffle, prints = line_of("rng.shuffle"), line_of("print(f\"num docs")
+    shuffle, prints = line_of("rng.shuffle"), line_of('print(f"num docs')
     for event in running:
         _rename(event, "docs", texts)
         if event["line"] != shuffle:
@@ -222,9 +218,7 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
 
 def forward(run: LabRun, ids: Tokens, chapter: str) -> Answer:
     """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
-    recorded = trace(
-        ids, run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True
-    )
+    recorded = trace(ids, run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True)
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
@@ -232,7 +226,7 @@ def forward(run: LabRun, ids: Tokens, chapter: str) -> Answer:
             story.tell(event)
     names = [name for name in recorded.graph.shapes if name not in run.shapes]
     if chapter == "loss":
-        names = [name for name in names if name.endswith((".logits", ".probs", "loss"))]
+        names = [name for name in names if name.endswith((".k", ".v", ".logits", ".probs", "loss"))]
     return story.answer(chapter, names, tokens=list(ids))
 
 

@@ -39,7 +39,6 @@ class Relay:
     def __init__(self, recorded: Trace) -> None:
         self.graph = graph = recorded.graph
         self.order = [graph.nodes[index] for index in recorded.backward_order()]
-        self.nodes = len(graph.nodes)
         self.steps: list[Step] = []
         self.starts: list[int] = []
         self.landmarks: list[tuple[int, str]] = []
@@ -61,6 +60,11 @@ class Relay:
                     self._given[operand].append(len(self.steps))
                     self.steps.append(Step(node, operand, local, before, after, second))
 
+    @property
+    def nodes(self) -> int:
+        """How many numbers there are behind the loss, itself included."""
+        return len(self._given) + 1
+
     def __len__(self) -> int:
         return len(self.steps)
 
@@ -71,6 +75,9 @@ class Relay:
         node, operand, local, before, after, second = self.steps[at]
         path = self.graph.path(node)
         given = self._given[operand]
+        above = list(
+            {self.steps[i].node: i for i in self._given[node]}.values()
+        )  # x * x gives twice, and is one number
         return {
             "step": at,
             "line": line_of("node.b.grad +=" if second else "node.a.grad +="),
@@ -90,8 +97,8 @@ class Relay:
             "after": after,
             "givers": [self._giver(i, path) for i in given[:GIVERS]],
             "num_givers": len(given),
-            "above": [self._giver(i, path) for i in self._given[node][:ABOVE]],
-            "num_above": len(self._given[node]),
+            "above": [self._giver(i, path) for i in above[:ABOVE]],
+            "num_above": len(above),
             "final": self.steps[given[-1]].after,
         }
 

@@ -4,7 +4,7 @@ import type { Chapter, PlayEvent } from '../engine/protocol'
 import { pathOf, variable } from './numbers'
 import type { Strip } from './Strips.svelte'
 
-export type Kind = 'documents' | 'letters' | 'passing' | 'adam' | 'die' | 'product' | 'head' | 'chances' | 'losses' | 'vectors'
+export type Kind = 'documents' | 'letters' | 'passing' | 'adam' | 'die' | 'product' | 'head' | 'chances' | 'losses' | 'place' | 'vectors'
 
 export interface What {
   kind: Kind
@@ -22,7 +22,8 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
   if (inHead && (event.function === 'attention' || event.function === 'softmax' || line.includes('attention('))) {
     return { kind: 'head', title: `Head ${/\d+$/.exec(event.owner)![0]} looks back` }
   }
-  if (line.includes('rng.choices') || line.includes('token_id == bos') || line.includes('token_ids.append')) return { kind: 'die', title: 'The die' }
+  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line)) return { kind: 'place', title: 'Where the program is in the word' }
+  if (line.includes('rng.choices') || line.startsWith('return token_ids') || line.includes('token_id == bos') || line.includes('token_ids.append')) return { kind: 'die', title: 'The die' }
   if (event.function === 'softmax' || line.includes('softmax(')) return { kind: 'chances', title: 'Scores become probabilities' }
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len')) return { kind: 'losses', title: 'Surprise' }
   if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: 'A common loudness' }
