@@ -11,7 +11,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -295,7 +295,7 @@ class Logged(Value):
     """A Value that notes every new value of its gradient, in a list that all share."""
 
     __slots__ = ("now",)
-    noted: list[tuple[int, float]] = []
+    noted: ClassVar[list[tuple[int, float]]] = []
 
     @property
     def grad(self) -> float:  # type: ignore[override]

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, ContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
 
 from microgpt.data import NAMES
 from microgpt.engines import Tokens
@@ -131,7 +131,7 @@ def documents(run: LabRun) -> Answer:
     with _program(run) as program:
         f = program.functions
         f["print"], f["loss"] = lambda text: printed.append(text), enough
-        path: ContextManager[Any] = nullcontext(NAMES)
+        path: AbstractContextManager[Any] = nullcontext(NAMES)
         if run.text.content is not None:
             path = as_file(run.text.name, run.text.content)
         with path as file:

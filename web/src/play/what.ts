@@ -4,7 +4,7 @@ import type { Chapter, PlayEvent } from '../engine/protocol'
 import { pathOf, variable } from './numbers'
 import type { Strip } from './Strips.svelte'
 
-export type Kind = 'documents' | 'letters' | 'passing' | 'adam' | 'die' | 'product' | 'head' | 'chances' | 'losses' | 'place' | 'vectors'
+export type Kind = 'documents' | 'letters' | 'passing' | 'adam' | 'die' | 'product' | 'head' | 'chances' | 'losses' | 'place' | 'alphabet' | 'shapes' | 'settings' | 'keys' | 'values' | 'vectors'
 
 export interface What {
   kind: Kind
@@ -13,8 +13,13 @@ export interface What {
 
 export function what(story: Chapter, event: PlayEvent | undefined, line: string): What {
   if (story.chapter === 'backward') return { kind: 'passing', title: 'Gradients flow through the graph' }
-  if (story.chapter === 'data' && event && !['__init__', 'encode'].includes(event.function)) return { kind: 'documents', title: 'The documents' }
-  if (story.chapter === 'data' || story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
+  if (event?.function === '__init__') return { kind: 'alphabet', title: 'The vocabulary' }
+  if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
+  if (story.chapter === 'data' && event) {
+    if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = ')) return { kind: 'shapes', title: 'The matrices of the model' }
+    const reads = event.function !== 'main' || line.startsWith('rng')
+    return reads ? { kind: 'documents', title: 'The documents' } : { kind: 'settings', title: 'What main() sets' }
+  }
   if (story.chapter === 'adam') return { kind: 'adam', title: 'One parameter moves' }
   if (!event) return { kind: 'vectors', title: '' }
   const inHead = /head\d+$/.test(event.owner)
@@ -23,6 +28,8 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
     return { kind: 'head', title: `Head ${/\d+$/.exec(event.owner)![0]} looks back` }
   }
   if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line)) return { kind: 'place', title: 'Where the program is in the word' }
+  if (line.startsWith('keys[i].append')) return { kind: 'keys', title: 'The keys so far' }
+  if (line.startsWith('values[i].append')) return { kind: 'values', title: 'The values so far' }
   if (line.includes('rng.choices') || line.startsWith('return token_ids') || line.includes('token_id == bos') || line.includes('token_ids.append')) return { kind: 'die', title: 'The die' }
   if (event.function === 'softmax' || line.includes('softmax(')) return { kind: 'chances', title: 'Scores become probabilities' }
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len')) return { kind: 'losses', title: 'Surprise' }
