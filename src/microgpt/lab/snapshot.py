@@ -67,6 +67,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("adam", {"word": WORD, "path": STEEP}),
     ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 25, "reach": 3, "steps": 200}),
     ("play", {"word": WORD}),
+    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "loss", "adam")),
 )
 
 

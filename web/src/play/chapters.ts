@@ -18,16 +18,16 @@ export const chapters: Act[] = [
 ]
 export const END = 'end' // the big picture, after the last of them
 
-/** The chapter that plays what a section is about. */
-export const chapterOf: Record<number, string> = {
-  0: 'data',
-  1: 'tokens',
-  2: 'backward',
-  3: 'data',
-  4: 'forward',
-  5: 'forward',
-  6: 'loss',
-  7: 'adam',
-  8: 'data',
-  9: 'sample',
+/** The chapter that plays what a section is about, and the line where it begins to. */
+export const placeOf: Record<number, { chapter: string; line: string }> = {
+  0: { chapter: 'data', line: '' },
+  1: { chapter: 'data', line: 'with open(path' },
+  2: { chapter: 'backward', line: '' },
+  3: { chapter: 'data', line: 'table = {"wte"' },
+  4: { chapter: 'forward', line: 'x = [t + p for' },
+  5: { chapter: 'forward', line: 'q = linear(x' },
+  6: { chapter: 'loss', line: '' },
+  7: { chapter: 'backward', line: 'self.grad = 1.0' },
+  8: { chapter: 'adam', line: '' },
+  9: { chapter: 'sample', line: '' },
 }

@@ -109,13 +109,16 @@ class Playhead {
   }
   /** Go to the line that was wanted. */
   arrive(): void {
-    const line = lineOf(this.wanted)
-    for (let i = 0; this.wanted && i < Math.min(this.length, 10_000); i++) {
-      if (this.moment(i).line !== line) continue
-      this.go(i)
-      break
-    }
+    if (this.wanted) this.run(lineOf(this.wanted), 0)
     this.wanted = ''
+  }
+  /** On to the next moment at a line, or, where there is none any more, to the first. */
+  run(line: number, from = this.at + 1): void {
+    const most = Math.min(this.length, 20_000) // after its first steps, backward is always at the same two lines
+    for (let i = 0; i < most; i++) {
+      const at = (from + i) % this.length
+      if (this.moment(at).line === line) return this.step(at)
+    }
   }
   /** After the last chapter comes the big picture. */
   following(): string {
