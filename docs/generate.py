@@ -88,6 +88,8 @@ MAP = {  # the file map of the README
     "src/microgpt/lab/opened.py": "any number, opened",
     "src/microgpt/lab/nudging.py": "a gradient checked by a small push",
     "src/microgpt/lab/finding.py": "a number by its name, or by half of it",
+    "src/microgpt/lab/playing.py": "the program, played chapter by chapter, with its variables",
+    "src/microgpt/lab/relay.py": "backward, one += after another",
     "src/microgpt/lab/saving.py": "a session as one text, and back",
     "src/microgpt/lab/session.py": "what the lab's page can ask",
     "src/microgpt/lab/__init__.py": "the lab: a page that shows all this at work",

@@ -176,6 +176,8 @@ def freeze(value: object) -> Any:
         if len(value) > LONG or any(isinstance(x, list) and x and isinstance(x[0], list) for x in value.values()):
             return Other(", ".join(map(str, list(value)[:12])))  # the parameters
         return {name: freeze(x) for name, x in value.items()}
+    if isinstance(value, set):
+        return Other("{" + ", ".join(map(repr, sorted(value))) + "}")  # its own order is another in every process
     if isinstance(value, slice):
         return Other(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):

@@ -16,6 +16,9 @@ const DEFAULTS = {
   number: '',
   level: 'both' as Level,
   theme: 'auto' as Theme,
+  play: '', // the chapter that the playhead is in, '' for none
+  at: 0, // its moment
+  weight: '', // the parameter whose update is played
   step: -1, // of training, of a model other than the pretrained one; -1: the pretrained one
   exercise: '', // the id of the one that is begun
   config: '', // JSON of the settings that differ from the preset's, for such a model
@@ -56,6 +59,9 @@ class App {
   number = $state(DEFAULTS.number) // the path of the number that is open, '' for none
   level = $state<Level>(DEFAULTS.level)
   theme = $state<Theme>(DEFAULTS.theme)
+  play = $state(DEFAULTS.play)
+  at = $state(DEFAULTS.at)
+  weight = $state(DEFAULTS.weight)
   step = $state(DEFAULTS.step)
   exercise = $state(DEFAULTS.exercise)
   config = $state(DEFAULTS.config)

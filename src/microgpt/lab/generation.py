@@ -17,7 +17,7 @@ MAX_SAMPLES = 1000
 SAMPLED = 200
 
 
-class _Die(random.Random):
+class Die(random.Random):
     """A random stream that remembers its last throw."""
 
     def random(self) -> float:
@@ -33,7 +33,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
     if unseen := [char for char in prompt if char not in run_.tokenizer.token_ids]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
-    die = _Die(f"{seed}:{index}")
+    die = Die(f"{seed}:{index}")
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []
 

@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import microgpt
 from microgpt import evaluation
@@ -31,6 +32,7 @@ from microgpt.lab import (
     generation,
     nudging,
     opened,
+    playing,
     runs,
     saving,
     scale,
@@ -42,6 +44,7 @@ from microgpt.lab import (
 from microgpt.lab import expression as expressions
 from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
 from microgpt.lab.ladder import ladder
+from microgpt.lab.relay import Relay
 from microgpt.lab.runs import LabRun
 from microgpt.lab.saving import State
 from microgpt.lab.texts import Text
@@ -84,6 +87,7 @@ class Session:
         self.begun = 0  # runs so far: their ids
         self._recorded: OrderedDict[Key, dict[str, Tensor]] = OrderedDict()
         self._traced: OrderedDict[Key, Trace] = OrderedDict()
+        self._relays: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
 
     # --- requests in, answers out
 
@@ -280,6 +284,13 @@ class Session:
         key = params.tobytes(), tuple(tokens), run.config
         return _kept(self._traced, KEPT_TRACES, key, lambda: trace(tokens, params, run.config, run.engine.vocab_size))
 
+    def _relay(self, tokens: list[int]) -> Relay:
+        """The recorded backward(), step by step."""
+        recorded = self._trace(tokens)
+        if recorded not in self._relays:
+            self._relays[recorded] = Relay(recorded)
+        return self._relays[recorded]
+
     @asked
     def forward(self, word: str) -> Answer:
         """Every number of a word's way through the model."""
@@ -336,6 +347,33 @@ class Session:
             self._tokens(word), run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True
         )
         return self._of_model(opened.play(recorded))
+
+    @asked
+    def chapter(
+        self, name: str, word: str, path: str = "", seed: int = 42, index: int = 0, temperature: float = 0.5
+    ) -> Answer:
+        """A part of the program, played. path: of the parameter, for `adam`; seed to temperature: for `sample`."""
+        run, tokens = self.active, self._tokens(word)
+        if name in ("forward", "loss"):
+            told = playing.forward(run, tokens, name)
+        elif name == "backward":
+            told = playing.backward(self._relay(tokens))
+        elif name == "adam":
+            told = playing.adam(run, self._trace(tokens), path)
+        elif name == "sample":
+            told = playing.sample(run, seed, index, temperature)
+        elif name == "tokens":
+            told = playing.tokens(run, tokens)
+        elif name == "data":
+            told = playing.documents(run)
+        else:
+            raise LabError(f"name must be one of {', '.join(playing.CHAPTERS)}, got name={name!r:.40}")
+        return self._of_model(told)
+
+    @asked
+    def passed_on(self, word: str, step: int) -> Answer:
+        """One += of backward()."""
+        return self._of_model(self._relay(self._tokens(word)).step(step))
 
     @asked
     def attention(self, word: str) -> Answer:

@@ -80,6 +80,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
         ("budget", {**dict(zip(("n_embd", "n_layer", "block_size", "vocab_size"), sizes)), "tokens": tokens})
         for sizes, tokens in SIZES.items()
     ),
+    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "loss", "adam")),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from microgpt import reference
@@ -31,3 +32,9 @@ def source() -> Answer:
             for first, last in zip(headings, ends)
         ],
     }
+
+
+@cache
+def line_of(text: str) -> int:
+    """The number of the first line that holds this text."""
+    return next(number for number, line in enumerate(source()["lines"], 1) if text in line)

@@ -377,6 +377,93 @@ export interface Play extends OfModel {
   events: { line: number; function: string; depth: number; owner: string; paths: string[] }[]
 }
 
+/** A variable of the running program: a number, a tensor or a part of one by its path, or what is plain. */
+export type Told =
+  | { path: string; value: Num; grad: Num } // one number, as it was at that moment
+  | { path: string } // 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
+  | { paths: string[]; values: Num[] } // numbers that no tensor holds
+  | { value: string | number | boolean | null | (string | number | boolean | null)[] }
+  | { list: Told[] }
+  | { table: Record<string, Told> }
+  | { text: string }
+
+/** An arrival at a statement: what its function knows then, and what the statement changes; places in `told`. */
+export interface PlayEvent {
+  line: number
+  function: string
+  depth: number
+  owner: string
+  known: Record<string, number>
+  changed: Record<string, number>
+  first?: string[] // data: the list's first documents after it
+  swap?: { i: number; j: number; turn: number; of: number } // data: an exchange within the shuffle
+  printed?: string // data
+  letter?: number // tokens: of the word, that is looked up
+  die?: number // sample: what the line throws
+  text?: string // sample: what is written so far
+}
+
+export interface Chapter extends OfModel {
+  chapter: string
+  events: PlayEvent[] // none for backward, whose steps are asked for one at a time
+  told: Told[]
+  tensors: Record<string, Tensor> // that the execution made, parameters aside
+  facts: {
+    num_docs?: number
+    before?: string[] | number // documents; the parameter
+    after?: string[] | number
+    ids?: number[]
+    symbols?: string[]
+    tokens?: number[]
+    token_ids?: number[]
+    text?: string
+    temperature?: number
+    steps?: number // backward: +=, one after another
+    operations?: number // that have a turn
+    nodes?: number
+    tensors_met?: [number, string][] // the step at which the first number of a tensor comes to its turn
+    numbers_met?: number[] // at which another number of a tensor does
+    path?: string // adam
+    index?: number
+    count?: number
+    grad?: number
+    learning_rate?: number
+    plain?: number
+  }
+}
+
+interface Passing {
+  path: string
+  op: string
+  value: Num
+  grad: Num // of the operands as it is after the step, of others complete
+}
+
+interface Giver extends Passing {
+  step: number
+  local: Num
+  add: Num
+  after: Num
+}
+
+/** One += of backward(). */
+export interface PassedOn extends OfModel {
+  step: number
+  line: number
+  node: Passing // whose turn it is
+  operand: Passing // that is given something
+  other: (Passing & { local: Num }) | null // the second operand of the two
+  local: Num
+  add: Num // local * node.grad
+  before: Num
+  after: Num
+  givers: Giver[] // to the operand, over all of backward
+  num_givers: number
+  above: Giver[] // to the node, before its turn
+  num_above: number
+  final: Num
+}
+
 // method -> [parameters, answer]. Methods that change the model count up its version.
 export interface Methods {
   hello: [{}, { version: string; python: string; model: Model }]
@@ -409,6 +496,8 @@ export interface Methods {
   nudge: [{ word: string; path: string; eps?: number }, Nudge] // eps: the steadiest, unless given
   find: [{ word: string; query: string; position?: number; limit?: number }, Found]
   play: [{ word: string }, Play]
+  chapter: [{ name: string; word: string; path?: string; seed?: number; index?: number; temperature?: number }, Chapter]
+  passed_on: [{ word: string; step: number }, PassedOn]
   change: [{ path: string; value: number }, Model] // changes
   undo: [{}, Model] // changes: all weights changed by hand
 

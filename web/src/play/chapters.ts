@@ -1,0 +1,33 @@
+// The chapters of the playhead, in the order of the program, and which section of the guide each belongs to.
+
+export interface Act {
+  name: string // as the session knows it
+  title: string
+  about: string
+  section: number // where the guide speaks of it
+}
+
+export const chapters: Act[] = [
+  { name: 'data', title: 'Read and shuffle', about: 'The file becomes a list of documents, the list is mixed, every letter gets an id.', section: 1 },
+  { name: 'tokens', title: 'Tokenize the word', about: 'Letters become token ids, with BOS at both ends, and letters again.', section: 1 },
+  { name: 'forward', title: 'Forward', about: 'Each token goes through the model, and the probabilities of the next come out.', section: 4 },
+  { name: 'loss', title: 'The loss', about: 'How surprised the model was at each next letter, and on average.', section: 6 },
+  { name: 'backward', title: 'Backward', about: 'From the loss down, every number passes its gradient on to what it was made from.', section: 7 },
+  { name: 'adam', title: 'One Adam update', about: 'One parameter moves against its gradient, with a memory of its own.', section: 7 },
+  { name: 'sample', title: 'Sample a name', about: 'The model writes: probabilities, a die, the next letter.', section: 9 },
+]
+export const END = 'end' // the big picture, after the last of them
+
+/** The chapter that plays what a section is about, and the line where it begins to. */
+export const placeOf: Record<number, { chapter: string; line: string }> = {
+  0: { chapter: 'data', line: '' },
+  1: { chapter: 'data', line: 'with open(path' },
+  2: { chapter: 'backward', line: '' },
+  3: { chapter: 'data', line: 'table = {"wte"' },
+  4: { chapter: 'forward', line: 'x = [t + p for' },
+  5: { chapter: 'forward', line: 'q = linear(x' },
+  6: { chapter: 'loss', line: '' },
+  7: { chapter: 'backward', line: 'self.grad = 1.0' },
+  8: { chapter: 'adam', line: '' },
+  9: { chapter: 'sample', line: '' },
+}

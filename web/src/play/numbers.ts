@@ -1,0 +1,39 @@
+// From the path of a tensor, of a row or of a slice to its numbers, in the tensors that are at hand.
+
+import type { Chapter, Told, Tensor } from '../engine/protocol'
+import { pathAt } from '../places'
+
+export type Tensors = Record<string, Tensor>
+
+export interface Numbers {
+  name: string // what its numbers' paths begin with: 'wte[4]'
+  shape: number[]
+  data: number[]
+  paths: string[]
+}
+
+/** The numbers of 'pos3.layer0.q', 'pos3.layer0.q[4:8]' or 'wte[4]'; undefined where there is no such tensor. */
+export function numbersOf(path: string, tensors: Tensors): Numbers | undefined {
+  const [, name, row, start, stop] = /^(.*?)(?:\[(\d+)\]|\[(\d+):(\d+)\])?$/.exec(path) ?? []
+  const tensor = tensors[name]
+  if (!tensor) return undefined
+  const { shape, data } = tensor
+  const paths = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => pathAt(name, shape, from + i))
+  if (row !== undefined) {
+    if (shape.length < 2) return { name: path, shape: [], data: [data[+row]], paths: [path] }
+    const from = +row * shape[1]
+    return { name: path, shape: [shape[1]], data: data.slice(from, from + shape[1]), paths: paths(from, from + shape[1]) }
+  }
+  if (start !== undefined) return { name: path, shape: [+stop - +start], data: data.slice(+start, +stop), paths: paths(+start, +stop) }
+  return { name, shape, data, paths: paths(0, data.length) }
+}
+
+/** A variable of an event, by its name; after the statement where it changes it. */
+export function variable(story: Chapter, event: Chapter['events'][number], name: string, after = true): Told | undefined {
+  const index = (after ? event.changed[name] : undefined) ?? event.known[name]
+  return index === undefined ? undefined : story.told[index]
+}
+
+export function pathOf(told: Told | undefined): string {
+  return told && 'path' in told ? told.path : ''
+}

@@ -1,0 +1,138 @@
+// Where the playhead stands: a moment of a chapter, which is an execution of the reference that the session recorded.
+//
+// A moment is an arrival at a statement, or, inside the weighted sums of linear(), one of its rows; in backward, whose
+// line runs tens of thousands of times, one +=. How deep a moment lies says what a step over passes by.
+
+import type { Chapter, PassedOn, PlayEvent } from '../engine/protocol'
+import { app } from '../state.svelte'
+import { reference, lineOf } from '../source/lines.svelte'
+import { END, chapters } from './chapters'
+
+export interface Moment {
+  event?: PlayEvent
+  row: number // of a weighted sum, -1 for the statement itself
+  step: number // of backward, -1 before the first and elsewhere
+  line: number
+  depth: number
+}
+
+/** The lines of backward() before its first +=: what is walked, and where it starts. */
+const PREAMBLE = ['order, seen, stack', 'while stack:', 'self.grad = 1.0']
+
+class Playhead {
+  story = $state.raw<Chapter>() // of app.play, once it has come
+  passing = $state.raw<PassedOn>() // the += at hand, in backward
+  wanted = $state('') // the beginning of the line to go to when the story comes
+  playing = $state(false)
+  speed = $state(1)
+  error = $state('')
+
+  /** Those of a chapter that is played event by event: [event, row]. */
+  #moments = $derived.by(() => {
+    const found: [number, number][] = []
+    this.story?.events.forEach((event, i) => {
+      found.push([i, -1])
+      if (event.function !== 'linear') return
+      const made = this.story!.told[event.changed.return]
+      const rows = made && 'path' in made ? (this.story!.tensors[made.path]?.shape[0] ?? 0) : 0
+      for (let row = 0; row < rows; row++) found.push([i, row])
+    })
+    return found
+  })
+  #isRelay = $derived(this.story?.chapter === 'backward')
+  #landmarks = $derived(new Set(this.story?.facts.tensors_met?.map(([step]) => step)))
+  #starts = $derived(new Set(this.story?.facts.numbers_met))
+
+  length = $derived(this.#isRelay ? PREAMBLE.length + (this.story?.facts.steps ?? 0) : this.#moments.length)
+  at = $derived(Math.max(0, Math.min(app.at, this.length - 1)))
+  now = $derived(this.length ? this.moment(this.at) : undefined)
+
+  moment(at: number): Moment {
+    if (this.#isRelay) {
+      const step = at - PREAMBLE.length
+      const known = this.passing?.step === step ? this.passing.line : lineOf('node.a.grad +=') // one of two
+      const line = step < 0 ? lineOf(PREAMBLE[at]) : known
+      return { row: -1, step: Math.max(-1, step), line, depth: this.depth(at) }
+    }
+    const [i, row] = this.#moments[at]
+    const event = this.story!.events[i]
+    return { event, row, step: -1, line: event.line, depth: this.depth(at) }
+  }
+
+  depth(at: number): number {
+    if (this.#isRelay) {
+      const step = at - PREAMBLE.length
+      return step < 0 || this.#landmarks.has(step) ? 0 : this.#starts.has(step) ? 1 : 2
+    }
+    const [i, row] = this.#moments[at]
+    return this.story!.events[i].depth + (row < 0 ? 0 : 1)
+  }
+
+  // --- Where a step leads to; where there is no such moment, to the chapter's end or beginning
+
+  into(): number {
+    return Math.min(this.at + 1, this.length - 1)
+  }
+  over(depth = this.depth(this.at)): number {
+    for (let i = this.at + 1; i < this.length; i++) if (this.depth(i) <= depth) return i
+    return this.length - 1
+  }
+  out(): number {
+    return this.over(this.depth(this.at) - 1)
+  }
+  back(): number {
+    const depth = this.depth(this.at)
+    for (let i = this.at - 1; i >= 0; i--) if (this.depth(i) <= depth) return i
+    return 0
+  }
+  /** While it plays, rows and the numbers of backward are passed by, unless somebody stepped among them. */
+  next(): number {
+    if (this.#isRelay) return this.over()
+    if (this.now && this.now.row >= 0) return this.into()
+    for (let i = this.at + 1; i < this.length; i++) if (this.#moments[i][1] < 0) return i
+    return this.length - 1
+  }
+
+  go(at: number): void {
+    if (this.length) app.at = Math.max(0, Math.min(at, this.length - 1))
+  }
+  step(at: number): void {
+    this.playing = false
+    this.go(at)
+  }
+  /** Open a chapter at one of its moments. */
+  open(chapter: string, line = ''): void {
+    this.playing = false
+    this.wanted = line
+    app.play = chapter
+    app.at = 0
+  }
+  /** Go to the line that was wanted. */
+  arrive(): void {
+    if (this.wanted) this.run(lineOf(this.wanted), 0)
+    this.wanted = ''
+  }
+  /** On to the next moment at a line, or, where there is none any more, to the first. */
+  run(line: number, from = this.at + 1): void {
+    const most = Math.min(this.length, 20_000) // after its first steps, backward is always at the same two lines
+    for (let i = 0; i < most; i++) {
+      const at = (from + i) % this.length
+      if (this.moment(at).line === line) return this.step(at)
+    }
+  }
+  /** After the last chapter comes the big picture. */
+  following(): string {
+    const i = chapters.findIndex(({ name }) => name === app.play)
+    return chapters[i + 1]?.name ?? END
+  }
+  leave(): void {
+    this.playing = false
+    app.play = ''
+    app.at = 0
+  }
+  get text(): string {
+    return (reference.source?.lines[(this.now?.line ?? 0) - 1] ?? '').trim().replace(/ {2}# .*/, '')
+  }
+}
+
+export const playhead = new Playhead()
