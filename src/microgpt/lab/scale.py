@@ -10,6 +10,7 @@ from microgpt import reference
 from microgpt.lab import figures
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import MAX_TYPED
+from microgpt.tokenization import Tokenizer
 
 BYTES_KEPT = 2  # of a number, as such models are served: bfloat16
 BYTES_TRAINED = 16  # of a parameter in training: weight, gradient, m and v in float32
@@ -42,7 +43,7 @@ def budget(n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: 
     }
 
 
-def spelled(text: str, tokenizer: reference.Tokenizer, n_embd: int) -> Answer:
+def spelled(text: str, tokenizer: Tokenizer, n_embd: int) -> Answer:
     """A text as this model's characters and as UTF-8 bytes, with what the tables of tokens of either would take."""
     if len(text) > MAX_TYPED:
         raise LabError(f"text must have at most {MAX_TYPED:,} characters, got {len(text):,}: type less")
