@@ -15,7 +15,7 @@ from conftest import SOURCE, clean_environment
 FLOORS = [
     {"reference", "safetensors", "tables", "machine", "lock", "permutation"},
     {"config", "tokenization"},
-    {"data", "checkpoint", "naming"},
+    {"data", "checkpoint", "naming", "listing"},
     {"prepared"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
     {"engines.native", "engines.scalar"},
@@ -26,8 +26,9 @@ FLOORS = [
     {"stepping"},
     {"tracing"},
     {"plot", "display", "verify", "ports", "bench", "lab.answers"},
-    {"lab.texts", "lab.expression", "lab.source"},
+    {"lab.texts", "lab.expression", "lab.source", "lab.prepared", "lab.running"},
     {"lab.runs"},
+    {"lab.edited"},
     {
         "lab.figures",
         "lab.updates",

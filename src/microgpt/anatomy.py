@@ -80,13 +80,24 @@ def terms(totals: Sequence[Node]) -> list[Node]:
 
 def sum_of(what: str, nodes: Sequence[Node], position: int) -> list[Node]:
     """The running totals of the sum behind the number at `position` of a tensor; empty where there is none."""
-    if what in SUMS:
-        return running_totals(nodes[position])
+    node = nodes[position]
+    if what in SUMS or (what in DIVIDED_SUMS and not _is_divided(node)):
+        return running_totals(node)
     if what in DIVIDED_SUMS:
-        return running_totals(nodes[position].a)
-    if what in SOFTMAXES:
-        return running_totals(nodes[position].b.a)
+        return running_totals(node.a)
+    if what in SOFTMAXES and _is_share(node):
+        return running_totals(node.b.a)
     return []
+
+
+def _is_divided(node: Node) -> bool:
+    """Made as x * y**-1 with a constant y: an edited program may have left the division out."""
+    return node.op == "mul" and node.b.op == ""
+
+
+def _is_share(node: Node) -> bool:
+    """Made as the reference's softmax makes its numbers."""
+    return node.op == "mul" and node.a.op == "exp" and node.b.op == "pow" and node.a.a.op == "add"
 
 
 def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[str, Node]]:
@@ -103,10 +114,10 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
                 for j, term in enumerate(terms(totals)):
                     yield f"{owner}term{j}", term
             yield from _totals(owner, totals)
-        if what in DIVIDED_SUMS:
+        if what in DIVIDED_SUMS and _is_divided(node):
             yield f"{owner}total", node.a
             yield f"{owner}inverse", node.b
-        elif what in SOFTMAXES:
+        elif what in SOFTMAXES and _is_share(node):
             shifted = node.a.a
             yield f"{owner}exp", node.a
             yield f"{owner}shifted", shifted
@@ -118,12 +129,12 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
         elif what == "scale":
             yield f"{owner}shifted", node.a
             yield f"{owner}eps", node.a.b
-        elif what == "mlp_act" and node.op == "pow":
+        elif what == "mlp_act" and node.op == "pow" and node.a.op == "relu":
             yield f"{owner}relu", node.a
         elif what == "loss":
             yield f"{owner}log", node.a
             yield f"{owner}minus_one", node.b
-    if what in SOFTMAXES:
+    if what in SOFTMAXES and _is_share(nodes[0]):
         yield from _totals(".", sum_of(what, nodes, 0))
         yield ".total", nodes[0].b.a
 

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from microgpt import anatomy, naming
-from microgpt.config import offsets, shapes
+from microgpt.config import offsets
 from microgpt.naming import Shape
 from microgpt.program import Node, Program
 
@@ -24,7 +24,7 @@ class Graph:
 
     def __init__(self, program: Program) -> None:
         self.nodes: Sequence[Node] = program.nodes
-        parameters = shapes(program.config, program.vocab_size)
+        parameters = program.listing.shapes(program.config, program.vocab_size)
         self.tensors: dict[str, Sequence[Node]] = {
             name: program.leaves[part] for name, part in offsets(parameters).items()
         }

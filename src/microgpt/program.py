@@ -1,7 +1,8 @@
-"""The reference over numbers that remember more: which operation made each, at which line, and at which turn.
+"""The program over numbers that remember more: which operation made each, at which line, and at which turn.
 
-reference.py is not touched, and nothing is computed a second time. Its own code runs, in a copy of its namespace: there
-its functions are the recorded ones of `recording`, and the Value that its methods make is a Node.
+reference.py (or the edited one, which a listing tells) is not touched, and nothing is computed a second time. Its own
+code runs, in a copy of its namespace: there its functions are the recorded ones of `recording`, and the Value that its
+methods make is a Node.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType, TracebackType
 from typing import Any, cast
 
-from microgpt import recording, reference
+from microgpt import recording
 from microgpt.config import Config
 from microgpt.engines.scalar import graph
+from microgpt.listing import REFERENCE, Listing
 from microgpt.reference import Value
 
 
@@ -22,7 +24,8 @@ class Node(Value):
     """A Value and how it came to be.
 
     index: its turn, from 0, among all numbers of the execution. op: the method that made it: add, mul, pow, exp, log or
-    relu; "" for a leaf, which is a parameter or a constant. exponent: of pow. line: of reference.py; 0 for a leaf.
+    relu, or a new one of an edited program; "" for a leaf, which is a parameter or a constant. exponent: of pow. line:
+    of the program; 0 for a leaf.
     """
 
     __slots__ = ("exponent", "index", "line", "op")
@@ -62,22 +65,24 @@ class Program:
     Used in a `with`: afterwards the functions are gone, and with them the cycle that would keep the graph in memory.
     """
 
-    def __init__(self, params: array[float], config: Config, vocab_size: int) -> None:
-        self.config, self.vocab_size = config, vocab_size
+    def __init__(self, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE) -> None:
+        self.config, self.vocab_size, self.listing = config, vocab_size, listing
         self.nodes: list[Node] = []
         self.order: list[Node] = []
-        self._methods = dict(vars(reference))
+        self._methods = dict(vars(listing.module))
         self._node: type[Node] = type("Value", (Node,), {"__slots__": (), "nodes": self.nodes})
-        leaves, self.state_dict = graph(params, config, vocab_size, self._node)
+        leaves, self.state_dict = graph(params, config, vocab_size, self._node, listing)
         self.leaves = cast("list[Node]", leaves)
-        recorder = recording.Recorder(self.state_dict)
+        recorder = recording.Recorder(self.state_dict, listing)
         self.record_loss = recorder.loss
         self.tensors = cast("dict[str, Sequence[Node]]", recorder.nodes)
         self.functions = recorder.functions()
         self.functions["Value"] = self._methods["Value"] = self._node
-        self.functions["Tokenizer"] = self._copied(reference.Tokenizer)
+        for name, cls in vars(listing.module).items():
+            if isinstance(cls, type) and cls.__module__ == listing.module.__name__ and name != "Value":
+                self.functions[name] = self._copied(cls)
         self._methods["reversed"] = self._reversed
-        for name, f in vars(Value).items():
+        for name, f in vars(listing.module.Value).items():
             if isinstance(f, FunctionType) and name != "__init__":
                 method = FunctionType(f.__code__, self._methods, name, f.__defaults__, f.__closure__)
                 makes_nodes = "Value" in f.__code__.co_names

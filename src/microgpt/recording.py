@@ -1,21 +1,25 @@
-"""The reference at work, recorded: every number of naming's table, and of a training, as reference.py computes it.
+"""The program at work, recorded: every number of naming's table, and of a training, as reference.py computes it.
 
-Nothing is computed a second time here. The reference's own functions run, in a copy of their namespace in which those
+Nothing is computed a second time here. The program's own functions run, in a copy of their namespace in which those
 that call one another are wrapped, so that each call notes what went in and what came out; reference.py is not touched.
+An edited program (a listing) is recorded in the same way.
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import methodcaller
 from types import FunctionType
 from typing import Any, NamedTuple
 
 from microgpt import naming, reference
 from microgpt.config import Config, offsets, shapes
 from microgpt.engines import Tokens, check_batch
-from microgpt.engines.scalar import ACTIVATIONS, StateDict, graph, scalar_arithmetic
+from microgpt.engines.scalar import StateDict, graph, scalar_arithmetic
+from microgpt.listing import REFERENCE, Listing
 from microgpt.naming import Shape
 from microgpt.reference import Value
 
@@ -36,116 +40,181 @@ MADE_BY = {  # the tensor that `linear` makes with a matrix
 
 
 class Recorder:
-    """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given."""
+    """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given.
 
-    def __init__(self, state_dict: StateDict) -> None:
+    A name is given only to what is made as naming's table says: an edited program (listing) may lack some.
+    """
+
+    def __init__(self, state_dict: StateDict, listing: Listing = REFERENCE) -> None:
         self.nodes: dict[str, Vector] = {}
+        self.listing = listing
         self.matrices = {id(matrix): name for name, matrix in state_dict.items()}
         self.pos = self.layer = ""  # owners of the next names
-        self.norms = self.heads = 0  # calls so far: of rmsnorm at this position, of attention in this layer
+        self.stream: Vector = ()  # the residual stream, where it was last seen
+        self.heads = 0  # calls of attention in this layer so far
         self.in_head = False
+        self.normed: dict[int, tuple[Vector, Vector]] = {}  # calls of rmsnorm: what came out, by its identity, and in
 
     def functions(self) -> dict[str, Any]:
-        """The reference's functions, which call each other through this recorder."""
-        namespace = dict(vars(reference))
-        for name, f in vars(reference).items():
+        """The program's functions, which call each other through this recorder."""
+        module = self.listing.module
+        namespace = dict(vars(module))
+        methods = {f: name for name, f in vars(module.Value).items() if isinstance(f, FunctionType)}
+
+        def handed_on(default: Any) -> Any:
+            """Value.relu as a default is the method of whichever Value comes."""
+            known = isinstance(default, FunctionType) and default in methods
+            return methodcaller(methods[default]) if known else default
+
+        for name, f in vars(module).items():
             if isinstance(f, FunctionType):
-                namespace[name] = FunctionType(f.__code__, namespace, name, f.__defaults__, f.__closure__)
+                defaults = f.__defaults__ and tuple(map(handed_on, f.__defaults__))
+                namespace[name] = FunctionType(f.__code__, namespace, name, defaults, f.__closure__)
+                if f.__kwdefaults__:
+                    namespace[name].__kwdefaults__ = {key: handed_on(x) for key, x in f.__kwdefaults__.items()}
         for hook in (self.gpt, self.rmsnorm, self.linear, self.attention, self.softmax):
-            namespace[hook.__name__] = partial(hook, namespace[hook.__name__])
+            if hook.__name__ in namespace:
+                namespace[hook.__name__] = partial(hook, namespace[hook.__name__])
         return namespace
 
-    def gpt(self, run: Callable[..., Vector], token_id: int, pos_id: int, *args: Any) -> Vector:
+    def gpt(self, run: Callable[..., Vector], token_id: int, pos_id: int, *args: Any, **options: Any) -> Vector:
         state_dict = args[2]
-        self.pos, self.norms = f"pos{pos_id}", 0
+        self.pos, self.layer, self.stream = f"pos{pos_id}", "", ()
+        self.normed.clear()
         self.nodes[f"{self.pos}.tok_emb"] = state_dict["wte"][token_id]
         self.nodes[f"{self.pos}.pos_emb"] = state_dict["wpe"][pos_id]
-        return run(token_id, pos_id, *args)
-
-    def rmsnorm(self, run: Callable[..., Vector], x: Vector) -> Vector:
-        out = run(x)
-        before, after = ("resid_mid", "mlp_norm") if self.norms % 2 == 0 else ("resid_pre", "attn_norm")
-        if self.norms == 0:
-            owner, before, after = self.pos, "emb", "emb_norm"
-        else:
-            i = (self.norms - 1) // 2
-            owner = self.layer = f"{self.pos}.layer{i}"
-            self.heads = 0
-            if before == "resid_pre" and i > 0:
-                self.nodes[f"{self.pos}.layer{i - 1}.resid_post"] = x
-        self.norms += 1
-        scale = out[0].b  # out is x * scale, and scale is (mean_square + 1e-5) ** -0.5
-        self.nodes[f"{owner}.{before}"] = x
-        self.nodes[f"{owner}.{after}"] = out
-        self.nodes[f"{owner}.{after}.scale"] = [scale]
-        self.nodes[f"{owner}.{after}.mean_square"] = [scale.a.a]
+        out = run(token_id, pos_id, *args, **options)
+        self.nodes[f"{self.pos}.logits"] = out
         return out
 
-    def linear(self, run: Callable[..., Vector], x: Vector, w: Sequence[Vector]) -> Vector:
-        out = run(x, w)
-        matrix = self.matrices[id(w)].rpartition(".")[2]
-        if matrix == "lm_head":
-            self.nodes[f"{self.layer}.resid_post"] = x
-            self.nodes[f"{self.pos}.logits"] = out
+    def rmsnorm(self, run: Callable[..., Vector], x: Vector, *args: Any, **options: Any) -> Vector:
+        out = run(x, *args, **options)
+        self.normed[id(out)] = (out, x)
+        return out
+
+    def _norm(self, name: str, out: Vector) -> Vector:
+        """Note a call of rmsnorm by what came out of it; gives what went in, which is the same if there was no call."""
+        if id(out) not in self.normed:
             return out
-        if matrix == "attn_wo":
-            self.nodes[f"{self.layer}.x_attn"] = x
+        x = self.normed[id(out)][1]
+        self.nodes[name] = out
+        scale = out[0].b  # out is x * scale, and scale is (mean_square + 1e-5) ** -0.5
+        if scale is not None and all(o.a is xi and o.b is scale for o, xi in zip(out, x)):
+            mean_square = scale.a and scale.a.a
+            first = mean_square and mean_square.a
+            for _ in range(len(x) - 1):
+                first = first and first.a
+            if first and first.a is first.b is x[0]:
+                self.nodes[f"{name}.scale"] = [scale]
+                self.nodes[f"{name}.mean_square"] = [mean_square]
+        return x
+
+    def _add(self, name: str, total: Vector, *parts: Vector | None) -> None:
+        """Note a vector that is the sum of two."""
+        if all(
+            part is not None and len(part) == len(total) and all(t.a is p or t.b is p for t, p in zip(total, part))
+            for part in parts
+        ):
+            self.nodes[name] = total
+
+    def _embedding(self, x: Vector) -> None:
+        """The stream into the first layer, and how it was made."""
+        emb = self._norm(f"{self.pos}.emb_norm", x)
+        self._add(f"{self.pos}.emb", emb, self.nodes[f"{self.pos}.tok_emb"], self.nodes[f"{self.pos}.pos_emb"])
+
+    def _into(self, layer: str, x: Vector) -> None:
+        """The stream into a layer or, with none, out of the last."""
+        if not self.layer:
+            self._embedding(x)
+        else:
+            owner, nodes = self.layer, self.nodes
+            self._add(f"{owner}.resid_post", x, nodes.get(f"{owner}.mlp_out"), self.stream)
+        if layer:
+            self.nodes[f"{layer}.resid_pre"] = x
+        self.stream = x
+
+    def linear(self, run: Callable[..., Vector], x: Vector, w: Sequence[Vector], *args: Any, **options: Any) -> Vector:
+        out = run(x, w, *args, **options)
+        layer, _, matrix = self.matrices.get(id(w), "").rpartition(".")
+        if not layer:
+            if matrix:  # of the output
+                self._into("", x)
+            return out
+        layer = f"{self.pos}.{layer}"
+        if matrix == "attn_wq":
+            self._into(layer, self._norm(f"{layer}.attn_norm", x))
+            self.layer, self.heads = layer, 0
+        elif matrix == "attn_wo":
+            self.nodes[f"{layer}.x_attn"] = x
+        elif matrix == "mlp_fc1":
+            mid = self._norm(f"{layer}.mlp_norm", x)
+            self._add(f"{layer}.resid_mid", mid, self.nodes.get(f"{layer}.attn_out"), self.stream)
+            self.stream = mid
         elif matrix == "mlp_fc2":
-            self.nodes[f"{self.layer}.mlp_act"] = x
-        self.nodes[f"{self.layer}.{MADE_BY[matrix]}"] = out
+            self.nodes[f"{layer}.mlp_act"] = x
+        if matrix in MADE_BY:
+            self.nodes[f"{layer}.{MADE_BY[matrix]}"] = out
         return out
 
-    def attention(self, run: Callable[..., Vector], q: Vector, keys: object, values: object) -> Vector:
+    def attention(self, run: Callable[..., Vector], *args: Any, **options: Any) -> Vector:
         self.in_head = True
-        out = run(q, keys, values)
+        out = run(*args, **options)
         self.in_head = False
         self.nodes[f"{self.layer}.x_attn.head{self.heads}"] = out
         self.heads += 1
         return out
 
-    def softmax(self, run: Callable[..., Vector], logits: Vector) -> Vector:
-        out = run(logits)
+    def softmax(self, run: Callable[..., Vector], logits: Vector, *args: Any, **options: Any) -> Vector:
+        out = run(logits, *args, **options)
         if self.in_head:
             self.nodes[f"{self.layer}.attn_logits.head{self.heads}"] = logits
             self.nodes[f"{self.layer}.attn_weights.head{self.heads}"] = out
-        else:
+        elif self.pos:
             self.nodes[f"{self.pos}.probs"] = out
         return out
 
     def loss(self, run: Callable[..., Value], tokens: Tokens, state_dict: StateDict, config: Config) -> Value:
         """The loss of a document, by the loss() of `functions`; with it all names of the table are known."""
-        c = config
-        loss = run(tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
+        loss = run(tokens, state_dict, **self.listing.of_loss(config))
         self.nodes["loss"] = [loss]
+        losses = []
         total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-        for t in range(naming.num_positions(tokens, c) - 1, 0, -1):
-            self.nodes[f"pos{t}.loss"] = [total.b]
-            total = total.a
-        self.nodes["pos0.loss"] = [total]
+        for _ in range(naming.num_positions(tokens, config) - 1):
+            losses.append(total and total.b)
+            total = total and total.a
+        for t, mean in enumerate([total, *reversed(losses)]):
+            p = mean and mean.a and mean.a.a  # mean is -log(p)
+            if p and any(p is prob for prob in self.nodes.get(f"pos{t}.probs", ())):
+                self.nodes[f"pos{t}.loss"] = [mean]
         return loss
 
 
 def _document(
-    tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int
+    tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int, listing: Listing = REFERENCE
 ) -> tuple[Value, dict[str, Vector]]:
     """The loss of a document, and the nodes behind it by name, in the order of the table."""
-    recorder = Recorder(state_dict)
+    recorder = Recorder(state_dict, listing)
     loss = recorder.loss(recorder.functions()["loss"], tokens, state_dict, config)
     table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
-    assert recorder.nodes.keys() == table.keys(), recorder.nodes.keys() ^ table.keys()
-    return loss, {name: recorder.nodes[name] for name in table}
+    found = {name: recorder.nodes[name] for name in table if name in recorder.nodes}
+    assert listing is not REFERENCE or recorder.nodes.keys() == table.keys(), recorder.nodes.keys() ^ table.keys()
+    return loss, {name: nodes for name, nodes in found.items() if len(nodes) == math.prod(table[name])}
 
 
-def forward(tokens: Tokens, params: array[float], config: Config, vocab_size: int) -> dict[str, Tensor]:
+def forward(
+    tokens: Tokens, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE
+) -> dict[str, Tensor]:
     """Every number of one document's forward pass, by name, in the order of computation.
 
-    tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them.
+    tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them. listing: the
+    program; an edited one may lack some of the names.
     """
     check_batch([tokens], vocab_size)
     with scalar_arithmetic():
-        _, nodes = _document(tokens, graph(params, config, vocab_size)[1], config, vocab_size)
+        state_dict = graph(params, config, vocab_size, listing=listing)[1]
+        _, nodes = _document(tokens, state_dict, config, vocab_size, listing)
     table = naming.intermediates(config, vocab_size, naming.num_positions(tokens, config))
-    return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in table}
+    return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in nodes}
 
 
 def training(

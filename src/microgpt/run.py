@@ -23,10 +23,12 @@ from typing import Any, NamedTuple
 from microgpt import checkpoint as checkpoints
 from microgpt import evaluation, sampling, training
 from microgpt.checkpoint import Checkpoint
-from microgpt.config import Config, init, num_params
+from microgpt.config import Config, init
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
 from microgpt.engines import Engine, Tokens, open_engine
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.listing import REFERENCE, Listing
 from microgpt.lock import Lock, LockedError, is_alive
 from microgpt.prepared import is_prepared, open_prepared
 from microgpt.safetensors import atomic
@@ -77,11 +79,16 @@ class Run:
         engine: str = "auto",
         precision: str | None = None,
         threads: int = 1,
+        listing: Listing = REFERENCE,
     ) -> None:
         self.config = state.config
         self.data_info = state.data
         self.tokenizer = state.tokenizer()
-        self.engine: Engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
+        self.engine: Engine
+        if listing is REFERENCE:
+            self.engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
+        else:  # a program that only Python runs
+            self.engine = ScalarEngine(state.params, state.config, len(state.symbols), listing)
         if threads > self.config.batch_size:
             raise ValueError(
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
@@ -202,7 +209,7 @@ class Run:
     @property
     def num_params(self) -> int:
         """How many numbers the model learns."""
-        return num_params(self.config, self.engine.vocab_size)
+        return len(self.engine.params)
 
     @property
     def order(self) -> Sequence[int]:

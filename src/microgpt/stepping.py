@@ -1,4 +1,4 @@
-"""The program running slowly: at which statement of reference.py it arrives when, and what its variables are there.
+"""The program running slowly: at which statement of the file it arrives when, and what its variables are there.
 
 An event is an arrival at a statement of one of the reference's functions. A comprehension belongs to its statement, as
 a statement written over several lines is one; how often Python itself comes by on the way differs from version to
@@ -8,7 +8,6 @@ version, these events do not. The methods of Value are no events: they run tens 
 from __future__ import annotations
 
 import ast
-import inspect
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,9 +17,8 @@ from functools import cache
 from types import FrameType
 from typing import Any, NamedTuple
 
-from microgpt import reference
-from microgpt.engines.scalar import ACTIVATIONS
 from microgpt.graph import Facts, Graph
+from microgpt.listing import ACTIVATIONS, REFERENCE, Listing
 from microgpt.program import Node, Program
 
 LONG = 1000  # a longer list is only told by its length, and not copied at every event
@@ -66,8 +64,8 @@ class Other(NamedTuple):
 
 
 @cache
-def statements() -> dict[int, Statement]:
-    """The statement that each line of a function of reference.py belongs to: line -> Statement."""
+def statements(listing: Listing = REFERENCE) -> dict[int, Statement]:
+    """The statement that each line of a function of the program belongs to: line -> Statement."""
     table: dict[int, Statement] = {}
 
     def visit(body: list[ast.stmt], variables: frozenset[str]) -> None:
@@ -86,7 +84,7 @@ def statements() -> dict[int, Statement]:
             for handler in getattr(node, "handlers", []):
                 visit(handler.body, around)
 
-    visit(ast.parse(inspect.getsource(reference)).body, frozenset())
+    visit(ast.parse(listing.text).body, frozenset())
     return table
 
 
@@ -100,18 +98,18 @@ def events_of(program: Program, call: Callable[..., Any], *args: Any, **options:
     In the same way: `sample` over program.state_dict, whose tensors are named like those of a document; `adam` over
     [program.leaves[i]] with its grad set, and [m], [v], for the update of one parameter as it is among all.
     """
-    with watch(program.functions) as steps:
+    with watch(program.functions, program.listing) as steps:
         result = call(*args, **options)
     return result, list(told(Graph(program), steps))
 
 
 @contextmanager
-def watch(functions: dict[str, Any]) -> Iterator[list[Event]]:
-    """Collect the events of the functions with this namespace, in the order of their arrival.
+def watch(functions: dict[str, Any], listing: Listing = REFERENCE) -> Iterator[list[Event]]:
+    """Collect the events of the listing's functions with this namespace, in the order of their arrival.
 
     Whoever traced before (a debugger, a measurement of coverage) goes on afterwards.
     """
-    watcher = _Watcher(functions)
+    watcher = _Watcher(functions, listing)
     before = sys.gettrace()
     sys.settrace(watcher.enter)
     try:
@@ -123,8 +121,8 @@ def watch(functions: dict[str, Any]) -> Iterator[list[Event]]:
 class _Watcher:
     """What Python calls when it enters a function, and in ours whenever it comes to a line."""
 
-    def __init__(self, functions: dict[str, Any]) -> None:
-        self.functions, self.table = functions, statements()
+    def __init__(self, functions: dict[str, Any], listing: Listing) -> None:
+        self.functions, self.table = functions, statements(listing)
         self.events: list[Event] = []
         self.running: list[Event | None] = []  # the last event of each function that waits, and of the one that runs
 
@@ -170,7 +168,7 @@ def freeze(value: object) -> Any:
         return Other(f"{len(value)} numbers") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, reference.Tokenizer):
+    if type(value).__name__ == "Tokenizer":
         value = vars(value)
     if isinstance(value, dict):
         if len(value) > LONG or any(isinstance(x, list) and x and isinstance(x[0], list) for x in value.values()):
@@ -182,7 +180,7 @@ def freeze(value: object) -> Any:
         return Other(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
         return Other("a source of chance")
-    activation = next((name for name, f in ACTIVATIONS.items() if f is value), None)
+    activation = next((name for name, f in ACTIVATIONS.items() if f is value), getattr(value, "__name__", None))
     return Other(activation or type(value).__name__)
 
 

@@ -16,18 +16,18 @@ reference.py itself ran (see `program`), and what is told of a number is read of
 
 from __future__ import annotations
 
-import inspect
 import math
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cached_property
 
-from microgpt import anatomy, reference, stepping
+from microgpt import anatomy, stepping
 from microgpt.config import Config
 from microgpt.engines import Tokens, check_batch
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.graph import Facts, Graph
+from microgpt.listing import REFERENCE, Listing
 from microgpt.program import Node, Program
 from microgpt.recording import Tensor
 from microgpt.stepping import Event
@@ -50,19 +50,21 @@ def trace(
     *,
     backward: bool = True,
     events: bool = False,
+    listing: Listing = REFERENCE,
 ) -> Trace:
-    """The reference's loss() of one document, and with `backward` its backward(), recorded.
+    """The program's loss() of one document, and with `backward` its backward(), recorded.
 
     tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them; left alone.
-    events: record the program's steps too. Raises ValueError for tokens that are no document of this vocabulary,
-    FloatingPointError where a number leaves the range of float64.
+    events: record the program's steps too. listing: the program, by default reference.py.
+    Raises ValueError for tokens that are no document of this vocabulary, FloatingPointError where a
+    number leaves the range of float64.
     """
     check_batch([tokens], vocab_size)
     steps: list[Event] = []
-    with Program(params, config, vocab_size) as program, scalar_arithmetic():
+    with Program(params, config, vocab_size, listing) as program, scalar_arithmetic():
         args = (program.functions["loss"], tokens, program.state_dict, config)
         if events:
-            with stepping.watch(program.functions) as steps:
+            with stepping.watch(program.functions, listing) as steps:
                 loss = program.record_loss(*args)
         else:
             loss = program.record_loss(*args)
@@ -76,6 +78,7 @@ class Trace:
 
     def __init__(self, program: Program, steps: Sequence[Event] = ()) -> None:
         self.graph = Graph(program)
+        self.listing = program.listing
         self._order, self._steps = program.order, steps
 
     # --- Numbers and their names
@@ -140,7 +143,7 @@ class Trace:
     def _line(self, node: Node) -> int | None:
         """The first line of the statement that made a node; a constant was made for its only user."""
         if node.op:
-            return stepping.statements()[node.line].first
+            return stepping.statements(self.listing)[node.line].first
         return None if self.graph.places(node) else self._line(self.graph.users[node.index][0])
 
     # --- The graph around a number
@@ -208,13 +211,14 @@ class Trace:
         value: dict[Node, float] = {}
         for made in sorted({*products, *totals[1:], *steps}, key=lambda made: made.index):
             operands = [value.get(x, x.data) for x, _ in _operands(made)]
-            value[made] = ARITHMETIC[made.op](*operands, *([] if made.exponent is None else [made.exponent]))
+            arithmetic = ARITHMETIC.get(made.op) or self._method(made.op)
+            value[made] = arithmetic(*operands, *([] if made.exponent is None else [made.exponent]))
         line = self._line(node)
         return {
             **self._brief(node),
             **self._operation(node),
             "line": line,
-            "source": _source()[line - 1].strip() if line else None,
+            "source": self._lines[line - 1].strip() if line else None,
             "terms": [
                 {
                     **self._brief(term, path),
@@ -226,6 +230,15 @@ class Trace:
             "steps": [self._step(made, path) for made in steps],
             "recomputed": value.get(node, node.data),
         }
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.listing.text.splitlines()
+
+    def _method(self, op: str) -> Callable[..., float]:
+        """What a method of an edited Value does with numbers."""
+        value = self.listing.module.Value
+        return lambda *numbers: float(getattr(value, op)(*map(value, numbers)).data)
 
     def _sum_behind(self, node: Node) -> list[Node]:
         """The running totals of the sum that a number is, or is made from; empty where there is none."""
@@ -319,8 +332,3 @@ def _operands(node: Node) -> Iterator[tuple[Node, float]]:
         yield node.a, node.da
         if node.b is not None:
             yield node.b, node.db
-
-
-@cache
-def _source() -> list[str]:
-    return inspect.getsource(reference).splitlines()

@@ -3,6 +3,7 @@
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
 import { client } from './engine/page'
+import { whole } from './engine/missing'
 import type { Method, Methods, Trained } from './engine/protocol'
 import { app } from './state.svelte'
 
@@ -40,7 +41,7 @@ export function live<M extends Method>(method: M, params: () => Methods[M][0] | 
     client
       .ask(method, question)
       .then(
-        (answer) => answered(() => ([value, error] = [answer, ''])),
+        (answer) => answered(() => ([value, error] = [app.model?.program ? whole(answer) : answer, ''])),
         (reason: Error) => answered(() => (error = reason.message)),
       )
       .finally(() => {
@@ -79,7 +80,7 @@ export function live<M extends Method>(method: M, params: () => Methods[M][0] | 
   }
 }
 
-type Change = 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
+type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
 
 // The settings of runs that a link can repeat: begun here, on the names that come with the package.
 const repeatable = new Map<string, string>()

@@ -8,15 +8,11 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from microgpt import reference
-from microgpt.config import Config, shapes
+from microgpt.config import Config
 from microgpt.engines import Engine, Tokens, check_batch, check_tokens
+from microgpt.listing import ACTIVATIONS as ACTIVATIONS
+from microgpt.listing import REFERENCE, Listing
 from microgpt.reference import Value
-
-ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
-    "relu": lambda x: x.relu(),
-    "relu2": lambda x: x.relu() ** 2,
-}
 
 StateDict = dict[str, list[list[Value]]]
 
@@ -41,23 +37,27 @@ def scalar_arithmetic() -> Iterator[None]:
 
 
 def graph(
-    params: Sequence[float], config: Config, vocab_size: int, value: Callable[[float], Value] = Value
+    params: Sequence[float],
+    config: Config,
+    vocab_size: int,
+    value: Callable[[float], Value] | None = None,
+    listing: Listing = REFERENCE,
 ) -> tuple[list[Value], StateDict]:
-    """The parameters as leaves (`value` makes them) of a fresh graph: flat, and as the matrices of the reference."""
-    leaves = [value(p) for p in params]
+    """The parameters as leaves of a fresh graph: flat, and as matrices. value: makes them, else the program's Value."""
+    leaves = list(map(value or listing.module.Value, params))
     rest = iter(leaves)
     state_dict = {
         name: [[next(rest) for _ in range(columns)] for _ in range(rows)]
-        for name, (rows, columns) in shapes(config, vocab_size).items()
+        for name, (rows, columns) in listing.shapes(config, vocab_size).items()
     }
     return leaves, state_dict
 
 
 class ScalarEngine(Engine):
-    """The reference's own functions. Its graph is built anew from the buffers at every call."""
+    """The reference's own functions, or those of another listing. Its graph is built anew at every call."""
 
-    def __init__(self, params: array[float], config: Config, vocab_size: int) -> None:
-        self.config, self.vocab_size = config, vocab_size
+    def __init__(self, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE) -> None:
+        self.config, self.vocab_size, self.listing = config, vocab_size, listing
         self.params = params
         self.grads, self.m, self.v = (array("d", bytes(8 * len(params))) for _ in range(3))
         self.step = 0
@@ -68,9 +68,9 @@ class ScalarEngine(Engine):
         weight = 1 / (total or len(batch))
         losses = 0.0
         with scalar_arithmetic():
-            leaves, state_dict = graph(self.params, c, self.vocab_size)
+            leaves, state_dict = graph(self.params, c, self.vocab_size, listing=self.listing)
             for tokens in batch:
-                loss = reference.loss(tokens, state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
+                loss = self.listing.module.loss(tokens, state_dict, **self.listing.of_loss(c))
                 losses += loss.data
                 (loss * weight).backward()
                 del loss  # frees the graph before the next one is built
@@ -80,27 +80,29 @@ class ScalarEngine(Engine):
         return losses * weight
 
     def update(self, learning_rate: float) -> None:
-        c = self.config
+        listing, step = self.listing, self.step
         with scalar_arithmetic():
-            leaves = [Value(p) for p in self.params]
+            leaves = list(map(listing.module.Value, self.params))
             for leaf, grad in zip(leaves, self.grads):
                 leaf.grad = grad
             m, v = self.m[:], self.v[:]
-            reference.adam(leaves, m, v, self.step + 1, learning_rate, c.beta1, c.beta2, c.eps_adam)
+            rate = listing.rate(step, learning_rate)
+            listing.module.adam(leaves, m, v, step + 1, rate, **listing.of_adam(self.config))
         # all at once, so that an update that fails, or is interrupted, has not begun
         self.params[:] = array("d", [leaf.data for leaf in leaves])
         self.m[:], self.v[:], self.grads[:] = m, v, array("d", bytes(8 * len(leaves)))
         self.step += 1
 
     def decoder(self) -> ScalarDecoder:
-        return ScalarDecoder(self.config, graph(self.params, self.config, self.vocab_size)[1])
+        state_dict = graph(self.params, self.config, self.vocab_size, listing=self.listing)[1]
+        return ScalarDecoder(self.config, state_dict, self.listing)
 
 
 class ScalarDecoder:
-    """A growing context of the reference's gpt()."""
+    """A growing context of the program's gpt()."""
 
-    def __init__(self, config: Config, state_dict: StateDict) -> None:
-        self._config, self._state_dict = config, state_dict
+    def __init__(self, config: Config, state_dict: StateDict, listing: Listing) -> None:
+        self._config, self._state_dict, self._listing = config, state_dict, listing
         self._keys: list[list[list[Value]]] = [[] for _ in range(config.n_layer)]
         self._values: list[list[list[Value]]] = [[] for _ in range(config.n_layer)]
         self._pos_id = 0
@@ -110,10 +112,10 @@ class ScalarDecoder:
         check_tokens([token_id], len(self._state_dict["wte"]))
         if self._pos_id == c.block_size:
             raise ValueError(f"the context is full: block_size={c.block_size} tokens were fed; open a new decoder")
-        args = (self._state_dict, c.n_head, ACTIVATIONS[c.activation])
+        module, args = self._listing.module, (token_id, self._pos_id, self._keys, self._values, self._state_dict)
         with scalar_arithmetic():
-            logits = reference.gpt(token_id, self._pos_id, self._keys, self._values, *args)
+            logits = module.gpt(*args, **self._listing.of_gpt(c))
             for past in (*self._keys, *self._values):  # keep the numbers, and let the graph behind them go
-                past[-1] = [Value(x.data) for x in past[-1]]
+                past[-1] = [module.Value(x.data) for x in past[-1]]
         self._pos_id += 1
         return [logit.data for logit in logits]

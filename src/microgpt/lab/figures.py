@@ -12,15 +12,14 @@ from collections.abc import Mapping
 from functools import reduce
 from operator import add
 
-from microgpt import reference
 from microgpt.config import offsets
 from microgpt.engines import Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.lab.texts import label, read
+from microgpt.listing import Listing
 from microgpt.program import Node
 from microgpt.recording import Tensor
-from microgpt.reference import Value
 from microgpt.tracing import Trace
 
 MAX_SIZE, MAX_LAYERS = 10_000_000, 1000  # of a model that is only counted
@@ -39,36 +38,49 @@ def rows(numbers: array[float], columns: int) -> list[array[float]]:
     return [numbers[i : i + columns] for i in range(0, len(numbers), columns)]
 
 
+def need(listing: Listing, *functions: str) -> None:
+    """Raise LabError where an edited program no longer has these functions."""
+    for name in functions:
+        if not callable(getattr(listing.module, name, None)):
+            raise LabError(f"the edited program has no function {name}(), from which this figure is made")
+
+
 def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
     """The textbook's matrix, all positions at once and a mask, beside the program's lists, which have no future.
 
     The same q and k, the reference's own linear and softmax: row t is q of position t with the keys of all positions,
     those after t masked with -inf.
     """
-    c, ids = run.config, read(tokens, run.config)
+    c, ids, program = run.config, read(tokens, run.config), run.listing.module
+    need(run.listing, "linear", "softmax")
     count, head_dim = len(ids), c.n_embd // c.n_head
     logits: list[list[list[list[float]]]] = []
     weights: list[list[list[list[float]]]] = []
-    difference = 0.0
+    difference, value = 0.0, program.Value
     for i in range(c.n_layer):
         logits.append([])
         weights.append([])
         q, k = ([recorded[f"pos{t}.layer{i}.{name}"].numbers for t in range(count)] for name in "qk")
         for h in range(c.n_head):
             head = slice(h * head_dim, (h + 1) * head_dim)
-            keys = [[Value(x) for x in k[t][head]] for t in range(count)]
+            keys = [[value(x) for x in k[t][head]] for t in range(count)]
             logits[i].append([])
             weights[i].append([])
             for t in range(count):
-                scores = reference.linear([Value(x) for x in q[t][head]], keys)
+                scores = program.linear([value(x) for x in q[t][head]], keys)
                 scaled = [score / head_dim**0.5 for score in scores]
-                masked = [score if s <= t else Value(-math.inf) for s, score in enumerate(scaled)]
+                masked = [score if s <= t else value(-math.inf) for s, score in enumerate(scaled)]
                 logits[i][h].append([score.data for score in masked])
-                weights[i][h].append([weight.data for weight in reference.softmax(masked)])
+                weights[i][h].append([weight.data for weight in program.softmax(masked)])
                 owner = f"pos{t}.layer{i}"
                 for name, ours in (("attn_logits", logits), ("attn_weights", weights)):
-                    program = recorded[f"{owner}.{name}.head{h}"].numbers
-                    difference = max([difference, *(abs(a - b) for a, b in zip(program, ours[i][h][t]))])
+                    made = recorded[f"{owner}.{name}.head{h}"].numbers
+                    difference = max([difference, *(abs(a - b) for a, b in zip(made, ours[i][h][t]))])
+    if run.listing.changed and not difference <= 1e-9:
+        raise LabError(
+            "the textbook's matrix, softmax(q · k / sqrt(head_dim)) under a mask, is not what the edited attention()"
+            f" computes: they differ by up to {difference:.3g}"
+        )
     return {
         "positions": count,
         "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
@@ -122,13 +134,15 @@ def graph(trace: Trace) -> Answer:
     }
 
 
-def softmax(logits: list[float], scale: float) -> Answer:
-    """The reference's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win."""
+def softmax(run: LabRun, logits: list[float], scale: float) -> Answer:
+    """The program's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win."""
     if not logits:
         raise LabError("logits must hold at least one number, got logits=[]")
     if not math.isfinite(scale * max(map(abs, logits))):
         raise LabError(f"scale must keep the logits within the range of numbers, got scale={scale}: lower it")
-    return {"probs": [p.data for p in reference.softmax([Value(logit) * scale for logit in logits])]}
+    need(run.listing, "softmax")
+    program = run.listing.module
+    return {"probs": [p.data for p in program.softmax([program.Value(logit) * scale for logit in logits])]}
 
 
 def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
@@ -141,6 +155,10 @@ def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
     if not 0 <= layer < c.n_layer:
         raise LabError(f"layer must be from 0 to {c.n_layer - 1}, got layer={layer}")
     gates = [recorded[f"pos{t}.layer{layer}.mlp_pre"].numbers for t in range(len(read(tokens, c)))]
+    for t, pre in enumerate(gates):
+        act = recorded[f"pos{t}.layer{layer}.mlp_act"].numbers
+        if any(x <= 0 and y != 0 for x, y in zip(pre, act)):
+            raise LabError("the activation of the edited program lets numbers below 0 through: it has no gates to show")
     engine = run.scratch()
     table, places = run.shapes, offsets(run.shapes)
     after = places[f"layer{layer}.mlp_fc2"]
@@ -167,14 +185,15 @@ def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
     }
 
 
-def sizes(n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
-    """The matrices that a model of these sizes would have, by the reference's own table; none is made."""
+def sizes(listing: Listing, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
+    """The matrices that a model of these sizes would have, by the program's own table; none is made."""
     given = {"n_embd": n_embd, "n_layer": n_layer, "block_size": block_size, "vocab_size": vocab_size}
     for name, size in given.items():
         if not 1 <= size <= MAX_SIZE or (name == "n_layer" and size > MAX_LAYERS):
             limit = MAX_LAYERS if name == "n_layer" else MAX_SIZE
             raise LabError(f"{name} must be from 1 to {limit:,}, got {name}={size}")
-    table = reference.shapes(vocab_size, n_embd, n_layer, block_size)
+    need(listing, "shapes")
+    table = listing.module.shapes(vocab_size, n_embd, n_layer, block_size)
     return {
         "num_params": sum(rows * columns for rows, columns in table.values()),
         "shapes": [[name, *shape] for name, shape in table.items()],

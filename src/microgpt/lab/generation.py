@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from microgpt import sampling
 from microgpt.evaluation import spread
 from microgpt.lab.answers import Answer, LabError
+from microgpt.lab.edited import Edited, unchanged
 from microgpt.lab.runs import LabRun
 
 NEAREST = 5
 MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
 MAX_SAMPLES = 1000
 SAMPLED = 200
+EDITED_SAMPLES = 40
 
 
 class Die(random.Random):
@@ -28,6 +30,7 @@ class Die(random.Random):
 def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int | None, prompt: str) -> Answer:
     """Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from."""
     run_, c = run.run, run.config
+    unchanged(run, "letters are drawn as it draws them", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < sampling.GREEDY:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
@@ -85,7 +88,17 @@ def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int |
     """The first `count` samples of `seed`, and how many of them do not stand in the data."""
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
-    texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
+    if isinstance(run.listing, Edited) and count > EDITED_SAMPLES:
+        raise LabError(
+            f"an edited program writes a few texts a second: count must be at most {EDITED_SAMPLES}, got count={count}"
+        )
+    if isinstance(run.listing, Edited) and top_k is None:
+        tokenizer, params = run.run.tokenizer, run.engine.params
+        rngs = [random.Random(f"{seed}:{i}") for i in range(count)]
+        texts = [tokenizer.decode(run.listing.sample(tokenizer.bos, rng, temperature, params)) for rng in rngs]
+    else:
+        unchanged(run, "it knows no top_k", "sample", "softmax", "Value.")
+        texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
     known = run.text.known(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
 

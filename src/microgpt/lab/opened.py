@@ -19,6 +19,7 @@ from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.lab.source import source
 from microgpt.lab.texts import read
+from microgpt.listing import REFERENCE, Listing
 from microgpt.tracing import Trace
 
 USERS = 32  # that are shown of those made from a number
@@ -55,6 +56,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         raise LabError(f"this word has no position {found[1]}: it has {count}, counted from 0; open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
+    listing = trace.listing
     terms = [
         {
             "factors": term["factors"] or [{"path": term["path"], "value": term["value"]}],
@@ -67,12 +69,12 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "path": path,
         "value": facts["value"],
         "grad": facts["grad"],
-        "meaning": meaning(path),
+        "meaning": meaning(path) + _unless(listing, line),
         "kind": _kind(path if _is_inner(path) else facts["path"], facts["op"]),
         "line": line,
-        "formula": _said(path, line, facts["op"]),
+        "formula": _said(listing, path, line, facts["op"]),
         "terms": terms,
-        "after": _after(path, line, opened),
+        "after": _after(listing, path, line, opened),
         "recomputed": opened["recomputed"],
         "operands": [_edge(x) for x in facts["operands"]],
         "users": [_edge(x) for x in facts["users"][:USERS]],
@@ -165,7 +167,9 @@ def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
     the matrices, which is where it stays."""
     grads = {name: trace.grad(name).numbers for name in run.shapes}
     count = len(read(tokens, run.config))
-    way = [*reversed(naming.intermediates(run.config, run.engine.vocab_size, count)), *reversed(list(run.shapes))]
+    table = naming.intermediates(run.config, run.engine.vocab_size, count)
+    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some
+    way = [*reversed(made), *reversed(list(run.shapes))]
     return {
         "loss": trace.node("loss").data,
         "grads": grads,
@@ -230,11 +234,17 @@ def _is_inner(path: str) -> bool:
     return "]." in path or not known
 
 
-def _said(path: str, line: int, op: str) -> str:
+def _unless(listing: Listing, line: int) -> str:
+    """A word of warning where the function of this line was edited: what is said is said of the reference."""
+    inside = (f["name"] for f in source(listing)["functions"] if f["first"] <= line <= f["last"])
+    return " (as the unedited program has it)" if any(name in listing.changed for name in inside) else ""
+
+
+def _said(listing: Listing, path: str, line: int, op: str) -> str:
     """The formula of a number; of a product that is added up, only that product's."""
     if not line:
         return ""
-    formula = formulas()[line]
+    formula = formulas(listing)[line]
     return formula.term if op == "mul" and formula.term and re.search(r"\.term\d+$", path) else formula.whole
 
 
@@ -248,13 +258,13 @@ class Formula(NamedTuple):
 
 
 @cache
-def formulas() -> dict[int, Formula]:
-    """The formula of each statement of the reference, by its line.
+def formulas(listing: Listing = REFERENCE) -> dict[int, Formula]:
+    """The formula of each statement of the program, by its line.
 
     `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]` has the whole
     `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, the term `qj * kj` and the rest `/ len(q) ** 0.5`.
     """
-    lines = source()["lines"]
+    lines = source(listing)["lines"]
 
     def written(node: ast.expr) -> str:
         """As the file has it."""
@@ -283,12 +293,12 @@ def formulas() -> dict[int, Formula]:
 _WRITTEN = {"add": "a + b", "mul": "a * b", "pow": "a ** {exponent}", "exp": "a.exp()", "log": "a.log()"}
 
 
-def _after(path: str, line: int, opened: Answer) -> Answer | None:
+def _after(listing: Listing, path: str, line: int, opened: Answer) -> Answer | None:
     """What was done with the sum, or in place of one: the last operation, in the reference's words."""
     if not opened["steps"]:
         return None
     last = opened["steps"][-1]
-    formula = formulas()[line]
+    formula = formulas(listing)[line]
     if _is_inner(path):
         text = _WRITTEN[last["op"]].format(**last) if last["op"] in _WRITTEN else formula.whole
     elif opened["terms"] and not formula.rest and formula.term:

@@ -28,8 +28,10 @@ from microgpt.checkpoint import Checkpoint
 from microgpt.config import PRESETS, Config, Shapes, offsets, shapes
 from microgpt.data import MODES, Data, DataError
 from microgpt.engines import ENGINES, Engine, open_engine
+from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import Text, as_file
+from microgpt.listing import REFERENCE, Listing
 from microgpt.run import Run, read_metrics
 from microgpt.safetensors import read
 from microgpt.training import DivergedError
@@ -110,7 +112,12 @@ class LabRun:
     @property
     def shapes(self) -> Shapes:
         """The table of its parameters."""
-        return shapes(self.config, self.engine.vocab_size)
+        return self.listing.shapes(self.config, self.engine.vocab_size)
+
+    @property
+    def listing(self) -> Listing:
+        """The program that computes its numbers: the reference, unless somebody has edited it."""
+        return getattr(self.engine, "listing", REFERENCE)
 
     @property
     def next_rate(self) -> float:
@@ -119,7 +126,8 @@ class LabRun:
 
     def rate(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
-        return training.learning_rate(step, self._num_steps(step), self.config.learning_rate)
+        rate = training.learning_rate(step, self._num_steps(step), self.config.learning_rate)
+        return self.listing.rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
         """The plan in force for the update after `step` updates."""
@@ -157,6 +165,8 @@ class LabRun:
     def scratch(self, params: array[float] | None = None) -> Engine:
         """An engine over a copy of the parameters (or over other ones), to try things with."""
         copy = array("d", self.engine.params if params is None else params)
+        if self.listing is not REFERENCE:
+            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.listing)
         return open_engine("auto", copy, self.config, self.engine.vocab_size)
 
     # --- weights changed by hand
@@ -337,7 +347,7 @@ class LabRun:
             rng_state=self.run.rng.getstate(),
             data=dict(self.run.data_info),
         )
-        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data))
+        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, listing=self.listing))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
         twin.first = self.first
         twin.every = self.every
@@ -372,6 +382,7 @@ class LabRun:
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
             "losses": self.losses,
             "validations": [{"step": step, "loss": loss} for step, loss in self.validations],
+            "program": self.listing.name,
             "active": active,
         }
 
@@ -490,7 +501,7 @@ def opened(
     return lab_run
 
 
-def over(text: Text, state: Checkpoint, missing: str) -> Run:
+def over(text: Text, state: Checkpoint, missing: str, listing: Listing = REFERENCE) -> Run:
     """The run of a checkpoint, trained on the text; missing: why that is not here, if it is not."""
 
     def data() -> Data:
@@ -498,7 +509,7 @@ def over(text: Text, state: Checkpoint, missing: str) -> Run:
             raise DataError(missing)
         return text.data(state.config, state.symbols)
 
-    return Run(state, data)
+    return Run(state, data, listing=listing)
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:

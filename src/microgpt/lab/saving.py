@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config
+from microgpt.lab import edited
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import Edit, Frame, LabRun, begin_again, over
 from microgpt.lab.texts import Text
+from microgpt.listing import REFERENCE
 
 FORMAT = "microgpt lab/1"
 
@@ -65,6 +67,7 @@ def _run(run: LabRun, text: int) -> Answer:
                 "edits": run.edits,
                 "changes": list(run.changes.values()),
                 "branch": run.branch,
+                "program": run.listing.text if run.listing is not REFERENCE else None,
                 "frozen": run.frozen,
                 "first": run.first,
                 "again": run.opened is not None,
@@ -110,6 +113,7 @@ def _text_of(facts: dict[str, Any]) -> Text:
 
 def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     config = Config.from_dict(facts["config"])
+    listing = REFERENCE if facts["program"] is None else edited.listing(facts["program"], text)
     now = _frame_of(facts["now"])
     version, internal, gauss_next = facts["rng"]
     state = Checkpoint(
@@ -127,7 +131,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         facts["name"],
         facts["about"],
         text,
-        over(text, state, facts["missing"]),
+        over(text, state, facts["missing"], listing),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]

@@ -27,12 +27,14 @@ from microgpt.config import Config
 from microgpt.engines import check_batch
 from microgpt.lab import (
     comparing,
+    edited,
     figures,
     finding,
     generation,
     nudging,
     opened,
     playing,
+    prepared,
     runs,
     saving,
     scale,
@@ -48,6 +50,7 @@ from microgpt.lab.relay import Relay
 from microgpt.lab.runs import LabRun
 from microgpt.lab.saving import State
 from microgpt.lab.texts import Text
+from microgpt.listing import REFERENCE, Listing
 from microgpt.recording import Tensor, forward
 from microgpt.run import VAL_DOCUMENTS
 from microgpt.tracing import Trace, trace
@@ -57,7 +60,7 @@ KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take 
 MAX_STEPS = 1_000_000  # that one request may train
 EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
 
-Key = tuple[bytes, tuple[int, ...], Config]  # parameters, tokens
+Key = tuple[bytes, tuple[int, ...], Config, Listing]  # parameters, tokens, settings, program
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -138,8 +141,23 @@ class Session:
 
     @asked
     def source(self) -> Answer:
-        """The reference, as it stands in this package."""
-        return source.source()
+        """The program that makes the numbers: the reference, as it stands in this package, unless it was edited."""
+        return source.source(self.active.listing)
+
+    @asked
+    def prepared(self) -> Answer:
+        """Changes to try."""
+        return prepared.told()
+
+    @asked
+    def prepare(self, name: str, source: str) -> Answer:
+        """A program with one of them."""
+        return prepared.prepare(name, source)
+
+    @asked
+    def edit(self, source: str) -> Answer:
+        """Take an edited program in the reference's place, as a new run over the same text."""
+        return self._open(edited.begin(self._new_id(), self.active.text, source))
 
     @asked
     def model(self) -> Answer:
@@ -160,6 +178,7 @@ class Session:
                 "shapes": [[name, *shape] for name, shape in run.shapes.items()],
                 "engine": run.engine_name,
                 "note": run.engine.note,
+                "program": edited.facts(run),
                 "changes": [
                     {"path": run.path(e.place), "before": e.before, "after": run.engine.params[e.place]}
                     for e in changes
@@ -206,7 +225,10 @@ class Session:
     def load_data(self, name: str, base64: str, documents: str | None = None) -> Answer:
         """Take a file as the text of a new, untrained run."""
         text = texts.own(name, _bytes("base64", base64), documents)
-        run = runs.begin(self._new_id(), f"untrained, over {name}", text, self.active.config)
+        if self.active.listing is not REFERENCE:
+            run = edited.begin(self._new_id(), text, self.active.listing.text)
+        else:
+            run = runs.begin(self._new_id(), f"untrained, over {name}", text, self.active.config)
         self.texts.append(text)
         return self._open(run)
 
@@ -222,6 +244,7 @@ class Session:
         times: int = 1,
     ) -> Answer:
         """A small graph of Values, forward and backward."""
+        edited.unchanged(self.active, "expressions are computed with it", "Value.")
         return expressions.expression(source, inputs, accumulate=accumulate, order=order, times=times)
 
     # --- parameters
@@ -234,7 +257,7 @@ class Session:
     @asked
     def sizes(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
         """How many parameters a model of other sizes has."""
-        return figures.sizes(n_embd, n_layer, block_size, vocab_size)
+        return figures.sizes(self.active.listing, n_embd, n_layer, block_size, vocab_size)
 
     @asked
     def budget(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Answer:
@@ -274,15 +297,22 @@ class Session:
         """The recorded forward pass; params: of the model at hand, unless others are given."""
         run = self.active
         params = run.engine.params if params is None else params
-        key = params.tobytes(), tuple(tokens), run.config
-        return _kept(self._recorded, KEPT, key, lambda: forward(tokens, params, run.config, run.engine.vocab_size))
+        key = params.tobytes(), tuple(tokens), run.config, run.listing
+        size = run.engine.vocab_size
+        return _kept(
+            self._recorded, KEPT, key, lambda: edited.Names(forward(tokens, params, run.config, size, run.listing))
+        )
 
     def _trace(self, tokens: list[int]) -> Trace:
         """The recorded execution, backward included."""
         run = self.active
         params = run.engine.params
-        key = params.tobytes(), tuple(tokens), run.config
-        return _kept(self._traced, KEPT_TRACES, key, lambda: trace(tokens, params, run.config, run.engine.vocab_size))
+        edited.unchanged(run, "the graph is read off what it keeps", "Value.__init__")
+        key = params.tobytes(), tuple(tokens), run.config, run.listing
+        size = run.engine.vocab_size
+        return _kept(
+            self._traced, KEPT_TRACES, key, lambda: trace(tokens, params, run.config, size, listing=run.listing)
+        )
 
     def _relay(self, tokens: list[int]) -> Relay:
         """The recorded backward(), step by step."""
@@ -344,7 +374,13 @@ class Session:
         """The execution, line by line."""
         run = self.active
         recorded = trace(
-            self._tokens(word), run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True
+            self._tokens(word),
+            run.engine.params,
+            run.config,
+            run.engine.vocab_size,
+            backward=False,
+            events=True,
+            listing=run.listing,
         )
         return self._of_model(opened.play(recorded))
 
@@ -384,7 +420,7 @@ class Session:
     @asked
     def softmax(self, logits: list[float], scale: float) -> Answer:
         """Scores to shares, from uniform to peaked."""
-        return figures.softmax(logits, scale)
+        return figures.softmax(self.active, logits, scale)
 
     @asked
     def loss(self, word: str) -> Answer:
@@ -443,6 +479,10 @@ class Session:
     def reset(self, config: dict[str, Any] | None = None, name: str | None = None, val_fraction: float = 0.0) -> Answer:
         """A new random model, as a new run over the same text."""
         changes = dict(config or {})
+        if self.active.listing is not REFERENCE:
+            if changes or val_fraction:
+                raise LabError("the settings of an edited program stand in its main(): change them there")
+            return self.edit(self.active.listing.text)
         known = Config().to_dict()
         for setting in changes:
             if setting not in known:
@@ -495,6 +535,7 @@ class Session:
     def evaluate(self) -> Answer:
         """The loss on documents that training does not read, or, where none are held out, on training documents."""
         run = self.active
+        edited.unchanged(run, "the loss on other documents is reckoned as it does", "loss", "softmax")
         indices = run.run.held_out or run.run.order
         chosen = evaluation.spread(indices, EVALUATED[run.engine_name])
         score = run.run.score(chosen)
@@ -514,6 +555,7 @@ class Session:
     @asked
     def export_model(self) -> Answer:
         """The model at hand as a checkpoint, which `microgpt sample` reads."""
+        edited.exportable(self.active)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             self.active.run.save(path)
@@ -623,6 +665,8 @@ def _bytes(name: str, text: str) -> bytes:
 
 def _sentence(error: Exception) -> str:
     """What went wrong, for people."""
+    if said := edited.blamed(error):
+        return f"the edited program, {said}"
     if isinstance(error, FloatingPointError):
         return f"{error}; take back what was changed by hand (undo), or go back to an earlier step"
     if isinstance(error, (ValueError, ImportError, DivergedError)):

@@ -1,20 +1,19 @@
-"""The reference as a text with a table of contents: its lines, its functions, its own headings."""
+"""The program as a text with a table of contents: its lines, its functions, its own headings."""
 
 from __future__ import annotations
 
 import ast
 from functools import cache
-from pathlib import Path
 
-from microgpt import reference
 from microgpt.lab.answers import Answer
+from microgpt.listing import REFERENCE, Listing
 
 HEADING = "# --- "
 
 
-def source() -> Answer:
-    """The lines that run, as they stand in the installed package."""
-    text = Path(reference.__file__).read_text(encoding="utf-8")
+def source(listing: Listing = REFERENCE) -> Answer:
+    """The lines that run: those of the installed package, unless they were edited."""
+    text = listing.text
     lines = text.splitlines()
     functions = []
     for node in ast.parse(text).body:
@@ -25,6 +24,7 @@ def source() -> Answer:
     headings = [number for number, line in enumerate(lines, 1) if line.startswith(HEADING)]
     ends = [*(number - 1 for number in headings[1:]), len(lines)]
     return {
+        "name": listing.name,
         "lines": lines,
         "functions": [{"name": name, "first": f.lineno, "last": f.end_lineno} for name, f in functions],
         "parts": [

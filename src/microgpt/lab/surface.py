@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from array import array
 
-from microgpt import reference
 from microgpt.engines import Engine, Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
@@ -82,7 +81,7 @@ def _hikers(
     steps: int,
     learning_rate: float,
 ) -> list[Answer]:
-    c = run.config
+    options = run.listing.of_adam(run.config)
     zeros = array("d", bytes(8 * len(engine.grads)))
 
     def look(at: list[float]) -> tuple[float, list[float]]:
@@ -99,7 +98,7 @@ def _hikers(
     for step in range(1, steps + 1):
         for p, g in zip(at, grad):
             p.grad = g
-        reference.adam(at, m, v, step, learning_rate, c.beta1, c.beta2, c.eps_adam)
+        run.listing.module.adam(at, m, v, step, learning_rate, **options)
         if step == 1:
             first = math.hypot(at[0].data - start[0], at[1].data - start[1])
         loss, grad = look([p.data for p in at])

@@ -1,12 +1,13 @@
-"""One step of Adam on the word at hand, by the reference's own adam, and not kept."""
+"""One step of Adam on the word at hand, by the program's own adam, and not kept."""
 
 from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Iterable
+from types import CodeType
 from typing import Any, NamedTuple
 
-from microgpt import reference
 from microgpt.config import offsets
 from microgpt.engines import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
@@ -23,6 +24,7 @@ class _Moved(Value):
     """A parameter that, when adam moves it, notes what adam moves it by: the corrected moments of this moment."""
 
     __slots__ = ("m_hat", "number", "v_hat")
+    adam: CodeType
 
     @property
     def data(self) -> float:
@@ -32,8 +34,8 @@ class _Moved(Value):
     @data.setter
     def data(self, number: float) -> None:
         adam = sys._getframe(1)
-        if adam.f_code is reference.adam.__code__:
-            self.m_hat, self.v_hat = adam.f_locals["m_hat"], adam.f_locals["v_hat"]
+        if adam.f_code is self.adam:
+            self.m_hat, self.v_hat = adam.f_locals.get("m_hat"), adam.f_locals.get("v_hat")
         self.number = number
 
 
@@ -63,16 +65,17 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
 
 def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
     """The loss of a document, and for each parameter what NAMES tells, as the next step on it would have them."""
-    engine, c = run.scratch(), run.config
+    engine, program = run.scratch(), run.listing.module
     loss = engine.backward([tokens])
     m, v = way.m[:], way.v[:]
     with scalar_arithmetic():
-        moved = [_Moved(p) for p in engine.params]  # type: ignore[no-untyped-call]
+        kind = type("Value", (_Moved,), {"__slots__": (), "adam": program.adam.__code__})
+        moved = [kind(p) for p in engine.params]
         for parameter, grad in zip(moved, engine.grads):
             parameter.grad = grad
-        reference.adam(moved, m, v, way.step, way.learning_rate, c.beta1, c.beta2, c.eps_adam)
+        program.adam(moved, m, v, way.step, way.learning_rate, **run.listing.of_adam(run.config))
     before, after = engine.params, array("d", (p.data for p in moved))
-    return loss, {
+    numbers = {
         "grad": engine.grads,
         "m": m,
         "v": v,
@@ -82,14 +85,23 @@ def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
         "after": after,
         "delta": [b - a for a, b in zip(before, after)],
     }
+    return loss, {name: of_all for name, of_all in numbers.items() if of_all[0] is not None}
+
+
+def _has(numbers: dict[str, Any], names: Iterable[str]) -> None:
+    """An edited adam() may reckon with other variables."""
+    for name in names:
+        if name not in numbers:
+            raise LabError(f"the edited adam() has no {name}: what this figure shows of it is not computed any more")
 
 
 def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Answer:
     """Of all parameters, with the word's loss before and after. what: some of SHOWN, else all of them."""
     if unknown := [name for name in what or () if name not in SHOWN]:
         raise LabError(f"what must be a list of {', '.join(SHOWN)}, got {unknown[0]!r:.40}")
-    shown = SHOWN if what is None else what
     loss, numbers = step(run, tokens, way)
+    shown = SHOWN if what is None else what
+    _has(numbers, shown)
     return {
         "step": way.step,
         "learning_rate": way.learning_rate,
@@ -104,6 +116,7 @@ def adam(run: LabRun, tokens: Tokens, path: str, way: How) -> Answer:
     """Of one parameter, with all that adam reckons with."""
     index, c = run.index(path), run.config
     _, numbers = step(run, tokens, way)
+    _has(numbers, NAMES)
     return {
         "path": path,
         "step": way.step,

@@ -26,13 +26,14 @@ interface Pending {
   sent: boolean
   changes: boolean // the model
   tries: number // workers that died with it
+  since: number // ms: when it was sent, or last gave an answer
   take(text: string): void // the answer, or an event
   done(): void
   fail(error: AskError): void
 }
 
 /** After these the session's model is another. */
-const CHANGES: Method[] = ['load_data', 'change', 'undo', 'reset', 'pretrained', 'scrub', 'choose', 'open_run', 'restore']
+const CHANGES: Method[] = ['edit', 'load_data', 'change', 'undo', 'reset', 'pretrained', 'scrub', 'choose', 'open_run', 'restore']
 
 const QUIET = 300 // ms after a change until the state is saved
 const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
@@ -64,6 +65,7 @@ export class Client {
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
+  #heard = 0 // ms: when the worker last said something
 
   /** root: the address of the folder that holds pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
   constructor(root = new URL('.', document.baseURI).href) {
@@ -127,6 +129,13 @@ export class Client {
     return { ended, stop: () => this.#stopStream(id) }
   }
 
+  /** For how many ms the worker has answered nothing, though it was asked. */
+  get silence(): number {
+    const sent = [...this.#pending.values()].filter((pending) => pending.sent)
+    const oldest = Math.min(...sent.map((pending) => pending.since))
+    return sent.length ? performance.now() - Math.max(oldest, this.#heard) : 0
+  }
+
   /** Give up what is being computed, at once: end the worker, and start it again with the state it had. */
   stop(): void {
     for (const pending of this.#pending.values()) pending.fail(new AskError(STOPPED))
@@ -168,15 +177,16 @@ export class Client {
     this.#answers.clear()
   }
 
-  #add(id: number, pending: Omit<Pending, 'sent' | 'tries'>): void {
+  #add(id: number, pending: Omit<Pending, 'sent' | 'tries' | 'since'>): void {
     if (this.status.state === 'failed') return pending.fail(new AskError(this.status.why))
-    this.#pending.set(id, { ...pending, sent: false, tries: 0 })
+    this.#pending.set(id, { ...pending, sent: false, tries: 0, since: 0 })
     if (this.status.state === 'ready') this.#flush()
   }
 
   #flush(): void {
     for (const pending of this.#pending.values()) {
       if (!pending.sent) this.#worker!.postMessage(pending.message)
+      if (!pending.sent) pending.since = performance.now()
       pending.sent = true
     }
   }
@@ -225,7 +235,7 @@ export class Client {
         if (i === texts.length - 1) this.#isReady()
       }
       const message = { id, text }
-      this.#pending.set(id, { message, sent: true, changes: true, tries: 0, take, done: () => {}, fail: () => {} })
+      this.#pending.set(id, { message, sent: true, changes: true, tries: 0, since: performance.now(), take, done: () => {}, fail: () => {} })
       this.#worker!.postMessage(message)
     })
   }
@@ -259,6 +269,7 @@ export class Client {
   }
 
   #receive(message: FromWorker): void {
+    this.#heard = performance.now()
     if ('loading' in message) {
       this.#tell({ state: 'loading', stage: message.loading, restarts: this.#restarts })
     } else if ('ready' in message) {

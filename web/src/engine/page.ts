@@ -1,6 +1,5 @@
 // The page's one client, and what the state knows of it.
 
-import { reference } from '../source/lines.svelte'
 import { app } from '../state.svelte'
 import { Client } from './client'
 
@@ -23,6 +22,5 @@ export async function start(): Promise<void> {
     app.notice = status.lost
     client.ask('model', {}).then((model) => (app.model = model)) // a model that went back is another version
   })
-  client.ask('source', {}).then((source) => reference.set(source))
   app.model = await client.ask('model', {})
 }

@@ -31,6 +31,14 @@ export interface Model extends OfModel {
   engine: string // 'native', 'scalar'
   note: string // why the engine is not the faster one, or ''
   changes: { path: string; before: number; after: number }[] // weights changed by hand
+  program: Program | null // an edited one, which then makes every number; null: the reference
+}
+
+/** An edited program. */
+export interface Program {
+  name: string // 'edited: gpt, rmsnorm'
+  changed: string[] // functions and methods that are not the reference's
+  notes: string[] // what of it the figures do not follow, in words
 }
 
 export interface Config {
@@ -52,8 +60,9 @@ export interface Config {
   seed: number
 }
 
-/** A line of the reference, as it stands in the installed package. */
+/** The program that makes the numbers: the reference, as it stands in the installed package, unless it was edited. */
 export interface Source {
+  name: string // '' for the reference
   lines: string[] // line 1 is lines[0]
   functions: { name: string; first: number; last: number }[] // methods as Value.backward
   parts: { title: string; first: number; last: number }[] // the file's own headings: "1. Data ...", "2. Autograd ..."
@@ -321,6 +330,7 @@ export interface Run {
   data: string
   step: number // where it stands
   first: number // the earliest step that it can be scrubbed to
+  program: string // '' for the reference, 'edited: gpt'
   branch: { run: string; step: number } | null // where it comes from
   losses: Num[] // of each step made, 'nan' where the file of an opened run does not tell
   validations: { step: number; loss: number }[]
@@ -469,6 +479,9 @@ export interface Methods {
   hello: [{}, { version: string; python: string; model: Model }]
   source: [{}, Source]
   model: [{}, Model]
+  edit: [{ source: string }, Model] // changes: a new run of the edited program over the same text
+  prepared: [{}, { changes: { name: string; title: string; about: string }[] }]
+  prepare: [{ name: string; source: string }, { source: string }] // the program with one of these changes
 
   tokens: [{ text: string }, Tokens]
   data: [{}, DataSet]

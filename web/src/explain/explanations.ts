@@ -44,9 +44,18 @@ for (const line of text.split('\n')) {
   }
 }
 
-/** For each line of the source, from line 1 at index 0, what is said of it; blank lines belong to the line before. */
+const SKIPPED = 40 // lines that an edit may have left out in one place
+
+/** For each line of the source, from line 1 at index 0, what is said of it; blank lines belong to the line before. Of a
+ * line that was edited nothing is said. */
 export function byLine(source: string[]): (Lines | undefined)[] {
-  const all = explanations.flatMap((lines) => lines.code.map(() => lines))
+  const all = explanations.flatMap((lines) => lines.code.map((code) => ({ code: code.trim(), lines })))
   let next = 0
-  return source.map((line) => (line.trim() ? all[next++] : all[next - 1]))
+  return source.map((line) => {
+    if (!line.trim()) return all[next - 1]?.lines
+    const ahead = all.slice(next, next + SKIPPED).findIndex(({ code }) => code === line.trim())
+    if (ahead < 0) return undefined
+    next += ahead + 1
+    return all[next - 1].lines
+  })
 }

@@ -1,4 +1,5 @@
-// The reference's source as it stands in the installed package, and where its statements are.
+// The source of the program that makes the numbers, and where its statements are: the reference's as it stands in the
+// installed package, unless it was edited.
 
 import type { Source } from '../engine/protocol'
 

@@ -1,0 +1,117 @@
+// The editor: CodeMirror, in the page's colours. A module of its own, as it is large: the section shows the text without
+// it. It lives in a shadow root, where its styles are adopted; a style element in the page would break the page's policy.
+
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
+import { python } from '@codemirror/lang-python'
+import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { highlightSelectionMatches } from '@codemirror/search'
+import { EditorState, StateEffect, StateField } from '@codemirror/state'
+import {
+  Decoration,
+  type DecorationSet,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  keymap,
+  lineNumbers,
+} from '@codemirror/view'
+import { tags } from '@lezer/highlight'
+
+const theme = EditorView.theme({
+  '&': { color: 'var(--ink)', backgroundColor: 'var(--raised)', fontSize: '0.78rem', maxHeight: '34rem', borderRadius: 'var(--radius)' },
+  '&.cm-focused': { outline: '2px solid var(--attention)', outlineOffset: '1px' },
+  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', overflow: 'auto' },
+  '.cm-content': { caretColor: 'var(--ink)', fontVariantLigatures: 'none' },
+  '.cm-cursor': { borderLeftColor: 'var(--ink)' },
+  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
+    backgroundColor: 'color-mix(in srgb, var(--attention) 25%, transparent)',
+  },
+  '.cm-gutters': { color: 'var(--soft)', backgroundColor: 'var(--raised)', border: '0' },
+  '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'color-mix(in srgb, var(--soft) 8%, transparent)' },
+  '.cm-selectionMatch': { backgroundColor: 'color-mix(in srgb, var(--mlp) 18%, transparent)' },
+  '&.cm-focused .cm-matchingBracket': { backgroundColor: 'color-mix(in srgb, var(--embedding) 25%, transparent)' },
+  '.cm-wrong': { backgroundColor: 'color-mix(in srgb, var(--loss) 18%, transparent)', boxShadow: 'inset 3px 0 var(--loss)' },
+})
+
+const colours = HighlightStyle.define([
+  { tag: tags.keyword, fontWeight: '650' },
+  { tag: [tags.string, tags.docString, tags.special(tags.string)], color: 'var(--embedding-ink)' },
+  { tag: tags.comment, color: 'var(--soft)', fontStyle: 'italic' },
+  { tag: tags.number, color: 'var(--attention-ink)' },
+  { tag: [tags.function(tags.definition(tags.variableName)), tags.definition(tags.className)], color: 'var(--loss-ink)', fontWeight: '600' },
+])
+
+/** The line that an error speaks of, 0 for none. */
+const setWrong = StateEffect.define<number>()
+const wrong = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(lines, transaction) {
+    for (const effect of transaction.effects) {
+      if (!effect.is(setWrong)) continue
+      if (!effect.value || effect.value > transaction.state.doc.lines) return Decoration.none
+      const mark = Decoration.line({ class: 'cm-wrong', attributes: { 'aria-invalid': 'true' } })
+      return Decoration.set([mark.range(transaction.state.doc.line(effect.value).from)])
+    }
+    return lines.map(transaction.changes)
+  },
+  provide: (field) => EditorView.decorations.from(field),
+})
+
+export interface Editor {
+  /** Put another text in place of all of it; it can be undone. */
+  set(text: string): void
+  /** Mark a line as wrong, and show it; 0 takes the mark away. */
+  mark(line: number): void
+  destroy(): void
+}
+
+export function editor(host: HTMLElement, text: string, label: string, help: string, onchange: (text: string) => void): Editor {
+  const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' })
+  const said = document.createElement('p')
+  said.id = 'help'
+  said.hidden = true
+  said.textContent = help
+  root.replaceChildren(said)
+  const view = new EditorView({
+    root,
+    parent: root,
+    state: EditorState.create({
+      doc: text,
+      extensions: [
+        lineNumbers(),
+        highlightActiveLine(),
+        highlightActiveLineGutter(),
+        history(),
+        drawSelection(),
+        indentOnInput(),
+        bracketMatching(),
+        highlightSelectionMatches(),
+        indentUnit.of('    '),
+        EditorState.tabSize.of(4),
+        python(),
+        syntaxHighlighting(colours),
+        theme,
+        wrong,
+        // Tab indents, as in any editor; after Escape it leaves, which CodeMirror sees to
+        keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
+        EditorView.contentAttributes.of({ 'aria-label': label, 'aria-describedby': 'help', spellcheck: 'false' }),
+        EditorView.updateListener.of((update) => update.docChanged && onchange(update.state.doc.toString())),
+      ],
+    }),
+  })
+  // what scrolls is reached through the text in it
+  view.scrollDOM.tabIndex = -1
+  return {
+    set(text) {
+      if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } })
+    },
+    mark(line) {
+      const effects: StateEffect<unknown>[] = [setWrong.of(line)]
+      if (line && line <= view.state.doc.lines)
+        effects.push(EditorView.scrollIntoView(view.state.doc.line(line).from, { y: 'center' }))
+      view.dispatch({ effects })
+    },
+    destroy: () => view.destroy(),
+  }
+}

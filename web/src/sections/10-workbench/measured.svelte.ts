@@ -1,0 +1,49 @@
+// Losses that programs have printed here, the edited one's beside the file's own: the same seed, the same documents.
+
+import { bench } from './bench.svelte'
+import { runner } from './runner.svelte'
+
+export interface Measured {
+  name: string
+  source: string
+  losses: number[]
+}
+
+class Measurements {
+  all = $state.raw<Measured[]>([]) // the file's own first
+  error = $state('')
+
+  /** The first losses of the program as it is now; those of the unedited file are measured once. */
+  async measure(name: string, steps: number): Promise<void> {
+    this.error = ''
+    const { original, source } = bench
+    const wanted = source === original ? [{ name: 'the file', source }] : [{ name: 'the file', source: original }, { name, source }]
+    for (const one of wanted) {
+      const known = this.all.find(({ source }) => source === one.source)
+      if (known && known.losses.length >= steps) {
+        this.#put({ ...known, name: one.name })
+        continue
+      }
+      this.#put({ ...one, losses: [] })
+      let losses: number[] = []
+      const ended = await runner.measure(one.name, one.source, steps, (more) => {
+        losses = [...losses, ...more].slice(0, steps)
+        this.#put({ ...one, losses })
+      })
+      if (ended.error) {
+        this.error = ended.error
+        if (one.source === source) bench.line = ended.line
+      }
+      if (ended.stopped || ended.error) return
+    }
+  }
+  clear(): void {
+    this.all = []
+  }
+  #put(one: Measured): void {
+    const at = this.all.findIndex(({ source }) => source === one.source)
+    this.all = at < 0 ? [...this.all, one] : this.all.map((other, i) => (i === at ? one : other))
+  }
+}
+
+export const measurements = new Measurements()

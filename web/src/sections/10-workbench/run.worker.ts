@@ -1,0 +1,36 @@
+// A second worker with a Python of its own, for programs that the reader runs: whatever they do, they do it here, and
+// ending the worker ends them. It is made when the first program runs, and used again for the next.
+
+export type ToRunner = { root: string } | { source: string; documents: string | null; steps: number }
+export type FromRunner =
+  | { ready: true }
+  | { failed: string }
+  | { piece: string } // JSON: {text, losses, more}
+  | { ended: string } // JSON: {error, line, seconds}
+
+type Run = (source: string, documents: string | null | undefined, send: (piece: string) => void, steps: number) => string
+
+const post = (message: FromRunner): void => self.postMessage(message)
+let run: Run
+
+self.onmessage = async ({ data }: MessageEvent<ToRunner>) => {
+  if ('root' in data) {
+    await load(data.root).then(
+      () => post({ ready: true }),
+      (error: Error) => post({ failed: `Python could not be loaded: ${error.message}` }),
+    )
+  } else {
+    post({ ended: run(data.source, data.documents ?? undefined, (piece) => post({ piece }), data.steps) })
+  }
+}
+
+async function load(root: string): Promise<void> {
+  const archive = fetch(new URL('microgpt.zip', root)).then((response) => response.arrayBuffer())
+  archive.catch(() => {}) // told of below
+  const folder = new URL('pyodide/', root).href
+  const { loadPyodide }: typeof import('pyodide') = await import(/* @vite-ignore */ `${folder}pyodide.mjs`)
+  const python = await loadPyodide({ indexURL: folder, packageBaseUrl: folder })
+  python.unpackArchive(await archive, 'zip', { extractDir: '/microgpt' })
+  python.runPython('import sys; sys.path.insert(0, "/microgpt")')
+  run = python.pyimport('microgpt.lab.running').run as Run
+}

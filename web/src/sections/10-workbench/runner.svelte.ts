@@ -1,0 +1,101 @@
+// The page's side of the second worker: one program at a time, its output as it comes, and an end at any moment.
+
+import type { FromRunner, ToRunner } from './run.worker'
+import { Terminal } from './terminal'
+
+export interface Ended {
+  error: string // a traceback, '' where it ended well
+  line: number // of the program, 0 if it has none
+  seconds: number
+  stopped: boolean
+}
+interface Job {
+  onPiece(text: string, losses: number[], more: number): void
+  end(how: Ended): void
+}
+
+class Runner {
+  state = $state<'idle' | 'loading' | 'running'>('idle')
+  what = $state('') // runs
+  lines = $state.raw<string[]>([]) // of the last program that was run for its output
+  more = $state(0) // lines that are not shown
+  ended = $state.raw<Ended | null>(null)
+  #worker: Worker | null = null
+  #job: Job | null = null
+  #began = 0
+  #root = new URL('.', document.baseURI).href
+
+  /** Run a program for what it prints. documents: null for the bundled names. */
+  async run(source: string, documents: string | null): Promise<Ended> {
+    const terminal = new Terminal()
+    this.lines = []
+    this.more = 0
+    this.ended = null
+    const ended = await this.#start('the program', source, documents, 0, (text, _, more) => {
+      terminal.feed(text)
+      this.lines = [...terminal.lines]
+      this.more = more + terminal.left
+    })
+    this.ended = ended
+    return ended
+  }
+  /** Run a program for its first losses, and nothing else. */
+  measure(what: string, source: string, steps: number, onLosses: (losses: number[]) => void): Promise<Ended> {
+    return this.#start(what, source, null, steps, (_, losses) => losses.length && onLosses(losses))
+  }
+  /** End whatever runs, at once. */
+  stop(): void {
+    if (!this.#job) return
+    this.#drop()
+    this.#end({ error: '', line: 0, seconds: (performance.now() - this.#began) / 1000, stopped: true })
+  }
+
+  #start(what: string, source: string, documents: string | null, steps: number, onPiece: Job['onPiece']): Promise<Ended> {
+    if (this.#job) throw new Error('a program runs already: stop it first')
+    return new Promise((end) => {
+      this.#job = { onPiece, end }
+      this.#began = performance.now()
+      this.what = what
+      this.state = this.#worker ? 'running' : 'loading'
+      const go = (): void => {
+        this.state = 'running'
+        this.#worker!.postMessage({ source, documents, steps } satisfies ToRunner)
+      }
+      if (this.#worker) return go()
+      const worker = new Worker(new URL('./run.worker.ts', import.meta.url), { type: 'module', name: 'workbench' })
+      this.#worker = worker
+      worker.onmessage = ({ data }: MessageEvent<FromRunner>) => {
+        if (worker !== this.#worker) return
+        if ('ready' in data) go()
+        else if ('piece' in data) {
+          const { text, losses, more } = JSON.parse(data.piece)
+          this.#job?.onPiece(text, losses, more)
+        } else if ('ended' in data) this.#end({ ...JSON.parse(data.ended), stopped: false })
+        else this.#fail(data.failed)
+      }
+      worker.onerror = (event) => worker === this.#worker && this.#fail(event.message || 'Python broke down over this program')
+      worker.postMessage({ root: this.#root } satisfies ToRunner)
+    })
+  }
+  #fail(error: string): void {
+    this.#drop()
+    this.#end({ error: lastLines(error), line: 0, seconds: 0, stopped: false })
+  }
+  #drop(): void {
+    this.#worker?.terminate()
+    this.#worker = null
+  }
+  #end(how: Ended): void {
+    const job = this.#job
+    this.#job = null
+    this.state = 'idle'
+    job?.end(how)
+  }
+}
+
+/** Of what JavaScript says of Python's end, the part for people. */
+function lastLines(error: string): string {
+  return /memory/i.test(error) ? 'the program needed more memory than there is' : error.trimEnd().split('\n').pop()!
+}
+
+export const runner = new Runner()
