@@ -92,8 +92,8 @@ PREPARED = {
     "no_scale": Prepared(
         "no 1/√d",
         "The scores are the plain q · k. They are larger, so that softmax is more peaked, and a sharper"
-        " softmax passes on less gradient. At a head of four numbers the division only halves them: the two"
-        " curves stay close. In GPT-3 it divides by more than 11.",
+        " softmax passes on less gradient. At a head of {head_dim} numbers the division is only by {sqrt_head_dim}:"
+        " the two curves stay close. In GPT-3 it divides by more than 11.",
         (
             (
                 "sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -132,9 +132,9 @@ PREPARED = {
     ),
     "first": Prepared(
         "the first version",
-        "What microgpt was on the day it was published: ReLU squared, a context of 8, BOS first, smaller"
-        " weights at the start and those that write into the stream at 0, slower averages in Adam, 500 steps."
-        " The loss begins at that of knowing nothing, to the last digit.",
+        "What microgpt was on the day it was published: ReLU squared, half the context, BOS first, smaller"
+        " weights at the start and those that write into the stream at 0, slower averages in Adam, half the"
+        " steps. Each block begins by adding nothing, and the first loss lies near that of knowing nothing.",
         (
             ("        x = [activation(xi) for xi in x]\n", "        x = [activation(xi) ** 2 for xi in x]\n"),
             (

@@ -1,4 +1,4 @@
-"""A program run as `python reference.py names.txt` runs it, in a worker of its own: what it prints, and what went wrong.
+"""A program run as `python reference.py names.txt` runs it, in a worker of its own: what it prints, how it ends.
 
 What is printed goes out in pieces, a few times a second, up to a limit: beyond it lines are only counted, so that a
 program that prints without end drowns nobody.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import math
-import os
 import re
 import sys
 import time
@@ -108,7 +107,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         gc.enable()  # a program that was stopped may have left it off
         gc.collect()
         for name in (FILE, DOCUMENTS):
-            os.unlink(name)
+            Path(name).unlink()
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 

@@ -89,19 +89,18 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
         highlightSelectionMatches(),
         indentUnit.of('    '),
         EditorState.tabSize.of(4),
+        EditorView.lineWrapping,
         python(),
         syntaxHighlighting(colours),
         theme,
         wrong,
         // Tab indents, as in any editor; after Escape it leaves, which CodeMirror sees to
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': label, 'aria-describedby': 'help', spellcheck: 'false' }),
+        EditorView.contentAttributes.of({ 'aria-label': label, 'aria-describedby': 'help', tabindex: '0', spellcheck: 'false' }),
         EditorView.updateListener.of((update) => update.docChanged && onchange(update.state.doc.toString())),
       ],
     }),
   })
-  // what scrolls is reached through the text in it
-  view.scrollDOM.tabIndex = -1
   return {
     set(text) {
       if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } })

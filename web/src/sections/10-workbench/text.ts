@@ -36,6 +36,6 @@ export const runs: Words = {
 
 export const files: Words = {
   both: [
-    'A trained model can leave this page and come back. The file holds the weights, the state of Adam, the settings and the alphabet; `microgpt sample` writes with it on your own machine, and a file from there can be opened here.',
+    'A trained model can leave this page and come back. The file holds the {num_params} weights, the state of Adam, the settings and the alphabet; `microgpt sample` writes with it on your own machine, and a file from there can be opened here.',
   ],
 }

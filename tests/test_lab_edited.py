@@ -1,0 +1,514 @@
+"""An edited program in the reference's place: the figures show what it computes, and say what it does not."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt import reference
+from microgpt.config import PRESETS, Config, offsets
+from microgpt.lab import edited, running
+from microgpt.lab.edited import Edited
+from microgpt.lab.prepared import PREPARED, prepare
+from microgpt.lab.session import Session
+from microgpt.listing import REFERENCE
+from microgpt.run import Run
+from microgpt.tracing import trace
+
+from conftest import golden
+
+WORD = "emma"
+FILE = REFERENCE.text
+
+
+class Lab:
+    """A session that is asked as the page asks it."""
+
+    def __init__(self) -> None:
+        self.session = Session()
+
+    def ask(self, method: str, **params: Any) -> Any:
+        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
+
+    def refused(self, method: str, **params: Any) -> str:
+        """The sentence with which a request is refused; the model is as it was."""
+        before = self.session.ask('{"method": "model"}')
+        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
+        assert "error" in answer, answer
+        assert self.session.ask('{"method": "model"}') == before
+        assert "mistake of ours" not in answer["error"]
+        return str(answer["error"])
+
+    def train(self, steps: int) -> list[float]:
+        losses: list[float] = []
+        for text in self.session.stream(json.dumps({"method": "train", "params": {"steps": steps}})):
+            event = json.loads(text)
+            assert "error" not in event, event
+            losses += event["result"]["losses"]
+        return losses
+
+    def use(self, source: str) -> Any:
+        return self.ask("edit", source=source)
+
+
+def with_change(*names: str) -> str:
+    source = FILE
+    for name in names:
+        source = prepare(name, source)["source"]
+    return source
+
+
+def replaced(old: str, new: str) -> str:
+    assert FILE.count(old) == 1, old
+    return FILE.replace(old, new)
+
+
+# --- The unedited source
+
+
+def test_the_unedited_source_gives_the_references_numbers_to_the_last_bit() -> None:
+    lab = Lab()
+    assert lab.use(FILE)["program"] == {"name": "edited", "changed": [], "notes": []}
+    run = lab.session.active
+    assert isinstance(run.listing, Edited)
+    assert run.listing.module is not reference
+    own = Run.begin(lab.session.names.data(Config()), Config(), engine="scalar")
+    assert run.engine.params == own.engine.params
+    assert list(run.run.order) == list(own.order)
+    assert run.run.rng.getstate() == own.rng.getstate()
+    tokens = lab.session._tokens(WORD)
+    expected = trace(tokens, own.engine.params, Config(), 27)
+    shown = lab.ask("forward", word=WORD)["tensors"]
+    names = [name for name in expected.graph.tensors if name not in run.shapes]
+    assert list(shown) == names
+    for name in names:
+        assert array("d", shown[name]["data"]) == expected.tensor(name).numbers, name
+    for name, grads in lab.ask("gradients", word=WORD)["grads"].items():
+        assert array("d", grads) == expected.grad(name).numbers, name
+    assert lab.train(3) == [step.loss for step in own.steps(until=3)]
+    for buffer in ("params", "m", "v"):
+        assert getattr(run.engine, buffer) == getattr(own.engine, buffer)
+    assert lab.ask("samples", seed=5, count=3, temperature=0.5)["texts"] == own.sample(3, temperature=0.5, seed=5)
+
+
+def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
+    lab = Lab()
+    shifted = "# a line more\n" + FILE
+    before = lab.ask("play", word="a")["events"]
+    lab.use(shifted)
+    assert lab.ask("source")["lines"] == shifted.splitlines()
+    after = lab.ask("play", word="a")["events"]
+    assert [event["line"] for event in after] == [event["line"] + 1 for event in before]
+    number = lab.ask("number", word=WORD, path="pos1.layer0.q[3]")
+    assert number["formula"] == "sum(wi * xi for wi, xi in zip(row, x))"
+    assert shifted.splitlines()[number["line"] - 1].strip().startswith("return [sum(wi * xi")
+    lab.ask("pretrained")
+    assert lab.ask("source")["lines"] == FILE.splitlines()
+
+
+# --- The prepared changes
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_every_prepared_change_applies_and_runs(name: str) -> None:
+    lab = Lab()
+    source = lab.ask("prepare", name=name, source=FILE)["source"]
+    assert source != FILE
+    program = lab.use(source)["program"]
+    assert program["changed"]
+    losses = lab.train(2)
+    lab.ask("choose", run="published")
+    lab.ask("reset")
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
+    assert losses != lab.train(2)
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_every_figure_of_a_prepared_change_is_drawn_or_says_why_not(name: str) -> None:
+    lab = Lab()
+    lab.use(with_change(name))
+    point = {"x": "wte[0][0]", "y": "wte[4][0]", "size": 3, "reach": 1, "steps": 2}
+    questions: list[tuple[str, dict[str, Any]]] = [
+        *[
+            (method, {"word": WORD})
+            for method in ("forward", "loss", "gradients", "attention", "graph", "play", "update")
+        ],
+        *[("number", {"word": WORD, "path": path}) for path in ("pos3.layer0.q[9]", "pos3.layer0.mlp_act[0]", "loss")],
+        ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
+        ("number", {"word": WORD, "path": "pos3.layer0.resid_post[0]"}),
+        ("neighbourhood", {"word": WORD, "path": "pos3.layer0.q[9]", "up": 2, "down": 2}),
+        ("gate", {"word": WORD, "layer": 0}),
+        ("adam", {"word": WORD, "path": "wte[0][0]"}),
+        ("surface", {"word": WORD, **point}),
+        ("samples", {"seed": 1, "count": 2, "temperature": 0.5}),
+        ("generate", {"seed": 1, "index": 0, "temperature": 0.5}),
+        ("evaluate", {}),
+        ("export_model", {}),
+        ("softmax", {"logits": [1.0, 2.0], "scale": 1.0}),
+        ("expression", {"source": "y = x * x", "inputs": {"x": 2.0}}),
+        ("data", {}),
+        ("parameters", {"moments": True}),
+        ("history", {"path": "wte[0][0]"}),
+        ("runs", {}),
+    ]
+    for method, params in questions:
+        answer = json.loads(lab.session.ask(json.dumps({"method": method, "params": params})))
+        assert "mistake of ours" not in answer.get("error", ""), (method, answer)
+
+
+@pytest.mark.parametrize("name", PREPARED)
+def test_every_gradient_of_a_prepared_change_is_its_slope(name: str) -> None:
+    """Central differences, by the program's own loss."""
+    lab = Lab()
+    lab.use(with_change(name))
+    run = lab.session.active
+    tokens = lab.session._tokens("ann")
+    recorded = lab.session._trace(tokens)
+    rng = random.Random(1)
+    for matrix, part in offsets(run.shapes).items():
+        grads = recorded.grad(matrix).numbers
+        i = max(range(len(grads)), key=lambda i: abs(grads[i])) if rng.random() < 0.8 else rng.randrange(len(grads))
+        slopes = []
+        for step in (1e-5, -1e-5):
+            params = array("d", run.engine.params)
+            params[part.start + i] += step
+            slopes.append(run.scratch(params).backward([tokens]))
+        assert grads[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, abs=1e-6), matrix
+
+
+def test_two_layers_are_the_packages_own_two_layers() -> None:
+    lab = Lab()
+    lab.use(with_change("two_layers"))
+    run = lab.session.active
+    config = Config(n_layer=2)
+    own = Run.begin(lab.session.names.data(config), config, engine="scalar")
+    assert run.config == config
+    assert lab.train(3) == [step.loss for step in own.steps(until=3)]
+    assert run.engine.params == own.engine.params
+    tokens = lab.session._tokens(WORD)
+    expected = trace(tokens, own.engine.params, config, 27)
+    for name, tensor in lab.ask("forward", word=WORD)["tensors"].items():
+        assert array("d", tensor["data"]) == expected.tensor(name).numbers, name
+
+
+def test_the_first_version_is_the_preset_of_that_name() -> None:
+    lab = Lab()
+    lab.use(with_change("first"))
+    config = PRESETS["first"]
+    run = lab.session.active
+    assert run.config == config.replace(activation="relu")  # what is squared stands in gpt() now
+    own = Run.begin(lab.session.names.data(config), config, engine="scalar")
+    assert run.engine.params == own.engine.params
+    losses = lab.train(10)
+    assert losses == pytest.approx([step.loss for step in own.steps(until=10)], abs=1e-9)
+
+
+def test_the_first_version_makes_its_published_losses(
+    names_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[Any] = []
+    monkeypatch.chdir(tmp_path)
+    # as many digits as there are, where the program prints four
+    source = with_change("first").replace("loss {surprise.data:.4f}", "loss {surprise.data!r}")
+    running.run(source, names_file.read_text(), lambda piece: pieces.append(json.loads(piece)), steps=12)
+    losses = [loss for piece in pieces for loss in piece["losses"]]
+    assert losses == pytest.approx(golden("first")["losses"][:12], abs=1e-9)
+
+
+def test_without_the_scale_the_logits_are_q_times_k() -> None:
+    lab = Lab()
+    lab.use(with_change("no_scale"))
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    for t in range(3):
+        for h in range(4):
+            q = tensors[f"pos{t}.layer0.q"]["data"][4 * h : 4 * h + 4]
+            for s, logit in enumerate(tensors[f"pos{t}.layer0.attn_logits.head{h}"]["data"]):
+                product = 0.0
+                for a, b in zip(q, tensors[f"pos{s}.layer0.k"]["data"][4 * h : 4 * h + 4]):
+                    product += a * b
+                assert logit == product
+    number = lab.ask("number", word=WORD, path="pos2.layer0.attn_logits.head0[1]")
+    assert number["formula"] == "sum(qj * kj for qj, kj in zip(q, k))"
+    assert number["meaning"].endswith("(as the unedited program has it)")
+    assert number["recomputed"] == number["value"]
+    assert len(number["terms"]) == 4
+    assert "is not what the edited attention() computes" in lab.refused("attention", word=WORD)
+
+
+def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:
+    lab = Lab()
+    program = lab.use(with_change("no_residual"))["program"]
+    assert "resid_mid and resid_post" in program["notes"][0]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    assert "pos0.layer0.resid_pre" in tensors
+    assert "pos0.layer0.mlp_norm" in tensors
+    assert not [name for name in tensors if name.endswith(("resid_mid", "resid_post"))]
+    said = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
+    assert said.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
+
+
+def test_another_norm_loses_the_names_of_the_old_ones_inside() -> None:
+    lab = Lab()
+    program = lab.use(with_change("layernorm"))["program"]
+    assert "attn_norm.scale" in program["notes"][0]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    normed = tensors["pos1.layer0.attn_norm"]["data"]
+    assert sum(normed) == pytest.approx(0.0, abs=1e-12)
+    assert sum(x * x for x in normed) / 16 == pytest.approx(1.0, abs=1e-2)
+    assert "pos1.emb_norm.scale" not in tensors
+
+
+def test_gelu_is_gelu_and_has_no_gates() -> None:
+    lab = Lab()
+    lab.use(with_change("gelu"))
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    for x, y in zip(tensors["pos2.layer0.mlp_pre"]["data"], tensors["pos2.layer0.mlp_act"]["data"]):
+        assert y == pytest.approx(x * (1 + math.erf(x / 2**0.5)) / 2, abs=1e-15)
+    assert "it has no gates to show" in lab.refused("gate", word=WORD, layer=0)
+    number = lab.ask("number", word=WORD, path="pos2.layer0.mlp_act[3]")
+    assert number["recomputed"] == number["value"]
+
+
+def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
+    lab = Lab()
+    lab.use(with_change("sgd"))
+    run = lab.session.active
+    assert run.next_rate == 1.0
+    update = lab.ask("update", word=WORD, what=["grad", "delta"])
+    for name, told in update["tensors"].items():
+        for grad, delta in zip(told["grad"], told["delta"]):
+            assert delta == pytest.approx(-grad, abs=1e-12), name
+    assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
+    lab.train(2)
+    assert not any(run.engine.m)
+
+
+def test_tied_weights_are_one_matrix_with_both_gradients() -> None:
+    lab = Lab()
+    model = lab.use(with_change("tied"))
+    assert model["num_params"] == 4192 - 27 * 16
+    assert "lm_head" not in [name for name, *_ in model["shapes"]]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    wte = lab.ask("parameters")["tensors"]["wte"]["data"]
+    out = tensors["pos0.layer0.resid_post"]["data"]
+    total = 0.0
+    for w, x in zip(wte[16:32], out):
+        total += w * x
+    assert tensors["pos0.logits"]["data"][1] == total
+    assert lab.ask("gradients", word=WORD)["zero_rows"].get("wte") == []
+    lab.train(1)
+    lab.refused("export_model")
+
+
+def test_changes_add_up() -> None:
+    lab = Lab()
+    changed = lab.use(with_change("gelu", "no_scale", "two_layers", "tied"))["program"]["changed"]
+    assert set(changed) == {"Value.gelu", "gpt", "attention", "main", "shapes"}
+    said = lab.refused("prepare", name="gelu", source=with_change("gelu"))
+    assert said.startswith("“GELU” changes the line `")
+
+
+# --- What cannot be taken
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (lambda: replaced("def rmsnorm(x):", "def rmsnorm(x:"), "line 99: SyntaxError"),
+        (
+            lambda: replaced('    return linear(x, state_dict["lm_head"])', "    return lineer(x, None)"),
+            "line 136: NameError",
+        ),
+        (lambda: replaced("def adam(", "def addam(").replace("        adam(", "        addam("), "function adam()"),
+        (
+            lambda: replaced("def loss(tokens, state_dict,", "def loss(state_dict, tokens,"),
+            "line 139: the figures call loss(tokens, state_dict, ...)",
+        ),
+        (lambda: replaced("class Value:", "class Number:").replace("Value", "Number"), "the class Value"),
+        (lambda: replaced("        surprise.backward()\n", ""), "main() has 1000, 0 and 1000"),
+        (
+            lambda: replaced("random.Random(42)", "random.Random()"),
+            "main() must begin with random.Random(a whole number)",
+        ),
+        (lambda: "import nothing_of_that_name\n" + FILE, "line 1: ModuleNotFoundError"),
+        (
+            lambda: replaced("len(tokenizer.symbols), 16, 1, 4, 16", "len(tokenizer.symbols), 16, 1, 5, 16"),
+            "n_embd must be",
+        ),
+        (lambda: "raise SystemExit\n" + FILE, "line 1: SystemExit"),
+        (lambda: "", "the class Value"),
+        (lambda: "#" * 300_000, "at most 200,000 characters"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_in_words(source: Callable[[], str], said: str) -> None:
+    lab = Lab()
+    assert said in lab.refused("edit", source=source())
+    assert lab.ask("model")["program"] is None
+
+
+def test_a_mistake_that_only_a_figure_meets_is_told_with_its_line() -> None:
+    lab = Lab()
+    line = '    x = [t + p for t, p in zip(state_dict["wte"][token_id], state_dict["wpe"][pos_id])]'
+    lab.use(replaced(line, line + "\n    if pos_id == 12: missing_name"))
+    said = lab.refused("loss", word="maximilianoaa")
+    number = lab.ask("source")["lines"].index("    if pos_id == 12: missing_name") + 1
+    assert said == f"the edited program, line {number}: NameError: name 'missing_name' is not defined"
+    lab.ask("loss", word=WORD)
+
+
+def test_what_main_does_beyond_the_steps_is_told() -> None:
+    lab = Lab()
+    source = replaced(
+        "        surprise.backward()\n", "        surprise.backward()\n        for p in params: p.grad *= 0.5\n"
+    )
+    assert "main() has other statements" in lab.use(source)["program"]["notes"][0]
+
+
+def test_settings_come_from_main() -> None:
+    lab = Lab()
+    source = replaced("random.Random(42)", "random.Random(7)")
+    source = source.replace("0.01 * (1 - step / num_steps), beta1=0.85", "0.02, beta1=0.5")
+    source = source.replace("tokenizer.bos, rng, 0.5,", "tokenizer.bos, rng, 0.9,")
+    lab.use(source)
+    run = lab.session.active
+    assert run.config == Config(seed=7, learning_rate=0.02, beta1=0.5, temperature=0.9)
+    lab.train(2)
+    assert run.next_rate == 0.02  # main() lets it stay, where the page's own schedule falls
+    own = Run.begin(lab.session.names.data(Config()), Config(seed=7), engine="scalar")
+    assert list(run.run.order) == list(own.order)
+
+
+# --- The session around it
+
+
+def test_an_edited_run_survives_the_worker() -> None:
+    lab = Lab()
+    lab.use(with_change("tied"))
+    lab.train(2)
+    state = lab.ask("save")["state"]
+    forward = lab.ask("forward", word=WORD)["tensors"]
+    other = Lab()
+    other.ask("restore", state=state)
+    assert other.ask("model")["program"] == lab.ask("model")["program"]
+    assert other.ask("forward", word=WORD)["tensors"] == forward
+    assert other.train(1) == lab.train(1)
+
+
+def test_it_is_scrubbed_forked_and_compared_like_any_run() -> None:
+    lab = Lab()
+    run = lab.use(with_change("no_scale"))["run"]
+    lab.train(3)
+    after = lab.session.active.engine.params[:]
+    lab.ask("scrub", step=1)
+    lab.ask("scrub", step=3)
+    assert lab.session.active.engine.params == after
+    lab.ask("choose", run="published")
+    file = lab.ask("reset")["run"]
+    lab.train(3)
+    found = lab.ask("compare", a=file, b=run)
+    assert found["differs"] == [{"setting": "program", "a": "reference.py", "b": "edited: attention"}]
+    assert found["first"]["step"] == 1
+    lab.ask("choose", run=run)
+    lab.ask("scrub", step=1)
+    lab.train(1)  # a branch
+    assert lab.ask("model")["program"]["changed"] == ["attention"]
+
+
+def test_another_random_model_and_another_text_are_the_edited_programs_too() -> None:
+    lab = Lab()
+    lab.use(with_change("two_layers"))
+    assert lab.ask("reset")["program"]["changed"] == ["main"]
+    assert "stand in its main()" in lab.refused("reset", config={"n_embd": 8})
+    model = lab.ask("load_data", name="own.txt", base64="YWIKYmEKYWEKYmIK")
+    assert model["program"]["changed"] == ["main"]
+    assert model["config"]["n_layer"] == 2
+    assert model["symbols"] == ["a", "b", ""]
+    assert lab.ask("pretrained")["program"] is None
+    assert lab.ask("reset")["program"] is None
+
+
+def test_edited_sampling_is_what_is_sampled() -> None:
+    lab = Lab()
+    lab.use(replaced("        if token_id == bos: break\n", "        if token_id == bos or pos_id == 2: break\n"))
+    assert all(len(text) <= 2 for text in lab.ask("samples", seed=3, count=8, temperature=2.0)["texts"])
+    assert "sample() was edited" in lab.refused("generate", seed=3, index=0, temperature=1.0)
+    lab.refused("samples", seed=3, count=2, temperature=1.0, top_k=3)
+
+
+def test_a_new_value_with_other_fields_is_no_graph_that_is_read() -> None:
+    lab = Lab()
+    source = replaced("        self.data = data\n", "        self.data = data * 1.0\n")
+    lab.use(source)
+    assert "Value.__init__() was edited" in lab.refused("number", word=WORD, path="loss")
+    lab.ask("loss", word=WORD)
+
+
+# --- A program that is run
+
+
+def run(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[str, Any, list[Any]]:
+    """What it prints, how it ended, and the pieces."""
+    monkeypatch.chdir(tmp_path)
+    pieces: list[Any] = []
+    ended = json.loads(running.run(source, None, lambda piece: pieces.append(json.loads(piece)), **options))
+    assert not list(tmp_path.iterdir())
+    return "".join(piece["text"] for piece in pieces), ended, pieces
+
+
+def test_a_program_prints_what_python_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, ended, pieces = run(FILE, tmp_path, monkeypatch, steps=4)
+    losses = [loss for piece in pieces for loss in piece["losses"]]
+    own = Run.begin("names", Config(), engine="scalar")
+    assert losses == [round(step.loss, 4) for step in own.steps(until=4)]
+    assert text.startswith(f"num docs: {len(own.data)}\nvocab size: 27\nnum params: 4192\nstep    1 / 1000 | loss ")
+    assert ended["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "error"),
+    [
+        ("x = (\n", 1, "SyntaxError: '(' was never closed"),
+        ("def f():\n    return 1 / 0\n\nf()\n", 2, "ZeroDivisionError: division by zero"),
+        ("import json\njson.loads('{')\n", 2, "JSONDecodeError"),
+        ("def f(n): return f(n)\nf(1)\n", 1, "RecursionError"),
+        ("import sys\nsys.exit(3)\n", 0, "sys.exit(3)"),
+    ],
+)
+def test_a_traceback_is_reduced_to_the_programs_own_lines(
+    source: str, line: int, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ended, _ = run(source, tmp_path, monkeypatch)
+    assert error in ended["error"]
+    assert ended["line"] == line
+    assert "running.py" not in ended["error"]
+    assert "json/" not in ended["error"]
+
+
+def test_a_flood_of_lines_is_counted_and_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, ended, pieces = run("for i in range(300000): print(i)", tmp_path, monkeypatch)
+    assert len(text) <= running.MAX_CHARACTERS
+    assert text.count("\n") + pieces[-1]["more"] == pytest.approx(300_000, abs=1)
+    assert ended["error"] == ""
+
+
+def test_own_documents_are_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pieces: list[Any] = []
+    running.run(FILE, "aa\nbb\n", lambda piece: pieces.append(json.loads(piece)), steps=1)
+    assert "num docs: 2\nvocab size: 3\n" in "".join(piece["text"] for piece in pieces)
+
+
+def test_the_changed_functions_are_told_without_comments_and_docstrings() -> None:
+    source = FILE.replace('    """x at a common loudness: divided by its root mean square."""\n', "    # nothing\n")
+    assert edited.Edited(source).changed == frozenset()
+    assert edited.Edited(FILE + "\n\ndef more(): return 1\n").changed == {"more"}
