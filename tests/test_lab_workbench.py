@@ -86,7 +86,8 @@ def fresh(bench: Bench) -> Iterator[None]:
     bench.open()
     if bench.page.get_by_role("button", name="Reset the file").is_enabled():
         bench.click("Reset the file")
-    bench.tab.ask("pretrained")
+    bench.click("Back to the names")
+    bench.tab.settle()
 
 
 def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
@@ -200,7 +201,6 @@ def test_a_figure_of_what_is_gone_says_so_and_the_others_go_on(bench: Bench) -> 
     assert all("the edited program makes no" in text for text in failed)
     bench.tab.section(6)
     assert bench.page.locator("main .failed, main [role=alert]").count() == 0
-    bench.tab.ask("pretrained")
 
 
 def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> None:
@@ -209,7 +209,7 @@ def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> N
     bench.wait("it makes no resid_mid and resid_post", ".used")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
-    bench.tab.section(SECTION)
+    bench.open()
     bench.click("Figures back to the published model")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count() == 0
