@@ -248,10 +248,12 @@ def test_without_the_scale_the_logits_are_q_times_k() -> None:
 def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:
     lab = Lab()
     program = lab.use(with_change("no_residual"))["program"]
-    assert "resid_mid and resid_post" in program["notes"][0]
+    assert "makes no resid_mid, mlp_norm.mean_square, mlp_norm.scale and resid_post;" in program["notes"][0]
     tensors = lab.ask("forward", word=WORD)["tensors"]
     assert "pos0.layer0.resid_pre" in tensors
     assert "pos0.layer0.mlp_norm" in tensors
+    assert "pos0.layer0.mlp_norm.mean_square" not in tensors  # of resid_mid, says the table
+    assert "pos0.layer0.attn_norm.mean_square" in tensors
     assert not [name for name in tensors if name.endswith(("resid_mid", "resid_post"))]
     said = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
     assert said.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
@@ -346,6 +348,13 @@ def test_changes_add_up() -> None:
             "n_embd must be",
         ),
         (lambda: "raise SystemExit\n" + FILE, "line 1: SystemExit"),
+        (
+            lambda: replaced(
+                "            for name, (rows, columns) in shapes.items()}",
+                '            for name, (rows, columns) in shapes.items()} | {"bias": [[], [Value(0.0)]]}',
+            ),
+            "init() must make matrices, lists of rows of the same length, which 'bias' is not",
+        ),
         (lambda: "", "the class Value"),
         (lambda: "#" * 300_000, "at most 200,000 characters"),
     ],

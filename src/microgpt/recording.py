@@ -92,12 +92,18 @@ class Recorder:
         self.normed[id(out)] = (out, x)
         return out
 
-    def _norm(self, name: str, out: Vector) -> Vector:
-        """Note a call of rmsnorm by what came out of it; gives what went in, which is the same if there was no call."""
+    def _before(self, out: Vector) -> Vector:
+        """What went into the call of rmsnorm that this came out of; itself if there was no such call."""
+        return self.normed[id(out)][1] if id(out) in self.normed else out
+
+    def _norm(self, name: str, out: Vector, of: str) -> None:
+        """Note a call of rmsnorm by what came out of it, and what is inside it, if it was handed the vector `of`."""
         if id(out) not in self.normed:
-            return out
+            return
         x = self.normed[id(out)][1]
         self.nodes[name] = out
+        if of not in self.nodes:
+            return
         scale = out[0].b  # out is x * scale, and scale is (mean_square + 1e-5) ** -0.5
         if scale is not None and all(o.a is xi and o.b is scale for o, xi in zip(out, x)):
             mean_square = scale.a and scale.a.a
@@ -107,7 +113,6 @@ class Recorder:
             if first and first.a is first.b is x[0]:
                 self.nodes[f"{name}.scale"] = [scale]
                 self.nodes[f"{name}.mean_square"] = [mean_square]
-        return x
 
     def _add(self, name: str, total: Vector, *parts: Vector | None) -> None:
         """Note a vector that is the sum of two."""
@@ -119,8 +124,9 @@ class Recorder:
 
     def _embedding(self, x: Vector) -> None:
         """The stream into the first layer, and how it was made."""
-        emb = self._norm(f"{self.pos}.emb_norm", x)
-        self._add(f"{self.pos}.emb", emb, self.nodes[f"{self.pos}.tok_emb"], self.nodes[f"{self.pos}.pos_emb"])
+        emb, nodes = f"{self.pos}.emb", self.nodes
+        self._add(emb, self._before(x), nodes[f"{self.pos}.tok_emb"], nodes[f"{self.pos}.pos_emb"])
+        self._norm(f"{self.pos}.emb_norm", x, emb)
 
     def _into(self, layer: str, x: Vector) -> None:
         """The stream into a layer or, with none, out of the last."""
@@ -142,14 +148,15 @@ class Recorder:
             return out
         layer = f"{self.pos}.{layer}"
         if matrix == "attn_wq":
-            self._into(layer, self._norm(f"{layer}.attn_norm", x))
+            self._into(layer, self._before(x))
+            self._norm(f"{layer}.attn_norm", x, f"{layer}.resid_pre")
             self.layer, self.heads = layer, 0
         elif matrix == "attn_wo":
             self.nodes[f"{layer}.x_attn"] = x
         elif matrix == "mlp_fc1":
-            mid = self._norm(f"{layer}.mlp_norm", x)
-            self._add(f"{layer}.resid_mid", mid, self.nodes.get(f"{layer}.attn_out"), self.stream)
-            self.stream = mid
+            mid, self.stream, before = f"{layer}.resid_mid", self._before(x), self.stream
+            self._add(mid, self.stream, self.nodes.get(f"{layer}.attn_out"), before)
+            self._norm(f"{layer}.mlp_norm", x, mid)
         elif matrix == "mlp_fc2":
             self.nodes[f"{layer}.mlp_act"] = x
         if matrix in MADE_BY:

@@ -8,6 +8,7 @@ edit goes beyond what figures can follow, it is told in words: nothing is comput
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import math
 import random
@@ -352,14 +353,17 @@ def _watched(module: ModuleType, documents: list[str]) -> Seen:
         **{**vars(module), "random": chance, "Tokenizer": Watched},
         **{f.__name__: f for f in (init, loss, adam, sample)},
     }
-    main = module.main
+    main, collects = module.main, gc.isenabled()
     try:
         FunctionType(main.__code__, space, "main", main.__defaults__, main.__closure__)(documents)
     except LabError:
         raise
     except (Exception, SystemExit) as error:
         raise LabError(blamed(error) or f"main() does not run: {type(error).__name__}: {error}") from None
-    _check(seen)
+    finally:
+        if collects:
+            gc.enable()
+    _check(seen, module.Value)
     return seen
 
 
@@ -367,11 +371,17 @@ def _flat(state_dict: dict[str, Any]) -> list[Any]:
     return list(chain.from_iterable(chain.from_iterable(state_dict.values())))
 
 
-def _check(seen: Seen) -> None:
+def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
         raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
         raise LabError("main() must make a Tokenizer, and parameters with init(), wte and wpe among them")
+    for name, matrix in seen.state_dict.items():
+        rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
+        if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
+            raise LabError(f"init() must make matrices, lists of rows of the same length, which {name!r} is not")
+        if not all(isinstance(x, value) for row in rows for x in row):
+            raise LabError(f"the matrices that init() makes must hold Values, which {name!r} does not")
     if not seen.rates:
         raise LabError("main() never calls adam(): the figures take from it how the model learns")
     if not len(seen.tokens) == seen.backward == len(seen.rates):
@@ -447,7 +457,7 @@ def _try(program: Edited, run: LabRun) -> None:
     gone = [name for name in naming.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
         program.notes.append(
-            f"of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
+            f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
         )
 
 

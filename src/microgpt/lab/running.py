@@ -89,7 +89,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         Path(name).write_text(content, encoding="utf-8", newline="")
     output = Output(send, steps)
     was, began = (sys.stdout, sys.stderr, sys.argv), time.monotonic()
-    sys.stdout = sys.stderr = output  # type: ignore[assignment]
+    sys.stdout = sys.stderr = output
     sys.argv = [FILE, DOCUMENTS]
     error: Answer = {"error": "", "line": 0}
     try:

@@ -665,7 +665,7 @@ def _bytes(name: str, text: str) -> bytes:
 
 def _sentence(error: Exception) -> str:
     """What went wrong, for people."""
-    if said := edited.blamed(error):
+    if not isinstance(error, LabError) and (said := edited.blamed(error)):
         return f"the edited program, {said}"
     if isinstance(error, FloatingPointError):
         return f"{error}; take back what was changed by hand (undo), or go back to an earlier step"
