@@ -285,11 +285,11 @@ def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
     lab = Lab()
     lab.use(with_change("sgd"))
     run = lab.session.active
-    assert run.next_rate == 1.0
+    assert run.next_rate == 0.1
     update = lab.ask("update", word=WORD, what=["grad", "delta"])
     for name, told in update["tensors"].items():
         for grad, delta in zip(told["grad"], told["delta"]):
-            assert delta == pytest.approx(-grad, abs=1e-12), name
+            assert delta == pytest.approx(-0.1 * grad, abs=1e-12), name
     assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
     lab.train(2)
     assert not any(run.engine.m)

@@ -626,9 +626,12 @@ class Session:
         return self._of_model(generation.generate(self.active, seed, index, temperature, top_k, prompt))
 
     @asked
-    def samples(self, seed: int, count: int, temperature: float, top_k: int | None = None) -> Answer:
-        """Several new texts."""
-        return self._of_model(generation.samples(self.active, seed, count, temperature, top_k))
+    def samples(
+        self, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
+    ) -> Answer:
+        """Several new texts, of the model at hand or of that of another run."""
+        of = self.active if run is None else self._run(run)
+        return self._of_model(generation.samples(of, seed, count, temperature, top_k))
 
     # --- a session that outlives its worker
 

@@ -536,7 +536,7 @@ export interface Methods {
   export_model: [{}, { base64: string; name: string }]
 
   generate: [{ seed: number; index: number; temperature: number; top_k?: number; prompt?: string }, Generated]
-  samples: [{ seed: number; count: number; temperature: number; top_k?: number }, Samples]
+  samples: [{ seed: number; count: number; temperature: number; top_k?: number; run?: string }, Samples] // run: the active one, unless given
 
   save: [{}, { state: string }] // all that `restore` needs after the worker was stopped
   restore: [{ state: string }, Model]

@@ -73,6 +73,7 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
   said.hidden = true
   said.textContent = help
   root.replaceChildren(said)
+  root.addEventListener('keydown', (event) => event.stopPropagation()) // the page's own keys are not for who writes here
   const view = new EditorView({
     root,
     parent: root,
