@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_access import SIZES, axe, violations
 
 from microgpt import cli
 from microgpt.lab.prepared import prepare
@@ -17,6 +16,7 @@ from microgpt.lab.session import Session
 from microgpt.listing import REFERENCE
 
 from lab_page import CountingServer, Visit
+from test_lab_access import SIZES, axe, violations
 
 __all__ = ["axe"]  # a fixture
 

@@ -45,6 +45,10 @@ class Listing:
         """What loss() takes besides tokens and state_dict."""
         return {"n_layer": config.n_layer, "block_size": config.block_size, **self.of_gpt(config)}
 
+    def of_sample(self, config: Config) -> dict[str, Any]:
+        """What sample() takes besides state_dict, bos, rng and temperature."""
+        return self.of_loss(config)
+
     def of_gpt(self, config: Config) -> dict[str, Any]:
         """What gpt() takes besides a token, its position, keys, values and state_dict."""
         return {"n_head": config.n_head, "activation": ACTIVATIONS[config.activation]}

@@ -211,8 +211,7 @@ class Trace:
         value: dict[Node, float] = {}
         for made in sorted({*products, *totals[1:], *steps}, key=lambda made: made.index):
             operands = [value.get(x, x.data) for x, _ in _operands(made)]
-            arithmetic = ARITHMETIC.get(made.op) or self._method(made.op)
-            value[made] = arithmetic(*operands, *([] if made.exponent is None else [made.exponent]))
+            value[made] = self.arithmetic(made.op)(*operands, *([] if made.exponent is None else [made.exponent]))
         line = self._line(node)
         return {
             **self._brief(node),
@@ -235,8 +234,10 @@ class Trace:
     def _lines(self) -> list[str]:
         return self.listing.text.splitlines()
 
-    def _method(self, op: str) -> Callable[..., float]:
-        """What a method of an edited Value does with numbers."""
+    def arithmetic(self, op: str) -> Callable[..., float]:
+        """What an operation does with numbers; an edited program may have more of them."""
+        if op in ARITHMETIC:
+            return ARITHMETIC[op]
         value = self.listing.module.Value
         return lambda *numbers: float(getattr(value, op)(*map(value, numbers)).data)
 

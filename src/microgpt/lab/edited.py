@@ -83,6 +83,9 @@ class Edited(Listing):
     def of_loss(self, config: Config) -> dict[str, Any]:
         return self.seen.of_loss or {}
 
+    def of_sample(self, config: Config) -> dict[str, Any]:
+        return self.seen.of_sample
+
     def of_gpt(self, config: Config) -> dict[str, Any]:
         return self._gpt
 

@@ -20,7 +20,7 @@ from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.program import Node
 from microgpt.recording import forward
-from microgpt.tracing import ARITHMETIC, Trace
+from microgpt.tracing import Trace
 
 # How far to push, in proportion to the number's size. Too far, and the loss is no straight line any more; too little,
 # and the two losses agree in all but their last digits. Which is best differs from number to number.
@@ -94,7 +94,7 @@ def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callab
     def of_weight(data: float) -> float:
         params = array("d", run.engine.params)
         params[place] = data
-        return float(forward(tokens, params, run.config, run.engine.vocab_size)["loss"].numbers[0])
+        return float(forward(tokens, params, run.config, run.engine.vocab_size, run.listing)["loss"].numbers[0])
 
     return of_weight, len(after)
 
@@ -115,7 +115,7 @@ def _replay(trace: Trace, node: Node, after: list[Node], data: float) -> float:
     now = {node.index: data}
     for made in after:
         operands = [now.get(x.index, x.data) for x in (made.a, made.b) if x is not None]
-        value = ARITHMETIC[made.op](*operands, *([] if made.exponent is None else [made.exponent]))
+        value = trace.arithmetic(made.op)(*operands, *([] if made.exponent is None else [made.exponent]))
         if isinstance(value, complex):  # a root of what has become negative
             raise ValueError(f"{made.op} of {operands[0]}")
         now[made.index] = value

@@ -22,7 +22,7 @@ from typing import Any
 
 from microgpt.data import NAMES
 from microgpt.engines import Tokens
-from microgpt.engines.scalar import ACTIVATIONS, scalar_arithmetic
+from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.graph import Facts, Graph
 from microgpt.lab import updates
 from microgpt.lab.answers import Answer, LabError
@@ -137,17 +137,17 @@ def documents(run: LabRun) -> Answer:
         with path as file:
             docs, reading = events_of(program, f["documents"], str(file))
         before, now = list(docs), Watched(docs)
-        with watch(f) as steps, suppress(Enough):
+        with watch(f, run.listing) as steps, suppress(Enough):
             f["main"](now)
         running = list(told(Graph(program), steps))
-    last = line_of("for step in range(num_steps)")
+    last = line_of("for step in range(num_steps)", run.listing)
     running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
     for event in reading:
         _rename(event, "return", before)
         story.tell({**event, "known": {"path": {"value": run.text.name}}}, first=[])
     texts = before
-    shuffle, prints = line_of("rng.shuffle"), line_of('print(f"num docs')
+    shuffle, prints = line_of("rng.shuffle", run.listing), line_of('print(f"num docs', run.listing)
     for event in running:
         _rename(event, "docs", texts)
         if event["line"] != shuffle:
@@ -218,7 +218,8 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
 
 def forward(run: LabRun, ids: Tokens, chapter: str) -> Answer:
     """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
-    recorded = trace(ids, run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True)
+    e = run.engine
+    recorded = trace(ids, e.params, run.config, e.vocab_size, backward=False, events=True, listing=run.listing)
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
@@ -247,13 +248,13 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
     way = updates.how(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
     index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
-    c = run.config
     with _program(run) as program:
         parameter, m, v = program.leaves[index], [way.m[index]], [way.v[index]]
         before, parameter.grad = parameter.data, leaves[index].grad
         grad = parameter.grad
-        settings = (way.step, way.learning_rate, c.beta1, c.beta2, c.eps_adam)
-        _, events = events_of(program, program.functions["adam"], [parameter], m, v, *settings)
+        settings = run.listing.of_adam(run.config)
+        call = program.functions["adam"]
+        _, events = events_of(program, call, [parameter], m, v, way.step, way.learning_rate, **settings)
         story = Story(Graph(program))
         for event in events:
             event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and stands under p
@@ -273,19 +274,19 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
 
 def sample(run: LabRun, seed: int, index: int, temperature: float) -> Answer:
     """sample() over this run's parameters; the die of each token is that of `microgpt sample`."""
-    c, tokenizer = run.config, run.run.tokenizer
+    tokenizer = run.run.tokenizer
     if not temperature > 0:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
     die = Noted(f"{seed}:{index}")
     with _program(run) as program:
-        settings = (temperature, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
+        settings = run.listing.of_sample(run.config)
         call = program.functions["sample"]
-        ids, events = events_of(program, call, program.state_dict, tokenizer.bos, die, *settings)
+        ids, events = events_of(program, call, program.state_dict, tokenizer.bos, die, temperature, **settings)
         graph = Graph(program)
         story = Story(graph)
     throws = iter(die.throws)
-    thrown, text = line_of("rng.choices("), ""
-    appended = line_of("token_ids.append(token_id)")
+    thrown, text = line_of("rng.choices(", run.listing), ""
+    appended = line_of("token_ids.append(token_id)", run.listing)
     for event in events:
         if event["line"] == appended:
             text += tokenizer.symbols[event["known"]["token_id"]["value"]]
@@ -310,5 +311,6 @@ class Noted(Die):
 
 @contextmanager
 def _program(run: LabRun) -> Iterator[Program]:
-    with Program(run.engine.params, run.config, run.engine.vocab_size) as program, scalar_arithmetic():
+    e = run.engine
+    with Program(e.params, run.config, e.vocab_size, run.listing) as program, scalar_arithmetic():
         yield program

@@ -37,7 +37,8 @@ class Relay:
     """
 
     def __init__(self, recorded: Trace) -> None:
-        self.graph = graph = recorded.graph
+        self.graph, self.listing = recorded.graph, recorded.listing
+        graph = recorded.graph
         self.order = [graph.nodes[index] for index in recorded.backward_order()]
         self.steps: list[Step] = []
         self.starts: list[int] = []
@@ -80,7 +81,7 @@ class Relay:
         )  # x * x gives twice, and is one number
         return {
             "step": at,
-            "line": line_of("node.b.grad +=" if second else "node.a.grad +="),
+            "line": line_of("node.b.grad +=" if second else "node.a.grad +=", self.listing),
             "node": self._number(node, node.grad, ""),
             "operand": self._number(operand, after, path),
             "other": next(

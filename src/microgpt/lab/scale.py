@@ -10,6 +10,7 @@ from microgpt import reference
 from microgpt.lab import figures
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import MAX_TYPED
+from microgpt.listing import REFERENCE
 from microgpt.tokenization import Tokenizer
 
 BYTES_KEPT = 2  # of a number, as such models are served: bfloat16
@@ -26,7 +27,7 @@ def budget(n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: 
     """
     if not 0 <= tokens <= MAX_TOKENS:
         raise LabError(f"tokens must be from 0 to {MAX_TOKENS:,}, got tokens={tokens}")
-    size = figures.sizes(n_embd, n_layer, block_size, vocab_size)
+    size = figures.sizes(REFERENCE, n_embd, n_layer, block_size, vocab_size)
     table = reference.shapes(vocab_size, n_embd, n_layer, block_size)
     multiplied = sum(rows * columns for name, (rows, columns) in table.items() if name not in ("wte", "wpe"))
     attention = 2 * 2 * n_layer * n_embd * block_size  # a product for each score, and one for each share of a value

@@ -262,6 +262,7 @@ class Session:
     @asked
     def budget(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Answer:
         """What such a model costs, and its training on so many tokens."""
+        edited.unchanged(self.active, "the costs are reckoned of it", "shapes", "attention")
         return scale.budget(n_embd, n_layer, block_size, vocab_size, tokens)
 
     @asked
@@ -316,6 +317,7 @@ class Session:
 
     def _relay(self, tokens: list[int]) -> Relay:
         """The recorded backward(), step by step."""
+        edited.unchanged(self.active, "the relay shows what it did", "Value.backward")
         recorded = self._trace(tokens)
         if recorded not in self._relays:
             self._relays[recorded] = Relay(recorded)
@@ -356,6 +358,7 @@ class Session:
     @asked
     def blame(self, word: str, path: str) -> Answer:
         """The chain rule at a number."""
+        edited.unchanged(self.active, "what it adds up is told", "Value.backward")
         return self._of_model(opened.blame(self._trace(self._tokens(word)), path))
 
     @asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 
-from microgpt.lab.answers import Answer
+from microgpt.lab.answers import Answer, LabError
 from microgpt.listing import REFERENCE, Listing
 
 HEADING = "# --- "
@@ -35,6 +35,9 @@ def source(listing: Listing = REFERENCE) -> Answer:
 
 
 @cache
-def line_of(text: str) -> int:
-    """The number of the first line that holds this text."""
-    return next(number for number, line in enumerate(source()["lines"], 1) if text in line)
+def line_of(text: str, listing: Listing = REFERENCE) -> int:
+    """The number of the first line that holds this text. Raises LabError where an edited program has none."""
+    for number, line in enumerate(source(listing)["lines"], 1):
+        if text in line:
+            return number
+    raise LabError(f"the edited program has no line with `{text}`, at which this would be shown")
