@@ -16,6 +16,7 @@ from microgpt import reference
 from microgpt.config import PRESETS, Config, offsets
 from microgpt.lab import edited, running
 from microgpt.lab.edited import Edited
+from microgpt.lab.playing import CHAPTERS
 from microgpt.lab.prepared import PREPARED, prepare
 from microgpt.lab.session import Session
 from microgpt.listing import REFERENCE
@@ -147,6 +148,14 @@ def test_every_figure_of_a_prepared_change_is_drawn_or_says_why_not(name: str) -
         ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
         ("number", {"word": WORD, "path": "pos3.layer0.resid_post[0]"}),
         ("neighbourhood", {"word": WORD, "path": "pos3.layer0.q[9]", "up": 2, "down": 2}),
+        *[("chapter", {"name": chapter, "word": "a"}) for chapter in CHAPTERS],
+        ("passed_on", {"word": WORD, "step": 5}),
+        ("blame", {"word": WORD, "path": "pos3.layer0.q[9]"}),
+        *[("nudge", {"word": "a", "path": path}) for path in ("wte[0][0]", "pos1.layer0.mlp_pre[3]")],
+        ("find", {"word": WORD, "query": "q head2"}),
+        ("nearest", {"symbol": "a"}),
+        ("budget", {"n_embd": 16, "n_layer": 1, "block_size": 16, "vocab_size": 27}),
+        ("runs", {}),
         ("gate", {"word": WORD, "layer": 0}),
         ("adam", {"word": WORD, "path": "wte[0][0]"}),
         ("surface", {"word": WORD, **point}),
@@ -159,11 +168,15 @@ def test_every_figure_of_a_prepared_change_is_drawn_or_says_why_not(name: str) -
         ("data", {}),
         ("parameters", {"moments": True}),
         ("history", {"path": "wte[0][0]"}),
-        ("runs", {}),
     ]
+    said: dict[str, str] = {}
     for method, params in questions:
         answer = json.loads(lab.session.ask(json.dumps({"method": method, "params": params})))
         assert "mistake of ours" not in answer.get("error", ""), (method, answer)
+        said[method] = answer.get("error", "")
+    assert not any(
+        said[method] for method in ("forward", "loss", "gradients", "play", "update", "samples", "find", "nudge")
+    )
 
 
 @pytest.mark.parametrize("name", PREPARED)
@@ -184,6 +197,26 @@ def test_every_gradient_of_a_prepared_change_is_its_slope(name: str) -> None:
             params[part.start + i] += step
             slopes.append(run.scratch(params).backward([tokens]))
         assert grads[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, abs=1e-6), matrix
+
+
+def test_the_edited_programs_chapters_are_its_own_lines() -> None:
+    lab = Lab()
+    lab.use(with_change("gelu"))
+    lines = lab.ask("source")["lines"]
+    played = lab.ask("chapter", name="forward", word="a")
+    called = next(i for i, line in enumerate(lines, 1) if "x = [xi.gelu() for xi in x]" in line)
+    assert called in {event["line"] for event in played["events"]}
+    nudged = lab.ask("nudge", word="a", path="pos0.layer0.mlp_pre[3]")  # its slope is gelu's own
+    assert nudged["difference"] == pytest.approx(nudged["grad"], abs=1e-7)
+    assert lab.ask("chapter", name="sample", word="a")["facts"]["text"] is not None
+
+
+def test_a_backward_of_ones_own_is_not_told_as_the_references() -> None:
+    lab = Lab()
+    lab.use(replaced("            node.a.grad += node.da * node.grad", "            node.a.grad = node.da * node.grad"))
+    assert "Value.backward() was edited" in lab.refused("passed_on", word=WORD, step=0)
+    assert "Value.backward() was edited" in lab.refused("blame", word=WORD, path="loss")
+    assert lab.ask("number", word=WORD, path="wte[0][0]")["grad"] is not None
 
 
 def test_two_layers_are_the_packages_own_two_layers() -> None:

@@ -100,7 +100,7 @@ def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Ans
     if unknown := [name for name in what or () if name not in SHOWN]:
         raise LabError(f"what must be a list of {', '.join(SHOWN)}, got {unknown[0]!r:.40}")
     loss, numbers = step(run, tokens, way)
-    shown = SHOWN if what is None else what
+    shown = [name for name in SHOWN if name in numbers] if what is None else what
     _has(numbers, shown)
     return {
         "step": way.step,
