@@ -339,6 +339,32 @@ def test_the_big_picture_leads_back_into_the_program(head: Head) -> None:
     assert "attn_weights = softmax(attn_logits)" in head.page.locator("main .line code").first.inner_text()
 
 
+def test_a_link_that_names_no_chapter_leads_to_the_guide(head: Head) -> None:
+    head.page.evaluate("() => { location.hash = '#section=5&play=nonsense&at=-3' }")
+    head.page.wait_for_function("() => !location.hash.includes('play')")
+    head.tab.settle()
+    assert head.page.locator("main h2").inner_text() == "Attention"
+    assert head.page.locator(".transport").count() == 0
+
+
+def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
+    head.page.emulate_media(reduced_motion="reduce")
+    head.open("backward", 100)
+    moving = """() => [...document.querySelectorAll('body *')].filter((e) =>
+      getComputedStyle(e).transitionDuration.split(', ').some((t) => parseFloat(t) > 0)).length"""
+    assert head.page.evaluate(moving) == 0
+    head.press("Step over")
+    assert head.page.evaluate("() => document.getAnimations().length") == 0
+    head.page.emulate_media(reduced_motion="no-preference")
+
+
+def test_what_changed_is_said_once_it_rests(head: Head) -> None:
+    head.open("forward", 3)
+    said = head.page.locator(".transport [aria-live=polite]")
+    head.page.wait_for_function("() => document.querySelector('.transport [aria-live]').textContent.includes('zip(')")
+    assert said.inner_text().endswith("Sets x.")
+
+
 @pytest.mark.parametrize("chapter", [*CHAPTERS, "end"])
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing_in_the_playhead(head: Head, axe: str, chapter: str, size: str) -> None:

@@ -216,9 +216,13 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
     return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
 
 
-def forward(run: LabRun, ids: Tokens, chapter: str) -> Answer:
+def record(run: LabRun, ids: Tokens) -> Trace:
+    """loss() of the word, with its steps."""
+    return trace(ids, run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True)
+
+
+def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
     """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
-    recorded = trace(ids, run.engine.params, run.config, run.engine.vocab_size, backward=False, events=True)
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
