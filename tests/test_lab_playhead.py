@@ -304,6 +304,10 @@ def test_whoever_clicks_a_line_goes_on_to_it(head: Head) -> None:
         places.append(head.at)
         head.press("Step into")
     assert places[0] < places[1]
+    line = next(i for i, text in enumerate(lines, 1) if "p.data -=" in text)  # which another chapter plays
+    head.page.locator(f".source li[data-line='{line}'] .gutter").click()
+    head.page.wait_for_function("() => document.querySelector('main .line code')?.innerText.startsWith('p.data -=')")
+    assert head.page.locator(".transport select").input_value() == "adam"
 
 
 def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> None:
@@ -319,10 +323,29 @@ def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> 
     assert head.page.locator(".transport select").input_value() == "data"
 
 
-def test_the_big_picture_leads_back_into_the_program(head: Head) -> None:
+def test_the_big_picture_leads_back_into_the_program(head: Head, session: Session) -> None:
     head.open("adam")
     head.page.locator(".transport select").select_option("end")
     head.page.get_by_role("heading", name="The big picture").wait_for()
+    head.page.wait_for_function("() => document.querySelectorAll('.seen').length === 7 && unanswered === 0")
+    seen = dict(
+        head.page.evaluate(
+            "() => [...document.querySelectorAll('.seen span')].map((e) => [e.dataset.path, e.dataset.value])"
+        )
+    )
+    told = {name: ask(session, "chapter", name=name, word=WORD) for name in CHAPTERS}
+    facts = told["adam"]["facts"]
+    wanted = {
+        "num_docs": told["data"]["facts"]["num_docs"],
+        "events": len(told["forward"]["events"]),
+        "loss": told["loss"]["tensors"]["loss"]["data"][0],
+        "steps": told["backward"]["facts"]["steps"],
+        f"before {facts['path']}": facts["before"],
+        f"after {facts['path']}": facts["after"],
+        **{f"tokens[{i}]": token_id for i, token_id in enumerate(told["tokens"]["facts"]["ids"])},
+    }
+    assert seen.pop("sample") == told["sample"]["facts"]["text"]
+    assert {path: float(value) for path, value in seen.items()} == pytest.approx(wanted, rel=1e-12)
     text = head.page.locator("main").inner_text()
     for topic in (
         "Mersenne Twister",
@@ -337,6 +360,32 @@ def test_the_big_picture_leads_back_into_the_program(head: Head) -> None:
     ).click()
     head.page.wait_for_selector("main .line")
     assert "attn_weights = softmax(attn_logits)" in head.page.locator("main .line code").first.inner_text()
+
+
+def test_a_link_that_names_no_chapter_leads_to_the_guide(head: Head) -> None:
+    head.page.evaluate("() => { location.hash = '#section=5&play=nonsense&at=-3' }")
+    head.page.wait_for_function("() => !location.hash.includes('play')")
+    head.tab.settle()
+    assert head.page.locator("main h2").inner_text() == "Attention"
+    assert head.page.locator(".transport").count() == 0
+
+
+def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
+    head.page.emulate_media(reduced_motion="reduce")
+    head.open("backward", 100)
+    moving = """() => [...document.querySelectorAll('body *')].filter((e) =>
+      getComputedStyle(e).transitionDuration.split(', ').some((t) => parseFloat(t) > 0)).length"""
+    assert head.page.evaluate(moving) == 0
+    head.press("Step over")
+    assert head.page.evaluate("() => document.getAnimations().length") == 0
+    head.page.emulate_media(reduced_motion="no-preference")
+
+
+def test_what_changed_is_said_once_it_rests(head: Head) -> None:
+    head.open("forward", 3)
+    said = head.page.locator(".transport [aria-live=polite]")
+    head.page.wait_for_function("() => document.querySelector('.transport [aria-live]').textContent.includes('zip(')")
+    assert said.inner_text().endswith("Sets x.")
 
 
 @pytest.mark.parametrize("chapter", [*CHAPTERS, "end"])

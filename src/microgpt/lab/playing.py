@@ -216,10 +216,14 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
     return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
 
 
-def forward(run: LabRun, ids: Tokens, chapter: str) -> Answer:
-    """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
+def record(run: LabRun, ids: Tokens) -> Trace:
+    """loss() of the word, with its steps."""
     e = run.engine
-    recorded = trace(ids, e.params, run.config, e.vocab_size, backward=False, events=True, listing=run.listing)
+    return trace(ids, e.params, run.config, e.vocab_size, backward=False, events=True, listing=run.listing)
+
+
+def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
+    """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)

@@ -90,6 +90,7 @@ class Session:
         self.begun = 0  # runs so far: their ids
         self._recorded: OrderedDict[Key, dict[str, Tensor]] = OrderedDict()
         self._traced: OrderedDict[Key, Trace] = OrderedDict()
+        self._played: OrderedDict[Key, Trace] = OrderedDict()
         self._relays: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
 
     # --- requests in, answers out
@@ -394,7 +395,9 @@ class Session:
         """A part of the program, played. path: of the parameter, for `adam`; seed to temperature: for `sample`."""
         run, tokens = self.active, self._tokens(word)
         if name in ("forward", "loss"):
-            told = playing.forward(run, tokens, name)
+            key = run.engine.params.tobytes(), tuple(tokens), run.config
+            recorded = _kept(self._played, 1, key, lambda: playing.record(run, tokens))
+            told = playing.forward(run, tokens, recorded, name)
         elif name == "backward":
             told = playing.backward(self._relay(tokens))
         elif name == "adam":

@@ -19,6 +19,14 @@ export interface Moment {
 /** The lines of backward() before its first +=: what is walked, and where it starts. */
 const PREAMBLE = ['order, seen, stack', 'while stack:', 'self.grad = 1.0']
 
+/** Which chapter plays the lines of a function. */
+const CHAPTER_OF: Record<string, string> = {
+  ...{ documents: 'data', main: 'data', 'Tokenizer.__init__': 'data', shapes: 'data', init: 'data' },
+  ...{ 'Tokenizer.encode': 'tokens', 'Tokenizer.decode': 'tokens', 'Value.backward': 'backward' },
+  ...{ linear: 'forward', softmax: 'forward', rmsnorm: 'forward', attention: 'forward', gpt: 'forward' },
+  ...{ loss: 'loss', adam: 'adam', sample: 'sample' },
+}
+
 class Playhead {
   story = $state.raw<Chapter>() // of app.play, once it has come
   passing = $state.raw<PassedOn>() // the += at hand, in backward
@@ -119,6 +127,9 @@ class Playhead {
       const at = (from + i) % this.length
       if (this.moment(at).line === line) return this.step(at)
     }
+    const called = reference.source?.functions.findLast(({ first, last }) => first <= line && line <= last)?.name ?? ''
+    const other = CHAPTER_OF[called]
+    if (other && other !== app.play) this.open(other, reference.source!.lines[line - 1])
   }
   /** After the last chapter comes the big picture. */
   following(): string {

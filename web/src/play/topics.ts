@@ -135,7 +135,7 @@ export const topics: Topic[] = [
     title: '{num_params} against GPT-3',
     chapter: 'data',
     line: 'print(f"num docs',
-    plain: 'GPT-3 has 175 billion such numbers, this model {num_params}. Laid out as grains of sand, a teaspoon against a lorry. The recipe is the same one.',
+    plain: 'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, that one would fill a row of lorries. The recipe is the same one.',
     technical: '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; after that, training on instructions and preferences, which this program does not have.',
   },
 ]
