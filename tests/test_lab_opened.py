@@ -122,6 +122,17 @@ def test_a_node_of_the_graph_opens(wide: Visit) -> None:
     wide.page.locator(".opened h2").filter(has_text="pos3.layer0.q[9].term15").wait_for()
 
 
+def test_of_many_users_the_graph_draws_those_that_pass_back_the_most(wide: Visit, truth: Trace) -> None:
+    path = "pos3.layer0.mlp_norm[9]"
+    open_number(wide, path)
+    drawn = wide.page.locator(".opened .graph button.node").evaluate_all("(all) => all.map((e) => e.title)")
+    shares = sorted(truth.contributions(path), key=lambda share: -abs(share["add"]))
+    made_from = [x["path"] for x in truth.number(path)["operands"]]
+    assert len(shares) > 60
+    assert {path, *(share["path"] for share in shares[:3] if share["add"]), *made_from} <= set(drawn)
+    assert len(drawn) == 1 + 3 + len(made_from)
+
+
 def test_a_long_sum_says_that_it_scrolls(tab: Visit) -> None:
     tab.page.set_viewport_size(SIZES["wide"])
     tab.section(4, word=WORD, number="pos3.layer0.mlp_out[3]")
