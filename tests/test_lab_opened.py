@@ -15,7 +15,6 @@ from lab_page import Visit
 from test_lab_access import AXE, SIZES, violations
 
 WORD = "emma"
-UNFOLDED = ("the gradient, by the chain rule", "check it by a small push", "the graph around it")
 KINDS = [
     "pos3.layer0.q[9]",
     "pos3.layer0.q[9].term4",
@@ -46,9 +45,8 @@ def open_number(tab: Visit, path: str) -> None:
     """Through the address, with all that can be told of it."""
     tab.section(4, word=WORD, number=path)
     tab.page.locator(".opened h2").filter(has_text=path).wait_for()
-    for summary in UNFOLDED:
-        details = tab.page.locator(".opened details").filter(has_text=summary)
-        details.wait_for()
+    tab.page.locator(".opened details").last.wait_for()
+    for details in tab.page.locator(".opened details").all():
         if not details.evaluate("(e) => e.open"):
             details.locator("summary").click()
     tab.page.wait_for_function("() => unanswered === 0", timeout=60_000)
@@ -122,6 +120,17 @@ def test_a_node_of_the_graph_opens(wide: Visit) -> None:
     open_number(wide, "pos3.layer0.q[9]")
     wide.page.locator(".opened .graph button.node").filter(has_text="term15").click()
     wide.page.locator(".opened h2").filter(has_text="pos3.layer0.q[9].term15").wait_for()
+
+
+def test_of_many_users_the_graph_draws_those_that_pass_back_the_most(wide: Visit, truth: Trace) -> None:
+    path = "pos3.layer0.mlp_norm[9]"
+    open_number(wide, path)
+    drawn = wide.page.locator(".opened .graph button.node").evaluate_all("(all) => all.map((e) => e.title)")
+    shares = sorted(truth.contributions(path), key=lambda share: -abs(share["add"]))
+    made_from = [x["path"] for x in truth.number(path)["operands"]]
+    assert len(shares) > 60
+    assert {path, *(share["path"] for share in shares[:3] if share["add"]), *made_from} <= set(drawn)
+    assert len(drawn) == 1 + 3 + len(made_from)
 
 
 def test_a_long_sum_says_that_it_scrolls(tab: Visit) -> None:

@@ -195,6 +195,9 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("open_run", {"name": "a", "checkpoint": "YWJj", "metrics": ""}, "'a' is not a microgpt checkpoint"),
         ("restore", {"state": "{}"}, "the saved state cannot be read"),
         ("neighbourhood", {"word": WORD, "path": "loss", "up": 99}, "up must be from 0 to 12, got up=99"),
+        ("neighbourhood", {"word": WORD, "path": "loss", "limit": 999}, "limit must be from 1 to 300, got limit=999"),
+        ("find", {"word": WORD, "query": "q", "limit": 0}, "limit must be from 1 to 50, got limit=0"),
+        ("nearest", {"symbol": "ab"}, "symbol must be one of 'a', 'b'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(still: Lab, method: str, params: dict[str, Any], words: str) -> None:

@@ -23,7 +23,7 @@ from microgpt.listing import REFERENCE, Listing
 from microgpt.tracing import Trace
 
 USERS = 32  # that are shown of those made from a number
-AROUND, FURTHEST = 60, 12  # numbers of a neighbourhood, and how many steps it reaches, at most
+AROUND, MOST_AROUND, FURTHEST = 60, 300, 12  # numbers of a neighbourhood, at most, and the steps that it reaches
 
 # What the matrices are for; naming's table has the words for all that is computed with them
 PARAMETERS = {
@@ -86,12 +86,14 @@ def _edge(facts: Answer) -> Answer:
     return {"path": facts["path"], "value": facts["value"], "local": facts["local_gradient"]}
 
 
-def neighbourhood(trace: Trace, path: str, up: int, down: int) -> Answer:
+def neighbourhood(trace: Trace, path: str, up: int, down: int, limit: int = AROUND) -> Answer:
     """The graph around a number: `up` steps towards the loss, `down` steps towards the parameters."""
     for name, steps in (("up", up), ("down", down)):
         if not 0 <= steps <= FURTHEST:
             raise LabError(f"{name} must be from 0 to {FURTHEST}, got {name}={steps}")
-    found = trace.neighbourhood(path, depth_up=up, depth_down=down, limit=AROUND)
+    if not 1 <= limit <= MOST_AROUND:
+        raise LabError(f"limit must be from 1 to {MOST_AROUND}, got limit={limit}")
+    found = trace.neighbourhood(path, depth_up=up, depth_down=down, limit=limit)
     return {
         "nodes": [
             {

@@ -352,9 +352,9 @@ class Session:
         return self._of_model(opened.number(self.active, self._trace(self._tokens(word)), path))
 
     @asked
-    def neighbourhood(self, word: str, path: str, up: int = 1, down: int = 1) -> Answer:
+    def neighbourhood(self, word: str, path: str, up: int = 1, down: int = 1, limit: int = opened.AROUND) -> Answer:
         """The numbers around one."""
-        return self._of_model(opened.neighbourhood(self._trace(self._tokens(word)), path, up, down))
+        return self._of_model(opened.neighbourhood(self._trace(self._tokens(word)), path, up, down, limit))
 
     @asked
     def blame(self, word: str, path: str) -> Answer:

@@ -504,7 +504,7 @@ export interface Methods {
 
   forward: [{ word: string }, Forward]
   number: [{ word: string; path: string }, Opened]
-  neighbourhood: [{ word: string; path: string; up?: number; down?: number }, Neighbourhood]
+  neighbourhood: [{ word: string; path: string; up?: number; down?: number; limit?: number }, Neighbourhood]
   blame: [{ word: string; path: string }, Blame]
   nudge: [{ word: string; path: string; eps?: number }, Nudge] // eps: the steadiest, unless given
   find: [{ word: string; query: string; position?: number; limit?: number }, Found]

@@ -16,7 +16,7 @@ export function linkTo({ id, stage }: Exercise): string {
 /** Set the stage. The model is made anew where the exercise asks for another than the one at hand. */
 export async function begin({ id, stage }: Exercise): Promise<void> {
   const { config, step, set, ...rest } = stage
-  Object.assign(app, rest, { exercise: id, number: '', lines: [] })
+  Object.assign(app, rest, { exercise: id, play: '', number: '', lines: [] })
   seen.line = 0
   shelf.stages += 1
   set?.()
