@@ -17,5 +17,6 @@ export const sections: Section[] = [
   { title: 'One update', load: () => import('./7-update/Update.svelte') },
   { title: 'Training', load: () => import('./8-training/Training.svelte') },
   { title: 'Generation', load: () => import('./9-generation/Generation.svelte') },
+  { title: 'The workbench', load: () => import('./10-workbench/pytorch/PyTorch.svelte') },
   { title: 'Is this ChatGPT?', load: () => import('./11-chatgpt/ChatGPT.svelte') },
 ]
