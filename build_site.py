@@ -37,6 +37,7 @@ NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1",
 SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
 BUILT = {"__pycache__", "node_modules", "public", "site"}
 SMALL = 4096  # characters of an answer
+NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # which the page offers
 CARRIED = ["**/*.py", "names.txt", "golden/final.*"]  # what Python in the browser needs
 
 
@@ -94,7 +95,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 def sources() -> list[Path]:
     """All that the page is made of."""
-    return [Path(__file__), *files(WEB), *files(PACKAGE)]
+    return [Path(__file__), NOTEBOOK, *files(WEB), *files(PACKAGE)]
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -200,6 +201,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         if not is_marked(stamp, lock):
             run(*command, "ci", *NPM_FLAGS, cwd=WEB)
             stamp.write_text(lock)
+        shutil.copy(NOTEBOOK, PUBLIC)
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
         write_snapshot(PUBLIC, first_answers(library))

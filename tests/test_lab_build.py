@@ -32,7 +32,7 @@ def tree(tmp_path: Path) -> Path:
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
     ignored = shutil.ignore_patterns(*BUILD_SITE["BUILT"], "_kernel.*", "no_site.txt")
-    for name in ("src", "web"):
+    for name in ("src", "web", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     return folder
 

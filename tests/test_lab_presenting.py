@@ -59,7 +59,8 @@ def test_without_the_prose_a_screen_is_a_figure(presented: Visit) -> None:
     count = int(screen(presented).split(" / ")[1])
     assert count < with_words
     show(presented, 5)
-    assert count == len(presented.page.evaluate(ON_SCREEN))
+    exercises = presented.page.locator("main .foot").count()
+    assert count == len(presented.page.evaluate(ON_SCREEN)) + exercises
 
 
 @pytest.mark.parametrize(("on", "back"), [("PageDown", "PageUp"), ("ArrowRight", "ArrowLeft"), ("Space", "ArrowUp")])
@@ -135,7 +136,19 @@ def test_the_address_hides_a_part(tab: Visit, part: str) -> None:
 def test_a_number_opens_where_the_source_is_hidden(presented: Visit) -> None:
     show(presented, 5, present=2, hide="source,contents", number="pos3.layer0.q[9]")
     assert presented.page.locator(".opened dl").is_visible()
-    presented.page.keyboard.press("Escape")
+    presented.page.keyboard.press("Escape")  # closes it
+    presented.page.locator(".opened dl").wait_for(state="detached")
+    assert "present=2" in presented.page.evaluate("location.hash")  # and nothing else
+
+
+def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
+    """While the program is played, arrows and space are its own; the clicker's page keys still turn pages."""
+    show(presented, 5, present=1, hide="source,contents", play="forward")
+    before = presented.page.evaluate("location.hash.match(/present=\\d+/)[0]")
+    presented.page.keyboard.press("ArrowRight")
+    presented.settle()
+    assert presented.page.evaluate("location.hash.match(/present=\\d+/)[0]") == before
+    assert "at=1" in presented.page.evaluate("location.hash")
 
 
 @pytest.mark.parametrize("section", range(SECTIONS))

@@ -39,3 +39,15 @@ export const files: Words = {
     'A trained model can leave this page and come back. The file holds the {num_params} weights, the state of Adam, the settings and the alphabet; `microgpt sample` writes with it on your own machine, and a file from there can be opened here.',
   ],
 }
+
+export const pytorch: Words = {
+  both: [
+    'Nobody writes a large model out like this. Beside each line stands what does the same in PyTorch, the library that most of them are written with; put together, those lines are a whole program that gives the same losses and the same names.',
+  ],
+  plain: [
+    'Much of the left side has nothing beside it: the numbers that remember how they were made are the library itself. What is left is short, and it is all that most people who train models ever see.',
+  ],
+  technical: [
+    'The program on the right runs in float64 and is held against the published losses in the tests. In float32, or on a GPU, sums are added in another order and the last digits differ.',
+  ],
+}

@@ -90,5 +90,6 @@ export const serving: Words = {
 export const outro: Words = {
   both: [
     'So what is the answer? Everything that makes it work is on this page, and you have opened its numbers. What makes it *good* is data, size and care, and those cannot be read off a program: why so simple a loop, made large, learns so much is a question that nobody has answered yet.',
+    'To take along: [the program as a notebook](./microgpt.ipynb), and [lesson plans for teachers](./teachers.html) with links into this page.',
   ],
 }

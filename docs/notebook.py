@@ -1,0 +1,114 @@
+"""The reference as a notebook, for those who work in hosted ones: `python docs/notebook.py` writes docs/microgpt.ipynb.
+
+Its code cells are reference.py's own statements, unchanged and in their order; between them stands what the lab says of
+them (web/src/explain/reference.md). The last lines, which read the command line, give way to two cells that get the
+names and start the training. A test holds the file equal to what this script writes, and runs its cells.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from microgpt.data import MAKEMORE_URL
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "microgpt" / "reference.py"
+EXPLAINED = ROOT / "web" / "src" / "explain" / "reference.md"
+NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"
+
+FIRST = """# microgpt: a GPT, whole
+
+This notebook is one file of Python, `reference.py`, cell by cell: data, automatic gradients, the model, training and
+sampling. It needs nothing but Python. Run all cells: the last one trains for some minutes, and then writes names.
+Change whatever you like and run again. The same file with every number opened is the microgpt lab.
+
+The algorithm is Andrej Karpathy's microgpt (2026). What stands behind a bar is technical: skip it at first."""
+
+GET = f"""from pathlib import Path
+from urllib.request import urlretrieve
+
+if not Path("input.txt").exists():  # or upload a text of your own under this name: one document a line
+    urlretrieve("{MAKEMORE_URL}", "input.txt")
+docs = documents("input.txt")
+print(f"{{len(docs)}} documents, the first: {{docs[:5]}}")"""
+
+RUN = "main(docs)"
+
+
+def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
+    """(line of the source at which it begins, Markdown): every act and every block of the explanations.
+
+    What is said of single lines is for the lab, where they can be pointed at.
+    """
+    lines = iter([number for number, line in enumerate(source, 1) if line.strip()])
+    words: list[str] = []
+    in_head = False
+    for line in EXPLAINED.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            words.append(f"## {line[2:]}")
+        elif line.startswith("## "):
+            words.append(f"### {line[3:]}")
+            in_head = True
+        elif line.startswith("> "):
+            number = next(lines)
+            if words:
+                yield number, "\n\n".join(words)
+            words, in_head = [], False
+        elif line and in_head:
+            kind, said = line.split(": ", 1)
+            words.append(said if kind == "plain" else f"> {said}")
+
+
+def statements(source: list[str]) -> Iterator[tuple[int, int]]:
+    """First and last line of each top-level statement, with the comments before it."""
+    end = 0
+    for node in ast.parse("\n".join(source)).body:
+        assert node.end_lineno is not None
+        yield end + 1, node.end_lineno
+        end = node.end_lineno
+
+
+def cells() -> Iterator[tuple[str, str]]:
+    """(kind, text) of each cell."""
+    source = SOURCE.read_text(encoding="utf-8").splitlines()
+    told = list(blocks(source))
+    yield "markdown", FIRST
+    for first, last in statements(source):
+        code = "\n".join(source[first - 1 : last]).strip("\n")
+        if words := [text for line, text in told if first <= line <= last]:
+            yield "markdown", "\n\n".join(words)
+        if "__main__" in code:
+            yield "code", GET
+            yield "code", RUN
+        else:
+            yield "code", code
+
+
+def notebook() -> str:
+    """The file's text."""
+    made: list[dict[str, Any]] = []
+    for i, (kind, text) in enumerate(cells()):
+        cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{i:02d}", "metadata": {}}
+        if kind == "code":
+            cell |= {"execution_count": None, "outputs": []}
+        made.append({**cell, "source": text.splitlines(keepends=True)})
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    document = {
+        "cells": made,
+        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    text = notebook()
+    if "--check" in sys.argv:
+        sys.exit(text != NOTEBOOK.read_text(encoding="utf-8"))
+    NOTEBOOK.write_text(text, encoding="utf-8")
