@@ -55,7 +55,7 @@ MAP = {  # the file map of the README
     "src/microgpt/training.py": "a generator of training steps",
     "src/microgpt/sampling.py": "a generator of tokens",
     "src/microgpt/evaluation.py": "held-out loss, what counting letters reaches, how much is new",
-    "src/microgpt/listing.py": "the program that runs, and how its functions are called: reference.py, or an edited one",
+    "src/microgpt/listing.py": "the program that runs, and how it is called: reference.py, or an edited one",
     "src/microgpt/naming.py": "what every number of an execution is called",
     "src/microgpt/recording.py": "those numbers, noted while the reference runs",
     "src/microgpt/program.py": "the reference with nodes that know how they were made",

@@ -395,7 +395,7 @@ class Session:
         """A part of the program, played. path: of the parameter, for `adam`; seed to temperature: for `sample`."""
         run, tokens = self.active, self._tokens(word)
         if name in ("forward", "loss"):
-            key = run.engine.params.tobytes(), tuple(tokens), run.config
+            key = run.engine.params.tobytes(), tuple(tokens), run.config, run.listing
             recorded = _kept(self._played, 1, key, lambda: playing.record(run, tokens))
             told = playing.forward(run, tokens, recorded, name)
         elif name == "backward":
