@@ -36,7 +36,7 @@ NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of rel
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
 BUILT = {"__pycache__", "node_modules", "public", "site"}
-SMALL = 4096  # characters of an answer
+SMALL = 2048  # characters of an answer
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # which the page offers
 CARRIED = ["**/*.py", "names.txt", "golden/final.*"]  # what Python in the browser needs
 
