@@ -275,7 +275,12 @@ def test_without_the_scale_the_logits_are_q_times_k() -> None:
     assert number["meaning"].endswith("(as the unedited program has it)")
     assert number["recomputed"] == number["value"]
     assert len(number["terms"]) == 4
-    assert "is not what the edited attention() computes" in lab.refused("attention", word=WORD)
+    attention = lab.ask("attention", word=WORD)
+    assert attention["own"]
+    assert attention["difference"] > 0.01  # from the textbook's
+    assert attention["logits"][0][2][1][:2] == tensors["pos1.layer0.attn_logits.head2"]["data"]
+    assert attention["logits"][0][2][1][2:] == ["-inf"] * (attention["positions"] - 2)
+    assert attention["weights"][0][2][1][:2] == tensors["pos1.layer0.attn_weights.head2"]["data"]
 
 
 def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:

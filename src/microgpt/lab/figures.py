@@ -10,6 +10,7 @@ import sys
 from array import array
 from collections.abc import Mapping
 from functools import reduce
+from itertools import product
 from operator import add
 
 from microgpt.config import offsets
@@ -76,11 +77,12 @@ def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
                 for name, ours in (("attn_logits", logits), ("attn_weights", weights)):
                     made = recorded[f"{owner}.{name}.head{h}"].numbers
                     difference = max([difference, *(abs(a - b) for a, b in zip(made, ours[i][h][t]))])
-    if run.listing.changed and not difference <= 1e-9:
-        raise LabError(
-            "the textbook's matrix, softmax(q · k / sqrt(head_dim)) under a mask, is not what the edited attention()"
-            f" computes: they differ by up to {difference:.3g}"
-        )
+    own = bool(run.listing.changed) and not difference <= 1e-9
+    if own:  # an edited attention() is no longer the textbook's: what is shown is the program's
+        for name, ours, masked_as in (("attn_logits", logits, -math.inf), ("attn_weights", weights, 0.0)):
+            for i, h, t in product(range(c.n_layer), range(c.n_head), range(count)):
+                made = recorded[f"pos{t}.layer{i}.{name}.head{h}"].numbers
+                ours[i][h][t] = [*made, *[masked_as] * (count - 1 - t)]
     return {
         "positions": count,
         "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
@@ -88,6 +90,7 @@ def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
         "weights": weights,
         "sums": [[[reduce(add, row) for row in head] for head in layer] for layer in weights],
         "difference": difference,
+        "own": own,
     }
 
 

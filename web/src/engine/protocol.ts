@@ -247,7 +247,8 @@ export interface Attention extends OfModel {
   logits: Num[][][][]
   weights: number[][][][]
   sums: number[][][] // [layer][head] -> the sum of each row of weights, added up from the left
-  difference: number // the largest between these and the program's growing lists
+  difference: number // the largest between the textbook's numbers and the program's growing lists
+  own: boolean // an edited program is no longer the textbook's: the matrices hold what its lists do
 }
 
 export interface Loss extends OfModel {
