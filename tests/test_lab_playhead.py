@@ -194,6 +194,16 @@ def test_every_variable_shown_has_cpythons_value(head: Head, session: Session, c
     assert checked > 4 * len(starts) / (5 if chapter == "sample" else 1)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_variables_can_be_seen(head: Head, size: str) -> None:
+    head.page.set_viewport_size(SIZES[size])
+    head.open("forward", 7)
+    panel = head.page.locator(".variables")
+    assert panel.count() == 1
+    assert panel.bounding_box()["height"] > 4 * 16
+    assert panel.locator("dd").first.is_visible()
+
+
 def test_another_variable_would_be_noticed() -> None:
     """The alarm rings: in the value, and in the digits shown."""
     known = {"x": [0.25, -0.5], "n_head": 4}
