@@ -272,6 +272,12 @@ def two_runs(reader: Reader) -> None:
     reader.train(10)
 
 
+def program(reader: Reader, change: str) -> None:
+    reader.press("Changes to try", change)
+    reader.press("reference.py", "Use in all figures")
+    reader.page.wait_for_function("() => unanswered === 0", timeout=WAIT)
+
+
 def lucky(reader: Reader) -> None:
     letters = ask("generate", seed=42, index=0, temperature=0.5)["letters"]
     at = min(range(len(letters)), key=lambda i: letters[i]["probs"][letters[i]["token_id"]])
@@ -346,6 +352,8 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "anything-goes": ("Anything goes", lambda r: r.slide("One letter at a time", "temperature", 2)),
     "something-new": ("Something new", new_name),
     "the-lucky-throw": ("The luckiest throw", lucky),
+    "a-program-of-your-own": ("A program of your own", lambda r: program(r, "GELU")),
+    "attention-without-its-brake": ("Attention of another kind", lambda r: program(r, "no 1/√d")),
 }
 
 
@@ -367,7 +375,7 @@ def test_every_exercise_is_solved_here() -> None:
 def test_every_section_has_exercises() -> None:
     of_section = list(written().values())
     assert len(of_section) >= 30
-    assert all(of_section.count(section) >= 2 for section in range(10))
+    assert all(of_section.count(section) >= 2 for section in range(11))
 
 
 @pytest.fixture
@@ -473,6 +481,12 @@ def test_exercises_work_where_nothing_is_kept(visit: Visit) -> None:
     assert reader.check().startswith("Right.")
     visit.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
     visit.page.get_by_role("dialog").get_by_text("This browser keeps nothing").wait_for()
+
+
+def test_an_edited_program_with_another_attention_is_asked_for(reader: Reader) -> None:
+    reader.begin("Attention of another kind")
+    program(reader, "no residual")
+    assert re.match(r"Not yet. Edited: gpt. Attention is as it was.", reader.check())
 
 
 def test_a_link_begins_an_exercise(visit: Visit) -> None:

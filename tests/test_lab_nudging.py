@@ -143,6 +143,21 @@ def test_what_cannot_be_pushed_is_said(path: str, eps: float | None, says: str) 
     assert says in told["error"]
 
 
+def test_an_edited_program_is_pushed_as_it_is() -> None:
+    """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
+    lab = Session()
+    source = "\n".join(answer(lab, "source")["lines"]) + "\n"
+    gelu = answer(lab, "prepare", name="gelu", source=source)["source"]
+    answer(lab, "edit", source=gelu)
+    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) < 1e-6
+    assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.mlp_pre[9]")) < 1e-6
+    answer(lab, "edit", source=source.replace("node.a.grad += node.da", "node.a.grad = node.da"))
+    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) > 1e-3
+    answer(lab, "edit", source=source.replace("Value(self.data * other.data,", "Value(1.001 * self.data * other.data,"))
+    request = {"method": "nudge", "params": {"word": WORD, "path": "pos3.layer0.mlp_pre[9]"}}
+    assert "cannot be replayed" in json.loads(lab.ask(json.dumps(request)))["error"]
+
+
 @EVERY_MODEL
 def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
     lab = session(model)

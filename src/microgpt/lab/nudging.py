@@ -87,6 +87,8 @@ def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callab
     """The loss as a function of one number; and how many numbers are made anew for it."""
     after = _made_from(trace, node)
     if not _is_parameter(trace, node):
+        if _replay(trace, node, after, node.data) != trace.node("loss").data:
+            raise LabError("the edited program's operations cannot be replayed one by one: nudge a weight instead")
         return (lambda data: _replay(trace, node, after, data)), len(after)
     name, index = naming.parse(trace.path(node))
     place = offsets(run.shapes)[name].start + index[0] * run.shapes[name][1] + index[1]
