@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab_page import SECTIONS, Visit
+from lab_page import FOLDERS, SECTIONS, Visit
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,6 +74,13 @@ def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
         assert height > 50, title
         assert colours > 8, title
         assert drawn > 0.005, title
+
+
+def test_an_editor_is_drawn_with_its_text(tab: Visit) -> None:
+    tab.section(FOLDERS.index("10-workbench"))
+    figure = tab.page.locator("main figure").first
+    figure.get_by_role("textbox").first.wait_for()
+    assert "import gc, math, random, sys" in words(ElementTree.fromstring(saved(tab, figure)))
 
 
 def test_a_drawing_is_light_in_a_dark_page_and_leaves_it_as_it_was(tab: Visit) -> None:

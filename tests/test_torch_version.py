@@ -15,7 +15,7 @@ import pytest
 from microgpt import reference
 
 from conftest import SOURCE, golden
-from lab_page import ROOT
+from lab_page import FOLDERS, ROOT, Visit
 from test_lab_words import figures
 
 EXPLAIN = ROOT / "web" / "src" / "explain"
@@ -140,3 +140,27 @@ def test_notes_type_no_figure_of_the_model() -> None:
         (line, "\n".join(code)) for code, beside in entries() for line in beside if line.startswith(("note", "noth"))
     ]
     assert [(line, found) for line, code in words if (found := figures(line, code))] == []
+
+
+# --- In the page
+
+
+def test_the_page_pairs_the_lines_and_gives_the_file(tab: Visit) -> None:
+    tab.section(FOLDERS.index("10-workbench"))
+    figure = tab.page.locator("figure").filter(has_text="Beside every line, PyTorch")
+    rows = figure.locator("li")
+    rows.first.wait_for()
+    assert rows.count() == len(list(entries()))
+    for i, (code, beside) in enumerate(entries()):
+        if i % 10 == 0:  # a look at some
+            text = rows.nth(i).inner_text()
+            wanted = [*code, *(line for line in beside if line.startswith(("= ", "~ ")))]
+            assert [line for line in wanted if line[2:].strip() not in text] == []
+    rows.nth(5).hover()
+    first = list(entries())[5][0][0].removeprefix("> ")
+    source = (SOURCE / "reference.py").read_text(encoding="utf-8").splitlines()
+    lit = tab.page.locator(".source li.lit").first
+    assert source[int(lit.get_attribute("data-line") or 0) - 1] == first
+    with tab.page.expect_download() as download:
+        figure.get_by_role("button", name="download microgpt_torch.py").click()
+    assert Path(download.value.path()).read_bytes() == WHOLE.read_bytes()

@@ -82,11 +82,18 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
     yield label(e.selectedOptions[0]?.text ?? '', style, at)
   } else {
     yield* pseudo(e, '::before', x, y)
-    for (const child of e.childNodes) {
-      if (child instanceof Text) yield* drawnText(child, style, x, y)
-      else if (child instanceof Element) yield* drawn(child, x, y)
-    }
+    if (e.shadowRoot) {
+      // an editor has more lines there than it shows
+      yield element('svg', { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` }, ...children(e.shadowRoot, style, x, y))
+    } else yield* children(e, style, x, y)
     yield* pseudo(e, '::after', x, y)
+  }
+}
+
+function* children(of: Element | ShadowRoot, style: CSSStyleDeclaration, x: number, y: number): Generator<SVGElement> {
+  for (const child of of.childNodes) {
+    if (child instanceof Text) yield* drawnText(child, style, x, y)
+    else if (child instanceof Element && !(child instanceof HTMLStyleElement)) yield* drawn(child, x, y)
   }
 }
 

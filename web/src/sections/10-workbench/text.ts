@@ -48,6 +48,6 @@ export const pytorch: Words = {
     'Much of the left side has nothing beside it: the numbers that remember how they were made are the library itself. What is left is short, and it is all that most people who train models ever see.',
   ],
   technical: [
-    'The program on the right runs in float64 and is held against the published losses in the tests. In float32, or on a GPU, sums are added in another order and the last digits differ.',
+    'The whole version computes in double precision, and the tests hold it against the published losses. In single precision, or on a GPU, sums are added in another order and the last digits differ.',
   ],
 }
