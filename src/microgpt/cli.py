@@ -118,14 +118,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
-        metavar="exact|float32", help="Of the native engine: bit for bit the reference, or fast." + _default("exact")
+        metavar="exact|float32|float64|bfloat16",
+        help="Of the native engine exact (bit for bit the reference) or float32; of torch float32, float64 or bfloat16."
+        + _default("the engine's first"),
     ),
 ]
 ThreadsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Of the native engine: so many share the documents of a batch. The numbers are the same.", **number(int)
+        help="How many share the documents of a batch; the numbers are the same. Of torch: the work."
+        + _default("1; torch: as many as help"),
+        **number(int),
     ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="cuda|mps|cpu", help="Of the torch engine." + _default("the best that is here"))
 ]
 DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
@@ -174,7 +181,14 @@ def train(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Of the torch engine: fuse operations; slow to start, then faster.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Of the torch engine: the same bits each time on a GPU too.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
@@ -205,6 +219,7 @@ def train(
         "micro_batch_size": micro_batch_size,
     }
     computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
+    computed_by |= _given(device=device, compile=compile, deterministic=deterministic)
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         if preset not in PRESETS:
@@ -231,6 +246,11 @@ def train(
         folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
     with folder:
         _train(folder, show, checkpoint_every)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options of an engine that were asked for."""
+    return {name: value for name, value in options.items() if value}
 
 
 def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None:
@@ -360,6 +380,7 @@ def sample(
     data: DataOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let a model write. A sample that stands in the training data is marked.
@@ -372,7 +393,7 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
     if not new_only:
         tell_missing_data(model)
     count = 0
@@ -419,6 +440,7 @@ def evaluate(
     data: DataOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a model: its loss beside what counting letters reaches, and how much of its writing is new.
@@ -427,7 +449,7 @@ def evaluate(
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
     if file is not None:
         tell_missing_data(model)
     with display.Bars() as progress:
@@ -571,7 +593,7 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time for each rung.", **number(float))] = 2.0,
     rounds: Annotated[int, typer.Option(help="Rounds, in which the rungs take turns.", **number(int))] = 10,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -588,7 +610,7 @@ def bench(
         **{name: value for name, value in asked.items() if value},
         seconds=seconds,
         rounds=rounds,
-        threads=threads,
+        threads=threads or 1,
         progress=display.tell,
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else ladder.render(found, markdown))
@@ -646,7 +668,7 @@ def main(args: list[str] | None = None) -> int:
         if sys.stdout:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except (ValueError, ImportError) as error:  # what our own functions say of their arguments
+    except (ValueError, ImportError, MemoryError) as error:  # what our own functions say of their arguments
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is whole", 1)

@@ -61,6 +61,8 @@ def facts(run: Run) -> list[str]:
     ]
     if run.engine.note:
         lines.append(f"engine: scalar, and slow; {run.engine.note}")
+    if run.engine.device:
+        lines.append(f"engine: {run.engine.device}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):

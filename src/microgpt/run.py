@@ -78,18 +78,21 @@ class Run:
         find_data: Callable[[], Data],
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         listing: Listing = REFERENCE,
+        **options: Any,
     ) -> None:
         self.config = state.config
         self.data_info = state.data
         self.tokenizer = state.tokenizer()
         self.engine: Engine
         if listing is REFERENCE:
-            self.engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
+            self.engine = open_engine(
+                engine, state.params, state.config, len(state.symbols), precision, threads, **options
+            )
         else:  # a program that only Python runs
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), listing)
-        if threads > self.config.batch_size:
+        if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
                 " documents of a batch"
@@ -113,8 +116,9 @@ class Run:
         micro_batch_size: int | None = None,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         progress: Progress | None = None,
+        **options: Any,
     ) -> Run:
         """A new model, untrained.
 
@@ -122,7 +126,8 @@ class Run:
         memory, or loaded Data. documents: `lines` (default), or `stream` for one long text. tokenizer: `char` (the
         default), `byte` or `bpe:N`. val_fraction: the share of the documents that is held out.
         validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
-        at once, default the whole batch. engine, precision, threads: see engines.open_engine; no checkpoint keeps them.
+        at once, default the whole batch. engine, precision, threads, options: see engines.open_engine; no checkpoint
+        keeps them.
         Raises DataError or ValueError where these make no sense.
         """
         config = config or Config()
@@ -158,7 +163,7 @@ class Run:
             },
             spec=_spec(data.tokenizer),
         )
-        run = cls(state, lambda: data, engine, precision, threads)
+        run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
         return run
 
@@ -169,15 +174,16 @@ class Run:
         *,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         source: Source | None = None,
+        **options: Any,
     ) -> Run:
         """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
 
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, lambda: _same_data(state, source), engine, precision, threads)
+        return cls(state, lambda: _same_data(state, source), engine, precision, threads, **options)
 
     @cached_property
     def data(self) -> Data:
@@ -581,7 +587,8 @@ class Folder:
         source: Source | None = None,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
+        **options: Any,
     ) -> Folder:
         """Go on with the run of a folder, bit for bit as if it had never stopped.
 
@@ -596,7 +603,7 @@ class Folder:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
-            run = Run(state, lambda: _same_data(state, source), engine, precision, threads)
+            run = Run(state, lambda: _same_data(state, source), engine, precision, threads, **options)
             _ = run.data  # before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.data_info["source"] = run.data.source
@@ -766,7 +773,8 @@ def train(
     val_fraction: float = 0.0,
     engine: str = "auto",
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
+    **options: Any,
 ) -> Run:
     """Train a model to the end and give its run; see Run.begin for the arguments.
 
@@ -784,6 +792,7 @@ def train(
         engine=engine,
         precision=precision,
         threads=threads,
+        **options,
     )
     if out is None:
         for _ in run.steps(together=True):
@@ -800,8 +809,9 @@ def load(
     *,
     engine: str = "auto",
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     source: Source | None = None,
+    **options: Any,
 ) -> Run:
     """The run that was saved in a folder or a checkpoint file; see Run.load."""
-    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source)
+    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source, **options)

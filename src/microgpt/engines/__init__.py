@@ -7,7 +7,8 @@ layout of `config.shapes`, and keeps these buffers, all of that length, as the t
     params, grads      the parameters; the gradient that backward has added up since the last update
     m, v, step         Adam's moments; how many updates were made
 
-Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand.
+Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand. An
+engine whose numbers live elsewhere (torch) gathers a buffer when it is asked for: ask anew after each call.
 
 The numbers are those of reference.py, and these rules say which where it leaves a choice:
 
@@ -32,7 +33,7 @@ from typing import Any, Protocol
 from microgpt.config import Config, shapes
 
 # In the order of preference of `auto`: name -> the class in the module of that name
-ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine"}
+ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine", "torch": "TorchEngine"}
 
 Tokens = Sequence[int]
 
@@ -52,8 +53,8 @@ class Streams(Protocol):
     """Several contexts that grow together. An engine may have a method `streams(count)` that opens them."""
 
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """One token for each context; the logits of the next of each: the same bits for any number of contexts, and in
-        `exact` those of a Decoder."""
+        """One token for each context; the logits of the next of each. The native engine gives the same bits for any
+        number of contexts, and in `exact` those of a Decoder; torch the same numbers as far as its precision goes."""
         ...
 
 
@@ -68,6 +69,7 @@ class Engine(Protocol):
     v: array[float]
     step: int
     note: str = ""  # why `auto` did not open the engine that it would rather have opened
+    device: str = ""  # what computes, in a line, where there is a choice
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
 
@@ -117,20 +119,22 @@ def open_engine(
     config: Config,
     vocab_size: int,
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
+    **options: Any,
 ) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
     name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
-    which the first is the default. threads: that share the documents of a batch; the numbers are the same for any
-    number of them. Raises ValueError for an unknown name or precision, more threads than the engine takes, or a buffer
-    of another length than the config's, ImportError with the remedy where the engine cannot work here.
+    which the first is the default. threads: that share the work; the default is the engine's own. options: what the
+    engine takes beside these. Raises ValueError for an unknown name, precision or option, more threads than the engine
+    takes, or a buffer of another length than the config's, ImportError with the remedy where the engine cannot work
+    here.
     """
     if name == "auto":
         note = ""
         for first in ENGINES:
             try:
-                engine = open_engine(first, params, config, vocab_size, precision, threads)
+                engine = open_engine(first, params, config, vocab_size, precision, threads, **options)
                 engine.note = note
                 return engine
             except ImportError as error:
@@ -145,10 +149,18 @@ def open_engine(
     precisions = getattr(engine_class, "precisions", ("exact",))
     if precision not in (None, *precisions):
         raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
-    options: dict[str, Any] = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
+    known = inspect.signature(engine_class).parameters
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(
+                f"{option} is no option of the {name} engine, got {option}={value!r}: leave it out, or choose the torch"
+                " engine (engine='torch', --engine torch)"
+            )
+    if hasattr(engine_class, "precisions") and precision:
+        options["precision"] = precision
     if takes_threads(engine_class):
-        options["threads"] = threads
-    elif threads != 1:
+        options |= {} if threads is None else {"threads": threads}
+    elif threads not in (None, 1):
         raise ValueError(
             f"threads must be 1 with the {name} engine, got threads={threads}: the native engine takes more"
         )
@@ -157,7 +169,7 @@ def open_engine(
 
 
 def takes_threads(engine_class: Any) -> bool:
-    """Can engines of this class share the work of a batch among several threads?"""
+    """Can engines of this class share the work of a step among several threads?"""
     return "threads" in inspect.signature(engine_class).parameters
 
 
