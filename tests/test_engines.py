@@ -149,6 +149,30 @@ def test_update_is_adam_as_its_paper_writes_it(name: str) -> None:
 
 
 @every_engine
+@pytest.mark.parametrize("share", [0.5, 1.5])
+def test_clip_keeps_the_direction_and_limits_the_length(name: str, share: float) -> None:
+    engine = opened(name, TINY)
+    engine.backward(BATCH)
+    grads = list(engine.grads)
+    norm = math.hypot(*grads)
+    assert engine.clip(share * norm) == pytest.approx(norm, rel=1e-13)
+    assert list(engine.grads) == pytest.approx([grad * min(1.0, share) for grad in grads], rel=1e-13)
+
+
+@every_engine
+def test_train_clips_where_the_config_asks_for_it(name: str) -> None:
+    config = TINY.replace(clip=0.1)
+    one_by_one, at_once = opened(name, config), opened(name, config)
+    for batch in (BATCH, BATCH[:1]):
+        one_by_one.backward(batch)
+        assert one_by_one.clip(config.clip) > config.clip
+        one_by_one.update(0.01)
+    at_once.train([BATCH, BATCH[:1]], [0.01, 0.01])
+    assert list(at_once.params) == close(name, list(one_by_one.params))
+    assert list(at_once.m) == close(name, list(one_by_one.m))
+
+
+@every_engine
 def test_many_steps_in_one_call_are_the_steps_one_by_one(name: str) -> None:
     one_by_one, at_once = opened(name, TINY), opened(name, TINY)
     batches, rates = [BATCH[:1], BATCH[1:], BATCH], [0.01, 0.008, 0.006]

@@ -445,3 +445,15 @@ def test_a_gpu_computes_what_the_cpu_computes(precision: str) -> None:
     assert math.dist(cpu.grads, gpu.grads) < allowed * math.hypot(*cpu.grads)
     losses = gpu.train([DOCUMENTS[:8], DOCUMENTS[8:16]] * 5, [0.01] * 10)
     assert losses == pytest.approx(cpu.train([DOCUMENTS[:8], DOCUMENTS[8:16]] * 5, [0.01] * 10), abs=allowed)
+
+
+def test_clipping_is_pytorch_s_own() -> None:
+    engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision="float64")
+    engine.backward(DOCUMENTS)
+    weights = [torch.nn.Parameter(p.detach().clone()) for p in engine.model.parameters()]
+    for weight, parameter in zip(weights, engine.model.parameters()):
+        weight.grad = parameter.grad.clone()
+    norm = torch.nn.utils.clip_grad_norm_(weights, 0.3)
+    assert engine.clip(0.3) == pytest.approx(norm.item(), rel=1e-12)
+    for weight, parameter in zip(weights, engine.model.parameters()):
+        assert torch.allclose(weight.grad, parameter.grad, rtol=1e-5, atol=0)  # it divides by the norm + 1e-6

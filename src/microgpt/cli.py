@@ -21,7 +21,7 @@ import typer
 
 import microgpt
 from microgpt import display, evaluation
-from microgpt.config import ACTIVATIONS, PRESETS, Config, shapes
+from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, Config, shapes
 from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES
 from microgpt.prepared import check
@@ -42,6 +42,7 @@ class StoppedError(Exception):
     """Training that could not go on, for no fault in what was asked."""
 
 
+CHOICES = {"activation": ACTIVATIONS, "decay": DECAYS}
 NUM_SAMPLES = 20  # after training, as the published script
 
 
@@ -75,8 +76,8 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
     for f in dataclasses.fields(Config):
         kind = type(f.default)
         how = number(kind) if kind in (int, float) else {}
-        if f.name == "activation":
-            how = {"metavar": "|".join(ACTIVATIONS)}
+        if f.name in CHOICES:
+            how = {"metavar": "|".join(CHOICES[f.name])}
         option = typer.Option(
             help=f.metadata["help"] + _default(str(f.default).lower() if kind is bool else f.default),
             rich_help_panel="Model and training (every field of Config)",

@@ -27,9 +27,15 @@ class Step:
     val_loss: float | None = None
 
 
-def learning_rate(step: int, num_steps: int, initial: float) -> float:
-    """Of the step after `step` updates: a straight line from `initial` to 0."""
-    return initial * (1 - step / num_steps)
+def learning_rate(step: int, num_steps: int, largest: float, warmup_steps: int = 0, decay: str = "linear") -> float:
+    """Of the step after `step` updates: it rises to `largest` at the last of warmup_steps, and falls from there to 0.
+
+    decay: `linear`, a straight line; `cosine`, half a wave (Loshchilov and Hutter, arXiv:1608.03983).
+    """
+    if step < warmup_steps:
+        return largest * ((step + 1) / warmup_steps)
+    way = (step - warmup_steps) / (num_steps - warmup_steps)
+    return largest * ((1 + math.cos(math.pi * way)) / 2 if decay == "cosine" else 1 - way)
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
@@ -80,6 +86,8 @@ def train(
         for start in range(0, batch_size, size):
             loss += engine.backward(batch[start : start + size], batch_size)
         if math.isfinite(loss):
+            if config.clip:
+                engine.clip(config.clip)
             engine.update(rate)
         return loss
 
@@ -90,7 +98,10 @@ def train(
         stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
         last = min(first + count, *stops) if together and micro_batch_size is None else first + 1
         batches = [batch(step) for step in range(first, last)]
-        rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(first, last)]
+        rates = [
+            learning_rate(step, config.num_steps, config.learning_rate, config.warmup_steps, config.decay)
+            for step in range(first, last)
+        ]
         began = time.perf_counter()
         try:
             losses = engine.train(batches, rates) if last - first > 1 else [train_one(batches[0], rates[0])]

@@ -86,8 +86,16 @@ class Engine(Protocol):
         """One step of Adam with the gradient in grads, which is then cleared."""
         ...
 
+    def clip(self, largest: float) -> float:
+        """Scale grads down to the norm `largest` where theirs is larger. Gives their norm before that."""
+        norm = math.sqrt(math.fsum(grad * grad for grad in self.grads))
+        if norm > largest:
+            self.grads[:] = array("d", (grad * (largest / norm) for grad in self.grads))
+        return norm
+
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        """The losses of many steps in one call: a compiled step takes microseconds, and a Python call is not free.
+        """The losses of many steps in one call, each backward, clip where the config asks for it, and update: a
+        compiled step takes microseconds, and a Python call is not free.
 
         A loss that is not finite is the last one given, and has no update.
         """
@@ -97,6 +105,8 @@ class Engine(Protocol):
                 losses.append(self.backward(batch))
                 if not math.isfinite(losses[-1]):
                     break
+                if self.config.clip:
+                    self.clip(self.config.clip)
                 self.update(learning_rate)
             except FloatingPointError:
                 losses[self.step - first :] = [math.nan]

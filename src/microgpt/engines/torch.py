@@ -171,6 +171,16 @@ class TorchEngine(Engine):
         grads.zero_()
         self.step += 1
 
+    def clip(self, largest: float) -> float:
+        self._take_back()
+        return self._clip(largest).item()
+
+    def _clip(self, largest: float) -> Tensor:
+        grads = self._tensors["grads"]
+        norm: Tensor = torch.linalg.vector_norm(grads)
+        grads.mul_(torch.clamp(largest / norm, max=1.0))
+        return norm
+
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
         if not self._fused:
             return super().train(batches, learning_rates)
@@ -181,6 +191,8 @@ class TorchEngine(Engine):
             for batch, learning_rate in zip(batches, learning_rates):
                 values.append(self._backward(batch, len(batch)))
                 diverged = torch.maximum(diverged, (~torch.isfinite(values[-1])).float())
+                if self.config.clip:
+                    self._clip(self.config.clip)
                 self._adam(learning_rate, diverged)
         finally:  # a mistake in one batch does not undo the steps before it
             losses: list[float] = torch.stack(values).tolist() if values else []
