@@ -53,6 +53,7 @@ MAP = {  # the file map of the README
     "src/microgpt/engines/webassembly.py": "the kernel in a browser",
     "src/microgpt/engines/scalar.py": "the reference behind that contract",
     "src/microgpt/engines/torch.py": "PyTorch behind that contract: GPUs",
+    "src/microgpt/engines/torch_ranks.py": "many processes that train one model",
     "src/microgpt/engines/torch_model.py": "the model as an nn.Module with the reference's names",
     "src/microgpt/training.py": "a generator of training steps",
     "src/microgpt/sampling.py": "a generator of tokens",

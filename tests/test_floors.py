@@ -18,7 +18,7 @@ FLOORS = [
     {"data", "checkpoint", "naming", "listing"},
     {"prepared"},
     {"engines", "comparison", "engines.shared_library", "engines.webassembly"},
-    {"engines.native", "engines.scalar", "engines.torch_model"},
+    {"engines.native", "engines.scalar", "engines.torch_model", "engines.torch_ranks"},
     {"engines.torch"},
     {"training", "sampling", "evaluation", "recording", "preparing"},
     {"program"},

@@ -289,6 +289,50 @@ def test_without_a_held_out_part_no_step_has_a_held_out_loss() -> None:
     assert all(step.val_loss is None for step in train(Fake(TINY), documents, range(5), validate_every=2))
 
 
+# --- Several processes
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 9))
+def test_each_process_reads_its_part_of_every_batch_only(world_size: int, share: int, num_docs: int) -> None:
+    config = TINY.replace(batch_size=world_size * share, num_steps=5)
+    whole = Fake(config)
+    list(train(whole, lambda i: [BOS, i, BOS], range(num_docs)))
+    for rank in range(world_size):
+        engine, read = Fake(config), []
+        engine.rank, engine.world_size = rank, world_size
+
+        def sequence(i: int, read: list[int] = read) -> list[int]:
+            read.append(i)
+            return [BOS, i, BOS]
+
+        list(train(engine, sequence, range(num_docs)))
+        assert engine.read == [batch[rank * share : (rank + 1) * share] for batch in whole.read]
+        assert engine.totals == [config.batch_size] * 5
+        assert read == [tokens[1] for batch in engine.read for tokens in batch]
+
+
+def test_the_loss_of_a_step_and_its_tokens_are_those_of_all_processes() -> None:
+    class Second(Fake):
+        rank, world_size = 1, 2
+
+        def reduce(self, loss: float) -> float:
+            return loss + 10.0
+
+        def add_up(self, numbers: list[float]) -> list[float]:
+            return [2 * number for number in numbers]
+
+    steps = list(train(Second(TINY.replace(batch_size=2, num_steps=1)), documents, range(5)))
+    assert (steps[0].loss, steps[0].tokens) == (10.5, 6)  # of document 1, which has 3 tokens to predict
+
+
+def test_a_batch_that_the_processes_cannot_share_evenly_is_refused() -> None:
+    engine = Fake(TINY.replace(batch_size=4))
+    engine.world_size = 3
+    message = "batch_size must be a multiple of the 3 processes that share it, got batch_size=4 (try batch_size=6)"
+    with pytest.raises(ValueError, match=exactly(message)):
+        next(iter(train(engine, documents, range(5))))
+
+
 # --- Going on
 
 

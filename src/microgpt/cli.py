@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -23,7 +24,7 @@ import microgpt
 from microgpt import display, evaluation
 from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, Config, shapes
 from microgpt.data import DATASETS, MODES
-from microgpt.engines import ENGINES
+from microgpt.engines import ENGINES, processes
 from microgpt.prepared import check
 from microgpt.run import Folder, Run, next_folder
 from microgpt.tokenization import KINDS
@@ -211,7 +212,8 @@ def train(
       microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
       microgpt train --out runs/small --resume --num-steps 30
     """
-    show = display.choose(quiet, json)
+    rank, _ = processes()
+    show = display.choose(quiet, json) if rank == 0 else display.Quiet()
     options = {
         "documents": documents,
         "tokenizer": tokenizer,
@@ -244,7 +246,9 @@ def train(
         with display.Bars() as bars:
             download = partial(bars, "names.txt")
             run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **given)
-        folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
+        if out is None:
+            out = next_folder(Path("runs")) if rank == 0 else Path()
+        folder = Folder.create(out, run, overwrite=overwrite)
     with folder:
         _train(folder, show, checkpoint_every)
 
@@ -255,23 +259,27 @@ def _given(**options: Any) -> dict[str, Any]:
 
 
 def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None:
-    run = folder.run
+    run, stopped = folder.run, False
     show.begin(run)
     try:
         with signals() as caught:
             for step in folder.train(checkpoint_every, together=True):
                 show.step(step)
-                if caught and step.step == run.step:
+                if step.step == run.step and folder.any(bool(caught)):
                     folder.save()
+                    stopped = True
                     break
     except OSError as error:
         way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
         raise StoppedError(f"{error}; {way_on}") from error
     finally:
         show.end()
-    if caught and run.step < run.config.num_steps:
-        print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
-        raise typer.Exit(128 + caught[0])
+    if stopped and run.step < run.config.num_steps:
+        if run.engine.rank == 0:
+            print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
+        raise typer.Exit(128 + (caught or [signal.SIGTERM])[0])
+    if run.engine.rank:
+        return
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # kept before they are shown
     show.samples(texts)
@@ -280,7 +288,13 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None
 
 def resume_command(folder: Folder) -> str:
     """What to type to go on with a run."""
-    return f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    engine = folder.run.engine
+    line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    if engine.device:
+        line += f" --engine torch --precision {getattr(engine, 'precision', None)}"
+    if engine.world_size > 1:
+        line = f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', engine.world_size)} -m {line}"
+    return line
 
 
 @contextmanager
@@ -690,5 +704,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
+    rank, _ = processes()
+    if rank and status == 2:
+        time.sleep(3)  # what all processes find wrong the first says for all: torchrun then ends the others
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status

@@ -14,7 +14,7 @@ import random
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config, init
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
-from microgpt.engines import Engine, Tokens, open_engine
+from microgpt.engines import Engine, Tokens, open_engine, processes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.listing import REFERENCE, Listing
 from microgpt.lock import Lock, LockedError, is_alive
@@ -97,6 +97,7 @@ class Run:
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
                 " documents of a batch"
             )
+        training.check_share(self.config.batch_size, self.engine.world_size)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
         self.engine.step = state.step
         self.rng = random.Random()
@@ -239,12 +240,18 @@ class Run:
             self.data.sequence,
             order,
             micro_batch_size=self.data_info.get("micro_batch_size"),
-            validate=(lambda: self.score(evaluation.spread(held_out, VAL_DOCUMENTS)).loss) if held_out else None,
+            validate=(lambda: self._val_loss(evaluation.spread(held_out, VAL_DOCUMENTS))) if held_out else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
             together=together,
             until=until,
         )
+
+    def _val_loss(self, indices: Sequence[int]) -> float:
+        """The loss on held-out sequences, which the processes that train together share."""
+        part = self.score(indices[self.engine.rank :: self.engine.world_size])
+        nats, tokens = self.engine.add_up([part.nats, float(part.tokens)])
+        return nats / tokens
 
     def score(
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
@@ -526,15 +533,16 @@ def next_folder(parent: Path) -> Path:
 class Folder:
     """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it.
 
-    No other process trains in it until `close` is called, the `with` block ends or the object is gone.
+    No other process trains in it until `close` is called, the `with` block ends or the object is gone. Where several
+    train one model together, each has this object, and the first alone writes.
     """
 
     CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
 
-    def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock) -> None:
+    def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
         self.path, self.run = path, run
         self.planned_steps = planned_steps  # num_steps before this training began
-        self._lock = lock  # which lives as long as we do
+        self._lock = lock  # which lives as long as we do; None where another process writes
 
     def __enter__(self) -> Folder:
         return self
@@ -544,7 +552,8 @@ class Folder:
 
     def close(self) -> None:
         """Let other processes train here."""
-        self._lock.release()
+        if self._lock:
+            self._lock.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
@@ -552,6 +561,8 @@ class Folder:
 
         Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
         """
+        if run.engine.rank:
+            return cls(Path(path), run, run.config.num_steps, None)
         if not str(path):
             raise RunError("out must name a folder, got out=''")
         if Path(path).exists() and not Path(path).is_dir():
@@ -599,7 +610,7 @@ class Folder:
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
         model = checkpoint_file(path)
-        with _locked(path, "make it writable") as lock:
+        with nullcontext() if processes()[0] else _locked(path, "make it writable") as lock:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
@@ -608,6 +619,9 @@ class Folder:
             if isinstance(source, (str, os.PathLike)):
                 run.data_info["source"] = run.data.source
             folder = cls(Path(path), run, planned_steps, lock)
+            if lock is None:
+                folder.save()  # as the first process does
+                return folder
             with _writing(path, "make it writable"):
                 folder._cut_metrics()
                 folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
@@ -620,15 +634,17 @@ class Folder:
         checkpoint_every: 0 is every 30 seconds. A loop that stops early, between two steps, calls `save`.
         """
         saved = time.monotonic()
-        with (self.path / self.METRICS).open("a", encoding="utf-8") as metrics:
+        path = self.path / self.METRICS if self._lock else Path(os.devnull)
+        with path.open("a", encoding="utf-8") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
                 metrics.write(json.dumps(record(step)) + "\n")
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
                 else:
-                    due = step.step == self.run.step and time.monotonic() - saved > SAVE_SECONDS
+                    due = step.step == self.run.step and self.any(time.monotonic() - saved > SAVE_SECONDS)
                 if due or step.step == self.run.config.num_steps:
-                    _sync(metrics)
+                    if self._lock:
+                        _sync(metrics)
                     self.save()
                     saved = time.monotonic()
                 elif step.step == self.run.step:
@@ -637,8 +653,14 @@ class Folder:
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        self._sweep()
-        self.run.save(self.path / self.MODEL)
+        state = self.run.state()  # for which a process may need the others
+        if self._lock:
+            self._sweep()
+            checkpoints.save(self.path / self.MODEL, state)
+
+    def any(self, true_here: bool) -> bool:
+        """Is it true in one of the processes that train together? They all must ask."""
+        return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def _sweep(self) -> None:
         """Remove what processes left behind that were killed while they wrote."""
@@ -649,6 +671,7 @@ class Folder:
 
     def write_samples(self, text: str) -> None:
         """Keep the samples that were printed."""
+        assert self._lock
         with atomic(self.path / self.SAMPLES) as file:
             file.write(text.encode())
 

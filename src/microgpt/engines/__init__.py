@@ -26,6 +26,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import os
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -70,6 +71,8 @@ class Engine(Protocol):
     step: int
     note: str = ""  # why `auto` did not open the engine that it would rather have opened
     device: str = ""  # what computes, in a line, where there is a choice
+    rank: int = 0  # of this process among those that train the model together, which count from 0
+    world_size: int = 1  # how many these are
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
 
@@ -81,6 +84,14 @@ class Engine(Protocol):
         Raises ValueError for an empty batch, a document of fewer than two tokens, a token id outside the vocabulary.
         """
         ...
+
+    def reduce(self, loss: float) -> float:
+        """The sum of all processes' losses; puts the sum of their gradients into grads. Once a step, after backward."""
+        return loss
+
+    def add_up(self, numbers: list[float]) -> list[float]:
+        """The sums over all processes, each of which must ask."""
+        return numbers
 
     def update(self, learning_rate: float) -> None:
         """One step of Adam with the gradient in grads, which is then cleared."""
@@ -95,7 +106,7 @@ class Engine(Protocol):
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
         """The losses of many steps in one call, each backward, clip where the config asks for it, and update: a
-        compiled step takes microseconds, and a Python call is not free.
+        compiled step takes microseconds, and a Python call is not free. batches: this process's part of each.
 
         A loss that is not finite is the last one given, and has no update.
         """
@@ -140,6 +151,11 @@ def open_engine(
     takes, or a buffer of another length than the config's, ImportError with the remedy where the engine cannot work
     here.
     """
+    _, world_size = processes()
+    if world_size > 1:
+        if name not in ("auto", "torch"):
+            raise ValueError(f"engine must be torch where {world_size} processes train together, got engine={name!r}")
+        name = "torch"
     if name == "auto":
         note = ""
         for first in ENGINES:
@@ -176,6 +192,13 @@ def open_engine(
         )
     opened: Engine = engine_class(params, config, vocab_size, **options)
     return opened
+
+
+def processes() -> tuple[int, int]:
+    """(rank, world size): which of how many processes this is, as torchrun says; alone, (0, 1)."""
+    if "MASTER_ADDR" not in os.environ:
+        return 0, 1
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def takes_threads(engine_class: Any) -> bool:

@@ -7,13 +7,14 @@ it, and, as its owner may have written to it, put back before the next computati
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from microgpt.config import Config, num_params, shapes
-from microgpt.engines import Engine, Tokens, check_batch, check_tokens
+from microgpt.engines import Engine, Tokens, check_batch, check_tokens, processes
 
 try:
     import torch
@@ -21,6 +22,7 @@ try:
     from torch.optim.adam import adam
 
     from microgpt.engines.torch_model import IGNORED, KeyValueCache, Memory, Model, loss
+    from microgpt.engines.torch_ranks import Ranks, local_device
 except (ImportError, OSError) as error:  # OSError: its libraries do not fit this system
     raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
 
@@ -60,7 +62,11 @@ class TorchEngine(Engine):
         if threads or num_params(config, vocab_size) < SMALL:
             torch.set_num_threads(threads or 1)
         self._torch_device = choose_device(device, precision)
+        self._ranks = Ranks(self._torch_device)
+        self.rank, self.world_size = self._ranks.rank, self._ranks.world_size
         self.device = f"torch {precision} on {describe(self._torch_device)}"
+        if self.world_size > 1:
+            self.device = f"{self.world_size} processes, each {self.device}"
         self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
         self._length = num_params(config, vocab_size)
         self._dtype = torch.float64 if precision == "float64" else torch.float32
@@ -69,6 +75,9 @@ class TorchEngine(Engine):
             torch.use_deterministic_algorithms(True)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
             self._tensors = {name: self._zeros(self._length) for name in BUFFERS}
+            # the gradient, and the loss behind it: what the processes tell each other, in one piece
+            self._told = self._zeros(self._length + 1)
+            self._tensors["grads"] = self._told[:-1]
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
         self._arrays: dict[str, array[float]] = {}
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
@@ -141,6 +150,21 @@ class TorchEngine(Engine):
         device = self._torch_device
         return ids[:, :-1].to(device), targets.to(device), counts.to(device)
 
+    def reduce(self, loss: float) -> float:
+        if self.world_size == 1:
+            return loss
+        self._take_back()
+        return self._reduce(torch.tensor(loss, dtype=self._dtype)).item()
+
+    def _reduce(self, loss: Tensor) -> Tensor:
+        if self.world_size > 1:
+            self._told[-1] = loss
+            loss = self._ranks.add(self._told)[-1].clone()
+        return loss
+
+    def add_up(self, numbers: list[float]) -> list[float]:
+        return self._ranks.add_up(numbers)
+
     def update(self, learning_rate: float) -> None:
         self._take_back()
         self._adam(learning_rate, None)
@@ -189,7 +213,7 @@ class TorchEngine(Engine):
         diverged, first = torch.zeros((), device=self._torch_device), self.step
         try:
             for batch, learning_rate in zip(batches, learning_rates):
-                values.append(self._backward(batch, len(batch)))
+                values.append(self._reduce(self._backward(batch, len(batch) * self.world_size)))
                 diverged = torch.maximum(diverged, (~torch.isfinite(values[-1])).float())
                 if self.config.clip:
                     self._clip(self.config.clip)
@@ -302,9 +326,11 @@ def choose_device(name: str | None, precision: str) -> torch.device:
 
     Raises ValueError for a device that is not here.
     """
+    _, world_size = processes()
     here = {
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available() and precision != "float64",  # which Apple's GPUs lack
+        # Apple's GPUs know neither float64 nor other processes
+        "mps": torch.backends.mps.is_available() and precision != "float64" and world_size == 1,
         "cpu": True,
     }
     if name is None:
@@ -312,7 +338,7 @@ def choose_device(name: str | None, precision: str) -> torch.device:
     if not here.get(name):
         found = ", ".join(device for device, available in here.items() if available)
         raise ValueError(f"device must be one that is here for {precision} ({found}), got device={name!r}")
-    return torch.device(name)
+    return local_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1)
 
 
 def describe(device: torch.device) -> str:
