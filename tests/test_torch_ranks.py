@@ -82,6 +82,18 @@ def test_several_processes_learn_what_one_process_learns(count: int, here: Path)
     assert sorted(path.name for path in here.iterdir()) == ["many", "one", "words.txt"]
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_sharded_moments_change_no_number(count: int, here: Path) -> None:
+    """With 3 processes the parts are not of the same length, and checkpoints on the way gather them."""
+    sizes = ["--batch-size", "6", "--block-size", "5"]
+    alone(here / "one", *sizes)
+    assert Run.load("one", engine="scalar").num_params % 3
+    process = torchrun(count, "words.txt", *OPTIONS, *sizes, "--shard", "--checkpoint-every", "7", "--out", "many")
+    _, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert_same_run(here / "one", here / "many")
+
+
 def test_accumulated_micro_batches_are_shared_too(here: Path) -> None:
     alone(here / "one")
     process = torchrun(2, "words.txt", *OPTIONS, "--micro-batch-size", "1", "--out", "many")

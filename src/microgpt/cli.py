@@ -191,6 +191,9 @@ def train(
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Of the torch engine: the same bits each time on a GPU too.")
     ] = False,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Of processes that train together each keeps a part of Adam's moments.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
@@ -222,7 +225,7 @@ def train(
         "micro_batch_size": micro_batch_size,
     }
     computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
-    computed_by |= _given(device=device, compile=compile, deterministic=deterministic)
+    computed_by |= _given(device=device, compile=compile, deterministic=deterministic, shard=shard)
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         if preset not in PRESETS:

@@ -37,7 +37,9 @@ class TorchEngine(Engine):
     threads: of the whole process, on a CPU; the default is torch's own, but one for a small model, where several cost
     more than they bring. device: `cuda`, `mps` or `cpu` instead of the best that is here. compile: let torch.compile
     fuse the operations, which takes it up to a minute at the first step. deterministic: the same bits at every
-    repetition on a GPU too; on a CPU they always are.
+    repetition on a GPU too; on a CPU they always are. shard: of several processes each keeps and updates only a part
+    of Adam's moments (ZeRO, arXiv:1910.02054), which are half of a training model's numbers; m and v are then gathered
+    from all processes, which all must ask for them.
     """
 
     precisions = PRECISIONS
@@ -53,6 +55,7 @@ class TorchEngine(Engine):
         device: str | None = None,
         compile: bool = False,
         deterministic: bool = False,
+        shard: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
@@ -73,11 +76,16 @@ class TorchEngine(Engine):
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
+        # padded, so that all have equal parts; padding has no gradient and stays 0
+        parts = self.world_size if shard else 1
+        size = self._length + -self._length % parts
+        self._sharded = parts > 1
+        self._part = self._ranks.part(size) if shard else slice(0, size)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
-            self._tensors = {name: self._zeros(self._length) for name in BUFFERS}
             # the gradient, and the loss behind it: what the processes tell each other, in one piece
-            self._told = self._zeros(self._length + 1)
-            self._tensors["grads"] = self._told[:-1]
+            self._told = self._zeros(size + 1)
+            self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
+            self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
         self._arrays: dict[str, array[float]] = {}
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
@@ -95,7 +103,10 @@ class TorchEngine(Engine):
         """A buffer as it is now, in the same array each time."""
         if name not in self._given:
             numbers = self._arrays.setdefault(name, array("d", bytes(8 * self._length)))
-            torch.frombuffer(numbers, dtype=torch.float64).copy_(self._tensors[name])
+            whole = self._tensors[name]
+            if self._sharded and name in ("m", "v"):
+                whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
+            torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length])
             self._given.add(name)
         return self._arrays[name]
 
@@ -108,7 +119,10 @@ class TorchEngine(Engine):
     def _take_back(self) -> None:
         """Bring what the owner may have changed to the device."""
         for name in self._given:
-            self._tensors[name].copy_(torch.frombuffer(self._arrays[name], dtype=torch.float64))
+            numbers = torch.frombuffer(self._arrays[name], dtype=torch.float64)
+            if self._sharded and name in ("m", "v"):
+                numbers = numbers[self._part]
+            self._tensors[name][: len(numbers)].copy_(numbers)
         self._given.clear()
 
     params = property(lambda self: self._gather("params"), lambda self, numbers: self._put("params", numbers))
@@ -172,12 +186,13 @@ class TorchEngine(Engine):
     @torch.no_grad()
     def _adam(self, learning_rate: float, diverged: Tensor | None) -> None:
         """diverged: where it is 1 nothing changes, which the device can see without anybody waiting for it."""
-        params, grads, m, v = (self._tensors[name] for name in BUFFERS)
+        whole, grads, m, v = (self._tensors[name] for name in BUFFERS)
+        params = whole[self._part]
         self._steps.fill_(self.step)
         c = self.config
         adam(
             [params],
-            [grads],
+            [grads[self._part]],
             [m],
             [v],
             [],
@@ -192,6 +207,8 @@ class TorchEngine(Engine):
             eps=c.eps_adam,
             maximize=False,
         )
+        if self._sharded:
+            self._ranks.join(whole, params)
         grads.zero_()
         self.step += 1
 

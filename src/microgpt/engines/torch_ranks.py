@@ -39,6 +39,19 @@ class Ranks:
                 dist.all_reduce(numbers)
         return numbers
 
+    def part(self, length: int) -> slice:
+        """This process's part of a flat tensor of that length, a multiple of the world size."""
+        size = length // self.world_size
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def join(self, whole: Tensor, part: Tensor) -> Tensor:
+        """Put the parts of all processes into `whole`, one after another."""
+        if self.alone:
+            return whole.copy_(part)
+        with _others():
+            dist.all_gather_into_tensor(whole, part.clone())
+        return whole
+
     def add_up(self, numbers: list[float]) -> list[float]:
         """The sums over all processes, of numbers that Python has."""
         if self.alone:
