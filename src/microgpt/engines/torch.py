@@ -92,7 +92,7 @@ class TorchEngine(Engine):
         self.params = params
         memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
         self.model = Model(memory, config)
-        self._run: Any = torch.compile(self.model) if compile else self.model
+        self._loss: Any = torch.compile(loss) if compile else loss
 
     def _zeros(self, size: Any) -> Tensor:
         return torch.zeros(size, dtype=self._dtype, device=self._torch_device)
@@ -141,7 +141,7 @@ class TorchEngine(Engine):
         tokens, targets, lengths = self._padded(batch)
         with self._enough_memory(f"a batch of {len(batch)} documents"):
             with self._autocast():
-                value = loss(self._run, tokens, targets, 1 / (lengths * total))
+                value: Tensor = self._loss(self.model, tokens, targets, 1 / (lengths * total))
             torch.autograd.backward(value)
         return value.detach()
 
