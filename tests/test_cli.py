@@ -1060,7 +1060,10 @@ REFUSED = {
     "train words.txt --beta2 -0.5": "beta2 must be at least 0 and less than 1, got beta2=-0.5",
     "train words.txt --eps-adam 0": "eps_adam must be a finite number above 0, got eps_adam=0.0",
     "train words.txt --activation gelu": "activation must be one of relu, relu2, got activation='gelu'",
-    "train words.txt --preset last": "preset must be one of final, first, got preset='last'",
+    "train words.txt --preset last": (
+        "preset must be one of final, first, baby, baby-cpu, gpt2-small, gpt2-medium, gpt2-large, gpt2-xl, got"
+        " preset='last'"
+    ),
     "train words.txt --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "train words.txt --documents pages": "documents must be one of lines, stream, got documents='pages'",
     "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt import reference
-from microgpt.config import ACTIVATIONS, PRESETS, Config, init, num_params, offsets, shapes
+from microgpt.config import ACTIVATIONS, PRESETS, SIZES, Config, init, num_params, offsets, shapes
 
 from conftest import golden
 
@@ -76,6 +76,25 @@ def test_a_preset_has_the_settings_of_its_golden_run(preset: str) -> None:
     }
 
 
+# GPT-2's published counts, with its vocabulary of 50,257 (Radford et al. 2019; the counts are of the released weights)
+GPT2 = {
+    "gpt2-small": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+}
+
+
+@pytest.mark.parametrize(("name", "published"), GPT2.items())
+def test_a_size_of_gpt2_has_its_parameters_but_for_what_our_model_does_otherwise(name: str, published: int) -> None:
+    config = SIZES[name]
+    n = config.n_embd
+    lm_head = 50_257 * n  # a matrix of its own
+    biases = config.n_layer * (3 * n + n + 4 * n + n)
+    norms = (2 * config.n_layer + 1) * 2 * n  # a gain and a bias for each component
+    assert num_params(config, 50_257) == published + lm_head - biases - norms
+
+
 def test_replace_changes_what_it_names_and_checks_it() -> None:
     assert Config().replace(n_embd=32).to_dict() == {**Config().to_dict(), "n_embd": 32}
     assert Config().replace() == Config()
@@ -87,13 +106,13 @@ def test_replace_changes_what_it_names_and_checks_it() -> None:
 
 # --- What is refused
 
-SIZES = ["n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"]
-WHOLE = [*SIZES, "warmup_steps", "seed"]
+AT_LEAST_1 = ["n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"]
+WHOLE = [*AT_LEAST_1, "warmup_steps", "seed"]
 NUMBERS = ["init_std", "learning_rate", "beta1", "beta2", "eps_adam", "clip", "temperature"]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    *[({name: 0}, f"{name} must be at least 1, got {name}=0") for name in SIZES],
-    *[({name: -4}, f"{name} must be at least 1, got {name}=-4") for name in SIZES],
+    *[({name: 0}, f"{name} must be at least 1, got {name}=0") for name in AT_LEAST_1],
+    *[({name: -4}, f"{name} must be at least 1, got {name}=-4") for name in AT_LEAST_1],
     *[({name: 4.0}, f"{name} must be a whole number, got {name}=4.0") for name in WHOLE],
     *[({name: "4"}, f"{name} must be a whole number, got {name}='4'") for name in WHOLE],
     *[({name: True}, f"{name} must be a whole number, got {name}=True") for name in WHOLE],

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from array import array
+from types import ModuleType
 
 import pytest
 
 from microgpt import reference
-from microgpt.config import PRESETS, Config, init, offsets, shapes
+from microgpt.config import PRESETS, SIZES, Config, init, offsets, shapes
 from microgpt.data import Data, load
-from microgpt.engines import ENGINES, Engine, open_engine
+from microgpt.engines import ENGINES, Engine, open_engine, preference
 
 from conftest import TINY, golden
 
@@ -258,6 +260,23 @@ def test_auto_is_the_first_engine() -> None:
     auto = open_engine("auto", params, TINY, VOCAB)
     first, *others = ENGINES
     assert type(auto) is type(opened(others[0] if auto.note else first, TINY))
+
+
+def test_auto_takes_torch_for_what_it_alone_takes() -> None:
+    assert preference(TINY, VOCAB, "bfloat16") == preference(TINY, VOCAB, "float64") == ["torch"]
+    assert preference(TINY, VOCAB, None, {"device": "cpu"}) == ["torch"]
+    assert preference(TINY, VOCAB, "float32") == preference(TINY, VOCAB) == list(ENGINES)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_auto_takes_a_gpu_for_large_steps_alone(gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("microgpt.engines.torch")
+    module.has_gpu = lambda: gpu  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    large = SIZES["gpt2-small"]
+    assert preference(large, 50_257)[0] == ("torch" if gpu else "native")
+    assert preference(large, 50_257, "exact")[0] == "native"
+    assert preference(Config(batch_size=16), 27)[0] == "native"
 
 
 def test_an_unknown_engine_or_a_buffer_of_another_size_is_refused() -> None:

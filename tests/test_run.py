@@ -71,6 +71,15 @@ def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, name
     assert microgpt.load(tmp_path / "run").sample(20) == published["samples"]
 
 
+def test_a_model_that_cannot_fit_is_refused_before_its_numbers_are_drawn() -> None:
+    message = (
+        r"^a model of 48,000,084,000,000 parameters needs at least 1,788,142\.5 GiB to be trained, and this machine has"
+        r" .* GiB free: lower n_embd, n_layer or block_size$"
+    )
+    with pytest.raises(MemoryError, match=message):
+        Run.begin(DOCUMENTS, Config(n_embd=2_000_000, block_size=32), engine="scalar")
+
+
 VARIANTS = {
     "final": TINY,
     "first": PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12),

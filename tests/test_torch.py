@@ -6,6 +6,7 @@ import math
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 from array import array
@@ -17,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microgpt.config import PRESETS, Config, init, shapes
+from microgpt import run as run_module
+from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data import load
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.run import Folder, Run
@@ -313,6 +315,35 @@ def test_what_does_not_fit_into_memory_says_what_to_lower() -> None:
         engine._enough_memory("a batch of 9 documents"),
     ):
         torch.empty(2**60)
+
+
+def test_a_large_model_draws_its_own_first_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "LARGE", 1000)
+    config = Config(n_embd=48, n_head=4, n_layer=2, init_std=0.05, zero_init=True, seed=7)
+    first, second = (Run.begin(WORDS, config, engine="torch", precision=p) for p in ("float32", "bfloat16"))
+    assert first.engine.params == second.engine.params
+    table = offsets(shapes(config, first.engine.vocab_size))
+    for name, where in table.items():
+        numbers = first.engine.params[where]
+        assert statistics.fmean(numbers) == pytest.approx(0, abs=0.01)
+        std = 0.0 if name.endswith(("attn_wo", "mlp_fc2")) else 0.05
+        assert statistics.pstdev(numbers) == pytest.approx(std, rel=0.1)
+    other = Run.begin(WORDS, config.replace(seed=8), engine="torch")
+    assert other.engine.params != first.engine.params
+
+
+def test_an_engine_that_cannot_draw_has_python_s_parameters_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Run.begin(WORDS, TINY, engine="scalar")
+    monkeypatch.setattr(run_module, "LARGE", 10)
+    large = Run.begin(WORDS, TINY, engine="scalar")
+    assert large.engine.params == small.engine.params
+    assert large.rng.getstate() == small.rng.getstate()
+
+
+def test_the_memory_that_is_told_is_what_the_tensors_take() -> None:
+    for precision, size in (("float32", 4), ("float64", 8), ("bfloat16", 4)):
+        engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
+        assert engine.memory == 4 * size * len(engine.params)
 
 
 # --- In a run

@@ -22,7 +22,7 @@ import typer
 
 import microgpt
 from microgpt import display, evaluation
-from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, Config, shapes
+from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, SIZES, Config, shapes
 from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES, processes
 from microgpt.prepared import check
@@ -158,7 +158,10 @@ def train(
     *,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="|".join(PRESETS), help="The published version to start from." + _default("final")),
+        typer.Option(
+            metavar="|".join([*PRESETS, *SIZES]),
+            help="The published version, or the size, to start from." + _default("final"),
+        ),
     ] = None,
     documents: Annotated[
         str | None,
@@ -228,9 +231,10 @@ def train(
     computed_by |= _given(device=device, compile=compile, deterministic=deterministic, shard=shard)
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
-        if preset not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got preset={preset!r}")
-        settings = {**PRESETS[preset].to_dict(), **settings}
+        presets = {**PRESETS, **SIZES}
+        if preset not in presets:
+            raise ValueError(f"preset must be one of {', '.join(presets)}, got preset={preset!r}")
+        settings = {**presets[preset].to_dict(), **settings}
     if resume:
         if out is None:
             raise ValueError("resume needs the folder of the run: add --out DIR")

@@ -129,6 +129,50 @@ PRESETS = {
     ),
 }
 
+# The field's sizes, with how nanoGPT trains such models. lm_head is a matrix of its own here, so that there are more
+# parameters than in GPT-2, which uses wte for both.
+_RECIPE = Config(
+    init_std=0.02,
+    beta1=0.9,
+    beta2=0.95,
+    clip=1.0,
+    decay="cosine",
+    warmup_steps=2000,
+    num_steps=600_000,
+    temperature=0.8,
+)
+_GPT2 = _RECIPE.replace(block_size=1024, batch_size=480)
+SIZES = {
+    # nanoGPT's model for a few minutes on a GPU, and for as long on a CPU
+    "baby": _RECIPE.replace(
+        n_layer=6,
+        n_head=6,
+        n_embd=384,
+        block_size=256,
+        batch_size=64,
+        learning_rate=1e-3,
+        beta2=0.99,
+        warmup_steps=100,
+        num_steps=5000,
+    ),
+    "baby-cpu": _RECIPE.replace(
+        n_layer=4,
+        n_head=4,
+        n_embd=128,
+        block_size=64,
+        batch_size=12,
+        learning_rate=1e-3,
+        beta2=0.99,
+        warmup_steps=100,
+        num_steps=2000,
+    ),
+    # learning rates after Brown et al., arXiv:2005.14165, table 2.1
+    "gpt2-small": _GPT2.replace(n_layer=12, n_head=12, n_embd=768, learning_rate=6e-4),
+    "gpt2-medium": _GPT2.replace(n_layer=24, n_head=16, n_embd=1024, learning_rate=3e-4),
+    "gpt2-large": _GPT2.replace(n_layer=36, n_head=20, n_embd=1280, learning_rate=2.5e-4),
+    "gpt2-xl": _GPT2.replace(n_layer=48, n_head=25, n_embd=1600, learning_rate=2e-4),
+}
+
 Shapes = dict[str, tuple[int, int]]
 
 

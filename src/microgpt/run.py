@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from microgpt import checkpoint as checkpoints
-from microgpt import evaluation, sampling, training
+from microgpt import evaluation, machine, sampling, training
 from microgpt.checkpoint import Checkpoint
-from microgpt.config import Config, init
+from microgpt.config import Config, init, num_params
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
 from microgpt.engines import Engine, Tokens, open_engine, processes
@@ -41,6 +41,7 @@ COUNTED = 200_000  # how many training sequences letters are counted in, at most
 STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
+LARGE = 10_000_000  # parameters, from which on an engine that can draws the first ones itself: Python takes minutes
 WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
 
 WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
@@ -143,7 +144,10 @@ class Run:
             )
         rng = random.Random(config.seed)
         order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
-        params = init(config, data.vocab_size, rng)
+        count = num_params(config, data.vocab_size)
+        _check_memory(count)
+        large = count > LARGE
+        params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
             raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
         state = Checkpoint(
@@ -166,6 +170,13 @@ class Run:
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
+        if large:
+            draw = getattr(run.engine, "draw", None)
+            if draw is None:
+                run.engine.params[:] = init(config, data.vocab_size, rng)
+                run.rng.setstate(rng.getstate())
+            else:
+                draw(config.seed)
         return run
 
     @classmethod
@@ -423,6 +434,13 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint file, whole or not at all."""
         checkpoints.save(Path(path), self.state())
+
+
+def _check_memory(count: int) -> None:
+    """Raise MemoryError for a model whose numbers alone do not fit: a checkpoint's three buffers, an engine's four."""
+    needed, free = count * (3 * 8 + 4 * 4), machine.free_memory()
+    if free is not None and needed > free:
+        raise MemoryError(machine.too_large(count, needed, free, "this machine"))
 
 
 def _told(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:

@@ -31,10 +31,13 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from microgpt.config import Config, shapes
+from microgpt.config import Config, num_params, shapes
 
 # In the order of preference of `auto`: name -> the class in the module of that name
 ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine", "torch": "TorchEngine"}
+# Flops a step from which `auto` looks for a GPU. A core of the native engine takes a second or more for them, which is
+# what loading PyTorch takes; on a CPU native is the faster at every size that was measured (LOG.md).
+LARGE = 1e11
 
 Tokens = Sequence[int]
 
@@ -73,6 +76,7 @@ class Engine(Protocol):
     device: str = ""  # what computes, in a line, where there is a choice
     rank: int = 0  # of this process among those that train the model together, which count from 0
     world_size: int = 1  # how many these are
+    memory: int = 0  # bytes that parameters, gradients and moments take, where they are not in Python's own memory
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
 
@@ -145,11 +149,11 @@ def open_engine(
 ) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
-    name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
-    which the first is the default. threads: that share the work; the default is the engine's own. options: what the
-    engine takes beside these. Raises ValueError for an unknown name, precision or option, more threads than the engine
-    takes, or a buffer of another length than the config's, ImportError with the remedy where the engine cannot work
-    here.
+    name: a key of ENGINES, or `auto` for the first of `preference` that works here. precision: one of the engine's
+    `precisions`, of which the first is the default. threads: that share the work; the default is the engine's own.
+    options: what the engine takes beside these. Raises ValueError for an unknown name, precision or option, more
+    threads than the engine takes, or a buffer of another length than the config's, ImportError with the remedy where
+    the engine cannot work here.
     """
     _, world_size = processes()
     if world_size > 1:
@@ -158,7 +162,7 @@ def open_engine(
         name = "torch"
     if name == "auto":
         note = ""
-        for first in ENGINES:
+        for first in preference(config, vocab_size, precision, options):
             try:
                 engine = open_engine(first, params, config, vocab_size, precision, threads, **options)
                 engine.note = note
@@ -192,6 +196,24 @@ def open_engine(
         )
     opened: Engine = engine_class(params, config, vocab_size, **options)
     return opened
+
+
+def preference(
+    config: Config, vocab_size: int, precision: str | None = None, options: dict[str, Any] | None = None
+) -> list[str]:
+    """The engines that `auto` tries, in turn: torch for what it alone takes, or for large steps where there is a GPU;
+    else native, then scalar.
+    """
+    if options or precision in ("float64", "bfloat16"):
+        return ["torch"]
+    flops = 6 * num_params(config, vocab_size) * config.batch_size * config.block_size
+    if flops > LARGE and precision != "exact":
+        try:
+            if importlib.import_module("microgpt.engines.torch").has_gpu():
+                return ["torch", *ENGINES]
+        except ImportError:
+            pass
+    return list(ENGINES)
 
 
 def processes() -> tuple[int, int]:

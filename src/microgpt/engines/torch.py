@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from microgpt.config import Config, num_params, shapes
+from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.engines import Engine, Tokens, check_batch, check_tokens, processes
+from microgpt.machine import too_large
 
 try:
     import torch
@@ -80,6 +81,8 @@ class TorchEngine(Engine):
         parts = self.world_size if shard else 1
         size = self._length + -self._length % parts
         self._sharded = parts > 1
+        self.memory = size * (2 + 2 // parts if parts > 1 else 4) * self._dtype.itemsize
+        self._check_memory()
         self._part = self._ranks.part(size) if shard else slice(0, size)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
             # the gradient, and the loss behind it: what the processes tell each other, in one piece
@@ -93,6 +96,25 @@ class TorchEngine(Engine):
         memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
         self.model = Model(memory, config)
         self._loss: Any = torch.compile(loss) if compile else loss
+
+    def draw(self, seed: int) -> None:
+        """Random first parameters by PyTorch's generator: quicker than Python's for millions, and the same anywhere."""
+        generator = torch.Generator().manual_seed(seed)
+        table = shapes(self.config, self.vocab_size)
+        self._take_back()
+        for name, where in offsets(table).items():
+            zero = self.config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
+            numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
+            numbers.normal_(0.0, 0.0 if zero else self.config.init_std, generator=generator)
+            self._tensors["params"][where].copy_(numbers)
+
+    def _check_memory(self) -> None:
+        """Raise MemoryError, before anything is taken, for what a GPU cannot hold."""
+        if self._torch_device.type != "cuda":
+            return
+        free, _ = torch.cuda.mem_get_info(self._torch_device)
+        if self.memory > free:
+            raise MemoryError(too_large(self._length, self.memory, free, describe(self._torch_device)))
 
     def _zeros(self, size: Any) -> Tensor:
         return torch.zeros(size, dtype=self._dtype, device=self._torch_device)
@@ -356,6 +378,11 @@ def choose_device(name: str | None, precision: str) -> torch.device:
         found = ", ".join(device for device, available in here.items() if available)
         raise ValueError(f"device must be one that is here for {precision} ({found}), got device={name!r}")
     return local_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1)
+
+
+def has_gpu() -> bool:
+    """Is there one that PyTorch can use?"""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def describe(device: torch.device) -> str:
