@@ -17,6 +17,7 @@ import pytest
 from microgpt import cli
 from microgpt.config import init
 from microgpt.engines import open_engine
+from microgpt.machine import size
 from microgpt.run import Folder, Run, read_metrics
 
 from conftest import TINY, clean_environment
@@ -87,11 +88,13 @@ def test_sharded_moments_change_no_number(count: int, here: Path) -> None:
     """With 3 processes the parts are not of the same length, and checkpoints on the way gather them."""
     sizes = ["--batch-size", "6", "--block-size", "5"]
     alone(here / "one", *sizes)
-    assert Run.load("one", engine="scalar").num_params % 3
+    assert Run.load("one", engine="scalar").num_params % 6 == 2
     process = torchrun(count, "words.txt", *OPTIONS, *sizes, "--shard", "--checkpoint-every", "7", "--out", "many")
     _, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err
     assert_same_run(here / "one", here / "many")
+    padded = Run.load("one", engine="scalar").num_params + (count == 3)  # 1 more makes 3 equal parts
+    assert f"memory: {size(8 * (2 * padded + 2 * padded / count))} for parameters" in err
 
 
 def test_accumulated_micro_batches_are_shared_too(here: Path) -> None:
@@ -171,6 +174,39 @@ def test_a_request_to_stop_is_answered_by_all_and_saves(training: subprocess.Pop
     step = int(told.split()[5].rstrip(";"))
     assert Run.load("many", engine="scalar").step == step
     assert len(read_metrics(here / "many" / "metrics.jsonl")) == step
+
+
+STUCK = """
+import time
+from microgpt import cli
+from microgpt.config import Config
+from microgpt.run import Folder, Run
+cli.GRACE = 1.0
+run = Run.begin(["anna"], Config(n_embd=4, n_head=2), engine="scalar")
+run.engine.world_size = 2
+folder = Folder.create("many", run)
+with cli.signals(), cli.not_waiting_for_the_dead(folder):
+    print("waiting", flush=True)
+    time.sleep(1000)  # which a signal handler does not end
+"""
+
+
+def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    asked = time.monotonic()
+    process.terminate()
+    _, err = process.communicate(timeout=ENOUGH)
+    assert 1 <= time.monotonic() - asked < 20
+    assert process.returncode == 1
+    assert err.startswith("error: ended while it waited for another process; the last checkpoint is whole: torchrun ")
 
 
 @pytest.mark.parametrize(

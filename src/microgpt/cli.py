@@ -9,7 +9,9 @@ import json as json_module
 import os
 import shlex
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,6 +46,7 @@ class StoppedError(Exception):
 
 
 CHOICES = {"activation": ACTIVATIONS, "decay": DECAYS}
+GRACE = 10.0  # seconds that a process that is asked to terminate has for its last step and checkpoint
 NUM_SAMPLES = 20  # after training, as the published script
 
 
@@ -269,7 +272,7 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None
     run, stopped = folder.run, False
     show.begin(run)
     try:
-        with signals() as caught:
+        with signals() as caught, not_waiting_for_the_dead(folder):
             for step in folder.train(checkpoint_every, together=True):
                 show.step(step)
                 if step.step == run.step and folder.any(bool(caught)):
@@ -380,6 +383,39 @@ def prepare(
         f"{output}: {documents_told}{facts['tokens']:,} tokens of {data.vocab_size:,},"
         f" {data.bytes_per_token} bytes each; train on it with: microgpt train {shlex.quote(str(output))}"
     )
+
+
+@contextmanager
+def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
+    """End this process a little after it was asked to terminate, if it has not done so itself.
+
+    Where one of several processes has died, another may wait for it inside PyTorch, for minutes and out of reach of
+    Python's signal handlers. torchrun asks it to terminate; a thread hears that, as it does not wait.
+    """
+    if folder.run.engine.world_size == 1:
+        yield
+        return
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+
+    def listen() -> None:
+        while number := heard.recv(1):  # nothing comes once `told` is closed
+            if number[0] == signal.SIGTERM:
+                heard.settimeout(GRACE)
+                try:
+                    heard.recv(1)
+                except TimeoutError:
+                    way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
+                    os.write(2, f"error: ended while it waited for another process; {way_on}\n".encode())
+                    os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
 
 
 @app.command()

@@ -81,7 +81,7 @@ class TorchEngine(Engine):
         parts = self.world_size if shard else 1
         size = self._length + -self._length % parts
         self._sharded = parts > 1
-        self.memory = size * (2 + 2 // parts if parts > 1 else 4) * self._dtype.itemsize
+        self.memory = (2 * size + 2 * size // parts) * self._dtype.itemsize
         self._check_memory()
         self._part = self._ranks.part(size) if shard else slice(0, size)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
