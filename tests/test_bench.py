@@ -37,7 +37,7 @@ def second_engine(monkeypatch):
         def __init__(self, decoder, by):
             self.feed = lambda token_id: [logit + by for logit in decoder.feed(token_id)]
 
-    def open_engine(name, params, config, vocab_size, precision=None, threads=1):
+    def open_engine(name, params, config, vocab_size, precision=None, threads=None):
         if name == "disguised":
             return Disguised(params, config, vocab_size, precision)
         return ScalarEngine(params, config, vocab_size)

@@ -186,6 +186,17 @@ def test_a_file_that_the_package_wrote_again_is_a_checkpoint_still(path: Path) -
     assert_same(checkpoint.load(path), example())
 
 
+def test_a_checkpoint_from_before_a_setting_has_its_default(path: Path) -> None:
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    config = json.loads(metadata["config"])
+    for name in ("warmup_steps", "decay", "clip"):
+        del config[name]
+    metadata["config"] = json.dumps(config)
+    safetensors.numpy.save_file(safetensors.numpy.load_file(path), path, metadata)
+    assert_same(checkpoint.load(path), example())
+
+
 # --- What is refused
 
 Change = Callable[[dict[str, Tensor], dict[str, str]], Any]

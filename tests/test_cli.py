@@ -29,6 +29,7 @@ from microgpt.config import PRESETS, Config
 from microgpt.engines.scalar import ACTIVATIONS
 from microgpt.lab import server
 from microgpt.safetensors import Tensor, write
+from microgpt.training import learning_rate
 
 from conftest import TINY, clean_environment
 
@@ -349,9 +350,12 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
         zero_init=True,
         bos_first=True,
         learning_rate=0.02,
+        warmup_steps=1,
+        decay="cosine",
         beta1=0.7,
         beta2=0.9,
         eps_adam=1e-7,
+        clip=0.5,
         num_steps=2,
         batch_size=3,
         temperature=0.9,
@@ -400,6 +404,23 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     assert (micro.params, micro.m, micro.v) == (plain.params, plain.m, plain.v)
     assert micro.data == {**plain.data, "micro_batch_size": 2}
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
+
+
+def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt: Microgpt) -> None:
+    line = f"train words.txt {SMALL} --clip 0.5 --warmup-steps 3 --decay cosine --out run"
+    assert microgpt(line).status == 0
+    kept = checkpoint.load(here / "run" / "model.safetensors").config
+    assert (kept.clip, kept.warmup_steps, kept.decay) == (0.5, 3, "cosine")
+    rates = [metric["learning_rate"] for metric in metrics(here / "run")]
+    assert rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
+    assert rates == [learning_rate(step, len(rates), 0.01, 3, "cosine") for step in range(len(rates))]
+    assert microgpt("train --out run --resume --clip 0.5").status == 0
+    refused = microgpt("train --out run --resume --decay linear")
+    assert (refused.status, refused.err.splitlines()[-1]) == (
+        2,
+        "error: decay cannot change in a run, got decay='linear', the run has 'cosine': leave it out, or begin a new"
+        " run",
+    )
 
 
 def test_threads_change_nothing(here: Path, microgpt: Microgpt) -> None:
@@ -928,9 +949,12 @@ run: 12 of 12 steps
   zero_init       False
   bos_first       False
   learning_rate   0.01
+  warmup_steps    0
+  decay           linear
   beta1           0.85
   beta2           0.99
   eps_adam        1e-08
+  clip            0.0
   num_steps       12
   batch_size      1
   temperature     0.5
@@ -1036,7 +1060,10 @@ REFUSED = {
     "train words.txt --beta2 -0.5": "beta2 must be at least 0 and less than 1, got beta2=-0.5",
     "train words.txt --eps-adam 0": "eps_adam must be a finite number above 0, got eps_adam=0.0",
     "train words.txt --activation gelu": "activation must be one of relu, relu2, got activation='gelu'",
-    "train words.txt --preset last": "preset must be one of final, first, got preset='last'",
+    "train words.txt --preset last": (
+        "preset must be one of final, first, baby, baby-cpu, gpt2-small, gpt2-medium, gpt2-large, gpt2-xl, got"
+        " preset='last'"
+    ),
     "train words.txt --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "train words.txt --documents pages": "documents must be one of lines, stream, got documents='pages'",
     "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",

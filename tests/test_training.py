@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,47 @@ def test_the_learning_rate_falls_in_a_straight_line_to_0() -> None:
         assert learning_rate(step, 1000, 0.01) == pytest.approx(float(expected), rel=1e-15)
     assert learning_rate(0, 1000, 0.01) == 0.01
     assert learning_rate(1000, 1000, 0.01) == 0.0
+
+
+def test_the_learning_rate_rises_in_a_straight_line_before_it_falls() -> None:
+    rates = [learning_rate(step, 110, 0.5, warmup_steps=10) for step in range(110)]
+    assert rates[:10] == pytest.approx([0.05 * (i + 1) for i in range(10)], rel=1e-15)
+    assert rates[10:] == pytest.approx([0.5 * (1 - i / 100) for i in range(100)], rel=1e-15)
+
+
+def test_the_learning_rate_may_fall_in_half_a_wave() -> None:
+    rates = [learning_rate(step, 110, 0.5, warmup_steps=10, decay="cosine") for step in range(111)]
+    assert rates[:10] == [learning_rate(step, 110, 0.5, warmup_steps=10) for step in range(10)]
+    assert rates[10] == 0.5
+    assert [rates[35], rates[60], rates[85]] == pytest.approx([0.25 + 0.125 * 2**0.5, 0.25, 0.25 - 0.125 * 2**0.5])
+    assert rates[110] == pytest.approx(0, abs=1e-17)
+    # what it loses on one side of the middle it loses on the other
+    for i in range(100):
+        assert rates[10 + i] + rates[110 - i] == pytest.approx(0.5)
+
+
+def test_training_follows_the_config_s_schedule() -> None:
+    config = TINY.replace(warmup_steps=3, decay="cosine")
+    steps = list(train(Fake(config), documents, range(5)))
+    assert [step.learning_rate for step in steps] == [learning_rate(s, 12, 0.01, 3, "cosine") for s in range(12)]
+
+
+@pytest.mark.parametrize("options", [{}, {"together": True}, {"micro_batch_size": 1}], ids=str)
+def test_each_step_s_gradient_is_clipped_as_a_whole(options: dict[str, Any]) -> None:
+    """Against Adam by hand on gradients that are scaled by hand; the limit binds at some steps and not at others."""
+    config = TINY.replace(batch_size=2, clip=1.3)
+    engine, by_hand = scalar_engine(config), scalar_engine(config.replace(clip=0.0))
+    losses = [step.loss for step in train(engine, documents, range(5), **options)]
+    norms = []
+    for step in range(config.num_steps):
+        expected = by_hand.backward([documents(2 * step % 5), documents((2 * step + 1) % 5)])
+        assert losses[step] == pytest.approx(expected, rel=1e-12)
+        norms.append(math.hypot(*by_hand.grads))
+        scale = min(1.0, 1.3 / norms[-1])
+        by_hand.grads[:] = array("d", (grad * scale for grad in by_hand.grads))
+        by_hand.update(learning_rate(step, config.num_steps, config.learning_rate))
+    assert min(norms) < 1.3 < max(norms)
+    assert list(engine.params) == pytest.approx(list(by_hand.params), rel=1e-12)
 
 
 def test_each_step_updates_with_the_rate_that_it_tells() -> None:
@@ -245,6 +287,50 @@ def test_the_held_out_loss_is_measured_when_promised(validate_every: int, expect
 
 def test_without_a_held_out_part_no_step_has_a_held_out_loss() -> None:
     assert all(step.val_loss is None for step in train(Fake(TINY), documents, range(5), validate_every=2))
+
+
+# --- Several processes
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 9))
+def test_each_process_reads_its_part_of_every_batch_only(world_size: int, share: int, num_docs: int) -> None:
+    config = TINY.replace(batch_size=world_size * share, num_steps=5)
+    whole = Fake(config)
+    list(train(whole, lambda i: [BOS, i, BOS], range(num_docs)))
+    for rank in range(world_size):
+        engine, read = Fake(config), []
+        engine.rank, engine.world_size = rank, world_size
+
+        def sequence(i: int, read: list[int] = read) -> list[int]:
+            read.append(i)
+            return [BOS, i, BOS]
+
+        list(train(engine, sequence, range(num_docs)))
+        assert engine.read == [batch[rank * share : (rank + 1) * share] for batch in whole.read]
+        assert engine.totals == [config.batch_size] * 5
+        assert read == [tokens[1] for batch in engine.read for tokens in batch]
+
+
+def test_the_loss_of_a_step_and_its_tokens_are_those_of_all_processes() -> None:
+    class Second(Fake):
+        rank, world_size = 1, 2
+
+        def reduce(self, loss: float) -> float:
+            return loss + 10.0
+
+        def add_up(self, numbers: list[float]) -> list[float]:
+            return [2 * number for number in numbers]
+
+    steps = list(train(Second(TINY.replace(batch_size=2, num_steps=1)), documents, range(5)))
+    assert (steps[0].loss, steps[0].tokens) == (10.5, 6)  # of document 1, which has 3 tokens to predict
+
+
+def test_a_batch_that_the_processes_cannot_share_evenly_is_refused() -> None:
+    engine = Fake(TINY.replace(batch_size=4))
+    engine.world_size = 3
+    message = "batch_size must be a multiple of the 3 processes that share it, got batch_size=4 (try batch_size=6)"
+    with pytest.raises(ValueError, match=exactly(message)):
+        next(iter(train(engine, documents, range(5))))
 
 
 # --- Going on

@@ -9,7 +9,10 @@ import json as json_module
 import os
 import shlex
 import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,9 +24,9 @@ import typer
 
 import microgpt
 from microgpt import display, evaluation
-from microgpt.config import ACTIVATIONS, PRESETS, Config, shapes
+from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, SIZES, Config, shapes
 from microgpt.data import DATASETS, MODES
-from microgpt.engines import ENGINES
+from microgpt.engines import ENGINES, processes
 from microgpt.prepared import check
 from microgpt.run import Folder, Run, next_folder
 from microgpt.tokenization import KINDS
@@ -42,6 +45,8 @@ class StoppedError(Exception):
     """Training that could not go on, for no fault in what was asked."""
 
 
+CHOICES = {"activation": ACTIVATIONS, "decay": DECAYS}
+GRACE = 10.0  # seconds that a process that is asked to terminate has for its last step and checkpoint
 NUM_SAMPLES = 20  # after training, as the published script
 
 
@@ -75,8 +80,8 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
     for f in dataclasses.fields(Config):
         kind = type(f.default)
         how = number(kind) if kind in (int, float) else {}
-        if f.name == "activation":
-            how = {"metavar": "|".join(ACTIVATIONS)}
+        if f.name in CHOICES:
+            how = {"metavar": "|".join(CHOICES[f.name])}
         option = typer.Option(
             help=f.metadata["help"] + _default(str(f.default).lower() if kind is bool else f.default),
             rich_help_panel="Model and training (every field of Config)",
@@ -118,14 +123,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
-        metavar="exact|float32", help="Of the native engine: bit for bit the reference, or fast." + _default("exact")
+        metavar="exact|float32|float64|bfloat16",
+        help="Of the native engine exact (bit for bit the reference) or float32; of torch float32, float64 or bfloat16."
+        + _default("the engine's first"),
     ),
 ]
 ThreadsOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Of the native engine: so many share the documents of a batch. The numbers are the same.", **number(int)
+        help="How many share the documents of a batch; the numbers are the same. Of torch: the work."
+        + _default("1; torch: as many as help"),
+        **number(int),
     ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="cuda|mps|cpu", help="Of the torch engine." + _default("the best that is here"))
 ]
 DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + _default("the run's"), **number(int))]
@@ -149,7 +161,10 @@ def train(
     *,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="|".join(PRESETS), help="The published version to start from." + _default("final")),
+        typer.Option(
+            metavar="|".join([*PRESETS, *SIZES]),
+            help="The published version, or the size, to start from." + _default("final"),
+        ),
     ] = None,
     documents: Annotated[
         str | None,
@@ -174,7 +189,17 @@ def train(
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = None,
+    device: DeviceOption = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Of the torch engine: fuse operations; slow to start, then faster.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Of the torch engine: the same bits each time on a GPU too.")
+    ] = False,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Of processes that train together each keeps a part of Adam's moments.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder of the run." + _default("runs/1, runs/2, ...")),
@@ -196,7 +221,8 @@ def train(
       microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
       microgpt train --out runs/small --resume --num-steps 30
     """
-    show = display.choose(quiet, json)
+    rank, _ = processes()
+    show = display.choose(quiet, json) if rank == 0 else display.Quiet()
     options = {
         "documents": documents,
         "tokenizer": tokenizer,
@@ -205,11 +231,13 @@ def train(
         "micro_batch_size": micro_batch_size,
     }
     computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
+    computed_by |= _given(device=device, compile=compile, deterministic=deterministic, shard=shard)
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
-        if preset not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got preset={preset!r}")
-        settings = {**PRESETS[preset].to_dict(), **settings}
+        presets = {**PRESETS, **SIZES}
+        if preset not in presets:
+            raise ValueError(f"preset must be one of {', '.join(presets)}, got preset={preset!r}")
+        settings = {**presets[preset].to_dict(), **settings}
     if resume:
         if out is None:
             raise ValueError("resume needs the folder of the run: add --out DIR")
@@ -228,29 +256,40 @@ def train(
         with display.Bars() as bars:
             download = partial(bars, "names.txt")
             run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **given)
-        folder = Folder.create(next_folder(Path("runs")) if out is None else out, run, overwrite=overwrite)
+        if out is None:
+            out = next_folder(Path("runs")) if rank == 0 else Path()
+        folder = Folder.create(out, run, overwrite=overwrite)
     with folder:
         _train(folder, show, checkpoint_every)
 
 
+def _given(**options: Any) -> dict[str, Any]:
+    """The options of an engine that were asked for."""
+    return {name: value for name, value in options.items() if value}
+
+
 def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None:
-    run = folder.run
+    run, stopped = folder.run, False
     show.begin(run)
     try:
-        with signals() as caught:
+        with signals() as caught, not_waiting_for_the_dead(folder):
             for step in folder.train(checkpoint_every, together=True):
                 show.step(step)
-                if caught and step.step == run.step:
+                if step.step == run.step and folder.any(bool(caught)):
                     folder.save()
+                    stopped = True
                     break
     except OSError as error:
         way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
         raise StoppedError(f"{error}; {way_on}") from error
     finally:
         show.end()
-    if caught and run.step < run.config.num_steps:
-        print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
-        raise typer.Exit(128 + caught[0])
+    if stopped and run.step < run.config.num_steps:
+        if run.engine.rank == 0:
+            print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
+        raise typer.Exit(128 + (caught or [signal.SIGTERM])[0])
+    if run.engine.rank:
+        return
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # kept before they are shown
     show.samples(texts)
@@ -259,7 +298,13 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None
 
 def resume_command(folder: Folder) -> str:
     """What to type to go on with a run."""
-    return f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    engine = folder.run.engine
+    line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    if engine.device:
+        line += f" --engine torch --precision {getattr(engine, 'precision', None)}"
+    if engine.world_size > 1:
+        line = f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', engine.world_size)} -m {line}"
+    return line
 
 
 @contextmanager
@@ -340,6 +385,39 @@ def prepare(
     )
 
 
+@contextmanager
+def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
+    """End this process a little after it was asked to terminate, if it has not done so itself.
+
+    Where one of several processes has died, another may wait for it inside PyTorch, for minutes and out of reach of
+    Python's signal handlers. torchrun asks it to terminate; a thread hears that, as it does not wait.
+    """
+    if folder.run.engine.world_size == 1:
+        yield
+        return
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+
+    def listen() -> None:
+        while number := heard.recv(1):  # nothing comes once `told` is closed
+            if number[0] == signal.SIGTERM:
+                heard.settimeout(GRACE)
+                try:
+                    heard.recv(1)
+                except TimeoutError:
+                    way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
+                    os.write(2, f"error: ended while it waited for another process; {way_on}\n".encode())
+                    os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        told.close()
+
+
 @app.command()
 def sample(
     run: RunArgument,
@@ -360,6 +438,7 @@ def sample(
     data: DataOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let a model write. A sample that stands in the training data is marked.
@@ -372,7 +451,7 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
     if not new_only:
         tell_missing_data(model)
     count = 0
@@ -419,6 +498,7 @@ def evaluate(
     data: DataOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
+    device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
     """Measure a model: its loss beside what counting letters reaches, and how much of its writing is new.
@@ -427,7 +507,7 @@ def evaluate(
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data)
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
     if file is not None:
         tell_missing_data(model)
     with display.Bars() as progress:
@@ -571,7 +651,7 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time for each rung.", **number(float))] = 2.0,
     rounds: Annotated[int, typer.Option(help="Rounds, in which the rungs take turns.", **number(int))] = 10,
-    threads: ThreadsOption = 1,
+    threads: ThreadsOption = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -588,7 +668,7 @@ def bench(
         **{name: value for name, value in asked.items() if value},
         seconds=seconds,
         rounds=rounds,
-        threads=threads,
+        threads=threads or 1,
         progress=display.tell,
     )
     print(json_module.dumps(found.to_dict(), allow_nan=False) if json else ladder.render(found, markdown))
@@ -646,7 +726,7 @@ def main(args: list[str] | None = None) -> int:
         if sys.stdout:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except (ValueError, ImportError) as error:  # what our own functions say of their arguments
+    except (ValueError, ImportError, MemoryError) as error:  # what our own functions say of their arguments
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is whole", 1)
@@ -667,5 +747,8 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _fail(message: str, status: int) -> int:
+    rank, _ = processes()
+    if rank and status == 2:
+        time.sleep(3)  # what all processes find wrong the first says for all: torchrun then ends the others
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status

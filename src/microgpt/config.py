@@ -15,10 +15,12 @@ from typing import Any
 from microgpt import reference
 
 ACTIVATIONS = ("relu", "relu2")
+DECAYS = ("linear", "cosine")
 
 
-def _setting(default: Any, help: str) -> Any:
-    return field(default=default, metadata={"help": help})
+def _setting(default: Any, help: str, later: bool = False) -> Any:
+    """later: it came after the first checkpoints were written; where it is missing it has its default."""
+    return field(default=default, metadata={"help": help, "later": later})
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class Config:
     init_std: float = _setting(0.08, "Standard deviation of the initial parameters.")
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer begins as the identity.")
     bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")
-    learning_rate: float = _setting(0.01, "Adam's step size at the first step; it falls in a straight line to 0.")
+    learning_rate: float = _setting(0.01, "Adam's step size at its largest, from where it falls to 0.")
+    warmup_steps: int = _setting(0, "Steps in which the learning rate rises, before it falls.", later=True)
+    decay: str = _setting("linear", "How the learning rate falls to 0: linear, or cosine.", later=True)
     beta1: float = _setting(0.85, "Adam's memory for the gradient (momentum).")
     beta2: float = _setting(0.99, "Adam's memory for the gradient's square (scale).")
     eps_adam: float = _setting(1e-8, "Adam's guard against division by zero.")
+    clip: float = _setting(0.0, "The largest norm of a step's gradient, scaled down to it; 0: any.", later=True)
     num_steps: int = _setting(1000, "Training steps.")
     batch_size: int = _setting(1, "Documents a step.")
     temperature: float = _setting(0.5, "Of the samples after training: 0 is the likeliest token always.")
@@ -67,7 +72,14 @@ class Config:
             )
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got activation={self.activation!r}")
-        for name in ("init_std", "learning_rate", "temperature"):
+        if self.decay not in DECAYS:
+            raise ValueError(f"decay must be one of {', '.join(DECAYS)}, got decay={self.decay!r}")
+        if not 0 <= self.warmup_steps < self.num_steps:
+            raise ValueError(
+                f"warmup_steps must be at least 0 and less than num_steps={self.num_steps},"
+                f" got warmup_steps={self.warmup_steps}"
+            )
+        for name in ("init_std", "learning_rate", "clip", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be a finite number of at least 0, got {name}={value}")
@@ -87,11 +99,13 @@ class Config:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Config:
-        """A Config from a file's dict; ValueError names a setting that is missing or unknown."""
-        names = {f.name for f in dataclasses.fields(cls)}
-        for name in sorted(names - settings.keys()):
-            raise ValueError(f"the setting {name} is missing")
-        for name in sorted(settings.keys() - names):
+        """A Config from a file's dict, which may be older than some settings; ValueError names one that is missing or
+        unknown."""
+        later = {f.name: f.metadata["later"] for f in dataclasses.fields(cls)}
+        for name in sorted(later.keys() - settings.keys()):
+            if not later[name]:
+                raise ValueError(f"the setting {name} is missing")
+        for name in sorted(settings.keys() - later.keys()):
             raise ValueError(f"the setting {name!r:.60} is unknown to this version of microgpt")
         return cls(**settings)
 
@@ -113,6 +127,50 @@ PRESETS = {
         num_steps=500,
         temperature=0.6,
     ),
+}
+
+# The field's sizes, with how nanoGPT trains such models. lm_head is a matrix of its own here, so that there are more
+# parameters than in GPT-2, which uses wte for both.
+_RECIPE = Config(
+    init_std=0.02,
+    beta1=0.9,
+    beta2=0.95,
+    clip=1.0,
+    decay="cosine",
+    warmup_steps=2000,
+    num_steps=600_000,
+    temperature=0.8,
+)
+_GPT2 = _RECIPE.replace(block_size=1024, batch_size=480)
+SIZES = {
+    # nanoGPT's model for a few minutes on a GPU, and for as long on a CPU
+    "baby": _RECIPE.replace(
+        n_layer=6,
+        n_head=6,
+        n_embd=384,
+        block_size=256,
+        batch_size=64,
+        learning_rate=1e-3,
+        beta2=0.99,
+        warmup_steps=100,
+        num_steps=5000,
+    ),
+    "baby-cpu": _RECIPE.replace(
+        n_layer=4,
+        n_head=4,
+        n_embd=128,
+        block_size=64,
+        batch_size=12,
+        learning_rate=1e-3,
+        beta2=0.99,
+        warmup_steps=100,
+        num_steps=2000,
+    ),
+    # learning rates after Brown et al., arXiv:2005.14165, table 2.1
+    "gpt2-small": _GPT2.replace(n_layer=12, n_head=12, n_embd=768, learning_rate=6e-4),
+    "gpt2-medium": _GPT2.replace(n_layer=24, n_head=16, n_embd=1024, learning_rate=3e-4),
+    "gpt2-large": _GPT2.replace(n_layer=36, n_head=20, n_embd=1280, learning_rate=2.5e-4),
+    "gpt2-xl": _GPT2.replace(n_layer=48, n_head=25, n_embd=1600, learning_rate=2e-4),
 }
 
 Shapes = dict[str, tuple[int, int]]

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from microgpt.run import Run, record
+from microgpt import machine
+from microgpt.run import LARGE, Run, record
 from microgpt.training import Step
 
 LINES = 20  # how many lines a run prints where there is no terminal
@@ -61,6 +62,12 @@ def facts(run: Run) -> list[str]:
     ]
     if run.engine.note:
         lines.append(f"engine: scalar, and slow; {run.engine.note}")
+    if run.engine.device:
+        lines.append(f"engine: {run.engine.device}")
+        needed = machine.size(run.engine.memory)
+        lines.append(f"memory: {needed} for parameters, gradients and moments; a batch's activations come on top")
+    if not run.step and run.num_params > LARGE and hasattr(run.engine, "draw"):
+        lines.append(f"first parameters: drawn by PyTorch, as there are more than {LARGE:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):

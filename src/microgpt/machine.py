@@ -26,6 +26,34 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def free_memory() -> int | None:
+    """Bytes that a process can still have; None where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("KiB", "MiB"):
+        count /= 1024
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:,.1f} GiB"
+
+
+def too_large(parameters: int, needed: int, free: int, where: str) -> str:
+    """What is said of a model that does not fit."""
+    return (
+        f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained, and {where} has"
+        f" {size(free)} free: lower n_embd, n_layer or block_size"
+    )
+
+
 def processor() -> str:
     """The processor's model name, or what the system calls its kind."""
     try:

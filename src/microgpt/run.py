@@ -14,19 +14,19 @@ import random
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from microgpt import checkpoint as checkpoints
-from microgpt import evaluation, sampling, training
+from microgpt import evaluation, machine, sampling, training
 from microgpt.checkpoint import Checkpoint
-from microgpt.config import Config, init
+from microgpt.config import Config, init, num_params
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
-from microgpt.engines import Engine, Tokens, open_engine
+from microgpt.engines import Engine, Tokens, open_engine, processes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.listing import REFERENCE, Listing
 from microgpt.lock import Lock, LockedError, is_alive
@@ -41,6 +41,7 @@ COUNTED = 200_000  # how many training sequences letters are counted in, at most
 STREAMS = 64  # how many samples grow together, at most
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
 
+LARGE = 10_000_000  # parameters, from which on an engine that can draws the first ones itself: Python takes minutes
 WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
 
 WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
@@ -78,22 +79,26 @@ class Run:
         find_data: Callable[[], Data],
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         listing: Listing = REFERENCE,
+        **options: Any,
     ) -> None:
         self.config = state.config
         self.data_info = state.data
         self.tokenizer = state.tokenizer()
         self.engine: Engine
         if listing is REFERENCE:
-            self.engine = open_engine(engine, state.params, state.config, len(state.symbols), precision, threads)
+            self.engine = open_engine(
+                engine, state.params, state.config, len(state.symbols), precision, threads, **options
+            )
         else:  # a program that only Python runs
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), listing)
-        if threads > self.config.batch_size:
+        if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
                 " documents of a batch"
             )
+        training.check_share(self.config.batch_size, self.engine.world_size)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
         self.engine.step = state.step
         self.rng = random.Random()
@@ -113,8 +118,9 @@ class Run:
         micro_batch_size: int | None = None,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         progress: Progress | None = None,
+        **options: Any,
     ) -> Run:
         """A new model, untrained.
 
@@ -122,7 +128,8 @@ class Run:
         memory, or loaded Data. documents: `lines` (default), or `stream` for one long text. tokenizer: `char` (the
         default), `byte` or `bpe:N`. val_fraction: the share of the documents that is held out.
         validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
-        at once, default the whole batch. engine, precision, threads: see engines.open_engine; no checkpoint keeps them.
+        at once, default the whole batch. engine, precision, threads, options: see engines.open_engine; no checkpoint
+        keeps them.
         Raises DataError or ValueError where these make no sense.
         """
         config = config or Config()
@@ -137,7 +144,10 @@ class Run:
             )
         rng = random.Random(config.seed)
         order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
-        params = init(config, data.vocab_size, rng)
+        count = num_params(config, data.vocab_size)
+        _check_memory(count)
+        large = count > LARGE
+        params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
             raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
         state = Checkpoint(
@@ -158,8 +168,15 @@ class Run:
             },
             spec=_spec(data.tokenizer),
         )
-        run = cls(state, lambda: data, engine, precision, threads)
+        run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
+        if large:
+            draw = getattr(run.engine, "draw", None)
+            if draw is None:
+                run.engine.params[:] = init(config, data.vocab_size, rng)
+                run.rng.setstate(rng.getstate())
+            else:
+                draw(config.seed)
         return run
 
     @classmethod
@@ -169,15 +186,16 @@ class Run:
         *,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         source: Source | None = None,
+        **options: Any,
     ) -> Run:
         """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
 
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, lambda: _same_data(state, source), engine, precision, threads)
+        return cls(state, lambda: _same_data(state, source), engine, precision, threads, **options)
 
     @cached_property
     def data(self) -> Data:
@@ -233,12 +251,18 @@ class Run:
             self.data.sequence,
             order,
             micro_batch_size=self.data_info.get("micro_batch_size"),
-            validate=(lambda: self.score(evaluation.spread(held_out, VAL_DOCUMENTS)).loss) if held_out else None,
+            validate=(lambda: self._val_loss(evaluation.spread(held_out, VAL_DOCUMENTS))) if held_out else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
             together=together,
             until=until,
         )
+
+    def _val_loss(self, indices: Sequence[int]) -> float:
+        """The loss on held-out sequences, which the processes that train together share."""
+        part = self.score(indices[self.engine.rank :: self.engine.world_size])
+        nats, tokens = self.engine.add_up([part.nats, float(part.tokens)])
+        return nats / tokens
 
     def score(
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
@@ -412,6 +436,13 @@ class Run:
         checkpoints.save(Path(path), self.state())
 
 
+def _check_memory(count: int) -> None:
+    """Raise MemoryError for a model whose numbers alone do not fit: a checkpoint's three buffers, an engine's four."""
+    needed, free = count * (3 * 8 + 4 * 4), machine.free_memory()
+    if free is not None and needed > free:
+        raise MemoryError(machine.too_large(count, needed, free, "this machine"))
+
+
 def _told(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
     """The items; progress is told of each that is done."""
     for done, item in enumerate(items, 1):
@@ -520,15 +551,16 @@ def next_folder(parent: Path) -> Path:
 class Folder:
     """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it.
 
-    No other process trains in it until `close` is called, the `with` block ends or the object is gone.
+    No other process trains in it until `close` is called, the `with` block ends or the object is gone. Where several
+    train one model together, each has this object, and the first alone writes.
     """
 
     CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
 
-    def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock) -> None:
+    def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
         self.path, self.run = path, run
         self.planned_steps = planned_steps  # num_steps before this training began
-        self._lock = lock  # which lives as long as we do
+        self._lock = lock  # which lives as long as we do; None where another process writes
 
     def __enter__(self) -> Folder:
         return self
@@ -538,7 +570,8 @@ class Folder:
 
     def close(self) -> None:
         """Let other processes train here."""
-        self._lock.release()
+        if self._lock:
+            self._lock.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
@@ -546,6 +579,8 @@ class Folder:
 
         Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
         """
+        if run.engine.rank:
+            return cls(Path(path), run, run.config.num_steps, None)
         if not str(path):
             raise RunError("out must name a folder, got out=''")
         if Path(path).exists() and not Path(path).is_dir():
@@ -581,7 +616,8 @@ class Folder:
         source: Source | None = None,
         engine: str = "auto",
         precision: str | None = None,
-        threads: int = 1,
+        threads: int | None = None,
+        **options: Any,
     ) -> Folder:
         """Go on with the run of a folder, bit for bit as if it had never stopped.
 
@@ -592,15 +628,18 @@ class Folder:
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
         model = checkpoint_file(path)
-        with _locked(path, "make it writable") as lock:
+        with nullcontext() if processes()[0] else _locked(path, "make it writable") as lock:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
-            run = Run(state, lambda: _same_data(state, source), engine, precision, threads)
+            run = Run(state, lambda: _same_data(state, source), engine, precision, threads, **options)
             _ = run.data  # before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.data_info["source"] = run.data.source
             folder = cls(Path(path), run, planned_steps, lock)
+            if lock is None:
+                folder.save()  # as the first process does
+                return folder
             with _writing(path, "make it writable"):
                 folder._cut_metrics()
                 folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
@@ -613,15 +652,17 @@ class Folder:
         checkpoint_every: 0 is every 30 seconds. A loop that stops early, between two steps, calls `save`.
         """
         saved = time.monotonic()
-        with (self.path / self.METRICS).open("a", encoding="utf-8") as metrics:
+        path = self.path / self.METRICS if self._lock else Path(os.devnull)
+        with path.open("a", encoding="utf-8") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
                 metrics.write(json.dumps(record(step)) + "\n")
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
                 else:
-                    due = step.step == self.run.step and time.monotonic() - saved > SAVE_SECONDS
+                    due = step.step == self.run.step and self.any(time.monotonic() - saved > SAVE_SECONDS)
                 if due or step.step == self.run.config.num_steps:
-                    _sync(metrics)
+                    if self._lock:
+                        _sync(metrics)
                     self.save()
                     saved = time.monotonic()
                 elif step.step == self.run.step:
@@ -630,8 +671,14 @@ class Folder:
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
-        self._sweep()
-        self.run.save(self.path / self.MODEL)
+        state = self.run.state()  # for which a process may need the others
+        if self._lock:
+            self._sweep()
+            checkpoints.save(self.path / self.MODEL, state)
+
+    def any(self, true_here: bool) -> bool:
+        """Is it true in one of the processes that train together? They all must ask."""
+        return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def _sweep(self) -> None:
         """Remove what processes left behind that were killed while they wrote."""
@@ -642,6 +689,7 @@ class Folder:
 
     def write_samples(self, text: str) -> None:
         """Keep the samples that were printed."""
+        assert self._lock
         with atomic(self.path / self.SAMPLES) as file:
             file.write(text.encode())
 
@@ -766,7 +814,8 @@ def train(
     val_fraction: float = 0.0,
     engine: str = "auto",
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
+    **options: Any,
 ) -> Run:
     """Train a model to the end and give its run; see Run.begin for the arguments.
 
@@ -784,6 +833,7 @@ def train(
         engine=engine,
         precision=precision,
         threads=threads,
+        **options,
     )
     if out is None:
         for _ in run.steps(together=True):
@@ -800,8 +850,9 @@ def load(
     *,
     engine: str = "auto",
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     source: Source | None = None,
+    **options: Any,
 ) -> Run:
     """The run that was saved in a folder or a checkpoint file; see Run.load."""
-    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source)
+    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source, **options)

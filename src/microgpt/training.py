@@ -27,9 +27,15 @@ class Step:
     val_loss: float | None = None
 
 
-def learning_rate(step: int, num_steps: int, initial: float) -> float:
-    """Of the step after `step` updates: a straight line from `initial` to 0."""
-    return initial * (1 - step / num_steps)
+def learning_rate(step: int, num_steps: int, largest: float, warmup_steps: int = 0, decay: str = "linear") -> float:
+    """Of the step after `step` updates: it rises to `largest` at the last of warmup_steps, and falls from there to 0.
+
+    decay: `linear`, a straight line; `cosine`, half a wave (Loshchilov and Hutter, arXiv:1608.03983).
+    """
+    if step < warmup_steps:
+        return largest * ((step + 1) / warmup_steps)
+    way = (step - warmup_steps) / (num_steps - warmup_steps)
+    return largest * ((1 + math.cos(math.pi * way)) / 2 if decay == "cosine" else 1 - way)
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
@@ -40,6 +46,15 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
         )
     if validate_every is not None and validate_every < 1:
         raise ValueError(f"validate_every must be at least 1 step, got validate_every={validate_every}")
+
+
+def check_share(batch_size: int, world_size: int) -> None:
+    """Raise ValueError where the processes that train together cannot share a batch evenly."""
+    if batch_size % world_size:
+        raise ValueError(
+            f"batch_size must be a multiple of the {world_size} processes that share it, got batch_size={batch_size}"
+            f" (try batch_size={batch_size + -batch_size % world_size})"
+        )
 
 
 def train(
@@ -64,22 +79,30 @@ def train(
     together: let the engine make many steps in one call, for speed. It is then ahead of the Step that is yielded; it is
     not ahead at multiples of validate_every and pause_every, nor at the end.
 
+    Where several processes train together, each reads and computes its part of every batch, and gets the same Steps.
+
     Raises DivergedError at a loss that is not finite.
     """
     config = engine.config
     batch_size = config.batch_size
     check_options(batch_size, micro_batch_size, None)
+    check_share(batch_size, engine.world_size)
+    share = batch_size // engine.world_size
 
     def batch(step: int) -> list[Tokens]:
-        first = step * batch_size
-        return [sequence(order[i % len(order)])[: config.block_size + 1] for i in range(first, first + batch_size)]
+        """This process's part."""
+        first = step * batch_size + engine.rank * share
+        return [sequence(order[i % len(order)])[: config.block_size + 1] for i in range(first, first + share)]
 
     def train_one(batch: list[Tokens], rate: float) -> float:
         size = micro_batch_size or batch_size
         loss = 0.0
-        for start in range(0, batch_size, size):
+        for start in range(0, share, size):
             loss += engine.backward(batch[start : start + size], batch_size)
+        loss = engine.reduce(loss)
         if math.isfinite(loss):
+            if config.clip:
+                engine.clip(config.clip)
             engine.update(rate)
         return loss
 
@@ -90,15 +113,21 @@ def train(
         stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
         last = min(first + count, *stops) if together and micro_batch_size is None else first + 1
         batches = [batch(step) for step in range(first, last)]
-        rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(first, last)]
+        rates = [
+            learning_rate(step, config.num_steps, config.learning_rate, config.warmup_steps, config.decay)
+            for step in range(first, last)
+        ]
         began = time.perf_counter()
         try:
             losses = engine.train(batches, rates) if last - first > 1 else [train_one(batches[0], rates[0])]
         except FloatingPointError:
             losses = [math.nan]
-        if time.perf_counter() - began < CALL_SECONDS / 2:
+        taken = time.perf_counter() - began
+        # the processes agree on the time, and so make as many steps in their next calls
+        *tokens, taken = engine.add_up([*(float(_predicted(batch)) for batch in batches), taken])
+        if taken < CALL_SECONDS / 2 * engine.world_size:
             count *= 2
-        elif time.perf_counter() - began > CALL_SECONDS * 2:
+        elif taken > CALL_SECONDS * 2 * engine.world_size:
             count = max(1, count // 2)
         for i, loss in enumerate(losses):
             step = first + i + 1
@@ -118,6 +147,11 @@ def train(
                 step=step,
                 loss=loss,
                 learning_rate=rates[i],
-                tokens=sum(len(tokens) - 1 for tokens in batches[i]),
+                tokens=int(tokens[i]),
                 val_loss=val_loss,
             )
+
+
+def _predicted(batch: Sequence[Tokens]) -> int:
+    """How many tokens of a batch are predicted."""
+    return sum(len(tokens) - 1 for tokens in batch)

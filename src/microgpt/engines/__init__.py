@@ -7,7 +7,8 @@ layout of `config.shapes`, and keeps these buffers, all of that length, as the t
     params, grads      the parameters; the gradient that backward has added up since the last update
     m, v, step         Adam's moments; how many updates were made
 
-Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand.
+Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand. An
+engine whose numbers live elsewhere (torch) gathers a buffer when it is asked for: ask anew after each call.
 
 The numbers are those of reference.py, and these rules say which where it leaves a choice:
 
@@ -25,14 +26,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import os
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from microgpt.config import Config, shapes
+from microgpt.config import Config, num_params, shapes
 
 # In the order of preference of `auto`: name -> the class in the module of that name
-ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine"}
+ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine", "torch": "TorchEngine"}
+# Flops a step from which `auto` looks for a GPU. A core of the native engine takes a second or more for them, which is
+# what loading PyTorch takes; on a CPU native is the faster at every size that was measured (LOG.md).
+LARGE = 1e11
 
 Tokens = Sequence[int]
 
@@ -52,8 +57,8 @@ class Streams(Protocol):
     """Several contexts that grow together. An engine may have a method `streams(count)` that opens them."""
 
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """One token for each context; the logits of the next of each: the same bits for any number of contexts, and in
-        `exact` those of a Decoder."""
+        """One token for each context; the logits of the next of each. The native engine gives the same bits for any
+        number of contexts, and in `exact` those of a Decoder; torch the same numbers as far as its precision goes."""
         ...
 
 
@@ -68,6 +73,10 @@ class Engine(Protocol):
     v: array[float]
     step: int
     note: str = ""  # why `auto` did not open the engine that it would rather have opened
+    device: str = ""  # what computes, in a line, where there is a choice
+    rank: int = 0  # of this process among those that train the model together, which count from 0
+    world_size: int = 1  # how many these are
+    memory: int = 0  # bytes that parameters, gradients and moments take, where they are not in Python's own memory
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
 
@@ -80,12 +89,28 @@ class Engine(Protocol):
         """
         ...
 
+    def reduce(self, loss: float) -> float:
+        """The sum of all processes' losses; puts the sum of their gradients into grads. Once a step, after backward."""
+        return loss
+
+    def add_up(self, numbers: list[float]) -> list[float]:
+        """The sums over all processes, each of which must ask."""
+        return numbers
+
     def update(self, learning_rate: float) -> None:
         """One step of Adam with the gradient in grads, which is then cleared."""
         ...
 
+    def clip(self, largest: float) -> float:
+        """Scale grads down to the norm `largest` where theirs is larger. Gives their norm before that."""
+        norm = math.sqrt(math.fsum(grad * grad for grad in self.grads))
+        if norm > largest:
+            self.grads[:] = array("d", (grad * (largest / norm) for grad in self.grads))
+        return norm
+
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        """The losses of many steps in one call: a compiled step takes microseconds, and a Python call is not free.
+        """The losses of many steps in one call, each backward, clip where the config asks for it, and update: a
+        compiled step takes microseconds, and a Python call is not free. batches: this process's part of each.
 
         A loss that is not finite is the last one given, and has no update.
         """
@@ -95,6 +120,8 @@ class Engine(Protocol):
                 losses.append(self.backward(batch))
                 if not math.isfinite(losses[-1]):
                     break
+                if self.config.clip:
+                    self.clip(self.config.clip)
                 self.update(learning_rate)
             except FloatingPointError:
                 losses[self.step - first :] = [math.nan]
@@ -117,20 +144,27 @@ def open_engine(
     config: Config,
     vocab_size: int,
     precision: str | None = None,
-    threads: int = 1,
+    threads: int | None = None,
+    **options: Any,
 ) -> Engine:
     """The engine of that name over these parameters, which it takes as its own.
 
-    name: a key of ENGINES, or `auto` for the first that works here. precision: one of the engine's `precisions`, of
-    which the first is the default. threads: that share the documents of a batch; the numbers are the same for any
-    number of them. Raises ValueError for an unknown name or precision, more threads than the engine takes, or a buffer
-    of another length than the config's, ImportError with the remedy where the engine cannot work here.
+    name: a key of ENGINES, or `auto` for the first of `preference` that works here. precision: one of the engine's
+    `precisions`, of which the first is the default. threads: that share the work; the default is the engine's own.
+    options: what the engine takes beside these. Raises ValueError for an unknown name, precision or option, more
+    threads than the engine takes, or a buffer of another length than the config's, ImportError with the remedy where
+    the engine cannot work here.
     """
+    _, world_size = processes()
+    if world_size > 1:
+        if name not in ("auto", "torch"):
+            raise ValueError(f"engine must be torch where {world_size} processes train together, got engine={name!r}")
+        name = "torch"
     if name == "auto":
         note = ""
-        for first in ENGINES:
+        for first in preference(config, vocab_size, precision, options):
             try:
-                engine = open_engine(first, params, config, vocab_size, precision, threads)
+                engine = open_engine(first, params, config, vocab_size, precision, threads, **options)
                 engine.note = note
                 return engine
             except ImportError as error:
@@ -145,10 +179,18 @@ def open_engine(
     precisions = getattr(engine_class, "precisions", ("exact",))
     if precision not in (None, *precisions):
         raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
-    options: dict[str, Any] = {"precision": precision} if hasattr(engine_class, "precisions") and precision else {}
+    known = inspect.signature(engine_class).parameters
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(
+                f"{option} is no option of the {name} engine, got {option}={value!r}: leave it out, or choose the torch"
+                " engine (engine='torch', --engine torch)"
+            )
+    if hasattr(engine_class, "precisions") and precision:
+        options["precision"] = precision
     if takes_threads(engine_class):
-        options["threads"] = threads
-    elif threads != 1:
+        options |= {} if threads is None else {"threads": threads}
+    elif threads not in (None, 1):
         raise ValueError(
             f"threads must be 1 with the {name} engine, got threads={threads}: the native engine takes more"
         )
@@ -156,8 +198,33 @@ def open_engine(
     return opened
 
 
+def preference(
+    config: Config, vocab_size: int, precision: str | None = None, options: dict[str, Any] | None = None
+) -> list[str]:
+    """The engines that `auto` tries, in turn: torch for what it alone takes, or for large steps where there is a GPU;
+    else native, then scalar.
+    """
+    if options or precision in ("float64", "bfloat16"):
+        return ["torch"]
+    flops = 6 * num_params(config, vocab_size) * config.batch_size * config.block_size
+    if flops > LARGE and precision != "exact":
+        try:
+            if importlib.import_module("microgpt.engines.torch").has_gpu():
+                return ["torch", *ENGINES]
+        except ImportError:
+            pass
+    return list(ENGINES)
+
+
+def processes() -> tuple[int, int]:
+    """(rank, world size): which of how many processes this is, as torchrun says; alone, (0, 1)."""
+    if "MASTER_ADDR" not in os.environ:
+        return 0, 1
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def takes_threads(engine_class: Any) -> bool:
-    """Can engines of this class share the work of a batch among several threads?"""
+    """Can engines of this class share the work of a step among several threads?"""
     return "threads" in inspect.signature(engine_class).parameters
 
 

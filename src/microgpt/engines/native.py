@@ -176,6 +176,8 @@ class NativeEngine(Engine):
         self._kernel.update(self._net, params, grads, m, v, self.step, learning_rate)
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
+        if self.config.clip:  # which the kernel knows nothing of
+            return super().train(batches, learning_rates)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
         if self.grads.tobytes() != self._zeros:  # left from an earlier backward: they belong to the first step

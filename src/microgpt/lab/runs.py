@@ -126,7 +126,8 @@ class LabRun:
 
     def rate(self, step: int) -> float:
         """The learning rate of the update after `step` updates."""
-        rate = training.learning_rate(step, self._num_steps(step), self.config.learning_rate)
+        c = self.config
+        rate = training.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
         return self.listing.rate(step, rate)
 
     def _num_steps(self, step: int) -> int:

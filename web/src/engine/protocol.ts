@@ -51,9 +51,12 @@ export interface Config {
   zero_init: boolean
   bos_first: boolean
   learning_rate: number
+  warmup_steps: number
+  decay: 'linear' | 'cosine'
   beta1: number
   beta2: number
   eps_adam: number
+  clip: number
   num_steps: number
   batch_size: number
   temperature: number

@@ -1,0 +1,155 @@
+"""The torch engine against a plain PyTorch GPT of the same sizes, and the native engine beside both.
+
+    python benchmarks/torch_speed.py [--compile] [--threads 2]
+    python benchmarks/torch_speed.py --gpu
+
+On a CPU: n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12, nanoGPT's small setting for one, on the bundled
+names as one text. Everything is timed as it is used: `Run.steps` with its data and metrics, and the plain loop with its
+random windows (plain_gpt.py). The rows take turns, round by round; the table gives tokens a second in the median
+round, and the median of the rounds' ratios to the plain GPT. Seconds are of the clock, with one thread of the CPU.
+
+On a GPU: GPT-2's small size in bfloat16, compiled, on random tokens: tokens a second, memory and model flops
+utilisation over batch sizes. Utilisation counts the flops that the model needs (6 for each parameter that multiplies,
+and attention: arXiv:2204.02311, appendix B), and divides by the GPU's dense bfloat16 peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import time
+from array import array
+from collections.abc import Callable, Iterator
+
+import torch
+
+import plain_gpt
+from microgpt import data, machine, tables
+from microgpt.config import Config, num_params
+from microgpt.engines.torch import TorchEngine
+from microgpt.run import Run
+
+SMALL = Config(
+    n_layer=4, n_embd=128, n_head=4, block_size=64, batch_size=12, learning_rate=1e-3, init_std=0.02, num_steps=10**6
+)
+GPT2 = Config(n_layer=12, n_embd=768, n_head=12, block_size=1024, init_std=0.02, learning_rate=6e-4, num_steps=10**6)
+VOCAB = 50257
+# flop a second in bfloat16 without sparsity, from NVIDIA's data sheets
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
+
+
+def seconds_of(threads: int) -> float:
+    return time.process_time() if threads == 1 else time.perf_counter()
+
+
+def of_run(**options: object) -> Callable[[int], None]:
+    """Steps of `microgpt train` without its folder."""
+    run = Run.begin("names", SMALL, documents="stream", **options)
+    rest: Iterator[object] = iter(run.steps(together=True))
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            next(rest)
+
+    return steps
+
+
+def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
+    """The table for a CPU."""
+    torch.set_num_threads(threads)
+    names = data.load("names", mode="stream", block_size=SMALL.block_size)
+    text = torch.tensor(names.tokens.tolist())
+    plain = {"published": (text, SMALL, names.vocab_size, True), "same parts": (text, SMALL, names.vocab_size, False)}
+    rows = {f"plain PyTorch, {name}": plain_gpt.trainer(*args, compile=False) for name, args in plain.items()}
+    rows["torch float32"] = of_run(engine="torch", threads=threads)
+    if compile:
+        rows |= {
+            f"plain PyTorch, {name}, compiled": plain_gpt.trainer(*args, compile=True) for name, args in plain.items()
+        }
+        rows["torch float32, compiled"] = of_run(engine="torch", threads=threads, compile=True)
+    rows["native float32"] = of_run(engine="native", precision="float32", threads=threads)
+    rows["native exact"] = of_run(engine="native", threads=threads)
+    counts = {}
+    for name, steps in rows.items():
+        steps(5)
+        began = time.perf_counter()
+        steps(5)
+        counts[name] = max(1, round(5 * seconds / rounds / (time.perf_counter() - began)))
+    speeds: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, steps in rows.items():
+            began = seconds_of(threads)
+            steps(counts[name])
+            tokens = counts[name] * SMALL.batch_size * SMALL.block_size
+            speeds[name].append(tokens / (seconds_of(threads) - began))
+    base = speeds["plain PyTorch, published"]
+    facts = [*machine.facts().items(), ("torch", torch.__version__), ("threads", str(threads))]
+    print(tables.aligned(("machine", ""), facts, "ll"), "\n")
+    table = [
+        (name, f"{statistics.median(s):,.0f}", f"{statistics.median(a / b for a, b in zip(s, base)):.2f}")
+        for name, s in speeds.items()
+    ]
+    print(tables.markdown(("training", "tokens/s", "× plain PyTorch"), table, "lrr"))
+
+
+def flops_per_token(config: Config, vocab_size: int) -> float:
+    """Of a training step: forward and backward."""
+    looked_up = (vocab_size + config.block_size) * config.n_embd  # wte and wpe
+    multiplying = num_params(config, vocab_size) - looked_up
+    return 6 * multiplying + 12 * config.n_layer * config.n_embd * config.block_size
+
+
+def gpu(batch_sizes: list[int], steps: int) -> None:
+    """The table for a GPU."""
+    if not torch.cuda.is_available():
+        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
+    name = torch.cuda.get_device_name()
+    peak = next((peak for part, peak in PEAKS.items() if part in name), None)
+    count = num_params(GPT2, VOCAB)
+    numbers = torch.randn(count, dtype=torch.float64).mul_(GPT2.init_std).numpy().tobytes()
+    table = []
+    for batch_size in batch_sizes:
+        config = GPT2.replace(batch_size=batch_size)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        try:
+            engine = TorchEngine(array("d", numbers), config, VOCAB, precision="bfloat16", compile=True)
+            rng = random.Random(1)
+            length = GPT2.block_size + 1
+            batches = [[array("i", rng.choices(range(VOCAB), k=length)) for _ in range(batch_size)]] * steps
+            rates = [GPT2.learning_rate] * steps
+            engine.train(batches[:3], rates)
+            began = time.perf_counter()
+            engine.train(batches, rates)
+            speed = steps * batch_size * GPT2.block_size / (time.perf_counter() - began)
+        except MemoryError:
+            table.append((str(batch_size), "-", "-", "does not fit", "-"))
+            continue
+        used = f"{speed * flops_per_token(GPT2, VOCAB) / peak:.1%}" if peak else "-"
+        memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+        seconds = batch_size * GPT2.block_size / speed
+        table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
+        del engine
+    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops_per_token(GPT2, VOCAB):.3g} flop a token\n")
+    print(tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
+    parser.add_argument("--compile", action="store_true", help="on the CPU, rows by torch.compile too")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=20, help="for each row")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[4, 8, 16, 32, 64])
+    parser.add_argument("--steps", type=int, default=20, help="that are timed on the GPU")
+    options = parser.parse_args()
+    if options.gpu:
+        gpu(options.batch_sizes, options.steps)
+    else:
+        cpu(options.threads, options.seconds, options.rounds, options.compile)
+
+
+if __name__ == "__main__":
+    main()

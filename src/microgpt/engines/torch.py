@@ -1,0 +1,395 @@
+"""The torch engine: the model in PyTorch, on a GPU where there is one. For sizes at which a CPU's core is too slow.
+
+The numbers live in flat tensors on the device. A buffer of the contract is gathered from there when somebody asks for
+it, and, as its owner may have written to it, put back before the next computation: training copies nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from microgpt.config import Config, num_params, offsets, shapes
+from microgpt.engines import Engine, Tokens, check_batch, check_tokens, processes
+from microgpt.machine import too_large
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.optim.adam import adam
+
+    from microgpt.engines.torch_model import IGNORED, KeyValueCache, Memory, Model, loss
+    from microgpt.engines.torch_ranks import Ranks, local_device
+except (ImportError, OSError) as error:  # OSError: its libraries do not fit this system
+    raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
+
+PRECISIONS = ("float32", "float64", "bfloat16")
+BUFFERS = ("params", "grads", "m", "v")
+SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
+
+
+class TorchEngine(Engine):
+    """precision: of all numbers; in `bfloat16` the products alone are so, and parameters and sums stay float32.
+
+    threads: of the whole process, on a CPU; the default is torch's own, but one for a small model, where several cost
+    more than they bring. device: `cuda`, `mps` or `cpu` instead of the best that is here. compile: let torch.compile
+    fuse the operations, which takes it up to a minute at the first step. deterministic: the same bits at every
+    repetition on a GPU too; on a CPU they always are. shard: of several processes each keeps and updates only a part
+    of Adam's moments (ZeRO, arXiv:1910.02054), which are half of a training model's numbers; m and v are then gathered
+    from all processes, which all must ask for them.
+    """
+
+    precisions = PRECISIONS
+
+    def __init__(
+        self,
+        params: array[float],
+        config: Config,
+        vocab_size: int,
+        *,
+        precision: str = "float32",
+        threads: int | None = None,
+        device: str | None = None,
+        compile: bool = False,
+        deterministic: bool = False,
+        shard: bool = False,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
+        self.config, self.vocab_size, self.precision = config, vocab_size, precision
+        if threads is not None and not 1 <= threads <= 256:
+            raise ValueError(f"threads must be from 1 to 256, got threads={threads}")
+        if threads or num_params(config, vocab_size) < SMALL:
+            torch.set_num_threads(threads or 1)
+        self._torch_device = choose_device(device, precision)
+        self._ranks = Ranks(self._torch_device)
+        self.rank, self.world_size = self._ranks.rank, self._ranks.world_size
+        self.device = f"torch {precision} on {describe(self._torch_device)}"
+        if self.world_size > 1:
+            self.device = f"{self.world_size} processes, each {self.device}"
+        self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
+        self._length = num_params(config, vocab_size)
+        self._dtype = torch.float64 if precision == "float64" else torch.float32
+        self.step = 0
+        if deterministic:
+            torch.use_deterministic_algorithms(True)
+        # padded, so that all have equal parts; padding has no gradient and stays 0
+        parts = self.world_size if shard else 1
+        size = self._length + -self._length % parts
+        self._sharded = parts > 1
+        self.memory = (2 * size + 2 * size // parts) * self._dtype.itemsize
+        self._check_memory()
+        self._part = self._ranks.part(size) if shard else slice(0, size)
+        with self._enough_memory(f"a model of {self._length:,} parameters"):
+            # the gradient, and the loss behind it: what the processes tell each other, in one piece
+            self._told = self._zeros(size + 1)
+            self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
+            self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
+            self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
+        self._arrays: dict[str, array[float]] = {}
+        self._given: set[str] = set()  # those of _arrays that their owner may have written to
+        self.params = params
+        memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
+        self.model = Model(memory, config)
+        self._loss: Any = torch.compile(loss) if compile else loss
+
+    def draw(self, seed: int) -> None:
+        """Random first parameters by PyTorch's generator: quicker than Python's for millions, and the same anywhere."""
+        generator = torch.Generator().manual_seed(seed)
+        table = shapes(self.config, self.vocab_size)
+        self._take_back()
+        for name, where in offsets(table).items():
+            zero = self.config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
+            numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
+            numbers.normal_(0.0, 0.0 if zero else self.config.init_std, generator=generator)
+            self._tensors["params"][where].copy_(numbers)
+
+    def _check_memory(self) -> None:
+        """Raise MemoryError, before anything is taken, for what a GPU cannot hold."""
+        if self._torch_device.type != "cuda":
+            return
+        free, _ = torch.cuda.mem_get_info(self._torch_device)
+        if self.memory > free:
+            raise MemoryError(too_large(self._length, self.memory, free, describe(self._torch_device)))
+
+    def _zeros(self, size: Any) -> Tensor:
+        return torch.zeros(size, dtype=self._dtype, device=self._torch_device)
+
+    # --- The buffers of the contract
+
+    def _gather(self, name: str) -> array[float]:
+        """A buffer as it is now, in the same array each time."""
+        if name not in self._given:
+            numbers = self._arrays.setdefault(name, array("d", bytes(8 * self._length)))
+            whole = self._tensors[name]
+            if self._sharded and name in ("m", "v"):
+                whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
+            torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length])
+            self._given.add(name)
+        return self._arrays[name]
+
+    def _put(self, name: str, numbers: array[float]) -> None:
+        if not isinstance(numbers, array) or numbers.typecode != "d" or len(numbers) != self._length:
+            raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(numbers)[:60]}")
+        self._arrays[name] = numbers
+        self._given.add(name)
+
+    def _take_back(self) -> None:
+        """Bring what the owner may have changed to the device."""
+        for name in self._given:
+            numbers = torch.frombuffer(self._arrays[name], dtype=torch.float64)
+            if self._sharded and name in ("m", "v"):
+                numbers = numbers[self._part]
+            self._tensors[name][: len(numbers)].copy_(numbers)
+        self._given.clear()
+
+    params = property(lambda self: self._gather("params"), lambda self, numbers: self._put("params", numbers))
+    grads = property(lambda self: self._gather("grads"), lambda self, numbers: self._put("grads", numbers))
+    m = property(lambda self: self._gather("m"), lambda self, numbers: self._put("m", numbers))
+    v = property(lambda self: self._gather("v"), lambda self, numbers: self._put("v", numbers))
+
+    # --- Training
+
+    def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
+        self._take_back()
+        return self._backward(batch, total or len(batch)).item()
+
+    def _backward(self, batch: Sequence[Tokens], total: int) -> Tensor:
+        """The loss, which stays on the device, so that nobody waits for it."""
+        tokens, targets, lengths = self._padded(batch)
+        with self._enough_memory(f"a batch of {len(batch)} documents"):
+            with self._autocast():
+                value: Tensor = self._loss(self.model, tokens, targets, 1 / (lengths * total))
+            torch.autograd.backward(value)
+        return value.detach()
+
+    def _padded(self, batch: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T) token ids, (B, T) targets and (B,) how many they are, T the longest document's."""
+        most = self.config.block_size + 1
+        flat, lengths = array("i"), array("i")
+        for document in batch:
+            read = document[:most]
+            flat.extend(read)
+            lengths.append(len(read))
+        if not flat or min(lengths) < 2 or not 0 <= min(flat) <= max(flat) < self.vocab_size:
+            check_batch(batch, self.vocab_size)  # which says what is wrong
+        ends = torch.frombuffer(lengths, dtype=torch.int32)
+        real = torch.arange(max(lengths)) < ends[:, None]
+        ids = torch.zeros(real.shape, dtype=torch.long)
+        ids[real] = torch.frombuffer(flat, dtype=torch.int32).long()
+        targets = ids[:, 1:].masked_fill(~real[:, 1:], IGNORED)
+        counts = (ends - 1).to(self._dtype)
+        device = self._torch_device
+        return ids[:, :-1].to(device), targets.to(device), counts.to(device)
+
+    def reduce(self, loss: float) -> float:
+        if self.world_size == 1:
+            return loss
+        self._take_back()
+        return self._reduce(torch.tensor(loss, dtype=self._dtype)).item()
+
+    def _reduce(self, loss: Tensor) -> Tensor:
+        if self.world_size > 1:
+            self._told[-1] = loss
+            loss = self._ranks.add(self._told)[-1].clone()
+        return loss
+
+    def add_up(self, numbers: list[float]) -> list[float]:
+        return self._ranks.add_up(numbers)
+
+    def update(self, learning_rate: float) -> None:
+        self._take_back()
+        self._adam(learning_rate, None)
+
+    @torch.no_grad()
+    def _adam(self, learning_rate: float, diverged: Tensor | None) -> None:
+        """diverged: where it is 1 nothing changes, which the device can see without anybody waiting for it."""
+        whole, grads, m, v = (self._tensors[name] for name in BUFFERS)
+        params = whole[self._part]
+        self._steps.fill_(self.step)
+        c = self.config
+        adam(
+            [params],
+            [grads[self._part]],
+            [m],
+            [v],
+            [],
+            [self._steps],
+            fused=self._fused,
+            found_inf=diverged,
+            amsgrad=False,
+            beta1=c.beta1,
+            beta2=c.beta2,
+            lr=learning_rate,
+            weight_decay=0.0,
+            eps=c.eps_adam,
+            maximize=False,
+        )
+        if self._sharded:
+            self._ranks.join(whole, params)
+        grads.zero_()
+        self.step += 1
+
+    def clip(self, largest: float) -> float:
+        self._take_back()
+        return self._clip(largest).item()
+
+    def _clip(self, largest: float) -> Tensor:
+        grads = self._tensors["grads"]
+        norm: Tensor = torch.linalg.vector_norm(grads)
+        grads.mul_(torch.clamp(largest / norm, max=1.0))
+        return norm
+
+    def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
+        if not self._fused:
+            return super().train(batches, learning_rates)
+        self._take_back()
+        values: list[Tensor] = []
+        diverged, first = torch.zeros((), device=self._torch_device), self.step
+        try:
+            for batch, learning_rate in zip(batches, learning_rates):
+                values.append(self._reduce(self._backward(batch, len(batch) * self.world_size)))
+                diverged = torch.maximum(diverged, (~torch.isfinite(values[-1])).float())
+                if self.config.clip:
+                    self._clip(self.config.clip)
+                self._adam(learning_rate, diverged)
+        finally:  # a mistake in one batch does not undo the steps before it
+            losses: list[float] = torch.stack(values).tolist() if values else []
+            for i, value in enumerate(losses):
+                if not math.isfinite(value):
+                    self.step = first + i
+                    del losses[i + 1 :]
+                    break
+        return losses
+
+    # --- Using
+
+    def logits(self, tokens: Tokens) -> list[Sequence[float]]:
+        self._take_back()
+        check_tokens(tokens, self.vocab_size)
+        if len(tokens) > self.config.block_size:
+            raise ValueError(full(self.config.block_size))
+        if not tokens:
+            return []
+        ids = torch.tensor([list(tokens)], device=self._torch_device)
+        with torch.inference_mode(), self._autocast():
+            rows: list[Sequence[float]] = self.model(ids)[0].double().tolist()
+        return rows
+
+    def decoder(self) -> TorchDecoder:
+        return TorchDecoder(self)
+
+    def streams(self, count: int) -> TorchStreams:
+        """`count` contexts that grow together, a token each at a time."""
+        return TorchStreams(self, count)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision != "bfloat16":
+            return nullcontext()
+        return torch.autocast(self._torch_device.type, torch.bfloat16)
+
+    @contextmanager
+    def _enough_memory(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryError(
+                    f"{what} does not fit into the memory of {describe(self._torch_device)}:"
+                    " lower micro_batch_size (which changes no number), batch_size, block_size or n_embd"
+                ) from error
+            raise
+
+
+class TorchStreams:
+    """Several growing contexts over the parameters of the moment when it was opened."""
+
+    def __init__(self, engine: TorchEngine, count: int) -> None:
+        if not 1 <= count <= 65536:
+            raise ValueError(f"count must be from 1 to 65536, got count={count}")
+        engine._take_back()
+        self._engine, self.count = engine, count
+        with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
+            numbers = engine._tensors["params"].clone()
+            memory = Memory(numbers, torch.empty_like(numbers), shapes(engine.config, engine.vocab_size))
+            self._model = Model(memory, engine.config)
+            self._open()
+
+    def _open(self) -> None:
+        engine = self._engine
+        dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
+        self._cache = KeyValueCache(engine.config, self.count, dtype, engine._torch_device)
+
+    def feed(self, token_ids: Tokens) -> list[list[float]]:
+        """A token for each context -> (count, vocab_size): the logits of the next.
+
+        Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
+        """
+        engine = self._engine
+        if len(token_ids) != self.count:
+            raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
+        check_tokens(token_ids, engine.vocab_size)
+        if self._cache.length == engine.config.block_size:
+            raise ValueError(full(engine.config.block_size))
+        ids = torch.tensor(list(token_ids), device=engine._torch_device)[:, None]
+        with torch.inference_mode(), engine._autocast():
+            rows: list[list[float]] = self._model(ids, self._cache)[:, 0].double().tolist()
+        return rows
+
+    def rewind(self) -> None:
+        """Forget what was fed: every context is empty again."""
+        self._cache.length = 0
+
+
+class TorchDecoder:
+    """A growing context."""
+
+    def __init__(self, engine: TorchEngine) -> None:
+        self._streams = TorchStreams(engine, 1)
+
+    def feed(self, token_id: int) -> list[float]:
+        return self._streams.feed([token_id])[0]
+
+
+def full(block_size: int) -> str:
+    """What is said of a context that takes no more."""
+    return f"the context is full: block_size={block_size} tokens were fed; open a new decoder"
+
+
+def choose_device(name: str | None, precision: str) -> torch.device:
+    """The device of that name; without one the best that is here and can compute in that precision.
+
+    Raises ValueError for a device that is not here.
+    """
+    _, world_size = processes()
+    here = {
+        "cuda": torch.cuda.is_available(),
+        # Apple's GPUs know neither float64 nor other processes
+        "mps": torch.backends.mps.is_available() and precision != "float64" and world_size == 1,
+        "cpu": True,
+    }
+    if name is None:
+        name = next(device for device, available in here.items() if available)
+    if not here.get(name):
+        found = ", ".join(device for device, available in here.items() if available)
+        raise ValueError(f"device must be one that is here for {precision} ({found}), got device={name!r}")
+    return local_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1)
+
+
+def has_gpu() -> bool:
+    """Is there one that PyTorch can use?"""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def describe(device: torch.device) -> str:
+    """For people: the GPU's name, or how many threads the CPU gives."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"cpu, {threads} thread{'s' * (threads > 1)}"
+    return device.type
