@@ -81,7 +81,7 @@ MAP = {  # the file map of the README
     "src/microgpt/lab/texts.py": "the texts that models are trained on",
     "src/microgpt/lab/expression.py": "a small graph of Values, forward and backward",
     "src/microgpt/lab/source.py": "the program as a text",
-    "src/microgpt/lab/prepared.py": "changes to the program, to be tried",
+    "src/microgpt/lab/variants.py": "changes to the program, to be tried",
     "src/microgpt/lab/running.py": "a program run for what it prints",
     "src/microgpt/lab/runs.py": "runs, and the way back to each of their steps",
     "src/microgpt/lab/edited.py": "an edited program in the reference's place",

@@ -27,7 +27,7 @@ FLOORS = [
     {"stepping"},
     {"tracing"},
     {"plot", "display", "verify", "ports", "bench", "lab.answers"},
-    {"lab.texts", "lab.expression", "lab.source", "lab.prepared", "lab.running"},
+    {"lab.texts", "lab.expression", "lab.source", "lab.variants", "lab.running"},
     {"lab.runs"},
     {"lab.edited"},
     {

@@ -17,8 +17,8 @@ from microgpt.config import PRESETS, Config, offsets
 from microgpt.lab import edited, running
 from microgpt.lab.edited import Edited
 from microgpt.lab.playing import CHAPTERS
-from microgpt.lab.prepared import PREPARED, prepare
 from microgpt.lab.session import Session
+from microgpt.lab.variants import PREPARED, prepare
 from microgpt.listing import REFERENCE
 from microgpt.run import Run
 from microgpt.tracing import trace

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from microgpt import cli
-from microgpt.lab.prepared import prepare
 from microgpt.lab.session import Session
+from microgpt.lab.variants import prepare
 from microgpt.listing import REFERENCE
 
 from lab_page import CountingServer, Visit

@@ -34,7 +34,6 @@ from microgpt.lab import (
     nudging,
     opened,
     playing,
-    prepared,
     runs,
     saving,
     scale,
@@ -42,6 +41,7 @@ from microgpt.lab import (
     surface,
     texts,
     updates,
+    variants,
 )
 from microgpt.lab import expression as expressions
 from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
@@ -148,12 +148,12 @@ class Session:
     @asked
     def prepared(self) -> Answer:
         """Changes to try."""
-        return prepared.told()
+        return variants.told()
 
     @asked
     def prepare(self, name: str, source: str) -> Answer:
         """A program with one of them."""
-        return prepared.prepare(name, source)
+        return variants.prepare(name, source)
 
     @asked
     def edit(self, source: str) -> Answer:
