@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab_page import SECTIONS, Visit
+from lab_page import FOLDERS, SECTIONS, Visit
 from test_lab_access import AXE, violations
 
 ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) => e.checkVisibility())
@@ -96,6 +96,17 @@ def test_who_types_is_not_interrupted(presented: Visit) -> None:
     scrubber.focus()
     presented.page.keyboard.press("ArrowLeft")
     assert screen(presented).startswith("2 / ")
+
+
+def test_an_editor_takes_what_is_typed(presented: Visit) -> None:
+    show(presented, FOLDERS.index("10-workbench"), present=2, hide="source,contents")
+    presented.page.locator("main figure").first.get_by_role("textbox").first.click()
+    for key in ("Space", "b", ".", "ArrowRight"):
+        presented.page.keyboard.press(key)
+    assert screen(presented).startswith("2 / ")
+    assert not presented.page.get_by_role("button", name="The screen is dark").is_visible()
+    for _ in range(3):
+        presented.page.keyboard.press("Backspace")
 
 
 def test_the_bar_has_a_button_for_it(tab: Visit) -> None:
