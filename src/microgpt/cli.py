@@ -516,6 +516,28 @@ def evaluate(
 
 
 @app.command()
+def export(
+    run: RunArgument,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The ONNX file.")] = Path("model.onnx"),
+    precision: Annotated[str, typer.Option(metavar="float32|float64", help="Of its numbers.")] = "float32",
+) -> None:
+    """Write the model as an ONNX file, for programs in other languages. Needs onnx: pip install onnx.
+
+    Its inputs and outputs are told in docs/onnx.md: a whole text at once, or token by token with a cache.
+
+    [bold]Examples[/]
+
+      microgpt export runs/small -o model.onnx
+    """
+    from microgpt.exporting import to_onnx
+
+    model = Run.load(run)
+    to_onnx(model, output, precision)
+    print(f"wrote {output}: {model.num_params:,} parameters as {precision}")
+
+
+@app.command()
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, drawn together.")],
     *,
