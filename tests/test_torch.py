@@ -237,6 +237,19 @@ def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
     assert_close("logits", expected[1], decoder.feed(2), 1e-14)
 
 
+def test_a_new_decoder_has_the_parameters_of_its_own_moment() -> None:
+    engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5, precision="float64")
+    seen = [engine.decoder().feed(1)]
+    engine.train([[[0, 1, 2]]], [0.1])
+    seen.append(engine.decoder().feed(1))
+    engine.params[5] += 0.25  # of wte[1], which is read
+    seen.append(engine.decoder().feed(1))
+    engine.draw(1)
+    seen.append(engine.decoder().feed(1))
+    assert seen[-1] == engine.decoder().feed(1)
+    assert len({tuple(logits) for logits in seen}) == 4
+
+
 # --- Mistakes
 
 

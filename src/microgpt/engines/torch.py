@@ -90,6 +90,7 @@ class TorchEngine(Engine):
             self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
             self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
+        self._kept: Model | None = None  # over a copy of the parameters, while these are still the same
         self._arrays: dict[str, array[float]] = {}
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
         self.params = params
@@ -107,6 +108,7 @@ class TorchEngine(Engine):
             numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
             numbers.normal_(0.0, 0.0 if zero else self.config.init_std, generator=generator)
             self._tensors["params"][where].copy_(numbers)
+        self._kept = None
 
     def _check_memory(self) -> None:
         """Raise MemoryError, before anything is taken, for what a GPU cannot hold."""
@@ -140,6 +142,8 @@ class TorchEngine(Engine):
 
     def _take_back(self) -> None:
         """Bring what the owner may have changed to the device."""
+        if "params" in self._given:
+            self._kept = None
         for name in self._given:
             numbers = torch.frombuffer(self._arrays[name], dtype=torch.float64)
             if self._sharded and name in ("m", "v"):
@@ -232,6 +236,7 @@ class TorchEngine(Engine):
         if self._sharded:
             self._ranks.join(whole, params)
         grads.zero_()
+        self._kept = None
         self.step += 1
 
     def clip(self, largest: float) -> float:
@@ -287,6 +292,13 @@ class TorchEngine(Engine):
         """`count` contexts that grow together, a token each at a time."""
         return TorchStreams(self, count)
 
+    def _snapshot(self) -> Model:
+        """The model as it is now, for contexts that outlive the next step; one for all of them."""
+        if self._kept is None:
+            table = shapes(self.config, self.vocab_size)
+            self._kept = Model(Memory(self._tensors["params"].clone(), None, table), self.config)
+        return self._kept
+
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision != "bfloat16":
             return nullcontext()
@@ -314,15 +326,9 @@ class TorchStreams:
         engine._take_back()
         self._engine, self.count = engine, count
         with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
-            numbers = engine._tensors["params"].clone()
-            memory = Memory(numbers, torch.empty_like(numbers), shapes(engine.config, engine.vocab_size))
-            self._model = Model(memory, engine.config)
-            self._open()
-
-    def _open(self) -> None:
-        engine = self._engine
-        dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
-        self._cache = KeyValueCache(engine.config, self.count, dtype, engine._torch_device)
+            self._model = engine._snapshot()
+            dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
+            self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
 
     def feed(self, token_ids: Tokens) -> list[list[float]]:
         """A token for each context -> (count, vocab_size): the logits of the next.

@@ -17,9 +17,11 @@ EPS = 1e-5  # the reference's, in rmsnorm
 
 
 class Memory:
-    """The flat tensors, and views into them. A view's gradient is added up where the flat gradient lies."""
+    """The flat tensors, and views into them. A view's gradient is added up where the flat gradient lies; without one
+    there is none.
+    """
 
-    def __init__(self, params: Tensor, grads: Tensor, table: Shapes) -> None:
+    def __init__(self, params: Tensor, grads: Tensor | None, table: Shapes) -> None:
         self.params, self.grads, self._table = params, grads, table
         self._where = offsets(table)
 
@@ -28,14 +30,15 @@ class Memory:
         last = last or first
         where = slice(self._where[first].start, self._where[last].stop)
         columns = self._table[first][1]
-        leaf = self.params[where].view(-1, columns).detach().requires_grad_()
-        leaf.grad = self.grads[where].view(-1, columns)
+        leaf = self.params[where].view(-1, columns).detach()
+        if self.grads is not None:
+            leaf.requires_grad_().grad = self.grads[where].view(-1, columns)
         return leaf
 
     def parameter(self, name: str) -> nn.Parameter:
         """One matrix under its own name."""
         matrix = self.matrices(name)
-        parameter = nn.Parameter(matrix.detach())
+        parameter = nn.Parameter(matrix.detach(), matrix.requires_grad)
         parameter.grad = matrix.grad
         return parameter
 
