@@ -26,8 +26,8 @@ import torch
 
 import plain_gpt
 from microgpt import data, machine, tables
-from microgpt.config import Config, num_params
-from microgpt.engines.torch import TorchEngine
+from microgpt.config import Config, flops_per_token, num_params
+from microgpt.engines.torch import PEAKS, TorchEngine
 from microgpt.run import Run
 
 SMALL = Config(
@@ -36,7 +36,6 @@ SMALL = Config(
 GPT2 = Config(n_layer=12, n_embd=768, n_head=12, block_size=1024, init_std=0.02, learning_rate=6e-4, num_steps=10**6)
 VOCAB = 50257
 # flop a second in bfloat16 without sparsity, from NVIDIA's data sheets
-PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 
 
 def seconds_of(threads: int) -> float:
@@ -91,13 +90,6 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
         for name, s in speeds.items()
     ]
     print(tables.markdown(("training", "tokens/s", "× plain PyTorch"), table, "lrr"))
-
-
-def flops_per_token(config: Config, vocab_size: int) -> float:
-    """Of a training step: forward and backward."""
-    looked_up = (vocab_size + config.block_size) * config.n_embd  # wte and wpe
-    multiplying = num_params(config, vocab_size) - looked_up
-    return 6 * multiplying + 12 * config.n_layer * config.n_embd * config.block_size
 
 
 def gpu(batch_sizes: list[int], steps: int) -> None:

@@ -77,6 +77,7 @@ MAP = {  # the file map of the README
     "src/microgpt/run.py": "the life of a run, and the folder that keeps it",
     "src/microgpt/display.py": "how training looks: live, in a log, to a program",
     "src/microgpt/exporting.py": "a model as an ONNX file",
+    "src/microgpt/board.py": "metrics for TensorBoard",
     "src/microgpt/plot.py": "loss curves as a picture",
     "src/microgpt/lab/answers.py": "requests and answers as JSON, checked",
     "src/microgpt/lab/texts.py": "the texts that models are trained on",

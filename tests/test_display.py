@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from microgpt import display
+from microgpt.config import flops_per_token
 from microgpt.display import Bars, Json, Lines, Live, Quiet, Smooth, sample_lines
 from microgpt.run import Run
 from microgpt.training import Step
@@ -379,3 +380,23 @@ def test_a_terminal_shows_a_bar_for_each_work(screen: io.StringIO, monkeypatch: 
     shown = plain(screen.getvalue()).splitlines()[-2:]
     assert re.fullmatch(r"reading .* 75% .*", shown[0])
     assert re.fullmatch(r"writing .* 75% .*", shown[1])
+
+
+def test_a_large_machine_tells_its_condition(
+    run: Run, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peak = 100 * flops_per_token(run.config, run.engine.vocab_size)  # enough for 100 tokens a second
+    told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": peak}
+    monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
+    show = Lines()
+    show.begin(run)
+    for step in range(1, 5):
+        clock.now += 2.0
+        show.step(Step(step, 3.0, 0.005, 90))
+    lines = capsys.readouterr().err.splitlines()[-4:]
+    for line in lines:
+        assert "| lr 5.00e-03 | grad norm 1.25 | 45 tokens/s | MFU 45.0% | 3.0 GiB |" in line
+    told.clear()
+    clock.now += 2.0
+    show.step(Step(5, 3.0, 0.005, 90))
+    assert "tokens/s" not in capsys.readouterr().err

@@ -26,7 +26,7 @@ FLOORS = [
     {"graph", "run", "cases"},
     {"stepping"},
     {"tracing"},
-    {"exporting", "plot", "display", "verify", "ports", "bench", "lab.answers"},
+    {"exporting", "board", "plot", "display", "verify", "ports", "bench", "lab.answers"},
     {"lab.texts", "lab.expression", "lab.source", "lab.variants", "lab.running"},
     {"lab.runs"},
     {"lab.edited"},

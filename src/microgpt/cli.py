@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ import typer
 
 import microgpt
 from microgpt import display, evaluation
+from microgpt.board import Board, check_tensorboard
 from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, SIZES, Config, shapes
 from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES, processes
@@ -209,6 +210,7 @@ def train(
     checkpoint_every: Annotated[
         int, typer.Option(help="Steps between two checkpoints; 0: every 30 seconds.", **number(int, at_least=0))
     ] = 0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the samples.")] = False,
     json: JsonOption = False,
     settings: dict[str, Any],
@@ -222,6 +224,8 @@ def train(
       microgpt train --out runs/small --resume --num-steps 30
     """
     rank, _ = processes()
+    if tensorboard:
+        check_tensorboard()
     show = display.choose(quiet, json) if rank == 0 else display.Quiet()
     options = {
         "documents": documents,
@@ -259,8 +263,8 @@ def train(
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
-    with folder:
-        _train(folder, show, checkpoint_every)
+    with folder, Board(folder.path) if tensorboard and rank == 0 else nullcontext() as board:
+        _train(folder, show, checkpoint_every, board)
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -268,13 +272,15 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def _train(folder: Folder, show: display.Display, checkpoint_every: int) -> None:
+def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: Board | None) -> None:
     run, stopped = folder.run, False
     show.begin(run)
     try:
         with signals() as caught, not_waiting_for_the_dead(folder):
             for step in folder.train(checkpoint_every, together=True):
                 show.step(step)
+                if board:
+                    board.step(step)
                 if step.step == run.step and folder.any(bool(caught)):
                     folder.save()
                     stopped = True

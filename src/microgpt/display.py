@@ -13,10 +13,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from microgpt import machine
+from microgpt.config import flops_per_token
 from microgpt.run import LARGE, Run, record
 from microgpt.training import Step
 
 LINES = 20  # how many lines a run prints where there is no terminal
+CONDITION_SECONDS = 2.0  # between two looks at a device that computes
 MEMORY = 0.98  # of the smoothed loss, a step
 
 
@@ -92,6 +94,36 @@ class Smooth:
         return self.total / self.weight
 
 
+class Condition:
+    """What an engine on a large machine tells of its work: learning rate, gradient norm, speed, use of the device.
+
+    Others tell nothing, and their lines stay short.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.tokens, self.since = run, 0, time.perf_counter()
+        self.flops = flops_per_token(run.config, run.engine.vocab_size)
+
+    def add(self, step: Step) -> None:
+        self.tokens += step.tokens
+
+    def told(self, step: Step) -> list[str]:
+        """Since the last time that it was asked; the device is waited for."""
+        facts = self.run.engine.condition()
+        if not facts:
+            return []
+        now = time.perf_counter()
+        speed = self.tokens / (now - self.since)
+        self.tokens, self.since = 0, now
+        parts = [f"lr {step.learning_rate:.2e}"]
+        if "grad_norm" in facts:
+            parts.append(f"grad norm {facts['grad_norm']:.3g}")
+        parts.append(f"{speed:,.0f} tokens/s")
+        if "peak_flops" in facts:
+            parts.append(f"MFU {speed * self.flops / facts['peak_flops']:.1%}")
+        return [*parts, machine.size(facts["memory"])]
+
+
 class Quiet:
     """Nothing but the samples."""
 
@@ -114,13 +146,14 @@ class Lines(Quiet):
     def begin(self, run: Run) -> None:
         self.num_steps = run.config.num_steps
         self.every = max(1, self.num_steps // LINES)
-        self.smooth = Smooth()
+        self.smooth, self.condition = Smooth(), Condition(run)
         self.began, self.first = time.perf_counter(), run.step
         for line in facts(run):
             self.message(line)
 
     def step(self, step: Step) -> None:
         smoothed = self.smooth.add(step.loss)
+        self.condition.add(step)
         if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
             return
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
@@ -128,7 +161,8 @@ class Lines(Quiet):
         line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
-        self.message(f"{line} | {speed:,.1f} steps/s | {_clock(left)} left")
+        more = "".join(f" | {part}" for part in self.condition.told(step))
+        self.message(f"{line}{more} | {speed:,.1f} steps/s | {_clock(left)} left")
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -138,7 +172,7 @@ class Live(Lines):
     """One line that moves: step, smoothed loss, held-out loss, steps a second, time left."""
 
     def begin(self, run: Run) -> None:
-        self.num_steps, self.smooth = run.config.num_steps, Smooth()
+        self.num_steps, self.smooth, self.condition = run.config.num_steps, Smooth(), Condition(run)
         self.console = Console(stderr=True, highlight=False)
         for line in facts(run):
             name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
@@ -156,14 +190,20 @@ class Live(Lines):
             refresh_per_second=10,
         )
         self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
-        self.val_loss = ""
+        self.val_loss = self.told = ""
+        self.due = 0.0
         self.progress.start()
 
     def step(self, step: Step) -> None:
         if step.val_loss is not None:
             self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
         loss = f"{self.smooth.add(step.loss):.4f}"
-        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
+        self.condition.add(step)
+        if time.perf_counter() > self.due:
+            self.told = " · ".join(self.condition.told(step))
+            self.due = time.perf_counter() + CONDITION_SECONDS
+        others = f"{self.val_loss} [dim]{self.told}[/]" if self.told else self.val_loss
+        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=others)
 
     def end(self) -> None:
         self.progress.stop()

@@ -37,6 +37,16 @@ def free_memory() -> int | None:
     return None
 
 
+def peak_memory() -> int:
+    """Bytes that this process had at most so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
 def size(count: float) -> str:
     """Bytes for people."""
     for unit in ("KiB", "MiB"):

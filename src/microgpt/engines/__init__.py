@@ -101,6 +101,13 @@ class Engine(Protocol):
         """One step of Adam with the gradient in grads, which is then cleared."""
         ...
 
+    def condition(self) -> dict[str, float]:
+        """How it is doing, for people: `memory`, bytes that it took at most so far; `grad_norm`, of the last step,
+        where the config clips it; `peak_flops`, a second, of its device, where they are known. Asked now and then: it
+        may have to wait for the device.
+        """
+        return {}
+
     def clip(self, largest: float) -> float:
         """Scale grads down to the norm `largest` where theirs is larger. Gives their norm before that."""
         norm = math.sqrt(math.fsum(grad * grad for grad in self.grads))

@@ -15,7 +15,7 @@ from typing import Any
 
 from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.engines import Engine, Tokens, check_batch, check_tokens, processes
-from microgpt.machine import too_large
+from microgpt.machine import peak_memory, too_large
 
 try:
     import torch
@@ -29,6 +29,8 @@ except (ImportError, OSError) as error:  # OSError: its libraries do not fit thi
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
+# Dense flop a second in bfloat16, from the makers' data sheets, by a part of the device's name
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
 
 
@@ -90,6 +92,7 @@ class TorchEngine(Engine):
             self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
             self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
+        self._norm: Tensor | None = None  # of the gradient of the last step that was clipped
         self._kept: Model | None = None  # over a copy of the parameters, while these are still the same
         self._arrays: dict[str, array[float]] = {}
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
@@ -247,7 +250,23 @@ class TorchEngine(Engine):
         grads = self._tensors["grads"]
         norm: Tensor = torch.linalg.vector_norm(grads)
         grads.mul_(torch.clamp(largest / norm, max=1.0))
+        self._norm = norm
         return norm
+
+    def condition(self) -> dict[str, float]:
+        found = {"memory": float(self._memory_taken())}
+        if self._norm is not None:
+            found["grad_norm"] = self._norm.item()
+        if self.precision == "bfloat16" and self._torch_device.type == "cuda":
+            name = torch.cuda.get_device_name(self._torch_device)
+            if peak := next((peak for part, peak in PEAKS.items() if part in name), 0.0):
+                found["peak_flops"] = peak * self.world_size
+        return found
+
+    def _memory_taken(self) -> int:
+        if self._torch_device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._torch_device)
+        return peak_memory()
 
     def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
         if not self._fused:

@@ -1,0 +1,52 @@
+"""What TensorBoard is given is what metrics.jsonl holds."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt import cli
+from microgpt.run import read_metrics
+
+RUN = ["train", "names", "--n-embd", "4", "--n-head", "2", "--num-steps", "12", "--val-fraction", "0.1", "--quiet"]
+
+
+def test_every_metric_of_every_step_is_there(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is not here: pip install tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert cli.main([*RUN, "--out", str(tmp_path / "run"), "--tensorboard"]) == 0
+    shown = EventAccumulator(str(tmp_path / "run" / "tensorboard"), size_guidance={"tensors": 0})
+    shown.Reload()
+    from tensorboard.util.tensor_util import make_ndarray
+
+    found: dict[tuple[str, int], float] = {
+        (tag, event.step): float(make_ndarray(event.tensor_proto))
+        for tag in shown.Tags()["tensors"]
+        for event in shown.Tensors(tag)
+    }
+    metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    expected = {(name, line["step"]): line[name] for line in metrics for name in line if name != "step"}
+    assert found.keys() == expected.keys()
+    assert {"loss", "val_loss", "learning_rate"} <= {name for name, _ in expected}
+    assert all(math.isclose(found[key], expected[key], rel_tol=1e-6) for key in expected)  # it keeps 32 bits
+
+
+def test_without_its_package_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load: Any = builtins.__import__
+
+    def without(name: str, *args: Any, **options: Any) -> Any:
+        if name.partition(".")[0] == "tensorboard":
+            raise ImportError(name)
+        return load(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert cli.main([*RUN, "--out", str(tmp_path / "run"), "--tensorboard"]) == 2
+    assert capsys.readouterr().err.endswith("pip install 'microgpt-lab[tensorboard]'\n")
+    assert not (tmp_path / "run").exists()
