@@ -102,8 +102,6 @@ def test_the_logits_are_the_engines(
 @pytest.mark.parametrize("preset", PRESETS)
 def test_it_writes_what_sample_writes(tmp_path: Path, preset: str) -> None:
     config = PRESETS[preset]
-    if config.n_embd > 64:
-        pytest.skip("a large preset: too slow here")
     run = trained(**{**config.to_dict(), "num_steps": 200})
     to_onnx(run, tmp_path / "model.onnx", "float64")
     model = Exported(tmp_path / "model.onnx")
@@ -137,6 +135,11 @@ def test_the_command_writes_a_file_and_refuses_in_words(
     wrong = ["export", str(tmp_path / "model.safetensors"), "-o", str(path), "--precision", "float8"]
     assert cli.main(wrong) == 2
     assert capsys.readouterr().err == "error: precision must be one of float32, float64, got precision='float8'\n"
+
+    assert cli.main(["export", str(tmp_path / "model.safetensors"), "-o", str(tmp_path / "no" / "model.onnx")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: output cannot be written, got '")
+    assert error.endswith("model.onnx' (No such file or directory): give another file\n")
 
     load: Any = builtins.__import__
 

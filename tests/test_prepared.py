@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from microgpt.config import Config
 from microgpt.data import NAMES, DataError, load
 from microgpt.prepared import check, open_prepared
 from microgpt.preparing import prepare
-from microgpt.run import Folder, Run
+from microgpt.run import Folder, Run, RunError
 
 from conftest import clean_environment
 
@@ -153,6 +154,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
+    assert kills
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
 
 
@@ -198,6 +200,47 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["diary.txt"]
 
 
+def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_pieces: None) -> None:
+    (tmp_path / "parts").mkdir()
+    file = write(tmp_path / "parts" / "a.txt", "emma\n")
+    with pytest.raises(DataError, match=r"holds 'a\.txt', which is not prepared data"):
+        prepare([file], tmp_path)
+    assert file.read_text() == "emma\n"
+    (tmp_path / "other").mkdir()
+    for text in ('{"mine": 1}', "[1]", "no JSON"):
+        mine = write(tmp_path / "other" / "data.json", text)
+        for overwrite in (False, True):
+            with pytest.raises(DataError, match=r"holds 'data\.json', which is not prepared data"):
+                prepare([file], tmp_path / "other", overwrite=overwrite)
+        assert mine.read_text() == text
+
+
+def test_what_is_damaged_can_be_made_again(tmp_path: Path, small_pieces: None) -> None:
+    folder = tmp_path / "data"
+    whole = prepare([NAMES], folder).sha256
+    (folder / "data.json").write_text("{")
+    (folder / ".tokens.bin.999999999.tmp").write_text("half")
+    with pytest.raises(DataError, match=r"holds data that are damaged, .*: add --overwrite"):
+        prepare([NAMES], folder)
+    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+    (folder / "tokens.bin").unlink()
+    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+    assert sorted(path.name for path in folder.iterdir()) == ["data.json", "starts.bin", "tokens.bin"]
+
+
+def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(Here):
+        def submit(self, job: Any, *arguments: Any) -> Any:
+            def killed() -> None:
+                raise BrokenProcessPool("killed")
+
+            return super().submit(killed)
+
+    monkeypatch.setattr(preparing, "ProcessPoolExecutor", Killed)
+    with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
+        prepare([NAMES], tmp_path / "data")
+
+
 def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
     folder = tmp_path / "data"
     prepare([NAMES], folder)
@@ -225,7 +268,7 @@ def test_a_run_over_it_stops_and_goes_on_bit_for_bit(tmp_path: Path, small_piece
     config = Config(n_embd=4, n_head=2, block_size=8, num_steps=30)
     whole = Run.begin(tmp_path / "data", config, val_fraction=0.1)
     losses = [step.loss for step in whole]
-    assert whole.order[:30] != sorted(whole.order[:30])
+    assert list(whole.order[:30]) != sorted(whole.order[:30])
     assert not set(whole.order) & set(whole.held_out)
     assert len(whole.order) + len(whole.held_out) == len(whole.data)
     run = Run.begin(str(tmp_path / "data"), config, val_fraction=0.1)
@@ -254,6 +297,9 @@ def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None
     for other, words in (("bytes", "with another tokenizer than the run's"), ("more", "is not the text that the run")):
         with pytest.raises(DataError, match=words):
             Folder.resume(tmp_path / "run", source=tmp_path / other)
+    Folder.resume(tmp_path / "run", changes={"tokenizer": "char"}).close()
+    with pytest.raises(RunError, match="tokenizer cannot change in a run, got tokenizer='byte', the run has 'char'"):
+        Folder.resume(tmp_path / "run", changes={"tokenizer": "byte"})
     for options, words in (
         ({"documents": "stream"}, "was prepared with documents=lines, got documents=stream"),
         ({"tokenizer": "byte"}, "was prepared with tokenizer=char, got tokenizer=byte"),

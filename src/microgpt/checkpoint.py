@@ -41,6 +41,11 @@ class Checkpoint:
     data: dict[str, Any] = field(default_factory=dict)
     spec: dict[str, Any] = field(default_factory=dict)  # of a tokenizer whose tokens are no characters
 
+    def kind(self) -> str:
+        """Of its tokenizer: char, byte or bpe:N, as it is asked for."""
+        kind = str(self.spec.get("kind", "char"))
+        return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
+
     def tokenizer(self) -> Tokenizer:
         """What reads and writes its texts."""
         if self.spec:

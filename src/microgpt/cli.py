@@ -235,7 +235,7 @@ def train(
         "micro_batch_size": micro_batch_size,
     }
     computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
-    computed_by |= _given(device=device, compile=compile, deterministic=deterministic, shard=shard)
+    computed_by |= _asked(device=device, compile=compile, deterministic=deterministic, shard=shard)
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         presets = {**PRESETS, **SIZES}
@@ -263,11 +263,12 @@ def train(
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
+    folder.computed_by = computed_by
     with folder, Board(folder.path) if tensorboard and rank == 0 else nullcontext() as board:
         _train(folder, show, checkpoint_every, board)
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _asked(**options: Any) -> dict[str, Any]:
     """The options of an engine that were asked for."""
     return {name: value for name, value in options.items() if value}
 
@@ -303,11 +304,17 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
 
 
 def resume_command(folder: Folder) -> str:
-    """What to type to go on with a run."""
+    """What to type to go on with a run, by the same engine in the same way."""
     engine = folder.run.engine
-    line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    how = dict(folder.computed_by)
     if engine.device:
-        line += f" --engine torch --precision {getattr(engine, 'precision', None)}"
+        how |= {"engine": "torch", "precision": getattr(engine, "precision", None)}
+    line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
+    for name, value in how.items():
+        if value is True:
+            line += f" --{name}"
+        elif value not in (None, False, {"engine": "auto", "threads": 1}.get(name)):
+            line += f" --{name} {shlex.quote(str(value))}"
     if engine.world_size > 1:
         line = f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', engine.world_size)} -m {line}"
     return line
@@ -411,7 +418,9 @@ def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
                 try:
                     heard.recv(1)
                 except TimeoutError:
-                    way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
+                    way_on = "the last checkpoint is whole"
+                    if folder.path != Path():  # the folder that the first process has chosen is not known here
+                        way_on += f": {resume_command(folder)} goes on from it"
                     os.write(2, f"error: ended while it waited for another process; {way_on}\n".encode())
                     os._exit(1)
 
@@ -457,7 +466,7 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_asked(device=device))
     if not new_only:
         tell_missing_data(model)
     count = 0
@@ -513,7 +522,7 @@ def evaluate(
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **_given(device=device))
+    model = Run.load(run, engine=engine, precision=precision, source=data, **_asked(device=device))
     if file is not None:
         tell_missing_data(model)
     with display.Bars() as progress:

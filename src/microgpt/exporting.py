@@ -27,6 +27,7 @@ from microgpt.run import Run
 from microgpt.safetensors import atomic
 
 OPSET = 18  # the newest that all of onnxruntime's releases since 2023 know
+LARGEST = 2**31 - 2**20  # bytes of a file that holds its own numbers, less the room of the graph
 PRECISIONS = {"float32": "f", "float64": "d"}
 REMEDY = "an ONNX file needs the onnx package: pip install 'microgpt-lab[onnx]'"
 
@@ -73,6 +74,11 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
+    if run.num_params * array(PRECISIONS[precision]).itemsize >= LARGEST:
+        raise ValueError(
+            f"an ONNX file holds less than 2 GiB, got a model of {run.num_params:,} parameters as {precision}: export a"
+            " smaller one"
+        )
     try:
         from onnx import TensorProto, checker, helper
     except ImportError:
@@ -165,5 +171,10 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     }
     helper.set_model_props(model, facts)
     checker.check_model(model, full_check=True)
-    with atomic(Path(path)) as file:
-        file.write(model.SerializeToString())
+    try:
+        with atomic(Path(path)) as file:
+            file.write(model.SerializeToString())
+    except OSError as error:
+        raise ValueError(
+            f"output cannot be written, got {os.fspath(path)!r} ({error.strerror}): give another file"
+        ) from None

@@ -63,6 +63,14 @@ def _is_held(file: Path, pid: int) -> bool:
         return True
 
 
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that killed processes of safetensors.atomic left in a folder."""
+    for stale in folder.glob(".*.tmp"):
+        pid = stale.name.split(".")[-2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            stale.unlink(missing_ok=True)
+
+
 def is_alive(pid: int) -> bool:
     """Is there a process of this number? Windows is not asked: yes."""
     if os.name == "nt":  # there signal 0 is no question but Ctrl-C

@@ -91,11 +91,13 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
             if size != expected:
                 raise DataError(
                     f"{str(path)!r} has {size:,} bytes, expected {expected:,}: it is cut off or was changed; make it"
-                    " again with microgpt prepare"
+                    " again with microgpt prepare --overwrite"
                 )
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}; make it again with microgpt prepare") from None
+        raise DataError(
+            f"cannot read {str(path)!r}: {error.strerror}; make it again with microgpt prepare --overwrite"
+        ) from None
 
 
 def is_prepared(path: Path) -> bool:
@@ -120,7 +122,7 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DataError(
-            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): make it again with microgpt prepare"
+            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): make it again with microgpt prepare --overwrite"
         ) from None
 
 
@@ -129,7 +131,7 @@ def check(folder: Path, progress: Progress | None = None) -> None:
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
         if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
-            raise DataError(f"{str(folder / name)!r} was changed: make it again with microgpt prepare")
+            raise DataError(f"{str(folder / name)!r} was changed: make it again with microgpt prepare --overwrite")
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:

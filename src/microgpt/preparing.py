@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import accumulate
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from microgpt.data import MODES, DataError, locate
+from microgpt.lock import sweep
 from microgpt.prepared import (
     COPY,
     DATA,
@@ -81,6 +85,8 @@ def prepare(
     otherwise. Besides the tokens it needs room for as many once more until it ends. Raises DataError, and ValueError
     for options that make no sense.
     """
+    if sys.byteorder != "little":
+        raise DataError("prepared data are for machines that store the low byte first, and this one does not")
     if documents not in MODES:
         raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={documents!r}")
     if workers is not None and workers < 1:
@@ -135,8 +141,12 @@ def _each(
             done += futures[future].stop - futures[future].start
             if progress:
                 progress(what, done, total)
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise DataError(
+                "a process of prepare was killed, perhaps for want of memory: run the same again with fewer --workers"
+            ) from None
         raise
     return [future.result() for future in futures]
 
@@ -148,18 +158,23 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
+    sweep(folder)
     finished, begun = _read(folder / DATA), _read(parts / PLAN)
-    if finished and finished.get("asked") == plan and not overwrite:
+    if finished.get("asked") == plan and not overwrite:
         _sweep(folder)
         return True
-    if finished or (begun and begun != plan):
+    is_ours = str(finished.get("format")).startswith("microgpt-data/") or (
+        (folder / DATA).exists() and (folder / TOKENS).exists()
+    )
+    if is_ours or (begun and begun != plan):
         if not overwrite:
-            what = "holds data that were prepared otherwise, or from files that have changed since"
+            what = "holds data that are damaged, were prepared otherwise, or from files that have changed since"
             raise DataError(f"{str(folder)!r} {what}: add --overwrite to make it anew, or give another folder")
         (folder / DATA).unlink(missing_ok=True)
         _sweep(folder)
-    elif not begun and (strangers := [path.name for path in folder.iterdir() if path.name != PARTS]):
-        raise DataError(f"{str(folder)!r} holds {strangers[0]!r}, which is not prepared data: give another folder")
+    for path in () if is_ours else (*folder.iterdir(), *parts.glob("*")):
+        if not _is_ours(path, parts, bool(begun)):
+            raise DataError(f"{str(folder)!r} holds {path.name!r}, which is not prepared data: give another folder")
     try:
         parts.mkdir(exist_ok=True)
         with atomic(parts / PLAN) as file:
@@ -169,19 +184,30 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     return False
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file tells; nothing where it is none of ours."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return facts if isinstance(facts, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
+    """Is this a file of a preparation, or its folder? begun: whether one was begun there."""
+    if path.parent != parts:
+        return path == parts or (begun and path.name in (TOKENS, STARTS))
+    return path.name in (PLAN, LEARNED) or re.fullmatch(r"\d+\.(tokens|starts|json)|\..*\.tmp", path.name) is not None
 
 
 def _sweep(folder: Path) -> None:
     """Remove the parts, the plan last: until then the folder is known as ours."""
     parts = folder / PARTS
+    sweep(parts)
     for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
-        path.unlink(missing_ok=True)
-    if parts.is_dir():
+        if _is_ours(path, parts):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there, or somebody has put something else into it
         parts.rmdir()
 
 
@@ -269,8 +295,6 @@ def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) 
         starts, lengths = array("Q"), []
     digests = []
     for end, numbers in ((".tokens", tokens), (".starts", starts)):
-        if sys.byteorder == "big":
-            numbers.byteswap()
         content = numbers.tobytes()
         digests.append(hashlib.sha256(content).hexdigest())
         with atomic(path.with_suffix(end)) as file:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from microgpt import checkpoint as checkpoints
 from microgpt import evaluation, machine, sampling, training
@@ -29,7 +29,7 @@ from microgpt.data import load as load_data
 from microgpt.engines import Engine, Tokens, open_engine, processes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.listing import REFERENCE, Listing
-from microgpt.lock import Lock, LockedError, is_alive
+from microgpt.lock import Lock, LockedError, sweep
 from microgpt.prepared import is_prepared, open_prepared
 from microgpt.safetensors import atomic
 from microgpt.tokenization import CharTokenizer, Tokenizer
@@ -361,6 +361,10 @@ class Run:
         sampling.check_options(self.engine.vocab_size, temperature, top_k)
         try:
             prompt_ids = self.tokenizer.encode(prompt)[1:-1]
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"prompt must be text, got a half of a character in prompt={prompt!r}: leave it out"
+            ) from None
         except KeyError as error:
             known = "".join(self.tokenizer.symbols)
             raise ValueError(
@@ -464,7 +468,7 @@ def _load(
     source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
 ) -> Data:
     """A text, or prepared data, of which what is asked for must be true."""
-    if not (isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))):
+    if not _is_prepared(source):
         return load_data(
             source,
             mode=documents or MODES[0],
@@ -473,18 +477,26 @@ def _load(
             tokenizer=tokenizer or "char",
             progress=progress,
         )
-    data = open_prepared(Path(source), config.block_size)
+    data = open_prepared(Path(cast("str", source)), config.block_size)
     for name, asked, is_so in (
         ("documents", documents, data.mode),
         ("tokenizer", tokenizer, data.facts["asked"]["tokenizer"]),
         ("bos_first", config.bos_first, data.bos_first),
     ):
         if asked is not None and asked != is_so:
+            remedy = "set bos_first as it is there" if name == "bos_first" else "leave it out"
             raise DataError(
-                f"{os.fspath(source)!r} was prepared with {name}={is_so}, got {name}={asked}: leave it out, or prepare"
-                " it otherwise"
+                f"{os.fspath(cast('str', source))!r} was prepared with {name}={is_so}, got {name}={asked}: {remedy}, or"
+                " prepare it otherwise"
             )
     return data
+
+
+def _is_prepared(source: Source) -> bool:
+    """Is it the folder of prepared data? A str that names a data set is none."""
+    if isinstance(source, str) and source in DATASETS:
+        return False
+    return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
 
 
 def _same_data(state: Checkpoint, source: Source | None) -> Data:
@@ -495,11 +507,11 @@ def _same_data(state: Checkpoint, source: Source | None) -> Data:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
     if moved and source not in DATASETS and not Path(str(source)).exists():
         raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
-    if isinstance(source, (str, os.PathLike)) and is_prepared(Path(source)):
-        data: Data = open_prepared(Path(source), state.config.block_size)
+    if _is_prepared(source):
+        data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
         if data.tokenizer.symbols != state.symbols:
             raise DataError(
-                f"{os.fspath(source)!r} was prepared with another tokenizer than the run's:"
+                f"{os.fspath(cast('str', source))!r} was prepared with another tokenizer than the run's:"
                 f" {WHERE if moved else 'give the data that it was trained on, or begin a new run'}"
             )
     else:
@@ -560,6 +572,7 @@ class Folder:
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
         self.path, self.run = path, run
         self.planned_steps = planned_steps  # num_steps before this training began
+        self.computed_by: dict[str, Any] = {}  # the options of the engine, for whoever tells how to go on
         self._lock = lock  # which lives as long as we do; None where another process writes
 
     def __enter__(self) -> Folder:
@@ -580,7 +593,9 @@ class Folder:
         Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
         """
         if run.engine.rank:
-            return cls(Path(path), run, run.config.num_steps, None)
+            folder = cls(Path(path), run, run.config.num_steps, None)
+            folder.save()  # which writes nothing here, but gathers what is shared out, as in the first process
+            return folder
         if not str(path):
             raise RunError("out must name a folder, got out=''")
         if Path(path).exists() and not Path(path).is_dir():
@@ -673,19 +688,12 @@ class Folder:
         """Write the checkpoint, whole or not at all."""
         state = self.run.state()  # for which a process may need the others
         if self._lock:
-            self._sweep()
+            sweep(self.path)
             checkpoints.save(self.path / self.MODEL, state)
 
     def any(self, true_here: bool) -> bool:
         """Is it true in one of the processes that train together? They all must ask."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
-
-    def _sweep(self) -> None:
-        """Remove what processes left behind that were killed while they wrote."""
-        for stale in self.path.glob(".*.tmp"):
-            pid = stale.name.split(".")[-2]
-            if pid.isdecimal() and not is_alive(int(pid)):
-                stale.unlink(missing_ok=True)
 
     def write_samples(self, text: str) -> None:
         """Keep the samples that were printed."""
@@ -715,7 +723,7 @@ class Folder:
 
 def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
     """Take over the settings that a run is resumed with; RunError for one that would make it another run."""
-    settings = {**state.data, **state.config.to_dict()}
+    settings = {"tokenizer": state.kind(), **state.data, **state.config.to_dict()}
     for name, value in changes.items():
         old = settings.get(name)
         if name not in MAY_CHANGE and value != old:

@@ -217,6 +217,6 @@ def from_spec(spec: dict[str, Any]) -> Tokenizer:
             return ByteTokenizer(bos_first)
         if kind == "bpe":
             return BpeTokenizer(spec["model"], bos_first)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"the tokenizer is damaged: {error!r:.100}") from None
     raise ValueError(f"the tokenizer is of the unknown kind {kind!r:.40}")

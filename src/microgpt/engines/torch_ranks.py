@@ -83,6 +83,8 @@ def _others() -> Iterator[None]:
     """What fails between processes as an OSError: one of them has gone."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         reason = re.sub(r"^\[[^]]*\] ", "", str(error).strip()).split(". ")[0]  # without the place in their source
         raise ConnectionError(f"another process of this training has ended or cannot be reached ({reason})") from error
