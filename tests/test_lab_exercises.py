@@ -489,6 +489,34 @@ def test_an_edited_program_with_another_attention_is_asked_for(reader: Reader) -
     assert re.match(r"Not yet. Edited: gpt. Attention is as it was.", reader.check())
 
 
+def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) -> None:
+    reader.tab.section(10)
+    reader.press("Changes to try", "GELU")
+    reader.begin("A program of your own")
+    assert reader.page.get_by_text("what was changed:").is_visible()
+    reader.press("reference.py", "Reset the file")
+
+
+def test_a_verdict_that_comes_late_is_not_another_exercises(reader: Reader) -> None:
+    reader.begin("A word it expects")
+    reader.page.evaluate(
+        """() => {
+          const ask = lab.ask.bind(lab)
+          lab.ask = (...question) => new Promise((go) => { globalThis.letGo = go }).then(() => ask(...question))
+          globalThis.asBefore = () => { lab.ask = ask; letGo() }
+        }"""
+    )
+    reader.card.get_by_role("button", name="Check").click()
+    reader.page.wait_for_function("() => globalThis.letGo")
+    reader.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
+    reader.page.get_by_role("dialog").get_by_role("button", name="Surprise, in a line").first.click()
+    reader.page.get_by_role("region", name="Surprise, in a line").wait_for()
+    reader.page.evaluate("asBefore()")
+    reader.page.wait_for_function("() => document.querySelector('.exercise .verdict')?.textContent.trim() === ''")
+    reader.tab.settle()
+    assert reader.card.locator(".verdict .said").count() == 0
+
+
 def test_a_link_begins_an_exercise(visit: Visit) -> None:
     visit.open("#section=6&word=olivia&position=0&exercise=the-greatest-surprise")
     visit.ready()

@@ -285,6 +285,18 @@ def test_the_keyboard_does_it_all(head: Head) -> None:
     now = head.at
     head.key("ArrowLeft")  # in a field it moves the cursor
     assert head.at == now
+    head.page.locator(".variables").focus()
+    head.key("ArrowDown")  # it scrolls
+    assert head.at == now
+    head.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
+    head.page.get_by_role("dialog").wait_for()
+    for name in ("ArrowRight", "ArrowDown"):
+        head.key(name)
+    assert head.at == now
+    head.key("Escape")
+    head.page.locator("main").focus()
+    head.key("ArrowRight")
+    assert head.at != now
 
 
 def test_a_link_captures_the_moment(head: Head, visit: Visit) -> None:
@@ -318,6 +330,42 @@ def test_whoever_clicks_a_line_goes_on_to_it(head: Head) -> None:
     head.page.locator(f".source li[data-line='{line}'] .gutter").click()
     head.page.wait_for_function("() => document.querySelector('main .line code')?.innerText.startsWith('p.data -=')")
     assert head.page.locator(".transport select").input_value() == "adam"
+
+
+def test_an_open_number_does_not_move_it(head: Head, visit: Visit) -> None:
+    """Though the number was made at a line, which is lit up elsewhere."""
+    path = "pos3.layer0.q[9]"
+    head.open("forward", 60)
+    state = head.read()
+    box = head.page.get_by_role("combobox", name="find a number")
+    box.fill(path)
+    head.page.locator("[role=option] .path").first.wait_for()
+    box.press("Enter")
+    line = head.page.locator(".opened .formula button")
+    line.wait_for()
+    assert head.read() == state
+    fragment = head.page.evaluate("() => location.hash")
+    assert "at=60" in fragment
+    assert "number=" in fragment
+    visit.open(fragment)
+    assert visit.ready()["state"] == "ready"
+    visit.page.locator(".opened .formula button").wait_for()
+    visit.page.wait_for_selector("main .line")
+    assert Head(visit).read() == state
+    line.click()  # whoever asks for it goes there
+    head.page.wait_for_function("() => document.querySelector('.transport input').value !== '60'")
+
+
+def test_it_does_not_play_on_once_the_reader_has_left(head: Head) -> None:
+    head.open("forward")
+    head.press("Play")
+    head.page.wait_for_selector(".transport button[aria-label=Pause]")
+    head.page.get_by_role("navigation", name="Sections").get_by_role("link", name="Attention").click()
+    head.page.wait_for_selector(".transport", state="detached")
+    head.page.get_by_role("button", name="Play the program").click()
+    head.page.wait_for_selector("main .line")
+    assert head.page.get_by_role("button", name="Play", exact=True).is_visible()
+    assert head.at == 0
 
 
 def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> None:
@@ -389,6 +437,14 @@ def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
     head.press("Step over")
     assert head.page.evaluate("() => document.getAnimations().length") == 0
     head.page.emulate_media(reduced_motion="no-preference")
+
+
+def test_no_line_is_told_of_before_there_is_one(visit: Visit) -> None:
+    visit.page.route("**/pyodide/**", lambda route: None)  # it never comes
+    visit.open("#play=forward&word=zoe")
+    visit.page.wait_for_selector(".transport")
+    visit.page.wait_for_timeout(1200)
+    assert visit.page.locator(".transport [aria-live]").text_content() == ""
 
 
 def test_what_changed_is_said_once_it_rests(head: Head) -> None:

@@ -159,6 +159,14 @@ def test_an_error_is_told_with_its_line_which_is_marked(bench: Bench) -> None:
     assert bench.page.locator(".cm-wrong").count() == 0
 
 
+def test_a_program_that_breaks_its_python_ends(bench: Bench) -> None:
+    bench.run("import js\njs.self.postMessage = None\nprint('lost')")
+    bench.wait("postMessage", "main [role=alert]")
+    bench.tab.errors.clear()  # the browser tells of it too
+    bench.run("print('and on')")
+    bench.wait("and on", "pre.output")
+
+
 def test_a_carriage_return_writes_over_the_line(bench: Bench) -> None:
     bench.run("import sys\nfor i in range(3): sys.stdout.write(f'\\r{i} of 3')\nprint('\\nlast')")
     bench.wait("last", "pre.output")
@@ -259,6 +267,54 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     visit.settle()
     assert visit.ask("model")["run"] == "published"
     assert visit.page.locator("main .failed").count() == 0
+
+
+def test_the_text_that_is_in_use_is_told_of_whichever_run_is_chosen(bench: Bench) -> None:
+    runs = []
+    for name in ("GELU", "no 1/√d"):
+        bench.click(name)
+        bench.click("Use in all figures")
+        bench.wait("This program makes the numbers", ".used")
+        bench.tab.settle()
+        runs.append(bench.tab.ask("model")["run"])
+    bench.tab.section(8)
+    row = bench.page.locator("main tr, main li").filter(has_text=f"{runs[0]}")
+    row.get_by_role("button").first.click()
+    bench.tab.settle()
+    assert bench.tab.ask("model")["run"] == runs[0]
+    bench.open()
+    bench.wait("Another state of the program makes the numbers", ".used")
+    assert bench.page.get_by_role("button", name="Use in all figures").is_enabled()
+    bench.click("GELU")
+    bench.wait("This program makes the numbers", ".used")
+    assert bench.page.get_by_role("button", name="Use in all figures").is_disabled()
+
+
+def test_pytorch_stays_beside_the_lines_of_the_file(bench: Bench) -> None:
+    read = """() => [...document.querySelectorAll('main li .side:first-child p')].map((e) => e.textContent)"""
+    bench.page.locator("main li .side").first.wait_for()
+    before = bench.page.evaluate(read)
+    assert len(before) > 100
+    bench.write('"""Of my own."""\n\n' + FILE)
+    bench.click("Use in all figures")
+    bench.wait("This program makes the numbers", ".used")
+    bench.tab.settle()
+    assert bench.page.evaluate(read) == before
+    lines = FILE.splitlines()
+    for row in before:
+        number = int("".join(c for c in row.strip()[:3] if c.isdigit()))
+        assert lines[number - 1].strip() in row
+    assert bench.page.get_by_role("button", name="Show line", exact=False).first.is_disabled()
+
+
+def test_a_gradient_that_backward_does_not_explain_says_so(bench: Bench) -> None:
+    bench.write(FILE.replace("node.a.grad += ", "node.a.grad += 1.0 * "))
+    bench.click("Use in all figures")
+    bench.wait("This program makes the numbers", ".used")
+    bench.tab.section(4, word="emma", number="pos3.layer0.q[9]")
+    bench.page.locator(".opened summary").filter(has_text="by the chain rule").click()
+    bench.wait("Value.backward", ".opened details [role=alert]")
+    bench.page.keyboard.press("Escape")
 
 
 def test_the_diff_tells_what_was_changed(bench: Bench) -> None:

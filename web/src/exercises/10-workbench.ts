@@ -1,7 +1,5 @@
-import { bench } from '../sections/10-workbench/bench.svelte'
 import { three, type Asked, type Exercise, type Verdict } from './exercise'
 
-const set = () => bench.write(bench.original)
 const NONE: Verdict = { right: false, says: 'The figures still show the reference: change the file, and let all figures use it.' }
 
 /** What is edited in the program that makes the numbers, and what the word costs it. */
@@ -18,7 +16,7 @@ export const workbench: Exercise[] = [
     title: 'A program of your own',
     kind: 'make it so',
     hard: 2,
-    stage: { section: 10, word: 'emma', set },
+    stage: { section: 10, word: 'emma' },
     question: 'Change the program, in any function that computes, and let your program make the numbers of all figures.',
     hint: {
       plain: 'There are changes to try, one button each. Then look above the file for what it can be used for.',
@@ -35,7 +33,7 @@ export const workbench: Exercise[] = [
     title: 'Attention of another kind',
     kind: 'make it so',
     hard: 3,
-    stage: { section: 10, word: 'emma', set },
+    stage: { section: 10, word: 'emma' },
     question: 'Let the figures follow a program whose attention is not the reference’s.',
     hint: {
       plain: 'The scores are divided by something before they become shares. What if they were not?',

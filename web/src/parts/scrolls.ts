@@ -9,3 +9,6 @@ export const scrolls =
     box.setAttribute('role', 'group')
     box.setAttribute('aria-label', label)
   }
+
+/** How it is scrolled for the reader: smoothly, unless motion is reduced. */
+export const glide = (): ScrollBehavior => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth')

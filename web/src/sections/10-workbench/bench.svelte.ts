@@ -3,12 +3,12 @@
 
 import type { Program } from '../../engine/protocol'
 import { change } from '../../live.svelte'
+import { reference } from '../../source/lines.svelte'
 import { app } from '../../state.svelte'
 
 class Bench {
   original = $state('') // the file
   source = $state('') // as it is edited now
-  used = $state('') // the text that makes the figures' numbers, '' where that is the reference
   line = $state(0) // the line that the last error speaks of, 0 for none
   error = $state('') // why the program cannot be taken
   taking = $state(false) // the session is trying it
@@ -19,6 +19,11 @@ class Bench {
   }
   get program(): Program | null {
     return app.model?.program ?? null
+  }
+  /** Whether this text is the program that makes the figures' numbers. */
+  get used(): boolean {
+    const { source } = reference
+    return !!source?.name && source.lines.join('\n').trimEnd() === this.source.trimEnd()
   }
   begin(file: string): void {
     if (this.original) return
@@ -34,10 +39,8 @@ class Bench {
     this.error = ''
     this.line = 0
     this.taking = true
-    const source = this.source
     try {
-      await change('edit', { source })
-      this.used = source
+      await change('edit', { source: this.source })
       return true
     } catch (reason) {
       this.fail((reason as Error).message)

@@ -13,9 +13,10 @@ type Run = (source: string, documents: string | null | undefined, send: (piece: 
 const post = (message: FromRunner): void => self.postMessage(message)
 let run: Run
 
-self.onmessage = async ({ data }: MessageEvent<ToRunner>) => {
+// No async function: what run() throws has to reach the page's onerror
+self.onmessage = ({ data }: MessageEvent<ToRunner>) => {
   if ('root' in data) {
-    await load(data.root).then(
+    load(data.root).then(
       () => post({ ready: true }),
       (error: Error) => post({ failed: `Python could not be loaded: ${error.message}` }),
     )
