@@ -548,6 +548,13 @@ def test_a_flood_of_lines_is_counted_and_not_sent(tmp_path: Path, monkeypatch: p
     assert ended["error"] == ""
 
 
+def test_a_program_may_remove_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import os\nfor name in ('reference.py', 'names.txt'): os.remove(name)\nprint('gone')\n"
+    text, ended, _ = run(source, tmp_path, monkeypatch)
+    assert text == "gone\n"
+    assert ended["error"] == ""
+
+
 def test_own_documents_are_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pieces: list[Any] = []

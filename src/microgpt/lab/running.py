@@ -107,7 +107,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         gc.enable()  # a program that was stopped may have left it off
         gc.collect()
         for name in (FILE, DOCUMENTS):
-            Path(name).unlink()
+            Path(name).unlink(missing_ok=True)  # a program may remove or rename its own
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 
