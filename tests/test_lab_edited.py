@@ -548,6 +548,51 @@ def test_a_flood_of_lines_is_counted_and_not_sent(tmp_path: Path, monkeypatch: p
     assert ended["error"] == ""
 
 
+def test_a_program_may_remove_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import os\nfor name in ('reference.py', 'names.txt'): os.remove(name)\nprint('gone')\n"
+    text, ended, _ = run(source, tmp_path, monkeypatch)
+    assert text == "gone\n"
+    assert ended["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "losses"),
+    [
+        ("step    1 / 1000 | loss 3.3660", [3.366]),
+        ("loss: 2.", [2.0]),
+        ("the loss .5, then loss 7", [0.5]),
+        ("loss -1.5e-3 nats", [-0.0015]),
+        ("loss 1e+05", [1e5]),
+        ("loss 1E5", [1e5]),
+        ("loss 1.2.3", []),
+        ("loss 3e5e5", []),
+        ("loss ...", []),
+        ("loss nan, at last loss 3", []),
+        ("loss 1e999", []),
+        ("gloss 3", []),
+        ("x" * running.MAX_LINE + " loss 3", []),
+    ],
+)
+def test_a_loss_is_a_number_after_its_name(
+    line: str, losses: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, ended, pieces = run(f"print({line!r})\nprint('on')", tmp_path, monkeypatch)
+    assert [loss for piece in pieces for loss in piece["losses"]] == losses
+    assert text == f"{line}\non\n"
+    assert ended["error"] == ""
+
+
+@pytest.mark.parametrize("wide", ["print('x' * 999)", "print('x' * 999, end='')"])
+def test_the_steps_of_a_program_that_prints_much_are_counted_to_the_end(
+    wide: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"for i in range(500):\n    {wide}\n    print()\n    print('loss', i)\nraise KeyError('never stopped')"
+    text, ended, pieces = run(source, tmp_path, monkeypatch, steps=450)
+    assert len(text) == running.MAX_CHARACTERS
+    assert [loss for piece in pieces for loss in piece["losses"]] == list(range(450))
+    assert ended["error"] == ""
+
+
 def test_own_documents_are_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pieces: list[Any] = []

@@ -143,6 +143,24 @@ def test_what_cannot_be_pushed_is_said(path: str, eps: float | None, says: str) 
     assert says in told["error"]
 
 
+@pytest.mark.parametrize(
+    ("weight", "value", "path", "eps", "says", "better"),
+    [
+        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too near the end of its range for the pushes tried", 1e-22),
+        ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is less than the last digit of 100000: choose a larger", 1e-3),
+    ],
+)
+def test_a_push_that_is_of_no_use_is_said(
+    weight: str, value: float, path: str, eps: float | None, says: str, better: float
+) -> None:
+    """Of a probability of 5e-20, where each push that is tried goes below 0; of a weight far from 0."""
+    lab = Session()
+    answer(lab, "change", path=weight, value=value)
+    told = json.loads(lab.ask(json.dumps({"method": "nudge", "params": {"word": WORD, "path": path, "eps": eps}})))
+    assert says in told["error"]
+    assert far(answer(lab, "nudge", word=WORD, path=path, eps=better)) < 1e-3
+
+
 def test_an_edited_program_is_pushed_as_it_is() -> None:
     """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
     lab = Session()

@@ -430,6 +430,34 @@ def test_the_steps_are_as_many_on_any_run() -> None:
     assert all(chapter["events"] or chapter["facts"]["steps"] for chapter in played[0])
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "docs.reverse()\n    {}",
+        "docs.sort(key=len)\n    {}",
+        "{}\n    docs.sort()",
+        "docs.append('bb')\n    {}",
+        "docs[:] = docs[::-1]\n    {}",
+        "docs[0] = 'bb'\n    {}",
+        "docs = docs[:4]\n    {}",
+        "{}\n    {}",
+    ],
+)
+def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
+    session = Session()
+    ask(session, "load_data", name="own.txt", base64=b64encode(b"bba\naab\nba\nab\nabb\na\n").decode())
+    line = "    rng.shuffle(docs)\n"
+    source = "\n".join(ask(session, "source")["lines"]) + "\n"
+    assert source.count(line) == 1
+    ask(session, "edit", source=source.replace(line, "    " + edit.replace("{}", line.strip()) + "\n"))
+    request = json.dumps({"method": "chapter", "params": {"name": "data", "word": "a"}})
+    assert json.loads(session.ask(request))["error"] == (
+        "the edited main() does more with the documents than shuffle them once: this cannot be played"
+    )
+    ask(session, "edit", source="# only shuffled\n" + source)
+    assert ask(session, "chapter", name="data", word="a")["facts"]["num_docs"] == 6
+
+
 def test_what_cannot_be_played_is_told(session: Session) -> None:
     def error(method: str, **params: Any) -> str:
         text: str = json.loads(session.ask(json.dumps({"method": method, "params": params})))["error"]

@@ -25,7 +25,7 @@ from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config, Shapes, shapes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab.answers import Answer, LabError
-from microgpt.lab.runs import LabRun, check_size, over
+from microgpt.lab.runs import LabRun, check_size, data_info, over
 from microgpt.lab.texts import Text
 from microgpt.listing import REFERENCE, Listing
 from microgpt.recording import Tensor, forward
@@ -130,13 +130,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         v=array("d", bytes(8 * len(params))),
         step=0,
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
-        data={
-            "source": data.source,
-            "sha256": data.sha256,
-            "documents": data.mode,
-            "num_docs": len(data),
-            "val_fraction": 0.0,
-        },
+        data=data_info(data),
     )
     about = f"A model of the edited program, which began at random, trained on {text.name}."
     run = LabRun(id, program.name, about, text, over(text, state, "", program))

@@ -39,17 +39,15 @@ def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | Non
     loss, remade = _loss(run, tokens, trace, node)
 
     def pushed(eps: float) -> Answer:
+        # what is really pushed: node.data + eps is rounded to the nearest number that there is
+        apart = (node.data + eps) - (node.data - eps)
+        if not apart:
+            raise LabError(f"a push of {eps:g} is less than the last digit of {node.data:g}: choose a larger eps")
         try:
             above, below = loss(node.data + eps), loss(node.data - eps)
         except (ArithmeticError, ValueError):
             raise LabError(f"a push of {eps:g} takes a number out of its range: choose a smaller eps") from None
-        # what was really pushed: node.data + eps is rounded to the nearest number that there is
-        return {
-            "eps": eps,
-            "above": above,
-            "below": below,
-            "difference": (above - below) / ((node.data + eps) - (node.data - eps)),
-        }
+        return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
     return {
         "path": path,
@@ -62,13 +60,15 @@ def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | Non
 
 
 def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
-    """The push whose slope is worth most, judged by the slope alone."""
+    """The push whose slope is worth most, judged by the slope alone. Raises LabError where no two can be compared."""
     tried: list[Answer] = []
     for push in PUSHES:
         try:
             tried.append(pushed(push * size))
         except LabError:
             tried.clear()  # only the smaller ones are possible
+    if len(tried) < 2:
+        raise LabError("the number is too near the end of its range for the pushes tried here: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
         """How far off the nearer of two neighbours may be: a tenth of the push is a hundredth of what the bend of the

@@ -30,7 +30,8 @@ from microgpt.lab.generation import Die
 from microgpt.lab.relay import Relay
 from microgpt.lab.runs import LabRun
 from microgpt.lab.source import line_of
-from microgpt.lab.texts import as_file
+from microgpt.lab.texts import Exchanged, as_file
+from microgpt.listing import REFERENCE
 from microgpt.program import Program
 from microgpt.stepping import events_of, told, watch
 from microgpt.tracing import Trace, trace
@@ -112,19 +113,6 @@ def documents(run: LabRun) -> Answer:
     class Enough(Exception):
         """main() has come to its first loss."""
 
-    class Watched(list[str]):
-        """A list that notes which of its items change places."""
-
-        first: int | None = None
-
-        def __setitem__(self, i: Any, item: Any) -> None:
-            super().__setitem__(i, item)
-            if self.first is None:  # x[i], x[j] = x[j], x[i] sets one, then the other
-                self.first = i
-            else:
-                exchanges.append((self.first, i))
-                self.first = None
-
     def enough(*_: object) -> None:
         raise Enough
 
@@ -136,10 +124,13 @@ def documents(run: LabRun) -> Answer:
             path = as_file(run.text.name, run.text.content)
         with path as file:
             docs, reading = events_of(program, f["documents"], str(file))
-        before, now = list(docs), Watched(docs)
+        before, now = list(docs), Exchanged(docs, lambda i, j: exchanges.append((i, j)))
         with watch(f, run.listing) as steps, suppress(Enough):
             f["main"](now)
         running = list(told(Graph(program), steps))
+    if not _shuffled(before, exchanges, now):
+        assert run.listing is not REFERENCE, "the exchanges are not those of the shuffle"
+        raise LabError("the edited main() does more with the documents than shuffle them once: this cannot be played")
     last = line_of("for step in range(num_steps)", run.listing)
     running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
@@ -154,8 +145,7 @@ def documents(run: LabRun) -> Answer:
             more = {"printed": printed[0]} if event["line"] == prints else {}
             story.tell(event, first=texts[:SHOWN], **more)
             continue
-        shuffled = list(now)
-        event["changed"]["docs"] = _texts(shuffled)
+        event["changed"]["docs"] = _texts(now)
         story.tell(event, first=before[:SHOWN])
         texts = list(before)
         for turn, (i, j) in enumerate(exchanges):
@@ -166,9 +156,17 @@ def documents(run: LabRun) -> Answer:
                 changed = {"x[i]": {"value": texts[i]}, "x[j]": {"value": texts[j]}}
                 swap = {"i": i, "j": j, "turn": turn, "of": len(exchanges)}
                 story.beneath(event, "shuffle", known, changed, swap=swap, first=texts[:SHOWN])
-        if texts != shuffled:
-            raise AssertionError("the exchanges are not those of the shuffle")
     return story.answer("data", num_docs=len(before), text=run.text.name, before=before[:SHOWN], after=texts[:SHOWN])
+
+
+def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[str]) -> bool:
+    """Are the exchanges those of one shuffle, the last item first, and do they lead from one order to the other?"""
+    if [i for i, _ in exchanges] != list(range(len(before) - 1, 0, -1)):
+        return False
+    texts = list(before)
+    for i, j in exchanges:
+        texts[i], texts[j] = texts[j], texts[i]
+    return texts == after
 
 
 def _texts(texts: Sequence[str]) -> Facts:

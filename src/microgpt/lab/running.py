@@ -23,7 +23,9 @@ FILE, DOCUMENTS = "reference.py", "names.txt"
 MAX_CHARACTERS = 300_000  # of output
 PIECE_SECONDS = 0.05
 MAX_FRAMES = 12  # of a traceback that are shown
-LOSS = re.compile(r"\bloss:? *(-?[\d.]+(?:e-?\d+)?|nan|inf)\b")
+MAX_LINE = 500  # characters of a line in which a loss is looked for
+# a number and no more than that: none is read from "loss 1.2.3"
+LOSS = re.compile(r"\bloss:? *(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)(?![\w.]*\d)")
 
 
 class _EnoughError(BaseException):
@@ -46,10 +48,10 @@ class Output:
 
     def write(self, text: str) -> int:
         """As a file's."""
+        self._read(text)
         if self.characters < MAX_CHARACTERS:
             self.text.append(text[: MAX_CHARACTERS - self.characters])
             self.characters += len(text)
-            self._read(text)
         else:
             self.more += text.count("\n")
         if time.monotonic() - self.last > PIECE_SECONDS:
@@ -60,9 +62,10 @@ class Output:
 
     def _read(self, text: str) -> None:
         """The losses in lines that are complete."""
-        *whole, self.line = (self.line + text).split("\n")
+        *whole, line = (self.line + text).split("\n")
+        self.line = line[:MAX_LINE]
         for line in whole:
-            if (found := LOSS.search(line[:500])) and math.isfinite(loss := float(found[1])):
+            if (found := LOSS.search(line[:MAX_LINE])) and math.isfinite(loss := float(found[1])):
                 self.losses.append(loss)
                 self.made += 1
 
@@ -107,7 +110,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         gc.enable()  # a program that was stopped may have left it off
         gc.collect()
         for name in (FILE, DOCUMENTS):
-            Path(name).unlink()
+            Path(name).unlink(missing_ok=True)  # a program may remove or rename its own
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 

@@ -360,7 +360,7 @@ class LabRun:
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
             twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
-            twin.run.data_info = _data_info(self.run.data, 0.0)
+            twin.run.data_info = data_info(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
@@ -418,13 +418,14 @@ def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 
     return LabRun(id, name, f"A model that began at random, trained on {text.name}.", text, run)
 
 
-def _data_info(data: Data, val_fraction: float) -> Answer:
+def data_info(data: Data) -> Answer:
+    """What a checkpoint tells of data that are trained on as a whole."""
     return {
         "source": data.source,
         "sha256": data.sha256,
         "documents": data.mode,
         "num_docs": len(data),
-        "val_fraction": val_fraction,
+        "val_fraction": 0.0,
     }
 
 

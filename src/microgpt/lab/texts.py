@@ -7,7 +7,7 @@ import tempfile
 from base64 import b64encode
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -174,12 +174,12 @@ def read(tokens: Tokens, config: Config) -> list[int]:
     return list(tokens[: num_positions(tokens, config)])
 
 
-class _Watched(list[str]):
-    """A list that notes each exchange of two of its items."""
+class Exchanged(list[str]):
+    """A list that tells which two of its items have changed places, each time a shuffle makes two do so."""
 
-    def __init__(self, items: list[str]) -> None:
+    def __init__(self, items: Iterable[str], tell: Callable[[int, int], object]) -> None:
         super().__init__(items)
-        self.swaps: list[Answer] = []
+        self._tell = tell
         self._first: int | None = None
 
     def __setitem__(self, i: Any, item: Any) -> None:
@@ -187,12 +187,13 @@ class _Watched(list[str]):
         if self._first is None:  # x[i], x[j] = x[j], x[i] sets one, then the other
             self._first = i
         else:
-            self.swaps.append({"i": self._first, "j": i, "after": list(self)})
+            self._tell(self._first, i)
             self._first = None
 
 
 def shuffle(documents: list[str], seed: int) -> Answer:
     """random.shuffle itself at work on a list, swap by swap."""
-    watched = _Watched(documents)
-    random.Random(seed).shuffle(watched)
-    return {"seed": seed, "before": documents, "swaps": watched.swaps}
+    swaps: list[Answer] = []
+    items = Exchanged(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))
+    random.Random(seed).shuffle(items)
+    return {"seed": seed, "before": documents, "swaps": swaps}
