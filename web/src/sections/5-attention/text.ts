@@ -10,7 +10,7 @@ export const intro: Words = {
     'Think of a library. Each book has a label on its spine (the key) and text inside (the value); you come with a slip that says what you want (the query). You hold your slip against every spine, and where it fits well you take much of the text, where badly a little. You never take one book: you take a blend.',
   ],
   technical: [
-    'attention(q, keys, values) = softmax(q · kⱼ / √head_dim) over the values vⱼ, for j up to this position ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: position t compares itself with t + 1 keys, in each head and layer.',
+    'attention(q, keys, values) = Σⱼ wⱼ vⱼ, where w = softmax of the scores q · kⱼ / √head_dim, for j up to this position ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: position t compares itself with t + 1 keys, in each head and layer.',
   ],
 }
 
