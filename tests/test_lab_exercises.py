@@ -502,8 +502,10 @@ def test_a_verdict_that_comes_late_is_not_another_exercises(reader: Reader) -> N
     reader.page.evaluate(
         """() => {
           const ask = lab.ask.bind(lab)
-          lab.ask = (...question) => new Promise((go) => { globalThis.letGo = go }).then(() => ask(...question))
-          globalThis.asBefore = () => { lab.ask = ask; letGo() }
+          lab.ask = (...question) => {
+            lab.ask = ask
+            return new Promise((go) => { globalThis.letGo = go }).then(() => ask(...question))
+          }
         }"""
     )
     reader.card.get_by_role("button", name="Check").click()
@@ -511,7 +513,7 @@ def test_a_verdict_that_comes_late_is_not_another_exercises(reader: Reader) -> N
     reader.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
     reader.page.get_by_role("dialog").get_by_role("button", name="Surprise, in a line").first.click()
     reader.page.get_by_role("region", name="Surprise, in a line").wait_for()
-    reader.page.evaluate("asBefore()")
+    reader.page.evaluate("letGo()")
     reader.page.wait_for_function("() => document.querySelector('.exercise .verdict')?.textContent.trim() === ''")
     reader.tab.settle()
     assert reader.card.locator(".verdict .said").count() == 0

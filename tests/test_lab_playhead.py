@@ -334,7 +334,7 @@ def test_whoever_clicks_a_line_goes_on_to_it(head: Head) -> None:
 
 def test_an_open_number_does_not_move_it(head: Head, visit: Visit) -> None:
     """Though the number was made at a line, which is lit up elsewhere."""
-    path = "pos3.layer0.q[9]"
+    path = "pos3.layer0.attn_logits.head1[1]"
     head.open("forward", 60)
     state = head.read()
     box = head.page.get_by_role("combobox", name="find a number")
