@@ -61,6 +61,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("number", {"word": WORD, "path": "pos3.layer0.q[9]"}),
     ("attention", {"word": WORD}),
     ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
+    ("number", {"word": WORD, "path": "pos3.layer0.x_attn.head0[0]"}),
     ("gate", {"word": WORD, "layer": 0}),
     ("history", {"path": "wte[26][0]"}),
     ("sizes", {"n_embd": 768, "n_layer": 12, "block_size": 512, "vocab_size": 40_478}),

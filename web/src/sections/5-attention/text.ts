@@ -59,6 +59,12 @@ export const peaked: Words = {
   technical: ['The same dial is called *temperature* in section 9, where it is turned on the scores of the next token: scale = 1 / temperature.'],
 }
 
+export const blend: Words = {
+  both: [
+    'And with those shares the values are mixed. Each component that the head hands on is one more sum: the share of every position, times what that position has to say there.',
+  ],
+}
+
 export const mask: Words = {
   both: [
     'And this is the way it stands in textbooks: the whole matrix of scores at once, with −∞ written over every cell in which a position would look ahead. exp(−∞) is 0, so that those cells get no weight, and each row still sums to one.',
