@@ -18,7 +18,7 @@ from microgpt.lab import edited, running
 from microgpt.lab.edited import Edited
 from microgpt.lab.playing import CHAPTERS
 from microgpt.lab.session import Session
-from microgpt.lab.variants import PREPARED, prepare
+from microgpt.lab.variants import VARIANTS, apply
 from microgpt.listing import REFERENCE
 from microgpt.run import Run
 from microgpt.tracing import trace
@@ -64,7 +64,7 @@ class Lab:
 def with_change(*names: str) -> str:
     source = FILE
     for name in names:
-        source = prepare(name, source)["source"]
+        source = apply(name, source)["source"]
     return source
 
 
@@ -116,13 +116,13 @@ def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
     assert lab.ask("source")["lines"] == FILE.splitlines()
 
 
-# --- The prepared changes
+# --- The changes to try
 
 
-@pytest.mark.parametrize("name", PREPARED)
-def test_every_prepared_change_applies_and_runs(name: str) -> None:
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_applies_and_runs(name: str) -> None:
     lab = Lab()
-    source = lab.ask("prepare", name=name, source=FILE)["source"]
+    source = lab.ask("vary", name=name, source=FILE)["source"]
     assert source != FILE
     program = lab.use(source)["program"]
     assert program["changed"]
@@ -134,8 +134,8 @@ def test_every_prepared_change_applies_and_runs(name: str) -> None:
     assert losses != lab.train(2)
 
 
-@pytest.mark.parametrize("name", PREPARED)
-def test_every_figure_of_a_prepared_change_is_drawn_or_says_why_not(name: str) -> None:
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
     lab = Lab()
     lab.use(with_change(name))
     point = {"x": "wte[0][0]", "y": "wte[4][0]", "size": 3, "reach": 1, "steps": 2}
@@ -179,8 +179,8 @@ def test_every_figure_of_a_prepared_change_is_drawn_or_says_why_not(name: str) -
     )
 
 
-@pytest.mark.parametrize("name", PREPARED)
-def test_every_gradient_of_a_prepared_change_is_its_slope(name: str) -> None:
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
     """Central differences, by the program's own loss."""
     lab = Lab()
     lab.use(with_change(name))
@@ -354,7 +354,7 @@ def test_changes_add_up() -> None:
     lab = Lab()
     changed = lab.use(with_change("gelu", "no_scale", "two_layers", "tied"))["program"]["changed"]
     assert set(changed) == {"Value.gelu", "gpt", "attention", "main", "shapes"}
-    said = lab.refused("prepare", name="gelu", source=with_change("gelu"))
+    said = lab.refused("vary", name="gelu", source=with_change("gelu"))
     assert said.startswith("“GELU” changes the line `")
 
 

@@ -165,7 +165,7 @@ def test_an_edited_program_is_pushed_as_it_is() -> None:
     """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
     lab = Session()
     source = "\n".join(answer(lab, "source")["lines"]) + "\n"
-    gelu = answer(lab, "prepare", name="gelu", source=source)["source"]
+    gelu = answer(lab, "vary", name="gelu", source=source)["source"]
     answer(lab, "edit", source=gelu)
     assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) < 1e-6
     assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.mlp_pre[9]")) < 1e-6

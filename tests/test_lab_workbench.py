@@ -12,7 +12,7 @@ import pytest
 
 from microgpt import cli
 from microgpt.lab.session import Session
-from microgpt.lab.variants import prepare
+from microgpt.lab.variants import apply
 from microgpt.listing import REFERENCE
 
 from lab_page import CountingServer, Visit
@@ -175,12 +175,12 @@ def test_a_carriage_return_writes_over_the_line(bench: Bench) -> None:
 
 def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
-    assert bench.text == prepare("two_layers", FILE)["source"]
+    assert bench.text == apply("two_layers", FILE)["source"]
     bench.click("Use in all figures")
     bench.wait("This program makes the numbers of every figure now", ".used")
     bench.tab.settle()
     session = Session()
-    session.ask(json.dumps({"method": "edit", "params": {"source": prepare("two_layers", FILE)["source"]}}))
+    session.ask(json.dumps({"method": "edit", "params": {"source": apply("two_layers", FILE)["source"]}}))
     model = session.active
     assert bench.tab.ask("model")["num_params"] == model.run.num_params
     expected = json.loads(session.ask('{"method": "forward", "params": {"word": "emma"}}'))["result"]["tensors"]
@@ -333,7 +333,7 @@ def test_a_change_is_measured_beside_the_file(bench: Bench) -> None:
     bench.page.wait_for_function(done, timeout=LOSS_OF_EDITED)
     session = Session()
     first = []
-    for source in (FILE, prepare("no_residual", FILE)["source"]):
+    for source in (FILE, apply("no_residual", FILE)["source"]):
         session.ask(json.dumps({"method": "edit", "params": {"source": source}}))
         first += [
             json.loads(text)["result"]["losses"][0]

@@ -146,14 +146,14 @@ class Session:
         return source.source(self.active.listing)
 
     @asked
-    def prepared(self) -> Answer:
+    def variants(self) -> Answer:
         """Changes to try."""
         return variants.told()
 
     @asked
-    def prepare(self, name: str, source: str) -> Answer:
+    def vary(self, name: str, source: str) -> Answer:
         """A program with one of them."""
-        return variants.prepare(name, source)
+        return variants.apply(name, source)
 
     @asked
     def edit(self, source: str) -> Answer:

@@ -39,7 +39,7 @@ SIZES = {  # section 11: this model and two that are published; the tokens that 
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hello", {}),
     ("source", {}),
-    ("prepared", {}),
+    ("variants", {}),
     ("model", {}),
     ("runs", {}),
     ("tokens", {"text": WORD}),

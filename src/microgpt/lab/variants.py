@@ -11,7 +11,7 @@ from typing import NamedTuple
 from microgpt.lab.answers import Answer, LabError
 
 
-class Prepared(NamedTuple):
+class Variant(NamedTuple):
     """about: what is changed, and what to expect. edits: (old, new), each old text standing exactly once."""
 
     title: str
@@ -37,8 +37,8 @@ ADAM = """    for i, p in enumerate(params):
 RATE = "0.01 * (1 - step / num_steps)"
 BETAS = "beta1=0.85, beta2=0.99, eps_adam=1e-8"
 
-PREPARED = {
-    "gelu": Prepared(
+VARIANTS = {
+    "gelu": Variant(
         "GELU",
         "The activation of GPT-2 in place of ReLU: a new method of `Value`, with a slope of its own. It lets"
         " a little through below 0, so that no unit is ever quite dead. At this size the losses hardly differ.",
@@ -54,7 +54,7 @@ PREPARED = {
             ("        x = [activation(xi) for xi in x]\n", "        x = [xi.gelu() for xi in x]\n"),
         ),
     ),
-    "no_residual": Prepared(
+    "no_residual": Variant(
         "no residual",
         "Without the two lines that add back what was there before, each block must hand on all that the next"
         " one is to know, and the gradient has one way down instead of a motorway. Learning is slower; with"
@@ -72,7 +72,7 @@ PREPARED = {
             ),
         ),
     ),
-    "layernorm": Prepared(
+    "layernorm": Variant(
         "LayerNorm",
         "GPT-2 takes the mean away before it divides; RMSNorm leaves that out, and nobody misses it. Expect a"
         " curve that can hardly be told from the other. (GPT-2 also learns a scale and a shift for each"
@@ -89,7 +89,7 @@ PREPARED = {
             ),
         ),
     ),
-    "no_scale": Prepared(
+    "no_scale": Variant(
         "no 1/√d",
         "The scores are the plain q · k. They are larger, so that softmax is more peaked, and a sharper"
         " softmax passes on less gradient. At a head of {head_dim} numbers the division is only by {sqrt_head_dim}:"
@@ -101,7 +101,7 @@ PREPARED = {
             ),
         ),
     ),
-    "sgd": Prepared(
+    "sgd": Variant(
         "SGD instead of Adam",
         "Each parameter moves by its gradient times one rate, the same for all. With Adam's rate it would crawl;"
         " with ten times that, as here, it keeps up on a model of one layer, where all gradients are of much the"
@@ -114,7 +114,7 @@ PREPARED = {
             (RATE, "0.1 * (1 - step / num_steps)"),
         ),
     ),
-    "tied": Prepared(
+    "tied": Variant(
         "weight tying",
         "One table for reading a letter and for predicting it, as in GPT-2: `lm_head` goes, and `wte` gets"
         " the gradients of both. In a model this small it is a tenth of all parameters; what a letter looks"
@@ -124,13 +124,13 @@ PREPARED = {
             ('    return linear(x, state_dict["lm_head"])', '    return linear(x, state_dict["wte"])'),
         ),
     ),
-    "two_layers": Prepared(
+    "two_layers": Variant(
         "two layers",
         "Twice the blocks, nearly twice the parameters and the time. On names, within a thousand steps, the"
         " second layer has little to add: depth pays when there is more to learn and more time to learn it.",
         ((CONFIG + "16, 1, 4, 16", CONFIG + "16, 2, 4, 16"),),
     ),
-    "first": Prepared(
+    "first": Variant(
         "the first version",
         "What microgpt was on the day it was published: ReLU squared, half the context, BOS first, smaller"
         " weights at the start and those that write into the stream at 0, slower averages in Adam, half the"
@@ -158,18 +158,19 @@ PREPARED = {
 
 def told() -> Answer:
     """The changes, for the page."""
-    return {"changes": [{"name": name, "title": p.title, "about": p.about} for name, p in PREPARED.items()]}
+    changes = [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]
+    return {"changes": changes}
 
 
-def prepare(name: str, source: str) -> Answer:
+def apply(name: str, source: str) -> Answer:
     """The program with that change. Raises LabError where a line that it changes is not there."""
-    if name not in PREPARED:
-        raise LabError(f"there is no change {name!r:.40}: there are {', '.join(PREPARED)}")
-    for old, new in PREPARED[name].edits:
+    if name not in VARIANTS:
+        raise LabError(f"there is no change {name!r:.40}: there are {', '.join(VARIANTS)}")
+    for old, new in VARIANTS[name].edits:
         if source.count(old) != 1:
             line = old.strip().splitlines()[0]
             raise LabError(
-                f"“{PREPARED[name].title}” changes the line `{line}`, which the program no longer has as the file has"
+                f"“{VARIANTS[name].title}” changes the line `{line}`, which the program no longer has as the file has"
                 " it: reset the file, then try again"
             )
         source = source.replace(old, new)

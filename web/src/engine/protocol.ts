@@ -484,8 +484,8 @@ export interface Methods {
   source: [{}, Source]
   model: [{}, Model]
   edit: [{ source: string }, Model] // changes: a new run of the edited program over the same text
-  prepared: [{}, { changes: { name: string; title: string; about: string }[] }]
-  prepare: [{ name: string; source: string }, { source: string }] // the program with one of these changes
+  variants: [{}, { changes: { name: string; title: string; about: string }[] }]
+  vary: [{ name: string; source: string }, { source: string }] // the program with one of these changes
 
   tokens: [{ text: string }, Tokens]
   data: [{}, DataSet]
