@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import pytest
@@ -37,6 +38,7 @@ from lab_page import SECTIONS, CountingServer, Visit
 # Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
 LOGIT = r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]"
+MIX = r"pos(\d+)\.layer(\d+)\.x_attn\.head(\d+)\[(\d+)\]"
 STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
 
 
@@ -236,6 +238,15 @@ class Truth:
         }
         return facts[name]
 
+    def mixed(self, pos: str, layer: str, head: str, j: str) -> list[float]:
+        """What each position adds to a component of what a head hands on."""
+        owner = f"pos{pos}.layer{layer}"
+        size = self.config.n_embd // self.config.n_head
+        values = [
+            self.tensors[f"pos{s}.layer{layer}.v"].numbers[int(head) * size + int(j)] for s in range(int(pos) + 1)
+        ]
+        return [w * v for w, v in zip(self.tensors[f"{owner}.attn_weights.head{head}"].numbers, values)]
+
     def dead(self, layer: str) -> int:
         """Units of an MLP that are open for none of a thousand documents."""
         shut = set(range(self.shapes[f"layer{layer}.mlp_fc1"][0]))
@@ -373,6 +384,8 @@ class Truth:
         (rf"{LOGIT}\.total", score),
         (rf"{LOGIT}\.term(\d+)", lambda t, *place: t.products(*place[:4])[int(place[4])]),
         (rf"{LOGIT} so far (\d+)", lambda t, *place: t.score(*place[:4], upto=int(place[4]))),
+        (rf"{MIX}\.term(\d+)", lambda t, *place: t.mixed(*place[:4])[int(place[4])]),
+        (rf"{MIX} so far (\d+)", lambda t, *place: [*accumulate(t.mixed(*place[:4]))][int(place[4])]),
         (r"masked pos(\d+)\.layer\d+\.(attn_\w+)\.head\d+\[(\d+)\]", lambda t, pos, name, s: t.masked(name, pos, s)),
         (r"share ([\w.]+)", lambda t, name: t.number(f"size {name}") / len(t.params)),
         (r"largest (\w+)", largest),
