@@ -155,7 +155,7 @@ def test_a_process_that_dies_ends_the_others_within_seconds_and_the_run_goes_on(
     [told] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
     assert told.endswith(
         "; the last checkpoint is whole: torchrun --nproc-per-node 2 -m microgpt train --out many --resume"
-        " --engine torch --precision float64 goes on from it"
+        " --engine torch --precision float64 --device cpu goes on from it"
     )
     state = Run.load("many", engine="scalar")
     assert state.step >= 50
