@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -25,6 +26,10 @@ pytest_plugins = ["lab_page"]
 
 settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
 settings.load_profile("shared machine")
+
+# As in a shell's background: what the tests start would ignore Ctrl-C too
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
