@@ -65,7 +65,7 @@ class Bench:
         """The page's own thread is free."""
         start = time.perf_counter()
         self.page.evaluate("() => new Promise((answer) => setTimeout(answer))")
-        assert time.perf_counter() - start < 1
+        assert time.perf_counter() - start < 5  # an endless loop would hold it for ever
 
     def marked(self) -> str:
         """The line that is marked as wrong."""

@@ -316,7 +316,7 @@ def test_without_the_library_the_engine_says_so_and_auto_is_scalar(
 
 def test_ctrl_c_is_answered_inside_a_bulk_call() -> None:
     engine = NativeEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
-    steps, pressed = 4000, []
+    steps, pressed = 40_000, []
 
     def press() -> None:
         pressed.append(time.monotonic())
@@ -326,7 +326,7 @@ def test_ctrl_c_is_answered_inside_a_bulk_call() -> None:
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         engine.train([DOCUMENTS[:8]] * steps, [0.0] * steps)
-    assert time.monotonic() - pressed[0] < 0.2
+    assert time.monotonic() - pressed[0] < 5  # all the steps would take minutes
     assert 0 < engine.step < steps
     assert all(map(math.isfinite, engine.params))
 

@@ -139,22 +139,37 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
     assert bytes_of(tmp_path / "stopped") == bytes_of(tmp_path / "one")
 
 
+KILLED = """
+import sys
+import microgpt.preparing as preparing
+
+preparing.PIECE = 1 << 16
+if __name__ == "__main__":
+    print("begun", flush=True)
+    preparing.prepare([sys.argv[1]], sys.argv[2], workers=1, progress=lambda *what: print(*what, flush=True))
+"""
+
+
 def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
     file = write(tmp_path / "text.txt", TEXT * 40)
     prepare([file], tmp_path / "whole")
-    code = "import sys, microgpt.preparing as p; p.PIECE = 1 << 15; p.prepare([sys.argv[1]], sys.argv[2], workers=1)"
-    command = [sys.executable, "-c", f"if __name__ == '__main__': {code}", str(file), str(tmp_path / "killed")]
-    rng, kills = random.Random(1), 0
-    while True:
-        process = subprocess.Popen(command, env=clean_environment(), start_new_session=True)
-        try:
-            assert process.wait(timeout=rng.uniform(0.3, 2.5) + kills * 0.3) == 0
-            break
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-    assert kills
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(file), str(tmp_path / "killed")]
+    rng, kills, ended = random.Random(1), 0, False
+    while not ended:  # the n-th attempt is killed soon after its n-th report, until one ends before
+        with subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            reports = [process.stdout.readline() for _ in range(kills + 1)]
+            ended = not all(reports)
+            if not ended:
+                time.sleep(rng.uniform(0, 0.02))
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+        assert process.returncode in ((0,) if ended else (0, -signal.SIGKILL))
+    print(f"{kills} kills")
+    assert kills > 5
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
 
 

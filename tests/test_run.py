@@ -271,7 +271,7 @@ for _ in folder.train(checkpoint_every=1):
 
 
 def test_a_run_killed_60_times_is_the_run_that_never_stopped(tmp_path: Path) -> None:
-    documents, num_steps = tmp_path / "documents.txt", 4000
+    documents, num_steps = tmp_path / "documents.txt", 100_000
     documents.write_text("\n".join(DOCUMENTS))
     rng, kills, begun, last = random.Random(5), 60, 0, -1
     command = [sys.executable, "-c", TRAIN, str(tmp_path / "run"), str(documents)]
