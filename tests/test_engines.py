@@ -97,6 +97,27 @@ def test_the_loss_and_the_logits_agree(name: str, config: Config) -> None:
 
 @every_engine
 @every_config
+def test_the_losses_of_documents_are_those_of_training_in_their_order(name: str, config: Config) -> None:
+    engine = opened(name, config)
+    documents = [*BATCH, [1, 2], *reversed(BATCH)] * 3
+    alone = [engine.backward([tokens]) * min(len(tokens) - 1, config.block_size) for tokens in documents]
+    assert list(engine.losses(iter(documents))) == pytest.approx(alone, rel=1e-12)
+    assert list(engine.losses([])) == []
+
+
+@every_engine
+def test_losses_follow_the_parameters(name: str) -> None:
+    engine = opened(name, TINY)
+    [before] = engine.losses([[5, 0, 5]])
+    engine.train([[[5, 0, 5]]], [0.1])
+    [after] = engine.losses([[5, 0, 5]])
+    assert after < before
+    engine.params[:] = array("d", bytes(8 * len(engine.params)))
+    assert list(engine.losses([[5, 0, 5]])) == pytest.approx([2 * math.log(VOCAB)], rel=1e-15)
+
+
+@every_engine
+@every_config
 def test_gradients_are_central_differences(name: str, config: Config) -> None:
     engine = opened(name, config)
     engine.backward(BATCH)

@@ -55,7 +55,7 @@ def reference_loss(tokens: Sequence[int], engine: ScalarEngine) -> float:
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 def test_a_score_is_the_references_loss_over_the_tokens_that_training_reads(config: Config, tokens: list[int]) -> None:
     engine = engine_of(config)
-    score = evaluation.score(engine, tokens)
+    score = evaluation.score(engine, [tokens])
     assert score.tokens == min(len(tokens) - 1, config.block_size)
     assert score.loss == pytest.approx(reference_loss(tokens, engine), rel=1e-12)
 
@@ -72,7 +72,7 @@ def test_a_score_over_many_documents_weighs_each_token_alike() -> None:
 
 def test_a_model_without_an_opinion_scores_as_one_who_knows_nothing() -> None:
     tokens = [BOS, 1, 2, BOS]
-    score = evaluation.score(engine_of(TINY, init_std=0.0), tokens)
+    score = evaluation.score(engine_of(TINY, init_std=0.0), [tokens])
     nothing = evaluation.nothing_known(3, VOCAB_SIZE)
     assert score.tokens == nothing.tokens == 3
     assert score.loss == pytest.approx(math.log(5), rel=1e-15)
@@ -99,7 +99,7 @@ def test_a_hopeless_loss_has_an_infinite_perplexity() -> None:
 
 def test_a_score_of_enormous_logits_is_a_number() -> None:
     engine = engine_of(TINY, init_std=1e4)
-    score = evaluation.score(engine, [BOS, 1, 2, 3, BOS])
+    score = evaluation.score(engine, [[BOS, 1, 2, 3, BOS]])
     assert math.isfinite(score.nats)
     assert score.nats >= 0
 

@@ -105,6 +105,8 @@ def test_exact_is_the_scalar_engine_to_the_last_bit(model: Any, isa: str, thread
     tokens = batches[0][0][: config.block_size]
     for expected, got in zip(scalar.logits(tokens), engine.logits(tokens)):
         assert_same("logits", expected, got)
+    documents = [tokens for batch in batches for tokens in batch]
+    assert_same("losses", list(scalar.losses(documents)), list(engine.losses(documents)))
 
 
 @every_isa

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from microgpt import run as run_module
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data import load
+from microgpt.engines import Engine
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.run import Folder, Run
 
@@ -28,7 +29,8 @@ from conftest import ROOT, TINY, clean_environment, golden
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
 
-from microgpt.engines.torch import PRECISIONS, TorchEngine  # noqa: E402  (needs torch)
+from microgpt.engines import torch as torch_engine  # noqa: E402  (needs torch)
+from microgpt.engines.torch import PRECISIONS, TorchEngine  # noqa: E402
 
 torch.set_num_threads(1)  # the models are small, and the machine may be busy
 every_precision = pytest.mark.parametrize("precision", PRECISIONS)
@@ -78,6 +80,8 @@ def test_float64_gives_the_reference_s_losses_gradients_and_logits(model: Any, t
     tokens = batches[0][0][: config.block_size]
     for expected, got in zip(scalar.logits(tokens), engine.logits(tokens)):
         assert_close("logits", expected, got, 1e-12)
+    documents = [tokens for batch in batches for tokens in batch]
+    assert_close("losses", list(scalar.losses(documents)), list(engine.losses(documents)), 1e-12)
 
 
 @given(seed=st.integers(0, 2**32))
@@ -187,6 +191,56 @@ def test_train_adds_to_gradients_that_were_there() -> None:
     loop.update(0.01)
     bulk.train([DOCUMENTS[2:3]], [0.01])
     assert (loop.params, loop.m, loop.v) == (bulk.params, bulk.m, bulk.v)
+
+
+# --- Losses
+
+
+@every_precision
+@pytest.mark.parametrize("at_once", [1, 10_000, 1 << 22])
+def test_many_documents_cost_what_each_costs_alone(
+    monkeypatch: pytest.MonkeyPatch, precision: str, at_once: int
+) -> None:
+    """However few numbers there may be at once, the losses come in the order of the documents."""
+    engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
+    alone = list(Engine.losses(engine, DOCUMENTS))
+    sizes: list[int] = []
+    forward = engine.model.forward
+
+    def watched(tokens: Any) -> Any:
+        sizes.append(tokens.numel())
+        return forward(tokens)
+
+    monkeypatch.setattr(engine.model, "forward", watched)
+    monkeypatch.setattr(torch_engine, "AT_ONCE", at_once)
+    together = list(engine.losses(DOCUMENTS))
+    assert_close("losses", alone, together, {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}[precision])
+    room = at_once // (4 * WIDE.n_embd)
+    assert max(sizes) <= max(room, WIDE.block_size)
+    assert (len(sizes) == len(DOCUMENTS)) is (at_once == 1)
+    predicted = sum(min(len(document) - 1, WIDE.block_size) for document in DOCUMENTS)
+    assert sum(sizes) < 1.3 * predicted or at_once == 1 << 22  # little padding
+
+
+def test_documents_are_read_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_engine, "AT_ONCE", 10_000)
+    engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
+    rest = iter(DOCUMENTS * 10)
+    assert next(engine.losses(rest)) > 0
+    assert len(list(rest)) > 9 * len(DOCUMENTS)
+
+
+@every_precision
+def test_held_out_losses_are_told_during_training(precision: str) -> None:
+    config = Config(n_embd=8, n_head=2, num_steps=20)
+    found = {}
+    for engine, how in (("scalar", None), ("torch", precision)):
+        run = Run.begin(WORDS, config, engine=engine, precision=how, val_fraction=0.3, validate_every=10)
+        found[engine] = [step.val_loss for step in run if step.val_loss is not None]
+        assert run.evaluate(num_samples=0).scores["model"].loss == pytest.approx(found[engine][-1], rel=1e-6)
+    assert len(found["torch"]) == 2
+    allowed = {"float64": 1e-9, "float32": 1e-4, "bfloat16": 0.05}[precision]
+    assert found["torch"] == pytest.approx(found["scalar"], rel=0, abs=allowed)
 
 
 # --- The buffers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -57,14 +57,20 @@ def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
     return [indices[i * len(indices) // limit] for i in range(limit)]
 
 
-def score(engine: Engine, tokens: Tokens) -> Score:
-    """The model's score on one sequence, as far as block_size reaches: the parts that training would read."""
-    tokens = tokens[: engine.config.block_size + 1]
+def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
+    """The model's score on these documents, each as far as block_size reaches: the parts that training would read."""
+    tokens = 0
+
+    def counted() -> Iterator[Tokens]:
+        nonlocal tokens
+        for document in documents:
+            tokens += min(len(document) - 1, engine.config.block_size)
+            yield document
+
     nats = 0.0
-    for logits, target_id in zip(engine.logits(tokens[:-1]), tokens[1:]):
-        largest = max(logits)
-        nats += largest + math.log(math.fsum(math.exp(logit - largest) for logit in logits)) - logits[target_id]
-    return Score(nats, len(tokens) - 1)
+    for each in engine.losses(counted()):
+        nats += each
+    return Score(nats, tokens)
 
 
 def nothing_known(tokens: int, vocab_size: int) -> Score:

@@ -268,10 +268,8 @@ class Run:
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
     ) -> evaluation.Score:
         """The model's score on these sequences of its data, or of other data that its vocabulary covers."""
-        total = evaluation.NOTHING
-        for i in _told(indices, "reading", len(indices), progress):
-            total += evaluation.score(self.engine, (data or self.data).sequence(i))
-        return total
+        told = _told(indices, "reading", len(indices), progress)
+        return evaluation.score(self.engine, map((data or self.data).sequence, told))
 
     def evaluate(
         self,

@@ -28,7 +28,7 @@ import inspect
 import math
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from microgpt.config import Config, num_params, shapes
@@ -139,6 +139,20 @@ class Engine(Protocol):
         """(T, vocab_size): after each of at most block_size tokens, the logits of the next."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
+
+    def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
+        """Of each document the sum of -log p over the tokens that are predicted, in nats; nothing is trained.
+
+        Documents are read as they are needed: one at a time, or as many as an engine computes at once.
+        """
+        for document in documents:
+            tokens = document[: self.config.block_size + 1]
+            nats = 0.0
+            for logits, target_id in zip(self.logits(tokens[:-1]), tokens[1:]):
+                largest = max(logits)
+                total = math.fsum([math.exp(logit - largest) for logit in logits])
+                nats += largest + math.log(total) - logits[target_id]
+            yield nats
 
     def decoder(self) -> Decoder:
         """A fresh context over the parameters of this moment."""

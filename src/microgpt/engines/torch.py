@@ -22,7 +22,7 @@ try:
     from torch import Tensor
     from torch.optim.adam import adam
 
-    from microgpt.engines.torch_model import IGNORED, KeyValueCache, Memory, Model, loss
+    from microgpt.engines.torch_model import IGNORED, KeyValueCache, Memory, Model, loss, surprises
     from microgpt.engines.torch_ranks import Ranks, local_device
 except (ImportError, OSError) as error:  # OSError: its libraries do not fit this system
     raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
@@ -31,6 +31,9 @@ PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
 # Dense flop a second in bfloat16, from the makers' data sheets, by a part of the device's name
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
+# How many numbers of a kind the evaluation of documents makes at once on a CPU, whose caches more would leave; on a GPU
+# 16 times as many. So many times more tokens are read ahead, so that documents of about a length come together.
+AT_ONCE, READ_AHEAD = 1 << 22, 8
 SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
 
 
@@ -304,6 +307,28 @@ class TorchEngine(Engine):
             rows: list[Sequence[float]] = self.model(ids)[0].double().tolist()
         return rows
 
+    def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
+        c = self.config
+        # numbers of a position where they are most: logits, the MLP's, or attention's where no kernel spares them
+        width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
+        positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
+        for some in _gathered(documents, c.block_size + 1, READ_AHEAD * positions):
+            nats: dict[int, float] = {}
+            by_length = sorted(range(len(some)), key=lambda i: len(some[i]))
+            while by_length:
+                longest = len(some[by_length[-1]]) - 1
+                batch = by_length[-max(1, positions // max(1, longest)) :]
+                del by_length[-len(batch) :]
+                nats.update(zip(batch, self._nats([some[i] for i in batch])))
+            yield from map(nats.__getitem__, range(len(some)))
+
+    def _nats(self, batch: Sequence[Tokens]) -> list[float]:
+        self._take_back()
+        tokens, targets, _ = self._padded(batch)
+        with self._enough_memory(f"{len(batch)} documents"), torch.inference_mode(), self._autocast():
+            found: list[float] = surprises(self.model, tokens, targets).cpu().double().sum(1).tolist()
+        return found
+
     def decoder(self) -> TorchDecoder:
         return TorchDecoder(self)
 
@@ -334,6 +359,20 @@ class TorchEngine(Engine):
                     " lower micro_batch_size (which changes no number), batch_size, block_size or n_embd"
                 ) from error
             raise
+
+
+def _gathered(documents: Iterable[Tokens], longest: int, tokens: int) -> Iterator[list[Tokens]]:
+    """The documents, their first `longest` tokens, as many at a time as have that many `tokens` in all."""
+    some: list[Tokens] = []
+    left = tokens
+    for document in documents:
+        some.append(document[:longest])
+        left -= len(some[-1])
+        if left <= 0:
+            yield some
+            some, left = [], tokens
+    if some:
+        yield some
 
 
 class TorchStreams:

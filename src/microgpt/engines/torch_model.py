@@ -116,11 +116,13 @@ def rmsnorm(x: Tensor) -> Tensor:
     return F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 
-def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """The documents' losses, each the sum over its positions times its weight, added up.
-
-    tokens, targets: (B, T); a target of IGNORED weighs nothing. weights: (B,).
-    """
+def surprises(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
+    """-log p of each target, (B, T) as tokens and targets; 0 where that is IGNORED."""
     logits = model(tokens)
-    surprises = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
-    return (surprises.view(targets.shape).sum(1) * weights).sum()
+    found = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return found.view(targets.shape)
+
+
+def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """The documents' losses, each the sum over its positions times its weight, (B,), added up."""
+    return (surprises(model, tokens, targets).sum(1) * weights).sum()

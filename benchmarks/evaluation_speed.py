@@ -1,0 +1,83 @@
+"""The losses of documents, as `microgpt evaluate` and held-out losses need them: at once, and logit by logit.
+
+    python benchmarks/evaluation_speed.py [--threads 1]
+    python benchmarks/evaluation_speed.py --gpu
+
+The torch engine computes many documents together and brings their losses alone to Python. What every engine can do is
+to give the logits of one document as Python's numbers, which are added up there. Both are timed on the same untrained
+model, round by round; the table gives tokens a second in the median round, the median of the rounds' ratios, and how
+far a document's losses are apart at most, as a part of the loss. Documents of 3 to 16 tokens are over a vocabulary of
+65, as characters are, those of block_size tokens over 50,257, as byte pairs are.
+
+On a CPU the model is nanoGPT's small setting for one in float32, and seconds are of the clock, with one thread of the
+CPU; on a GPU it is GPT-2's small size in bfloat16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+
+from microgpt import machine, tables
+from microgpt.config import Config, num_params
+from microgpt.engines import Engine, Tokens
+from microgpt.engines.torch import TorchEngine
+from torch_speed import GPT2, SMALL, VOCAB, seconds_of
+
+Way = Callable[[Iterable[Tokens]], Iterator[float]]
+
+
+def documents(vocab_size: int, lengths: range, count: int) -> list[list[int]]:
+    rng = random.Random(1)
+    return [rng.choices(range(vocab_size), k=rng.choice(lengths)) for _ in range(count)]
+
+
+def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: int, threads: int) -> list[str]:
+    """counts: documents of a round, logit by logit and at once."""
+    ways: list[Way] = [lambda some: Engine.losses(engine, some), engine.losses]
+    few, many = (documents(engine.vocab_size, lengths, count) for count in counts)
+    apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # which warms up both, too
+    speeds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for way, some, found in zip(ways, (few, many), speeds):
+            began = seconds_of(threads)
+            for _ in way(some):
+                pass
+            found.append(sum(len(tokens) - 1 for tokens in some) / (seconds_of(threads) - began))
+    ratio = statistics.median(b / a for a, b in zip(*speeds))
+    return [*(f"{statistics.median(found):,.0f}" for found in speeds), f"{ratio:.1f}", f"{apart:.0e}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=10)
+    asked = parser.parse_args()
+    if asked.gpu and not torch.cuda.is_available():
+        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
+    config: Config = GPT2 if asked.gpu else SMALL
+    how = {"precision": "bfloat16"} if asked.gpu else {"device": "cpu", "threads": asked.threads}
+    table = []
+    for vocab_size, lengths, counts in (
+        (65, range(3, 17), (100, 2000)),
+        (VOCAB, range(config.block_size, config.block_size + 1), (1, 16)),
+    ):
+        numbers = array("d", bytes(8 * num_params(config, vocab_size)))
+        engine = TorchEngine(numbers, config, vocab_size, **how)
+        engine.draw(1)
+        found = row(engine, lengths, counts, asked.rounds, 0 if asked.gpu else asked.threads)
+        table.append([f"{vocab_size:,}", f"{lengths[0]} to {lengths[-1]}", *found])
+    print(tables.aligned(("machine", ""), [*machine.facts().items(), ("torch", torch.__version__)], "ll"))
+    print(f"\n{engine.device}\n")
+    head = ("vocab_size", "tokens each", "tokens/s by logits", "tokens/s at once", "×", "apart")
+    print(tables.markdown(head, table, "rrrrrr"))
+
+
+if __name__ == "__main__":
+    main()
