@@ -1,8 +1,12 @@
 """Text beyond memory: makes a large text, prepares it, trains on it, and tells the time and the memory of each.
 
-    python benchmarks/beyond_memory.py FOLDER [--megabytes 1000] [--tokenizer char] [--num-steps 2000]
+    python benchmarks/beyond_memory.py FOLDER [--megabytes 1000] [--tokenizer char] [--documents lines]
+        [--num-steps 2000]
 
 The text is made of invented words, drawn from the letter pairs of the bundled names with a seed: the same each time.
+Then texts that are not in the data are looked up there, all at once as `microgpt evaluate` does with its samples,
+and one after another; time of the CPU.
+
 The memory is what the processes keep for themselves (RssAnon, all of them together, sampled twenty times a second); the
 pages of the mapped files come on top of it, and leave when the system needs the room. Linux only.
 """
@@ -21,6 +25,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 from microgpt.data import NAMES
+from microgpt.prepared import open_prepared
 
 
 def make(path: Path, size: int) -> None:
@@ -80,11 +85,32 @@ def measured(what: str, *arguments: str) -> None:
     print(f"{what:28}{time.perf_counter() - began:8.1f} s{peak / 1e6:10.0f} MB", flush=True)
 
 
+def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
+    """The first half of one document and the second half of another: how long is it looked for?"""
+    data = open_prepared(folder, 64)
+    rng = random.Random(1)
+    wanted = []
+    for _ in range(texts):
+        a, b = (data.text(rng.randrange(len(data))) for _ in range(2))
+        wanted.append(a[: len(a) // 2] + b[len(b) // 2 :])
+    began = time.process_time()
+    data.known(wanted)
+    together = time.process_time() - began
+    began = time.process_time()
+    for text in wanted[:some]:
+        data.known([text])
+    each = (time.process_time() - began) / some
+    print(
+        f"look up {texts:,} texts: {together:.2f} s; one after another {each * texts:.0f} s ({some} of them measured)"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--tokenizer", default="char")
+    parser.add_argument("--documents", default="lines")
     parser.add_argument("--num-steps", type=int, default=2000)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -93,10 +119,12 @@ def main() -> None:
         make(text, asked.megabytes * 1_000_000)
     size = text.stat().st_size
     print(f"{size:,} bytes of text, tokenizer {asked.tokenizer}; time and private memory:")
-    measured("prepare", "prepare", str(text), "-o", str(data), "--tokenizer", asked.tokenizer, "--overwrite")
+    how = ("--tokenizer", asked.tokenizer, "--documents", asked.documents)
+    measured("prepare", "prepare", str(text), "-o", str(data), *how, "--overwrite")
     steps = ["--num-steps", str(asked.num_steps), "--block-size", "64"]
     measured("train, and write 20 samples", "train", str(data), "--out", str(run), "--overwrite", "--quiet", *steps)
     measured("evaluate", "evaluate", str(run), "--num-samples", "20")
+    looked_up(data)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ MAP = {  # the file map of the README
     "src/microgpt/config.py": "sizes, settings, presets; the table of parameters",
     "src/microgpt/tokenization.py": "characters, bytes, byte pairs",
     "src/microgpt/permutation.py": "a shuffled order that takes no memory",
+    "src/microgpt/searching.py": "which of many short sequences stand in a long one",
     "src/microgpt/data.py": "text to token ids: data sets, files, the held-out part",
     "src/microgpt/safetensors.py": "the file format: named tensors, written whole or not at all",
     "src/microgpt/prepared.py": "text beyond memory, tokenized and on disk",

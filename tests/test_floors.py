@@ -13,7 +13,7 @@ import pytest
 from conftest import SOURCE, clean_environment
 
 FLOORS = [
-    {"reference", "safetensors", "tables", "machine", "lock", "permutation"},
+    {"reference", "safetensors", "tables", "machine", "lock", "permutation", "searching"},
     {"config", "tokenization"},
     {"data", "checkpoint", "naming", "listing"},
     {"prepared"},

@@ -14,12 +14,14 @@ import random
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
 from microgpt.safetensors import atomic
+from microgpt.searching import found_in
 from microgpt.tokenization import CharTokenizer, Tokenizer, learn, width
 
 MODES = ("lines", "stream")
@@ -116,21 +118,19 @@ class Data:
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
-        content = self.tokens.tobytes()
-        return {text for text in wanted if self._stands_in(content, text)}
+        parts = self._by_tokens(wanted, slice(1, -1))
+        return {parts[part] for part in found_in(self.tokens.tobytes(), parts, self.bytes_per_token)}
 
-    def _stands_in(self, content: Any, text: str, *, whole: bool = False) -> bool:
-        """Do its tokens stand in these bytes, one after another? whole: with BOS at both ends."""
-        try:
-            token_ids = self.tokenizer.encode(text)
-        except KeyError:  # a character that the data do not have
-            return False
-        kind = width(self.vocab_size)
-        part = array(kind, token_ids if whole else token_ids[1:-1])
-        at = content.find(part.tobytes())
-        while at >= 0 and at % part.itemsize:
-            at = content.find(part.tobytes(), at + 1)
-        return bool(at >= 0)
+    def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
+        """The texts by `which` of their tokens, BOS at both ends included, as the data keep them.
+
+        Those with a character that the data do not have are left out.
+        """
+        found = {}
+        for text in texts:
+            with suppress(KeyError):
+                found[array(width(self.vocab_size), self.tokenizer.encode(text)[which]).tobytes()] = text
+        return found
 
     def unread(self, block_size: int) -> float:
         """The share (0 to 1) of the next tokens that training does not read, as they lie beyond block_size."""

@@ -21,11 +21,13 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 from microgpt.data import Data, DataError
 from microgpt.permutation import Permutation
+from microgpt.searching import FEW, found_in
 from microgpt.tokenization import from_spec, width
 
 FORMAT = "microgpt-data/1"
@@ -72,7 +74,15 @@ class Prepared(Data):
         return shuffled[: len(self) - count], shuffled[len(self) - count :]
 
     def known(self, texts: Iterable[str]) -> set[str]:
-        return {text for text in texts if self._stands_in(self._content, text, whole=self.mode == "lines")}
+        wanted = set(texts)
+        if self.mode == "stream" or len(wanted) < FEW:
+            parts = self._by_tokens(wanted, slice(1, -1) if self.mode == "stream" else slice(None))
+            return {parts[part] for part in found_in(self._content, parts, self.bytes_per_token)}
+        of_documents = self._by_tokens(wanted, slice(0, -1))
+        place = self.bytes_per_token.__mul__
+        begins, ends = map(place, self.starts), map(place, chain(self.starts[1:], [len(self.tokens) - 1]))
+        documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of this at the speed of C
+        return {of_documents[document] for document in set(of_documents).intersection(documents)}
 
     def unread(self, block_size: int) -> float:
         if self.mode == "stream":

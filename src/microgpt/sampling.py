@@ -13,13 +13,15 @@ GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
     """Softmax of logits / temperature, (vocab_size,), with the reference's additions: bit for bit its numbers."""
-    scaled = [logit * temperature**-1 for logit in logits]
+    scale = temperature**-1
+    scaled = [logit * scale for logit in logits]
     largest = max(scaled)
     exps = [math.exp(logit - largest) for logit in scaled]
     total = 0.0
     for e in exps:
         total += e
-    return [e * total**-1 for e in exps]
+    scale = total**-1
+    return [e * scale for e in exps]
 
 
 def check_options(vocab_size: int, temperature: float, top_k: int | None) -> None:
@@ -50,7 +52,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
     Of equals the lower id comes first.
     """
-    if any(math.isnan(logit) or logit == math.inf for logit in logits):
+    if math.inf in logits or any(map(math.isnan, logits)):
         raise FloatingPointError("the model's logits are not finite: its training has diverged; train a new one")
     if temperature < GREEDY:
         return max(range(len(logits)), key=lambda i: logits[i])
