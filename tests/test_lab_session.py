@@ -32,6 +32,7 @@ from microgpt.reference import Value
 from microgpt.run import Run
 from microgpt.safetensors import read
 from microgpt.tracing import trace
+from microgpt.training import learning_rate
 
 from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden
 
@@ -695,6 +696,31 @@ def test_the_shown_update_is_the_one_that_is_made(lab: Lab) -> None:
     assert (one["m_before"], one["v_before"]) == (before["m"]["layer0.mlp_fc2"][i], before["v"]["layer0.mlp_fc2"][i])
     assert one["plain"] == -one["learning_rate"] * one["grad"]
     assert lab.ask("loss", word=word)["mean"] == pytest.approx(answer["loss_after"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"decay": "cosine", "warmup_steps": 7}, {"decay": "cosine"}, {"warmup_steps": 39}], ids=str
+)
+def test_the_schedule_that_is_drawn_is_the_one_that_is_trained_by(lab: Lab, config: dict[str, Any]) -> None:
+    lab.ask("reset", config={**SMALL, "num_steps": 40, **config})
+    rates = [lab.train(1)["learning_rate"] for _ in range(40)]
+    drawn = lab.ask("schedule")
+    assert drawn["steps"] == list(range(40))
+    assert drawn["rates"] == rates
+    rates += [lab.train(1)["learning_rate"] for _ in range(40)]  # the plan is doubled
+    drawn = lab.ask("schedule")
+    assert (drawn["steps"], drawn["rates"]) == (list(range(80)), rates)
+
+
+def test_of_a_long_schedule_some_steps_are_drawn_and_all_where_it_bends(lab: Lab) -> None:
+    config = Config(num_steps=100_000, warmup_steps=777, decay="cosine")
+    lab.ask("reset", config={"num_steps": 100_000, "warmup_steps": 777, "decay": "cosine"})
+    drawn = lab.ask("schedule")
+    assert {0, 776, 777, 99_999} <= set(drawn["steps"])
+    assert len(drawn["steps"]) < 250
+    assert max(drawn["rates"]) == config.learning_rate
+    for step, rate in zip(drawn["steps"], drawn["rates"]):
+        assert rate == learning_rate(step, 100_000, config.learning_rate, 777, "cosine")
 
 
 def test_untouched_rows_do_not_move(still: Lab) -> None:

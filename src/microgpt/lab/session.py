@@ -462,6 +462,11 @@ class Session:
         return self._of_model(updates.adam(self.active, self._tokens(word), path, way))
 
     @asked
+    def schedule(self) -> Answer:
+        """The learning rate, from the first step of the plan to its last."""
+        return self._of_model(updates.schedule(self.active))
+
+    @asked
     def surface(
         self, word: str, x: str, y: str, size: int, reach: float, steps: int, learning_rate: float | None = None
     ) -> Answer:

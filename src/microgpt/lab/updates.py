@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from microgpt.config import offsets
 from microgpt.engines import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.evaluation import spread
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
 from microgpt.reference import Value
@@ -18,6 +19,7 @@ from microgpt.reference import Value
 SHOWN = ("grad", "m", "v", "m_hat", "v_hat", "delta")
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
+DRAWN = 240  # steps of a schedule, at most, beside those where it bends
 
 
 class _Moved(Value):
@@ -61,6 +63,17 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
         empty = [0.0] * len(run.engine.params)
         return How(1, rate, empty, [*empty], True)
     return How(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
+
+
+def schedule(run: LabRun) -> Answer:
+    """The learning rates of the run's steps as far as its plan goes, some of them: steps, made before each; rates."""
+    last, planned = run.run.config.num_steps - 1, run.config.num_steps
+    bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
+    while planned <= last:  # a plan that was doubled
+        bends |= {planned - 1, planned}
+        planned *= 2
+    steps = sorted({*spread(range(last + 1), DRAWN), *(step for step in bends if 0 <= step <= last)})
+    return {"steps": steps, "rates": [run.rate(step) for step in steps]}
 
 
 def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:

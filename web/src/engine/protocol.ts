@@ -303,6 +303,12 @@ export interface AdamStep extends OfModel {
   plain: number // what plain descent would do: -learning_rate * grad
 }
 
+/** The learning rates of the plan, some steps of it; steps: how many were made before. */
+export interface Schedule extends OfModel {
+  steps: number[]
+  rates: number[]
+}
+
 /** The loss of the word over two parameters, the others as they are. */
 export interface Surface extends OfModel {
   x: { path: string; values: number[] }
@@ -524,6 +530,7 @@ export interface Methods {
   // learning_rate: the schedule's of the next step, unless given; fresh: Adam's m and v empty, as at the first step
   update: [{ word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }, Update]
   adam: [{ word: string; path: string; learning_rate?: number; fresh?: boolean }, AdamStep]
+  schedule: [{}, Schedule]
   // learning_rate: of both hikers, the config's unless given
   surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }, Surface]
   graph: [{ word: string }, Graph]
