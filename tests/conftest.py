@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 
 import microgpt
 from microgpt.config import Config
@@ -35,6 +36,27 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 PACKAGE = Path(microgpt.__file__).parent  # that is tested: SOURCE, or what was installed from it
 TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
+    """A config, a vocabulary, a few batches of documents and a seed for the parameters."""
+    head_dim, n_head = draw(st.sampled_from([1, 2, 3, 4, 5])), draw(st.integers(1, 3))
+    config = Config(
+        n_embd=head_dim * n_head,
+        n_head=n_head,
+        n_layer=draw(st.integers(1, 2)),
+        block_size=draw(st.integers(1, 5)),
+        activation=draw(st.sampled_from(["relu", "relu2"])),
+        zero_init=draw(st.booleans()),
+        init_std=draw(st.sampled_from([0.0, 0.02, 0.08, 0.5])),
+        beta1=draw(st.sampled_from([0.0, 0.85, 0.9])),
+        beta2=draw(st.sampled_from([0.95, 0.99])),
+    )
+    vocab_size = draw(st.integers(1, 10))
+    document = st.lists(st.integers(0, vocab_size - 1), min_size=2, max_size=config.block_size + 2)
+    batches = draw(st.lists(st.lists(document, min_size=1, max_size=3), min_size=1, max_size=2))
+    return config, vocab_size, batches, draw(st.integers(0, 2**32))
 
 
 def golden(preset: str) -> dict[str, Any]:

@@ -17,48 +17,16 @@ from microgpt.config import PRESETS, Config, offsets
 from microgpt.lab import edited, running
 from microgpt.lab.edited import Edited
 from microgpt.lab.playing import CHAPTERS
-from microgpt.lab.session import Session
 from microgpt.lab.variants import VARIANTS, apply
 from microgpt.listing import REFERENCE
 from microgpt.run import Run
 from microgpt.tracing import trace
 
 from conftest import golden
+from lab_asked import Lab
 
 WORD = "emma"
 FILE = REFERENCE.text
-
-
-class Lab:
-    """A session that is asked as the page asks it."""
-
-    def __init__(self) -> None:
-        self.session = Session()
-
-    def ask(self, method: str, **params: Any) -> Any:
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" not in answer, answer["error"]
-        return answer["result"]
-
-    def refused(self, method: str, **params: Any) -> str:
-        """The sentence with which a request is refused; the model is as it was."""
-        before = self.session.ask('{"method": "model"}')
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" in answer, answer
-        assert self.session.ask('{"method": "model"}') == before
-        assert "mistake of ours" not in answer["error"]
-        return str(answer["error"])
-
-    def train(self, steps: int) -> list[float]:
-        losses: list[float] = []
-        for text in self.session.stream(json.dumps({"method": "train", "params": {"steps": steps}})):
-            event = json.loads(text)
-            assert "error" not in event, event
-            losses += event["result"]["losses"]
-        return losses
-
-    def use(self, source: str) -> Any:
-        return self.ask("edit", source=source)
 
 
 def with_change(*names: str) -> str:
@@ -95,7 +63,7 @@ def test_the_unedited_source_gives_the_references_numbers_to_the_last_bit() -> N
         assert array("d", shown[name]["data"]) == expected.tensor(name).numbers, name
     for name, grads in lab.ask("gradients", word=WORD)["grads"].items():
         assert array("d", grads) == expected.grad(name).numbers, name
-    assert lab.train(3) == [step.loss for step in own.steps(until=3)]
+    assert lab.losses(3) == [step.loss for step in own.steps(until=3)]
     for buffer in ("params", "m", "v"):
         assert getattr(run.engine, buffer) == getattr(own.engine, buffer)
     assert lab.ask("samples", seed=5, count=3, temperature=0.5)["texts"] == own.sample(3, temperature=0.5, seed=5)
@@ -126,12 +94,12 @@ def test_every_variant_applies_and_runs(name: str) -> None:
     assert source != FILE
     program = lab.use(source)["program"]
     assert program["changed"]
-    losses = lab.train(2)
+    losses = lab.losses(2)
     lab.ask("choose", run="published")
     lab.ask("reset")
     assert len(losses) == 2
     assert all(map(math.isfinite, losses))
-    assert losses != lab.train(2)
+    assert losses != lab.losses(2)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -226,7 +194,7 @@ def test_two_layers_are_the_packages_own_two_layers() -> None:
     config = Config(n_layer=2)
     own = Run.begin(lab.session.names.data(config), config, engine="scalar")
     assert run.config == config
-    assert lab.train(3) == [step.loss for step in own.steps(until=3)]
+    assert lab.losses(3) == [step.loss for step in own.steps(until=3)]
     assert run.engine.params == own.engine.params
     tokens = lab.session._tokens(WORD)
     expected = trace(tokens, own.engine.params, config, 27)
@@ -242,7 +210,7 @@ def test_the_first_version_is_the_preset_of_that_name() -> None:
     assert run.config == config.replace(activation="relu")  # what is squared stands in gpt() now
     own = Run.begin(lab.session.names.data(config), config, engine="scalar")
     assert run.engine.params == own.engine.params
-    losses = lab.train(10)
+    losses = lab.losses(10)
     assert losses == pytest.approx([step.loss for step in own.steps(until=10)], abs=1e-9)
 
 
@@ -329,7 +297,7 @@ def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
         for grad, delta in zip(told["grad"], told["delta"]):
             assert delta == pytest.approx(-0.1 * grad, abs=1e-12), name
     assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
-    lab.train(2)
+    lab.losses(2)
     assert not any(run.engine.m)
 
 
@@ -346,7 +314,7 @@ def test_tied_weights_are_one_matrix_with_both_gradients() -> None:
         total += w * x
     assert tensors["pos0.logits"]["data"][1] == total
     assert lab.ask("gradients", word=WORD)["zero_rows"].get("wte") == []
-    lab.train(1)
+    lab.losses(1)
     lab.refused("export_model")
 
 
@@ -429,7 +397,7 @@ def test_settings_come_from_main() -> None:
     lab.use(source)
     run = lab.session.active
     assert run.config == Config(seed=7, learning_rate=0.02, beta1=0.5, temperature=0.9)
-    lab.train(2)
+    lab.losses(2)
     assert run.next_rate == 0.02  # main() lets it stay, where the page's own schedule falls
     own = Run.begin(lab.session.names.data(Config()), Config(seed=7), engine="scalar")
     assert list(run.run.order) == list(own.order)
@@ -441,33 +409,33 @@ def test_settings_come_from_main() -> None:
 def test_an_edited_run_survives_the_worker() -> None:
     lab = Lab()
     lab.use(with_change("tied"))
-    lab.train(2)
+    lab.losses(2)
     state = lab.ask("save")["state"]
     forward = lab.ask("forward", word=WORD)["tensors"]
     other = Lab()
     other.ask("restore", state=state)
     assert other.ask("model")["program"] == lab.ask("model")["program"]
     assert other.ask("forward", word=WORD)["tensors"] == forward
-    assert other.train(1) == lab.train(1)
+    assert other.losses(1) == lab.losses(1)
 
 
 def test_it_is_scrubbed_forked_and_compared_like_any_run() -> None:
     lab = Lab()
     run = lab.use(with_change("no_scale"))["run"]
-    lab.train(3)
+    lab.losses(3)
     after = lab.session.active.engine.params[:]
     lab.ask("scrub", step=1)
     lab.ask("scrub", step=3)
     assert lab.session.active.engine.params == after
     lab.ask("choose", run="published")
     file = lab.ask("reset")["run"]
-    lab.train(3)
+    lab.losses(3)
     found = lab.ask("compare", a=file, b=run)
     assert found["differs"] == [{"setting": "program", "a": "reference.py", "b": "edited: attention"}]
     assert found["first"]["step"] == 1
     lab.ask("choose", run=run)
     lab.ask("scrub", step=1)
-    lab.train(1)  # a branch
+    lab.losses(1)  # a branch
     assert lab.ask("model")["program"]["changed"] == ["attention"]
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,50 +34,10 @@ from microgpt.tracing import trace
 from microgpt.training import learning_rate
 
 from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden
+from lab_asked import Lab
 
 WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
-
-
-class Lab:
-    """A session that is asked as the page asks it: in JSON."""
-
-    def __init__(self, session: Session | None = None) -> None:
-        self.session = session or Session()
-
-    def ask(self, method: str, **params: Any) -> Any:
-        """The answer; AssertionError with the sentence where it is an error."""
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" not in answer, answer["error"]
-        return answer["result"]
-
-    def refused(self, method: str, **params: Any) -> str:
-        """The sentence with which a request is refused; the session is as it was."""
-        before = self.session.ask('{"method": "model"}')
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" in answer, answer
-        assert self.session.ask('{"method": "model"}') == before
-        assert "mistake of ours" not in answer["error"]
-        return str(answer["error"])
-
-    def events(self, **params: Any) -> Iterator[dict[str, Any]]:
-        """Of training, an error among them."""
-        for event in self.session.stream(json.dumps({"method": "train", "params": params})):
-            answer = json.loads(event)
-            yield answer.get("result", answer)
-
-    def train(self, steps: int, **params: Any) -> dict[str, Any]:
-        """The last event of a training that must succeed."""
-        event: dict[str, Any] = {}
-        for event in self.events(steps=steps, **params):
-            assert "error" not in event, event
-        assert event["done"]
-        return event
-
-    def state(self) -> tuple[bytes, bytes, bytes, int]:
-        """The model to the last bit."""
-        engine = self.session.active.engine
-        return engine.params.tobytes(), engine.m.tobytes(), engine.v.tobytes(), engine.step
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from microgpt.engines import native, open_engine, shared_library
 from microgpt.engines.native import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
-from conftest import ROOT, TINY, golden
+from conftest import ROOT, TINY, golden, models
 
 try:
     kernel()
@@ -64,27 +64,6 @@ def assert_same_state(expected: Any, got: Any) -> None:
     assert expected.step == got.step
     for name in ("params", "grads", "m", "v"):
         assert_same(name, getattr(expected, name), getattr(got, name))
-
-
-@st.composite
-def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
-    """A config, a vocabulary, a few batches of documents and a seed for the parameters."""
-    head_dim, n_head = draw(st.sampled_from([1, 2, 3, 4, 5])), draw(st.integers(1, 3))
-    config = Config(
-        n_embd=head_dim * n_head,
-        n_head=n_head,
-        n_layer=draw(st.integers(1, 2)),
-        block_size=draw(st.integers(1, 5)),
-        activation=draw(st.sampled_from(["relu", "relu2"])),
-        zero_init=draw(st.booleans()),
-        init_std=draw(st.sampled_from([0.0, 0.02, 0.08, 0.5])),
-        beta1=draw(st.sampled_from([0.0, 0.85, 0.9])),
-        beta2=draw(st.sampled_from([0.95, 0.99])),
-    )
-    vocab_size = draw(st.integers(1, 10))
-    document = st.lists(st.integers(0, vocab_size - 1), min_size=2, max_size=config.block_size + 2)
-    batches = draw(st.lists(st.lists(document, min_size=1, max_size=3), min_size=1, max_size=2))
-    return config, vocab_size, batches, draw(st.integers(0, 2**32))
 
 
 @settings(max_examples=200)

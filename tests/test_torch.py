@@ -25,7 +25,7 @@ from microgpt.engines import Engine
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.run import Folder, Run
 
-from conftest import ROOT, TINY, clean_environment, golden
+from conftest import ROOT, TINY, clean_environment, golden, models
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
 
@@ -46,25 +46,6 @@ def assert_close(name: str, expected: Any, got: Any, allowed: float) -> None:
     pairs = sorted(((abs(a - b), i, a, b) for i, (a, b) in enumerate(zip(expected, got))), reverse=True)
     beyond = [pair for pair in pairs if not pair[0] <= allowed * largest]
     assert not beyond, f"{name}: {len(beyond)} of {len(got)} are off: {beyond[:5]}"
-
-
-@st.composite
-def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
-    """A config, a vocabulary, a few batches of documents and a seed for the parameters."""
-    head_dim, n_head = draw(st.sampled_from([1, 2, 3, 4, 5])), draw(st.integers(1, 3))
-    config = Config(
-        n_embd=head_dim * n_head,
-        n_head=n_head,
-        n_layer=draw(st.integers(1, 2)),
-        block_size=draw(st.integers(1, 5)),
-        activation=draw(st.sampled_from(["relu", "relu2"])),
-        zero_init=draw(st.booleans()),
-        init_std=draw(st.sampled_from([0.02, 0.08, 0.5])),
-    )
-    vocab_size = draw(st.integers(1, 10))
-    document = st.lists(st.integers(0, vocab_size - 1), min_size=2, max_size=config.block_size + 2)
-    batches = draw(st.lists(st.lists(document, min_size=1, max_size=3), min_size=1, max_size=2))
-    return config, vocab_size, batches, draw(st.integers(0, 2**32))
 
 
 @settings(max_examples=100)

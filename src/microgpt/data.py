@@ -249,18 +249,20 @@ def _documents(pieces: Iterable[str]) -> Iterator[list[str]]:
         yield [document]
 
 
-def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
+def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int | None = None) -> Iterator[str]:
     """The text of a UTF-8 file in pieces: without a byte-order mark, line ends as \\n.
 
-    Raises DataError, with the byte's offset, for what is not text in UTF-8.
+    start, stop: of the bytes from here to before there alone, which are the beginnings of lines. Raises DataError, with
+    the byte's offset, for what is not text in UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    offset, begun = 0, False
+    offset, begun = start, start > 0
     with path.open("rb") as file:
+        file.seek(start)
         while True:
             try:
-                content = file.read(PIECE)
+                content = file.read(PIECE if stop is None else min(PIECE, stop - offset))
             except OSError as error:
                 raise DataError(f"cannot read {str(path)!r} at offset {offset}: {error.strerror}") from None
             if watch:
@@ -284,6 +286,8 @@ def read_text(path: Path, watch: Watch | None = None) -> Iterator[str]:
             if text:
                 yield text
             if not content:
+                if stop is not None and offset < stop:
+                    raise DataError(f"{str(path)!r} changed while it was read: try again when nobody writes to it")
                 return
             offset += len(content)
 

@@ -35,7 +35,7 @@ DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
 PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # of a folder that is not finished
 COPY = 1 << 20  # bytes at a time
 
-Progress = Callable[[str, int, int], None]  # (at what, done, of how many)
+Working = Callable[[str, int, int], None]  # (at what, done, of how many)
 
 
 class Prepared(Data):
@@ -136,7 +136,7 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         ) from None
 
 
-def check(folder: Path, progress: Progress | None = None) -> None:
+def check(folder: Path, progress: Working | None = None) -> None:
     """Read all of it, and compare with its checksums; DataError where they differ."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):

@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from microgpt.data import MODES, DataError, locate
+from microgpt.data import MODES, DataError, locate, read_text
 from microgpt.lock import sweep
 from microgpt.prepared import (
     COPY,
@@ -36,7 +36,7 @@ from microgpt.prepared import (
     STARTS,
     TOKENS,
     Prepared,
-    Progress,
+    Working,
     open_prepared,
     sha256,
 )
@@ -76,7 +76,7 @@ def prepare(
     bos_first: bool = False,
     workers: int | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Working | None = None,
 ) -> Prepared:
     """Tokenize text files into a folder, or go on with what was stopped.
 
@@ -130,7 +130,7 @@ def prepare(
 
 
 def _each(
-    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Progress | None, what: str, job: Callable[..., Any]
+    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
 ) -> list[Any]:
     """What the job makes of (index, piece), in their order; the first failure ends all."""
     futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
@@ -225,31 +225,9 @@ def _pieces(path: Path) -> Iterator[Piece]:
             start = stop
 
 
-def text_of(piece: Piece) -> str:
-    """The text of a piece: without a byte-order mark, line ends as \\n. Raises DataError for what is no UTF-8 text."""
-    path = piece.path
-    with Path(path).open("rb") as file:
-        file.seek(piece.start)
-        content = file.read(piece.stop - piece.start)
-    if len(content) != piece.stop - piece.start:
-        raise DataError(f"{path!r} changed while it was read: try again when nobody writes to it")
-    if (zero := content.find(0)) >= 0:
-        raise DataError(f"{path!r} is not a text: a zero byte at offset {piece.start + zero}; give text files in UTF-8")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path!r} is not UTF-8: byte 0x{content[error.start]:02x} at offset {piece.start + error.start};"
-            " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
-        ) from None
-    if piece.start == 0:
-        text = text.removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def _texts(piece: Piece, documents: str) -> list[str]:
     """The documents of a piece; of a stream, its text."""
-    text = text_of(piece)
+    text = "".join(read_text(Path(piece.path), start=piece.start, stop=piece.stop))
     if documents == "stream":
         return [text]
     return [line for raw in text.split("\n") if (line := raw.strip())]
@@ -260,7 +238,7 @@ def _characters(index: int, piece: Piece, documents: str) -> str:
 
 
 def _tokenizer(
-    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Progress | None
+    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working | None
 ) -> Tokenizer:
     """The tokenizer of these texts: the one that an earlier attempt has learned, or a new one."""
     kept = folder / PARTS / LEARNED
@@ -311,7 +289,7 @@ def _tokenizer_of(path: Path, learned: int) -> Tokenizer:
     return from_spec(_read(path))
 
 
-def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Progress | None) -> dict[str, Any]:
+def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working | None) -> dict[str, Any]:
     """Put the parts together; what data.json tells of them."""
     kind = width(vocab_size)
     is_stream = not any(part.documents for part in parts)

@@ -30,7 +30,7 @@ from microgpt.engines import Engine, Tokens, open_engine, processes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.listing import REFERENCE, Listing
 from microgpt.lock import Lock, LockedError, sweep
-from microgpt.prepared import is_prepared, open_prepared
+from microgpt.prepared import Working, is_prepared, open_prepared
 from microgpt.safetensors import atomic
 from microgpt.tokenization import CharTokenizer, Tokenizer
 from microgpt.training import DivergedError, Step
@@ -46,7 +46,6 @@ WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
 
 WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
 
-Working = Callable[[str, int, int], None]  # (at what, how many are done, of how many)
 Source = str | os.PathLike[str] | Sequence[str]
 
 
@@ -815,32 +814,16 @@ def train(
     *,
     out: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    documents: str | None = None,
-    tokenizer: str | None = None,
-    val_fraction: float = 0.0,
-    engine: str = "auto",
-    precision: str | None = None,
-    threads: int | None = None,
     **options: Any,
 ) -> Run:
-    """Train a model to the end and give its run; see Run.begin for the arguments.
+    """Train a model to the end and give its run; see Run.begin for the other options.
 
         run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
         print(run.sample(20))
 
     out: a folder to keep it in, as `microgpt train --out` does.
     """
-    run = Run.begin(
-        source,
-        config,
-        documents=documents,
-        tokenizer=tokenizer,
-        val_fraction=val_fraction,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        **options,
-    )
+    run = Run.begin(source, config, **options)
     if out is None:
         for _ in run.steps(together=True):
             pass
@@ -851,14 +834,6 @@ def train(
     return run
 
 
-def load(
-    path: str | os.PathLike[str],
-    *,
-    engine: str = "auto",
-    precision: str | None = None,
-    threads: int | None = None,
-    source: Source | None = None,
-    **options: Any,
-) -> Run:
+def load(path: str | os.PathLike[str], **options: Any) -> Run:
     """The run that was saved in a folder or a checkpoint file; see Run.load."""
-    return Run.load(path, engine=engine, precision=precision, threads=threads, source=source, **options)
+    return Run.load(path, **options)
