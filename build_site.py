@@ -205,6 +205,8 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
         write_snapshot(PUBLIC, first_answers(library))
+        (PUBLIC / "runs").mkdir(exist_ok=True)
+        (PUBLIC / "runs" / "index.json").write_text("[]")  # the page asks for them; `microgpt lab RUN...` names some
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
         (SITE / STAMP).write_text(digest(sources()))
     return (

@@ -1,4 +1,4 @@
-// What scrolls must be reached by keyboard, and say what it is: <div {@attach scrolls('The matrices')}>.
+// What scrolls must be reached by keyboard, say what it is, and show that it goes on: <div {@attach scrolls('The matrices')}>.
 
 import type { Attachment } from 'svelte/attachments'
 
@@ -8,6 +8,27 @@ export const scrolls =
     box.tabIndex = 0
     box.setAttribute('role', 'group')
     box.setAttribute('aria-label', label)
+
+    // what goes on to a side fades out there (style/base.css)
+    const look = () => {
+      const left = Math.abs(box.scrollLeft)
+      box.toggleAttribute('data-more-left', left > 1)
+      box.toggleAttribute('data-more-right', left + box.clientWidth < box.scrollWidth - 1)
+    }
+    const sizes = new ResizeObserver(look)
+    const watch = () => {
+      sizes.observe(box)
+      for (const child of box.children) sizes.observe(child)
+    }
+    const children = new MutationObserver(watch)
+    watch()
+    children.observe(box, { childList: true })
+    box.addEventListener('scroll', look, { passive: true })
+    return () => {
+      sizes.disconnect()
+      children.disconnect()
+      box.removeEventListener('scroll', look)
+    }
   }
 
 /** How it is scrolled for the reader: smoothly, unless motion is reduced. */
