@@ -275,3 +275,18 @@ def test_a_plain_host_has_all_that_the_page_asks_for(visit: Visit, tmp_path: Any
         visit.settle()
         visit.page.wait_for_load_state("networkidle")
     assert missing == []
+
+
+# --- The source
+
+
+@pytest.mark.parametrize(("section", "line"), [(5, "def attention("), (9, "# --- 5."), (0, '"""A GPT'), (2, "# --- 2.")])
+def test_the_source_is_open_where_the_section_is(shell: Visit, section: int, line: str) -> None:
+    shell.page.mouse.move(1, 1)  # pointing at a figure shows its lines
+    go(shell, section=section)
+    first = shell.page.evaluate("""() => {
+      const list = document.querySelector('.source ol')
+      const top = list.getBoundingClientRect().top
+      return [...list.children].find((e) => e.getBoundingClientRect().bottom > top + 8).textContent
+    }""")
+    assert line in first
