@@ -165,7 +165,7 @@ class Run:
                 "val_fraction": val_fraction,
                 **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
             },
-            spec=_spec(data.tokenizer),
+            spec=spec_of(data.tokenizer),
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
@@ -429,7 +429,7 @@ class Run:
             step=engine.step,
             rng_state=self.rng.getstate(),
             data=self.data_info,
-            spec=_spec(self.tokenizer),
+            spec=spec_of(self.tokenizer),
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -456,7 +456,7 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _spec(tokenizer: Tokenizer) -> dict[str, Any]:
+def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:
     """What a checkpoint keeps of a tokenizer beside its symbols: of characters, nothing."""
     return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
 

@@ -17,7 +17,7 @@ from microgpt.config import offsets
 from microgpt.engines import Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import LabRun
-from microgpt.lab.texts import label, read
+from microgpt.lab.texts import label, names, read
 from microgpt.listing import Listing
 from microgpt.program import Node
 from microgpt.recording import Tensor
@@ -215,15 +215,15 @@ def parameters(run: LabRun, moments: bool) -> Answer:
 
 def nearest(run: LabRun, symbol: str) -> Answer:
     """The tokens by the distance of their rows of wte from that of one: which letters training has made alike."""
-    tokenizer = run.run.tokenizer
-    if symbol not in tokenizer.token_ids:
-        raise LabError(f"symbol must be one of {', '.join(map(repr, tokenizer.symbols))}, got symbol={symbol!r:.40}")
+    symbols = names(run.run.tokenizer)
+    if symbol not in symbols:
+        raise LabError(f"symbol must be one of {', '.join(map(repr, symbols))}, got symbol={symbol!r:.40}")
     wte, width = run.engine.params[offsets(run.shapes)["wte"]], run.config.n_embd
-    own = tokenizer.token_ids[symbol]
+    own = symbols.index(symbol)
     table = rows(wte, width)
     others = [
         {"symbol": other, "id": token_id, "distance": math.dist(table[token_id], table[own])}
-        for token_id, other in enumerate(tokenizer.symbols)
+        for token_id, other in enumerate(symbols)
         if token_id != own
     ]
     return {"symbol": symbol, "others": sorted(others, key=lambda other: other["distance"])}

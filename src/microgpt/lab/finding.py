@@ -15,6 +15,7 @@ from typing import NamedTuple
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.opened import meaning
 from microgpt.lab.runs import LabRun
+from microgpt.lab.texts import names
 from microgpt.naming import Shape
 from microgpt.tracing import Trace
 
@@ -103,8 +104,8 @@ def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | No
         if one is None and head and parts[-1] in OF_HEADS and int(head[1]) < run.config.n_head:
             size = run.config.n_embd // run.config.n_head
             one, components = 0, range(int(head[1]) * size, (int(head[1]) + 1) * size)
-        if one is None and word in run.run.tokenizer.token_ids and parts[-1] in OF_TOKENS:
-            one, index = 0, (run.run.tokenizer.token_ids[word],)
+        if one is None and parts[-1] in OF_TOKENS and word in (symbols := names(run.run.tokenizer)):
+            one, index = 0, (symbols.index(word),)
         if one is None and len(word) > 2 and word.lower() in meaning(name).lower():
             one = 6
         if one is None:

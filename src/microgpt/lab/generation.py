@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from bisect import bisect_right, insort
 from collections.abc import Sequence
+from itertools import chain
 
 from microgpt import sampling
 from microgpt.evaluation import spread
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.edited import Edited, unchanged
 from microgpt.lab.runs import LabRun
+from microgpt.lab.texts import names, spelled
 
 NEAREST = 5
 MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
@@ -34,7 +36,8 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < sampling.GREEDY:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
-    if unseen := [char for char in prompt if char not in run_.tokenizer.token_ids]:
+    prompted = spelled(prompt, run_.tokenizer)
+    if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
     die = Die(f"{seed}:{index}")
     decoder = run.engine.decoder()
@@ -48,8 +51,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
             return logits[-1]
 
     letters: list[Answer] = []
-    text = prompt
-    bos, ids = run_.tokenizer.bos, [run_.tokenizer.token_ids[char] for char in prompt]
+    bos, ids, symbols = run_.tokenizer.bos, list(chain.from_iterable(prompted)), names(run_.tokenizer)
 
     def note(token_id: int) -> None:
         ranked = sampling.likeliest(logits[-1], top_k)
@@ -61,7 +63,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
                 "logits": list(logits[-1]),
                 "die": die.thrown,
                 "token_id": token_id,
-                "char": run_.tokenizer.symbols[token_id],
+                "char": symbols[token_id],
             }
         )
 
@@ -70,7 +72,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
     )
     for token_id in drawn:
         note(token_id)
-        text += run_.tokenizer.symbols[token_id]
+    text = prompt + run_.tokenizer.decode(letter["token_id"] for letter in letters)
     ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
     if ended == "bos":
         note(bos)

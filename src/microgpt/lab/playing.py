@@ -34,6 +34,7 @@ from microgpt.lab.texts import Exchanged, as_file
 from microgpt.listing import REFERENCE
 from microgpt.program import Program
 from microgpt.stepping import events_of, told, watch
+from microgpt.tokenization import ByteTokenizer
 from microgpt.tracing import Trace, trace
 
 CHAPTERS = ("data", "tokens", "forward", "loss", "backward", "adam", "sample")
@@ -184,6 +185,8 @@ def _rename(event: Facts, name: str, texts: Sequence[str]) -> None:
 
 def tokens(run: LabRun, ids: Tokens) -> Answer:
     """Tokenizer(), encode() and decode(), letter by letter."""
+    if isinstance(run.run.tokenizer, ByteTokenizer):
+        raise LabError("the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another")
     symbols = run.run.tokenizer.symbols
     word = run.run.tokenizer.decode(ids)
     looked_up: list[tuple[str, int]] = []
@@ -288,10 +291,12 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Answer:
         story = Story(graph)
     throws = iter(die.throws)
     thrown, text = line_of("rng.choices(", run.listing), ""
+    written: list[int] = []
     appended = line_of("token_ids.append(token_id)", run.listing)
     for event in events:
         if event["line"] == appended:
-            text += tokenizer.symbols[event["known"]["token_id"]["value"]]
+            written.append(event["known"]["token_id"]["value"])
+            text = tokenizer.decode(written)
         more = {"die": next(throws)} if event["line"] == thrown else {}
         story.tell(event, text=text, **more)
     names = [name for name in graph.shapes if name not in run.shapes]

@@ -32,7 +32,7 @@ from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import Text, as_file
 from microgpt.listing import REFERENCE, Listing
-from microgpt.run import Run, read_metrics
+from microgpt.run import Run, read_metrics, spec_of
 from microgpt.safetensors import read
 from microgpt.training import DivergedError
 
@@ -341,6 +341,7 @@ class LabRun:
         state = Checkpoint(
             config=self.config,
             symbols=self.run.tokenizer.symbols,
+            spec=spec_of(self.run.tokenizer),
             params=array("d", self.engine.params),
             m=array("d", self.engine.m),
             v=array("d", self.engine.v),
@@ -460,7 +461,7 @@ def published(text: Text) -> LabRun:
         " which is not here. What is compared with the training data is compared with the bundled names, and training"
         " goes on with those."
     )
-    run = Run(state, lambda: text.data(config, symbols))
+    run = Run(state, lambda: text.data(config, state.tokenizer()))
     lab_run = LabRun("published", name, about, text, run)
     lab_run.losses = array("d", facts["losses"])
     lab_run.frozen = True
@@ -473,10 +474,10 @@ def opened(
     """A run from its files. find: a text of this session by its SHA-256. names: for new runs, where it finds none."""
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
-    if state.spec:
+    if state.kind() not in ("char", "byte"):
         raise LabError(
-            f"the tokens of {name!r} are no characters ({state.spec['kind']}), and the figures here show characters:"
-            " open a run that was trained with --tokenizer char"
+            f"the tokens of {name!r} are byte pairs ({state.kind()}), and a word cannot be cut into them here: open a"
+            " run that was trained with --tokenizer char or byte"
         )
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
@@ -509,7 +510,7 @@ def over(text: Text, state: Checkpoint, missing: str, listing: Listing = REFEREN
     def data() -> Data:
         if missing:
             raise DataError(missing)
-        return text.data(state.config, state.symbols)
+        return text.data(state.config, state.tokenizer())
 
     return Run(state, data, listing=listing)
 
@@ -519,7 +520,7 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
     info = {
         name: state.data[name] for name in ("val_fraction", "validate_every", "micro_batch_size") if name in state.data
     }
-    return Run.begin(text.data(state.config, state.symbols), state.config, **info)
+    return Run.begin(text.data(state.config, state.tokenizer()), state.config, **info)
 
 
 def diverged(run: LabRun, error: DivergedError) -> str:

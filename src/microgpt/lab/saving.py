@@ -17,6 +17,7 @@ from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.runs import Edit, Frame, LabRun, begin_again, over
 from microgpt.lab.texts import Text
 from microgpt.listing import REFERENCE
+from microgpt.run import spec_of
 
 FORMAT = "microgpt lab/1"
 
@@ -60,6 +61,7 @@ def _run(run: LabRun, text: int) -> Answer:
                 "text": text,
                 "config": run.config.to_dict(),
                 "symbols": run.run.tokenizer.symbols,
+                "spec": spec_of(run.run.tokenizer),
                 "rng": run.run.rng.getstate(),
                 "data": run.run.data_info,
                 "losses": _text(run.losses),
@@ -119,6 +121,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     state = Checkpoint(
         config=config,
         symbols=facts["symbols"],
+        spec=facts.get("spec", {}),  # which a state that was saved before there were bytes lacks
         params=array("d", now.params),
         m=now.m,
         v=now.v,

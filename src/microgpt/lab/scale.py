@@ -10,6 +10,7 @@ from microgpt import reference
 from microgpt.lab import figures
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.texts import MAX_TYPED
+from microgpt.lab.texts import spelled as tokens_of
 from microgpt.listing import REFERENCE
 from microgpt.tokenization import Tokenizer
 
@@ -49,8 +50,8 @@ def spelled(text: str, tokenizer: Tokenizer, n_embd: int) -> Answer:
     if len(text) > MAX_TYPED:
         raise LabError(f"text must have at most {MAX_TYPED:,} characters, got {len(text):,}: type less")
     characters: list[Answer] = [
-        {"char": char, "id": tokenizer.token_ids.get(char), "bytes": list(char.encode("utf-8", "surrogatepass"))}
-        for char in text
+        {"char": char, "id": next(iter(of_char), None), "bytes": list(char.encode("utf-8", "surrogatepass"))}
+        for char, of_char in zip(text, tokens_of(text, tokenizer))
     ]
     sizes = {"characters": len(tokenizer.symbols), "bytes": BYTE_TOKENS + 1}  # and BOS
     return {

@@ -52,7 +52,7 @@ from microgpt.lab.saving import State
 from microgpt.lab.texts import Text
 from microgpt.listing import REFERENCE, Listing
 from microgpt.recording import Tensor, forward
-from microgpt.run import VAL_DOCUMENTS
+from microgpt.run import VAL_DOCUMENTS, spec_of
 from microgpt.tracing import Trace, trace
 from microgpt.training import DivergedError, check_options
 
@@ -173,7 +173,8 @@ class Session:
                 "step": run.step,
                 "num_steps": run.run.config.num_steps,
                 "config": runs.settings(run.config),
-                "symbols": run.run.tokenizer.symbols,
+                "tokenizer": spec_of(run.run.tokenizer).get("kind", "char"),
+                "symbols": texts.names(run.run.tokenizer),
                 "bos": run.run.tokenizer.bos,
                 "num_params": run.run.num_params,
                 "shapes": [[name, *shape] for name, shape in run.shapes.items()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 from base64 import b64encode
@@ -18,7 +19,7 @@ from microgpt.data import MODES, Data, load
 from microgpt.engines import Tokens
 from microgpt.lab.answers import Answer, LabError
 from microgpt.naming import num_positions
-from microgpt.tokenization import CharTokenizer, Tokenizer
+from microgpt.tokenization import ByteTokenizer, Tokenizer
 
 MAX_BYTES = 50_000_000
 MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
@@ -41,16 +42,16 @@ class Text:
         """A file's bytes as text; None for the bundled names."""
         return None if self.content is None else b64encode(self.content).decode()
 
-    def data(self, config: Config, symbols: list[str] | None = None) -> Data:
-        """The text as a model of this config reads it; symbols: with that model's vocabulary instead of its own.
+    def data(self, config: Config, tokenizer: Tokenizer | None = None) -> Data:
+        """The text as a model of this config reads it; tokenizer: that model's, instead of the text's own characters.
 
-        Raises DataError for what is no text, or has characters that the vocabulary lacks.
+        Raises DataError for what is no text, or has characters that the tokenizer lacks.
         """
-        chars = "".join(symbols) if symbols is not None else None
-        tokenizer = "char" if chars is None else CharTokenizer(chars, config.bos_first)
-        key = (config.bos_first, config.block_size if self.mode == "stream" else 0, chars)
+        spec = tokenizer and json.dumps(tokenizer.spec())
+        key = (config.bos_first, config.block_size if self.mode == "stream" else 0, spec)
         if key not in self._read:
-            options: dict[str, Any] = {"mode": self.mode, "block_size": config.block_size, "tokenizer": tokenizer}
+            options: dict[str, Any] = {"mode": self.mode, "block_size": config.block_size}
+            options |= {"tokenizer": tokenizer} if tokenizer else {}
             if self.content is None:
                 self._read[key] = load(BUNDLED, bos_first=config.bos_first, **options)
             else:
@@ -76,20 +77,23 @@ class Text:
         """How often each letter occurs, and how long the documents are."""
         if id(data) not in self._statistics:
             counts = Counter(data.tokens)
-            symbols, bos = data.tokenizer.symbols, data.tokenizer.bos
+            bos = data.tokenizer.bos
             letters = [
                 {"char": char, "id": token_id, "count": counts[token_id]}
-                for token_id, char in enumerate(symbols)
+                for token_id, char in enumerate(names(data.tokenizer))
                 if token_id != bos
             ]
             if data.mode == "lines":
                 counts[bos] = len(data)
-                lengths = Counter(end - start for start, end in zip(chain((0,), data.ends), data.ends))
-            else:
+            if data.mode == "stream":
                 lengths = Counter(len(data.sequence(i)) for i in range(len(data)))
+            elif isinstance(data.tokenizer, ByteTokenizer):
+                lengths = Counter(map(len, data))
+            else:  # a character a token
+                lengths = Counter(end - start for start, end in zip(chain((0,), data.ends), data.ends))
             self._statistics[id(data)] = {
                 "num_docs": len(data),
-                "num_chars": len(data.tokens) - (2 if data.mode == "stream" else 0),
+                "num_chars": len(data.tokenizer.decode(data.tokens)),
                 "letters": [*letters, {"char": "", "id": bos, "count": counts[bos]}],
                 "lengths": sorted(lengths.items()),
             }
@@ -98,9 +102,12 @@ class Text:
     def in_order(self, data: Data) -> list[str]:
         """Its documents sorted, each once: how a dictionary is searched."""
         if id(data) not in self._sorted:
-            whole = "".join(map(data.tokenizer.symbols.__getitem__, data.tokens))
-            ends = data.ends
-            self._sorted[id(data)] = sorted({whole[start:end] for start, end in zip(chain((0,), ends), ends)})
+            if isinstance(data.tokenizer, ByteTokenizer):
+                texts = set(data)
+            else:  # a character a token: quicker than to read each document for itself
+                whole, ends = data.tokenizer.decode(data.tokens), data.ends
+                texts = {whole[start:end] for start, end in zip(chain((0,), ends), ends)}
+            self._sorted[id(data)] = sorted(texts)
         return self._sorted[id(data)]
 
 
@@ -147,18 +154,34 @@ def encode(text: str, tokenizer: Tokenizer) -> list[int]:
     """The token ids of what somebody typed, BOS at both ends; characters that the model has never seen are left out."""
     if len(text) > MAX_TYPED:
         raise LabError(f"a word must have at most {MAX_TYPED:,} characters, got {len(text):,}: shorten it")
-    ids = tokenizer.encode("".join(char for char in text if char in tokenizer.token_ids))
-    return ids
+    return [tokenizer.bos, *chain.from_iterable(spelled(text, tokenizer)), tokenizer.bos]
+
+
+def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
+    """The tokens of each character: none for one that the model has never seen, several where tokens are bytes."""
+    found: list[list[int]] = []
+    for char in text:
+        try:
+            found.append(tokenizer.encode(char)[1:-1])
+        except (KeyError, UnicodeEncodeError):  # a half of a character is none
+            found.append([])
+    return found
 
 
 def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
-    """What the tokenizer makes of a text, character by character."""
-    ids = encode(text, tokenizer)
-    table = tokenizer.token_ids
+    """What the tokenizer makes of a text, token by token, with the characters that are none."""
+    ids, labels = encode(text, tokenizer), names(tokenizer)
+    characters: list[Answer] = []
+    unknown: dict[str, None] = {}
+    for char, of_char in zip(text, spelled(text, tokenizer)):
+        characters += [{"char": labels[token_id], "id": token_id, "known": True} for token_id in of_char]
+        if not of_char:
+            characters.append({"char": char, "id": None, "known": False})
+            unknown[char] = None
     return {
-        "characters": [{"char": char, "id": table.get(char), "known": char in table} for char in text],
+        "characters": characters,
         "ids": ids,
-        "unknown": list(dict.fromkeys(char for char in text if char not in table)),
+        "unknown": list(unknown),
         "positions": num_positions(ids, config),
         "cut": max(0, len(ids) - 2 - config.block_size),
     }
@@ -166,7 +189,20 @@ def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
 
 def label(token_id: int, tokenizer: Tokenizer) -> str:
     """A token as a figure writes it; BOS, which writes nothing, is a dot."""
-    return str(tokenizer.symbols[token_id]) or "·"
+    return names(tokenizer)[token_id] or "·"
+
+
+def names(tokenizer: Tokenizer) -> list[str]:
+    """The tokens' text, where they are bytes two hexadecimal digits for one that is none by itself; BOS writes nothing.
+
+    No two are alike.
+    """
+    if not isinstance(tokenizer, ByteTokenizer):
+        return list(tokenizer.symbols)
+    texts = [piece.decode("latin-1") for piece in tokenizer.pieces]
+    return [
+        text if text.isascii() and text.isprintable() else piece.hex() for piece, text in zip(tokenizer.pieces, texts)
+    ]
 
 
 def read(tokens: Tokens, config: Config) -> list[int]:

@@ -24,7 +24,8 @@ export interface Model extends OfModel {
   step: number // updates made
   num_steps: number // planned; doubled each time that training goes on beyond it
   config: Config
-  symbols: string[] // what each token id writes; BOS writes ''
+  tokenizer: 'char' | 'byte'
+  symbols: string[] // what each token id writes, or the digits of a byte that writes nothing alone; BOS writes ''
   bos: number
   num_params: number
   shapes: [string, number, number][] // name, rows, columns
