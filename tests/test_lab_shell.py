@@ -115,12 +115,14 @@ def test_a_number_is_open_beside_the_playhead(shell: Visit, width: int, height: 
         assert boxes[one][2] <= width
     assert boxes["main figure"][2] - boxes["main figure"][0] > 400
     assert boxes[".opened"][3] - boxes[".opened"][1] > 0.6 * height
-    lit = box(shell, ".source li.lit")
-    shell.page.wait_for_timeout(600)  # it glides there
-    lit = box(shell, ".source li.lit")
+    shell.page.wait_for_function(  # it glides there
+        """() => {
+          const box = (selector) => document.querySelector(selector).getBoundingClientRect()
+          const [lit, list] = [box('.source li.lit'), box('.source ol')]
+          return lit.top >= list.top && lit.bottom <= list.bottom
+        }"""
+    )
     lines, variables = box(shell, ".source ol"), box(shell, ".variables")
-    assert lines[1] <= lit[1]
-    assert lit[3] <= lines[3]
     assert lines[3] - lines[1] > 150
     assert variables[3] <= boxes[".source"][3] + 1
 
@@ -280,7 +282,9 @@ def test_a_plain_host_has_all_that_the_page_asks_for(visit: Visit, tmp_path: Any
 # --- The source
 
 
-@pytest.mark.parametrize(("section", "line"), [(5, "def attention("), (9, "# --- 5."), (0, '"""A GPT'), (2, "# --- 2.")])
+@pytest.mark.parametrize(
+    ("section", "line"), [(5, "def attention("), (9, "# --- 5."), (0, '"""A GPT'), (2, "# --- 2.")]
+)
 def test_the_source_is_open_where_the_section_is(shell: Visit, section: int, line: str) -> None:
     shell.page.mouse.move(1, 1)  # pointing at a figure shows its lines
     go(shell, section=section)
