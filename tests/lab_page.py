@@ -37,6 +37,7 @@ FOLDERS = re.findall(
     r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
 )
 SECTIONS = len(FOLDERS)
+PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 
 
@@ -130,6 +131,7 @@ class Visit:
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.address = address
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(PATIENCE)
         self.refused: list[str] = []  # requests to other hosts
         self.errors: list[str] = []  # in the console
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
