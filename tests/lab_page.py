@@ -37,6 +37,7 @@ FOLDERS = re.findall(
     r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
 )
 SECTIONS = len(FOLDERS)
+PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 
 
@@ -94,11 +95,22 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-# Counts the questions that the page has not been answered yet: figures are complete when there are none
+# Counts the questions that the page has not been answered yet: figures are complete when there are none. idle() waits
+# for that, and for what the answers change, and for no frame: the urgent task comes after all that was promised
 WATCH = """
-let client
+let client, waiting = []
 globalThis.unanswered = 0
-const count = (ended) => { unanswered += 1; ended.catch(() => {}).finally(() => { unanswered -= 1 }) }
+const count = (ended) => { unanswered += 1; ended.catch(() => {}).finally(() => {
+  unanswered -= 1
+  if (!unanswered) for (const go of waiting.splice(0)) go()
+}) }
+globalThis.idle = async () => {
+  for (;;) {
+    await scheduler.postTask(() => {}, { priority: 'user-blocking' })
+    if (!unanswered) return
+    await new Promise((go) => waiting.push(go))
+  }
+}
 Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (its) => {
   client = its
   const [ask, stream] = [its.ask.bind(its), its.stream.bind(its)]
@@ -119,6 +131,7 @@ class Visit:
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.address = address
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(PATIENCE)
         self.refused: list[str] = []  # requests to other hosts
         self.errors: list[str] = []  # in the console
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
@@ -153,6 +166,12 @@ class Visit:
             "(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at
         )
         self.settle()
+
+    def linked(self, part: str) -> str:
+        """The address, once it says so: while moments pass, it follows now and then."""
+        self.page.wait_for_function("(part) => location.hash.includes(part)", arg=part)
+        address: str = self.page.evaluate("location.hash")
+        return address
 
     def ask(self, method: str, **params: Any) -> Any:
         """What the page's client answers. Raises Playwright's Error with the sentence that it rejects with."""

@@ -330,7 +330,7 @@ def test_training_at_a_terminal_is_live_and_its_samples_alone_go_to_stdout(tmp_p
             break
         told += piece
     os.close(ours)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert [line[:9] for line in out.decode().splitlines()] == [f"sample {i:2d}" for i in range(1, 21)]
     text = plain(told.decode())

@@ -17,7 +17,7 @@ from microgpt.lab.session import Session
 from lab_page import ROOT, Visit
 from test_lab_access import AXE, SIZES, violations
 
-WAIT = 60_000  # milliseconds, for a model that is trained
+WAIT = 180_000  # milliseconds, for a model that is trained
 
 
 class Reader:

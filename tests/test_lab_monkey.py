@@ -100,7 +100,7 @@ def test_two_thousand_random_actions_break_nothing(
             start = time.perf_counter()
             page.evaluate("new Promise((answer) => setTimeout(answer))")  # the page's own thread is free
             slowest = max(slowest, time.perf_counter() - start)
-            assert slowest < 2, done[-10:]
+            assert slowest < 20, done[-10:]
             assert visit.errors == [], done[-20:]
     record_property("slowest answer of the page, seconds", round(slowest, 3))
     assert page.url.startswith(visit.address)

@@ -49,7 +49,7 @@ def open_number(tab: Visit, path: str) -> None:
     for details in tab.page.locator(".opened details").all():
         if not details.evaluate("(e) => e.open"):
             details.locator("summary").click()
-    tab.page.wait_for_function("() => unanswered === 0", timeout=60_000)
+    tab.page.wait_for_function("() => unanswered === 0", timeout=180_000)
     tab.page.locator(".opened .graph .turn").wait_for()
     tab.settle()
 

@@ -136,7 +136,7 @@ def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: V
     visit.open()
     visit.ready()
     visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
-    visit.page.wait_for_timeout(500)  # until it is saved
+    visit.ask("save")  # as the page has done by itself before: one answer after the other
     visit.page.evaluate(
         """() => {  // what was saved comes back as something else
           const post = Worker.prototype.postMessage

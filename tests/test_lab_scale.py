@@ -153,7 +153,7 @@ def test_the_page_climbs_the_ladder(tab: Visit) -> None:
     """A hundred steps in the reader's browser: the last loss is CPython's, and the kernel is faster by far."""
     tab.section(SECTION)
     tab.page.get_by_role("button", name="Train 100 steps with each engine").click()
-    tab.page.locator('[data-path="ladder.native.float32.difference"]').wait_for(timeout=120_000)
+    tab.page.locator('[data-path="ladder.native.float32.difference"]').wait_for(timeout=180_000)
     tab.settle()
     measured = tab.page.evaluate(MEASURED)
     loss = [step.loss for step in Run.begin("names", Config()).steps(until=100)][-1]

@@ -80,7 +80,7 @@ class Answer:
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
     """One request, its path as it stands. Underscores in headers are hyphens; Host is the right one by default."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)
@@ -242,7 +242,7 @@ def test_what_has_not_changed_is_not_sent_again(site: Path) -> None:
 
 def test_one_connection_carries_many_requests(site: Path) -> None:
     with serving(Pages(site=site)) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
         for path, status in [("/", 200), ("/assets/main.js", 200), ("/nothing", 404)]:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -358,10 +358,10 @@ def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
         assert process.stdout
         address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", process.stdout.readline())
         assert address
-        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=120)
         connection.request("GET", "/runs/index.json")  # and it is left open
         assert json.loads(connection.getresponse().read())[0]["name"] == "small"
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_C_EVENT)
-        output, error = process.communicate(timeout=10)
+        output, error = process.communicate(timeout=120)
         connection.close()
     assert (process.returncode, output, error) == (0, "", "Ctrl-C stops it\n")

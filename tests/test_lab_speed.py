@@ -13,6 +13,14 @@ BUDGET = 300_000  # bytes before Python
 PAINTED, BLOCKED = 1000, 100  # ms: the largest paint; of tasks what is beyond 50 ms each
 BUSY = 5  # times as long it may take here: other programs share the machine (benchmarks/lab_speed.py on a quiet one)
 
+# By how much a slow machine's limits are wider: plain arithmetic that takes a usual machine 100 ms where it is busy
+SLOWNESS = """() => {
+  const start = performance.now()
+  let sum = 0
+  for (let i = 0; i < 2e7; i++) sum += Math.sqrt(i)
+  return Math.max(sum && 1, (performance.now() - start) / 100)
+}"""
+
 # What the browser itself notes, from the first moment on
 OBSERVE = """
 globalThis.painted = 0
@@ -57,12 +65,14 @@ def test_the_page_is_painted_soon_and_answers(
         painted, tasks = visit.page.evaluate("[painted, tasks]")
         assert painted > 0
         found.append((painted, blocked(tasks)))
+        slowness = visit.page.evaluate(SLOWNESS)
         visit.context.close()
     painted, busy = (min(times) for times in zip(*found))  # what is above it was other programs' work
     record_property("largest paint, ms", painted)
     record_property("main thread blocked, ms", busy)
-    assert painted < BUSY * PAINTED, found
-    assert busy < BUSY * BLOCKED, found
+    record_property("slowness", slowness)
+    assert painted < BUSY * PAINTED * slowness, found
+    assert busy < BUSY * BLOCKED * slowness, found
 
 
 def test_the_page_never_freezes_while_it_trains(visit: Visit, record_property: Callable[[str, object], None]) -> None:
@@ -79,4 +89,4 @@ def test_the_page_never_freezes_while_it_trains(visit: Visit, record_property: C
         visit.settle()
     tasks: list[float] = visit.page.evaluate("tasks")
     record_property("longest task of the page while it trains 3,000 steps, ms", max(tasks, default=0))
-    assert max(tasks, default=0) < 500, tasks
+    assert max(tasks, default=0) < 500 * visit.page.evaluate(SLOWNESS), tasks

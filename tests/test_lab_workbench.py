@@ -22,7 +22,7 @@ __all__ = ["axe"]  # a fixture
 
 SECTION = 10
 FILE = REFERENCE.text
-LOSS_OF_EDITED = 60_000  # ms that Python and a program may take on a busy machine
+LOSS_OF_EDITED = 180_000  # ms that Python and a program may take on a busy machine
 
 
 class Bench:
@@ -65,7 +65,7 @@ class Bench:
         """The page's own thread is free."""
         start = time.perf_counter()
         self.page.evaluate("() => new Promise((answer) => setTimeout(answer))")
-        assert time.perf_counter() - start < 5  # an endless loop would hold it for ever
+        assert time.perf_counter() - start < 60  # an endless loop would hold it for ever
 
     def marked(self) -> str:
         """The line that is marked as wrong."""
@@ -120,7 +120,7 @@ def test_a_program_runs_as_python_runs_it_and_its_output_streams(bench: Bench) -
 
 def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> None:
     bench.run("print('before', flush=True)\nwhile True: pass")
-    bench.page.wait_for_timeout(1500)
+    bench.wait("before", "pre.output")
     bench.answers_at_once()
     assert bench.tab.ask("loss", word="emma")["mean"] > 0  # the figures have a Python of their own
     bench.click("Stop")

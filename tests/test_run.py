@@ -489,30 +489,36 @@ def test_a_lock_ends_with_its_folder_object(tmp_path: Path) -> None:
 
 def test_of_many_processes_that_begin_at_once_at_most_one_trains(tmp_path: Path) -> None:
     code = """
-import sys, time
+import sys
 from pathlib import Path
 from microgpt.lock import Lock, LockedError
-folder, start = Path(sys.argv[1]), float(sys.argv[2])
-while time.time() < start:
-    pass
+print("ready", flush=True)
+sys.stdin.readline()
 try:
-    lock = Lock(folder)
+    lock = Lock(Path(sys.argv[1]))
     print("mine", flush=True)
-    time.sleep(2)
 except LockedError:
     print("another's", flush=True)
+sys.stdin.read()  # who has it keeps it until all have tried
 """
-    start = time.time() + 1.5
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path), str(start)],
+            [sys.executable, "-c", code, str(tmp_path)],
             env=clean_environment(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for _ in range(6)
     ]
-    said = [process.communicate()[0].strip() for process in processes]
+    pipes = [(process.stdin, process.stdout) for process in processes if process.stdin and process.stdout]
+    assert [out.readline() for _, out in pipes] == ["ready\n"] * 6
+    for go, _ in pipes:
+        go.write("\n")
+        go.flush()
+    said = [out.readline().strip() for _, out in pipes]
+    for process in processes:
+        process.communicate()
     assert set(said) <= {"mine", "another's"}
     assert said.count("mine") <= 1
     assert list(tmp_path.iterdir()) == []
