@@ -78,6 +78,7 @@ export interface Tokens extends OfModel {
   unknown: string[] // each once
   positions: number // how many are computed: at most block_size
   cut: number // characters beyond block_size that are not read
+  meant: { word: string; dropped: string[] } | null // the nearest text that can be read; null if all of it can, or nothing
 }
 
 export interface DataSet extends OfModel {
