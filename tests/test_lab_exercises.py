@@ -540,6 +540,92 @@ def test_a_verdict_that_comes_late_is_not_another_exercises(reader: Reader) -> N
     assert reader.card.locator(".verdict .said").count() == 0
 
 
+# --- What the reader had before
+
+
+def state(reader: Reader) -> tuple[Any, ...]:
+    model = reader.tab.ask("model")
+    word, position = reader.page.locator("#word").input_value(), "position=1" in reader.page.url
+    return word, position, model["run"], model["step"], [(x["path"], x["after"]) for x in model["changes"]]
+
+
+def leave(reader: Reader) -> None:
+    reader.card.get_by_role("button", name="Leave the exercise").click()
+    reader.card.wait_for(state="detached")
+    reader.page.wait_for_function("() => unanswered === 0", timeout=WAIT)
+    reader.tab.settle()
+
+
+def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit) -> None:
+    visit.open("#section=4&word=zoe&position=1")
+    visit.ready()
+    reader = Reader(visit)
+    reader.press("Change a weight", "to 0")
+    before = state(reader)
+    assert before[:3] == ("zoe", True, "published")
+    assert len(before[4]) == 1
+    reader.begin("The greatest surprise")  # of another word, with the weights as they were published
+    assert state(reader)[0] == "olivia"
+    assert state(reader)[4] == []
+    assert "you have the word “zoe” and the weights that you changed again" in reader.card.inner_text()
+    leave(reader)
+    assert state(reader) == before
+    assert "exercise" not in visit.page.evaluate("location.hash")
+
+    # a run of one's own, and from one exercise to the next
+    visit.section(8, word="zoe", position=1)
+    visit.page.get_by_role("button", name="random weights").click()
+    visit.settle()
+    reader.train(10)
+    before = state(reader)
+    assert before[3] == 10
+    reader.begin("A word it expects")
+    reader.follow("alana")
+    reader.begin("Back to the first good day")  # which trains a run for itself
+    assert state(reader)[3] == 100
+    leave(reader)
+    assert state(reader) == before
+
+
+def test_the_reader_may_stay_with_what_the_exercise_has_made(visit: Visit) -> None:
+    visit.open("#section=6&word=zoe")
+    visit.ready()
+    reader = Reader(visit)
+    reader.begin("A word it expects")
+    reader.follow("alana")
+    reader.card.get_by_role("button", name="stay with what is here").click()
+    assert reader.card.get_by_text("you have the word").count() == 0
+    leave(reader)
+    assert state(reader)[0] == "alana"
+
+
+def test_an_exercise_gives_back_the_expression(visit: Visit) -> None:
+    visit.open("#section=2")
+    visit.ready()
+    visit.settle()
+    reader = Reader(visit)
+    source = reader.figure("An expression").locator("input[type=text]")
+    source.fill("y = a * a * b")
+    visit.settle()
+    reader.slide("An expression", "a", 0.5)
+    reader.begin("A flat place")
+    assert source.input_value() != "y = a * a * b"
+    leave(reader)
+    assert source.input_value() == "y = a * a * b"
+    named = visit.page.get_by_text("a", exact=True)
+    assert (
+        reader.figure("An expression").locator("label").filter(has=named).locator("input[type=range]").input_value()
+        == "0.5"
+    )
+
+
+def test_where_nothing_was_replaced_nothing_is_offered(reader: Reader) -> None:
+    reader.tab.section(6, word="emma")
+    reader.begin("Surprise, in a line")
+    assert reader.card.get_by_text("Leave the exercise, and").count() == 0
+    leave(reader)
+
+
 def test_a_link_begins_an_exercise(visit: Visit) -> None:
     visit.open("#section=6&word=olivia&position=0&exercise=the-greatest-surprise")
     visit.ready()
