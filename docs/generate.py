@@ -89,6 +89,7 @@ MAP = {  # the file map of the README
     "src/microgpt/lab/runs.py": "runs, and the way back to each of their steps",
     "src/microgpt/lab/edited.py": "an edited program in the reference's place",
     "src/microgpt/lab/figures.py": "what the figures show of a word",
+    "src/microgpt/lab/unmasked.py": "attention that sees the future, and what it does to the loss",
     "src/microgpt/lab/updates.py": "one step of Adam, not kept",
     "src/microgpt/lab/surface.py": "the loss over two parameters, and two hikers",
     "src/microgpt/lab/scale.py": "what a model of other sizes costs",

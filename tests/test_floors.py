@@ -41,7 +41,7 @@ FLOORS = [
         "lab.ladder",
         "lab.relay",
     },
-    {"lab.scale", "lab.finding", "lab.nudging", "lab.playing"},
+    {"lab.scale", "lab.finding", "lab.nudging", "lab.playing", "lab.unmasked"},
     {"lab", "lab.session", "lab.server"},
     {"lab.snapshot"},
     {"cli"},

@@ -43,7 +43,7 @@ def saved(tab: Visit, figure: Any) -> str:
     """What the figure's own button gives."""
     figure.hover()
     with tab.page.expect_download() as download:
-        figure.locator("[data-tool]").click()
+        figure.locator("[data-tool].tool").click()
     assert download.value.suggested_filename.endswith(".svg")
     return Path(download.value.path()).read_text(encoding="utf-8")
 
@@ -74,6 +74,51 @@ def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
         assert height > 50, title
         assert colours > 8, title
         assert drawn > 0.005, title
+
+
+# What only works on the page, in a figure, by what a reader reads on it; and what was chosen there
+CONTROLS = """(figure) => {
+  const text = (where) => [...figure.querySelectorAll(where)]
+    .filter((e) => e.checkVisibility() && !e.closest('ol, ul, table'))
+    .map((e) => e.innerText.trim())
+    .filter((text) => /[a-z]{3}/i.test(text))
+  return [
+    text('[role=radio][aria-checked=false], button.primary, button[aria-expanded]'),
+    text('[role=radio][aria-checked=true], .slider output, .player output'),
+    [...figure.querySelectorAll('input[type=range]')].filter((e) => e.checkVisibility()).length,
+  ]
+}"""
+# Marks of the style sheet that a drawing would lack: those that have no place of their own
+UNPLACED = """() => [...document.querySelectorAll('main figure *')].filter((e) => e.checkVisibility()).flatMap((e) =>
+  ['::before', '::after'].filter((which) => {
+    const style = getComputedStyle(e, which)
+    return !['none', 'normal'].includes(style.content) && style.display !== 'none' && style.position !== 'absolute'
+  }).map((which) => e.className + which))"""
+
+
+@pytest.mark.parametrize("section", range(SECTIONS))
+def test_controls_are_left_out_and_what_they_say_stays(tab: Visit, section: int) -> None:
+    tab.section(section, word="emma")
+    assert tab.page.evaluate(UNPLACED) == []
+    for figure in tab.page.locator("main figure").all():
+        left_out, kept, sliders = figure.evaluate(CONTROLS)
+        root = ElementTree.fromstring(saved(tab, figure))
+        said = {" ".join("".join(text.itertext()).split()) for text in root.iter(f"{SVG}text")}
+        assert said & set(left_out) - set(kept) == set()
+        assert [text for text in kept if text not in " ".join(words(root).split())] == []
+        assert figure.locator("input[type=range]:visible").count() == sliders  # on the page they are as they were
+
+
+def test_a_figure_with_a_slider_keeps_its_value(tab: Visit) -> None:
+    tab.section(5, word="emma", head=2)
+    figure = tab.page.locator("main figure").filter(has=tab.page.get_by_role("heading", name="From uniform to peaked"))
+    figure.locator("input[type=range]").fill("7.3")
+    tab.settle()
+    said = words(ElementTree.fromstring(saved(tab, figure)))
+    assert "scores times 7.3" in said
+    assert "head 2 position 3 m" in said
+    assert "uniform: " not in said
+    assert "peaked" not in said.removeprefix("From uniform to peaked")
 
 
 def test_an_editor_is_drawn_with_its_text(tab: Visit) -> None:

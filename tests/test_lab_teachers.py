@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+
+from microgpt.lab.playing import CHAPTERS
 
 from lab_page import ROOT, SECTIONS, CountingServer, Visit
 from test_lab_access import AXE, violations
@@ -34,8 +37,18 @@ def links() -> list[str]:
     return list(dict.fromkeys(reader.found))
 
 
+def lines_played() -> dict[str, str]:
+    """Of each link that plays: the piece of the line at which it says the program stands, '' where it says none."""
+    found = {}
+    for state, text in re.findall(r"<a\s+href=\"\./#([^\"]*play=[^\"]*)\"\s*>(.*?)</a>", PAGE, re.S):
+        code = re.search(r"<code>(.*?)</code>", text, re.S)
+        found[unescape(state)] = " ".join(unescape(code.group(1)).split()) if code else ""
+    return found
+
+
+PLAYED = lines_played()
 STATES = [link.removeprefix("./#") for link in links() if link.startswith("./#")]
-DEFAULTS = {"section": "0", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both"}
+DEFAULTS = {"section": "0", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both", "at": "0"}
 
 
 def test_there_are_links_into_every_section() -> None:
@@ -43,19 +56,38 @@ def test_there_are_links_into_every_section() -> None:
     assert all(link.startswith("./") for link in links())  # under whatever address it is served
 
 
+def test_the_plan_plays_every_chapter_that_it_can_use() -> None:
+    assert set(PLAYED) == {state for state in STATES if "play=" in state}
+    assert {dict(parse_qsl(state))["play"] for state in PLAYED} == {*CHAPTERS} - {"loss"}
+    assert sum(map(bool, PLAYED.values())) >= 7
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> None:
     named = dict(parse_qsl(state))
+    tab.page.evaluate("() => { location.hash = 'section=11' }")  # whatever the link before it has left
+    tab.page.wait_for_function("() => document.querySelector('.section p')?.textContent.startsWith('11 of')")
     tab.page.evaluate("(fragment) => { location.hash = fragment }", state)
-    tab.page.wait_for_function(
-        "(number) => document.querySelector('.section p')?.textContent.startsWith(`${number} of`)", arg=named["section"]
-    )
+    if "play" in named:
+        tab.page.wait_for_selector(".transport")
+        lit = tab.page.locator(".source li.lit")
+        lit.first.wait_for()
+        tab.settle()
+        assert lit.count() == 1
+        assert PLAYED[state] in lit.inner_text()
+    else:
+        tab.page.wait_for_function(
+            "(number) => document.querySelector('.section p')?.textContent.startsWith(`${number} of`)",
+            arg=named["section"],
+        )
     tab.settle()
     now = dict(parse_qsl(tab.page.evaluate("location.hash.slice(1)")))
     assert now == {name: value for name, value in named.items() if DEFAULTS.get(name) != value}, urlencode(now)
     shown = [error for error in tab.page.locator("[role=alert], .error").all_text_contents() if error.strip()]
     assert shown == []
-    assert tab.page.locator("main figure").first.count() == 1
+    assert "play" in named or tab.page.locator("main figure").first.count() == 1
+    if "exercise" in named:
+        tab.page.locator("main .exercise h2").wait_for()
     if "number" in named:
         tab.page.locator(".opened dl").wait_for()
         assert named["number"] in tab.page.locator(".opened").inner_text()

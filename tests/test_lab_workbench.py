@@ -68,7 +68,8 @@ class Bench:
         assert time.perf_counter() - start < 60  # an endless loop would hold it for ever
 
     def marked(self) -> str:
-        """The line that is marked as wrong."""
+        """The line that is marked as wrong; the editor draws no lines while it is out of sight."""
+        self.page.locator(".editor").scroll_into_view_if_needed()
         return str(self.page.locator(".cm-wrong").inner_text())
 
 
@@ -85,6 +86,7 @@ def fresh(bench: Bench) -> Iterator[None]:
     stop = "() => [...document.querySelectorAll('main button')].find((e) => e.innerText === 'Stop')?.click()"
     bench.page.evaluate(stop)
     bench.open()
+    bench.page.evaluate(stop.replace("Stop", "hide the output"))
     if bench.page.get_by_role("button", name="Reset the file").is_enabled():
         bench.click("Reset the file")
     bench.click("Back to the names")
@@ -316,9 +318,80 @@ def test_a_gradient_that_backward_does_not_explain_says_so(bench: Bench) -> None
     bench.page.keyboard.press("Escape")
 
 
+def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> None:
+    visible = """(where) => [...document.querySelectorAll(where)].some((e) => {
+      const { top, bottom, height } = e.getBoundingClientRect()
+      return height > 10 && top >= 0 && bottom <= innerHeight && e.textContent.trim()
+    })"""
+    for size in SIZES.values():
+        bench.page.set_viewport_size(size)
+        for source, ends in (
+            ("print('here', flush=True)\nwhile True: pass", ""),
+            ("1 / 0", "[role=alert]"),
+            ("print(6)", "pre.output"),
+        ):
+            bench.write(source)
+            button = bench.page.get_by_role("button", name="Run", exact=True)
+            button.evaluate("(e) => scrollTo(0, scrollY + e.getBoundingClientRect().top - innerHeight / 2)")
+            before = bench.page.evaluate("scrollY")
+            button.click()
+            if ends:
+                bench.wait("after", "main figure [role=status]")
+            else:
+                bench.wait("here", "pre.output")
+                assert bench.page.evaluate(visible, "main figure pre.output")
+            assert bench.page.evaluate(visible, f"main figure {ends or '[role=status]'}")
+            assert bench.page.evaluate(visible, "main figure [role=status]")
+            if not ends:
+                bench.click("Stop")
+                bench.wait("Stopped after", "main figure [role=status]")
+            assert bench.page.evaluate("scrollY") == before
+    bench.click("hide the output")
+    assert bench.page.locator("pre.output").count() == 0
+    bench.page.set_viewport_size(SIZES["wide"])
+
+
+def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
+    """In the editor its first line, in its figure the difference; and the page stands still."""
+    for name, line in (
+        ("no mask", "# what is still to be guessed"),
+        ("GELU", "def gelu(self)"),
+        ("two layers", "16, 2, 4"),
+    ):
+        button = bench.page.get_by_role("button", name=name, exact=True)
+        button.scroll_into_view_if_needed()
+        top = "(e) => [scrollY, e.getBoundingClientRect().top]"
+        before = button.evaluate(top)
+        button.click()
+        bench.page.locator("main tr.new").first.wait_for()
+        assert button.evaluate(top) == before
+        shown = """(line) => {
+          const root = document.querySelector('.editor').shadowRoot
+          const box = root.querySelector('.cm-scroller').getBoundingClientRect()
+          const found = [...root.querySelectorAll('.cm-own')].find((e) => e.textContent.includes(line))
+          const { top, bottom } = found?.getBoundingClientRect() ?? { top: -Infinity, bottom: Infinity }
+          return top >= box.top && bottom <= box.bottom
+        }"""
+        bench.page.locator(".editor").scroll_into_view_if_needed()
+        bench.page.wait_for_function(f"(line) => ({shown})(line)", arg=line)
+        assert bench.page.locator("main tr.new").first.is_visible()
+    summary = bench.page.get_by_text("what was changed:")
+    summary.click()
+    assert not bench.page.locator("main tr.new").first.is_visible()
+    bench.click("GELU")  # it stays closed
+    bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
+    assert not bench.page.locator("main tr.new").first.is_visible()
+    summary.click()
+    assert bench.page.locator("main tr.new").first.is_visible()
+    bench.write(FILE + "# by hand\n")  # then it is no prepared change any more, and told of below the editor
+    bench.page.locator("figure", has=bench.page.get_by_role("button", name="Run", exact=True)).get_by_text(
+        "what was changed: 1 line new, 0 gone"
+    ).wait_for()
+
+
 def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
     bench.click("no 1/√d")
-    bench.page.get_by_text("what was changed: 1 line new, 1 gone").click()
+    bench.page.get_by_text("what was changed: 1 line new, 1 gone").wait_for()
     rows = bench.page.locator("main tr.new, main tr.gone")
     assert [row.locator("code").text_content().strip() for row in rows.all()] == [
         "attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -413,7 +486,8 @@ def test_axe_finds_nothing_while_it_is_used(bench: Bench, axe: str, size: str) -
     bench.page.set_viewport_size(SIZES[size])
     bench.run(FILE.replace("    largest = max(", "    largest = mux("))
     bench.wait("NameError", "main [role=alert]")
-    bench.page.get_by_text("what was changed").click()
+    if not bench.page.locator("main tr.new").first.is_visible():
+        bench.page.get_by_text("what was changed").click()
     bench.page.emulate_media(color_scheme="light")
     assert violations(bench.tab, axe) == []
     bench.page.emulate_media(color_scheme="dark")

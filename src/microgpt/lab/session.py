@@ -40,6 +40,7 @@ from microgpt.lab import (
     source,
     surface,
     texts,
+    unmasked,
     updates,
     variants,
 )
@@ -423,6 +424,17 @@ class Session:
         """Every head's matrix."""
         tokens = self._tokens(word)
         return self._of_model(figures.attention(self.active, tokens, self._forward(tokens)))
+
+    @asked
+    def unmasked(self, word: str) -> Answer:
+        """Every head's matrix without the mask, and what that does to the surprise."""
+        tokens = self._tokens(word)
+        return self._of_model(unmasked.unmasked(self.active, tokens, self._forward(tokens)))
+
+    @asked
+    def unmasked_documents(self, count: int) -> Answer:
+        """The same for the loss of many documents."""
+        return self._of_model(unmasked.documents(self.active, count))
 
     @asked
     def softmax(self, logits: list[float], scale: float) -> Answer:

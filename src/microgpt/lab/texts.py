@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import random
 import tempfile
+import unicodedata
 from base64 import b64encode
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -184,7 +185,40 @@ def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
         "unknown": list(unknown),
         "positions": num_positions(ids, config),
         "cut": max(0, len(ids) - 2 - config.block_size),
+        "meant": meant(text, tokenizer),
     }
+
+
+def meant(text: str, tokenizer: Tokenizer) -> Answer | None:
+    """The nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
+
+    None where all of it can be read as it is, and where nothing would be left.
+    """
+    table = tokenizer.token_ids
+    if all(char in table for char in text):
+        return None
+    word, dropped = "", []
+    for char in unicodedata.normalize("NFC", text):
+        near = next((near for near in _spellings(char) if near and all(one in table for one in near)), None)
+        if near is None:
+            dropped.append(char)
+        else:
+            word += near
+    return {"word": word, "dropped": list(dict.fromkeys(dropped))} if word else None
+
+
+def _spellings(char: str) -> Iterator[str]:
+    """Ways to write a character, the nearest first: itself, in the other case, without its accents."""
+    yield from (char, char.lower(), char.upper())
+    bare = "".join(x for x in unicodedata.normalize("NFKD", char) if not unicodedata.combining(x))
+    # a stroke is no accent that comes off, but it is told in the name: LATIN SMALL LETTER O WITH STROKE
+    base, stroke, _ = unicodedata.name(char, "").partition(" WITH ")
+    if stroke and bare == char:
+        try:
+            bare = unicodedata.lookup(base)
+        except KeyError:  # an arrow with something at its tip is no letter
+            bare = ""
+    yield from (bare, bare.lower(), bare.upper(), bare.casefold())
 
 
 def label(token_id: int, tokenizer: Tokenizer) -> str:

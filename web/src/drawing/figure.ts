@@ -1,10 +1,12 @@
 // A figure as a standalone SVG. What is an SVG on the page stays one; boxes become rectangles and words <text>, at the
 // places where the browser has put them; a canvas becomes a picture. There is no foreignObject in it, which few programs
-// draw. Its colours are those of the light theme.
+// draw. Its colours are those of the light theme. What is there to be used (sliders, buttons, options that are not
+// chosen) is left out, what it was set to stays: see drawing.css.
 
 import { flushSync } from 'svelte'
 import { app } from '../state.svelte'
-import { box, colour, element, filled, type Box } from './paint'
+import './drawing.css'
+import { box, colour, element, filled } from './paint'
 import { copied } from './svg'
 import { drawnText, label } from './text'
 
@@ -72,10 +74,6 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
   }
   if (e instanceof HTMLCanvasElement) {
     if (e.width && e.height) yield element('image', { ...at, href: e.toDataURL(), 'image-rendering': 'pixelated', preserveAspectRatio: 'none' })
-  } else if (e instanceof HTMLInputElement && e.type === 'range') {
-    yield* slider(at, (e.valueAsNumber - Number(e.min)) / (Number(e.max) - Number(e.min) || 1), style)
-  } else if (e instanceof HTMLProgressElement) {
-    yield* slider(at, e.position, style)
   } else if (e instanceof HTMLInputElement) {
     yield label(e.type === 'checkbox' ? (e.checked ? '☑' : '☐') : e.value || e.placeholder, style, at)
   } else if (e instanceof HTMLSelectElement) {
@@ -95,13 +93,6 @@ function* children(of: Element | ShadowRoot, style: CSSStyleDeclaration, x: numb
     if (child instanceof Text) yield* drawnText(child, style, x, y)
     else if (child instanceof Element && !(child instanceof HTMLStyleElement)) yield* drawn(child, x, y)
   }
-}
-
-function* slider(at: Box, share: number, style: CSSStyleDeclaration): Generator<SVGElement> {
-  const ink = filled('fill', colour(style.accentColor === 'auto' ? style.color : style.accentColor))
-  const middle = at.y + at.height / 2
-  yield element('rect', { x: at.x, y: middle - 3, width: at.width, height: 6, rx: 3, ...ink, 'fill-opacity': 0.25 })
-  yield element('rect', { x: at.x, y: middle - 3, width: at.width * Math.max(0, share || 0), height: 6, rx: 3, ...ink })
 }
 
 /** The style sheet's own marks, where they have a place of their own. */

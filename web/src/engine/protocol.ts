@@ -79,6 +79,7 @@ export interface Tokens extends OfModel {
   unknown: string[] // each once
   positions: number // how many are computed: at most block_size
   cut: number // characters beyond block_size that are not read
+  meant: { word: string; dropped: string[] } | null // the nearest text that can be read; null if all of it can, or nothing
 }
 
 export interface DataSet extends OfModel {
@@ -253,6 +254,17 @@ export interface Attention extends OfModel {
   sums: number[][][] // [layer][head] -> the sum of each row of weights, added up from the left
   difference: number // the largest between the textbook's numbers and the program's growing lists
   own: boolean // an edited program is no longer the textbook's: the matrices hold what its lists do
+}
+
+/** Attention that looks at the whole word, and what that does to the loss: computed by the program's own gpt(). */
+export interface Unmasked extends OfModel {
+  positions: number
+  labels: string[]
+  logits: number[][][][] // [layer][head] -> T x T, nothing masked
+  weights: number[][][][]
+  future: number[][][] // [layer][head] -> of each row, how much lies on later positions
+  masked: Omit<Loss, 'version'> // the program's own
+  unmasked: Omit<Loss, 'version'>
 }
 
 export interface Loss extends OfModel {
@@ -526,6 +538,9 @@ export interface Methods {
   undo: [{}, Model] // changes: all weights changed by hand
 
   attention: [{ word: string }, Attention]
+  unmasked: [{ word: string }, Unmasked]
+  // mean losses of the first documents that training reads; lower: of how many it is lower without the mask
+  unmasked_documents: [{ count: number }, { documents: number; masked: number; unmasked: number; lower: number } & OfModel]
   softmax: [{ logits: number[]; scale: number }, { probs: number[] }]
   loss: [{ word: string }, Loss]
   // learning_rate: the schedule's of the next step, unless given; fresh: Adam's m and v empty, as at the first step

@@ -1,7 +1,11 @@
 import { chosen as expression, presets } from '../sections/2-value/expression.svelte'
 import { onLine, predicted, three, type Asked, type Exercise } from './exercise'
 
-const set = () => expression.choose(presets[0])
+const set = () => {
+  const { source, inputs } = expression
+  expression.choose(presets[0])
+  return () => expression.choose({ name: '', source, inputs })
+}
 const asked = ({ ask }: Asked) => ask('expression', { source: expression.source, inputs: { ...expression.inputs } })
 
 export const value: Exercise[] = [

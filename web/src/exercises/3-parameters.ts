@@ -1,5 +1,6 @@
 import { view } from '../sections/3-parameters/view.svelte'
 import { letter, notOpen, predicted, three, type Exercise } from './exercise'
+import { put } from './kept.svelte'
 
 export const parameters: Exercise[] = [
   {
@@ -28,7 +29,7 @@ export const parameters: Exercise[] = [
     title: 'The largest matrix',
     kind: 'make it so',
     hard: 1,
-    stage: { section: 3, set: () => (view.matrix = 'wte') },
+    stage: { section: 3, set: () => put(view, { matrix: 'wte' }) },
     question: 'Bring a matrix closer that has as many numbers as any.',
     hint: {
       plain: 'Look at the areas: every matrix is drawn in proportion. Press its name.',

@@ -78,6 +78,28 @@ export const attention: Exercise[] = [
   {
     id: 'break-causality',
     title: 'Break causality',
+    kind: 'make it so',
+    hard: 2,
+    stage: { section: 5, word: 'emma', position: 0, head: 0 },
+    question: 'Let the first position, which has read nothing but BOS, give more than nine tenths of its attention to letters that are not written yet.',
+    hint: {
+      plain: 'At the end of the section something keeps the future from the past, and it can be taken away. Then look for the right head; and is there more to look at in a longer word?',
+      technical: 'In the textbook’s view the mask has a switch. Of T scores that are all alike T − 1 are on the future, so that a long word, and a head that does not care for BOS, will do.',
+    },
+    async judge(asked) {
+      const { app, ask, seen } = asked
+      if (seen.mask) return { right: false, says: 'The mask is where it was: whatever comes later gets nothing.' }
+      const { layer, head } = placed(asked)
+      const { future, masked, unmasked } = await ask('unmasked', { word: app.word })
+      const share = future[layer][head][0]
+      const facts = { head: String(head), now: app.word, share: percent(share), bound: three(masked.mean), free: three(unmasked.mean) }
+      if (share <= 0.9) return { right: false, says: 'At the beginning of “{now}” {share} of head {head} goes to the future. More is asked for.', facts }
+      return { right: true, says: '{share} of head {head} goes to letters that are not written yet. The loss of “{now}” is {free} now instead of {bound}, and means nothing: the answers are in sight.', facts }
+    },
+  },
+  {
+    id: 'a-letter-later',
+    title: 'A letter later',
     kind: 'predict',
     hard: 2,
     stage: { section: 5, word: 'emma', position: 4 },

@@ -1,9 +1,15 @@
 import { exists, picked, steepest } from '../sections/7-update/picked.svelte'
 import { notOpen, onLine, predicted, three, type Exercise } from './exercise'
+import { put } from './kept.svelte'
 
 const set = () => {
+  const path = picked.path(undefined)
+  const undo = put(picked, { fresh: 0, rate: null })
   picked.pick('')
-  Object.assign(picked, { fresh: 0, rate: null })
+  return () => {
+    undo()
+    picked.pick(path)
+  }
 }
 
 export const update: Exercise[] = [

@@ -18,7 +18,7 @@ export interface Stage {
   head?: number
   config?: Partial<Config>
   step?: number
-  set?: () => void // puts back what figures share
+  set?: () => () => void // what figures share, put back; gives the way to undo that
 }
 
 /** What a judge may look at. chosen: the option of a prediction, '' before there is one. */

@@ -8,6 +8,7 @@ class Seen {
   backward = $state.raw<{ accumulate?: boolean; order?: 'topological' | 'naive'; times?: 1 | 2 }>({}) // section 2
   unit = $state(-1) // section 4: of the MLP
   scale = $state(1) // section 5: of the scores
+  mask = $state(true) // section 5: in the textbook’s view
   generation = $state.raw({ temperature: 0, top_k: 0, index: 0, prompt: '', at: 0 }) // section 9
 }
 

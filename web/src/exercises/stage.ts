@@ -4,6 +4,7 @@ import { follow } from '../follow'
 import { change, PUBLISHED } from '../live.svelte'
 import { app, read, write } from '../state.svelte'
 import type { Exercise } from './exercise'
+import { kept } from './kept.svelte'
 import { seen } from './seen.svelte'
 import { shelf } from './shelf.svelte'
 
@@ -16,10 +17,11 @@ export function linkTo({ id, stage }: Exercise): string {
 /** Set the stage. The model is made anew where the exercise asks for another than the one at hand. */
 export async function begin({ id, stage }: Exercise): Promise<void> {
   const { config, step, set, ...rest } = stage
+  kept.keep()
   Object.assign(app, rest, { exercise: id, play: '', number: '', lines: [] })
   seen.line = 0
   shelf.stages += 1
-  set?.()
+  kept.also(set?.())
   if (app.phase !== 'ready') return // then the model is the pretrained one
   if (step !== undefined) return follow({ ...app.saved, config: JSON.stringify(config ?? {}), step })
   if (app.model?.run !== PUBLISHED) await change('pretrained', {})

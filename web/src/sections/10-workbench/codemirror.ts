@@ -19,7 +19,7 @@ import {
 import { tags } from '@lezer/highlight'
 
 const theme = EditorView.theme({
-  '&': { color: 'var(--ink)', backgroundColor: 'var(--raised)', fontSize: '0.78rem', maxHeight: '34rem', borderRadius: 'var(--radius)' },
+  '&': { color: 'var(--ink)', backgroundColor: 'var(--raised)', fontSize: '0.78rem', maxHeight: 'min(34rem, 60vh)', borderRadius: 'var(--radius)' },
   '&.cm-focused': { outline: '2px solid var(--attention)', outlineOffset: '1px' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', overflow: 'auto' },
   '.cm-content': { caretColor: 'var(--ink)', fontVariantLigatures: 'none' },
@@ -31,6 +31,7 @@ const theme = EditorView.theme({
   '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'color-mix(in srgb, var(--soft) 8%, transparent)' },
   '.cm-selectionMatch': { backgroundColor: 'color-mix(in srgb, var(--mlp) 18%, transparent)' },
   '&.cm-focused .cm-matchingBracket': { backgroundColor: 'color-mix(in srgb, var(--embedding) 25%, transparent)' },
+  '.cm-own': { boxShadow: 'inset 3px 0 var(--embedding)' },
   '.cm-wrong': { backgroundColor: 'color-mix(in srgb, var(--loss) 18%, transparent)', boxShadow: 'inset 3px 0 var(--loss)' },
 })
 
@@ -58,11 +59,31 @@ const wrong = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 })
 
+/** The lines that are not the file's. */
+const setOwn = StateEffect.define<number[]>()
+const own = StateField.define<DecorationSet>({
+  create: () => Decoration.none,
+  update(lines, transaction) {
+    for (const effect of transaction.effects) {
+      if (!effect.is(setOwn)) continue
+      const { doc } = transaction.state
+      const mark = Decoration.line({ class: 'cm-own' })
+      return Decoration.set(effect.value.filter((line) => line <= doc.lines).map((line) => mark.range(doc.line(line).from)))
+    }
+    return lines.map(transaction.changes)
+  },
+  provide: (field) => EditorView.decorations.from(field),
+})
+
 export interface Editor {
   /** Put another text in place of all of it; it can be undone. */
   set(text: string): void
   /** Mark a line as wrong, and show it; 0 takes the mark away. */
   mark(line: number): void
+  /** Mark the lines that were written here; in ascending order. */
+  own(lines: number[]): void
+  /** Scroll to a line; the page around stays where it is. */
+  show(line: number): void
   destroy(): void
 }
 
@@ -95,6 +116,7 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
         syntaxHighlighting(colours),
         theme,
         wrong,
+        own,
         // Tab indents, as in any editor; after Escape it leaves, which CodeMirror sees to
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ 'aria-label': label, 'aria-describedby': 'help', tabindex: '0', spellcheck: 'false' }),
@@ -102,16 +124,30 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
       ],
     }),
   })
+  function show(line: number): void {
+    if (line < 1 || line > view.state.doc.lines) return
+    const { from } = view.state.doc.line(line)
+    // how high the lines are that were never drawn is a guess: once they are, it is known
+    const go = (more: number): void =>
+      view.requestMeasure({
+        read: () => view.lineBlockAt(from),
+        write: ({ top, height }) => {
+          view.scrollDOM.scrollTop = top + height / 2 - view.scrollDOM.clientHeight / 2
+          if (more) requestAnimationFrame(() => go(more - 1))
+        },
+      })
+    go(2)
+  }
   return {
     set(text) {
       if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } })
     },
     mark(line) {
-      const effects: StateEffect<unknown>[] = [setWrong.of(line)]
-      if (line && line <= view.state.doc.lines)
-        effects.push(EditorView.scrollIntoView(view.state.doc.line(line).from, { y: 'center' }))
-      view.dispatch({ effects })
+      view.dispatch({ effects: setWrong.of(line) })
+      show(line)
     },
+    own: (lines) => view.dispatch({ effects: setOwn.of(lines) }),
+    show,
     destroy: () => view.destroy(),
   }
 }

@@ -28,9 +28,8 @@ class Runner {
   /** Run a program for what it prints. documents: null for the bundled names. */
   async run(source: string, documents: string | null): Promise<Ended> {
     const terminal = new Terminal()
-    this.lines = []
-    this.more = 0
-    this.ended = null
+    this.clear()
+    this.lines = ['']
     const ended = await this.#start('the program', source, documents, 0, (text, _, more) => {
       terminal.feed(text)
       this.lines = [...terminal.lines]
@@ -38,6 +37,12 @@ class Runner {
     })
     this.ended = ended
     return ended
+  }
+  /** Take what the last program has printed away. */
+  clear(): void {
+    this.lines = []
+    this.more = 0
+    this.ended = null
   }
   /** Run a program for its first losses, and nothing else. */
   measure(what: string, source: string, steps: number, onLosses: (losses: number[]) => void): Promise<Ended> {

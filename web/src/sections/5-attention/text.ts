@@ -69,5 +69,6 @@ export const mask: Words = {
   both: [
     'And this is the way it stands in textbooks: the whole matrix of scores at once, with −∞ written over every cell in which a position would look ahead. exp(−∞) is 0, so that those cells get no weight, and each row still sums to one.',
     'It is the same computation. Made from the very same queries and keys, the masked matrix and the growing lists differ by at most the number shown below.',
+    '*And without it?* Take the mask away: each position then looks at all of the word, the letter that it is asked for included. Whatever the loss becomes, it has lost its meaning: who sees the answer does not guess. In training such a model soon learns to copy it and nothing else, and when it writes there is no answer to copy. Try: take the mask away here, then measure *no mask* on the workbench, where it is trained that way.',
   ],
 }
