@@ -31,6 +31,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip insta
 
 from microgpt.engines import torch as torch_engine  # noqa: E402  (needs torch)
 from microgpt.engines.torch import PRECISIONS, TorchEngine  # noqa: E402
+from microgpt.engines.torch_model import Memory, Model  # noqa: E402
 
 torch.set_num_threads(1)  # the models are small, and the machine may be busy
 every_precision = pytest.mark.parametrize("precision", PRECISIONS)
@@ -161,6 +162,32 @@ def test_train_is_backward_and_update_again_and_again(precision: str) -> None:
         loop.update(0.01)
     assert bulk.train(batches, [0.01] * 4) == expected
     assert (bulk.params, bulk.m, bulk.v, bulk.grads, bulk.step) == (loop.params, loop.m, loop.v, loop.grads, 4)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 50])
+@pytest.mark.parametrize("clip", [0.0, 0.3])
+def test_accumulated_parts_in_one_call_are_those_of_the_contract(size: int, clip: float) -> None:
+    """The engine adds the losses up where they are computed; the contract's own loop asks for each."""
+    config = WIDE.replace(clip=clip)
+    params = init(config, 27, random.Random(5))
+    ours, loop = (TorchEngine(array("d", params), config, 27, precision="float64") for _ in range(2))
+    batches, rates = [DOCUMENTS[:8], DOCUMENTS[8:15]], [0.01, 0.02]
+    losses = ours.train(batches, rates, size)
+    assert losses == pytest.approx(Engine.train(loop, batches, rates, size), rel=1e-15)
+    assert_close("params", loop.params, ours.params, 1e-15)
+
+
+@pytest.mark.parametrize("aligned", [64, 32])
+def test_rows_that_tensor_cores_ask_for_change_no_number(aligned: int) -> None:
+    """On a GPU lm_head is multiplied with rows of zeros more; what they give is no logit, and gets no gradient."""
+    params = init(WIDE, 27, random.Random(5))
+    plain, wider = (TorchEngine(array("d", params), WIDE, 27, precision="float64") for _ in range(2))
+    memory = Memory(wider._tensors["params"], wider._tensors["grads"], shapes(WIDE, 27))
+    wider.model = Model(memory, WIDE, aligned)
+    assert wider.model._more_rows == aligned - 27
+    assert wider.backward(DOCUMENTS) == pytest.approx(plain.backward(DOCUMENTS), rel=1e-15)
+    assert_close("grads", plain.grads, wider.grads, 1e-15)
+    assert [len(row) for row in wider.logits([1, 2])] == [27, 27]
 
 
 def test_train_adds_to_gradients_that_were_there() -> None:

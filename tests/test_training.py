@@ -289,6 +289,38 @@ def test_without_a_held_out_part_no_step_has_a_held_out_loss() -> None:
     assert all(step.val_loss is None for step in train(Fake(TINY), documents, range(5), validate_every=2))
 
 
+# --- The clock
+
+
+def test_steps_of_one_call_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 2))  # each call takes 2 seconds
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))
+    engine = Fake(TINY.replace(num_steps=5))
+    engine.call_seconds = 10.0  # so that a call may make more and more steps
+    steps = list(train(engine, documents, range(5), together=True))
+    assert [step.seconds for step in steps] == [2.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_documents_are_read_while_the_engine_computes() -> None:
+    """A step's documents are asked for when the steps before it are under way: a GPU does not wait for all."""
+    read: list[int] = []
+
+    class Watching(Fake):
+        def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
+            seen.append(len(read))
+            return super().backward(batch, total)
+
+    seen: list[int] = []
+    engine = Watching(TINY.replace(num_steps=20))
+
+    def sequence(i: int) -> list[int]:
+        read.append(i)
+        return DOCUMENTS[i]
+
+    list(train(engine, sequence, range(5), together=True))
+    assert seen == list(range(1, 21))
+
+
 # --- Several processes
 
 

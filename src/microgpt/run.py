@@ -764,7 +764,9 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
 
 def record(step: Step) -> dict[str, Any]:
     """A step as metrics.jsonl keeps it."""
-    return {name: value for name, value in asdict(step).items() if value is not None}
+    kept = asdict(step)
+    del kept["seconds"]  # which another run of the same training has not
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from microgpt.engines import Engine, Tokens
-
-CALL_SECONDS = 0.05  # how long one call of an engine may take, about, when `together` is on
 
 
 class DivergedError(ArithmeticError):
@@ -18,13 +16,17 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Step:
-    """One training step that was made. loss: nats per token, before the step's update; val_loss: held-out, after it."""
+    """One training step that was made. loss: nats per token, before the step's update; val_loss: held-out, after it.
+
+    seconds: that it took, on the clock; of steps that one call made together, each has an equal share.
+    """
 
     step: int
     loss: float
     learning_rate: float
     tokens: int
     val_loss: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 def learning_rate(step: int, num_steps: int, largest: float, warmup_steps: int = 0, decay: str = "linear") -> float:
@@ -94,40 +96,37 @@ def train(
         first = step * batch_size + engine.rank * share
         return [sequence(order[i % len(order)])[: config.block_size + 1] for i in range(first, first + share)]
 
-    def train_one(batch: list[Tokens], rate: float) -> float:
-        size = micro_batch_size or batch_size
-        loss = 0.0
-        for start in range(0, share, size):
-            loss += engine.backward(batch[start : start + size], batch_size)
-        loss = engine.reduce(loss)
-        if math.isfinite(loss):
-            if config.clip:
-                engine.clip(config.clip)
-            engine.update(rate)
-        return loss
-
     count = 1
     end = config.num_steps if until is None else min(until, config.num_steps)
     while engine.step < end:
         first = engine.step
         stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
-        last = min(first + count, *stops) if together and micro_batch_size is None else first + 1
-        batches = [batch(step) for step in range(first, last)]
+        last = min(first + count, *stops) if together else first + 1
+        predicted = [0] * (last - first)  # tokens of each step
+
+        def batches(first: int = first, predicted: list[int] = predicted) -> Iterator[list[Tokens]]:
+            """One by one: a GPU computes a step while the next one's documents are read."""
+            for i in range(len(predicted)):
+                documents = batch(first + i)
+                predicted[i] = sum(len(tokens) - 1 for tokens in documents)
+                yield documents
+
         rates = [
             learning_rate(step, config.num_steps, config.learning_rate, config.warmup_steps, config.decay)
             for step in range(first, last)
         ]
         began = time.perf_counter()
         try:
-            losses = engine.train(batches, rates) if last - first > 1 else [train_one(batches[0], rates[0])]
+            losses = engine.train(batches(), rates, micro_batch_size)
         except FloatingPointError:
             losses = [math.nan]
         taken = time.perf_counter() - began
         # the processes agree on the time, and so make as many steps in their next calls
-        *tokens, taken = engine.add_up([*(float(_predicted(batch)) for batch in batches), taken])
-        if taken < CALL_SECONDS / 2 * engine.world_size:
+        *tokens, taken = engine.add_up([*map(float, predicted), taken])
+        taken /= engine.world_size
+        if taken < engine.call_seconds / 2:
             count *= 2
-        elif taken > CALL_SECONDS * 2 * engine.world_size:
+        elif taken > engine.call_seconds * 2:
             count = max(1, count // 2)
         for i, loss in enumerate(losses):
             step = first + i + 1
@@ -149,9 +148,5 @@ def train(
                 learning_rate=rates[i],
                 tokens=int(tokens[i]),
                 val_loss=val_loss,
+                seconds=taken / len(losses),
             )
-
-
-def _predicted(batch: Sequence[Tokens]) -> int:
-    """How many tokens of a batch are predicted."""
-    return sum(len(tokens) - 1 for tokens in batch)

@@ -76,6 +76,7 @@ class Engine(Protocol):
     device: str = ""  # what computes, in a line, where there is a choice
     rank: int = 0  # of this process among those that train the model together, which count from 0
     world_size: int = 1  # how many these are
+    call_seconds: float = 0.05  # how long a call of `train` should take, about: longer ones keep a GPU busy
     memory: int = 0  # bytes that parameters, gradients and moments take, where they are not in Python's own memory
 
     def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
@@ -115,16 +116,25 @@ class Engine(Protocol):
             self.grads[:] = array("d", (grad * (largest / norm) for grad in self.grads))
         return norm
 
-    def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        """The losses of many steps in one call, each backward, clip where the config asks for it, and update: a
-        compiled step takes microseconds, and a Python call is not free. batches: this process's part of each.
+    def train(
+        self,
+        batches: Iterable[Sequence[Tokens]],
+        learning_rates: Iterable[float],
+        micro_batch_size: int | None = None,
+    ) -> list[float]:
+        """The losses of many steps in one call, each backward, reduce, clip where the config asks for it, and update: a
+        compiled step takes microseconds, and a Python call is not free. batches: this process's part of each, read one
+        by one. micro_batch_size: documents a call of `backward`, default the whole batch.
 
         A loss that is not finite is the last one given, and has no update.
         """
         losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
             try:
-                losses.append(self.backward(batch))
+                loss = 0.0
+                for part in parts(batch, micro_batch_size):
+                    loss += self.backward(part, len(batch) * self.world_size)
+                losses.append(self.reduce(loss))
                 if not math.isfinite(losses[-1]):
                     break
                 if self.config.clip:
@@ -247,6 +257,13 @@ def processes() -> tuple[int, int]:
 def takes_threads(engine_class: Any) -> bool:
     """Can engines of this class share the work of a step among several threads?"""
     return "threads" in inspect.signature(engine_class).parameters
+
+
+def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
+    """A batch in parts of that size, the last one perhaps smaller; None: in one."""
+    if size is None or not batch:
+        return [batch]
+    return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:

@@ -175,9 +175,14 @@ class NativeEngine(Engine):
         self.step += 1
         self._kernel.update(self._net, params, grads, m, v, self.step, learning_rate)
 
-    def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
-        if self.config.clip:  # which the kernel knows nothing of
-            return super().train(batches, learning_rates)
+    def train(
+        self,
+        batches: Iterable[Sequence[Tokens]],
+        learning_rates: Iterable[float],
+        micro_batch_size: int | None = None,
+    ) -> list[float]:
+        if self.config.clip or micro_batch_size is not None:  # of which the kernel knows nothing
+            return super().train(batches, learning_rates, micro_batch_size)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
         if self.grads.tobytes() != self._zeros:  # left from an earlier backward: they belong to the first step

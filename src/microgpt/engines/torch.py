@@ -6,6 +6,7 @@ it, and, as its owner may have written to it, put back before the next computati
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from array import array
@@ -14,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from microgpt.config import Config, num_params, offsets, shapes
-from microgpt.engines import Engine, Tokens, check_batch, check_tokens, processes
+from microgpt.engines import Engine, Tokens, check_batch, check_tokens, parts, processes
 from microgpt.machine import peak_memory, too_large
 
 try:
@@ -35,6 +36,7 @@ PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090":
 # 16 times as many. So many times more tokens are read ahead, so that documents of about a length come together.
 AT_ONCE, READ_AHEAD = 1 << 22, 8
 SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
+ALIGNED = 64  # rows of lm_head come in multiples of it where tensor cores compute, which are slow at odd sizes
 
 
 class TorchEngine(Engine):
@@ -76,6 +78,9 @@ class TorchEngine(Engine):
         self.device = f"torch {precision} on {describe(self._torch_device)}"
         if self.world_size > 1:
             self.device = f"{self.world_size} processes, each {self.device}"
+        self._is_cuda = self._torch_device.type == "cuda"
+        if self._is_cuda:
+            self.call_seconds = 0.5  # between two calls it is idle
         self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
         self._length = num_params(config, vocab_size)
         self._dtype = torch.float64 if precision == "float64" else torch.float32
@@ -101,7 +106,8 @@ class TorchEngine(Engine):
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
         self.params = params
         memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
-        self.model = Model(memory, config)
+        self._aligned = ALIGNED if self._is_cuda and precision == "bfloat16" else 1
+        self.model = Model(memory, config, self._aligned)
         self._loss: Any = torch.compile(loss) if compile else loss
 
     def draw(self, seed: int) -> None:
@@ -118,7 +124,7 @@ class TorchEngine(Engine):
 
     def _check_memory(self) -> None:
         """Raise MemoryError, before anything is taken, for what a GPU cannot hold."""
-        if self._torch_device.type != "cuda":
+        if not self._is_cuda:
             return
         free, _ = torch.cuda.mem_get_info(self._torch_device)
         if self.memory > free:
@@ -136,7 +142,8 @@ class TorchEngine(Engine):
             whole = self._tensors[name]
             if self._sharded and name in ("m", "v"):
                 whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
-            torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length])
+            # first to the CPU: Apple's GPUs have no float64, and others would take room for it
+            torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length].cpu())
             self._given.add(name)
         return self._arrays[name]
 
@@ -154,7 +161,7 @@ class TorchEngine(Engine):
             numbers = torch.frombuffer(self._arrays[name], dtype=torch.float64)
             if self._sharded and name in ("m", "v"):
                 numbers = numbers[self._part]
-            self._tensors[name][: len(numbers)].copy_(numbers)
+            self._tensors[name][: len(numbers)].copy_(numbers.to(self._dtype))
         self._given.clear()
 
     params = property(lambda self: self._gather("params"), lambda self, numbers: self._put("params", numbers))
@@ -193,8 +200,13 @@ class TorchEngine(Engine):
         ids[real] = torch.frombuffer(flat, dtype=torch.int32).long()
         targets = ids[:, 1:].masked_fill(~real[:, 1:], IGNORED)
         counts = (ends - 1).to(self._dtype)
-        device = self._torch_device
-        return ids[:, :-1].to(device), targets.to(device), counts.to(device)
+        return self._moved(ids[:, :-1]), self._moved(targets), self._moved(counts)
+
+    def _moved(self, numbers: Tensor) -> Tensor:
+        """On the device. From memory that stays where it is, a GPU fetches it while Python goes on."""
+        if self._is_cuda:
+            numbers = numbers.pin_memory()
+        return numbers.to(self._torch_device, non_blocking=self._is_cuda)
 
     def reduce(self, loss: float) -> float:
         if self.world_size == 1:
@@ -260,26 +272,32 @@ class TorchEngine(Engine):
         found = {"memory": float(self._memory_taken())}
         if self._norm is not None:
             found["grad_norm"] = self._norm.item()
-        if self.precision == "bfloat16" and self._torch_device.type == "cuda":
+        if self.precision == "bfloat16" and self._is_cuda:
             name = torch.cuda.get_device_name(self._torch_device)
             if peak := next((peak for part, peak in PEAKS.items() if part in name), 0.0):
                 found["peak_flops"] = peak * self.world_size
         return found
 
     def _memory_taken(self) -> int:
-        if self._torch_device.type == "cuda":
+        if self._is_cuda:
             return torch.cuda.max_memory_allocated(self._torch_device)
         return peak_memory()
 
-    def train(self, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]) -> list[float]:
+    def train(
+        self,
+        batches: Iterable[Sequence[Tokens]],
+        learning_rates: Iterable[float],
+        micro_batch_size: int | None = None,
+    ) -> list[float]:
         if not self._fused:
-            return super().train(batches, learning_rates)
+            return super().train(batches, learning_rates, micro_batch_size)
         self._take_back()
         values: list[Tensor] = []
         diverged, first = torch.zeros((), device=self._torch_device), self.step
         try:
             for batch, learning_rate in zip(batches, learning_rates):
-                values.append(self._reduce(self._backward(batch, len(batch) * self.world_size)))
+                total = len(batch) * self.world_size
+                values.append(self._reduce(sum_of(self._backward(p, total) for p in parts(batch, micro_batch_size))))
                 diverged = torch.maximum(diverged, (~torch.isfinite(values[-1])).float())
                 if self.config.clip:
                     self._clip(self.config.clip)
@@ -304,7 +322,7 @@ class TorchEngine(Engine):
             return []
         ids = torch.tensor([list(tokens)], device=self._torch_device)
         with torch.inference_mode(), self._autocast():
-            rows: list[Sequence[float]] = self.model(ids)[0].double().tolist()
+            rows: list[Sequence[float]] = self.model(ids)[0].tolist()
         return rows
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
@@ -340,7 +358,7 @@ class TorchEngine(Engine):
         """The model as it is now, for contexts that outlive the next step; one for all of them."""
         if self._kept is None:
             table = shapes(self.config, self.vocab_size)
-            self._kept = Model(Memory(self._tensors["params"].clone(), None, table), self.config)
+            self._kept = Model(Memory(self._tensors["params"].clone(), None, table), self.config, self._aligned)
         return self._kept
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -401,7 +419,7 @@ class TorchStreams:
             raise ValueError(full(engine.config.block_size))
         ids = torch.tensor(list(token_ids), device=engine._torch_device)[:, None]
         with torch.inference_mode(), engine._autocast():
-            rows: list[list[float]] = self._model(ids, self._cache)[:, 0].double().tolist()
+            rows: list[list[float]] = self._model(ids, self._cache)[:, 0].tolist()
         return rows
 
     def rewind(self) -> None:
@@ -417,6 +435,11 @@ class TorchDecoder:
 
     def feed(self, token_id: int) -> list[float]:
         return self._streams.feed([token_id])[0]
+
+
+def sum_of(losses: Iterable[Tensor]) -> Tensor:
+    """From left to right, wherever they are."""
+    return functools.reduce(torch.add, losses)
 
 
 def full(block_size: int) -> str:

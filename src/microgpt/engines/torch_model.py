@@ -91,12 +91,16 @@ class Layer(nn.Module):
 
 
 class Model(nn.Module):
-    """The reference's gpt(), for many documents and all their positions at once."""
+    """The reference's gpt(), for many documents and all their positions at once.
 
-    def __init__(self, memory: Memory, config: Config) -> None:
+    aligned: lm_head is multiplied as if its rows were a multiple of this; what the rows of zeros give is cut off.
+    """
+
+    def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:
         super().__init__()
         self.wte, self.wpe, self.lm_head = (memory.parameter(name) for name in ("wte", "wpe", "lm_head"))
         self.layers = [Layer(memory, i, config) for i in range(config.n_layer)]
+        self._more_rows = -len(self.lm_head) % aligned
         for i, layer in enumerate(self.layers):
             self.add_module(f"layer{i}", layer)
 
@@ -108,6 +112,8 @@ class Model(nn.Module):
             x = layer(x, cache)
         if cache:
             cache.length += 1
+        if self._more_rows:
+            return F.linear(x, F.pad(self.lm_head, (0, 0, 0, self._more_rows)))[..., : len(self.lm_head)]
         return F.linear(x, self.lm_head)
 
 
