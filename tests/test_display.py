@@ -390,13 +390,33 @@ def test_a_large_machine_tells_its_condition(
     monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
     show = Lines()
     show.begin(run)
+    clock.now += 8.0
     for step in range(1, 5):
-        clock.now += 2.0
-        show.step(Step(step, 3.0, 0.005, 90))
+        show.step(Step(step, 3.0, 0.005, 90, seconds=2.0))  # all four come from one call, at the same moment
     lines = capsys.readouterr().err.splitlines()[-4:]
     for line in lines:
         assert "| lr 5.00e-03 | grad norm 1.25 | 45 tokens/s | MFU 45.0% | 3.0 GiB |" in line
     told.clear()
-    clock.now += 2.0
-    show.step(Step(5, 3.0, 0.005, 90))
+    show.step(Step(5, 3.0, 0.005, 90, seconds=2.0))
     assert "tokens/s" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_condition_leaves_the_moving_line_whole(
+    run: Run, clock: Clock, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": 1e12}
+    monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
+    text = io.StringIO()
+    monkeypatch.setattr(
+        display, "Console", lambda **_: Console(file=text, force_terminal=True, width=columns, get_time=clock)
+    )
+    show = Live()
+    show.begin(run)
+    for step in range(1, 5):
+        clock.now += 2.0
+        show.step(Step(step, 3.0, 0.005, 90, val_loss=2.5, seconds=2.0))
+    show.end()
+    moving, below = plain(text.getvalue()).splitlines()[-2:]
+    assert re.fullmatch(r"step 4 / \d+ ━.* loss 3\.0000 held-out 2\.5000 0\.5 steps/s .*\S *", moving)
+    assert re.fullmatch(r"lr 5\.00e-03 · grad norm 1\.25 · 45 tokens/s · MFU .* · 3\.0 GiB *", below)

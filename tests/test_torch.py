@@ -190,6 +190,18 @@ def test_rows_that_tensor_cores_ask_for_change_no_number(aligned: int) -> None:
     assert [len(row) for row in wider.logits([1, 2])] == [27, 27]
 
 
+def test_deterministic_asks_cublas_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without CUBLAS_WORKSPACE_CONFIG PyTorch refuses every product on a GPU."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    try:
+        TorchEngine(init(TINY, 27, random.Random(5)), TINY, 27, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+
+
 def test_train_adds_to_gradients_that_were_there() -> None:
     params = init(TINY, 27, random.Random(5))
     loop, bulk = (TorchEngine(array("d", params), TINY, 27) for _ in range(2))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
@@ -101,20 +101,22 @@ class Condition:
     """
 
     def __init__(self, run: Run) -> None:
-        self.run, self.tokens, self.since = run, 0, time.perf_counter()
+        self.run, self.tokens, self.seconds = run, 0, 0.0
         self.flops = flops_per_token(run.config, run.engine.vocab_size)
 
     def add(self, step: Step) -> None:
         self.tokens += step.tokens
+        self.seconds += step.seconds
 
     def told(self, step: Step) -> list[str]:
-        """Since the last time that it was asked; the device is waited for."""
+        """Since the last time that it was asked; the device is waited for. The speed is by the steps' own time, as many
+        of them arrive at once.
+        """
         facts = self.run.engine.condition()
         if not facts:
             return []
-        now = time.perf_counter()
-        speed = self.tokens / (now - self.since)
-        self.tokens, self.since = 0, now
+        speed = self.tokens / self.seconds if self.seconds else 0.0
+        self.tokens, self.seconds = 0, 0.0
         parts = [f"lr {step.learning_rate:.2e}"]
         if "grad_norm" in facts:
             parts.append(f"grad norm {facts['grad_norm']:.3g}")
@@ -169,7 +171,7 @@ class Lines(Quiet):
 
 
 class Live(Lines):
-    """One line that moves: step, smoothed loss, held-out loss, steps a second, time left."""
+    """One line that moves: step, smoothed loss, held-out loss, steps a second, time left; below it the Condition."""
 
     def begin(self, run: Run) -> None:
         self.num_steps, self.smooth, self.condition = run.config.num_steps, Smooth(), Condition(run)
@@ -178,7 +180,7 @@ class Live(Lines):
             name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
             told = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
             self.console.print(told, soft_wrap=True)
-        self.progress = Progress(
+        self.progress = WithMore(
             TextColumn("step {task.completed:d} / {task.total:d}"),
             BarColumn(bar_width=None),
             TextColumn("loss [bold]{task.fields[loss]}[/]"),
@@ -190,7 +192,7 @@ class Live(Lines):
             refresh_per_second=10,
         )
         self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
-        self.val_loss = self.told = ""
+        self.val_loss = ""
         self.due = 0.0
         self.progress.start()
 
@@ -200,13 +202,23 @@ class Live(Lines):
         loss = f"{self.smooth.add(step.loss):.4f}"
         self.condition.add(step)
         if time.perf_counter() > self.due:
-            self.told = " · ".join(self.condition.told(step))
+            self.progress.more = " · ".join(self.condition.told(step))
             self.due = time.perf_counter() + CONDITION_SECONDS
-        others = f"{self.val_loss} [dim]{self.told}[/]" if self.told else self.val_loss
-        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=others)
+        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
 
     def end(self) -> None:
         self.progress.stop()
+
+
+class WithMore(Progress):
+    """Bars, and a line below them that is cut off where the terminal ends."""
+
+    more = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        if self.more:
+            yield Text(self.more, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class Speed(ProgressColumn):

@@ -87,6 +87,8 @@ class TorchEngine(Engine):
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
+            # without it cuBLAS may add in another order each time, and PyTorch then refuses to multiply
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # padded, so that all have equal parts; padding has no gradient and stays 0
         parts = self.world_size if shard else 1
         size = self._length + -self._length % parts
