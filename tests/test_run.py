@@ -554,3 +554,20 @@ def test_the_system_s_own_refusal_to_write_is_told_in_one_line(limit: int, tmp_p
         assert "File too large; the last checkpoint is whole: microgpt train --out run --resume goes on from it" in last
         assert run.returncode == 1
         assert 0 < microgpt.load(tmp_path / "run").step < 400
+
+
+def test_a_checkpoint_that_takes_long_is_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, saves = [0.0], []
+
+    def save(folder: Folder) -> None:
+        saves.append(folder.run.step)
+        now[0] += 6.0
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    run = Run.begin(DOCUMENTS, TINY.replace(num_steps=40), engine="scalar")
+    with Folder.create(tmp_path / "run", run) as folder:
+        monkeypatch.setattr(Folder, "save", save)
+        for _ in folder.train():
+            now[0] += 10.0
+    # more than 30 seconds after the beginning; then 6 seconds may be a twentieth of 120; and at the end
+    assert saves == [5, 18, 31, 40]

@@ -208,7 +208,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     checkpoint_every: Annotated[
-        int, typer.Option(help="Steps between two checkpoints; 0: every 30 seconds.", **number(int, at_least=0))
+        int,
+        typer.Option(
+            help="Steps between two checkpoints; 0: every 30 seconds, large ones less often.", **number(int, at_least=0)
+        ),
     ] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the samples.")] = False,

@@ -39,7 +39,8 @@ VAL_DOCUMENTS = 100  # how many held-out sequences each validation during traini
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
 COUNTED = 200_000  # how many training sequences letters are counted in, at most, spread over all
 STREAMS = 64  # how many samples grow together, at most
-SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given
+SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given,
+SAVE_SHARE = 0.05  # or less often, where saving would take a larger share of the time: gigabytes take many seconds
 
 LARGE = 10_000_000  # parameters, from which on an engine that can draws the first ones itself: Python takes minutes
 WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
@@ -661,9 +662,10 @@ class Folder:
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
         """The run's steps, recorded: metrics step by step; a checkpoint every so many steps, and at the end.
 
-        checkpoint_every: 0 is every 30 seconds. A loop that stops early, between two steps, calls `save`.
+        checkpoint_every: 0 is every 30 seconds, or so often that a twentieth of the time goes into it. A loop that
+        stops early, between two steps, calls `save`.
         """
-        saved = time.monotonic()
+        saved, wait = time.monotonic(), SAVE_SECONDS
         path = self.path / self.METRICS if self._lock else Path(os.devnull)
         with path.open("a", encoding="utf-8") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
@@ -671,12 +673,14 @@ class Folder:
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
                 else:
-                    due = step.step == self.run.step and self.any(time.monotonic() - saved > SAVE_SECONDS)
+                    due = step.step == self.run.step and self.any(time.monotonic() - saved > wait)
                 if due or step.step == self.run.config.num_steps:
                     if self._lock:
                         _sync(metrics)
+                    began = time.monotonic()
                     self.save()
                     saved = time.monotonic()
+                    wait = max(SAVE_SECONDS, (saved - began) / SAVE_SHARE)
                 elif step.step == self.run.step:
                     metrics.flush()
                 yield step
