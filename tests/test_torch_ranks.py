@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from microgpt import cli
-from microgpt.config import init
+from microgpt.config import init, num_params
 from microgpt.engines import open_engine
+from microgpt.lock import Lock
 from microgpt.machine import size
 from microgpt.run import Folder, Run, read_metrics
 
@@ -227,6 +228,35 @@ def test_what_makes_no_sense_is_told_once_and_leaves_nothing(options: list[str],
     assert "exitcode  : 2" in err
     assert out == ""
     assert not (here / "many").exists()
+
+
+def test_a_folder_that_is_taken_is_told_once_too(here: Path) -> None:
+    """Only the first process looks; the others say nothing of a process that has ended, or of a run that goes on."""
+    alone(here / "many")
+    before = (here / "many" / "model.safetensors").read_bytes()
+    for options, message in (([], "holds a run already: add --resume"), (["--resume", "--shard"], "is in use by")):
+        if options:
+            lock = Lock(here / "many")
+        process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")
+        _, err = process.communicate(timeout=ENOUGH)
+        [line] = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert line.startswith(f"error: out='many' {message}")
+        assert "exitcode  : 2" in err
+        assert (here / "many" / "model.safetensors").read_bytes() == before
+    lock.release()
+
+
+def test_each_process_of_a_machine_needs_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgpt.machine.free_memory", lambda: 1 << 20)
+    for name, value in {"MASTER_ADDR": "localhost", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(MemoryError) as caught:
+        Run.begin(WORDS, CONFIG.replace(n_embd=48), engine="torch", device="cpu")
+    count = num_params(CONFIG.replace(n_embd=48), 16)
+    assert str(caught.value) == (
+        f"a model of {count:,} parameters needs at least {size(80 * count)} to be trained by 2 processes, and this"
+        " machine has 1.0 MiB free: lower n_embd, n_layer or block_size, or start fewer processes"
+    )
 
 
 def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -789,6 +789,6 @@ def main(args: list[str] | None = None) -> int:
 def _fail(message: str, status: int) -> int:
     rank, _ = processes()
     if rank and status == 2:
-        time.sleep(3)  # what all processes find wrong the first says for all: torchrun then ends the others
+        time.sleep(10)  # what all processes find wrong the first says for all: torchrun then ends the others
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status

@@ -56,11 +56,12 @@ def size(count: float) -> str:
     return f"{count / 1024:,.1f} GiB"
 
 
-def too_large(parameters: int, needed: int, free: int, where: str) -> str:
+def too_large(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
     """What is said of a model that does not fit."""
     return (
-        f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained, and {where} has"
-        f" {size(free)} free: lower n_embd, n_layer or block_size"
+        f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained"
+        f"{f' by {processes} processes' * (processes > 1)}, and {where} has {size(free)} free: lower n_embd, n_layer or"
+        f" block_size{', or start fewer processes' * (processes > 1)}"
     )
 
 

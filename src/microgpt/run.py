@@ -440,9 +440,10 @@ class Run:
 
 def _check_memory(count: int) -> None:
     """Raise MemoryError for a model whose numbers alone do not fit: a checkpoint's three buffers, an engine's four."""
-    needed, free = count * (3 * 8 + 4 * 4), machine.free_memory()
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1  # each with a copy of its own
+    needed, free = count * (3 * 8 + 4 * 4) * here, machine.free_memory()
     if free is not None and needed > free:
-        raise MemoryError(machine.too_large(count, needed, free, "this machine"))
+        raise MemoryError(machine.too_large(count, needed, free, "this machine", here))
 
 
 def _told(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
@@ -592,7 +593,9 @@ class Folder:
         """
         if run.engine.rank:
             folder = cls(Path(path), run, run.config.num_steps, None)
-            folder.save()  # which writes nothing here, but gathers what is shared out, as in the first process
+            with _following():
+                folder.save()  # which writes nothing here, but gathers what is shared out, as in the first process
+                folder.any(False)
             return folder
         if not str(path):
             raise RunError("out must name a folder, got out=''")
@@ -618,6 +621,7 @@ class Folder:
                 with atomic(folder.path / cls.METRICS):
                     pass
                 folder.write_config()
+        folder.any(False)  # the others wait for it
         return folder
 
     @classmethod
@@ -651,12 +655,15 @@ class Folder:
                 run.data_info["source"] = run.data.source
             folder = cls(Path(path), run, planned_steps, lock)
             if lock is None:
-                folder.save()  # as the first process does
+                with _following():
+                    folder.save()  # as the first process does
+                    folder.any(False)
                 return folder
             with _writing(path, "make it writable"):
                 folder._cut_metrics()
                 folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
                 folder.write_config()
+            folder.any(False)  # the others wait for it
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
@@ -746,6 +753,15 @@ def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
+
+
+@contextmanager
+def _following() -> Iterator[None]:
+    """Of the processes that wait for the first one: what it could not begin it tells itself."""
+    try:
+        yield
+    except ConnectionError:
+        raise RunError("the first process could not begin: it says why") from None
 
 
 @contextmanager

@@ -465,7 +465,9 @@ def choose_device(name: str | None, precision: str) -> torch.device:
         name = next(device for device, available in here.items() if available)
     if not here.get(name):
         found = ", ".join(device for device, available in here.items() if available)
-        raise ValueError(f"device must be one that is here for {precision} ({found}), got device={name!r}")
+        raise ValueError(
+            f"device must be one that is here for {precision} ({found}), got device={name!r}: leave it out for the best"
+        )
     return local_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1)
 
 
