@@ -202,6 +202,52 @@ def test_deterministic_asks_cublas_for_it_too(monkeypatch: pytest.MonkeyPatch) -
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
+def test_a_batch_that_no_memory_holds_is_refused_before_the_system_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And one that was computed has taken at least what the refusal says."""
+    engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
+    kept: list[int] = []
+
+    def keep(x: Any) -> Any:
+        kept.append(x.numel() * x.element_size())
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        engine.backward([DOCUMENTS[16]] * 8)
+    needed = 8 * 16 * (12 * 2 * 64 + 2 * 27) * 4
+    assert needed <= sum(kept) + 8 * 16 * 27 * 4  # the logits are there, but not kept
+    monkeypatch.setattr("microgpt.engines.torch.free_memory", lambda: 16 * needed)
+    engine.backward([DOCUMENTS[16]] * 128)
+    with pytest.raises(MemoryError, match=r"a batch of 129 documents, 2,064 tokens .* lower micro_batch_size"):
+        engine.backward([DOCUMENTS[16]] * 129)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_ctrl_c_while_pytorch_is_loaded_is_neither_lost_nor_a_crash() -> None:
+    """It is pressed where loading it is under way: at the first import of numpy or of one of its own parts."""
+    program = """if True:
+        import os, signal, sys
+
+        class Pressed:
+            def find_spec(self, name, *_):
+                if name.startswith("torch.") and sys.meta_path[0] is self:
+                    del sys.meta_path[0]
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.meta_path.insert(0, Pressed())
+        from microgpt.engines import module_of
+        try:
+            module_of("torch")
+            print("lost")
+        except KeyboardInterrupt:
+            print("stopped", "microgpt.engines.torch" in sys.modules)
+    """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=clean_environment())
+    assert (ran.stdout, ran.returncode) == ("stopped True\n", 0), ran.stderr
+
+
 def test_train_adds_to_gradients_that_were_there() -> None:
     params = init(TINY, 27, random.Random(5))
     loop, bulk = (TorchEngine(array("d", params), TINY, 27) for _ in range(2))

@@ -7,7 +7,6 @@ is the median of its rounds. What only exists once, opening an engine or laying 
 
 from __future__ import annotations
 
-import importlib
 import math
 import random
 import shlex
@@ -23,7 +22,7 @@ from typing import Any
 from microgpt import data, machine, tables
 from microgpt.comparison import compare, for_json
 from microgpt.config import Config, init
-from microgpt.engines import ENGINES, Engine, open_engine, takes_threads
+from microgpt.engines import ENGINES, Engine, module_of, open_engine, takes_threads
 from microgpt.training import learning_rate
 
 SIZES = (16, 32, 64, 128, 256)
@@ -304,7 +303,7 @@ def _rungs(
     threads: int,
 ) -> Iterator[Rung]:
     """The rungs of an engine, at each of its precisions; ImportError where it cannot work here."""
-    engine_class = getattr(importlib.import_module(f"microgpt.engines.{engine}"), ENGINES[engine])
+    engine_class = getattr(module_of(engine), ENGINES[engine])
     precisions: Sequence[str] = getattr(engine_class, "precisions", ())
     for work, n_embd, batch_size in configs:
         config = configs[work, n_embd, batch_size]

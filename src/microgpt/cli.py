@@ -371,19 +371,23 @@ def prepare(
     """
     from microgpt.preparing import prepare as prepare_data  # and with it what starts processes
 
-    with display.Bars() as progress:
-        data = prepare_data(
-            files,
-            output,
-            tokenizer=tokenizer,
-            documents=documents,
-            bos_first=bos_first,
-            workers=workers,
-            overwrite=overwrite,
-            progress=progress,
-        )
-        if verify:
-            check(output, progress)
+    try:
+        with display.Bars() as progress:
+            data = prepare_data(
+                files,
+                output,
+                tokenizer=tokenizer,
+                documents=documents,
+                bos_first=bos_first,
+                workers=workers,
+                overwrite=overwrite,
+                progress=progress,
+            )
+            if verify:
+                check(output, progress)
+    except KeyboardInterrupt:
+        display.tell("stopped; the same command goes on from here")
+        raise
     facts = {
         "tokens": len(data.tokens),
         "vocab_size": data.vocab_size,

@@ -27,6 +27,8 @@ import importlib
 import inspect
 import math
 import os
+import signal
+import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
@@ -206,7 +208,7 @@ def open_engine(
     length = sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
     if params.typecode != "d" or len(params) != length:
         raise ValueError(f"params must be {length} float64 for this config, got {len(params)} of {params.typecode!r}")
-    engine_class = getattr(importlib.import_module(f"microgpt.engines.{name}"), ENGINES[name])
+    engine_class = getattr(module_of(name), ENGINES[name])
     precisions = getattr(engine_class, "precisions", ("exact",))
     if precision not in (None, *precisions):
         raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
@@ -240,11 +242,28 @@ def preference(
     flops = 6 * num_params(config, vocab_size) * config.batch_size * config.block_size
     if flops > LARGE and precision != "exact":
         try:
-            if importlib.import_module("microgpt.engines.torch").has_gpu():
+            if module_of("torch").has_gpu():
                 return ["torch", *ENGINES]
         except ImportError:
             pass
     return list(ENGINES)
+
+
+def module_of(name: str) -> Any:
+    """The module of an engine; ImportError, with the remedy, where it cannot work here.
+
+    Ctrl-C waits until it is loaded: in the middle PyTorch loses it, or ends with a C++ error.
+    """
+    caught: list[int] = []
+    waits = name == "torch" and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number)) if waits else None
+    try:
+        return importlib.import_module(f"microgpt.engines.{name}")
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
 
 
 def processes() -> tuple[int, int]:

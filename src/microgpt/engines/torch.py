@@ -16,7 +16,7 @@ from typing import Any
 
 from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.engines import Engine, Tokens, check_batch, check_tokens, parts, processes
-from microgpt.machine import peak_memory, too_large
+from microgpt.machine import free_memory, peak_memory, size, too_large
 
 try:
     import torch
@@ -102,6 +102,7 @@ class TorchEngine(Engine):
             self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
             self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
+        self._largest = 0  # positions of a batch so far
         self._norm: Tensor | None = None  # of the gradient of the last step that was clipped
         self._kept: Model | None = None  # over a copy of the parameters, while these are still the same
         self._arrays: dict[str, array[float]] = {}
@@ -131,6 +132,25 @@ class TorchEngine(Engine):
         free, _ = torch.cuda.mem_get_info(self._torch_device)
         if self.memory > free:
             raise MemoryError(too_large(self._length, self.memory, free, describe(self._torch_device)))
+
+    def _check_batch_memory(self, documents: int, positions: int) -> None:
+        """Raise MemoryError for a batch whose backward pass needs more than a CPU's machine has: the system would not
+        refuse it, but end the process.
+        """
+        free = free_memory() if self._torch_device.type == "cpu" else None
+        if free is None or self._loss is not loss:  # what is compiled may need less
+            return
+        # what autograd keeps of each position: in a layer x and the norm of it, qkv, the answers, x, its norm and the
+        # hidden four; at the end logits and their log-softmax
+        c = self.config
+        kept = 12 * c.n_layer * c.n_embd + 2 * self.vocab_size
+        needed = positions * kept * (2 if self.precision == "bfloat16" else self._dtype.itemsize)
+        if needed > free:
+            raise MemoryError(
+                f"a batch of {documents:,} documents, {positions:,} tokens with the padding, needs at least"
+                f" {size(needed)}, and this machine has {size(free)} free: lower micro_batch_size (which changes no"
+                " number), batch_size, block_size or n_embd"
+            )
 
     def _zeros(self, size: Any) -> Tensor:
         return torch.zeros(size, dtype=self._dtype, device=self._torch_device)
@@ -180,6 +200,9 @@ class TorchEngine(Engine):
     def _backward(self, batch: Sequence[Tokens], total: int) -> Tensor:
         """The loss, which stays on the device, so that nobody waits for it."""
         tokens, targets, lengths = self._padded(batch)
+        if tokens.numel() > self._largest:
+            self._check_batch_memory(len(batch), tokens.numel())
+            self._largest = tokens.numel()
         with self._enough_memory(f"a batch of {len(batch)} documents"):
             with self._autocast():
                 value: Tensor = self._loss(self.model, tokens, targets, 1 / (lengths * total))
