@@ -35,7 +35,6 @@ SMALL = Config(
 )
 GPT2 = Config(n_layer=12, n_embd=768, n_head=12, block_size=1024, init_std=0.02, learning_rate=6e-4, num_steps=10**6)
 VOCAB = 50257
-# flop a second in bfloat16 without sparsity, from NVIDIA's data sheets
 
 
 def seconds_of(threads: int) -> float:
@@ -101,8 +100,10 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
     count = num_params(GPT2, VOCAB)
     numbers = torch.randn(count, dtype=torch.float64).mul_(GPT2.init_std).numpy().tobytes()
     table = []
+    engine: TorchEngine | None = None
     for batch_size in batch_sizes:
         config = GPT2.replace(batch_size=batch_size)
+        torch.compiler.reset()  # or the second size is compiled for any size, which is slower
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
@@ -116,13 +117,14 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
             engine.train(batches, rates)
             speed = steps * batch_size * GPT2.block_size / (time.perf_counter() - began)
         except MemoryError:
+            engine = None
             table.append((str(batch_size), "-", "-", "does not fit", "-"))
             continue
         used = f"{speed * flops_per_token(GPT2, VOCAB) / peak:.1%}" if peak else "-"
         memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
         seconds = batch_size * GPT2.block_size / speed
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
-        del engine
+        engine = None  # whose memory the next one needs
     print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops_per_token(GPT2, VOCAB):.3g} flop a token\n")
     print(tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
 

@@ -16,6 +16,7 @@ It needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from array import array
@@ -95,7 +96,8 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         rows, columns = table[name]
         flat = params[where[name]]
         if transposed:
-            flat = array("d", (flat[r * columns + i] for i in range(columns) for r in range(rows)))
+            rows_of_columns = (flat[i::columns] for i in range(columns))
+            flat = functools.reduce(array.__iadd__, rows_of_columns, array("d"))
         return g.tensor(name, array(kind, flat), (columns, rows) if transposed else (rows, columns))
 
     def rmsnorm(x: str) -> str:
