@@ -611,6 +611,18 @@ def test_a_gpu_computes_what_the_cpu_computes(precision: str) -> None:
     assert losses == pytest.approx(cpu.train([DOCUMENTS[:8], DOCUMENTS[8:16]] * 5, [0.01] * 10), abs=allowed)
 
 
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_it_tells_the_norm_that_the_gradient_had(clip: float) -> None:
+    config = WIDE.replace(clip=clip)
+    engine = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
+    other = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
+    assert "grad_norm" not in engine.condition()
+    engine.train([DOCUMENTS[:4]], [0.01])
+    other.backward(DOCUMENTS[:4])
+    assert engine.condition()["grad_norm"] == pytest.approx(math.hypot(*other.grads), rel=1e-12)
+    assert engine.condition()["grad_norm"] > 0.1
+
+
 def test_clipping_is_pytorch_s_own() -> None:
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision="float64")
     engine.backward(DOCUMENTS)

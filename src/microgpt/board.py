@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from microgpt.run import record
+from microgpt.display import CONDITION_SECONDS, Condition
+from microgpt.run import Run, record
 from microgpt.training import Step
 
 REMEDY = "metrics for TensorBoard need its package: pip install 'microgpt-lab[tensorboard]'"
@@ -21,12 +23,15 @@ def check_tensorboard() -> None:
 
 
 class Board:
-    """`with Board(folder) as board:` writes the steps that `board.step` is given: every number of metrics.jsonl."""
+    """`with Board(folder, run) as board:` writes the steps that `board.step` is given: every number of metrics.jsonl,
+    and now and then what a Condition tells.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run: Run) -> None:
         from tensorboard.summary import Writer
 
         self._writer: Any = Writer(str(folder / "tensorboard"))
+        self._condition, self._last, self._due = Condition(run), run.config.num_steps, 0.0
 
     def __enter__(self) -> Board:
         return self
@@ -38,5 +43,9 @@ class Board:
         """Write the numbers of one step."""
         facts = record(step)
         number = facts.pop("step")
+        self._condition.add(step)
+        if time.perf_counter() > self._due or number == self._last:
+            facts |= self._condition.measured()
+            self._due = time.perf_counter() + CONDITION_SECONDS
         for name, value in facts.items():
             self._writer.add_scalar(name, value, number)

@@ -267,7 +267,7 @@ def train(
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
-    with folder, Board(folder.path) if tensorboard and rank == 0 else nullcontext() as board:
+    with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
         _train(folder, show, checkpoint_every, board)
 
 

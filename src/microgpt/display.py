@@ -108,21 +108,31 @@ class Condition:
         self.tokens += step.tokens
         self.seconds += step.seconds
 
-    def told(self, step: Step) -> list[str]:
-        """Since the last time that it was asked; the device is waited for. The speed is by the steps' own time, as many
-        of them arrive at once.
+    def measured(self) -> dict[str, float]:
+        """Since the last time that it was asked; the device is waited for. `mfu` is model flops utilisation, 0 to 1.
+
+        The speed is by the steps' own time, as many of them arrive at once.
         """
-        facts = self.run.engine.condition()
+        facts = {**self.run.engine.condition()}
         if not facts:
-            return []
+            return {}
         speed = self.tokens / self.seconds if self.seconds else 0.0
         self.tokens, self.seconds = 0, 0.0
+        if peak := facts.pop("peak_flops", 0.0):
+            facts["mfu"] = speed * self.flops / peak
+        return {**facts, "tokens_per_second": speed}
+
+    def told(self, step: Step) -> list[str]:
+        """The same for a line."""
+        facts = self.measured()
+        if not facts:
+            return []
         parts = [f"lr {step.learning_rate:.2e}"]
         if "grad_norm" in facts:
             parts.append(f"grad norm {facts['grad_norm']:.3g}")
-        parts.append(f"{speed:,.0f} tokens/s")
-        if "peak_flops" in facts:
-            parts.append(f"MFU {speed * self.flops / facts['peak_flops']:.1%}")
+        parts.append(f"{facts['tokens_per_second']:,.0f} tokens/s")
+        if "mfu" in facts:
+            parts.append(f"MFU {facts['mfu']:.1%}")
         return [*parts, machine.size(facts["memory"])]
 
 

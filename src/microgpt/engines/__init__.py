@@ -106,7 +106,7 @@ class Engine(Protocol):
 
     def condition(self) -> dict[str, float]:
         """How it is doing, for people: `memory`, bytes that it took at most so far; `grad_norm`, of the last step,
-        where the config clips it; `peak_flops`, a second, of its device, where they are known. Asked now and then: it
+        before it was clipped; `peak_flops`, a second, of its device, where they are known. Asked now and then: it
         may have to wait for the device.
         """
         return {}

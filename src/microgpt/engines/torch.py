@@ -103,7 +103,7 @@ class TorchEngine(Engine):
             self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
         self._largest = 0  # positions of a batch so far
-        self._norm: Tensor | None = None  # of the gradient of the last step that was clipped
+        self._norm: Tensor | None = None  # of the gradient of the last step, before it was clipped
         self._kept: Model | None = None  # over a copy of the parameters, while these are still the same
         self._arrays: dict[str, array[float]] = {}
         self._given: set[str] = set()  # those of _arrays that their owner may have written to
@@ -259,6 +259,8 @@ class TorchEngine(Engine):
         params = whole[self._part]
         self._steps.fill_(self.step)
         c = self.config
+        if not c.clip:
+            self._norm = torch.linalg.vector_norm(grads)
         adam(
             [params],
             [grads[self._part]],
