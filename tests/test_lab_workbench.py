@@ -346,6 +346,15 @@ def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> Non
                 bench.click("Stop")
                 bench.wait("Stopped after", "main figure [role=status]")
             assert bench.page.evaluate("scrollY") == before
+        # where the button stands at the lower edge, there is nothing to be seen without it
+        bench.click("hide the output")
+        bench.write("print(1)")
+        button.evaluate("(e) => scrollTo(0, scrollY + e.getBoundingClientRect().bottom + 9 - innerHeight)")
+        button.click()
+        bench.wait("It ended after", "main figure [role=status]")
+        bench.page.wait_for_function(visible, arg="main figure pre.output")
+        assert bench.page.evaluate(visible, "main figure [role=status]")
+        assert button.evaluate("(e) => e.getBoundingClientRect().top > 0")
     bench.click("hide the output")
     assert bench.page.locator("pre.output").count() == 0
     bench.page.set_viewport_size(SIZES["wide"])

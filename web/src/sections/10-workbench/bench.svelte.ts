@@ -16,6 +16,7 @@ class Bench {
   diff = $state(false) // whether what was changed is unfolded
   applied = $state('') // the prepared change that stands in it, '' once somebody has written on
   #folded = false // the reader has closed it, and it opens no more by itself
+  applying = $state(false) // a prepared change is on its way
   taking = $state(false) // the session is trying it
   own = $state.raw<{ name: string; text: string } | null>(null) // the reader's own documents, as loaded last
 
