@@ -1151,7 +1151,7 @@ for method, params in REQUESTS:
         ask(method, **params)
 ask("change", path="wte[4][3]", value=1.5)
 ask("forward", word="emma")
-ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 12}, val_fraction=0.01)
+ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 40}, val_fraction=0.01)
 told["training"] = [json.loads(event)["result"]["losses"]
                     for event in session.stream('{"method": "train", "params": {"steps": 12, "per_event": 4}}')]
 ask("scrub", step=7)
