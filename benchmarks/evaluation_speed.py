@@ -9,6 +9,8 @@ model, round by round; the table gives tokens a second in the median round, the 
 far a document's losses are apart at most, as a part of the loss. Documents of 3 to 16 tokens are over a vocabulary of
 65, as characters are, those of block_size tokens over 50,257, as byte pairs are.
 
+Then 16 texts grow together from that model, each token drawn by Python, or where the logits are.
+
 On a CPU the model is nanoGPT's small setting for one in float32, and seconds are of the clock, with one thread of the
 CPU; on a GPU it is GPT-2's small size in bfloat16.
 """
@@ -23,9 +25,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
-from microgpt import machine, tables
+from microgpt import machine, sampling, tables
 from microgpt.config import Config, num_params
 from microgpt.engines import Engine, Tokens
+from microgpt.engines import torch as torch_engine
 from microgpt.engines.torch import TorchEngine
 from torch_speed import GPT2, SMALL, VOCAB, seconds_of
 
@@ -53,6 +56,20 @@ def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: in
     return [*(f"{statistics.median(found):,.0f}" for found in speeds), f"{ratio:.1f}", f"{apart:.0e}"]
 
 
+def drawing(engine: TorchEngine, rounds: int, threads: int, count: int = 16) -> list[str]:
+    speeds: list[list[float]] = [[], []]
+    options = {"bos": 0, "block_size": engine.config.block_size, "temperature": 0.8, "max_new_tokens": 20}
+    for i in range(rounds):
+        for many, found in zip((engine.vocab_size + 1, 0), speeds):
+            torch_engine.MANY = many
+            rngs = [random.Random(f"{i}:{j}") for j in range(count)]
+            began = seconds_of(threads)
+            texts = sampling.generate_together(engine.streams, rngs, **options)
+            found.append(sum(map(len, texts)) / (seconds_of(threads) - began))
+    ratio = statistics.median(b / a for a, b in zip(*speeds))
+    return [*(f"{statistics.median(found):,.0f}" for found in speeds), f"{ratio:.1f}"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
@@ -63,7 +80,7 @@ def main() -> None:
         raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
     config: Config = GPT2 if asked.gpu else SMALL
     how = {"precision": "bfloat16"} if asked.gpu else {"device": "cpu", "threads": asked.threads}
-    table = []
+    table, drawn = [], []
     for vocab_size, lengths, counts in (
         (65, range(3, 17), (100, 2000)),
         (VOCAB, range(config.block_size, config.block_size + 1), (1, 16)),
@@ -73,10 +90,13 @@ def main() -> None:
         engine.draw(1)
         found = row(engine, lengths, counts, asked.rounds, 0 if asked.gpu else asked.threads)
         table.append([f"{vocab_size:,}", f"{lengths[0]} to {lengths[-1]}", *found])
+        drawn.append([f"{vocab_size:,}", *drawing(engine, asked.rounds, 0 if asked.gpu else asked.threads)])
     print(tables.aligned(("machine", ""), [*machine.facts().items(), ("torch", torch.__version__)], "ll"))
     print(f"\n{engine.device}\n")
     head = ("vocab_size", "tokens each", "tokens/s by logits", "tokens/s at once", "×", "apart")
     print(tables.markdown(head, table, "rrrrrr"))
+    print()
+    print(tables.markdown(("vocab_size", "tokens/s by Python", "where the logits are", "×"), drawn, "rrrr"))
 
 
 if __name__ == "__main__":

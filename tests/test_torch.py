@@ -522,11 +522,33 @@ def test_a_run_may_change_its_engine_at_any_resume(engines: list[dict[str, Any]]
     assert run.sample(10, seed=3) == whole.sample(10, seed=3)
 
 
-@pytest.mark.parametrize("options", [{"temperature": 1.0}, {"top_k": 3}, {"prompt": "a"}, {"slide": True}], ids=str)
-def test_float64_writes_what_the_other_engines_write(options: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [torch_engine.MANY, 0], ids=["drawn by Python", "drawn on the device"])
+@pytest.mark.parametrize(
+    "options",
+    [{"temperature": 1.0}, {"temperature": 0.0}, {"top_k": 3}, {"prompt": "a"}, {"slide": True}, {"seed": None}],
+    ids=str,
+)
+def test_float64_writes_what_the_other_engines_write(
+    options: dict[str, Any], many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_engine, "MANY", many)
     trained(tmp_path, [(0, SCALAR)])
-    expected = Run.load(tmp_path, source=WORDS, engine="scalar").sample(70, seed=5, **options)
-    assert Run.load(tmp_path, source=WORDS, **TORCH).sample(70, seed=5, **options) == expected
+    expected, found = (
+        Run.load(tmp_path, source=WORDS, **engine).sample(70, **{"seed": 5, **options}) for engine in (SCALAR, TORCH)
+    )
+    assert found == expected
+
+
+def test_of_equals_the_device_takes_the_lower_and_of_no_number_none() -> None:
+    config = WIDE.replace(init_std=0.0)
+    engine = TorchEngine(init(config, 27, random.Random(5)), config, 27)  # every logit is 0
+    streams = engine.streams(2)
+    assert streams._draw([1, 2], [0.0, 0.0], 0.0, None) == [0, 0]
+    assert streams._draw([1, 2], [0.999, 0.5], 1.0, 4) == [3, 2]
+    assert streams._draw([1, 2], [1.0, 0.0], 1.0, None) == [26, 0]
+    engine.params[0] = math.nan
+    with pytest.raises(FloatingPointError, match="train a new one"):
+        engine.streams(1)._draw([0], [0.5], 1.0, None)
 
 
 @pytest.fixture

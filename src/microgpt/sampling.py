@@ -6,9 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from microgpt.engines import Decoder, Streams
-
-GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave the range of floats
+from microgpt.engines import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
@@ -53,13 +51,18 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
     Of equals the lower id comes first.
     """
     if math.inf in logits or any(map(math.isnan, logits)):
-        raise FloatingPointError("the model's logits are not finite: its training has diverged; train a new one")
+        raise FloatingPointError(DIVERGED)
     if temperature < GREEDY:
         return max(range(len(logits)), key=lambda i: logits[i])
     ranked = likeliest(logits, top_k)
     weights = probabilities([logits[i] for i in ranked], temperature)
     [token_id] = rng.choices(ranked, weights)
     return token_id
+
+
+def _chance(rng: random.Random, temperature: float) -> float:
+    """What `next_token` takes from rng."""
+    return 0.0 if temperature < GREEDY else rng.random()
 
 
 def generate(
@@ -90,10 +93,13 @@ def generate(
             # positions are absolute: the window is read anew, its first token at position 0
             context = context[-block_size:]
             decoder, fed = open_decoder(), 0
-        for token_id in context[fed:]:
-            logits = decoder.feed(token_id)
+        for token_id in context[fed:-1]:
+            decoder.feed(token_id)
         fed = len(context)
-        token_id = next_token(logits, rng, temperature, top_k)
+        if draw := getattr(decoder, "draw", None):
+            token_id = draw(context[-1], _chance(rng, temperature), temperature, top_k)
+        else:
+            token_id = next_token(decoder.feed(context[-1]), rng, temperature, top_k)
         if token_id == bos:
             return
         yield token_id
@@ -117,15 +123,23 @@ def generate_together(
     streams = open_streams(len(rngs))
     texts: list[list[int]] = [[] for _ in rngs]
     unfinished = list(range(len(rngs)))
-    for token_id in [bos, *prompt]:
-        logits = streams.feed([token_id] * len(rngs))
+    *read, last = bos, *prompt
+    for token_id in read:
+        streams.feed([token_id] * len(rngs))
+    fed = [last] * len(rngs)
+    draw = getattr(streams, "draw", None)
     for length in range(1 + len(prompt), block_size + 1):  # of every context
-        drawn = {i: next_token(logits[i], rngs[i], temperature, top_k) for i in unfinished}
+        if draw:
+            chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
+            drawn = dict(enumerate(draw(fed, chances, temperature, top_k)))
+        else:
+            logits = streams.feed(fed)
+            drawn = {i: next_token(logits[i], rngs[i], temperature, top_k) for i in unfinished}
         unfinished = [i for i in unfinished if drawn[i] != bos]
         for i in unfinished:
             texts[i].append(drawn[i])
         if not unfinished or length == block_size or len(texts[unfinished[0]]) == max_new_tokens:
             break
         # a finished context goes on with anything; nobody looks at it
-        logits = streams.feed([text[-1] if text else bos for text in texts])
+        fed = [text[-1] if text else bos for text in texts]
     return texts

@@ -41,11 +41,19 @@ ENGINES = {"native": "NativeEngine", "scalar": "ScalarEngine", "torch": "TorchEn
 # what loading PyTorch takes; on a CPU native is the faster at every size that was measured (LOG.md).
 LARGE = 1e11
 
+GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave the range of floats
+DIVERGED = "the model's logits are not finite: its training has diverged; train a new one"
+
 Tokens = Sequence[int]
 
 
 class Decoder(Protocol):
-    """A context that grows token by token; at most block_size tokens fit."""
+    """A context that grows token by token; at most block_size tokens fit.
+
+    It may have a method `draw(token_id, chance, temperature, top_k)`, which feeds the token and gives the next one:
+    that of sampling.next_token, with a chance of 0 to 1 in the place of its random number. For vocabularies that are
+    drawn from more quickly where the logits are than in Python.
+    """
 
     def feed(self, token_id: int) -> Sequence[float]:
         """The logits, (vocab_size,), of the token after `token_id`.
@@ -56,7 +64,10 @@ class Decoder(Protocol):
 
 
 class Streams(Protocol):
-    """Several contexts that grow together. An engine may have a method `streams(count)` that opens them."""
+    """Several contexts that grow together. An engine may have a method `streams(count)` that opens them.
+
+    They may have a method `draw` as a Decoder has, with a token and a chance for each context.
+    """
 
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
         """One token for each context; the logits of the next of each. The native engine gives the same bits for any

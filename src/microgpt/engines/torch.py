@@ -10,12 +10,12 @@ import functools
 import math
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from microgpt.config import Config, num_params, offsets, shapes
-from microgpt.engines import Engine, Tokens, check_batch, check_tokens, parts, processes
+from microgpt.engines import DIVERGED, GREEDY, Engine, Tokens, check_batch, check_tokens, parts, processes
 from microgpt.machine import free_memory, peak_memory, size, too_large
 
 try:
@@ -35,6 +35,7 @@ PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090":
 # How many numbers of a kind the evaluation of documents makes at once on a CPU, whose caches more would leave; on a GPU
 # 16 times as many. So many times more tokens are read ahead, so that documents of about a length come together.
 AT_ONCE, READ_AHEAD = 1 << 22, 8
+MANY = 1024  # tokens of a vocabulary that is drawn from on the device
 SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
 ALIGNED = 64  # rows of lm_head come in multiples of it where tensor cores compute, which are slow at odd sizes
 
@@ -438,6 +439,11 @@ class TorchStreams:
 
         Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
         """
+        rows: list[list[float]] = self._logits(token_ids).tolist()
+        return rows
+
+    @torch.inference_mode()
+    def _logits(self, token_ids: Tokens) -> Tensor:
         engine = self._engine
         if len(token_ids) != self.count:
             raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
@@ -445,9 +451,34 @@ class TorchStreams:
         if self._cache.length == engine.config.block_size:
             raise ValueError(full(engine.config.block_size))
         ids = torch.tensor(list(token_ids), device=engine._torch_device)[:, None]
-        with torch.inference_mode(), engine._autocast():
-            rows: list[list[float]] = self._model(ids, self._cache)[:, 0].tolist()
-        return rows
+        with engine._autocast():
+            logits: Tensor = self._model(ids, self._cache)[:, 0]
+        return logits
+
+    @property
+    def draw(self) -> Callable[[Tokens, Sequence[float], float, int | None], list[int]] | None:
+        """As the contract says; None for a vocabulary that Python draws from in a moment, and as the reference does."""
+        return self._draw if self._engine.vocab_size >= MANY else None
+
+    @torch.inference_mode()
+    def _draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
+        logits = self._logits(token_ids)
+        if logits.device.type == "mps":  # which has no float64
+            logits = logits.cpu()
+        logits = logits.double()
+        if (logits.isnan() | (logits == math.inf)).any():
+            raise FloatingPointError(DIVERGED)
+        if top_k is not None:  # of equals the lower id comes first
+            kept = logits.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+            logits = torch.full_like(logits, -math.inf).scatter(1, kept, logits.gather(1, kept))
+        largest = logits.max(dim=-1, keepdim=True).values
+        last = logits.shape[1] - 1
+        if temperature < GREEDY:
+            ids = torch.arange(last + 1, device=logits.device)
+            return torch.where(logits == largest, ids, last).min(dim=-1).values.tolist()
+        weights = ((logits - largest) / temperature).exp().cumsum(dim=-1)
+        wanted = torch.tensor(list(chances), dtype=weights.dtype, device=weights.device)[:, None] * weights[:, -1:]
+        return torch.searchsorted(weights, wanted, right=True).clamp(max=last)[:, 0].tolist()
 
     def rewind(self) -> None:
         """Forget what was fed: every context is empty again."""
@@ -462,6 +493,12 @@ class TorchDecoder:
 
     def feed(self, token_id: int) -> list[float]:
         return self._streams.feed([token_id])[0]
+
+    @property
+    def draw(self) -> Callable[[int, float, float, int | None], int] | None:
+        """As that of TorchStreams, for one."""
+        draw = self._streams.draw
+        return draw and (lambda token_id, chance, *how: draw([token_id], [chance], *how)[0])
 
 
 def sum_of(losses: Iterable[Tensor]) -> Tensor:

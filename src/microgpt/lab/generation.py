@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from microgpt import sampling
+from microgpt.engines import GREEDY
 from microgpt.evaluation import spread
 from microgpt.lab.answers import Answer, LabError
 from microgpt.lab.edited import Edited, unchanged
@@ -34,7 +35,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
     run_, c = run.run, run.config
     unchanged(run, "letters are drawn as it draws them", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
-    if temperature < sampling.GREEDY:
+    if temperature < GREEDY:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
