@@ -195,7 +195,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
     if not WEB.is_dir():
         raise NoSiteError(f"its sources are not here ({WEB}): install from the whole repository or source distribution")
     if not is_built() or (has_zig() and not has_kernel()):
-        command = npm()
+        command, made_from = npm(), digest(sources())  # as they are now: somebody may edit them meanwhile
         PUBLIC.mkdir(exist_ok=True)
         lock, stamp = digest([WEB / "package-lock.json"]), WEB / "node_modules" / ".installed-from"
         if not is_marked(stamp, lock):
@@ -208,7 +208,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         (PUBLIC / "runs").mkdir(exist_ok=True)
         (PUBLIC / "runs" / "index.json").write_text("[]")  # the page asks for them; `microgpt lab RUN...` names some
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
-        (SITE / STAMP).write_text(digest(sources()))
+        (SITE / STAMP).write_text(made_from)
     return (
         None if has_kernel() else "the lab's page trains slowly, for lack of a kernel: that needs `pip install ziglang`"
     )

@@ -461,6 +461,25 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signals], 
 LONG = "--n-embd 4 --n-head 2 --block-size 4 --num-steps 600"  # about two seconds
 
 
+PRESSED = """
+import signal, sys
+from microgpt.__main__ import main
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", PRESSED], env=clean_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bit(
@@ -994,6 +1013,16 @@ def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: R
         "symbols": [*sorted(set("".join(WORDS))), ""],
         "shapes": {name: list(shape) for name, shape in truth.shapes.items()},
     }
+
+
+def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> None:
+    prepared = strict_json(microgpt("prepare words.txt -o data --json").out)
+    assert strict_json(microgpt("info data --json").out) == prepared
+    status, out, err = microgpt("info data")
+    assert (status, err) == (0, "")
+    assert out.startswith("data: prepared data\n\n")
+    assert f"  files           {Path('words.txt').resolve()}\n  tokenizer       char\n  documents       lines\n" in out
+    assert f"  num_docs        {len(WORDS)}\n  tokens          {sum(map(len, WORDS)) + len(WORDS) + 1}\n" in out
 
 
 def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:

@@ -1,7 +1,17 @@
-"""`python -m microgpt` is the command `microgpt`."""
+"""The command `microgpt`, also as `python -m microgpt`."""
 
 import sys
 
-from microgpt.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Its exit status."""
+    try:
+        from microgpt.cli import main as command  # a third of a second, in which Ctrl-C may come, too
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return 130
+    return command()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

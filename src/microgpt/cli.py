@@ -28,7 +28,7 @@ from microgpt.board import Board, check_tensorboard
 from microgpt.config import ACTIVATIONS, DECAYS, PRESETS, SIZES, Config, shapes
 from microgpt.data import DATASETS, MODES
 from microgpt.engines import ENGINES, processes
-from microgpt.prepared import check
+from microgpt.prepared import check, is_prepared, open_prepared
 from microgpt.run import Folder, Run, next_folder
 from microgpt.tokenization import KINDS
 from microgpt.training import DivergedError
@@ -388,13 +388,7 @@ def prepare(
     except KeyboardInterrupt:
         display.tell("stopped; the same command goes on from here")
         raise
-    facts = {
-        "tokens": len(data.tokens),
-        "vocab_size": data.vocab_size,
-        "bytes_per_token": data.bytes_per_token,
-        "num_docs": data.facts["num_docs"],
-        "sha256": data.sha256,
-    }
+    facts = data.summary()
     if json:
         print(json_module.dumps(facts))
         return
@@ -579,13 +573,33 @@ def plot(
 
 
 @app.command()
-def info(run: RunArgument, *, json: JsonOption = False) -> None:
+def info(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run or of prepared data, or a checkpoint file.")
+    ],
+    *,
+    json: JsonOption = False,
+) -> None:
     """Say what a run is: its settings, its parameters matrix by matrix, its data, how far it is trained.
+
+    Or what prepared data are: from which files, how many documents and tokens.
 
     [bold]Examples[/]
 
       microgpt info runs/small
+      microgpt info data/names
     """
+    if is_prepared(run):
+        facts = open_prepared(run, block_size=1).summary()
+        if json:
+            print(json_module.dumps(facts))
+            return
+        print(f"{run}: prepared data\n")
+        for name, value in facts.items():
+            for told in value if isinstance(value, list) else [value]:
+                print(f"  {name:16}{f'{told:,}' if isinstance(told, int) else told}")
+                name = ""
+        return
     model = Run.load(run, engine="scalar")
     table = {name: list(shape) for name, shape in shapes(model.config, model.engine.vocab_size).items()}
     if json:

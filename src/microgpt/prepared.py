@@ -84,6 +84,19 @@ class Prepared(Data):
         documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of this at the speed of C
         return {of_documents[document] for document in set(of_documents).intersection(documents)}
 
+    def summary(self) -> dict[str, Any]:
+        """What people and programs are told of it."""
+        return {
+            "files": [name for name, _, _ in self.facts["asked"]["files"]],
+            "tokenizer": self.facts["asked"]["tokenizer"],
+            "documents": self.mode,
+            "num_docs": self.facts["num_docs"],
+            "tokens": len(self.tokens),
+            "vocab_size": self.vocab_size,
+            "bytes_per_token": self.bytes_per_token,
+            "sha256": self.sha256,
+        }
+
     def unread(self, block_size: int) -> float:
         if self.mode == "stream":
             return 0.0
