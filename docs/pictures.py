@@ -18,7 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 from microgpt.lab.server import Pages, Server
 
 PICTURES = Path(__file__).parent / "pictures"
-SHOTS = {  # the fragment of the page's address, and how far down the figure is
+SHOTS = {  # the fragment of the page's address, and what is in the middle
+    "play": ("section=4&word=emma&play=forward&at=700&theme=dark", "h2"),
     "forward": ("section=4&word=emma&position=3&number=pos3.layer0.q%5B9%5D&theme=light", "figure"),
     "attention": ("section=5&word=emma&theme=dark", "figure:nth-of-type(3)"),
     "training": ("section=8&theme=light", "figure"),
