@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt import run as run_module
+from microgpt.checkpoint import load as load_checkpoint
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data import load
 from microgpt.engines import Engine
@@ -520,6 +521,18 @@ def test_a_run_may_change_its_engine_at_any_resume(engines: list[dict[str, Any]]
         assert_close(name, getattr(whole.engine, name), getattr(run.engine, name), 1e-11)
     assert run.rng.getstate() == whole.rng.getstate()
     assert run.sample(10, seed=3) == whole.sample(10, seed=3)
+
+
+@every_precision
+def test_a_checkpoint_keeps_as_many_bits_as_the_engine_has(precision: str, tmp_path: Path) -> None:
+    options = {"engine": "torch", "precision": precision}
+    whole = trained(tmp_path / "whole", [(0, options)])
+    run = trained(tmp_path / "run", [(0, options), (13, options)])
+    for name in ("params", "m", "v"):
+        assert getattr(run.engine, name) == getattr(whole.engine, name)  # bit for bit
+    kept = load_checkpoint(tmp_path / "run" / "model.safetensors")
+    assert kept.dtype == ("F64" if precision == "float64" else "F32")
+    assert kept.step == SETTINGS.num_steps
 
 
 @pytest.mark.parametrize("many", [torch_engine.MANY, 0], ids=["drawn by Python", "drawn on the device"])

@@ -1,6 +1,7 @@
 """A checkpoint: all that a run needs to go on, or a model to be used, in one safetensors file.
 
-Tensors (float64): each parameter under its own name, Adam's moments under `adam_m.` and `adam_v.` and the name.
+Tensors (float64, or float32 from an engine whose numbers are no more): each parameter under its own name, Adam's
+moments under `adam_m.` and `adam_v.` and the name.
 Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
 `step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts); and
 `tokenizer`, where its tokens are no characters.
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config, Shapes, offsets, shapes
-from microgpt.safetensors import SafetensorsError, Tensor, read, tensor, write
+from microgpt.safetensors import FLOATS, SafetensorsError, Tensor, read, tensor, write
 from microgpt.tokenization import CharTokenizer, Tokenizer, from_spec
 
 FORMAT = "microgpt/1"
@@ -40,6 +41,7 @@ class Checkpoint:
     rng_state: tuple[Any, ...]
     data: dict[str, Any] = field(default_factory=dict)
     spec: dict[str, Any] = field(default_factory=dict)  # of a tokenizer whose tokens are no characters
+    dtype: str = "F64"  # of the numbers in the file; F32 where they are such already, and lose nothing
 
     def kind(self) -> str:
         """Of its tokenizer: char, byte or bpe:N, as it is asked for."""
@@ -64,7 +66,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
     for prefix, buffer in BUFFERS.items():
         numbers = getattr(checkpoint, buffer)
         for name, where in offsets(table).items():
-            tensors[prefix + name] = tensor(numbers[where], table[name])
+            tensors[prefix + name] = tensor(numbers[where], table[name], checkpoint.dtype)
     metadata = {
         "format": FORMAT,
         "config": json.dumps(checkpoint.config.to_dict()),
@@ -109,8 +111,13 @@ def load(path: Path | str) -> Checkpoint:
         for name, shape in expected.items():
             if tensors[name].shape != shape:
                 raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
-            if tensors[name].dtype != "F64":
-                raise SafetensorsError(f"tensor {name!r} must be F64, got {tensors[name].dtype}")
+            if tensors[name].dtype not in FLOATS:
+                raise SafetensorsError(f"tensor {name!r} must be F64 or F32, got {tensors[name].dtype}")
+            if tensors[name].dtype != tensors["wte"].dtype:
+                raise SafetensorsError(
+                    f"tensor {name!r} must be {tensors['wte'].dtype} as 'wte', got {tensors[name].dtype}"
+                )
+        checkpoint.dtype = tensors["wte"].dtype
         for prefix, buffer in BUFFERS.items():
             for name in table:
                 getattr(checkpoint, buffer).extend(tensors[prefix + name].floats())

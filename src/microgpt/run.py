@@ -431,6 +431,7 @@ class Run:
             rng_state=self.rng.getstate(),
             data=self.data_info,
             spec=spec_of(self.tokenizer),
+            dtype=engine.dtype,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

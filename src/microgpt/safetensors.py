@@ -29,6 +29,9 @@ class SafetensorsError(ValueError):
     """A file that is not in the format; the text says where it departs from it."""
 
 
+FLOATS = {"F64": "d", "F32": "f"}  # -> the array's type code
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One tensor of a file: its type, its shape, and its bytes, little endian, row after row."""
@@ -39,21 +42,22 @@ class Tensor:
 
     def floats(self) -> array[float]:
         """Its numbers as float64; SafetensorsError for a type other than F64 and F32."""
-        if self.dtype not in ("F64", "F32"):
+        if self.dtype not in FLOATS:
             raise SafetensorsError(f"dtype must be F64 or F32, got {self.dtype}")
-        numbers: array[float] = array("d" if self.dtype == "F64" else "f")
+        numbers: array[float] = array(FLOATS[self.dtype])
         numbers.frombytes(self.data)
         if sys.byteorder == "big":
             numbers.byteswap()
         return numbers if self.dtype == "F64" else array("d", numbers)
 
 
-def tensor(numbers: array[float], shape: tuple[int, ...]) -> Tensor:
-    """A tensor of float64 from a flat buffer."""
+def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") -> Tensor:
+    """A tensor of float64, or of float32 (dtype F32), from a flat buffer of float64."""
+    if dtype != "F64" or sys.byteorder == "big":
+        numbers = array(FLOATS[dtype], numbers)
     if sys.byteorder == "big":
-        numbers = array("d", numbers)
         numbers.byteswap()
-    return Tensor("F64", shape, memoryview(numbers).cast("B"))
+    return Tensor(dtype, shape, memoryview(numbers).cast("B"))
 
 
 def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

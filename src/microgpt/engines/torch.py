@@ -85,6 +85,7 @@ class TorchEngine(Engine):
         self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
         self._length = num_params(config, vocab_size)
         self._dtype = torch.float64 if precision == "float64" else torch.float32
+        self.dtype = "F64" if precision == "float64" else "F32"
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
