@@ -571,3 +571,25 @@ def test_a_checkpoint_that_takes_long_is_written_less_often(tmp_path: Path, monk
             now[0] += 10.0
     # more than 30 seconds after the beginning; then 6 seconds may be a twentieth of 120; and at the end
     assert saves == [5, 18, 31, 40]
+
+
+def test_of_several_processes_the_one_that_writes_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the others a checkpoint of gigabytes costs nothing: they would ask for the next one after 30 seconds."""
+    now, saves = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Folder, "save", lambda folder: saves.append(folder.run.step))
+    run = Run.begin(DOCUMENTS, TINY, engine="scalar")
+    for _ in Folder(Path("of the first process"), run, run.config.num_steps, None).train():
+        now[0] += 100.0
+    assert saves == [TINY.num_steps]
+
+
+def test_a_process_that_is_gone_is_no_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(_: Folder) -> None:
+        raise ConnectionError("another process of this training has ended")
+
+    monkeypatch.setattr(Folder, "save", save)
+    with pytest.raises(ConnectionError, match="has ended"):
+        Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))

@@ -22,7 +22,7 @@ from microgpt import run as run_module
 from microgpt.checkpoint import load as load_checkpoint
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data import load
-from microgpt.engines import Engine
+from microgpt.engines import Engine, module_of
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.run import Folder, Run
 
@@ -247,6 +247,13 @@ def test_ctrl_c_while_pytorch_is_loaded_is_neither_lost_nor_a_crash() -> None:
     """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=clean_environment())
     assert (ran.stdout, ran.returncode) == ("stopped True\n", 0), ran.stderr
+
+
+def test_a_handler_of_ctrl_c_that_python_cannot_put_back_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python runs inside another program, the handler may be that program's."""
+    monkeypatch.setattr("signal.getsignal", lambda _: None)
+    monkeypatch.setattr("signal.signal", lambda *_: pytest.fail("it was replaced"))
+    assert module_of("torch") is torch_engine
 
 
 def test_train_adds_to_gradients_that_were_there() -> None:

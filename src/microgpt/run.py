@@ -26,7 +26,7 @@ from microgpt.checkpoint import Checkpoint
 from microgpt.config import Config, init, num_params
 from microgpt.data import DATASETS, MODES, Data, DataError, Progress
 from microgpt.data import load as load_data
-from microgpt.engines import Engine, Tokens, open_engine, processes
+from microgpt.engines import Engine, Tokens, open_engine, processes, processes_here
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.listing import REFERENCE, Listing
 from microgpt.lock import Lock, LockedError, sweep
@@ -441,7 +441,7 @@ class Run:
 
 def _check_memory(count: int) -> None:
     """Raise MemoryError for a model whose numbers alone do not fit: a checkpoint's three buffers, an engine's four."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1  # each with a copy of its own
+    here = processes_here()  # each with a copy of its own
     needed, free = count * (3 * 8 + 4 * 4) * here, machine.free_memory()
     if free is not None and needed > free:
         raise MemoryError(machine.too_large(count, needed, free, "this machine", here))
@@ -680,8 +680,9 @@ class Folder:
                 metrics.write(json.dumps(record(step)) + "\n")
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
-                else:
-                    due = step.step == self.run.step and self.any(time.monotonic() - saved > wait)
+                else:  # who writes decides: the others cannot know how long that takes
+                    late = self._lock is not None and time.monotonic() - saved > wait
+                    due = step.step == self.run.step and self.any(late)
                 if due or step.step == self.run.config.num_steps:
                     if self._lock:
                         _sync(metrics)
@@ -752,6 +753,8 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
 def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     try:
         yield
+    except ConnectionError:  # saving asks the other processes for their parts, and one of them has gone
+        raise
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
 

@@ -167,7 +167,8 @@ class Engine(Protocol):
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
         """Of each document the sum of -log p over the tokens that are predicted, in nats; nothing is trained.
 
-        Documents are read as they are needed: one at a time, or as many as an engine computes at once.
+        documents: as those of a batch, of at least two tokens each. They are read as they are needed: one at a time, or
+        as many as an engine computes at once.
         """
         for document in documents:
             tokens = document[: self.config.block_size + 1]
@@ -267,12 +268,14 @@ def module_of(name: str) -> Any:
     Ctrl-C waits until it is loaded: in the middle PyTorch loses it, or ends with a C++ error.
     """
     caught: list[int] = []
-    waits = name == "torch" and threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number)) if waits else None
+    before = signal.getsignal(signal.SIGINT)  # None: not Python's own, and could not be put back
+    waits = name == "torch" and before is not None and threading.current_thread() is threading.main_thread()
+    if waits:
+        signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
     try:
         return importlib.import_module(f"microgpt.engines.{name}")
     finally:
-        if before is not None:
+        if waits:
             signal.signal(signal.SIGINT, before)
         if caught:
             signal.raise_signal(signal.SIGINT)
@@ -283,6 +286,11 @@ def processes() -> tuple[int, int]:
     if "MASTER_ADDR" not in os.environ:
         return 0, 1
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def processes_here() -> int:
+    """How many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1
 
 
 def takes_threads(engine_class: Any) -> bool:

@@ -15,7 +15,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from microgpt.config import Config, num_params, offsets, shapes
-from microgpt.engines import DIVERGED, GREEDY, Engine, Tokens, check_batch, check_tokens, parts, processes
+from microgpt.engines import (
+    DIVERGED,
+    GREEDY,
+    Engine,
+    Tokens,
+    check_batch,
+    check_tokens,
+    parts,
+    processes,
+    processes_here,
+)
 from microgpt.machine import free_memory, peak_memory, size, too_large
 
 try:
@@ -92,17 +102,17 @@ class TorchEngine(Engine):
             # without it cuBLAS may add in another order each time, and PyTorch then refuses to multiply
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # padded, so that all have equal parts; padding has no gradient and stays 0
-        parts = self.world_size if shard else 1
-        size = self._length + -self._length % parts
-        self._sharded = parts > 1
-        self.memory = (2 * size + 2 * size // parts) * self._dtype.itemsize
+        shares = self.world_size if shard else 1
+        length = self._length + -self._length % shares
+        self._sharded = shares > 1
+        self.memory = (2 * length + 2 * length // shares) * self._dtype.itemsize
         self._check_memory()
-        self._part = self._ranks.part(size) if shard else slice(0, size)
+        self._part = self._ranks.part(length) if shard else slice(0, length)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
             # the gradient, and the loss behind it: what the processes tell each other, in one piece
-            self._told = self._zeros(size + 1)
-            self._tensors = {"params": self._zeros(size), "grads": self._told[:-1]}
-            self._tensors |= {name: self._zeros(size // parts) for name in ("m", "v")}
+            self._told = self._zeros(length + 1)
+            self._tensors = {"params": self._zeros(length), "grads": self._told[:-1]}
+            self._tensors |= {name: self._zeros(length // shares) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
         self._largest = 0  # positions of a batch so far
         self._norm: Tensor | None = None  # of the gradient of the last step, before it was clipped
@@ -531,7 +541,7 @@ def choose_device(name: str | None, precision: str) -> torch.device:
         raise ValueError(
             f"device must be one that is here for {precision} ({found}), got device={name!r}: leave it out for the best"
         )
-    return local_device(name, int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if world_size > 1 else 1)
+    return local_device(name, processes_here())
 
 
 def has_gpu() -> bool:
