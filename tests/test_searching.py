@@ -22,7 +22,7 @@ def by_hand(content: bytes, parts: set[bytes], itemsize: int) -> set[bytes]:
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[bytes, set[bytes], int]:
     """A content of few symbols, so that much is nearly there; parts of it, of its halves, and others."""
-    kind = draw(st.sampled_from("BHI"))
+    kind = draw(st.sampled_from("BHIQ"))
     rng = random.Random(draw(st.integers(0, 2**32)))
     symbols = draw(st.sampled_from([1, 2, 3, 300 if kind != "B" else 200]))
 
@@ -50,7 +50,7 @@ def test_all_that_is_there_is_found_and_nothing_else(
 
 
 @pytest.mark.parametrize("length", [15, 16, 22, 23, 24, 64, 100, 200])
-@pytest.mark.parametrize("itemsize", [1, 2, 4])
+@pytest.mark.parametrize("itemsize", [1, 2, 4, 8])
 def test_it_is_found_wherever_it_stands(monkeypatch: pytest.MonkeyPatch, itemsize: int, length: int) -> None:
     monkeypatch.setattr(searching, "FEW", 1)
     part = bytes(range(1, 1 + length // itemsize * itemsize))

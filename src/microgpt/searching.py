@@ -25,9 +25,9 @@ def found_in(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int =
     long = [part for part in parts if len(part) >= 2 * BLOCK - itemsize]
     blocks = min(MOST, (min(map(len, long), default=0) - BLOCK + itemsize) // BLOCK)
     if len(long) * blocks < FEW:
-        long = []
-    alone = {part for part in parts.difference(long) if _stands_in(content, part, itemsize)}
-    return alone | _found_by_blocks(content, long, itemsize, blocks)
+        return {part for part in parts if _stands_in(content, part, itemsize)}
+    short = {part for part in parts.difference(long) if _stands_in(content, part, itemsize)}
+    return short | _found_by_blocks(content, long, itemsize, blocks)
 
 
 def _stands_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
@@ -47,7 +47,7 @@ def _found_by_blocks(content: bytes | mmap.mmap, parts: list[bytes], itemsize: i
             table.setdefault(block, []).append((part, offset))
     found: set[bytes] = set()
     size = PIECE // stride * stride
-    for first in range(0, len(content) if parts else 0, size):
+    for first in range(0, len(content), size):
         piece = content[first : first + size]
         looked_up = array("Q", piece[: len(piece) // BLOCK * BLOCK])[::blocks]
         for i in compress(count(), map(table.__contains__, looked_up)):
