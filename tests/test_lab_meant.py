@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt.lab.texts import meant
-from microgpt.tokenization import CharTokenizer
+from microgpt.tokenization import ByteTokenizer, CharTokenizer
 
 from lab_page import Visit
 
@@ -39,6 +39,11 @@ def test_the_nearest_word_is_offered(typed: str, word: str, dropped: list[str]) 
 @pytest.mark.parametrize("typed", ["", "emma", "日本", "→", "123", " ", "\u0308"])
 def test_nothing_is_offered_where_nothing_is_missing_or_nothing_would_be_left(typed: str) -> None:
     assert meant(typed, LATIN) is None
+
+
+def test_of_bytes_only_what_is_no_character_cannot_be_read() -> None:
+    assert [meant(typed, ByteTokenizer()) for typed in ("Zoë B", "日本 →", "\xa0")] == [None] * 3
+    assert meant("Zoë \ud800", ByteTokenizer()) == {"word": "Zoë ", "dropped": ["\ud800"]}
 
 
 @pytest.mark.parametrize(

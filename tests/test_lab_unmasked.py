@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -165,6 +166,13 @@ def test_many_documents_are_the_mean_of_each() -> None:
     assert told["lower"] == sum(b < a for a, b in pairs)
     refused = json.loads(session.ask('{"method": "unmasked_documents", "params": {"count": 0}}'))
     assert refused["error"].startswith("count must be from 1 to 100, got count=0")
+
+
+def test_of_data_with_fewer_documents_all_are_read() -> None:
+    session = Session()
+    ask(session, "load_data", name="own.txt", base64=base64.b64encode(b"anna\nbob\neve\n").decode())
+    told = ask(session, "unmasked_documents", count=10)
+    assert (told["documents"], told["masked"]) == (3, ask(session, "unmasked_documents", count=3)["masked"])
 
 
 def test_an_edited_program_is_followed() -> None:

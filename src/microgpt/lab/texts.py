@@ -194,12 +194,11 @@ def meant(text: str, tokenizer: Tokenizer) -> Answer | None:
 
     None where all of it can be read as it is, and where nothing would be left.
     """
-    table = tokenizer.token_ids
-    if all(char in table for char in text):
+    if all(spelled(text, tokenizer)):
         return None
     word, dropped = "", []
     for char in unicodedata.normalize("NFC", text):
-        near = next((near for near in _spellings(char) if near and all(one in table for one in near)), None)
+        near = next((near for near in _spellings(char) if near and all(spelled(near, tokenizer))), None)
         if near is None:
             dropped.append(char)
         else:

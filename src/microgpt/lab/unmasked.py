@@ -101,14 +101,14 @@ def unmasked(run: LabRun, tokens: Tokens, masked: Recorded) -> Answer:
 
 
 def documents(run: LabRun, count: int) -> Answer:
-    """The mean loss of the first documents that training reads, with the mask and without."""
-    order = run.run.order
-    if not 1 <= count <= min(MAX_DOCUMENTS, len(order)):
-        raise LabError(f"count must be from 1 to {min(MAX_DOCUMENTS, len(order))}, got count={count}")
+    """The mean loss of the first `count` documents that training reads, or of all, with the mask and without."""
+    if not 1 <= count <= MAX_DOCUMENTS:
+        raise LabError(f"count must be from 1 to {MAX_DOCUMENTS}, got count={count}")
     losses = []
-    for i in range(count):
-        made = passes(run, run.run.data.sequence(order[i]))
+    for i in run.run.order[:count]:
+        made = passes(run, run.run.data.sequence(i))
         losses.append((made[0]["loss"].numbers[0], made[-1]["loss"].numbers[0]))
+    count = len(losses)
     return {
         "documents": count,
         "masked": sum(a for a, _ in losses) / count,
