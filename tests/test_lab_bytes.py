@@ -14,6 +14,7 @@ from microgpt.lab.playing import CHAPTERS
 from microgpt.run import Folder, Run
 
 from lab_asked import Lab
+from lab_page import Visit
 
 TEXT = "anna\nzoë\nbob\nchloë\n日本\nmarie-ève jr\n" * 5
 CONFIG = Config(n_embd=8, n_head=2, block_size=12, num_steps=20)
@@ -174,3 +175,17 @@ def test_byte_pairs_are_refused(tmp_path: Path) -> None:
         "the tokens of 'run' are byte pairs (bpe:300), and a word cannot be cut into them here: open a run that was"
         " trained with --tokenizer char or byte"
     )
+
+
+def test_the_page_takes_any_letter_for_one_that_the_model_can_read(visit: Visit, folder: Path) -> None:
+    visit.open("#section=10")
+    assert visit.ready()["state"] == "ready"
+    files = visit.page.locator("input[accept='.safetensors,.jsonl']")
+    files.set_input_files(folder / "run" / "model.safetensors")
+    visit.page.locator("main [role=status]", has_text="is under every figure now").wait_for()
+    visit.section(6)
+    visit.page.get_by_label("a word", exact=True).fill("zoë 日")
+    visit.settle()
+    assert "The model knows no “" not in visit.page.locator("body").inner_text()
+    visit.page.get_by_role("button", name="add", exact=True).click()
+    visit.page.locator("[data-path='loss zoë 日']").wait_for()

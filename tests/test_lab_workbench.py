@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -396,6 +397,24 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
     bench.page.locator("figure", has=bench.page.get_by_role("button", name="Run", exact=True)).get_by_text(
         "what was changed: 1 line new, 0 gone"
     ).wait_for()
+
+
+def test_nothing_runs_the_old_text_while_a_prepared_change_is_on_its_way(bench: Bench) -> None:
+    bench.page.evaluate("""() => {
+      const ask = lab.ask
+      lab.ask = (method, params) => {
+        lab.ask = ask
+        return new Promise((go) => (globalThis.go = go)).then(() => ask(method, params))
+      }
+    }""")
+    bench.click("GELU")
+    names = ("Run", "Use in all figures", "Measure the file")
+    runs = [bench.page.locator("main button", has_text=re.compile(f"^{name}$")) for name in names]
+    assert [button.is_disabled() for button in runs] == [True] * 3
+    bench.page.evaluate("go()")
+    bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
+    runs[2] = bench.page.get_by_role("button", name="Measure it beside the file")
+    assert [button.is_disabled() for button in runs] == [False] * 3
 
 
 def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
