@@ -587,6 +587,28 @@ def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit)
     assert state(reader) == before
 
 
+def test_who_leaves_while_the_model_is_still_made_gets_back_what_was_there(visit: Visit) -> None:
+    visit.open("#section=8&word=zoe&position=1")
+    visit.ready()
+    visit.settle()
+    reader = Reader(visit)
+    before = state(reader)
+    visit.page.evaluate("""() => {
+      const ask = lab.ask
+      lab.ask = async (method, params) => {
+        if (method === 'reset') await new Promise((go) => (globalThis.go = go))
+        return ask(method, params)
+      }
+    }""")
+    reader.begin("Back to the first good day")
+    reader.card.get_by_role("button", name="Leave the exercise").click()
+    visit.page.evaluate("go()")
+    visit.page.wait_for_function("async () => (await lab.ask('runs', {})).runs.length > 1")
+    visit.page.wait_for_function("async () => (await lab.ask('model', {})).run === 'published'")
+    visit.settle()
+    assert state(reader) == before
+
+
 def test_the_reader_may_stay_with_what_the_exercise_has_made(visit: Visit) -> None:
     visit.open("#section=6&word=zoe")
     visit.ready()

@@ -1,5 +1,6 @@
 // What the reader had before an exercise set its stage: it is given back when the exercise is left.
 
+import type { Model } from '../engine/protocol'
 import { change } from '../live.svelte'
 import { app } from '../state.svelte'
 
@@ -13,6 +14,7 @@ interface Had {
 
 class Kept {
   #had = $state.raw<Had | null>(null)
+  #stage: Promise<unknown> = Promise.resolve() // the one that was set last
 
   /** Before a stage is set. From one exercise to the next it stays what it was before the first. */
   keep(): void {
@@ -24,12 +26,17 @@ class Kept {
   also(undo: (() => void) | undefined): void {
     if (this.#had && undo) this.#had = { ...this.#had, undo: [undo, ...this.#had.undo] }
   }
+  /** While this stage is set, which may take a training, nothing can be given back. */
+  during(stage: Promise<void>): Promise<void> {
+    this.#stage = stage.catch(() => {}) // whoever began it tells
+    return stage
+  }
   /** What the reader would get back, in words; nothing where all is as it was. */
   get words(): string[] {
     if (!this.#had) return []
     const { place, model } = this.#had
     const words = place.word === app.word ? [] : [`the word “${place.word}”`]
-    if (!model || !app.model || !this.#other) return words
+    if (!model || !app.model || !isOther(model)) return words
     if (model.run !== app.model.run) words.push(`the model “${model.name}”`)
     else if (model.step !== app.model.step) words.push(`step ${model.step.toLocaleString('en')} of the run`)
     else words.push(model.changes.length ? 'the weights that you changed' : 'the weights as they were')
@@ -42,22 +49,24 @@ class Kept {
   async giveBack(): Promise<void> {
     const had = this.#had
     if (!had) return
-    const other = this.#other
     this.#had = null
     for (const undo of had.undo) undo()
     Object.assign(app, had.place)
-    if (!other || !had.model) return
+    app.work?.stop()
+    await this.#stage // or its model would come after all
+    if (!had.model || !isOther(had.model)) return
     if (app.model?.run !== had.model.run) await change('choose', { run: had.model.run })
     if (app.model?.step !== had.model.step) await change('scrub', { step: had.model.step })
     if (JSON.stringify(app.model?.changes) === JSON.stringify(had.model.changes)) return
     if (app.model?.changes.length) await change('undo', {})
     for (const { path, after } of had.model.changes) await change('change', { path, value: after })
   }
-  /** Whether the model at hand is another, or other weights of it. */
-  get #other(): boolean {
-    const [a, b] = [this.#had?.model, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
-    return !!a && !!b && a !== b
-  }
+}
+
+/** Whether the model at hand is another, or other weights of it. */
+function isOther(had: Model): boolean {
+  const [a, b] = [had, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
+  return !!b && a !== b
 }
 
 export const kept = new Kept()

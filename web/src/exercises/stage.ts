@@ -15,8 +15,9 @@ export function linkTo({ id, stage }: Exercise): string {
 }
 
 /** Set the stage. The model is made anew where the exercise asks for another than the one at hand. */
-export async function begin({ id, stage }: Exercise): Promise<void> {
-  const { config, step, set, ...rest } = stage
+export const begin = (exercise: Exercise): Promise<void> => kept.during(setStage(exercise))
+
+async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise): Promise<void> {
   kept.keep()
   Object.assign(app, rest, { exercise: id, play: '', number: '', lines: [] })
   seen.line = 0
