@@ -9,6 +9,13 @@ from typing import Any
 from microgpt.lab.session import Session
 
 
+def ask(session: Session, method: str, **params: Any) -> Any:
+    """The answer; AssertionError with the sentence where it is an error."""
+    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
+    assert "error" not in answer, answer["error"]
+    return answer["result"]
+
+
 class Lab:
     """A session that is asked as the page asks it: in JSON."""
 
@@ -16,10 +23,7 @@ class Lab:
         self.session = session or Session()
 
     def ask(self, method: str, **params: Any) -> Any:
-        """The answer; AssertionError with the sentence where it is an error."""
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" not in answer, answer["error"]
-        return answer["result"]
+        return ask(self.session, method, **params)
 
     def refused(self, method: str, **params: Any) -> str:
         """The sentence with which a request is refused; the session is as it was."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 from test_lab_numbers import NUMBER, Shown, Truth, mistake
 from test_lab_playhead import Head, head
-from test_lab_playing import Resolved, ask
+from test_lab_playing import Resolved
 from test_lab_session import told_by
 
 from microgpt.config import shapes
@@ -29,6 +29,7 @@ from microgpt.data import NAMES, load
 from microgpt.lab.session import Session
 
 from conftest import ROOT, SOURCE
+from lab_asked import ask
 
 __all__ = ["head"]  # a fixture
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_lab_playing import ask
 
 from microgpt.lab.playing import CHAPTERS
 from microgpt.lab.session import Session
 
+from lab_asked import ask
 from lab_page import Visit
 from test_lab_access import SIZES, axe, violations
 

@@ -25,14 +25,10 @@ from microgpt.lab.session import Session
 from microgpt.reference import Value
 from microgpt.stepping import statements
 
+from lab_asked import ask
+
 WORD = "emma"
 EXACT = {"rel": 1e-12, "abs": 1e-15}
-
-
-def ask(session: Session, method: str, **params: Any) -> Any:
-    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
-    assert "error" not in answer, answer
-    return answer["result"]
 
 
 @pytest.fixture(scope="module")

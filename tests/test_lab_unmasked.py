@@ -15,16 +15,11 @@ from microgpt.lab.session import Session
 from microgpt.lab.unmasked import passes
 from microgpt.listing import REFERENCE
 
+from lab_asked import ask
 from lab_page import Visit
 from test_lab_access import AXE, SIZES, violations
 
 Vector = list[float]
-
-
-def ask(session: Session, method: str, **params: Any) -> Any:
-    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
-    assert "error" not in answer, answer["error"]
-    return answer["result"]
 
 
 def linear(matrix: Sequence[Vector], x: Vector) -> Vector:
