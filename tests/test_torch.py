@@ -542,6 +542,17 @@ def test_a_checkpoint_keeps_as_many_bits_as_the_engine_has(precision: str, tmp_p
     assert kept.step == SETTINGS.num_steps
 
 
+def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> None:
+    run = Run.begin(WORDS, SETTINGS, engine="torch")
+    begun = array("d", run.engine.params)
+    run.save(tmp_path / "begun")
+    assert load_checkpoint(tmp_path / "begun").params == begun
+    next(run.steps())
+    run.save(tmp_path / "on")
+    assert load_checkpoint(tmp_path / "on").dtype == "F32"
+    assert load_checkpoint(tmp_path / "on").params == run.engine.params
+
+
 @pytest.mark.parametrize("many", [torch_engine.MANY, 0], ids=["drawn by Python", "drawn on the device"])
 @pytest.mark.parametrize(
     "options",

@@ -89,7 +89,7 @@ class Engine(Protocol):
     device: str = ""  # what computes, in a line, where there is a choice
     rank: int = 0  # of this process among those that train the model together, which count from 0
     world_size: int = 1  # how many these are
-    dtype: str = "F64"  # of its numbers between two steps, as safetensors calls it: F64 or F32
+    dtype: str = "F64"  # in which its buffers lose nothing, as safetensors calls it: F64, or F32
     call_seconds: float = 0.05  # how long a call of `train` should take, about: longer ones keep a GPU busy
     memory: int = 0  # bytes that parameters, gradients and moments take, where they are not in Python's own memory
 

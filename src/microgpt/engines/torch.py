@@ -95,7 +95,6 @@ class TorchEngine(Engine):
         self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
         self._length = num_params(config, vocab_size)
         self._dtype = torch.float64 if precision == "float64" else torch.float32
-        self.dtype = "F64" if precision == "float64" else "F32"
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
@@ -186,6 +185,7 @@ class TorchEngine(Engine):
             raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(numbers)[:60]}")
         self._arrays[name] = numbers
         self._given.add(name)
+        self.dtype = "F64"
 
     def _take_back(self) -> None:
         """Bring what the owner may have changed to the device."""
@@ -295,6 +295,8 @@ class TorchEngine(Engine):
         grads.zero_()
         self._kept = None
         self.step += 1
+        if self._dtype == torch.float32:
+            self.dtype = "F32"
 
     def clip(self, largest: float) -> float:
         self._take_back()
