@@ -43,7 +43,7 @@ RUN = "main(docs)"
 def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
     """(line of the source at which it begins, Markdown): every act and every block of the explanations.
 
-    What is said of single lines is for the lab, where they can be pointed at.
+    What is said of single lines is for the lab, where they can be pointed at; so is which act one of main's belongs to.
     """
     lines = iter([number for number, line in enumerate(source, 1) if line.strip()])
     words: list[str] = []
@@ -59,7 +59,7 @@ def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
             if words:
                 yield number, "\n\n".join(words)
             words, in_head = [], False
-        elif line and in_head:
+        elif line and in_head and not line.startswith("act: "):
             kind, said = line.split(": ", 1)
             words.append(said if kind == "plain" else f"> {said}")
 

@@ -233,6 +233,31 @@ def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> 
     assert head.page.locator(".transport select").input_value() == "data"
 
 
+def test_the_space_bar_is_the_playheads_once_the_button_has_opened_it(head: Head) -> None:
+    head.tab.page.evaluate("() => { location.hash = '#section=4' }")
+    head.tab.settle()
+    button = head.page.get_by_role("button", name="Play the program")
+    button.click()
+    head.page.wait_for_function("() => document.querySelector('.transport input[type=range]')?.max > 0")
+    head.page.keyboard.press(" ")
+    head.page.wait_for_selector(".transport button[aria-label=Pause]")
+    head.page.keyboard.press("Escape")
+    head.page.wait_for_selector(".transport", state="detached")
+    assert button.evaluate("(e) => e === document.activeElement")
+
+
+@pytest.mark.parametrize(
+    ("topic", "act"), [("The shuffle", "I. Setup and data"), ("The loop", "IV. Training"), ("The gate", "III. The GPT")]
+)
+def test_a_line_of_main_stands_in_the_act_that_it_begins(head: Head, topic: str, act: str) -> None:
+    head.open("data")
+    head.page.locator(".transport select").select_option("end")
+    head.page.get_by_role("heading", name="The big picture").wait_for()
+    head.page.locator("dt", has_text=topic).locator("+ dd").get_by_role("button").click()
+    head.page.locator("main .topic h3", has_text=topic).wait_for()
+    assert head.page.locator("main .chapter p").inner_text().split(" · ")[0] == act
+
+
 def test_the_big_picture_leads_back_into_the_program(head: Head, session: Session) -> None:
     head.open("adam")
     head.page.locator(".transport select").select_option("end")

@@ -73,7 +73,7 @@ def test_typed_figures_would_be_found() -> None:
 
 # --- The program's lines, explained
 
-MARKS = ("# ", "## ", "> ", "plain: ", "technical: ")
+MARKS = ("# ", "## ", "> ", "act: ", "plain: ", "technical: ")
 
 
 def explanations() -> list[str]:
@@ -88,7 +88,7 @@ def groups() -> Iterator[tuple[list[str], list[str]]]:
         if is_said:
             yield about, list(lines)
         else:
-            about = [line for line in lines if not line.startswith("# ")]
+            about = [line for line in lines if not line.startswith(("# ", "act: "))]
 
 
 def test_every_line_of_the_program_is_explained_in_order() -> None:

@@ -2,6 +2,7 @@
 //
 //     # an act          ## a block, with its own plain and technical words          > a line of the source, as it stands
 //
+// main() runs through all acts: an act: among its lines says which one begins there.
 // A test holds the lines against the file: none without words, no words without a line.
 
 import text from './reference.md?raw'
@@ -11,24 +12,24 @@ export interface Words {
   technical: string
 }
 export interface Block extends Words {
-  act: string
   title: string
 }
 export interface Lines extends Words {
   code: string[] // lines that are explained together, as they stand in the file, without the blank ones
+  act: string
   block: Block
 }
 
 export const explanations: Lines[] = []
 
 let act = ''
-let block: Block = { act, title: '', plain: '', technical: '' }
+let block: Block = { title: '', plain: '', technical: '' }
 let now: { plain: string; technical: string } = block
 for (const line of text.split('\n')) {
-  const [, mark, rest] = /^(#|##|>|plain:|technical:) (.*)$/.exec(line) ?? []
-  if (mark === '#') act = rest
+  const [, mark, rest] = /^(#|##|>|act:|plain:|technical:) (.*)$/.exec(line) ?? []
+  if (mark === '#' || mark === 'act:') act = rest
   else if (mark === '##') {
-    block = { act, title: rest, plain: '', technical: '' }
+    block = { title: rest, plain: '', technical: '' }
     now = block
   }
   else if (mark === 'plain:') now.plain = rest
@@ -37,7 +38,7 @@ for (const line of text.split('\n')) {
     const last = explanations.at(-1)
     if (last && last === now && !last.plain) last.code.push(rest)
     else {
-      const lines = { code: [rest], block, plain: '', technical: '' }
+      const lines = { code: [rest], act, block, plain: '', technical: '' }
       explanations.push(lines)
       now = lines
     }
