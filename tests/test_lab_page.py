@@ -211,6 +211,20 @@ def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
     assert shown() == ("#section=3&step=20", "random", 20)
 
 
+def test_an_address_speaks_of_a_run_that_was_begun_anew_after_the_pretrained_one_went_on(visit: Visit) -> None:
+    visit.open("#section=8")
+    visit.ready()
+    visit.settle()
+    visit.page.get_by_role("button", name="train 1", exact=True).click()
+    visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
+    visit.settle()
+    assert visit.page.evaluate("location.hash") == "#section=8"  # a link makes no pretrained weights
+    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="train 10", exact=True).click()
+    visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
+    assert visit.linked("step=10") == "#section=8&step=10"
+
+
 def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:
     visit.open()
     visit.ready()

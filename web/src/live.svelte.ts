@@ -84,7 +84,11 @@ type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'c
 
 // The settings of runs that a link can repeat: begun here, on the names that come with the package.
 const repeatable = new Map<string, string>()
+// Those of runs that the pretrained one went on as: no link makes their weights again, but what is begun from them is plain.
+const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run
+
+const settingsOf = (run = ''): string | undefined => (run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run)))
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
@@ -92,7 +96,7 @@ export async function change<M extends Change>(method: M, params: Methods[M][0])
   const from = app.model?.run
   app.model = await client.ask(method, params)
   // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
-  const settings = from === PUBLISHED ? '{}' : from && repeatable.get(from)
+  const settings = settingsOf(from)
   const { config, val_fraction } = params as Methods['reset'][0]
   // nor does a link tell of documents that are held out
   if (method === 'reset' && settings && !val_fraction)
@@ -119,10 +123,13 @@ export function link(): void {
 /** Train the active run; ended settles when it is done or was stopped. */
 export function train(steps: number, perEvent: number | undefined, onEvent: (event: Trained) => void): Stream {
   app.notice = ''
+  const from = app.model?.run
   const params = perEvent ? { steps, per_event: perEvent } : { steps }
   const stream = client.stream('train', params, onEvent)
   const ended = stream.ended.finally(async () => {
     app.model = await client.ask('model', {})
+    const settings = settingsOf(from)
+    if (from !== app.model.run && settings) branched.set(app.model.run, settings)
     link()
   })
   return { stop: stream.stop, ended }
