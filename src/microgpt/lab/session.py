@@ -231,7 +231,7 @@ class Session:
         if self.active.listing is not REFERENCE:
             run = edited.begin(self._new_id(), text, self.active.listing.text)
         else:
-            run = runs.begin(self._new_id(), f"untrained, over {name}", text, self.active.config)
+            run = runs.begin(self._new_id(), f"over {name}", text, self.active.config)
         self.texts.append(text)
         return self._open(run)
 

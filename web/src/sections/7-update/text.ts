@@ -68,6 +68,9 @@ export const hikers: Words = {
 
 export const decay: Words = {
   both: [
-    'Adam’s steps do not get shorter by themselves near the bottom, because it divides by the usual size of the gradients. So the program makes them shorter: the rate falls in a straight line to zero. Long strides to get into the right valley, short ones to settle in it.',
+    'Adam’s steps do not get shorter by themselves near the bottom, because it divides by the usual size of the gradients. So the program makes them shorter: in the published run the rate falls in a straight line to zero. Long strides to get into the right valley, short ones to settle in it.',
+  ],
+  technical: [
+    'Large runs let the rate rise first, while Adam’s memory is still short, and then fall along half a wave of a cosine, which stays high for longer and ends more gently. Try: `warmup_steps` and `decay`, among the settings of section 8. The curve is that of the model at hand.',
   ],
 }

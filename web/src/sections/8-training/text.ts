@@ -29,7 +29,7 @@ export const settings: Words = {
     'The learning rate is the length of the stride: too short and the model hardly moves, too long and it stumbles over the valley it is looking for. More numbers, in `n_embd` and `n_layer`, let it know more, and make every step slower.',
   ],
   technical: [
-    'The learning rate falls in a straight line to zero at `num_steps`; the last steps settle what the first ones found. Going on beyond `num_steps` doubles the plan: the rate starts again from half of its first value. `seed` sets the order of the documents, the initial weights and the samples at once.',
+    'The learning rate rises for `warmup_steps`, if there are any, and then falls until `num_steps`: in a straight line, as in the published program, or along a cosine, whichever `decay` says. The last steps settle what the first ones found. Going on beyond `num_steps` doubles the plan, and the rate goes on from where the longer one has it: on the straight line, from half of its first value. `seed` sets the order of the documents, the initial weights and the samples at once.',
   ],
 }
 
