@@ -85,6 +85,15 @@ def test_a_full_stop_darkens_the_screen_and_escape_leaves(presented: Visit) -> N
     assert presented.page.locator(".source").is_visible()
 
 
+def test_escape_gives_the_keys_back_to_whoever_has_typed_a_word(presented: Visit) -> None:
+    presented.page.locator("#word").fill("ann")
+    presented.page.keyboard.press("Escape")
+    presented.page.keyboard.press("ArrowRight")
+    assert screen(presented).startswith("2 / ")
+    presented.page.keyboard.press("Escape")
+    presented.page.locator(".screens").wait_for(state="detached")
+
+
 def test_who_types_is_not_interrupted(presented: Visit) -> None:
     """Keys belong to the control that has the focus: a field, a player, a cell."""
     presented.page.locator("#word").fill("ann")
