@@ -68,6 +68,16 @@ def test_nothing_scrolls_sideways_at_320_pixels(tab: Visit, section: int) -> Non
     tab.page.set_viewport_size(SIZES["wide"])
 
 
+@EVERY_SECTION
+def test_a_long_word_breaks_before_the_page_does(tab: Visit, section: int) -> None:
+    tab.page.set_viewport_size({"width": 320, "height": 640})
+    tab.section(section, word="averyverylongwordherewithoutspaces")
+    width, window = tab.page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+    tab.section(section)
+    tab.page.set_viewport_size(SIZES["wide"])
+    assert width <= window
+
+
 # Of each heatmap the figure, the tensor, and whether a table of that figure has its numbers. Attention's speaks of
 # tokens instead of a tensor: there any table will do
 HEATMAPS = """() => [...document.querySelectorAll('main .cells')].filter((e) => e.checkVisibility()).map((e) => {

@@ -82,6 +82,17 @@ def take(tab: Visit, within: Any, word: str) -> None:
     tab.settle()
 
 
+def test_the_bar_says_what_of_a_long_word_is_not_read(tab: Visit) -> None:
+    tab.section(6, word="emma")
+    bar = tab.page.get_by_role("banner")
+    tab.page.locator("#word").fill("a" * 16)
+    tab.settle()
+    assert "are not read" not in bar.inner_text()
+    tab.page.locator("#word").fill("a" * 20)
+    tab.settle()
+    assert "The last 4 characters of the word lie beyond the block size and are not read." in bar.inner_text()
+
+
 def test_the_bar_offers_it(tab: Visit) -> None:
     tab.section(6, word="emma")
     bar = tab.page.get_by_role("banner")
