@@ -95,3 +95,18 @@ def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
     assert len(drawn) == 3
     total, freedom = (sum(column) for column in zip(*statistics))
     assert not unlikely(total, freedom)
+
+
+def test_what_is_written_is_of_the_answer_that_is_shown(tab: Visit) -> None:
+    """A beginning that the model cannot read stands in the field and nowhere else."""
+    tab.section(9)
+    field, written = tab.page.get_by_label("begins with"), tab.page.locator("main .written")
+    field.fill("jo")
+    tab.settle()
+    shown = written.inner_text()
+    assert shown.startswith("jo")
+    field.fill("Zoë")
+    tab.page.get_by_role("alert").get_by_text("the model has never seen").wait_for()
+    assert written.inner_text() == shown
+    field.fill("")
+    tab.settle()

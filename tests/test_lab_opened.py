@@ -54,6 +54,17 @@ def open_number(tab: Visit, path: str) -> None:
     tab.settle()
 
 
+def test_on_a_phone_the_graph_scrolls_and_not_all_that_is_said(tab: Visit) -> None:
+    tab.page.set_viewport_size(SIZES["phone"])
+    open_number(tab, "pos0.layer0.k[1]")
+    width = "(e) => [e.scrollWidth, e.clientWidth]"
+    all_of_it, box = tab.page.locator("section.opened").evaluate(width)
+    graph, paper = tab.page.locator("section.opened .graph").evaluate(width)
+    tab.page.set_viewport_size(SIZES["wide"])
+    assert graph > paper  # there is something to scroll
+    assert all_of_it <= box
+
+
 def local(trace: Trace, made: str, of: str) -> set[float]:
     """d made / d of: of a number that is used twice by one both."""
     node = trace.node(of)
