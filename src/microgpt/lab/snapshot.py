@@ -75,7 +75,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("update", {"word": WORD, "what": ["delta"]}),
     ("adam", {"word": WORD, "path": STEEP}),
     ("schedule", {}),
-    ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 25, "reach": 3, "steps": 200}),
+    ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 23, "reach": 3, "steps": 200}),
     ("play", {"word": WORD}),
     ("spelled", {"text": WORD}),
     ("generate", {**GENERATED, "prompt": "hello"}),
