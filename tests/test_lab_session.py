@@ -1152,8 +1152,8 @@ for method, params in REQUESTS:
 ask("change", path="wte[4][3]", value=1.5)
 ask("forward", word="emma")
 ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 40}, val_fraction=0.01)
-told["training"] = [loss for event in session.stream('{"method": "train", "params": {"steps": 12, "per_event": 4}}')
-                    for loss in json.loads(event)["result"]["losses"]]  # how many an event has depends on the time
+told["training"] = [json.loads(event)["result"]["losses"]  # of more steps an event has as many as time allows
+                    for event in session.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
 ask("scrub", step=7)
 ask("parameters", moments=True)
 ask("samples", seed=1, count=5, temperature=0.7)

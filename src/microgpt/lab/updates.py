@@ -19,7 +19,7 @@ from microgpt.reference import Value
 SHOWN = ("grad", "m", "v", "m_hat", "v_hat", "delta")
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
-DRAWN = 60  # steps of a schedule, at most, beside those where it bends
+DRAWN = 80  # steps of a schedule, at most, beside those where it bends
 
 
 class _Moved(Value):
