@@ -594,9 +594,7 @@ class Folder:
         """
         if run.engine.rank:
             folder = cls(Path(path), run, run.config.num_steps, None)
-            with _following():
-                folder.save()  # which writes nothing here, but gathers what is shared out, as in the first process
-                folder.any(False)
+            folder._follow()
             return folder
         if not str(path):
             raise RunError("out must name a folder, got out=''")
@@ -656,9 +654,7 @@ class Folder:
                 run.data_info["source"] = run.data.source
             folder = cls(Path(path), run, planned_steps, lock)
             if lock is None:
-                with _following():
-                    folder.save()  # as the first process does
-                    folder.any(False)
+                folder._follow()
                 return folder
             with _writing(path, "make it writable"):
                 folder._cut_metrics()
@@ -700,6 +696,16 @@ class Folder:
         if self._lock:
             sweep(self.path)
             checkpoints.save(self.path / self.MODEL, state)
+
+    def _follow(self) -> None:
+        """While the first process begins, in the others: save, which writes nothing here but gathers what is shared
+        out, and wait. What the first could not begin it tells itself.
+        """
+        try:
+            self.save()
+            self.any(False)
+        except ConnectionError:
+            raise RunError("the first process could not begin: it says why") from None
 
     def any(self, true_here: bool) -> bool:
         """Is it true in one of the processes that train together? They all must ask."""
@@ -757,15 +763,6 @@ def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
-
-
-@contextmanager
-def _following() -> Iterator[None]:
-    """Of the processes that wait for the first one: what it could not begin it tells itself."""
-    try:
-        yield
-    except ConnectionError:
-        raise RunError("the first process could not begin: it says why") from None
 
 
 @contextmanager
