@@ -38,7 +38,7 @@ SECONDS = 600  # for one command: a network that swallows everything must not ho
 BUILT = {"__pycache__", "node_modules", "public", "site"}
 SMALL = 2048  # characters of an answer
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # which the page offers
-CARRIED = ["**/*.py", "names.txt", "golden/final.*"]  # what Python in the browser needs
+CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # what Python in the browser needs
 
 
 class NoSiteError(Exception):
@@ -166,7 +166,7 @@ def first_answers(library: Path) -> dict[str, Any]:
         copy = Path(folder) / "microgpt"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
         if library.exists():
-            shutil.copy(library, copy / "engines")
+            shutil.copy(library, copy / "engines" / "native")
         answers: dict[str, Any] = json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=Path(folder)))
     return answers
 

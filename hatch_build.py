@@ -162,7 +162,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = tempfile.mkdtemp()
         in_place = version == "editable"
-        library = (ENGINES if in_place else Path(self.folder)) / LIBRARY
+        library = (ENGINES / "native" if in_place else Path(self.folder)) / LIBRARY
         self.add_kernel(library, in_place, build_data)
         self.add_site(library, in_place, build_data)
 
@@ -171,7 +171,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
             self.app.display_warning(f"microgpt: {trouble}")
             return
         if not in_place:
-            build_data["force_include"][str(library)] = f"microgpt/engines/{LIBRARY}"
+            build_data["force_include"][str(library)] = f"microgpt/engines/native/{LIBRARY}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
@@ -189,5 +189,5 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["site"]:
-        sys.exit(site(ENGINES / LIBRARY))
-    sys.exit(compile_wasm(Path(sys.argv[1])) if len(sys.argv) > 1 else build(ENGINES / LIBRARY))
+        sys.exit(site(ENGINES / "native" / LIBRARY))
+    sys.exit(compile_wasm(Path(sys.argv[1])) if len(sys.argv) > 1 else build(ENGINES / "native" / LIBRARY))

@@ -24,8 +24,8 @@ from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from microgpt.data import NAMES
-from microgpt.prepared import open_prepared
+from microgpt.data.packed import open_prepared
+from microgpt.data.sources import NAMES
 
 
 def make(path: Path, size: int) -> None:

@@ -25,11 +25,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
-from microgpt import machine, sampling, tables
+from microgpt import sampling
 from microgpt.config import Config, num_params
-from microgpt.engines import Engine, Tokens
-from microgpt.engines import torch as torch_engine
-from microgpt.engines.torch import TorchEngine
+from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.torch import engine as torch_engine
+from microgpt.engines.torch.engine import TorchEngine
+from microgpt.system import hardware
+from microgpt.system import text as text_tables
 from torch_speed import GPT2, SMALL, VOCAB, seconds_of
 
 Way = Callable[[Iterable[Tokens]], Iterator[float]]
@@ -91,12 +93,12 @@ def main() -> None:
         found = row(engine, lengths, counts, asked.rounds, 0 if asked.gpu else asked.threads)
         table.append([f"{vocab_size:,}", f"{lengths[0]} to {lengths[-1]}", *found])
         drawn.append([f"{vocab_size:,}", *drawing(engine, asked.rounds, 0 if asked.gpu else asked.threads)])
-    print(tables.aligned(("machine", ""), [*machine.facts().items(), ("torch", torch.__version__)], "ll"))
+    print(text_tables.aligned(("machine", ""), [*hardware.facts().items(), ("torch", torch.__version__)], "ll"))
     print(f"\n{engine.device}\n")
     head = ("vocab_size", "tokens each", "tokens/s by logits", "tokens/s at once", "×", "apart")
-    print(tables.markdown(head, table, "rrrrrr"))
+    print(text_tables.markdown(head, table, "rrrrrr"))
     print()
-    print(tables.markdown(("vocab_size", "tokens/s by Python", "where the logits are", "×"), drawn, "rrrr"))
+    print(text_tables.markdown(("vocab_size", "tokens/s by Python", "where the logits are", "×"), drawn, "rrrr"))
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from microgpt.lab.server import Pages, Server
-from microgpt.machine import processor
+from microgpt.system.hardware import processor
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the tests' own way into the page
 
-from test_lab_speed import OBSERVE, blocked
-
-from lab_page import FLAGS, Visit
+from lab.page.browser import FLAGS, Visit
+from lab.page.test_speed import OBSERVE, blocked
 
 STEPS = 1000
 

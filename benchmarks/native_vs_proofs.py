@@ -23,7 +23,7 @@ from array import array
 from pathlib import Path
 
 from microgpt.config import Config, init
-from microgpt.engines.native import NativeEngine, NativeStreams, _Packed
+from microgpt.engines.native.engine import NativeEngine, NativeStreams, _Packed
 
 FLAGS = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512"]
 PROOFS = {"exact16": ["-ffp-contract=off"], "fast16": []}

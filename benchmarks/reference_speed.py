@@ -154,7 +154,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", nargs="?", default=SOURCE / "names.txt", help="documents, one a line")
+    parser.add_argument("file", nargs="?", default=SOURCE / "data" / "names.txt", help="documents, one a line")
     parser.add_argument("--steps", type=int, default=40, help="training steps of each form")
     args = parser.parse_args()
     runs = {

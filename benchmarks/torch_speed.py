@@ -25,10 +25,14 @@ from collections.abc import Callable, Iterator
 import torch
 
 import plain_gpt
-from microgpt import data, machine, tables
-from microgpt.config import Config, flops_per_token, num_params
-from microgpt.engines.torch import PEAKS, TorchEngine
-from microgpt.run import Run
+from microgpt.config import Config, num_params
+from microgpt.data import documents
+from microgpt.engines.torch.device import PEAKS
+from microgpt.engines.torch.engine import TorchEngine
+from microgpt.flops import flops_per_token
+from microgpt.runs.run import Run
+from microgpt.system import hardware
+from microgpt.system import text as text_tables
 
 SMALL = Config(
     n_layer=4, n_embd=128, n_head=4, block_size=64, batch_size=12, learning_rate=1e-3, init_std=0.02, num_steps=10**6
@@ -56,7 +60,7 @@ def of_run(**options: object) -> Callable[[int], None]:
 def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
     """The table for a CPU."""
     torch.set_num_threads(threads)
-    names = data.load("names", mode="stream", block_size=SMALL.block_size)
+    names = documents.load("names", mode="stream", block_size=SMALL.block_size)
     text = torch.tensor(names.tokens.tolist())
     plain = {"published": (text, SMALL, names.vocab_size, True), "same parts": (text, SMALL, names.vocab_size, False)}
     rows = {f"plain PyTorch, {name}": plain_gpt.trainer(*args, compile=False) for name, args in plain.items()}
@@ -82,13 +86,13 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
             tokens = counts[name] * SMALL.batch_size * SMALL.block_size
             speeds[name].append(tokens / (seconds_of(threads) - began))
     base = speeds["plain PyTorch, published"]
-    facts = [*machine.facts().items(), ("torch", torch.__version__), ("threads", str(threads))]
-    print(tables.aligned(("machine", ""), facts, "ll"), "\n")
+    facts = [*hardware.facts().items(), ("torch", torch.__version__), ("threads", str(threads))]
+    print(text_tables.aligned(("machine", ""), facts, "ll"), "\n")
     table = [
         (name, f"{statistics.median(s):,.0f}", f"{statistics.median(a / b for a, b in zip(s, base)):.2f}")
         for name, s in speeds.items()
     ]
-    print(tables.markdown(("training", "tokens/s", "× plain PyTorch"), table, "lrr"))
+    print(text_tables.markdown(("training", "tokens/s", "× plain PyTorch"), table, "lrr"))
 
 
 def gpu(batch_sizes: list[int], steps: int) -> None:
@@ -126,7 +130,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
         engine = None  # whose memory the next one needs
     print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops_per_token(GPT2, VOCAB):.3g} flop a token\n")
-    print(tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
+    print(text_tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
 
 
 def main() -> None:

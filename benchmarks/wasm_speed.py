@@ -33,8 +33,8 @@ PROGRAM = """
 import json, random, time
 from array import array
 from microgpt.config import Config, init
-from microgpt.data import load
-from microgpt.engines.native import NativeEngine, _Packed
+from microgpt.data.documents import load
+from microgpt.engines.native.engine import NativeEngine, _Packed
 from microgpt.training import train
 
 config, data = Config(), load("names")
@@ -91,7 +91,7 @@ def in_node(module: Path, program: str) -> Any:
 def package() -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
-        for file in [*PACKAGE.rglob("*.py"), PACKAGE / "names.txt"]:
+        for file in [*PACKAGE.rglob("*.py"), PACKAGE / "data" / "names.txt"]:
             archive.write(file, file.relative_to(PACKAGE.parent))
     return held.getvalue()
 

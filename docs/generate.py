@@ -15,11 +15,13 @@ import re
 import sys
 from pathlib import Path
 
-from microgpt import naming, ports, reference
-from microgpt.cases import CASES
+from microgpt import reference
 from microgpt.config import PRESETS, Config, num_params, shapes
-from microgpt.data import NAMES
+from microgpt.data.sources import NAMES
 from microgpt.reference import Value
+from microgpt.tracing import names as tensor_names
+from microgpt.verification import port
+from microgpt.verification.cases import CASES
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
@@ -167,12 +169,12 @@ def shapes_table() -> str:
 def tensors_table() -> str:
     rows = ["| name | shape | what it is |", "|---|---|---|"]
     for part in (
-        naming.EMBEDDING,
-        naming.BEFORE_HEADS,
-        naming.HEAD,
-        naming.AFTER_HEADS,
-        naming.OUTPUT,
-        naming.DOCUMENT,
+        tensor_names.EMBEDDING,
+        tensor_names.BEFORE_HEADS,
+        tensor_names.HEAD,
+        tensor_names.AFTER_HEADS,
+        tensor_names.OUTPUT,
+        tensor_names.DOCUMENT,
     ):
         for name, shape, meaning in part:
             name = name.replace("{t}", "T").replace("{i}", "L").replace("{h}", "H")
@@ -214,8 +216,8 @@ def figures() -> dict[str, str]:
         "map": file_map(),
         "tensors": tensors_table(),
         "cases": cases_table(),
-        "tolerance F64": f"{ports.TOLERANCES['F64']:g}",
-        "tolerance F32": f"{ports.TOLERANCES['F32']:g}",
+        "tolerance F64": f"{port.TOLERANCES['F64']:g}",
+        "tolerance F32": f"{port.TOLERANCES['F32']:g}",
         **{f"lines:{name}": f"{first}–{last}" for name, (first, last) in definitions().items()},
     }
 

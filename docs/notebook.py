@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microgpt.data import MAKEMORE_URL
+from microgpt.data.download import MAKEMORE_URL
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt" / "reference.py"

@@ -1,5 +1,5 @@
 """What several test files need: the public data set, the golden figures, the Python interpreters of this machine, and
-the lab's page in a browser (lab_page.py).
+the lab's page in a browser (lab/page/browser.py).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 import microgpt
 from microgpt.config import Config
-from microgpt.data import MAKEMORE_SHA256, cache_folder
+from microgpt.data.download import MAKEMORE_SHA256, cache_folder
 
-pytest_plugins = ["lab_page"]
+pytest_plugins = ["lab.page.browser"]
 
 settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
 settings.load_profile("shared machine")
@@ -61,7 +61,7 @@ def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
 
 def golden(preset: str) -> dict[str, Any]:
     """The published run of a preset."""
-    facts: dict[str, Any] = json.loads((SOURCE / "golden" / f"{preset}.json").read_text())
+    facts: dict[str, Any] = json.loads((SOURCE / "verification" / "golden" / f"{preset}.json").read_text())
     return facts
 
 

@@ -16,7 +16,7 @@ from microgpt.config import Config, init
 from microgpt.engines.scalar import ACTIVATIONS, ScalarEngine
 from microgpt.evaluation import Counts, Score
 from microgpt.reference import Value
-from microgpt.run import Run
+from microgpt.runs.run import Run
 
 from conftest import TINY
 

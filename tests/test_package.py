@@ -86,7 +86,8 @@ def test_each_step_can_be_looked_at() -> None:
 CHECK = """
 import hashlib, pathlib, sys, tempfile
 import microgpt
-from microgpt.run import Folder, Run
+from microgpt.runs.folder import Folder
+from microgpt.runs.run import Run
 folder = pathlib.Path(tempfile.mkdtemp())
 config = microgpt.Config(n_embd=4, n_head=2, block_size=4, num_steps=6, batch_size=2)
 names = ["ada", "bea", "abba", "dada"]

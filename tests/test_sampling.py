@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from microgpt import reference, sampling
 from microgpt.config import Config, init
-from microgpt.engines import Decoder
+from microgpt.engines.base import Decoder
 from microgpt.engines.scalar import ACTIVATIONS, ScalarEngine
 from microgpt.reference import Value
 

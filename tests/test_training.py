@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 
 from microgpt import reference
 from microgpt.config import Config, init
-from microgpt.engines import Decoder, Engine, Tokens
+from microgpt.engines.base import Decoder, Engine, Tokens
 from microgpt.engines.scalar import ScalarEngine
+from microgpt.errors import DivergedError
 from microgpt.reference import Value
-from microgpt.training import DivergedError, Step, learning_rate, train
+from microgpt.schedule import learning_rate
+from microgpt.training import Step, train
 
 from conftest import TINY, golden
 

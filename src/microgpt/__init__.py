@@ -13,12 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from microgpt.checkpoint import CheckpointError
     from microgpt.config import PRESETS, Config
-    from microgpt.data import Data, DataError
-    from microgpt.run import Run, RunError, load, train
-    from microgpt.tracing import Trace, trace
-    from microgpt.training import DivergedError, Step
+    from microgpt.data.documents import Data
+    from microgpt.errors import CheckpointError, DataError, DivergedError, RunError
+    from microgpt.runs.folder import train
+    from microgpt.runs.run import Run, load
+    from microgpt.tracing.trace import Trace, trace
+    from microgpt.training import Step
 
 __version__ = "0.1.0"
 
@@ -39,12 +40,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "checkpoint": ("CheckpointError",),
     "config": ("PRESETS", "Config"),
-    "data": ("Data", "DataError"),
-    "run": ("Run", "RunError", "load", "train"),
-    "tracing": ("Trace", "trace"),
-    "training": ("DivergedError", "Step"),
+    "data.documents": ("Data",),
+    "errors": ("CheckpointError", "DataError", "DivergedError", "RunError"),
+    "runs.folder": ("train",),
+    "runs.run": ("Run", "load"),
+    "tracing.trace": ("Trace", "trace"),
+    "training": ("Step",),
 }
 
 

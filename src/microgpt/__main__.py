@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Its exit status."""
     try:
-        from microgpt.cli import main as command  # a third of a second, in which Ctrl-C may come, too
+        from microgpt.cli.main import main as command  # a third of a second, in which Ctrl-C may come, too
     except KeyboardInterrupt:
         print("error: stopped", file=sys.stderr)
         return 130

@@ -187,15 +187,6 @@ def num_params(config: Config, vocab_size: int) -> int:
     return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
 
 
-def flops_per_token(config: Config, vocab_size: int) -> float:
-    """Of a training step, forward and backward: 6 for each parameter that multiplies, and attention (arXiv:2204.02311,
-    appendix B, whose model flops these are).
-    """
-    looked_up = (vocab_size + config.block_size) * config.n_embd  # wte and wpe
-    multiplying = num_params(config, vocab_size) - looked_up
-    return 6 * multiplying + 12 * config.n_layer * config.n_embd * config.block_size
-
-
 def offsets(shapes: Shapes) -> dict[str, slice]:
     """Where each matrix lies in a flat buffer, row after row."""
     table, start = {}, 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from microgpt.engines import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens
 
 T = TypeVar("T")
 

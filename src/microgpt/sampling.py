@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from microgpt.engines import DIVERGED, GREEDY, Decoder, Streams
+from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:

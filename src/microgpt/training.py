@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microgpt.engines import Engine, Tokens
-
-
-class DivergedError(ArithmeticError):
-    """The loss of a step is not a finite number; the steps before it stand."""
+from microgpt.engines.base import Engine, Tokens
+from microgpt.errors import DivergedError
+from microgpt.schedule import learning_rate
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,6 @@ class Step:
     tokens: int
     val_loss: float | None = None
     seconds: float = field(default=0.0, compare=False)
-
-
-def learning_rate(step: int, num_steps: int, largest: float, warmup_steps: int = 0, decay: str = "linear") -> float:
-    """Of the step after `step` updates: it rises to `largest` at the last of warmup_steps, and falls from there to 0.
-
-    decay: `linear`, a straight line; `cosine`, half a wave (Loshchilov and Hutter, arXiv:1608.03983).
-    """
-    if step < warmup_steps:
-        return largest * ((step + 1) / warmup_steps)
-    way = (step - warmup_steps) / (num_steps - warmup_steps)
-    return largest * ((1 + math.cos(math.pi * way)) / 2 if decay == "cosine" else 1 - way)
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from microgpt.config import Config
-from microgpt.engines import Engine, Tokens, check_batch, check_tokens
-from microgpt.listing import ACTIVATIONS as ACTIVATIONS
-from microgpt.listing import REFERENCE, Listing
+from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
+from microgpt.engines.program import ACTIVATIONS as ACTIVATIONS
+from microgpt.engines.program import REFERENCE, Listing
 from microgpt.reference import Value
 
 StateDict = dict[str, list[list[Value]]]

@@ -23,8 +23,9 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import unquote
 
-from microgpt import checkpoint
-from microgpt.run import Folder, checkpoint_file
+from microgpt.errors import SiteError
+from microgpt.runs import checkpoint as checkpoints
+from microgpt.runs.layout import METRICS, MODEL, checkpoint_file
 
 SITE = Path(__file__).parent / "site"
 NO_SITE = Path(__file__).parent / "no_site.txt"  # written by the build that could not make the page
@@ -62,10 +63,6 @@ HEADERS = {
 }
 
 
-class SiteError(ValueError):
-    """Why the page cannot be served or written, and what to do."""
-
-
 @dataclass(frozen=True)
 class NamedRun:
     """A run that the page can open."""
@@ -78,8 +75,8 @@ class NamedRun:
     def find(cls, path: Path) -> NamedRun:
         """Raises RunError or CheckpointError where there is no run."""
         model = checkpoint_file(path)
-        checkpoint.load(model)
-        return cls(path.resolve().name, model, path / Folder.METRICS if path.is_dir() else None)
+        checkpoints.load(model)
+        return cls(path.resolve().name, model, path / METRICS if path.is_dir() else None)
 
 
 def trouble() -> str:
@@ -105,7 +102,7 @@ class Pages:
                 found[name] = path
         index = []
         for i, run in enumerate(self.runs):
-            model, metrics = f"runs/{i}/{Folder.MODEL}", f"runs/{i}/{Folder.METRICS}"
+            model, metrics = f"runs/{i}/{MODEL}", f"runs/{i}/{METRICS}"
             index.append({"name": run.name, "model": model, "metrics": metrics})
             found[model] = run.model
             found[metrics] = run.metrics if run.metrics and run.metrics.is_file() else b""

@@ -24,38 +24,28 @@ from weakref import WeakKeyDictionary
 import microgpt
 from microgpt import evaluation
 from microgpt.config import Config
-from microgpt.engines import check_batch
-from microgpt.lab import (
-    comparing,
-    edited,
-    figures,
-    finding,
-    generation,
-    nudging,
-    opened,
-    playing,
-    runs,
-    saving,
-    scale,
-    source,
-    surface,
-    texts,
-    unmasked,
-    updates,
-    variants,
-)
-from microgpt.lab import expression as expressions
-from microgpt.lab.answers import Answer, LabError, bind, dumps, parse
-from microgpt.lab.ladder import ladder
-from microgpt.lab.relay import Relay
-from microgpt.lab.runs import LabRun
-from microgpt.lab.saving import State
-from microgpt.lab.texts import Text
-from microgpt.listing import REFERENCE, Listing
-from microgpt.recording import Tensor, forward
-from microgpt.run import VAL_DOCUMENTS, spec_of
-from microgpt.tracing import Trace, trace
-from microgpt.training import DivergedError, check_options
+from microgpt.engines.base import check_batch
+from microgpt.engines.program import REFERENCE, Listing
+from microgpt.errors import DivergedError, LabError
+from microgpt.lab import session_file
+from microgpt.lab.editing import edited, source, variants
+from microgpt.lab.figures import adam as adam_figures
+from microgpt.lab.figures import costs, figures, generation, gradient_check, loss_surface, search, unmasked
+from microgpt.lab.figures import expression as expressions
+from microgpt.lab.figures import number as number_figure
+from microgpt.lab.figures.speed import ladder
+from microgpt.lab.playback import chapters
+from microgpt.lab.playback.backward import Relay
+from microgpt.lab.requests import Answer, bind, dumps, parse
+from microgpt.lab.runs import compare as run_comparison
+from microgpt.lab.runs import opening, texts
+from microgpt.lab.runs.run import LabRun, settings
+from microgpt.lab.runs.texts import Text
+from microgpt.lab.session_file import State
+from microgpt.runs.run import VAL_DOCUMENTS, spec_of
+from microgpt.tracing.recorder import Tensor, forward
+from microgpt.tracing.trace import Trace, trace
+from microgpt.training import check_options
 
 KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take some 10 MB each
 MAX_STEPS = 1_000_000  # that one request may train
@@ -84,7 +74,7 @@ class Session:
     def __init__(self) -> None:
         self.names = Text()
         self.texts: list[Text] = [self.names]
-        first = runs.published(self.names)
+        first = opening.published(self.names)
         self.by_id: dict[str, LabRun] = {first.id: first}
         self.active: LabRun = first
         self.version = 0
@@ -173,7 +163,7 @@ class Session:
                 "about": run.about,
                 "step": run.step,
                 "num_steps": run.run.config.num_steps,
-                "config": runs.settings(run.config),
+                "config": settings(run.config),
                 "tokenizer": spec_of(run.run.tokenizer).get("kind", "char"),
                 "symbols": texts.names(run.run.tokenizer),
                 "bos": run.run.tokenizer.bos,
@@ -199,7 +189,7 @@ class Session:
     @asked
     def spelled(self, text: str) -> Answer:
         """The same text as characters and as bytes."""
-        return self._of_model(scale.spelled(text, self.active.run.tokenizer, self.active.config.n_embd))
+        return self._of_model(costs.spelled(text, self.active.run.tokenizer, self.active.config.n_embd))
 
     @asked
     def data(self) -> Answer:
@@ -231,7 +221,7 @@ class Session:
         if self.active.listing is not REFERENCE:
             run = edited.begin(self._new_id(), text, self.active.listing.text)
         else:
-            run = runs.begin(self._new_id(), f"over {name}", text, self.active.config)
+            run = opening.begin(self._new_id(), f"over {name}", text, self.active.config)
         self.texts.append(text)
         return self._open(run)
 
@@ -266,7 +256,7 @@ class Session:
     def budget(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Answer:
         """What such a model costs, and its training on so many tokens."""
         edited.unchanged(self.active, "the costs are reckoned of it", "shapes", "attention")
-        return scale.budget(n_embd, n_layer, block_size, vocab_size, tokens)
+        return costs.budget(n_embd, n_layer, block_size, vocab_size, tokens)
 
     @asked
     def nearest(self, symbol: str) -> Answer:
@@ -346,34 +336,36 @@ class Session:
     def gradients(self, word: str) -> Answer:
         """d loss / d each parameter."""
         tokens = self._tokens(word)
-        return self._of_model(opened.gradients(self.active, tokens, self._trace(tokens)))
+        return self._of_model(number_figure.gradients(self.active, tokens, self._trace(tokens)))
 
     @asked
     def number(self, word: str, path: str) -> Answer:
         """One number, opened."""
-        return self._of_model(opened.number(self.active, self._trace(self._tokens(word)), path))
+        return self._of_model(number_figure.number(self.active, self._trace(self._tokens(word)), path))
 
     @asked
-    def neighbourhood(self, word: str, path: str, up: int = 1, down: int = 1, limit: int = opened.AROUND) -> Answer:
+    def neighbourhood(
+        self, word: str, path: str, up: int = 1, down: int = 1, limit: int = number_figure.AROUND
+    ) -> Answer:
         """The numbers around one."""
-        return self._of_model(opened.neighbourhood(self._trace(self._tokens(word)), path, up, down, limit))
+        return self._of_model(number_figure.neighbourhood(self._trace(self._tokens(word)), path, up, down, limit))
 
     @asked
     def blame(self, word: str, path: str) -> Answer:
         """The chain rule at a number."""
         edited.unchanged(self.active, "what it adds up is told", "Value.backward")
-        return self._of_model(opened.blame(self._trace(self._tokens(word)), path))
+        return self._of_model(number_figure.blame(self._trace(self._tokens(word)), path))
 
     @asked
     def nudge(self, word: str, path: str, eps: float | None = None) -> Answer:
         """A number's gradient beside what a small push shows."""
         tokens = self._tokens(word)
-        return self._of_model(nudging.nudge(self.active, tokens, self._trace(tokens), path, eps))
+        return self._of_model(gradient_check.nudge(self.active, tokens, self._trace(tokens), path, eps))
 
     @asked
     def find(self, word: str, query: str, position: int = 0, limit: int = 12) -> Answer:
         """Numbers by their names."""
-        return self._of_model(finding.find(self.active, self._trace(self._tokens(word)), query, position, limit))
+        return self._of_model(search.find(self.active, self._trace(self._tokens(word)), query, position, limit))
 
     @asked
     def play(self, word: str) -> Answer:
@@ -388,7 +380,7 @@ class Session:
             events=True,
             listing=run.listing,
         )
-        return self._of_model(opened.play(recorded))
+        return self._of_model(number_figure.play(recorded))
 
     @asked
     def chapter(
@@ -398,20 +390,20 @@ class Session:
         run, tokens = self.active, self._tokens(word)
         if name in ("forward", "loss"):
             key = run.engine.params.tobytes(), tuple(tokens), run.config, run.listing
-            recorded = _kept(self._played, 1, key, lambda: playing.record(run, tokens))
-            told = playing.forward(run, tokens, recorded, name)
+            recorded = _kept(self._played, 1, key, lambda: chapters.record(run, tokens))
+            told = chapters.forward(run, tokens, recorded, name)
         elif name == "backward":
-            told = playing.backward(self._relay(tokens))
+            told = chapters.backward(self._relay(tokens))
         elif name == "adam":
-            told = playing.adam(run, self._trace(tokens), path)
+            told = chapters.adam(run, self._trace(tokens), path)
         elif name == "sample":
-            told = playing.sample(run, seed, index, temperature)
+            told = chapters.sample(run, seed, index, temperature)
         elif name == "tokens":
-            told = playing.tokens(run, tokens)
+            told = chapters.tokens(run, tokens)
         elif name == "data":
-            told = playing.documents(run)
+            told = chapters.documents(run)
         else:
-            raise LabError(f"name must be one of {', '.join(playing.CHAPTERS)}, got name={name!r:.40}")
+            raise LabError(f"name must be one of {', '.join(chapters.CHAPTERS)}, got name={name!r:.40}")
         return self._of_model(told)
 
     @asked
@@ -465,19 +457,19 @@ class Session:
         self, word: str, what: list[str] | None = None, learning_rate: float | None = None, fresh: bool = False
     ) -> Answer:
         """One step of Adam on the word, not kept."""
-        way = updates.how(self.active, learning_rate, fresh)
-        return self._of_model(updates.update(self.active, self._tokens(word), what, way))
+        way = adam_figures.how(self.active, learning_rate, fresh)
+        return self._of_model(adam_figures.update(self.active, self._tokens(word), what, way))
 
     @asked
     def adam(self, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> Answer:
         """The same for one parameter, with all that goes in."""
-        way = updates.how(self.active, learning_rate, fresh)
-        return self._of_model(updates.adam(self.active, self._tokens(word), path, way))
+        way = adam_figures.how(self.active, learning_rate, fresh)
+        return self._of_model(adam_figures.adam(self.active, self._tokens(word), path, way))
 
     @asked
     def schedule(self) -> Answer:
         """The learning rate, from the first step of the plan to its last."""
-        return self._of_model(updates.schedule(self.active))
+        return self._of_model(adam_figures.schedule(self.active))
 
     @asked
     def surface(
@@ -485,7 +477,7 @@ class Session:
     ) -> Answer:
         """The loss over two parameters, and two who walk on it."""
         tokens = self._tokens(word)
-        return self._of_model(surface.surface(self.active, tokens, x, y, size, reach, steps, learning_rate))
+        return self._of_model(loss_surface.surface(self.active, tokens, x, y, size, reach, steps, learning_rate))
 
     # --- runs
 
@@ -519,7 +511,7 @@ class Session:
         }
         new = self.active.config.replace(**changes)
         check_options(new.batch_size, None, None)
-        return self._open(runs.begin(self._new_id(), name or "random", self.active.text, new, val_fraction))
+        return self._open(opening.begin(self._new_id(), name or "random", self.active.text, new, val_fraction))
 
     @asked
     def pretrained(self) -> Answer:
@@ -553,7 +545,7 @@ class Session:
     @asked
     def compare(self, a: str, b: str) -> Answer:
         """Where two runs part."""
-        return self._of_model(comparing.compare(self._run(a), self._run(b)))
+        return self._of_model(run_comparison.compare(self._run(a), self._run(b)))
 
     @asked
     def evaluate(self) -> Answer:
@@ -569,7 +561,7 @@ class Session:
     def open_run(self, name: str, checkpoint: str, metrics: str) -> Answer:
         """A run from the files of its folder."""
         return self._open(
-            runs.opened(self._new_id(), name, _bytes("checkpoint", checkpoint), metrics, self._text, self.names)
+            opening.opened(self._new_id(), name, _bytes("checkpoint", checkpoint), metrics, self._text, self.names)
         )
 
     def _text(self, sha256: str) -> Text | None:
@@ -622,7 +614,7 @@ class Session:
         except DivergedError as error:
             if run.step > told:
                 yield event()
-            raise LabError(runs.diverged(run, error)) from None
+            raise LabError(opening.diverged(run, error)) from None
 
     def _to_train(self) -> LabRun:
         """The active run, or, where it is to stay as it is, its branch."""
@@ -662,12 +654,12 @@ class Session:
     @asked
     def save(self) -> Answer:
         """All that `restore` needs."""
-        return {"state": saving.save(State(self.texts, self.by_id, self.active, self.begun, self.version))}
+        return {"state": session_file.save(State(self.texts, self.by_id, self.active, self.begun, self.version))}
 
     @asked
     def restore(self, state: str) -> Answer:
         """The session that was saved."""
-        saved = saving.restore(state, self.names)
+        saved = session_file.restore(state, self.names)
         self.texts, self.by_id, self.active, self.begun = saved.texts, saved.runs, saved.active, saved.begun
         self.version = max(self.version, saved.version)
         return self._changed()

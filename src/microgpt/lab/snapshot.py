@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from microgpt.lab.answers import LabError
+from microgpt.errors import LabError
 from microgpt.lab.session import Session
 
 WORD = "emma"

@@ -33,5 +33,5 @@ async function load(root: string): Promise<void> {
   const python = await loadPyodide({ indexURL: folder, packageBaseUrl: folder })
   python.unpackArchive(await archive, 'zip', { extractDir: '/microgpt' })
   python.runPython('import sys; sys.path.insert(0, "/microgpt")')
-  run = python.pyimport('microgpt.lab.running').run as Run
+  run = python.pyimport('microgpt.lab.editing.output').run as Run
 }

@@ -1,0 +1,1 @@
+"""The command line: it parses, calls and prints; what is computed is computed elsewhere."""

@@ -1,0 +1,271 @@
+"""How training looks in a terminal, in a log, and to a program. What is meant for people goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.text import Text
+
+from microgpt.runs.metrics import CONDITION_SECONDS, Condition, record
+from microgpt.runs.run import LARGE, Run
+from microgpt.system import hardware
+from microgpt.training import Step
+
+LINES = 20  # how many lines a run prints where there is no terminal
+MEMORY = 0.98  # of the smoothed loss, a step
+
+
+class Display(Protocol):
+    """What is told of a training run, in this order."""
+
+    def begin(self, run: Run) -> None:
+        """The run, before its next step."""
+
+    def step(self, step: Step) -> None:
+        """A step was made."""
+
+    def end(self) -> None:
+        """No more steps, for whatever reason."""
+
+    def samples(self, texts: Sequence[str]) -> None:
+        """Show the samples after training."""
+
+    def message(self, text: str) -> None:
+        """One more line for people."""
+
+
+def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
+    """The samples as the published script prints them, numbered from `first`, a mark behind each where there is one."""
+    lines = [f"sample {i:2d}: {text}" for i, text in enumerate(texts, first)]
+    width = max(map(len, lines), default=0)
+    for i, mark in enumerate(marks):
+        if mark:
+            lines[i] = f"{lines[i]:{width}}  {mark}"
+    return "".join(f"{line}\n" for line in lines)
+
+
+def facts(run: Run) -> list[str]:
+    """What a run is about, a line each; the first three as the published script prints them."""
+    config, data = run.config, run.data
+    source = data.source or "from memory"
+    width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
+    lines = [
+        f"num {'docs' if data.mode == 'lines' else 'windows'}: {len(data)}",
+        f"vocab size: {data.vocab_size}",
+        f"num params: {run.num_params}",
+        f"data: {source}, {len(data.tokens):,} tokens, {width}",
+    ]
+    if run.engine.note:
+        lines.append(f"engine: scalar, and slow; {run.engine.note}")
+    if run.engine.device:
+        lines.append(f"engine: {run.engine.device}")
+        needed = hardware.size(run.engine.memory)
+        lines.append(f"memory: {needed} for parameters, gradients and moments; a batch's activations come on top")
+    if not run.step and run.num_params > LARGE and hasattr(run.engine, "draw"):
+        lines.append(f"first parameters: drawn by PyTorch, as there are more than {LARGE:,}")
+    if run.held_out:
+        lines[3] += f", {len(run.held_out)} documents held out"
+    if unread := data.unread(config.block_size):
+        beyond = f"which lie beyond block_size={config.block_size}"
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}: a larger one reads more")
+    if run.step == config.num_steps:
+        lines.append(f"already complete: all {run.step} steps are made; to go on, resume with a higher --num-steps")
+    elif run.step:
+        lines.append(f"resumed after step {run.step} of {config.num_steps}")
+    return lines
+
+
+class Smooth:
+    """A running mean of the loss that remembers about 50 steps, and does not start from 0."""
+
+    def __init__(self) -> None:
+        self.total = self.weight = 0.0
+
+    def add(self, loss: float) -> float:
+        self.total = MEMORY * self.total + (1 - MEMORY) * loss
+        self.weight = MEMORY * self.weight + (1 - MEMORY)
+        return self.total / self.weight
+
+
+class Quiet:
+    """Nothing but the samples."""
+
+    def begin(self, run: Run) -> None: ...
+
+    def step(self, step: Step) -> None: ...
+
+    def end(self) -> None: ...
+
+    def samples(self, texts: Sequence[str]) -> None:
+        sys.stdout.write(sample_lines(texts))
+        sys.stdout.flush()
+
+    def message(self, text: str) -> None: ...
+
+
+class Lines(Quiet):
+    """A line every so many steps: for a log."""
+
+    def begin(self, run: Run) -> None:
+        self.num_steps = run.config.num_steps
+        self.every = max(1, self.num_steps // LINES)
+        self.smooth, self.condition = Smooth(), Condition(run)
+        self.began, self.first = time.perf_counter(), run.step
+        for line in facts(run):
+            self.message(line)
+
+    def step(self, step: Step) -> None:
+        smoothed = self.smooth.add(step.loss)
+        self.condition.add(step)
+        if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
+            return
+        speed = (step.step - self.first) / (time.perf_counter() - self.began)
+        left = (self.num_steps - step.step) / speed
+        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
+        if step.val_loss is not None:
+            line += f" | held-out {step.val_loss:.4f}"
+        more = "".join(f" | {part}" for part in self.condition.told(step))
+        self.message(f"{line}{more} | {speed:,.1f} steps/s | {_clock(left)} left")
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Live(Lines):
+    """One line that moves: step, smoothed loss, held-out loss, steps a second, time left; below it the Condition."""
+
+    def begin(self, run: Run) -> None:
+        self.num_steps, self.smooth, self.condition = run.config.num_steps, Smooth(), Condition(run)
+        self.console = Console(stderr=True, highlight=False)
+        for line in facts(run):
+            name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
+            told = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
+            self.console.print(told, soft_wrap=True)
+        self.progress = WithMore(
+            TextColumn("step {task.completed:d} / {task.total:d}"),
+            BarColumn(bar_width=None),
+            TextColumn("loss [bold]{task.fields[loss]}[/]"),
+            TextColumn("{task.fields[val_loss]}"),
+            Speed(),
+            TimeLeft(),
+            console=self.console,
+            expand=True,
+            refresh_per_second=10,
+        )
+        self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
+        self.val_loss = ""
+        self.due = 0.0
+        self.progress.start()
+
+    def step(self, step: Step) -> None:
+        if step.val_loss is not None:
+            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
+        loss = f"{self.smooth.add(step.loss):.4f}"
+        self.condition.add(step)
+        if time.perf_counter() > self.due:
+            self.progress.more = " · ".join(self.condition.told(step))
+            self.due = time.perf_counter() + CONDITION_SECONDS
+        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
+
+    def end(self) -> None:
+        self.progress.stop()
+
+
+class WithMore(Progress):
+    """Bars, and a line below them that is cut off where the terminal ends."""
+
+    more = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        if self.more:
+            yield Text(self.more, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+class Speed(ProgressColumn):
+    """Steps a second, over the last few seconds."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or task.finished_speed or 0:,.1f} steps/s", style="dim")
+
+
+class TimeLeft(ProgressColumn):
+    """Time left, and in the end the time it took."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(_clock(task.finished_time or 0.0), style="dim")
+        left = task.time_remaining
+        return Text("" if left is None else f"{_clock(left)} left", style="dim")
+
+
+class Json(Quiet):
+    """A JSON object a line on stdout: the run, each step as in metrics.jsonl, the samples."""
+
+    def begin(self, run: Run) -> None:
+        self._print(
+            {
+                "config": run.config.to_dict(),
+                "data": run.data_info,
+                "vocab_size": run.engine.vocab_size,
+                "num_params": run.num_params,
+                "step": run.step,
+            }
+        )
+
+    def step(self, step: Step) -> None:
+        self._print(record(step))
+
+    def samples(self, texts: Sequence[str]) -> None:
+        self._print({"samples": list(texts)})
+
+    def _print(self, facts: dict[str, Any]) -> None:
+        print(json.dumps(facts), flush=True)
+
+
+class Bars:
+    """`with Bars() as progress:` draws a bar for each work that progress(work, done, total) names; in a terminal."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskID] = {}
+        self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        if work not in self.tasks:
+            self.progress.start()
+            self.tasks[work] = self.progress.add_task(work, total=total or None)
+        self.progress.update(self.tasks[work], completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+
+def tell(text: str) -> None:
+    """A line for people, of work that takes a while."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def choose(quiet: bool, json_lines: bool) -> Display:
+    """The display for these options and this stderr."""
+    if quiet and json_lines:
+        raise ValueError("quiet and json exclude each other: leave one of them out")
+    if json_lines:
+        return Json()
+    if quiet:
+        return Quiet()
+    return Live() if sys.stderr.isatty() else Lines()

@@ -1,0 +1,86 @@
+"""`microgpt sample`."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import Annotated
+
+import typer
+
+from microgpt.cli import display
+from microgpt.cli.options import (
+    NUM_SAMPLES,
+    DataOption,
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    PrecisionOption,
+    RunArgument,
+    SeedOption,
+    asked,
+    default,
+    number,
+)
+from microgpt.runs.run import Run
+
+
+def sample(
+    run: RunArgument,
+    n: Annotated[int, typer.Option("-n", "--num-samples", help="How many.", **number(int, at_least=0))] = NUM_SAMPLES,
+    *,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="0 is the likeliest token always." + default("the run's"), **number(float)),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens only.", **number(int))] = None,
+    prompt: Annotated[str, typer.Option(help="What each sample begins with.")] = "",
+    seed: SeedOption = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="End a sample after so many.", **number(int))] = None,
+    slide: Annotated[
+        bool, typer.Option("--slide", help="Go on beyond block_size, with the last block_size tokens as context.")
+    ] = False,
+    new_only: Annotated[bool, typer.Option("--new-only", help="Only samples that are not training data.")] = False,
+    data: DataOption = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let a model write. A sample that stands in the training data is marked.
+
+    Sample i is drawn from random.Random(f"{seed}:{i}"): the same text for any engine and any n.
+
+    [bold]Examples[/]
+
+      microgpt sample runs/small -n 5 --temperature 0.8
+      microgpt sample runs/small --prompt ma --top-k 5
+      microgpt sample runs/small --new-only --json
+    """
+    model = Run.load(run, engine=engine, precision=precision, source=data, **asked(device=device))
+    if not new_only:
+        tell_missing_data(model)
+    count = 0
+    for samples in model.write(
+        n,
+        seed=seed,
+        new_only=new_only,
+        temperature=temperature,
+        top_k=top_k,
+        prompt=prompt,
+        max_new_tokens=max_new_tokens,
+        slide=slide,
+    ):
+        if json:
+            for text, known in samples:
+                print(json_module.dumps({"text": text, "known": known}))
+        else:
+            texts, marks = [text for text, _ in samples], ["in the training data" * bool(known) for _, known in samples]
+            sys.stdout.write(display.sample_lines(texts, marks, first=count + 1))
+        sys.stdout.flush()
+        count += len(samples)
+
+
+def tell_missing_data(model: Run) -> None:
+    if model.missing_data:
+        display.tell(f"note: {model.missing_data}; so no sample is compared with it")

@@ -1,0 +1,75 @@
+"""`microgpt verify`."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from microgpt.cli import display
+from microgpt.cli.options import EngineOption, JsonOption, PrecisionOption, default, number
+
+
+def verify(
+    engine: EngineOption = "auto",
+    *,
+    precision: PrecisionOption = None,
+    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated." + default("all"))] = None,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The public names.txt." + default("the downloaded one"))
+    ] = None,
+    golden_steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of the published runs; 0: none." + default("all"), **number(int, at_least=0)),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Allowed difference; 0: every bit." + default("the precision's promise"), **number(float)),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the reference's numbers, for a port to compare with.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Compare a port's numbers, laid out as --export lays them out.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare an engine, or somebody's port, with the reference: tensor by tensor, and with the published runs.
+
+    Exit status 1 where it is not the reference. The layout of --export and --against stands in docs/verify.md.
+
+    [bold]Examples[/]
+
+      microgpt verify --engine scalar --case odd_sizes --golden-steps 0
+      microgpt verify --export port
+      microgpt verify --against port
+    """
+    from microgpt.verification import engine as oracle
+    from microgpt.verification import port
+
+    other = "against" if against else "export" if export else None
+    options = {"case": case, "names": names, "golden_steps": golden_steps, "precision": precision, "export": export}
+    for name, value in options.items():
+        if other and value and name != other:
+            raise ValueError(f"{name} and {other} exclude each other: leave one of them out")
+    if export is not None:
+        paths = port.export(export, display.tell)
+        display.tell(f"wrote {len(paths)} files to {export}; compare with: microgpt verify --against DIR")
+        return
+    if against is not None:
+        answer = port.against(against, tolerance, display.tell)
+        print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else port.render(answer))
+        raise typer.Exit(answer.status)
+    report = oracle.verify(
+        engine,
+        precision,
+        cases=case,
+        names=names,
+        golden_steps=golden_steps,
+        tolerance=tolerance,
+        progress=display.tell,
+    )
+    print(json_module.dumps(report.to_dict(), allow_nan=False) if json else oracle.render(report))
+    raise typer.Exit(report.status)

@@ -1,0 +1,1 @@
+"""Text to token ids: sources, documents, tokenizers, and text beyond memory."""

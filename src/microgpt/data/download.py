@@ -1,0 +1,69 @@
+"""The download of the public names.txt, and the cache that keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from microgpt.errors import DataError
+from microgpt.system.files import atomic
+
+MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
+MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
+
+Progress = Callable[[int, int], None]  # (bytes so far, bytes in all or 0 if that is unknown)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $XDG_CACHE_HOME/microgpt, or what stands for it on this system."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "microgpt"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "microgpt"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "microgpt"
+    return Path.home() / ".cache" / "microgpt"
+
+
+def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
+    """The public names.txt (32,033 names): from the cache, or downloaded there, checked against its SHA-256.
+
+    Raises DataError, with what to do, when it can be neither found nor fetched.
+    """
+    path = cache_folder() / "names.txt"
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
+        return path
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    remedy = f"download {url} yourself and pass the file, or leave FILE out for the bundled names"
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            total, content = int(answer.headers.get("Content-Length") or 0), b""
+            while piece := answer.read(1 << 14):
+                content += piece
+                if progress:
+                    progress(len(content), total)
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+        reason = " ".join(str(getattr(error, "reason", error)).split())
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
+    if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
+        raise DataError(
+            f"the download of the makemore names is not the published file (SHA-256 {digest[:12]}..., expected"
+            f" {MAKEMORE_SHA256[:12]}...): try again, or {remedy}"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise DataError(
+            f"cannot keep the makemore names in {str(path.parent)!r} ({error.strerror}): {remedy}"
+        ) from None
+    return path

@@ -1,0 +1,330 @@
+"""Makes prepared data: `prepare` tokenizes text files in parallel, and goes on where it was stopped.
+
+It cuts the files into pieces at ends of lines, always the same ones, so that neither how many processes work nor how
+often it was stopped changes a byte. Finished pieces wait in parts/ with their checksums, and are not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from itertools import accumulate
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from microgpt.data.documents import MODES
+from microgpt.data.packed import (
+    COPY,
+    DATA,
+    FORMAT,
+    LEARNED,
+    PARTS,
+    PLAN,
+    STARTS,
+    TOKENS,
+    Prepared,
+    Working,
+    open_prepared,
+    sha256,
+)
+from microgpt.data.sources import locate, read_text
+from microgpt.data.tokenizers import Tokenizer, from_spec, learn, size_of, width
+from microgpt.errors import DataError
+from microgpt.system.files import atomic, sweep
+
+PIECE = 1 << 23  # bytes of text that one process takes at a time
+LEARNED_FROM = 1 << 26  # bytes of text, spread over all of it, that byte pairs are learned from
+
+Each = Callable[[str, Callable[..., Any]], list[Any]]  # (at what, a job for every piece)
+
+
+class Piece(NamedTuple):
+    """A part of a file, from the byte `start` to before `stop`; both stand at beginnings of lines."""
+
+    path: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece in tokens. lengths: (tokens, how many documents have so many without BOS)."""
+
+    sha256: list[str]  # of its tokens, and of where its documents start
+    tokens: int
+    documents: int  # 0 of a stream
+    lengths: list[tuple[int, int]]
+
+
+def prepare(
+    files: Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    *,
+    tokenizer: str = "char",
+    documents: str = "lines",
+    bos_first: bool = False,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Working | None = None,
+) -> Prepared:
+    """Tokenize text files into a folder, or go on with what was stopped.
+
+    files: paths, or names of data sets. tokenizer: char, byte or bpe:N. documents: `lines`, or `stream` for one long
+    text. workers: processes, default one for each processor. overwrite: make it anew where the folder was prepared
+    otherwise. Besides the tokens it needs room for as many once more until it ends. Raises DataError, and ValueError
+    for options that make no sense.
+    """
+    if sys.byteorder != "little":
+        raise DataError("prepared data are for machines that store the low byte first, and this one does not")
+    if documents not in MODES:
+        raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={documents!r}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got workers={workers}")
+    size_of(tokenizer)
+    paths = [locate(path).resolve() for path in files]
+    if not paths:
+        raise ValueError("files must name at least one text file")
+    folder = Path(folder)
+    plan = {
+        "format": FORMAT,
+        "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in paths],
+        "tokenizer": tokenizer,
+        "documents": documents,
+        "bos_first": bos_first,
+        "piece": PIECE,
+    }
+    if _begin(folder, plan, overwrite):
+        return open_prepared(folder, 1)
+    pieces = [piece for path in paths for piece in _pieces(path)]
+    if not pieces:
+        raise DataError("the files are empty: give texts with at least one document")
+    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(pieces)), get_context("spawn")) as pool:
+        each = partial(_each, pool, pieces, progress)
+        made = _tokenizer(folder, tokenizer, bos_first, documents, pieces, each, progress)
+        learned = (folder / PARTS / LEARNED).stat().st_mtime_ns
+        parts = each("tokenizing", partial(_make, folder=folder, documents=documents, learned=learned))
+    if not sum(part.tokens for part in parts):
+        raise DataError("the files are empty: give texts with at least one document")
+    facts = {
+        "format": FORMAT,
+        "asked": plan,
+        "documents": documents,
+        "tokenizer": made.spec(),
+        **_join(folder, parts, made.bos, len(made.symbols), progress),
+    }
+    with atomic(folder / DATA) as file:
+        file.write(json.dumps(facts).encode())
+    _sweep(folder)
+    return open_prepared(folder, 1)
+
+
+def _each(
+    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
+) -> list[Any]:
+    """What the job makes of (index, piece), in their order; the first failure ends all."""
+    futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
+    done, total = 0, sum(piece.stop - piece.start for piece in pieces)
+    try:
+        for future in as_completed(futures):
+            future.result()
+            done += futures[future].stop - futures[future].start
+            if progress:
+                progress(what, done, total)
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise DataError(
+                "a process of prepare was killed, perhaps for want of memory: run the same again with fewer --workers"
+            ) from None
+        raise
+    return [future.result() for future in futures]
+
+
+def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
+    """Make the folder ready for this plan; True where all is done already."""
+    parts = folder / PARTS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
+    sweep(folder)
+    finished, begun = _read(folder / DATA), _read(parts / PLAN)
+    if finished.get("asked") == plan and not overwrite:
+        _sweep(folder)
+        return True
+    is_ours = str(finished.get("format")).startswith("microgpt-data/") or (
+        (folder / DATA).exists() and (folder / TOKENS).exists()
+    )
+    if is_ours or (begun and begun != plan):
+        if not overwrite:
+            what = "holds data that are damaged, were prepared otherwise, or from files that have changed since"
+            raise DataError(f"{str(folder)!r} {what}: add --overwrite to make it anew, or give another folder")
+        (folder / DATA).unlink(missing_ok=True)
+        _sweep(folder)
+    for path in () if is_ours else (*folder.iterdir(), *parts.glob("*")):
+        if not _is_ours(path, parts, bool(begun)):
+            raise DataError(f"{str(folder)!r} holds {path.name!r}, which is not prepared data: give another folder")
+    try:
+        parts.mkdir(exist_ok=True)
+        with atomic(parts / PLAN) as file:
+            file.write(json.dumps(plan).encode())
+    except OSError as error:
+        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
+    return False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a JSON file tells; nothing where it is none of ours."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return facts if isinstance(facts, dict) else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
+    """Is this a file of a preparation, or its folder? begun: whether one was begun there."""
+    if path.parent != parts:
+        return path == parts or (begun and path.name in (TOKENS, STARTS))
+    return path.name in (PLAN, LEARNED) or re.fullmatch(r"\d+\.(tokens|starts|json)|\..*\.tmp", path.name) is not None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the parts, the plan last: until then the folder is known as ours."""
+    parts = folder / PARTS
+    sweep(parts)
+    for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
+        if _is_ours(path, parts):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there, or somebody has put something else into it
+        parts.rmdir()
+
+
+def _pieces(path: Path) -> Iterator[Piece]:
+    """A file in pieces of about PIECE bytes, cut after a line end; a line that is longer stays whole."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = 0
+        while start < size:
+            file.seek(min(size, start + PIECE))
+            while (content := file.read(COPY)) and b"\n" not in content:
+                pass
+            stop = file.tell() - len(content) + content.index(b"\n") + 1 if content else size
+            yield Piece(str(path), start, stop)
+            start = stop
+
+
+def _texts(piece: Piece, documents: str) -> list[str]:
+    """The documents of a piece; of a stream, its text."""
+    text = "".join(read_text(Path(piece.path), start=piece.start, stop=piece.stop))
+    if documents == "stream":
+        return [text]
+    return [line for raw in text.split("\n") if (line := raw.strip())]
+
+
+def _characters(index: int, piece: Piece, documents: str) -> str:
+    return "".join(set().union(*map(set, _texts(piece, documents))))
+
+
+def _tokenizer(
+    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working | None
+) -> Tokenizer:
+    """The tokenizer of these texts: the one that an earlier attempt has learned, or a new one."""
+    kept = folder / PARTS / LEARNED
+    if spec := _read(kept):
+        return from_spec(spec)
+    if kind == "char":
+        found = each("looking for characters", partial(_characters, documents=documents))
+        made = learn(kind, found, bos_first)
+    else:
+        if progress and kind != "byte":
+            progress("learning byte pairs", 0, 0)
+        total = sum(piece.stop - piece.start for piece in pieces)
+        some = pieces[:: max(1, -(-total // LEARNED_FROM))]
+        made = learn(kind, (text for piece in some for text in _texts(piece, documents)), bos_first)
+    with atomic(kept) as file:
+        file.write(json.dumps(made.spec()).encode())
+    return made
+
+
+def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) -> Part:
+    """A piece in tokens, in parts/; what was made before, and is whole, is taken."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are enough
+    path = folder / PARTS / f"{index}"
+    facts = _read(path.with_suffix(".json"))
+    if facts and [sha256(path.with_suffix(end)) for end in (".tokens", ".starts")] == facts["sha256"]:
+        return Part(**facts)
+    tokens, lengths = _tokenizer_of(folder / PARTS / LEARNED, learned).pack(
+        _texts(piece, documents), bos=documents == "lines"
+    )
+    starts = array("Q", accumulate((length + 1 for length in lengths[:-1]), initial=0)) if tokens else array("Q")
+    if documents == "stream":
+        starts, lengths = array("Q"), []
+    digests = []
+    for end, numbers in ((".tokens", tokens), (".starts", starts)):
+        content = numbers.tobytes()
+        digests.append(hashlib.sha256(content).hexdigest())
+        with atomic(path.with_suffix(end)) as file:
+            file.write(content)
+    part = Part(digests, len(tokens), len(starts), sorted(Counter(lengths).items()))
+    with atomic(path.with_suffix(".json")) as file:
+        file.write(json.dumps(asdict(part)).encode())
+    return part
+
+
+@cache
+def _tokenizer_of(path: Path, learned: int) -> Tokenizer:
+    """The tokenizer that was learned at that time; made once in each process, as many byte pairs take a moment."""
+    return from_spec(_read(path))
+
+
+def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working | None) -> dict[str, Any]:
+    """Put the parts together; what data.json tells of them."""
+    kind = width(vocab_size)
+    is_stream = not any(part.documents for part in parts)
+    border = array(kind, [bos])
+    total = sum(part.tokens for part in parts)
+    digests = {name: hashlib.sha256() for name in (TOKENS, STARTS)}
+    with atomic(folder / TOKENS) as tokens_file, atomic(folder / STARTS) as starts_file:
+
+        def write(file: Any, name: str, content: bytes) -> None:
+            file.write(content)
+            digests[name].update(content)
+
+        if is_stream:
+            write(tokens_file, TOKENS, border.tobytes())
+        first = done = 0
+        for index, part in enumerate(parts):
+            path = folder / PARTS / f"{index}"
+            with path.with_suffix(".tokens").open("rb") as file:
+                while content := file.read(COPY):
+                    write(tokens_file, TOKENS, content)
+            starts = array("Q", path.with_suffix(".starts").read_bytes())
+            write(starts_file, STARTS, array("Q", (first + start for start in starts)).tobytes())
+            first += part.tokens
+            done += part.tokens
+            if progress:
+                progress("putting together", done, total)
+        write(tokens_file, TOKENS, border.tobytes())
+    lengths: Counter[int] = Counter()
+    for part in parts:
+        lengths.update(dict(part.lengths))
+    return {
+        "sha256": digests[TOKENS].hexdigest(),
+        "starts_sha256": digests[STARTS].hexdigest(),
+        "tokens": total + 1 + is_stream,
+        "num_docs": sum(part.documents for part in parts),
+        "lengths": sorted(lengths.items()),
+    }

@@ -1,0 +1,173 @@
+"""Prepared data: text beyond memory, tokenized once into files that training reads where it needs them.
+
+A prepared folder holds
+
+    tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
+    starts.bin   where each document's first BOS stands, 8 bytes each; not for a stream, which is cut into windows
+    data.json    what they are: the tokenizer, how many, SHA-256 of both, and of which files they were made; written
+                 last: a folder without it is not finished
+
+`preparing` makes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import random
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+from microgpt.data.documents import Data
+from microgpt.data.permutation import Permutation
+from microgpt.data.substrings import FEW, found_in
+from microgpt.data.tokenizers import from_spec, width
+from microgpt.errors import DataError
+
+FORMAT = "microgpt-data/1"
+DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
+PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # of a folder that is not finished
+COPY = 1 << 20  # bytes at a time
+
+Working = Callable[[str, int, int], None]  # (at what, done, of how many)
+
+
+class Prepared(Data):
+    """The data of a prepared folder. Nothing but what is asked for is in memory.
+
+    source: the folder. sha256: of tokens.bin.
+    """
+
+    def __init__(self, folder: Path, facts: dict[str, Any], block_size: int) -> None:
+        tokenizer = from_spec(facts["tokenizer"])
+        super().__init__(str(folder.resolve()), facts["documents"], tokenizer, facts["sha256"], block_size)
+        self.facts = facts
+        self._content = _mapped(folder / TOKENS, facts["tokens"], width(self.vocab_size))
+        self.tokens = cast("array[int]", memoryview(self._content).cast(width(self.vocab_size)))  # type: ignore[call-overload]
+        self.starts: Sequence[int] = ()
+        if self.mode == "lines":
+            self.starts = memoryview(_mapped(folder / STARTS, facts["num_docs"], "Q")).cast("Q")
+
+    def __len__(self) -> int:
+        if self.mode == "lines":
+            return len(self.starts)
+        return -(-(len(self.tokens) - 1) // self.block_size)
+
+    def sequence(self, i: int) -> list[int]:
+        if not 0 <= i < len(self):
+            raise IndexError(f"sequence must be from 0 to {len(self) - 1}, got {i}")
+        if self.mode == "stream":
+            return super().sequence(i)
+        end = self.starts[i + 1] if i + 1 < len(self.starts) else len(self.tokens) - 1
+        return list(self.tokens[self.starts[i] : end + 1])
+
+    def order(self, seed: int, val_fraction: float, rng: random.Random) -> tuple[Sequence[int], Sequence[int]]:
+        """As Data's, by a Permutation of the seed: it takes no memory, and nothing of rng."""
+        count = self.held_out_count(val_fraction)
+        shuffled = Permutation(len(self), f"{seed}:order")
+        return shuffled[: len(self) - count], shuffled[len(self) - count :]
+
+    def known(self, texts: Iterable[str]) -> set[str]:
+        wanted = set(texts)
+        if self.mode == "stream" or len(wanted) < FEW:
+            parts = self._by_tokens(wanted, slice(1, -1) if self.mode == "stream" else slice(None))
+            return {parts[part] for part in found_in(self._content, parts, self.bytes_per_token)}
+        of_documents = self._by_tokens(wanted, slice(0, -1))
+        place = self.bytes_per_token.__mul__
+        begins, ends = map(place, self.starts), map(place, chain(self.starts[1:], [len(self.tokens) - 1]))
+        documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of this at the speed of C
+        return {of_documents[document] for document in set(of_documents).intersection(documents)}
+
+    def summary(self) -> dict[str, Any]:
+        """What people and programs are told of it."""
+        return {
+            "files": [name for name, _, _ in self.facts["asked"]["files"]],
+            "tokenizer": self.facts["asked"]["tokenizer"],
+            "documents": self.mode,
+            "num_docs": self.facts["num_docs"],
+            "tokens": len(self.tokens),
+            "vocab_size": self.vocab_size,
+            "bytes_per_token": self.bytes_per_token,
+            "sha256": self.sha256,
+        }
+
+    def unread(self, block_size: int) -> float:
+        if self.mode == "stream":
+            return 0.0
+        lengths = self.facts["lengths"]
+        lost = sum(count * max(0, length + 1 - block_size) for length, count in lengths)
+        return float(lost / sum(count * (length + 1) for length, count in lengths))
+
+
+def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
+    """A file of so many numbers, which the operating system reads where it is looked at."""
+    expected = count * array(kind).itemsize
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != expected:
+                raise DataError(
+                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: it is cut off or was changed; make it"
+                    " again with microgpt prepare --overwrite"
+                )
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise DataError(
+            f"cannot read {str(path)!r}: {error.strerror}; make it again with microgpt prepare --overwrite"
+        ) from None
+
+
+def is_prepared(path: Path) -> bool:
+    """Is this a folder that `prepare` has begun, finished or not?"""
+    return (path / DATA).is_file() or (path / PARTS / PLAN).is_file()
+
+
+def open_prepared(folder: Path, block_size: int) -> Prepared:
+    """The data of a folder. Raises DataError where it is not finished, damaged, or another machine's."""
+    try:
+        facts = json.loads((folder / DATA).read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise ValueError(f"its format is {facts['format']!r}, expected {FORMAT!r}")
+        if sys.byteorder != "little":
+            raise DataError(f"{str(folder)!r} is for machines that store the low byte first, and this one does not")
+        return Prepared(folder, facts, block_size)
+    except FileNotFoundError:
+        raise DataError(
+            f"{str(folder)!r} is not finished: run the same microgpt prepare once more, it goes on where it was"
+        ) from None
+    except DataError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
+        raise DataError(
+            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): make it again with microgpt prepare --overwrite"
+        ) from None
+
+
+def check(folder: Path, progress: Working | None = None) -> None:
+    """Read all of it, and compare with its checksums; DataError where they differ."""
+    data = open_prepared(folder, 1)
+    for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
+        if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
+            raise DataError(f"{str(folder / name)!r} was changed: make it again with microgpt prepare --overwrite")
+
+
+def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
+    """Of a file's bytes; empty where there is none."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while content := file.read(COPY):
+                digest.update(content)
+                if progress:
+                    progress(file.tell(), size)
+    except FileNotFoundError:
+        return ""
+    return digest.hexdigest()

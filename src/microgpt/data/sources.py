@@ -1,0 +1,93 @@
+"""Where text comes from: files in UTF-8, named data sets, documents in memory."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from microgpt.data.download import Progress, makemore
+from microgpt.errors import DataError
+
+PIECE = 1 << 20  # bytes read at a time
+
+NAMES = Path(__file__).with_name("names.txt")  # bundled: given names of many cultures, written for this project
+DATASETS = ("names", "makemore")
+Watch = Callable[[bytes], Any]  # sees the raw bytes of a text as they are read
+
+
+def _joined(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
+    """Documents in memory as the text of a file: without a byte-order mark, line ends as \\n."""
+    for i, document in enumerate(documents):
+        if not isinstance(document, str):
+            raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
+    text = "\n".join(documents)
+    if watch:
+        watch(text.encode("utf-8", "surrogatepass"))
+    yield text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int | None = None) -> Iterator[str]:
+    """The text of a UTF-8 file in pieces: without a byte-order mark, line ends as \\n.
+
+    start, stop: of the bytes from here to before there alone, which are the beginnings of lines. Raises DataError, with
+    the byte's offset, for what is not text in UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    offset, begun = start, start > 0
+    with path.open("rb") as file:
+        file.seek(start)
+        while True:
+            try:
+                content = file.read(PIECE if stop is None else min(PIECE, stop - offset))
+            except OSError as error:
+                raise DataError(f"cannot read {str(path)!r} at offset {offset}: {error.strerror}") from None
+            if watch:
+                watch(content)
+            if (zero := content.find(0)) >= 0:
+                raise DataError(
+                    f"{str(path)!r} is not a text: a zero byte at offset {offset + zero}; give a text file in UTF-8"
+                )
+            try:
+                text = decoder.decode(content, final=not content)
+            except UnicodeDecodeError as error:
+                # error.object is what was left of the last piece, then this one
+                at = offset - (len(error.object) - len(content)) + error.start
+                raise DataError(
+                    f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
+                    " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+                ) from None
+            if text and not begun:
+                text, begun = text.removeprefix("\ufeff"), True
+            text = newlines.decode(text, final=not content)
+            if text:
+                yield text
+            if not content:
+                if stop is not None and offset < stop:
+                    raise DataError(f"{str(path)!r} changed while it was read: try again when nobody writes to it")
+                return
+            offset += len(content)
+
+
+def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
+    """The file of a data set (a str), or a path; DataError says what is wrong with it."""
+    if source == "names":
+        return NAMES
+    if source == "makemore":
+        return makemore(progress)
+    path, name = Path(source), os.fspath(source)
+    try:
+        if path.is_dir():
+            raise DataError(f"{name!r} is a folder: give a text file")
+        if path.exists() and not path.is_file():
+            raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
+        with path.open("rb"):
+            return path
+    except FileNotFoundError:
+        raise DataError(f"no file {name!r}: give a text file, or a data set ({', '.join(DATASETS)})") from None
+    except OSError as error:
+        raise DataError(f"cannot read {name!r}: {error.strerror}; give a text file that you may read") from None

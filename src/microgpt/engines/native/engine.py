@@ -1,0 +1,327 @@
+"""The native engine: kernel.c, which is compiled when the package is installed, behind the contract of an engine.
+
+`exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes.
+The buffers of the contract lie in Python's memory; the kernel has its own copies, in its own layout and precision, and
+brings them up to date at the start and at the end of every call.
+
+The kernel is reached through one seam with two sides: `library`, and in a browser `wasm`, whose exp, log
+and pow are others: there `exact` gives the reference's numbers to 1e-12 in one pass, and to 1e-9 over a run.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import islice
+from typing import Protocol
+
+from microgpt.config import Config, num_params
+from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
+
+PRECISIONS = ("exact", "float32")
+
+# One call into the kernel lasts at most about this long, in seconds, or one step: Ctrl-C is answered between two calls.
+SLICE = 0.05
+# So many steps are handed to the kernel at once: enough that Python does not show, few enough to hold in memory.
+STEPS_AT_ONCE = 4096
+
+
+class Kernel(Protocol):
+    """The seam: the functions of struct Kernel in kernel.c, over Python's buffers.
+
+    A net and a decoder are numbers that mean something to the kernel alone. Where there is no memory left, open and
+    decoder give 0, backward and train None. The documents of a call lie end to end in `tokens`.
+    """
+
+    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
+        """A net. sizes: n_embd, n_head, n_layer, block_size, vocab_size, relu2; adam: beta1, beta2, eps_adam."""
+        ...
+
+    def close(self, net: int) -> None: ...
+
+    def load(self, net: int, params: array[float], m: array[float] | None, v: array[float] | None) -> None:
+        """The net's numbers from these, the moments too where they are given."""
+        ...
+
+    def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
+        """The net's numbers into these."""
+        ...
+
+    def backward(
+        self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
+    ) -> float | None:
+        """The loss; adds the gradient to grads. weight: of each document."""
+        ...
+
+    def train(
+        self,
+        net: int,
+        tokens: array[int],
+        lengths: array[int],
+        batch_sizes: array[int],
+        learning_rates: array[float],
+        step: int,
+        seconds: float,
+    ) -> array[float] | None:
+        """The losses of as many of the steps as there is time for, one at least. step: how many were made before."""
+        ...
+
+    def update(
+        self,
+        net: int,
+        params: array[float],
+        grads: array[float],
+        m: array[float],
+        v: array[float],
+        step: int,
+        learning_rate: float,
+    ) -> None:
+        """Adam's step number `step` on these buffers, which clears grads."""
+        ...
+
+    def decoder(self, net: int, streams: int) -> int:
+        """Empty contexts over the net's parameters of this moment."""
+        ...
+
+    def decoder_close(self, decoder: int) -> None: ...
+
+    def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
+        """A token for each context; writes logits, (streams, vocab_size)."""
+        ...
+
+    def rewind(self, decoder: int) -> None: ...
+
+
+@cache
+def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
+    """The kernel for a precision; isa: `avx512`, `avx2` or `plain` instead of the best this machine has.
+
+    Raises ValueError for an unknown precision or an isa that this machine cannot run, ImportError with the remedy where
+    the kernel was not built.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
+    if sys.platform == "emscripten":
+        from microgpt.engines.native.wasm import WebAssembly
+
+        return WebAssembly(precision == "exact", isa)
+    from microgpt.engines.native.library import SharedLibrary
+
+    return SharedLibrary(precision == "exact", isa)
+
+
+class NativeEngine(Engine):
+    """threads: over the documents of a batch; the numbers are the same for any number of them.
+
+    isa: `avx512`, `avx2` or `plain` instead of the best instruction set that this machine has.
+    """
+
+    precisions = PRECISIONS
+
+    def __init__(
+        self,
+        params: array[float],
+        config: Config,
+        vocab_size: int,
+        *,
+        precision: str = "exact",
+        threads: int = 1,
+        isa: str | None = None,
+    ) -> None:
+        self._net = 0
+        self._kernel = kernel(precision, isa)
+        if not 1 <= threads <= 256:
+            raise ValueError(f"threads must be from 1 to 256, got threads={threads}")
+        self.config, self.vocab_size, self.precision = config, vocab_size, precision
+        self.params = params
+        self._length = num_params(config, vocab_size)
+        self._zeros = bytes(8 * self._length)
+        self.grads, self.m, self.v = (array("d", self._zeros) for _ in range(3))
+        self.step = 0
+        sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
+        adam = (config.beta1, config.beta2, config.eps_adam)
+        self._buffer("params")
+        self._net = self._kernel.open((*sizes, config.activation == "relu2"), adam, threads)
+        if not self._net:
+            raise MemoryError(f"a model of {self._length} parameters does not fit into memory")
+
+    def __del__(self) -> None:
+        if self._net:
+            self._kernel.close(self._net)
+
+    def _buffer(self, name: str) -> array[float]:
+        """A buffer of the contract; ValueError if its owner has put something else in its place."""
+        buffer = getattr(self, name)
+        if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
+            raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(buffer)[:60]}")
+        return buffer
+
+    def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
+        check_batch(batch, self.vocab_size)
+        packed = _Packed(self.config.block_size)
+        packed.add(batch)
+        grads = self._buffer("grads")
+        self._kernel.load(self._net, self._buffer("params"), None, None)
+        loss = self._kernel.backward(self._net, grads, packed.tokens, packed.lengths, 1 / (total or len(batch)))
+        if loss is None:
+            raise MemoryError(f"a batch of {len(batch)} documents does not fit into memory")
+        return loss
+
+    def update(self, learning_rate: float) -> None:
+        params, grads, m, v = (self._buffer(name) for name in ("params", "grads", "m", "v"))
+        self.step += 1
+        self._kernel.update(self._net, params, grads, m, v, self.step, learning_rate)
+
+    def train(
+        self,
+        batches: Iterable[Sequence[Tokens]],
+        learning_rates: Iterable[float],
+        micro_batch_size: int | None = None,
+    ) -> list[float]:
+        if self.config.clip or micro_batch_size is not None:  # of which the kernel knows nothing
+            return super().train(batches, learning_rates, micro_batch_size)
+        losses: list[float] = []
+        steps = zip(batches, learning_rates)
+        if self.grads.tobytes() != self._zeros:  # left from an earlier backward: they belong to the first step
+            for batch, learning_rate in islice(steps, 1):
+                losses.append(self.backward(batch))
+                if not math.isfinite(losses[-1]):
+                    return losses
+                self.update(learning_rate)
+        while True:
+            packed = _Packed(self.config.block_size)
+            try:
+                for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
+                    check_batch(batch, self.vocab_size)
+                    packed.add(batch, learning_rate)
+            finally:  # a mistake in one batch does not undo the steps before it
+                losses += self._train(packed)
+            if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
+                return losses
+
+    def _train(self, packed: _Packed) -> array[float]:
+        """All the steps in `packed`, in slices of time, between which Ctrl-C is answered."""
+        losses = array("d")
+        if not packed.learning_rates:
+            return losses
+        params, m, v = (self._buffer(name) for name in ("params", "m", "v"))
+        self._kernel.load(self._net, params, m, v)
+        try:
+            while packed.learning_rates and (not losses or math.isfinite(losses[-1])):
+                now = self._kernel.train(
+                    self._net,
+                    packed.tokens,
+                    packed.lengths,
+                    packed.batch_sizes,
+                    packed.learning_rates,
+                    self.step,
+                    SLICE,
+                )
+                if now is None:
+                    raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit into memory")
+                losses += now
+                self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
+                packed = packed.after(len(now))
+        finally:
+            self._kernel.store(self._net, params, m, v)
+        return losses
+
+    def logits(self, tokens: Tokens) -> list[Sequence[float]]:
+        decoder = self.decoder()
+        return [decoder.feed(token_id) for token_id in tokens]
+
+    def decoder(self) -> NativeDecoder:
+        return NativeDecoder(self)
+
+    def streams(self, count: int) -> NativeStreams:
+        """`count` contexts that grow together, a token each at a time: several times faster than one after another."""
+        return NativeStreams(self, count)
+
+
+class _Packed:
+    """Documents end to end, as the kernel reads them, and the steps that they belong to."""
+
+    def __init__(self, block_size: int) -> None:
+        self._longest = block_size + 1
+        self.tokens, self.lengths, self.batch_sizes = array("i"), array("i"), array("i")
+        self.learning_rates = array("d")
+
+    def add(self, batch: Sequence[Tokens], learning_rate: float = 0.0) -> None:
+        """A step more. Of a document longer than the context only what is read is kept."""
+        for document in batch:
+            read = document[: self._longest]
+            self.tokens.extend(read)
+            self.lengths.append(len(read))
+        self.batch_sizes.append(len(batch))
+        self.learning_rates.append(learning_rate)
+
+    def after(self, steps: int) -> _Packed:
+        """What is left when the first steps are made."""
+        left = _Packed(self._longest - 1)
+        documents = sum(self.batch_sizes[:steps])
+        left.tokens = self.tokens[sum(self.lengths[:documents]) :]
+        left.lengths, left.batch_sizes = self.lengths[documents:], self.batch_sizes[steps:]
+        left.learning_rates = self.learning_rates[steps:]
+        return left
+
+
+class NativeStreams:
+    """Several growing contexts over the parameters of the moment when it was opened.
+
+    A context's logits are the same to the last bit however many there are. alone: one context by the kernel's quickest
+    way, which in float32 adds up in another order; otherwise one has an idle second beside it.
+    """
+
+    def __init__(self, engine: NativeEngine, count: int, alone: bool = False) -> None:
+        self._decoder = 0
+        if not 1 <= count <= 65536:
+            raise ValueError(f"count must be from 1 to 65536, got count={count}")
+        self._engine, self.count = engine, count
+        self._rows = count if alone else max(2, count)
+        self._kernel, self._vocab_size = engine._kernel, engine.vocab_size
+        self._position = 0
+        self._kernel.load(engine._net, engine._buffer("params"), None, None)
+        self._decoder = self._kernel.decoder(engine._net, self._rows)
+        if not self._decoder:
+            raise MemoryError(f"{count} contexts of {engine.config.block_size} tokens do not fit into memory")
+        self._logits = array("d", bytes(8 * self._rows * self._vocab_size))
+
+    def __del__(self) -> None:
+        if self._decoder:
+            self._kernel.decoder_close(self._decoder)
+
+    def feed(self, token_ids: Tokens) -> list[array[float]]:
+        """A token for each context -> (count, vocab_size): the logits of the next.
+
+        Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
+        """
+        if len(token_ids) != self.count:
+            raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
+        check_tokens(token_ids, self._vocab_size)
+        block_size = self._engine.config.block_size
+        if self._position == block_size:
+            raise ValueError(f"the context is full: block_size={block_size} tokens were fed; open a new decoder")
+        self._position += 1
+        ids = array("i", token_ids)
+        ids.extend(ids[: self._rows - self.count])
+        self._kernel.feed(self._decoder, ids, self._logits)
+        size = self._vocab_size
+        return [self._logits[i : i + size] for i in range(0, self.count * size, size)]
+
+    def rewind(self) -> None:
+        """Forget what was fed: every context is empty again."""
+        self._kernel.rewind(self._decoder)
+        self._position = 0
+
+
+class NativeDecoder:
+    """A growing context."""
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self._streams = NativeStreams(engine, 1, alone=True)
+
+    def feed(self, token_id: int) -> array[float]:
+        return self._streams.feed([token_id])[0]

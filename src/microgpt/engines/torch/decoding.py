@@ -1,0 +1,103 @@
+"""Decoding with the torch engine: contexts that grow token by token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from microgpt.engines.base import DIVERGED, GREEDY, Tokens, check_tokens
+from microgpt.engines.torch.model import KeyValueCache
+
+if TYPE_CHECKING:
+    from microgpt.engines.torch.engine import TorchEngine
+
+MANY = 1024  # tokens of a vocabulary that is drawn from on the device
+
+
+class TorchStreams:
+    """Several growing contexts over the parameters of the moment when it was opened."""
+
+    def __init__(self, engine: TorchEngine, count: int) -> None:
+        if not 1 <= count <= 65536:
+            raise ValueError(f"count must be from 1 to 65536, got count={count}")
+        engine._take_back()
+        self._engine, self.count = engine, count
+        with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
+            self._model = engine._snapshot()
+            dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
+            self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
+
+    def feed(self, token_ids: Tokens) -> list[list[float]]:
+        """A token for each context -> (count, vocab_size): the logits of the next.
+
+        Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
+        """
+        rows: list[list[float]] = self._logits(token_ids).tolist()
+        return rows
+
+    @torch.inference_mode()
+    def _logits(self, token_ids: Tokens) -> Tensor:
+        engine = self._engine
+        if len(token_ids) != self.count:
+            raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
+        check_tokens(token_ids, engine.vocab_size)
+        if self._cache.length == engine.config.block_size:
+            raise ValueError(full(engine.config.block_size))
+        ids = torch.tensor(list(token_ids), device=engine._torch_device)[:, None]
+        with engine._autocast():
+            logits: Tensor = self._model(ids, self._cache)[:, 0]
+        return logits
+
+    @property
+    def draw(self) -> Callable[[Tokens, Sequence[float], float, int | None], list[int]] | None:
+        """As the contract says; None for a vocabulary that Python draws from in a moment, and as the reference does."""
+        return self._draw if self._engine.vocab_size >= MANY else None
+
+    @torch.inference_mode()
+    def _draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
+        logits = self._logits(token_ids)
+        if logits.device.type == "mps":  # which has no float64
+            logits = logits.cpu()
+        logits = logits.double()
+        if (logits.isnan() | (logits == math.inf)).any():
+            raise FloatingPointError(DIVERGED)
+        if top_k is not None:  # of equals the lower id comes first
+            kept = logits.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
+            logits = torch.full_like(logits, -math.inf).scatter(1, kept, logits.gather(1, kept))
+        largest = logits.max(dim=-1, keepdim=True).values
+        last = logits.shape[1] - 1
+        if temperature < GREEDY:
+            ids = torch.arange(last + 1, device=logits.device)
+            return torch.where(logits == largest, ids, last).min(dim=-1).values.tolist()
+        weights = ((logits - largest) / temperature).exp().cumsum(dim=-1)
+        wanted = torch.tensor(list(chances), dtype=weights.dtype, device=weights.device)[:, None] * weights[:, -1:]
+        return torch.searchsorted(weights, wanted, right=True).clamp(max=last)[:, 0].tolist()
+
+    def rewind(self) -> None:
+        """Forget what was fed: every context is empty again."""
+        self._cache.length = 0
+
+
+class TorchDecoder:
+    """A growing context."""
+
+    def __init__(self, engine: TorchEngine) -> None:
+        self._streams = TorchStreams(engine, 1)
+
+    def feed(self, token_id: int) -> list[float]:
+        return self._streams.feed([token_id])[0]
+
+    @property
+    def draw(self) -> Callable[[int, float, float, int | None], int] | None:
+        """As that of TorchStreams, for one."""
+        draw = self._streams.draw
+        return draw and (lambda token_id, chance, *how: draw([token_id], [chance], *how)[0])
+
+
+def full(block_size: int) -> str:
+    """What is said of a context that takes no more."""
+    return f"the context is full: block_size={block_size} tokens were fed; open a new decoder"

@@ -1,0 +1,1 @@
+"""Export: a model or its metrics for other programs."""

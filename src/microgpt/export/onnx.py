@@ -1,0 +1,182 @@
+"""A trained model as an ONNX file, for programs in other languages: onnxruntime, browsers, phones.
+
+One graph serves both uses, with N sequences side by side:
+
+    tokens   int64 (N, T)                    the next T tokens of each; the first is BOS
+    keys     float (n_layer, N, P, n_embd)   of the P tokens before them, as an earlier call gave them; P is 0 at first
+    values   float (n_layer, N, P, n_embd)
+    logits   float (N, T, vocab_size)        after each token, of the next
+    keys_out, values_out                     the same with P + T: the `keys` and `values` of the next call
+
+A whole text at once is P = 0; writing is T = 1, again and again. P + T is at most block_size. What each token writes,
+and which one is BOS, stands in the file's metadata (`symbols`, `bos`, `block_size`, `tokenizer`).
+
+It needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from array import array
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import offsets, shapes
+from microgpt.runs.run import Run
+from microgpt.system.files import atomic
+
+OPSET = 18  # the newest that all of onnxruntime's releases since 2023 know
+LARGEST = 2**31 - 2**20  # bytes of a file that holds its own numbers, less the room of the graph
+PRECISIONS = {"float32": "f", "float64": "d"}
+REMEDY = "an ONNX file needs the onnx package: pip install 'microgpt-lab[onnx]'"
+
+
+class _Graph:
+    """Nodes in the order of their making; each is named by what it gives."""
+
+    def __init__(self, helper: Any, kind: str) -> None:
+        self.helper, self.kind = helper, kind
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def add(self, op: str, *inputs: str, **options: Any) -> str:
+        """A node of one output; `name` among the options is what it is called."""
+        name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
+        self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
+        return str(name)
+
+    def number(self, value: float) -> str:
+        """A constant of the model's precision."""
+        return self.tensor(f"number_{value!r}", array(self.kind, [value]), ())
+
+    def integers(self, *values: int) -> str:
+        """A vector of int64."""
+        return self.tensor("integers_" + "_".join(map(str, values)), array("q", values), (len(values),))
+
+    def integer(self, value: int) -> str:
+        """A single int64."""
+        return self.tensor(f"integer_{value}", array("q", [value]), ())
+
+    def tensor(self, name: str, numbers: array[Any], shape: tuple[int, ...]) -> str:
+        """A constant tensor, kept once."""
+        kinds = {"f": 1, "d": 11, "q": 7}  # of TensorProto
+        self.constants.setdefault(
+            name, self.helper.make_tensor(name, kinds[numbers.typecode], shape, numbers.tobytes(), raw=True)
+        )
+        return name
+
+
+def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") -> None:
+    """Write the run's model as it is now, whole or not at all. precision: float32 or float64.
+
+    Raises ValueError for another precision, ImportError with the remedy where `onnx` is missing.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
+    if run.num_params * array(PRECISIONS[precision]).itemsize >= LARGEST:
+        raise ValueError(
+            f"an ONNX file holds less than 2 GiB, got a model of {run.num_params:,} parameters as {precision}: export a"
+            " smaller one"
+        )
+    try:
+        from onnx import TensorProto, checker, helper
+    except ImportError:
+        raise ImportError(REMEDY) from None
+    c, vocab_size = run.config, run.engine.vocab_size
+    kind = PRECISIONS[precision]
+    g = _Graph(helper, kind)
+    table = shapes(c, vocab_size)
+    params = run.engine.params
+    where = offsets(table)
+
+    def matrix(name: str, transposed: bool = True) -> str:
+        """A matrix of the model; linear() multiplies its rows with x, so that x @ it needs its columns."""
+        rows, columns = table[name]
+        flat = params[where[name]]
+        if transposed:
+            rows_of_columns = (flat[i::columns] for i in range(columns))
+            flat = functools.reduce(array.__iadd__, rows_of_columns, array("d"))
+        return g.tensor(name, array(kind, flat), (columns, rows) if transposed else (rows, columns))
+
+    def rmsnorm(x: str) -> str:
+        mean_square = g.add("ReduceMean", g.add("Mul", x, x), g.integers(-1), keepdims=1)
+        return g.add("Div", x, g.add("Sqrt", g.add("Add", mean_square, g.number(1e-5))))
+
+    def heads(x: str) -> str:
+        """(N, T, n_embd) -> (N, n_head, T, head_dim)"""
+        split = g.add("Reshape", x, g.integers(0, 0, c.n_head, c.n_embd // c.n_head))
+        return g.add("Transpose", split, perm=[0, 2, 1, 3])
+
+    count = g.add("Gather", g.add("Shape", "tokens"), g.integer(1))
+    before = g.add("Gather", g.add("Shape", "keys"), g.integer(2))
+    total = g.add("Add", before, count)
+    positions = g.add("Range", before, total, g.integer(1))
+    # (T, P + T): whether a token stands after the one that asks
+    asking = g.add("Unsqueeze", positions, g.integers(1))
+    is_later = g.add("Greater", g.add("Range", g.integer(0), total, g.integer(1)), asking)
+
+    embedded = g.add("Gather", matrix("wte", transposed=False), "tokens")
+    placed = g.add("Gather", matrix("wpe", transposed=False), positions)
+    x = rmsnorm(g.add("Add", embedded, placed))
+    kept: dict[str, list[str]] = {"keys": [], "values": []}
+    for i in range(c.n_layer):
+        normed = rmsnorm(x)
+        q = g.add("MatMul", normed, matrix(f"layer{i}.attn_wq"))
+        context = {}
+        for what, name in (("keys", "attn_wk"), ("values", "attn_wv")):
+            new = g.add("MatMul", normed, matrix(f"layer{i}.{name}"))
+            context[what] = g.add("Concat", g.add("Gather", what, g.integer(i)), new, axis=1)
+            kept[what].append(g.add("Unsqueeze", context[what], g.integers(0)))
+        answered = g.add("Transpose", heads(context["keys"]), perm=[0, 1, 3, 2])
+        scores = g.add("Where", is_later, g.number(float("-inf")), g.add("MatMul", heads(q), answered))
+        # divided after the mask: onnxruntime joins a division beside a product to it, and rounds it to 32 bits
+        weights = g.add("Softmax", g.add("Div", scores, g.number((c.n_embd // c.n_head) ** 0.5)), axis=-1)
+        mixed = g.add("Transpose", g.add("MatMul", weights, heads(context["values"])), perm=[0, 2, 1, 3])
+        joined = g.add("Reshape", mixed, g.integers(0, 0, c.n_embd))
+        x = g.add("Add", x, g.add("MatMul", joined, matrix(f"layer{i}.attn_wo")))
+        hidden = g.add("Relu", g.add("MatMul", rmsnorm(x), matrix(f"layer{i}.mlp_fc1")))
+        if c.activation == "relu2":
+            hidden = g.add("Mul", hidden, hidden)
+        x = g.add("Add", x, g.add("MatMul", hidden, matrix(f"layer{i}.mlp_fc2")))
+    g.add("MatMul", x, matrix("lm_head"), name="logits")
+    for what, parts in kept.items():
+        g.add("Concat", *parts, axis=0, name=f"{what}_out")
+
+    real, whole = TensorProto.FLOAT if kind == "f" else TensorProto.DOUBLE, TensorProto.INT64
+    past: list[int | str | None] = [c.n_layer, "N", "P", c.n_embd]
+    future = {what: [*past[:2], "P+T", c.n_embd] for what in kept}
+    graph = helper.make_graph(
+        g.nodes,
+        "microgpt",
+        [
+            helper.make_tensor_value_info("tokens", whole, ["N", "T"]),
+            helper.make_tensor_value_info("keys", real, past),
+            helper.make_tensor_value_info("values", real, past),
+        ],
+        [
+            helper.make_tensor_value_info("logits", real, ["N", "T", vocab_size]),
+            *(helper.make_tensor_value_info(f"{what}_out", real, shape) for what, shape in future.items()),
+        ],
+        list(g.constants.values()),
+    )
+    model = helper.make_model(graph, producer_name="microgpt", opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = 8  # of that opset's time
+    facts = {
+        "config": json.dumps(c.to_dict()),
+        "symbols": json.dumps(run.tokenizer.symbols),
+        "bos": str(run.tokenizer.bos),
+        "block_size": str(c.block_size),
+        "tokenizer": json.dumps(run.tokenizer.spec()),
+        "step": str(run.step),
+    }
+    helper.set_model_props(model, facts)
+    checker.check_model(model, full_check=True)
+    try:
+        with atomic(Path(path)) as file:
+            file.write(model.SerializeToString())
+    except OSError as error:
+        raise ValueError(
+            f"output cannot be written, got {os.fspath(path)!r} ({error.strerror}): give another file"
+        ) from None

@@ -1,0 +1,81 @@
+"""Loss curves of runs as a picture (PNG, SVG or PDF). Needs matplotlib: the extra `plot`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from microgpt.errors import RunError
+from microgpt.runs.layout import METRICS
+from microgpt.runs.metrics import read_metrics
+
+FORMATS = (".svg", ".png", ".pdf")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: for every eye
+
+
+def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int = 50) -> None:
+    """Draw the losses of runs over their steps, each as measured (pale) and as a mean over `smoothing` steps.
+
+    Held-out losses, where a run has them, are points. Raises ImportError without matplotlib, RunError for a folder
+    without metrics, ValueError for an unknown ending of `out`.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in FORMATS:
+        raise ValueError(f"output must end in one of {', '.join(FORMATS)}, got {str(out)!r}")
+    if smoothing < 1:
+        raise ValueError(f"smoothing must be at least 1 step, got smoothing={smoothing}")
+    curves = [(Path(folder), _metrics(Path(folder))) for folder in folders]
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("plot needs matplotlib: pip install matplotlib") from None
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    labels = _labels([folder for folder, _ in curves])
+    for i, (_, metrics) in enumerate(curves):
+        colour = COLOURS[i % len(COLOURS)]
+        steps = [m["step"] for m in metrics]
+        losses = [m["loss"] for m in metrics]
+        axes.plot(steps, losses, color=colour, alpha=0.18, linewidth=0.7)
+        axes.plot(steps, _means(losses, smoothing), color=colour, linewidth=1.8, label=labels[i])
+        held_out = [(m["step"], m["val_loss"]) for m in metrics if "val_loss" in m]
+        if held_out:
+            axes.plot(*zip(*held_out), "o", color=colour, markersize=4, label=f"{labels[i]}, held out")
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.2)
+    for text in axes.legend(frameon=False).get_texts():
+        text.set_parse_math(False)  # a dollar sign in a name is no formula
+    figure.savefig(out, dpi=150)
+
+
+def _metrics(folder: Path) -> list[dict[str, float]]:
+    path = folder / METRICS
+    if not path.is_file():
+        raise RunError(f"{str(folder)!r} has no {METRICS}: give the folder of a run (microgpt train --out)")
+    metrics = read_metrics(path)
+    if not metrics:
+        raise RunError(f"{str(path)!r} has no steps yet: train first")
+    return metrics
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """Of each folder's path the last parts, as many as tell the folders apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    length = 1
+    while len({path[-length:] for path in paths}) < len(set(paths)):
+        length += 1
+    names = ["/".join(path[-length:]) for path in paths]
+    return [f"./{name}" if name.startswith("_") else name for name in names]  # matplotlib hides a leading underscore
+
+
+def _means(losses: Sequence[float], window: int) -> list[float]:
+    """The mean of each loss and those before it, at most `window` of them."""
+    means = []
+    for i in range(len(losses)):
+        part = losses[max(0, i - window + 1) : i + 1]
+        means.append(math.fsum(part) / len(part))
+    return means

@@ -1,0 +1,51 @@
+"""A run's metrics for TensorBoard, in the folder `tensorboard` beside them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from microgpt.runs.metrics import CONDITION_SECONDS, Condition, record
+from microgpt.runs.run import Run
+from microgpt.training import Step
+
+REMEDY = "metrics for TensorBoard need its package: pip install 'microgpt-lab[tensorboard]'"
+
+
+def check_tensorboard() -> None:
+    """Raise ImportError, with the remedy, where the package `tensorboard` is missing."""
+    try:
+        import tensorboard.summary  # noqa: F401
+    except ImportError:
+        raise ImportError(REMEDY) from None
+
+
+class Board:
+    """`with Board(folder, run) as board:` writes the steps that `board.step` is given: every number of metrics.jsonl,
+    and now and then what a Condition tells.
+    """
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        from tensorboard.summary import Writer
+
+        self._writer: Any = Writer(str(folder / "tensorboard"))
+        self._condition, self._last, self._due = Condition(run), run.config.num_steps, 0.0
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._writer.close()
+
+    def step(self, step: Step) -> None:
+        """Write the numbers of one step."""
+        facts = record(step)
+        number = facts.pop("step")
+        self._condition.add(step)
+        if time.perf_counter() > self._due or number == self._last:
+            facts |= self._condition.measured()
+            self._due = time.perf_counter() + CONDITION_SECONDS
+        for name, value in facts.items():
+            self._writer.add_scalar(name, value, number)

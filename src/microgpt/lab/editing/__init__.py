@@ -1,0 +1,1 @@
+"""An edited program in the reference's place."""

@@ -1,0 +1,470 @@
+"""An edited program in the reference's place: whatever the figures show is then computed by it.
+
+What main() does is found out by running it once, with loss(), adam() and sample() replaced by ones that only note what
+they are handed: the sizes, the seed, the learning rate of each step, the first parameters are main()'s own. Where an
+edit goes beyond what figures can follow, it is told in words: nothing is computed with the unedited program instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import inspect
+import math
+import random
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from types import FunctionType, ModuleType, TracebackType
+from typing import Any
+
+from microgpt import reference
+from microgpt.config import Config, Shapes, shapes
+from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.opening import check_size, over
+from microgpt.lab.runs.run import LabRun, data_info
+from microgpt.lab.runs.texts import Text
+from microgpt.runs.checkpoint import Checkpoint
+from microgpt.tracing import names as tensor_names
+from microgpt.tracing.recorder import Tensor, forward
+
+FILE = "edited reference.py"
+MAX_CHARACTERS = 200_000
+MAX_STEPS = 100_000
+READ = 200  # documents whose order is compared
+
+# The functions that the figures call, and what each must take
+NEEDED = {
+    "init": ("shapes", "rng"),
+    "gpt": ("token_id", "pos_id", "keys", "values", "state_dict"),
+    "loss": ("tokens", "state_dict"),
+    "adam": ("params", "m", "v", "step", "learning_rate"),
+    "sample": ("state_dict", "bos", "rng", "temperature"),
+    "main": ("docs",),
+}
+
+
+@dataclass
+class Seen:
+    """What main() did."""
+
+    seed: Any = None
+    tokenizer: Any = None
+    state_dict: dict[str, Any] = field(default_factory=dict)
+    init_std: float = math.nan
+    tokens: list[list[int]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    of_loss: dict[str, Any] | None = None
+    of_adam: dict[str, Any] | None = None
+    of_sample: dict[str, Any] = field(default_factory=dict)
+    backward: int = 0
+    temperature: float = 0.5
+    rng_state: tuple[Any, ...] | None = None
+
+
+class Edited(Listing):
+    """A program that somebody edited. changed: the functions that differ, are new or are gone."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.module = _compiled(text)
+        self.changed = frozenset(_changed(text))
+        self.name = "edited" + (f": {', '.join(sorted(self.changed))}" if self.changed else "")
+        self.seen = Seen()
+        self.notes: list[str] = []
+        self._gpt: dict[str, Any] = {}
+
+    def shapes(self, config: Config, vocab_size: int) -> Shapes:
+        """As main() made them."""
+        return {name: (len(matrix), len(matrix[0])) for name, matrix in self.seen.state_dict.items()}
+
+    def of_loss(self, config: Config) -> dict[str, Any]:
+        return self.seen.of_loss or {}
+
+    def of_sample(self, config: Config) -> dict[str, Any]:
+        return self.seen.of_sample
+
+    def of_gpt(self, config: Config) -> dict[str, Any]:
+        return self._gpt
+
+    def of_adam(self, config: Config) -> dict[str, Any]:
+        return self.seen.of_adam or {}
+
+    def rate(self, step: int, learning_rate: float) -> float:
+        """main()'s own, as long as it trains."""
+        return self.seen.rates[step] if step < len(self.seen.rates) else learning_rate
+
+    def sample(self, bos: int, rng: random.Random, temperature: float, params: array[float]) -> list[int]:
+        """A document by the program's own sample()."""
+        values = iter(params)
+        make = self.module.Value
+        state_dict = {
+            name: [[make(next(values)) for _ in range(columns)] for _ in range(rows)]
+            for name, (rows, columns) in self.shapes(Config(), 0).items()
+        }
+        return list(self.module.sample(state_dict, bos, rng, temperature, **self.seen.of_sample))
+
+
+class Names(dict[str, Tensor]):
+    """Recorded tensors; a name that the edited program does not make is told of."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise LabError(f"the edited program makes no {name}: this figure cannot be drawn of it")
+
+
+def begin(id: str, text: Text, source: str) -> LabRun:
+    """A new run whose numbers the edited program computes. Raises LabError, which names the line, where it cannot."""
+    program = listing(source, text)
+    seen = program.seen
+    config = _config(program)
+    check_size(config, len(seen.tokenizer.symbols))
+    params = array("d", (x.data for x in chain.from_iterable(chain.from_iterable(seen.state_dict.values()))))
+    data = text.data(config)
+    state = Checkpoint(
+        config=config,
+        symbols=seen.tokenizer.symbols,
+        params=params,
+        m=array("d", bytes(8 * len(params))),
+        v=array("d", bytes(8 * len(params))),
+        step=0,
+        rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
+        data=data_info(data),
+    )
+    about = f"A model of the edited program, which began at random, trained on {text.name}."
+    run = LabRun(id, program.name, about, text, over(text, state, "", program))
+    _try(program, run)
+    order = run.run.order
+    expected = [data.sequence(order[i % len(order)]) for i in range(min(READ, len(seen.tokens)))]
+    if [list(tokens) for tokens in seen.tokens[:READ]] != [list(tokens) for tokens in expected]:
+        program.notes.append("main() reads the documents in another order; the figures keep to the seed's shuffle")
+    return run
+
+
+def listing(source: str, text: Text) -> Edited:
+    """The program of this source, and what its main() does with the text."""
+    if len(source) > MAX_CHARACTERS:
+        raise LabError(f"the program must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it")
+    program = Edited(source)
+    data = text.data(Config())
+    if data.mode != "lines":
+        raise LabError(f"an edited program reads documents, one a line; {text.name} is one long text: load another")
+    program.seen = _watched(program.module, [data.text(i) for i in range(len(data))])
+    program._gpt = _of_gpt(program)
+    if _skeleton(source) != _skeleton(REFERENCE.text):
+        program.notes.append(
+            "main() has other statements; the figures take from it the settings, the first parameters and the learning"
+            " rates, and do each step as the reference does: loss(), backward(), adam(). Run does what main() does"
+        )
+    return program
+
+
+def facts(run: LabRun) -> Answer | None:
+    """What the page tells of an edited program."""
+    program = run.listing
+    if not isinstance(program, Edited):
+        return None
+    return {"name": program.name, "changed": sorted(program.changed), "notes": program.notes}
+
+
+def unchanged(run: LabRun, why: str, *functions: str) -> None:
+    """Raise LabError where a function that something else stands for was edited; `Value.`: any method it had."""
+    for name in sorted(run.listing.changed):
+        if name in _reference_functions() and (name in functions or ("Value." in functions and name[:6] == "Value.")):
+            raise LabError(f"{name}() was edited, and {why}: this cannot be shown of the edited program")
+
+
+def exportable(run: LabRun) -> None:
+    """Raise LabError where the file's readers, which run the reference, would compute with other functions."""
+    model = {"Tokenizer.encode", "Tokenizer.decode", *(name for name in run.listing.changed if name[:6] == "Value.")}
+    model |= {"linear", "softmax", "rmsnorm", "attention", "gpt"}
+    if different := sorted(model & run.listing.changed & _reference_functions().keys()):
+        raise LabError(
+            f"the edited {_listed([f'{name}()' for name in different])} would not go with the numbers:"
+            " `microgpt sample` computes with the unedited program. Keep the edited file, and train it with python"
+        )
+    if run.shapes != shapes(run.config, run.engine.vocab_size):
+        raise LabError("the edited program has other parameters than `microgpt sample` knows: keep the edited file")
+
+
+# --- The module
+
+
+def _compiled(text: str) -> ModuleType:
+    """The text as a module, which prints nothing."""
+    module = ModuleType("edited")
+    module.__dict__["print"] = lambda *_, **__: None
+    try:
+        exec(compile(text, FILE, "exec", dont_inherit=True), module.__dict__)
+    except SyntaxError as error:
+        raise LabError(f"line {error.lineno}: {type(error).__name__}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        raise LabError(blamed(error) or f"the program cannot be loaded: {error}") from None
+    for name in ("Value", "Tokenizer"):
+        if not isinstance(getattr(module, name, None), type):
+            raise LabError(f"the figures need the class {name}, which the program no longer has: put it back")
+    for name, needed in NEEDED.items():
+        f = getattr(module, name, None)
+        if not isinstance(f, FunctionType):
+            raise LabError(f"the figures need the function {name}(), which the program no longer has: put it back")
+        there = list(inspect.signature(f).parameters)
+        if there[: len(needed)] != list(needed):
+            line = f.__code__.co_firstlineno
+            raise LabError(
+                f"line {line}: the figures call {name}({', '.join(needed)}, ...), and it now takes"
+                f" ({', '.join(there)}): keep these names first, and add others after them"
+            )
+    return module
+
+
+def blamed(error: BaseException) -> str:
+    """The sentence for a mistake in an edited program, with its line; empty where it is none of its own."""
+    for one in (error, error.__cause__, error.__context__):
+        line = _line(one.__traceback__) if one else None
+        if line and one and not isinstance(one, LabError):
+            return f"line {line}: {type(one).__name__}: {one}"
+    return ""
+
+
+def _line(traceback: TracebackType | None) -> int | None:
+    """The innermost line of the edited program."""
+    line = None
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename == FILE:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _functions(text: str) -> dict[str, str]:
+    """What each function and method does, as text that neither comments nor line numbers change."""
+    table: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            table[node.name] = _bare(node)
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef):
+                    table[f"{node.name}.{inner.name}"] = _bare(inner)
+    return table
+
+
+def _bare(node: ast.FunctionDef) -> str:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:]
+    return ast.dump(node)
+
+
+@cache
+def _reference_functions() -> dict[str, str]:
+    return _functions(REFERENCE.text)
+
+
+def _changed(text: str) -> set[str]:
+    ours, theirs = _reference_functions(), _functions(text)
+    return {name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)}
+
+
+class _Skeleton(ast.NodeTransformer):
+    """main() without its figures, and without what it hands to the functions that are watched."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant(0)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in (*NEEDED, "shapes", "Tokenizer", "print"):
+            node.args, node.keywords = [], []
+        return node
+
+
+def _skeleton(text: str) -> str:
+    tree = ast.parse(text)
+    main = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
+    return ast.dump(_Skeleton().visit(main))
+
+
+# --- What main() does
+
+
+def _watched(module: ModuleType, documents: list[str]) -> Seen:
+    """Run main() with the long work left out."""
+    seen = Seen()
+    bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
+
+    def rest(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What a function was handed for the parameters that it needs, and the others by name."""
+        given = bind[name](*args, **options).arguments
+        return [given[needed] for needed in NEEDED[name]], {k: x for k, x in given.items() if k not in NEEDED[name]}
+
+    class Chance(random.Random):
+        def __init__(self, seed: Any = None) -> None:
+            seen.seed = seed
+            super().__init__(seed)
+
+    class Watched(module.Tokenizer):  # type: ignore[name-defined, misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            seen.tokenizer = self
+
+    class Surprise(module.Value):  # type: ignore[name-defined, misc]
+        def backward(self) -> None:
+            seen.backward += 1
+
+    def init(*args: Any, **options: Any) -> Any:
+        seen.init_std = rest("init", args, options)[1].get("init_std", math.nan)
+        seen.state_dict = module.init(*args, **options)
+        return seen.state_dict
+
+    def loss(*args: Any, **options: Any) -> Any:
+        (tokens, state_dict), others = rest("loss", args, options)
+        if state_dict is not seen.state_dict:
+            raise LabError("main() hands loss() other parameters than init() made: the figures cannot follow that")
+        if seen.of_loss is not None and others != seen.of_loss:
+            raise LabError("main() hands loss() other settings at some steps than at others: the figures need the same")
+        seen.of_loss = others
+        seen.tokens.append(tokens)
+        return Surprise(0.0)
+
+    def adam(*args: Any, **options: Any) -> None:
+        (params, _, _, step, rate), others = rest("adam", args, options)
+        if step != len(seen.rates) + 1 or step > MAX_STEPS:
+            raise LabError(f"main() hands adam() the step {step}, where {len(seen.rates) + 1} comes next")
+        if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
+            raise LabError("main() hands adam() other numbers than all parameters in their order: figures need these")
+        if seen.of_adam is not None and others != seen.of_adam:
+            raise LabError("main() hands adam() other settings at some steps than at others: the figures need the same")
+        seen.of_adam = others
+        seen.rates.append(rate)
+
+    def sample(*args: Any, **options: Any) -> list[int]:
+        (_, _, rng, temperature), seen.of_sample = rest("sample", args, options)
+        seen.rng_state = seen.rng_state or rng.getstate()
+        seen.temperature = temperature
+        return []
+
+    chance = ModuleType("random")
+    chance.__dict__.update({**vars(random), "Random": Chance})
+    space = {
+        **{**vars(module), "random": chance, "Tokenizer": Watched},
+        **{f.__name__: f for f in (init, loss, adam, sample)},
+    }
+    main, collects = module.main, gc.isenabled()
+    try:
+        FunctionType(main.__code__, space, "main", main.__defaults__, main.__closure__)(documents)
+    except LabError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise LabError(blamed(error) or f"main() does not run: {type(error).__name__}: {error}") from None
+    finally:
+        if collects:
+            gc.enable()
+    _check(seen, module.Value)
+    return seen
+
+
+def _flat(state_dict: dict[str, Any]) -> list[Any]:
+    return list(chain.from_iterable(chain.from_iterable(state_dict.values())))
+
+
+def _check(seen: Seen, value: type) -> None:
+    if type(seen.seed) is not int:
+        raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
+    if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
+        raise LabError("main() must make a Tokenizer, and parameters with init(), wte and wpe among them")
+    for name, matrix in seen.state_dict.items():
+        rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
+        if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
+            raise LabError(f"init() must make matrices, lists of rows of the same length, which {name!r} is not")
+        if not all(isinstance(x, value) for row in rows for x in row):
+            raise LabError(f"the matrices that init() makes must hold Values, which {name!r} does not")
+    if not seen.rates:
+        raise LabError("main() never calls adam(): the figures take from it how the model learns")
+    if not len(seen.tokens) == seen.backward == len(seen.rates):
+        raise LabError(
+            "the figures train with one loss(), one backward() of it and one adam() a step; main() has"
+            f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} of them. Run does what main() does"
+        )
+    expected = reference.Tokenizer([s for s in seen.tokenizer.symbols if s], seen.tokenizer.bos == 0)
+    if expected.symbols != seen.tokenizer.symbols:
+        raise LabError("the figures need the tokens in sorted order, with BOS first or last: leave Tokenizer so")
+
+
+def _of_gpt(program: Edited) -> dict[str, Any]:
+    """What loss() hands to gpt() besides what every call has; found out with one document."""
+    module, seen = program.module, program.seen
+    bind = inspect.signature(module.gpt).bind
+    found: dict[str, Any] = {}
+
+    def gpt(*args: Any, **options: Any) -> Any:
+        given = bind(*args, **options).arguments
+        found.update({name: x for name, x in given.items() if name not in NEEDED["gpt"]})
+        return module.gpt(*args, **options)
+
+    space = {**vars(module), "gpt": gpt}
+    loss: Callable[..., Any] = FunctionType(
+        module.loss.__code__, space, "loss", module.loss.__defaults__, module.loss.__closure__
+    )
+    try:
+        loss(seen.tokens[0][:3], seen.state_dict, **(seen.of_loss or {}))
+    except (Exception, SystemExit) as error:
+        raise LabError(blamed(error) or f"loss() does not run: {type(error).__name__}: {error}") from None
+    return found
+
+
+def _config(program: Edited) -> Config:
+    """The settings that main() has, as far as the page speaks of them."""
+    seen, of_adam, of_loss = program.seen, program.seen.of_adam or {}, program.seen.of_loss or {}
+    table = program.shapes(Config(), 0)
+    layers = {name.partition(".")[0] for name in table if name.startswith("layer")}
+    n_head = of_loss.get("n_head", program._gpt.get("n_head"))
+    if type(n_head) is not int:
+        raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
+    zero = [name for name in table if name.endswith(("attn_wo", "mlp_fc2"))]
+    known: dict[str, Any] = {name: of_adam[name] for name in ("beta1", "beta2", "eps_adam") if name in of_adam}
+    return Config(
+        n_embd=table["wte"][1],
+        n_head=n_head,
+        n_layer=len(layers),
+        block_size=of_loss.get("block_size", table["wpe"][0]),
+        init_std=seen.init_std if math.isfinite(seen.init_std) else 0.0,
+        zero_init=all(x.data == 0.0 for name in zero for row in seen.state_dict[name] for x in row),
+        bos_first=seen.tokenizer.bos == 0,
+        learning_rate=seen.rates[0],
+        num_steps=len(seen.rates),
+        temperature=float(seen.temperature),
+        seed=seen.seed,
+        **known,
+    )
+
+
+def _try(program: Edited, run: LabRun) -> None:
+    """One step on a copy, so that what does not run is told before any figure asks; and which names are gone."""
+    tokens = program.seen.tokens[0]
+    engine = run.scratch()
+    assert isinstance(engine, ScalarEngine)
+    try:
+        engine.backward([tokens])
+        engine.update(run.next_rate)
+        made = forward(tokens, engine.params, run.config, engine.vocab_size, program)
+    except Exception as error:
+        raise LabError(blamed(error) or str(error)) from None
+    count = tensor_names.num_positions(tokens, run.config)
+    gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
+    if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
+        program.notes.append(
+            f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
+        )
+
+
+def _kind(name: str) -> str:
+    """`resid_mid` of `pos3.layer0.resid_mid`."""
+    return ".".join(part for part in name.split(".") if not part[-1].isdigit() or part[:3] == "mlp")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

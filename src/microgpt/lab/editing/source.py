@@ -1,0 +1,44 @@
+"""The program as a text with a table of contents: its lines, its functions, its own headings."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+
+from microgpt.engines.program import REFERENCE, Listing
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+
+HEADING = "# --- "
+
+
+def source(listing: Listing = REFERENCE) -> Answer:
+    """The lines that run: those of the installed package, unless they were edited."""
+    text = listing.text
+    lines = text.splitlines()
+    functions = []
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            functions.append((node.name, node))
+        if isinstance(node, ast.ClassDef):
+            functions += [(f"{node.name}.{f.name}", f) for f in node.body if isinstance(f, ast.FunctionDef)]
+    headings = [number for number, line in enumerate(lines, 1) if line.startswith(HEADING)]
+    ends = [*(number - 1 for number in headings[1:]), len(lines)]
+    return {
+        "name": listing.name,
+        "lines": lines,
+        "functions": [{"name": name, "first": f.lineno, "last": f.end_lineno} for name, f in functions],
+        "parts": [
+            {"title": lines[first - 1].removeprefix(HEADING), "first": first, "last": last}
+            for first, last in zip(headings, ends)
+        ],
+    }
+
+
+@cache
+def line_of(text: str, listing: Listing = REFERENCE) -> int:
+    """The number of the first line that holds this text. Raises LabError where an edited program has none."""
+    for number, line in enumerate(source(listing)["lines"], 1):
+        if text in line:
+            return number
+    raise LabError(f"the edited program has no line with `{text}`, at which this would be shown")

@@ -1,0 +1,146 @@
+"""One step of Adam on the word at hand, by the program's own adam, and not kept."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable
+from types import CodeType
+from typing import Any, NamedTuple
+
+from microgpt.config import offsets
+from microgpt.engines.base import Tokens
+from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.errors import LabError
+from microgpt.evaluation import spread
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.reference import Value
+
+SHOWN = ("grad", "m", "v", "m_hat", "v_hat", "delta")
+NAMES = (*SHOWN, "before", "after")
+MAX_RATE = 1e6
+DRAWN = 80  # steps of a schedule, at most, beside those where it bends
+
+
+class _Moved(Value):
+    """A parameter that, when adam moves it, notes what adam moves it by: the corrected moments of this moment."""
+
+    __slots__ = ("m_hat", "number", "v_hat")
+    adam: CodeType
+
+    @property
+    def data(self) -> float:
+        """The parameter."""
+        return self.number
+
+    @data.setter
+    def data(self, number: float) -> None:
+        adam = sys._getframe(1)
+        if adam.f_code is self.adam:
+            self.m_hat, self.v_hat = adam.f_locals.get("m_hat"), adam.f_locals.get("v_hat")
+        self.number = number
+
+
+class How(NamedTuple):
+    """How an update is made: the program's way, or another one that the page asks for."""
+
+    step: int  # that Adam counts, from 1
+    learning_rate: float
+    m: list[float]
+    v: list[float]
+    fresh: bool  # whether m and v are empty
+
+
+def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
+    """learning_rate: the schedule's unless given. fresh: with m and v empty, as at the first step.
+
+    A model whose m and v are zero is always fresh: Adam's corrections count the steps of its memory.
+    """
+    if learning_rate is not None and not 0 <= learning_rate <= MAX_RATE:
+        raise LabError(f"learning_rate must be from 0 to {MAX_RATE:,.0f}, got learning_rate={learning_rate}")
+    rate = run.next_rate if learning_rate is None else learning_rate
+    if fresh or not any(run.engine.v):
+        empty = [0.0] * len(run.engine.params)
+        return How(1, rate, empty, [*empty], True)
+    return How(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
+
+
+def schedule(run: LabRun) -> Answer:
+    """The learning rates of the run's steps as far as its plan goes, some of them: steps, made before each; rates."""
+    last, planned = run.run.config.num_steps - 1, run.config.num_steps
+    bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
+    while planned <= last:  # a plan that was doubled
+        bends |= {planned - 1, planned}
+        planned *= 2
+    steps = sorted({*spread(range(last + 1), DRAWN), *(step for step in bends if 0 <= step <= last)})
+    return {"steps": steps, "rates": [run.rate(step) for step in steps]}
+
+
+def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
+    """The loss of a document, and for each parameter what NAMES tells, as the next step on it would have them."""
+    engine, program = run.scratch(), run.listing.module
+    loss = engine.backward([tokens])
+    m, v = way.m[:], way.v[:]
+    with scalar_arithmetic():
+        kind = type("Value", (_Moved,), {"__slots__": (), "adam": program.adam.__code__})
+        moved = [kind(p) for p in engine.params]
+        for parameter, grad in zip(moved, engine.grads):
+            parameter.grad = grad
+        program.adam(moved, m, v, way.step, way.learning_rate, **run.listing.of_adam(run.config))
+    before, after = engine.params, array("d", (p.data for p in moved))
+    numbers = {
+        "grad": engine.grads,
+        "m": m,
+        "v": v,
+        "m_hat": [p.m_hat for p in moved],
+        "v_hat": [p.v_hat for p in moved],
+        "before": before,
+        "after": after,
+        "delta": [b - a for a, b in zip(before, after)],
+    }
+    return loss, {name: of_all for name, of_all in numbers.items() if of_all[0] is not None}
+
+
+def _has(numbers: dict[str, Any], names: Iterable[str]) -> None:
+    """An edited adam() may reckon with other variables."""
+    for name in names:
+        if name not in numbers:
+            raise LabError(f"the edited adam() has no {name}: what this figure shows of it is not computed any more")
+
+
+def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Answer:
+    """Of all parameters, with the word's loss before and after. what: some of SHOWN, else all of them."""
+    if unknown := [name for name in what or () if name not in SHOWN]:
+        raise LabError(f"what must be a list of {', '.join(SHOWN)}, got {unknown[0]!r:.40}")
+    loss, numbers = step(run, tokens, way)
+    shown = [name for name in SHOWN if name in numbers] if what is None else what
+    _has(numbers, shown)
+    return {
+        "step": way.step,
+        "learning_rate": way.learning_rate,
+        "fresh": way.fresh,
+        "loss_before": loss,
+        "loss_after": run.scratch(numbers["after"]).backward([tokens]),
+        "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in offsets(run.shapes).items()},
+    }
+
+
+def adam(run: LabRun, tokens: Tokens, path: str, way: How) -> Answer:
+    """Of one parameter, with all that adam reckons with."""
+    index, c = run.index(path), run.config
+    _, numbers = step(run, tokens, way)
+    _has(numbers, NAMES)
+    return {
+        "path": path,
+        "step": way.step,
+        "learning_rate": way.learning_rate,
+        "fresh": way.fresh,
+        "beta1": c.beta1,
+        "beta2": c.beta2,
+        "eps_adam": c.eps_adam,
+        "m_before": way.m[index],
+        "v_before": way.v[index],
+        **{name: numbers[name][index] for name in NAMES},
+        "plain": -way.learning_rate * numbers["grad"][index],
+    }

@@ -1,0 +1,164 @@
+"""New texts, letter by letter, with the die that chose each, and the training documents that a text is close to."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from itertools import chain
+
+from microgpt import sampling
+from microgpt.engines.base import GREEDY
+from microgpt.errors import LabError
+from microgpt.evaluation import spread
+from microgpt.lab.editing.edited import Edited, unchanged
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import names, spelled
+
+NEAREST = 5
+MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
+MAX_SAMPLES = 1000
+SAMPLED = 200
+EDITED_SAMPLES = 40
+
+
+class Die(random.Random):
+    """A random stream that remembers its last throw."""
+
+    def random(self) -> float:
+        self.thrown = super().random()
+        return self.thrown
+
+
+def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int | None, prompt: str) -> Answer:
+    """Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from."""
+    run_, c = run.run, run.config
+    unchanged(run, "letters are drawn as it draws them", "sample", "softmax", "Value.")
+    sampling.check_options(run.engine.vocab_size, temperature, top_k)
+    if temperature < GREEDY:
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
+    prompted = spelled(prompt, run_.tokenizer)
+    if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
+        raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
+    die = Die(f"{seed}:{index}")
+    decoder = run.engine.decoder()
+    logits: list[Sequence[float]] = []
+
+    class Watched:
+        """The decoder, whose answers are noted."""
+
+        def feed(self, token_id: int) -> Sequence[float]:
+            logits.append(decoder.feed(token_id))
+            return logits[-1]
+
+    letters: list[Answer] = []
+    bos, ids, symbols = run_.tokenizer.bos, list(chain.from_iterable(prompted)), names(run_.tokenizer)
+
+    def note(token_id: int) -> None:
+        ranked = sampling.likeliest(logits[-1], top_k)
+        chances = dict(zip(ranked, sampling.probabilities([logits[-1][i] for i in ranked], temperature)))
+        letters.append(
+            {
+                "position": len(ids) + len(letters),
+                "probs": [chances.get(i, 0.0) for i in range(run.engine.vocab_size)],
+                "logits": list(logits[-1]),
+                "die": die.thrown,
+                "token_id": token_id,
+                "char": symbols[token_id],
+            }
+        )
+
+    drawn = sampling.generate(
+        Watched, die, bos=bos, block_size=c.block_size, temperature=temperature, top_k=top_k, prompt=ids
+    )
+    for token_id in drawn:
+        note(token_id)
+    text = prompt + run_.tokenizer.decode(letter["token_id"] for letter in letters)
+    ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
+    if ended == "bos":
+        note(bos)
+    data = run_.data
+    return {
+        "text": text,
+        "letters": letters,
+        "ended": ended,
+        "in_data": bool(run.text.known(data, [text])),
+        "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
+    }
+
+
+def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Answer:
+    """The first `count` samples of `seed`, and how many of them do not stand in the data."""
+    if not 0 <= count <= MAX_SAMPLES:
+        raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
+    if isinstance(run.listing, Edited) and count > EDITED_SAMPLES:
+        raise LabError(
+            f"an edited program writes a few texts a second: count must be at most {EDITED_SAMPLES}, got count={count}"
+        )
+    if isinstance(run.listing, Edited) and top_k is None:
+        tokenizer, params = run.run.tokenizer, run.engine.params
+        rngs = [random.Random(f"{seed}:{i}") for i in range(count)]
+        texts = [tokenizer.decode(run.listing.sample(tokenizer.bos, rng, temperature, params)) for rng in rngs]
+    else:
+        unchanged(run, "it knows no top_k", "sample", "softmax", "Value.")
+        texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
+    known = run.text.known(run.run.data, texts)
+    return {"texts": texts, "new": sum(text not in known for text in texts)}
+
+
+def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[Answer]:
+    """The documents that the fewest edits (a letter put in, left out or changed) make of the text, nearest first.
+
+    documents: sorted, each once. Of equally near ones the first in that order.
+    """
+    if len(documents) > MAX_SEARCHED:
+        return []
+    # a few that are spread over all of them say how far at most it is to the nearest ones
+    furthest = max(len(text), max(map(len, documents), default=0))
+    sampled = _search(text, spread(documents, SAMPLED), count, furthest)
+    limit = sampled[-1][0] if len(sampled) == count else furthest
+    found = _search(text, documents, count, limit)
+    return [{"text": document, "distance": distance} for distance, document in found]
+
+
+def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list[tuple[int, str]]:
+    """The nearest documents at most `limit` edits away: (edits, document), nearest first.
+
+    The table of edit distances grows a row for each letter of a document; documents that begin alike share rows, and
+    once a whole row is beyond the limit, all that begin so are passed over. The limit sinks with what is found.
+    """
+    found: list[tuple[int, str]] = []
+    rows = [list(range(len(text) + 1))]
+    previous, i = "", 0
+    while i < len(documents) and limit >= 0:
+        document = documents[i]
+        shared = 0
+        for a, b in zip(document, previous):
+            if a != b:
+                break
+            shared += 1
+        del rows[shared + 1 :]
+        previous = document
+        for depth in range(len(rows) - 1, len(document)):
+            row, char = rows[depth], document[depth]
+            left = smallest = depth + 1
+            new = [left]
+            for j, other in enumerate(text):
+                left = row[j] if other == char else 1 + min(row[j], row[j + 1], left)
+                new.append(left)
+                if left < smallest:
+                    smallest = left
+            rows.append(new)
+            if smallest > limit:
+                previous = document[: depth + 1]
+                i = bisect_right(documents, previous + "\U0010ffff", i)
+                break
+        else:
+            if rows[-1][-1] <= limit:
+                insort(found, (rows[-1][-1], document))
+                if len(found) >= count:
+                    del found[count:]
+                    limit = found[-1][0] - 1  # of equally near ones the first in order stays
+            i += 1
+    return found

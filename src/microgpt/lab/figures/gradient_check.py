@@ -1,0 +1,126 @@
+"""A gradient checked by hand: push a number a little up and a little down, and see what the loss makes of it.
+
+A parameter is pushed in a copy of the weights, and reference.py runs anew. Any other number has no place where it could
+be set, so the execution is replayed from there on: the same operations, on the same numbers, but for those that were
+made from it. Where the gradient came from, chain rule and all, is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from microgpt.config import offsets
+from microgpt.engines.base import Tokens
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.tracing import names as tensor_names
+from microgpt.tracing.instrument import Node
+from microgpt.tracing.recorder import forward
+from microgpt.tracing.trace import Trace
+
+# How far to push, in proportion to the number's size. Too far, and the loss is no straight line any more; too little,
+# and the two losses agree in all but their last digits. Which is best differs from number to number.
+PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+SMALLEST = 1e-3  # a number nearer to zero than this is pushed as far as this one
+
+
+def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | None = None) -> Answer:
+    """The slope of the loss at a number, as the central difference, beside its gradient.
+
+    eps: how far it is pushed. None tries PUSHES and takes the best of them: the gradient has no say in it.
+    """
+    node = trace.node(path)
+    if eps is not None and not 0 < eps <= 1e3:
+        raise LabError(f"eps must be more than 0 and at most 1000, got eps={eps}")
+    loss, remade = _loss(run, tokens, trace, node)
+
+    def pushed(eps: float) -> Answer:
+        # what is really pushed: node.data + eps is rounded to the nearest number that there is
+        apart = (node.data + eps) - (node.data - eps)
+        if not apart:
+            raise LabError(f"a push of {eps:g} is less than the last digit of {node.data:g}: choose a larger eps")
+        try:
+            above, below = loss(node.data + eps), loss(node.data - eps)
+        except (ArithmeticError, ValueError):
+            raise LabError(f"a push of {eps:g} takes a number out of its range: choose a smaller eps") from None
+        return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
+
+    return {
+        "path": path,
+        "value": node.data,
+        "grad": node.grad,
+        "way": "reference" if _is_parameter(trace, node) else "replay",
+        "remade": remade,
+        **(pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))),
+    }
+
+
+def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
+    """The push whose slope is worth most, judged by the slope alone. Raises LabError where no two can be compared."""
+    tried: list[Answer] = []
+    for push in PUSHES:
+        try:
+            tried.append(pushed(push * size))
+        except LabError:
+            tried.clear()  # only the smaller ones are possible
+    if len(tried) < 2:
+        raise LabError("the number is too near the end of its range for the pushes tried here: choose a smaller eps")
+
+    def doubt(far: Answer, near: Answer) -> Any:
+        """How far off the nearer of two neighbours may be: a tenth of the push is a hundredth of what the bend of the
+        loss takes away, but ten times what the losses' last digits do."""
+        bend = abs(far["difference"] - near["difference"]) / 99
+        return bend + 4 * math.ulp(near["above"]) / near["eps"]
+
+    return min(pairwise(tried), key=lambda pair: doubt(*pair))[1]
+
+
+def _is_parameter(trace: Trace, node: Node) -> bool:
+    return not node.op and bool(trace.graph.places(node))
+
+
+def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
+    """The loss as a function of one number; and how many numbers are made anew for it."""
+    after = _made_from(trace, node)
+    if not _is_parameter(trace, node):
+        if _replay(trace, node, after, node.data) != trace.node("loss").data:
+            raise LabError("the edited program's operations cannot be replayed one by one: nudge a weight instead")
+        return (lambda data: _replay(trace, node, after, data)), len(after)
+    name, index = tensor_names.parse(trace.path(node))
+    place = offsets(run.shapes)[name].start + index[0] * run.shapes[name][1] + index[1]
+
+    def of_weight(data: float) -> float:
+        params = array("d", run.engine.params)
+        params[place] = data
+        return float(forward(tokens, params, run.config, run.engine.vocab_size, run.listing)["loss"].numbers[0])
+
+    return of_weight, len(after)
+
+
+def _made_from(trace: Trace, node: Node) -> list[Node]:
+    """All that was made from a number, directly or not, in the order of its making."""
+    found = {node.index}
+    made = []
+    for other in trace.graph.nodes[node.index + 1 :]:
+        if (other.a is not None and other.a.index in found) or (other.b is not None and other.b.index in found):
+            found.add(other.index)
+            made.append(other)
+    return made
+
+
+def _replay(trace: Trace, node: Node, after: list[Node], data: float) -> float:
+    """The loss with another number in the place of a node."""
+    now = {node.index: data}
+    for made in after:
+        operands = [now.get(x.index, x.data) for x in (made.a, made.b) if x is not None]
+        value = trace.arithmetic(made.op)(*operands, *([] if made.exponent is None else [made.exponent]))
+        if isinstance(value, complex):  # a root of what has become negative
+            raise ValueError(f"{made.op} of {operands[0]}")
+        now[made.index] = value
+    loss = trace.node("loss")
+    return float(now.get(loss.index, loss.data))

@@ -1,0 +1,119 @@
+"""The loss of a word over two parameters, and two hikers who go downhill on it: plain descent, and Adam."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+from microgpt.engines.base import Engine, Tokens
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.reference import Value
+from microgpt.tracing.names import num_positions
+
+# Where the engine is slow, a surface gets fewer points, and the hikers fewer steps: how many is reckoned and not timed,
+# so that the same question always has the same answer
+SECONDS = 2.0  # that it may take, about
+COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per parameter and position
+MAX_SIZE, MAX_STEPS = 101, 1000
+
+
+def surface(
+    run: LabRun,
+    tokens: Tokens,
+    x: str,
+    y: str,
+    size: int,
+    reach: float,
+    steps: int,
+    learning_rate: float | None = None,
+) -> Answer:
+    """size x size real losses around the two parameters, from -reach to +reach, all others as they are.
+
+    The hikers start where the model stands and move in these two directions only, with real gradients. Adam has this
+    learning rate, by default the run's first, and its moments begin at 0; SGD has the rate with which its first step is
+    as long as Adam's.
+    """
+    if x == y:
+        raise LabError(f"x and y must be two parameters, got {x!r} twice: choose another one")
+    if not 2 <= size <= MAX_SIZE:
+        raise LabError(f"size must be from 2 to {MAX_SIZE}, got size={size}")
+    if not 0 < reach <= 1e6:
+        raise LabError(f"reach must be above 0 and at most 1,000,000, got reach={reach}")
+    if not 0 <= steps <= MAX_STEPS:
+        raise LabError(f"steps must be from 0 to {MAX_STEPS}, got steps={steps}")
+    if learning_rate is not None and not 0 < learning_rate <= 1e6:
+        raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
+    places = run.index(x), run.index(y)
+    engine = run.scratch()
+    affordable = SECONDS / (COST[run.engine_name] * len(engine.params) * num_positions(tokens, run.config))
+    if 2 * steps + size * size > affordable:
+        size = max(5, min(size, math.isqrt(int(affordable / 2)))) if size > 5 else size
+        steps = min(steps, max(8, int(affordable / 4)))
+    center = tuple(engine.params[place] for place in places)
+    axes = [[c + reach * (2 * i / (size - 1) - 1) for i in range(size)] for c in center]
+    losses = []
+    for b in axes[1]:
+        for a in axes[0]:
+            engine.params[places[0]], engine.params[places[1]] = a, b
+            losses.append(_loss(engine, tokens))
+    return {
+        "x": {"path": x, "values": axes[0]},
+        "y": {"path": y, "values": axes[1]},
+        "loss": losses,
+        "hikers": _hikers(run, engine, tokens, places, center, steps, learning_rate or run.config.learning_rate),
+    }
+
+
+def _loss(engine: Engine, tokens: Tokens) -> float:
+    try:
+        return engine.backward([tokens])
+    except FloatingPointError:  # the scalar engine's word for a number beyond all floats
+        return math.nan
+
+
+def _hikers(
+    run: LabRun,
+    engine: Engine,
+    tokens: Tokens,
+    places: tuple[int, int],
+    start: tuple[float, ...],
+    steps: int,
+    learning_rate: float,
+) -> list[Answer]:
+    options = run.listing.of_adam(run.config)
+    zeros = array("d", bytes(8 * len(engine.grads)))
+
+    def look(at: list[float]) -> tuple[float, list[float]]:
+        """The loss and the slope in both directions."""
+        engine.params[places[0]], engine.params[places[1]] = at
+        engine.grads[:] = zeros
+        loss = _loss(engine, tokens)
+        return loss, [engine.grads[place] for place in places]
+
+    at, m, v = [Value(p) for p in start], [0.0, 0.0], [0.0, 0.0]
+    loss, grad = look(list(start))
+    adam = [{"x": start[0], "y": start[1], "loss": loss}]
+    first = 0.0
+    for step in range(1, steps + 1):
+        for p, g in zip(at, grad):
+            p.grad = g
+        run.listing.module.adam(at, m, v, step, learning_rate, **options)
+        if step == 1:
+            first = math.hypot(at[0].data - start[0], at[1].data - start[1])
+        loss, grad = look([p.data for p in at])
+        adam.append({"x": at[0].data, "y": at[1].data, "loss": loss})
+    point = list(start)
+    loss, grad = look(point)
+    slope = math.hypot(*grad)
+    rate = first / slope if slope else learning_rate
+    sgd = [{"x": point[0], "y": point[1], "loss": loss}]
+    for _ in range(steps):
+        point = [p - rate * g for p, g in zip(point, grad)]
+        loss, grad = look(point)
+        sgd.append({"x": point[0], "y": point[1], "loss": loss})
+    return [
+        {"name": "SGD", "learning_rate": rate, "path": sgd},
+        {"name": "Adam", "learning_rate": learning_rate, "path": adam},
+    ]

@@ -1,0 +1,147 @@
+"""A number by its name, or by half of it: what the page offers while somebody types `pos3.layer0.q[9]` or `q head2`.
+
+Words in any order, each of which must fit: a piece of the name or its beginning (`q`, `attn`, `pos3`), a pattern with
+`*` (`pos*.loss`), an index (`wte[4]`), a head (`q head2`: the components that head owns), a token (`probs e`), a word
+of the meaning (`query`). What is inside a number is offered once the number is written out: `pos3.layer0.q[9].`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from microgpt.errors import LabError
+from microgpt.lab.figures.number import meaning
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import names
+from microgpt.tracing.names import Shape
+from microgpt.tracing.trace import Trace
+
+MOST = 50  # that are told at once
+OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # a number, or a row, for each token
+OF_HEADS = ("q", "k", "v", "x_attn")
+
+
+class Fit(NamedTuple):
+    """How well a tensor fits, 0 best, and which of its numbers are meant: the index so far, or some components."""
+
+    rank: int
+    at: tuple[int, ...] = ()
+    components: range | None = None
+
+
+def find(run: LabRun, trace: Trace, query: str, position: int, limit: int = 12) -> Answer:
+    """Numbers that fit what is typed: the best first, those at `position` before others; or in words why none does."""
+    if not 1 <= limit <= MOST:
+        raise LabError(f"limit must be from 1 to {MOST}, got limit={limit}")
+    words = query.split()
+    found: list[Answer] = []
+    if len(words) == 1 and "]." in query:
+        found = _inside(trace, query, limit)
+    elif words:
+        found = _among(run, trace.graph.shapes, trace, words, position, limit)
+    return {"query": query, "found": found, "why": "" if found or not words else _why(trace, query)}
+
+
+def _inside(trace: Trace, query: str, limit: int) -> list[Answer]:
+    """The numbers made on the way to one that is written out."""
+    owner, _, begun = query.rpartition(".")
+    try:
+        node = trace.node(owner)
+    except ValueError:
+        return []
+    inner = [other for other in trace.graph.nodes[: node.index] if other.op and not trace.graph.places(other)]
+    prefix = f"{trace.path(node)}.{begun}"
+    paths = [path for path in map(trace.path, inner) if path.startswith(prefix)]
+    return [_number(trace, path) for path in paths[:limit]]
+
+
+def _among(
+    run: LabRun, shapes: dict[str, Shape], trace: Trace, words: Sequence[str], position: int, limit: int
+) -> list[Answer]:
+    fits: list[tuple[int, int, int, str, Fit]] = []
+    for order, (name, shape) in enumerate(shapes.items()):
+        fit = _fit(run, name, shape, words)
+        if fit is not None:
+            where = re.match(r"pos(\d+)\.", name)
+            fits.append((fit.rank, abs(int(where[1]) - position) if where else 0, order, name, fit))
+    fits.sort()
+    found: list[Answer] = []
+    for _, _, _, name, fit in fits:
+        if len(found) >= limit:
+            break
+        shape = shapes[name]
+        if len(fit.at) == len(shape):
+            found.append(_number(trace, name + "".join(f"[{i}]" for i in fit.at)))
+        elif fit.components is not None:
+            found += [_number(trace, f"{name}[{i}]") for i in fit.components]
+        else:
+            path = name + "".join(f"[{i}]" for i in fit.at)
+            found.append({"path": path, "shape": shape[len(fit.at) :], "meaning": meaning(path), "value": None})
+            if len(fits) == 1:  # nothing else is meant: its first numbers
+                rows = "[0]" * (len(shape) - len(fit.at) - 1)
+                found += [_number(trace, f"{path}{rows}[{i}]") for i in range(shape[-1])]
+    return found[:limit]
+
+
+def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | None:
+    """How a tensor fits all the words; None where one of them does not."""
+    rank = 0
+    index: tuple[int, ...] = ()
+    components: range | None = None
+    parts = name.split(".")
+    for word in words:
+        begun, bracket, _ = word.partition("[")
+        if bracket:
+            given = tuple(int(i) for i in re.findall(r"\[(\d{1,9})", word))
+            if len(given) > len(shape) or any(i >= size for i, size in zip(given, shape)):
+                return None
+            index = given
+        one = _rank(begun, name, parts)
+        head = re.fullmatch(r"head(\d{1,3})", word)
+        if one is None and head and parts[-1] in OF_HEADS and int(head[1]) < run.config.n_head:
+            size = run.config.n_embd // run.config.n_head
+            one, components = 0, range(int(head[1]) * size, (int(head[1]) + 1) * size)
+        if one is None and parts[-1] in OF_TOKENS and word in (symbols := names(run.run.tokenizer)):
+            one, index = 0, (symbols.index(word),)
+        if one is None and len(word) > 2 and word.lower() in meaning(name).lower():
+            one = 6
+        if one is None:
+            return None
+        rank += one
+    return Fit(rank, index, components)
+
+
+def _rank(word: str, name: str, parts: Sequence[str]) -> int | None:
+    """How well a word fits a name; None where it does not."""
+    if word == name:
+        return 0
+    if word == parts[-1]:
+        return 1
+    if word in parts or (word and f".{name}.".endswith(f".{word}.")):
+        return 2
+    if "*" in word:
+        return 3 if fnmatchcase(name, word) else None
+    if name.startswith(word):
+        return 3
+    if any(part.startswith(word) for part in parts):
+        return 4
+    return 5 if len(word) > 2 and word in name else None
+
+
+def _number(trace: Trace, path: str) -> Answer:
+    return {"path": path, "shape": [], "meaning": meaning(path), "value": trace.node(path).data}
+
+
+def _why(trace: Trace, query: str) -> str:
+    """Why nothing fits."""
+    try:
+        trace.node(query)
+    except ValueError as error:
+        sentence = str(error)
+        if " " not in query and not sentence.startswith("path must be"):
+            return sentence
+    return f"no name fits {query!r:.60}: write one as pos3.layer0.q[9], or words of it, as q head2"

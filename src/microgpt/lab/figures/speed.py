@@ -1,0 +1,88 @@
+"""The ladder of engines, climbed while somebody watches: the same steps by the reference and by the kernel, timed here.
+
+Every rung begins with the same random weights and reads the same names in the same order, so that the losses can be
+held against each other. `microgpt bench` measures more, and more carefully; this is what a page can wait for.
+"""
+
+from __future__ import annotations
+
+import statistics
+from array import array
+from collections.abc import Iterator
+from time import perf_counter
+
+from microgpt.config import Config
+from microgpt.engines.base import Engine, Tokens
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.texts import Text
+from microgpt.runs.run import Run
+from microgpt.schedule import learning_rate
+from microgpt.verification.compare import compare
+
+RUNGS = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
+MAX_STEPS = 1000  # minutes of the reference
+EVENT_SECONDS = 0.25
+KERNEL_SECONDS = 0.3  # for the rounds of a rung that is through in milliseconds; the median of them counts
+Stretch = Iterator[tuple[list[float], float, int]]  # losses so far, the seconds that they took, rounds
+
+
+def ladder(text: Text, steps: int) -> Iterator[Answer]:
+    """How far each rung is, again and again; the last answer is done."""
+    if not 1 <= steps <= MAX_STEPS:
+        raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
+    rungs: list[Answer] = [
+        {"engine": engine, "precision": precision, "step": 0, "seconds": 0.0, "rounds": 0, "losses": [], "why": ""}
+        for engine, precision in RUNGS
+    ]
+    config = Config()
+    for rung in rungs:
+        try:
+            run = Run.begin(text.data(config), config, engine=rung["engine"], precision=rung["precision"])
+        except ImportError as error:
+            rung["why"] = str(error)
+            continue
+        batches: list[list[Tokens]] = [[run.data.sequence(run.order[step % len(run.order)])] for step in range(steps)]
+        rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(steps)]
+        climb = _slowly if rung["engine"] == "scalar" else _in_rounds
+        for losses, seconds, rounds in climb(run.engine, batches, rates):
+            rung |= {"step": len(losses), "seconds": seconds, "rounds": rounds, "losses": losses}
+            yield {"steps": steps, "rungs": [_compared(other, rungs[0]) for other in rungs], "done": False}
+    yield {"steps": steps, "rungs": [_compared(rung, rungs[0]) for rung in rungs], "done": True}
+
+
+def _compared(rung: Answer, reference: Answer) -> Answer:
+    """With how many times as fast as the reference it is, and how far from its losses, where both are through."""
+    if not rung["losses"] or len(rung["losses"]) != len(reference["losses"]) or rung is reference:
+        return {**rung, "ratio": None, "difference": None}
+    per_step = reference["seconds"] / reference["step"], rung["seconds"] / rung["step"]
+    losses = reference["losses"], rung["losses"]
+    difference = compare("loss", (len(losses[0]),), *losses, tolerance=0.0).largest
+    return {**rung, "ratio": per_step[0] / max(per_step[1], 1e-9), "difference": difference}
+
+
+def _slowly(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
+    """Step by step, with a word in between."""
+    losses: list[float] = []
+    seconds, told = 0.0, -1.0
+    for batch, rate in zip(batches, rates):
+        began = perf_counter()
+        losses += engine.train([batch], [rate])
+        seconds += perf_counter() - began
+        if seconds - told > EVENT_SECONDS:
+            told = seconds
+            yield list(losses), seconds, 1
+    yield losses, seconds, 1
+
+
+def _in_rounds(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
+    """All steps in one call, over and over from the same weights: a page's clock is too coarse for a single round."""
+    first, zeros = array("d", engine.params), array("d", bytes(8 * len(engine.params)))
+    rounds: list[float] = []
+    losses: list[float] = []
+    while sum(rounds) < KERNEL_SECONDS:
+        engine.params[:], engine.m[:], engine.v[:], engine.step = first, zeros, zeros, 0
+        began = perf_counter()
+        losses = engine.train(batches, rates)
+        rounds.append(perf_counter() - began)
+    yield losses, statistics.median(rounds), len(rounds)

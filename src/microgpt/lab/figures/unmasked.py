@@ -1,0 +1,118 @@
+"""Attention without its mask: every position looks at all positions of the word, also at those that come later.
+
+The program has no mask that could be taken away: it has lists that grow. Here gpt() is handed lists that hold the keys
+and values of the whole word from the beginning, and whatever it appends takes the place of what stood there for its
+position. All else is the program's own loss(), run once for each layer and once more: a layer's keys and values are
+final as soon as all layers below it have looked at the whole word.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+from microgpt.engines.base import Tokens
+from microgpt.engines.scalar import graph, scalar_arithmetic
+from microgpt.errors import LabError
+from microgpt.lab.editing.edited import Names
+from microgpt.lab.figures.figures import Recorded, loss
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import label, read
+from microgpt.tracing.recorder import Recorder, Tensor
+
+MAX_DOCUMENTS = 100
+
+
+class Whole(list[Any]):
+    """A list with an entry for every position; what is appended replaces that of the position whose turn it is."""
+
+    def __init__(self, entries: Sequence[Any]) -> None:
+        super().__init__(entries)
+        self._turn = 0
+
+    def append(self, entry: Any) -> None:
+        self[self._turn] = entry
+        self._turn += 1
+
+
+def passes(run: LabRun, tokens: Tokens) -> list[Names]:
+    """The numbers of each pass, by the names of naming's table: of the program as it is first, without a mask last.
+
+    Without a mask attn_logits and attn_weights have an entry for every position, and not only for those so far.
+    """
+    size, listing = run.engine.vocab_size, run.listing
+    made: list[Names] = []
+    with scalar_arithmetic():
+        state_dict = graph(run.engine.params, run.config, size, listing=listing)[1]
+        lists: list[Any] = []  # keys and values, as the last pass has left them
+        for _ in range(run.config.n_layer + 1):
+            recorder = Recorder(state_dict, listing)
+            functions = recorder.functions()
+            lists = _handed(functions, lists)
+            recorder.loss(functions["loss"], tokens, state_dict, run.config)
+            made.append(Names({name: _tensor(nodes) for name, nodes in recorder.nodes.items()}))
+    return made
+
+
+def _tensor(nodes: Sequence[Any]) -> Tensor:
+    return Tensor((len(nodes),), array("d", (node.data for node in nodes)))
+
+
+def _handed(functions: dict[str, Any], before: list[Any]) -> list[Any]:
+    """Let gpt() have whole lists in place of those that loss() hands to it, if there are any; gives the ones it has."""
+    gpt, lists = functions["gpt"], [[Whole(layer) for layer in layers] for layers in before]
+
+    def looking(token_id: int, pos_id: int, keys: Any, values: Any, *args: Any, **options: Any) -> Any:
+        if not lists:
+            lists.extend((keys, values))
+        return gpt(token_id, pos_id, *lists, *args, **options)
+
+    functions["gpt"] = looking
+    return lists
+
+
+def unmasked(run: LabRun, tokens: Tokens, masked: Recorded) -> Answer:
+    """The whole matrix of every head, how much of each row lies on the future, and the surprise with and without."""
+    ids, c = read(tokens, run.config), run.config
+    made = passes(run, tokens)[-1]
+
+    def matrices(what: str) -> list[list[list[list[float]]]]:
+        def row(i: int, h: int, t: int) -> list[float]:
+            return made[f"pos{t}.layer{i}.{what}.head{h}"].numbers.tolist()
+
+        return [[[row(i, h, t) for t in range(len(ids))] for h in range(c.n_head)] for i in range(c.n_layer)]
+
+    weights = matrices("attn_weights")
+    if any(len(row) != len(ids) for layer in weights for rows in layer for row in rows):
+        raise LabError("the edited program's lists hold other than one entry a position: there is no mask to take away")
+    future = [[[reduce(add, row[t + 1 :], 0.0) for t, row in enumerate(rows)] for rows in layer] for layer in weights]
+    return {
+        "positions": len(ids),
+        "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
+        "logits": matrices("attn_logits"),
+        "weights": weights,
+        "future": future,
+        "masked": loss(run, tokens, masked),
+        "unmasked": loss(run, tokens, made),
+    }
+
+
+def documents(run: LabRun, count: int) -> Answer:
+    """The mean loss of the first `count` documents that training reads, or of all, with the mask and without."""
+    if not 1 <= count <= MAX_DOCUMENTS:
+        raise LabError(f"count must be from 1 to {MAX_DOCUMENTS}, got count={count}")
+    losses = []
+    for i in run.run.order[:count]:
+        made = passes(run, run.run.data.sequence(i))
+        losses.append((made[0]["loss"].numbers[0], made[-1]["loss"].numbers[0]))
+    count = len(losses)
+    return {
+        "documents": count,
+        "masked": sum(a for a, _ in losses) / count,
+        "unmasked": sum(b for _, b in losses) / count,
+        "lower": sum(b < a for a, b in losses),
+    }

@@ -1,0 +1,1 @@
+"""The program played line by line, and backward one += at a time."""

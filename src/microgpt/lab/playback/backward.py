@@ -1,0 +1,122 @@
+"""backward() of a word's loss, one += after another: who passes on how much to whom, and what comes together there.
+
+Nothing is drawn up again by rule: the order is the one in which backward() itself went over the graph (`tracing`), the
+local gradients are those that the numbers keep, and each += is made once more from them, in that order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from microgpt.errors import LabError
+from microgpt.lab.editing.source import line_of
+from microgpt.lab.requests import Answer
+from microgpt.tracing.instrument import Node
+from microgpt.tracing.trace import Trace
+
+GIVERS = 64  # of a number's contributions, that are told one by one
+ABOVE = 3  # of the numbers that gave to the one whose turn it is
+
+
+class Step(NamedTuple):
+    """A +=: node passes `local * node.grad` on to operand, whose grad was `before`."""
+
+    node: Node
+    operand: Node
+    local: float
+    before: float
+    after: float
+    second: bool  # whether the operand is b, of the statement under `if`
+
+
+class Relay:
+    """The steps of a recorded backward(), in their order.
+
+    order: the numbers that had a turn. starts: the steps at which another number of a tensor comes to its turn, with
+    what is inside it. landmarks: (step, tensor) where the first number of a tensor does.
+    """
+
+    def __init__(self, recorded: Trace) -> None:
+        self.graph, self.listing = recorded.graph, recorded.listing
+        graph = recorded.graph
+        self.order = [graph.nodes[index] for index in recorded.backward_order()]
+        self.steps: list[Step] = []
+        self.starts: list[int] = []
+        self.landmarks: list[tuple[int, str]] = []
+        self._given: defaultdict[Node, list[int]] = defaultdict(list)  # the steps that add to a number
+        grads: defaultdict[Node, float] = defaultdict(float)
+        last, met = None, set()
+        for node in self.order:
+            owner = graph.owner(node)
+            if owner != last:
+                self.starts.append(len(self.steps))
+                last = owner
+                if owner and owner[0] not in met:
+                    met.add(owner[0])
+                    self.landmarks.append((len(self.steps), owner[0]))
+            for operand, local, second in ((node.a, node.da, False), (node.b, node.db, True)):
+                if operand is not None:
+                    before = grads[operand]
+                    grads[operand] = after = before + local * node.grad
+                    self._given[operand].append(len(self.steps))
+                    self.steps.append(Step(node, operand, local, before, after, second))
+
+    @property
+    def nodes(self) -> int:
+        """How many numbers there are behind the loss, itself included."""
+        return len(self._given) + 1
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def step(self, at: int) -> Answer:
+        """One +=."""
+        if not 0 <= at < len(self.steps):
+            raise LabError(f"step must be from 0 to {len(self.steps) - 1}, got step={at}")
+        node, operand, local, before, after, second = self.steps[at]
+        path = self.graph.path(node)
+        given = self._given[operand]
+        above = list(
+            {self.steps[i].node: i for i in self._given[node]}.values()
+        )  # x * x gives twice, and is one number
+        return {
+            "step": at,
+            "line": line_of("node.b.grad +=" if second else "node.a.grad +=", self.listing),
+            "node": self._number(node, node.grad, ""),
+            "operand": self._number(operand, after, path),
+            "other": next(
+                (
+                    {**self._number(other, self._grad(other, at), path), "local": slope}
+                    for other, slope, is_b in ((node.a, node.da, False), (node.b, node.db, True))
+                    if other is not None and is_b != second
+                ),
+                None,
+            ),
+            "local": local,
+            "add": local * node.grad,
+            "before": before,
+            "after": after,
+            "givers": [self._giver(i, path) for i in given[:GIVERS]],
+            "num_givers": len(given),
+            "above": [self._giver(i, path) for i in above[:ABOVE]],
+            "num_above": len(above),
+            "final": self.steps[given[-1]].after,
+        }
+
+    def _grad(self, node: Node, at: int) -> float:
+        """A number's gradient after this step."""
+        return next((self.steps[i].after for i in reversed(self._given[node]) if i <= at), 0.0)
+
+    def _number(self, node: Node, grad: float, near: str) -> Answer:
+        return {"path": self.graph.path(node, near), "op": node.op, "value": node.data, "grad": grad}
+
+    def _giver(self, i: int, near: str) -> Answer:
+        step = self.steps[i]
+        return {
+            "step": i,
+            **self._number(step.node, step.node.grad, near),
+            "local": step.local,
+            "add": step.local * step.node.grad,
+            "after": step.after,
+        }

@@ -1,0 +1,324 @@
+"""The playhead's chapters: executions of the reference, statement by statement, each as one plain answer.
+
+    data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
+    tokens    the word to token ids and back
+    forward   loss() of the word, with all that it calls
+    loss      the same execution, the forward passes stepped over
+    backward  see lab.relay: what the graph of the word does with 1.0
+    adam      the update of one parameter
+    sample    one new document, with the die
+
+Every event is an arrival of the running program (`stepping`). Where the program hands a statement's work to the
+standard library (a shuffle, a look-up for each letter), that work is watched too, and told as events beneath it.
+A variable's description stands once in `told`, and the numbers of a tensor once in `tensors`, wherever they are met.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+from microgpt.data.sources import NAMES
+from microgpt.data.tokenizers import ByteTokenizer
+from microgpt.engines.base import Tokens
+from microgpt.engines.program import REFERENCE
+from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.errors import LabError
+from microgpt.lab.editing.source import line_of
+from microgpt.lab.figures import adam as adam_figures
+from microgpt.lab.figures.generation import Die
+from microgpt.lab.playback.backward import Relay
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import Exchanged, as_file
+from microgpt.tracing.graph import Facts, Graph
+from microgpt.tracing.instrument import Program
+from microgpt.tracing.steps import events_of, told, watch
+from microgpt.tracing.trace import Trace, trace
+
+CHAPTERS = ("data", "tokens", "forward", "loss", "backward", "adam", "sample")
+SHOWN = 12  # documents of the list
+EXCHANGES = 8  # of the shuffle's, at its beginning and at its end
+
+
+class Story:
+    """A chapter as it grows: events whose variables point into one list of descriptions."""
+
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.graph = graph
+        self.events: list[Answer] = []
+        self.told: list[Facts] = []
+        self._known: dict[str, int] = {}
+        self._described: dict[int, int] = {}  # a variable that stays the same object is described once
+        self._alive: list[Facts] = []  # so that no id is given twice
+
+    def tell(self, event: Facts, **more: Any) -> None:
+        """Add an event, and what is to be said of it besides."""
+        known, changed = self._point(event["known"]), self._point(event["changed"])
+        where = {name: event[name] for name in ("line", "function", "depth", "owner")}
+        self.events.append({**where, "known": known, "changed": changed, **more})
+
+    def beneath(self, event: Facts, function: str, known: Facts, changed: Facts, **more: Any) -> None:
+        """Add what happens inside a statement, in the standard library."""
+        where = {"line": event["line"], "function": function, "depth": event["depth"] + 1, "owner": event["owner"]}
+        self.tell({**where, "known": known, "changed": changed}, **more)
+
+    def _point(self, variables: dict[str, Facts]) -> dict[str, int]:
+        return {name: self._index(facts) for name, facts in variables.items()}
+
+    def _index(self, facts: Facts) -> int:
+        if id(facts) not in self._described:
+            self._alive.append(facts)
+            full = self._full(facts)
+            index = self._known.setdefault(json.dumps(full), len(self.told))
+            if index == len(self.told):
+                self.told.append(full)
+            self._described[id(facts)] = index
+        return self._described[id(facts)]
+
+    def _full(self, facts: Facts) -> Facts:
+        """With the values of numbers that no tensor holds, and a matrix by its name."""
+        if "paths" in facts and self.graph:
+            return {**facts, "values": [self.graph.node(path).data for path in facts["paths"]]}
+        if "table" in facts:
+            return {"table": {name: self._full(item) for name, item in facts["table"].items()}}
+        if "list" in facts:
+            name = str(facts["list"][0].get("path", "")).partition("[")[0]
+            if self.graph and name in self.graph.shapes and len(self.graph.shapes[name]) == 2:
+                rows = [{"path": f"{name}[{row}]"} for row in range(self.graph.shapes[name][0])]
+                if facts["list"] == rows:
+                    return {"path": name}
+            return {"list": [self._full(item) for item in facts["list"]]}
+        return facts
+
+    def answer(self, chapter: str, names: Iterable[str] = (), **facts: Any) -> Answer:
+        """The chapter, with the numbers of the tensors of these names."""
+        graph = self.graph
+        tensors = {
+            name: {"shape": graph.shapes[name], "data": [node.data for node in graph.tensors[name]]}
+            for name in names
+            if graph
+        }
+        return {"chapter": chapter, "events": self.events, "told": self.told, "tensors": tensors, "facts": facts}
+
+
+# --- Chapters
+
+
+def documents(run: LabRun) -> Answer:
+    """The first lines of main(), as they stand: over this run's text, with the file's own seed and sizes."""
+    printed: list[str] = []
+    exchanges: list[tuple[int, int]] = []
+
+    class Enough(Exception):
+        """main() has come to its first loss."""
+
+    def enough(*_: object) -> None:
+        raise Enough
+
+    with _program(run) as program:
+        f = program.functions
+        f["print"], f["loss"] = lambda text: printed.append(text), enough
+        path: AbstractContextManager[Any] = nullcontext(NAMES)
+        if run.text.content is not None:
+            path = as_file(run.text.name, run.text.content)
+        with path as file:
+            docs, reading = events_of(program, f["documents"], str(file))
+        before, now = list(docs), Exchanged(docs, lambda i, j: exchanges.append((i, j)))
+        with watch(f, run.listing) as steps, suppress(Enough):
+            f["main"](now)
+        running = list(told(Graph(program), steps))
+    if not _shuffled(before, exchanges, now):
+        assert run.listing is not REFERENCE, "the exchanges are not those of the shuffle"
+        raise LabError("the edited main() does more with the documents than shuffle them once: this cannot be played")
+    last = line_of("for step in range(num_steps)", run.listing)
+    running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
+    story = Story()
+    for event in reading:
+        _rename(event, "return", before)
+        story.tell({**event, "known": {"path": {"value": run.text.name}}}, first=[])
+    texts = before
+    shuffle, prints = line_of("rng.shuffle", run.listing), line_of('print(f"num docs', run.listing)
+    for event in running:
+        _rename(event, "docs", texts)
+        if event["line"] != shuffle:
+            more = {"printed": printed[0]} if event["line"] == prints else {}
+            story.tell(event, first=texts[:SHOWN], **more)
+            continue
+        event["changed"]["docs"] = _texts(now)
+        story.tell(event, first=before[:SHOWN])
+        texts = list(before)
+        for turn, (i, j) in enumerate(exchanges):
+            shown = turn < EXCHANGES or turn >= len(exchanges) - EXCHANGES
+            known = {"i": {"value": i}, "j": {"value": j}, "x[i]": {"value": texts[i]}, "x[j]": {"value": texts[j]}}
+            texts[i], texts[j] = texts[j], texts[i]
+            if shown:
+                changed = {"x[i]": {"value": texts[i]}, "x[j]": {"value": texts[j]}}
+                swap = {"i": i, "j": j, "turn": turn, "of": len(exchanges)}
+                story.beneath(event, "shuffle", known, changed, swap=swap, first=texts[:SHOWN])
+    return story.answer("data", num_docs=len(before), text=run.text.name, before=before[:SHOWN], after=texts[:SHOWN])
+
+
+def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[str]) -> bool:
+    """Are the exchanges those of one shuffle, the last item first, and do they lead from one order to the other?"""
+    if [i for i, _ in exchanges] != list(range(len(before) - 1, 0, -1)):
+        return False
+    texts = list(before)
+    for i, j in exchanges:
+        texts[i], texts[j] = texts[j], texts[i]
+    return texts == after
+
+
+def _texts(texts: Sequence[str]) -> Facts:
+    """A long list of documents, told by its length and its beginning."""
+    if len(texts) <= SHOWN:
+        return {"value": list(texts)}
+    return {"text": f"{len(texts):,} documents: {', '.join(texts[:4])}, …"}
+
+
+def _rename(event: Facts, name: str, texts: Sequence[str]) -> None:
+    for variables in (event["known"], event["changed"]):
+        if name in variables:
+            variables[name] = _texts(texts)
+
+
+def tokens(run: LabRun, ids: Tokens) -> Answer:
+    """Tokenizer(), encode() and decode(), letter by letter."""
+    if isinstance(run.run.tokenizer, ByteTokenizer):
+        raise LabError("the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another")
+    symbols = run.run.tokenizer.symbols
+    word = run.run.tokenizer.decode(ids)
+    looked_up: list[tuple[str, int]] = []
+
+    class Watched(dict[str, int]):
+        """The table of ids, which notes what is looked up in it."""
+
+        def __getitem__(self, char: str) -> int:
+            looked_up.append((char, super().__getitem__(char)))
+            return looked_up[-1][1]
+
+    story = Story()
+    with _program(run) as program:
+        make = program.functions["Tokenizer"]
+        tokenizer, making = events_of(program, make, set("".join(symbols)), run.config.bos_first)
+        tokenizer.token_ids = Watched(tokenizer.token_ids)
+        encoded, encoding = events_of(program, tokenizer.encode, word)
+        decoded, decoding = events_of(program, tokenizer.decode, encoded)
+    for event in making:
+        story.tell(event)
+    for event in encoding:
+        story.tell(event)
+        for at, (char, token_id) in enumerate(looked_up):
+            known, changed = {"char": {"value": char}}, {"self.token_ids[char]": {"value": token_id}}
+            story.beneath(event, "encode", known, changed, letter=at)
+    for event in decoding:
+        story.tell(event)
+    return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
+
+
+def record(run: LabRun, ids: Tokens) -> Trace:
+    """loss() of the word, with its steps."""
+    e = run.engine
+    return trace(ids, e.params, run.config, e.vocab_size, backward=False, events=True, listing=run.listing)
+
+
+def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
+    """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
+    story = Story(recorded.graph)
+    for event in recorded.events:
+        of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
+        if chapter == "forward" or of_loss:
+            story.tell(event)
+    names = [name for name in recorded.graph.shapes if name not in run.shapes]
+    if chapter == "loss":
+        names = [name for name in names if name.endswith((".k", ".v", ".logits", ".probs", "loss"))]
+    return story.answer(chapter, names, tokens=list(ids))
+
+
+def backward(relay: Relay) -> Answer:
+    """How the relay runs, tensor by tensor and number by number; its single steps are asked for one at a time."""
+    return Story().answer(
+        "backward",
+        steps=len(relay),
+        operations=len(relay.order),
+        nodes=relay.nodes,
+        tensors_met=relay.landmarks,
+        numbers_met=relay.starts,
+    )
+
+
+def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
+    """The update of one parameter, as it is among all; without a path that with the largest gradient."""
+    way = adam_figures.how(run, None, False)
+    leaves = recorded.graph.nodes[: len(run.engine.params)]
+    index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
+    with _program(run) as program:
+        parameter, m, v = program.leaves[index], [way.m[index]], [way.v[index]]
+        before, parameter.grad = parameter.data, leaves[index].grad
+        grad = parameter.grad
+        settings = run.listing.of_adam(run.config)
+        call = program.functions["adam"]
+        _, events = events_of(program, call, [parameter], m, v, way.step, way.learning_rate, **settings)
+        story = Story(Graph(program))
+        for event in events:
+            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and stands under p
+            story.tell(event)
+    return story.answer(
+        "adam",
+        path=run.path(index),
+        index=index,
+        count=len(leaves),
+        before=before,
+        after=parameter.data,
+        grad=grad,
+        learning_rate=way.learning_rate,
+        plain=-way.learning_rate * grad,
+    )
+
+
+def sample(run: LabRun, seed: int, index: int, temperature: float) -> Answer:
+    """sample() over this run's parameters; the die of each token is that of `microgpt sample`."""
+    tokenizer = run.run.tokenizer
+    if not temperature > 0:
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
+    die = Noted(f"{seed}:{index}")
+    with _program(run) as program:
+        settings = run.listing.of_sample(run.config)
+        call = program.functions["sample"]
+        ids, events = events_of(program, call, program.state_dict, tokenizer.bos, die, temperature, **settings)
+        graph = Graph(program)
+        story = Story(graph)
+    throws = iter(die.throws)
+    thrown, text = line_of("rng.choices(", run.listing), ""
+    written: list[int] = []
+    appended = line_of("token_ids.append(token_id)", run.listing)
+    for event in events:
+        if event["line"] == appended:
+            written.append(event["known"]["token_id"]["value"])
+            text = tokenizer.decode(written)
+        more = {"die": next(throws)} if event["line"] == thrown else {}
+        story.tell(event, text=text, **more)
+    names = [name for name in graph.shapes if name not in run.shapes]
+    facts = {"seed": seed, "index": index, "temperature": temperature}
+    return story.answer("sample", names, token_ids=ids, text=tokenizer.decode(ids), **facts)
+
+
+class Noted(Die):
+    """A die that remembers all of its throws."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.throws: list[float] = []
+
+    def random(self) -> float:
+        self.throws.append(super().random())
+        return self.throws[-1]
+
+
+@contextmanager
+def _program(run: LabRun) -> Iterator[Program]:
+    e = run.engine
+    with Program(e.params, run.config, e.vocab_size, run.listing) as program, scalar_arithmetic():
+        yield program

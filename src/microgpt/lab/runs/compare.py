@@ -1,0 +1,95 @@
+"""Where two runs part: the settings, the first documents and the first number that differ."""
+
+from __future__ import annotations
+
+import math
+
+from microgpt.config import offsets
+from microgpt.errors import DataError, LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.run import LabRun
+
+
+def compare(a: LabRun, b: LabRun) -> Answer:
+    """Two runs beside each other, from their first common step to the last."""
+    return {"a": a.id, "b": b.id, "differs": _settings(a, b), "first": _first(a, b), "documents": _documents(a, b)}
+
+
+def _settings(a: LabRun, b: LabRun) -> list[Answer]:
+    tables = [
+        {
+            **run.config.to_dict(),
+            "program": run.listing.name or "reference.py",
+            "data": run.run.data_info.get("source") or run.text.name,
+            "val_fraction": run.run.data_info.get("val_fraction", 0.0),
+            "changed by hand": ", ".join(f"{run.path(e.place)} at step {e.step}" for e in run.edits[:5]) or "nothing",
+        }
+        for run in (a, b)
+    ]
+    return [
+        {"setting": name, "a": value, "b": tables[1][name]}
+        for name, value in tables[0].items()
+        if value != tables[1][name]
+    ]
+
+
+def _first(a: LabRun, b: LabRun) -> Answer | None:
+    """The first step after which a weight differs, and the first such weight in the order of the tensors."""
+    low, high = max(a.first, b.first), min(a.furthest, b.furthest)
+    if low > high:
+        raise LabError(
+            f"{a.name} and {b.name} have no step in common: the weights of one are known up to step {high}, of the"
+            f" other from step {low} on; train one of them further"
+        )
+    twins = a.twin(), b.twin()
+    common = sorted({step for step in a.frames.keys() & b.frames.keys() if low <= step <= high} | {low, high})
+    same = None
+    for step in common:  # find the stretch between two frames in which they part
+        if _differ(*twins, step):
+            break
+        same = step
+    else:
+        return None
+    if same is not None:
+        step = same + 1
+        while not _differ(*twins, step):
+            step += 1
+    tensor, path, x, y = _difference(*twins)
+    return {"step": step, "tensor": tensor, "path": path, "a": x, "b": y}
+
+
+def _differ(a: LabRun, b: LabRun, step: int) -> bool:
+    for run in (a, b):
+        run.go(step)
+    return a.shapes != b.shapes or a.engine.params.tobytes() != b.engine.params.tobytes()
+
+
+def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
+    """(tensor, path, number of a, number of b): the first difference; nan is for a number that one does not have."""
+    parts = offsets(a.shapes), offsets(b.shapes)
+    for name in {**parts[0], **parts[1]}:
+        shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
+        rows, columns = (max(sizes) for sizes in zip(*shapes))
+        for row in range(rows):
+            for column in range(columns):
+                x, y = (
+                    run.engine.params[part[name].start + row * shape[1] + column]
+                    if row < shape[0] and column < shape[1]
+                    else math.nan
+                    for run, part, shape in zip((a, b), parts, shapes)
+                )
+                if x != y:
+                    return name, f"{name}[{row}][{column}]", x, y
+    raise AssertionError("the runs do not differ")
+
+
+def _documents(a: LabRun, b: LabRun) -> Answer | None:
+    """The first step whose documents differ, of those whose documents are known."""
+    for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
+        try:
+            x, y = a.document(step), b.document(step)
+        except DataError:  # of a run whose text is not here
+            return None
+        if x != y:
+            return {"step": step + 1, "a": ", ".join(x), "b": ", ".join(y)}
+    return None

@@ -1,0 +1,152 @@
+"""The ways in which a run of the lab begins: published, random, from a file, over saved state."""
+
+from __future__ import annotations
+
+import math
+import random
+import string
+from array import array
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+from microgpt import reference
+from microgpt.config import PRESETS, Config, shapes
+from microgpt.data.documents import MODES, Data
+from microgpt.engines.program import REFERENCE, Listing
+from microgpt.errors import DataError, DivergedError, LabError
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import Text, as_file
+from microgpt.runs import checkpoint as checkpoints
+from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.metrics import read_metrics
+from microgpt.runs.run import Run
+from microgpt.system.safetensors import read
+from microgpt.verification import golden
+
+MAX_STEPS = 1_000_000  # of a run from a file: its curve is drawn
+MAX_GRAPH = 3_000_000  # nodes of the longest document's graph, about: what the figures can still draw from
+MAX_BATCH = 1024  # documents a step
+
+
+def check_size(config: Config, vocab_size: int) -> None:
+    """Raise LabError for a model that is too large for a page that draws every number of it."""
+    per_layer = 12 * config.n_embd * config.n_embd + 2 * config.block_size * config.n_embd
+    nodes = 2 * config.block_size * (vocab_size * config.n_embd + config.n_layer * per_layer)
+    if nodes > MAX_GRAPH:
+        raise LabError(
+            f"a model with n_embd={config.n_embd}, n_layer={config.n_layer}, block_size={config.block_size} and"
+            f" {vocab_size} symbols has a graph of about {nodes:,} numbers for a document; at most {MAX_GRAPH:,} are"
+            " drawn here: choose a smaller n_embd, n_layer or block_size"
+        )
+    if config.batch_size > MAX_BATCH:
+        raise LabError(
+            f"batch_size must be at most {MAX_BATCH} here, where a step must not take long, got"
+            f" batch_size={config.batch_size}"
+        )
+
+
+def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 0.0) -> LabRun:
+    """A new random model over a text, as `microgpt train` begins one."""
+    data = text.data(config)
+    check_size(config, data.vocab_size)
+    run = Run.begin(data, config, val_fraction=val_fraction)
+    return LabRun(id, name, f"A model that began at random, trained on {text.name}.", text, run)
+
+
+def published(text: Text) -> LabRun:
+    """The model of the published run after its last step; training goes on with the bundled names."""
+    facts = golden.figures("final")
+    tensors = read(golden.FOLDER / "final.safetensors")[0] | read(golden.FOLDER / "final.adam.safetensors")[0]
+    config = PRESETS[facts["preset"]]
+    symbols = reference.Tokenizer(string.ascii_lowercase, config.bos_first).symbols
+    assert len(symbols) == facts["vocab_size"]
+    buffers: dict[str, Any] = {
+        field: array("d", chain.from_iterable(tensors[prefix + name].floats() for name in shapes(config, len(symbols))))
+        for prefix, field in checkpoints.BUFFERS.items()
+    }
+    state = Checkpoint(
+        config=config,
+        symbols=symbols,
+        **buffers,
+        step=facts["num_steps"],
+        rng_state=random.Random(config.seed).getstate(),
+        data={
+            "source": "makemore",
+            "sha256": facts["data_sha256"],
+            "documents": "lines",
+            "num_docs": facts["num_docs"],
+            "val_fraction": 0.0,
+        },
+    )
+    name = f"trained for {facts['num_steps']} steps"
+    about = (
+        f"The published model: {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of makemore's names.txt,"
+        " which is not here. What is compared with the training data is compared with the bundled names, and training"
+        " goes on with those."
+    )
+    run = Run(state, lambda: text.data(config, state.tokenizer()))
+    lab_run = LabRun("published", name, about, text, run)
+    lab_run.losses = array("d", facts["losses"])
+    lab_run.frozen = True
+    return lab_run
+
+
+def opened(
+    id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[str], Text | None], names: Text
+) -> LabRun:
+    """A run from its files. find: a text of this session by its SHA-256. names: for new runs, where it finds none."""
+    with as_file(name, checkpoint) as path:
+        state = checkpoints.load(path)
+    if state.kind() not in ("char", "byte"):
+        raise LabError(
+            f"the tokens of {name!r} are byte pairs ({state.kind()}), and a word cannot be cut into them here: open a"
+            " run that was trained with --tokenizer char or byte"
+        )
+    check_size(state.config, len(state.symbols))
+    if state.step > MAX_STEPS:
+        raise LabError(f"{name!r} has made {state.step:,} steps; runs of at most {MAX_STEPS:,} can be opened here")
+    text = find(str(state.data.get("sha256")))
+    source = state.data.get("source") or "documents in memory"
+    text = text and text.in_mode(state.data.get("documents", MODES[0]))
+    missing = ""
+    if text is None:
+        missing = f"{name} was trained on {source}, which is not here: load that file first, then open the run again"
+    about = f"A run from the file {name}, trained on {source}."
+    lab_run = LabRun(id, name, about, text or names, over(text or names, state, missing))
+    lab_run.missing = missing
+    lab_run.losses = array("d", [math.nan]) * state.step
+    if metrics.strip():
+        with as_file(f"the metrics of {name}", metrics.encode("utf-8", "replace")) as path:
+            for line in read_metrics(path):
+                if 1 <= line["step"] <= state.step:
+                    lab_run.losses[line["step"] - 1] = line["loss"]
+                    if isinstance(line.get("val_loss"), float):
+                        lab_run.validations.append((line["step"], line["val_loss"]))
+    if text is not None and state.step:
+        lab_run.opened = begin_again(text, state)
+    return lab_run
+
+
+def over(text: Text, state: Checkpoint, missing: str, listing: Listing = REFERENCE) -> Run:
+    """The run of a checkpoint, trained on the text; missing: why that is not here, if it is not."""
+
+    def data() -> Data:
+        if missing:
+            raise DataError(missing)
+        return text.data(state.config, state.tokenizer())
+
+    return Run(state, data, listing=listing)
+
+
+def begin_again(text: Text, state: Checkpoint) -> Run:
+    """The run of a checkpoint before its first step, as its settings say."""
+    info = {
+        name: state.data[name] for name in ("val_fraction", "validate_every", "micro_batch_size") if name in state.data
+    }
+    return Run.begin(text.data(state.config, state.tokenizer()), state.config, **info)
+
+
+def diverged(run: LabRun, error: DivergedError) -> str:
+    """The sentence for a training that has left the range of numbers."""
+    return f"{error}; the run stands after step {run.step}, and can be scrubbed back"

@@ -1,0 +1,396 @@
+"""The runs of a session: each a Run of the package, with its curve, and the way back to every one of its steps.
+
+The state after a step is kept every so often, as a frame; any other step is reached by training on from the frame
+before it, which gives the same bits again. Weights that somebody changed by hand are part of a run from the moment it
+is trained on with them, and are changed again on the way. Training on from an earlier step begins a branch: a run of
+its own, so that both can be compared.
+
+Where training goes on after the planned num_steps, the plan is doubled: the learning rate is then half of its first
+value, and falls to 0 once more. So a run does not depend on how many steps somebody asked for at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from microgpt import schedule, training
+from microgpt.config import Config, Shapes, offsets
+from microgpt.data.documents import Data
+from microgpt.engines.base import Engine
+from microgpt.engines.choose import ENGINES, open_engine
+from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.texts import Text
+from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.run import Run, spec_of
+from microgpt.tracing import names as tensor_names
+
+FRAME_BYTES = 16_000_000  # that the frames of one run may take
+EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
+EVENT_SECONDS = 0.03
+
+
+class Frame(NamedTuple):
+    """The state of a run after `step` updates."""
+
+    step: int
+    params: array[float]
+    m: array[float]
+    v: array[float]
+
+
+class Edit(NamedTuple):
+    """A weight changed by hand after `step` updates, before the next: its place in the flat buffer, and its values."""
+
+    step: int
+    place: int
+    before: float
+    after: float
+
+
+class LabRun:
+    """A run in the lab.
+
+    losses: of steps 1, 2, ...; nan where nobody told. edits: that it was trained on with; changes: that it has now, by
+    place in the flat buffer, and which the next training step makes edits. frozen: to train on is to begin a branch.
+    """
+
+    def __init__(self, id: str, name: str, about: str, text: Text, run: Run) -> None:
+        self.id, self.name, self.about, self.text, self.run = id, name, about, text, run
+        self.config = run.config  # as planned; run.config has num_steps doubled where that is passed
+        self.losses = array("d")
+        self.validations: list[tuple[int, float]] = []
+        self.edits: list[Edit] = []
+        self.changes: dict[int, Edit] = {}
+        self.branch: tuple[str, int] | None = None  # the run and the step that it comes from
+        self.frozen = False
+        self.opened: Run | None = None  # of a file: how the run begins again, if it can
+        self.missing = ""  # of a file: why its data cannot be had; empty where they are here
+        self.saved: tuple[Any, Answer] | None = None  # as `saving` wrote it last
+        self.every = EVERY[self.engine_name]
+        self.frames: dict[int, Frame] = {}
+        self.keep()
+        self.first = run.step
+
+    # --- what it is
+
+    @property
+    def engine(self) -> Engine:
+        """Of the package."""
+        return self.run.engine
+
+    @property
+    def engine_name(self) -> str:
+        """`native` or `scalar`."""
+        return next(name for name, (_, kind) in ENGINES.items() if kind == type(self.engine).__name__)
+
+    @property
+    def step(self) -> int:
+        """Where it stands."""
+        return self.engine.step
+
+    @property
+    def furthest(self) -> int:
+        """How far it was trained."""
+        return len(self.losses)
+
+    @property
+    def shapes(self) -> Shapes:
+        """The table of its parameters."""
+        return self.listing.shapes(self.config, self.engine.vocab_size)
+
+    @property
+    def listing(self) -> Listing:
+        """The program that computes its numbers: the reference, unless somebody has edited it."""
+        return getattr(self.engine, "listing", REFERENCE)
+
+    @property
+    def next_rate(self) -> float:
+        """The learning rate that its next step would have."""
+        return self.rate(self.step)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the update after `step` updates."""
+        c = self.config
+        rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
+        return self.listing.rate(step, rate)
+
+    def _num_steps(self, step: int) -> int:
+        """The plan in force for the update after `step` updates."""
+        num_steps = self.config.num_steps
+        while step >= num_steps:
+            num_steps *= 2
+        return num_steps
+
+    def _plan(self, num_steps: int) -> None:
+        if self.run.config.num_steps != num_steps:
+            self.run.config = self.engine.config = self.config.replace(num_steps=num_steps)
+
+    def index(self, path: str) -> int:
+        """The place of a parameter in the flat buffer. Raises ValueError for a path that is no single parameter."""
+        table = self.shapes
+        name, index = tensor_names.look_up(path, table)
+        if len(index) != 2:
+            raise LabError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
+        row, column = index
+        return int(offsets(table)[name].start) + row * table[name][1] + column
+
+    def path(self, index: int) -> str:
+        """The path of the parameter at this place in the flat buffer."""
+        table = self.shapes
+        for name, part in offsets(table).items():
+            if index < part.stop:
+                return tensor_names.element_path(name, table[name], index - part.start)
+        raise IndexError(f"index must be less than {len(self.engine.params)}, got {index}")
+
+    def document(self, step: int) -> list[str]:
+        """The documents that the update after `step` updates reads."""
+        order, size = self.run.order, self.config.batch_size
+        return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
+
+    def scratch(self, params: array[float] | None = None) -> Engine:
+        """An engine over a copy of the parameters (or over other ones), to try things with."""
+        copy = array("d", self.engine.params if params is None else params)
+        if self.listing is not REFERENCE:
+            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.listing)
+        return open_engine("auto", copy, self.config, self.engine.vocab_size)
+
+    # --- weights changed by hand
+
+    def change(self, path: str, value: float) -> None:
+        """Set one parameter."""
+        index = self.index(path)
+        self.keep()
+        known = self.changes.get(index)
+        before = known.before if known else self.engine.params[index]
+        if value == before:
+            self.changes.pop(index, None)
+        else:
+            self.changes[index] = Edit(self.step, index, before, value)
+        self.engine.params[index] = value
+
+    def undo(self) -> None:
+        """Take back all that was changed by hand since the last training step."""
+        for edit in self.changes.values():
+            self.engine.params[edit.place] = edit.before
+        self.changes.clear()
+
+    def unchanged(self) -> array[float]:
+        """The parameters without what was changed by hand."""
+        params = array("d", self.engine.params)
+        for edit in self.changes.values():
+            params[edit.place] = edit.before
+        return params
+
+    # --- its steps
+
+    def keep(self) -> None:
+        """Keep a frame of the state at hand, unless there is one or it was changed by hand."""
+        e = self.engine
+        if e.step in self.frames or self.changes:
+            return
+        self.frames[e.step] = Frame(e.step, array("d", e.params), array("d", e.m), array("d", e.v))
+        room = max(8, FRAME_BYTES // (24 * len(e.params)))
+        if len(self.frames) > room:
+            self.every *= 2
+            ends = (min(self.frames), max(self.frames))
+            self.frames = {s: f for s, f in self.frames.items() if s % self.every == 0 or s in ends}
+
+    def _set(self, frame: Frame) -> None:
+        e = self.engine
+        e.params[:], e.m[:], e.v[:], e.step = frame.params, frame.m, frame.v, frame.step
+        self.changes.clear()
+
+    def go(self, step: int) -> None:
+        """Go to the state after `step` updates, exactly as it was, before anything was changed by hand there.
+
+        Raises LabError where that is not possible.
+        """
+        if not self.first <= step <= self.furthest:
+            if self.opened is not None and 0 <= step <= self.furthest:
+                self._begin_again()
+            else:
+                raise LabError(self._unreachable(step))
+        near = max(s for s in self.frames if s <= step)
+        if near != step:
+            _ = self.run.data  # that they are here is seen before anything is changed
+        if self.changes or not near <= self.step < step:
+            self._set(self.frames[near])
+        for _ in self._train(step, EVENT_SECONDS, again=True):
+            pass
+        self.settle_plan()
+
+    def settle_plan(self) -> None:
+        """Let the run's num_steps be those of its last step's plan."""
+        self._plan(self._num_steps(max(0, self.step - 1)))
+
+    def _unreachable(self, step: int) -> str:
+        if step > self.furthest:
+            return f"step must be from {self.first} to {self.furthest}, got step={step}: train the run further first"
+        return (
+            f"step must be from {self.first} to {self.furthest}, got step={step}: of {self.name} the weights before"
+            f" step {self.first} are not known here; begin a run of your own, which can be gone back to any step"
+        )
+
+    def _begin_again(self) -> None:
+        """Train a run that came from a file once more from its beginning, to have its earlier steps.
+
+        Raises LabError where that does not lead to the weights of the file.
+        """
+        assert self.opened is not None
+        fresh, self.opened = self.opened, None
+        twin = LabRun(self.id, self.name, self.about, self.text, fresh)
+        end = self.frames[self.first]
+        if twin.engine_name == "scalar" and self.first > 50:
+            raise LabError(
+                f"{self.name} would have to be trained again for {self.first} steps, which takes too long with the"
+                " scalar engine: its earlier steps cannot be shown here"
+            )
+        twin.losses = array("d", [math.nan]) * self.first
+        for _ in twin._train(self.first, EVENT_SECONDS, again=True):
+            pass
+        far = max(abs(a - b) for a, b in zip(twin.engine.params, end.params))
+        if not far <= 1e-9:
+            raise LabError(
+                f"{self.name} was not trained in one go with the settings that its file tells: training it again leads"
+                " to other weights, so that its earlier steps cannot be shown"
+            )
+        self.frames = {**twin.frames, **self.frames}
+        self.first = 0
+
+    def train(self, target: int, seconds: float = EVENT_SECONDS) -> Iterator[None]:
+        """Train to `target` updates; pauses about every so many seconds, with the state then in order.
+
+        Raises DivergedError where a loss is no number; the steps before it stand.
+        """
+        assert self.step == self.furthest, "a run goes on from its end: branch first"
+        self._settle()
+        try:
+            yield from self._train(target, seconds, again=False)
+        finally:
+            self.keep()
+
+    def _settle(self) -> None:
+        """What was changed by hand becomes part of the run."""
+        self.edits += [edit._replace(after=self.engine.params[edit.place]) for edit in self.changes.values()]
+        self.changes.clear()
+
+    def _train(self, target: int, seconds: float, again: bool) -> Iterator[None]:
+        """The steps up to `target`, with the edits on the way; again: they were made before."""
+        paused = time.perf_counter()
+        while self.step < target:
+            if again:
+                for edit in self.edits:
+                    if edit.step == self.step:
+                        self.engine.params[edit.place] = edit.after
+            elif self.changes:  # made while the training paused
+                self._settle()
+            later = [edit.step for edit in self.edits if again and edit.step > self.step]
+            num_steps = self._num_steps(self.step)
+            self._plan(num_steps)
+            until = min(target, num_steps, *later)
+            for step in self._steps(until, again):
+                if not again:
+                    self.losses.append(step.loss)
+                    if step.val_loss is not None:
+                        self.validations.append((step.step, step.val_loss))
+                if step.step == self.step:  # the engine is not ahead
+                    if step.step % self.every == 0:
+                        self.keep()
+                    if time.perf_counter() - paused >= seconds:
+                        yield
+                        paused = time.perf_counter()
+                        if self.step != step.step or self.changes:
+                            break
+            else:
+                continue
+            if self.step != step.step:  # somebody has gone elsewhere meanwhile
+                return
+
+    def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
+        if not again:
+            return self.run.steps(pause_every=self.every, together=True, until=until)
+        info = self.run.data_info
+        return training.train(  # without the held-out losses, which are known
+            self.engine,
+            self.run.data.sequence,
+            self.run.order,
+            micro_batch_size=info.get("micro_batch_size"),
+            pause_every=self.every,
+            together=True,
+            until=until,
+        )
+
+    def fork(self, id: str, name: str) -> LabRun:
+        """A run that goes on from where this one stands, and shares its past."""
+        state = Checkpoint(
+            config=self.config,
+            symbols=self.run.tokenizer.symbols,
+            spec=spec_of(self.run.tokenizer),
+            params=array("d", self.engine.params),
+            m=array("d", self.engine.m),
+            v=array("d", self.engine.v),
+            step=self.step,
+            rng_state=self.run.rng.getstate(),
+            data=dict(self.run.data_info),
+        )
+        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, listing=self.listing))
+        twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
+        twin.first = self.first
+        twin.every = self.every
+        twin.losses = self.losses[: self.step]
+        twin.validations = [(step, loss) for step, loss in self.validations if step <= self.step]
+        twin.edits = [edit for edit in self.edits if edit.step < self.step]
+        twin.changes = dict(self.changes)
+        twin.branch = (self.id, self.step)
+        twin.missing = self.missing
+        if self.frozen:  # the published model, which was trained on another text
+            twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
+            twin.run.data_info = data_info(self.run.data)
+        return twin
+
+    def twin(self) -> LabRun:
+        """The same run once more, to go back and forth in without moving this one."""
+        twin = self.fork(self.id, self.name)
+        twin.frames, twin.first, twin.opened = dict(self.frames), self.first, self.opened
+        twin.losses, twin.edits, twin.changes = self.losses[:], list(self.edits), {}
+        twin.go(max(s for s in twin.frames if s <= self.step))
+        return twin
+
+    def describe(self, active: bool) -> Answer:
+        """For the list of runs."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "config": settings(self.config),
+            "data": self.run.data_info.get("source") or self.text.name,
+            "step": self.step,
+            "first": self.first if self.opened is None else 0,
+            "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
+            "losses": self.losses,
+            "validations": [{"step": step, "loss": loss} for step, loss in self.validations],
+            "program": self.listing.name,
+            "active": active,
+        }
+
+
+def settings(config: Config) -> Answer:
+    """The settings that the page shows."""
+    return config.to_dict()
+
+
+def data_info(data: Data) -> Answer:
+    """What a checkpoint tells of data that are trained on as a whole."""
+    return {
+        "source": data.source,
+        "sha256": data.sha256,
+        "documents": data.mode,
+        "num_docs": len(data),
+        "val_fraction": 0.0,
+    }

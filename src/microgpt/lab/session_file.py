@@ -1,0 +1,155 @@
+"""A session as one text, and back: settings, own texts, runs with their curves, weights to the last bit.
+
+Of a run's frames the first and the last are kept; what lies between is trained again when somebody goes there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from typing import Any, NamedTuple
+
+from microgpt.config import Config
+from microgpt.engines.program import REFERENCE
+from microgpt.errors import LabError
+from microgpt.lab.editing import edited
+from microgpt.lab.requests import Answer
+from microgpt.lab.runs.opening import begin_again, over
+from microgpt.lab.runs.run import Edit, Frame, LabRun
+from microgpt.lab.runs.texts import Text
+from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.run import spec_of
+
+FORMAT = "microgpt lab/1"
+
+
+class State(NamedTuple):
+    """What a session is made of."""
+
+    texts: list[Text]  # the bundled names first
+    runs: dict[str, LabRun]
+    active: LabRun
+    begun: int
+    version: int
+
+
+def save(state: State) -> str:
+    """The session as text."""
+    read = [run.text for run in state.runs.values()]  # some read one of the texts as a stream that was read as lines
+    texts = list(dict.fromkeys([*state.texts, *read]))
+    saved = {
+        "format": FORMAT,
+        "version": state.version,
+        "begun": state.begun,
+        "active": state.active.id,
+        "texts": [{"name": text.name, "mode": text.mode, "base64": text.base64} for text in texts[1:]],
+        "runs": [_run(run, texts.index(run.text)) for run in state.runs.values()],
+    }
+    return json.dumps(saved, separators=(",", ":"))
+
+
+def _run(run: LabRun, text: int) -> Answer:
+    key = (text, run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
+    if run.saved is None or run.saved[0] != key:  # a run that nobody trains is written once
+        first, last = run.frames[min(run.frames)], run.frames[max(run.frames)]
+        e = run.engine
+        run.saved = (
+            key,
+            {
+                "id": run.id,
+                "name": run.name,
+                "about": run.about,
+                "text": text,
+                "config": run.config.to_dict(),
+                "symbols": run.run.tokenizer.symbols,
+                "spec": spec_of(run.run.tokenizer),
+                "rng": run.run.rng.getstate(),
+                "data": run.run.data_info,
+                "losses": _text(run.losses),
+                "validations": run.validations,
+                "edits": run.edits,
+                "changes": list(run.changes.values()),
+                "branch": run.branch,
+                "program": run.listing.text if run.listing is not REFERENCE else None,
+                "frozen": run.frozen,
+                "first": run.first,
+                "again": run.opened is not None,
+                "missing": run.missing,
+                "frames": [_frame(frame) for frame in ([first] if first is last else [first, last])],
+                "now": _frame(Frame(e.step, e.params, e.m, e.v)),
+            },
+        )
+    return run.saved[1]
+
+
+def _frame(frame: Frame) -> Answer:
+    return {"step": frame.step, **{name: _text(getattr(frame, name)) for name in ("params", "m", "v")}}
+
+
+def _text(numbers: array[float]) -> str:
+    content = numbers.tobytes()
+    return f"{len(numbers)} zeros" if content == bytes(len(content)) else base64.b64encode(content).decode()
+
+
+def _numbers(text: str) -> array[float]:
+    numbers = array("d")
+    numbers.frombytes(bytes(8 * int(text.split()[0])) if text.endswith(" zeros") else base64.b64decode(text))
+    return numbers
+
+
+def restore(text: str, names: Text) -> State:
+    """What `save` wrote. names: the bundled text. Raises LabError for a text that `save` did not write."""
+    try:
+        saved: dict[str, Any] = json.loads(text)
+        if saved["format"] != FORMAT:
+            raise ValueError(f"its format is {saved['format']!r:.40}")
+        texts = [names, *map(_text_of, saved["texts"])]
+        runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
+        return State(texts, runs, runs[saved["active"]], int(saved["begun"]), int(saved["version"]))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise LabError(f"the saved state cannot be read ({error!r:.80}): begin anew") from None
+
+
+def _text_of(facts: dict[str, Any]) -> Text:
+    return Text(facts["name"], None if facts["base64"] is None else base64.b64decode(facts["base64"]), facts["mode"])
+
+
+def _restored(facts: dict[str, Any], text: Text) -> LabRun:
+    config = Config.from_dict(facts["config"])
+    listing = REFERENCE if facts["program"] is None else edited.listing(facts["program"], text)
+    now = _frame_of(facts["now"])
+    version, internal, gauss_next = facts["rng"]
+    state = Checkpoint(
+        config=config,
+        symbols=facts["symbols"],
+        spec=facts.get("spec", {}),  # which a state that was saved before there were bytes lacks
+        params=array("d", now.params),
+        m=now.m,
+        v=now.v,
+        step=now.step,
+        rng_state=(version, tuple(internal), gauss_next),
+        data=facts["data"],
+    )
+    run = LabRun(
+        facts["id"],
+        facts["name"],
+        facts["about"],
+        text,
+        over(text, state, facts["missing"], listing),
+    )
+    run.losses = _numbers(facts["losses"])
+    run.validations = [(step, loss) for step, loss in facts["validations"]]
+    run.edits = [Edit(*edit) for edit in facts["edits"]]
+    run.changes = {edit[1]: Edit(*edit) for edit in facts["changes"]}
+    run.branch = tuple(facts["branch"]) if facts["branch"] else None
+    run.frozen, run.first, run.missing = facts["frozen"], facts["first"], facts["missing"]
+    run.frames = {frame.step: frame for frame in map(_frame_of, facts["frames"])}
+    run.settle_plan()
+    if facts["again"]:
+        run.opened = begin_again(text, state)
+    return run
+
+
+def _frame_of(facts: dict[str, Any]) -> Frame:
+    return Frame(facts["step"], *(_numbers(facts[name]) for name in ("params", "m", "v")))

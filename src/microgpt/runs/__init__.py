@@ -1,0 +1,1 @@
+"""Runs: a model with its data, its random stream and its progress, and the folder that keeps it."""

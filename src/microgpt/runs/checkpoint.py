@@ -1,0 +1,179 @@
+"""A checkpoint: all that a run needs to go on, or a model to be used, in one safetensors file.
+
+Tensors (float64, or float32 from an engine whose numbers are no more): each parameter under its own name, Adam's
+moments under `adam_m.` and `adam_v.` and the name.
+Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
+`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts); and
+`tokenizer`, where its tokens are no characters.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import Config, Shapes, offsets, shapes
+from microgpt.data.tokenizers import CharTokenizer, Tokenizer, from_spec
+from microgpt.errors import CheckpointError, SafetensorsError
+from microgpt.system.safetensors import FLOATS, Tensor, read, tensor, write
+
+FORMAT = "microgpt/1"
+BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after `step` updates. params, m, v: flat buffers in the layout of `config.shapes`."""
+
+    config: Config
+    symbols: list[str]
+    params: array[float]
+    m: array[float]
+    v: array[float]
+    step: int
+    rng_state: tuple[Any, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+    spec: dict[str, Any] = field(default_factory=dict)  # of a tokenizer whose tokens are no characters
+    dtype: str = "F64"  # of the numbers in the file; F32 where they are such already, and lose nothing
+
+    def kind(self) -> str:
+        """Of its tokenizer: char, byte or bpe:N, as it is asked for."""
+        kind = str(self.spec.get("kind", "char"))
+        return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
+
+    def tokenizer(self) -> Tokenizer:
+        """What reads and writes its texts."""
+        if self.spec:
+            return from_spec(self.spec)
+        return CharTokenizer([symbol for symbol in self.symbols if symbol], self.config.bos_first)
+
+    def shapes(self) -> Shapes:
+        """The table of its parameters."""
+        return shapes(self.config, len(self.symbols))
+
+
+def save(path: Path | str, checkpoint: Checkpoint) -> None:
+    """Write it whole or not at all; OSError when that fails, with what stood there still in place."""
+    table = checkpoint.shapes()
+    tensors: dict[str, Tensor] = {}
+    for prefix, buffer in BUFFERS.items():
+        numbers = getattr(checkpoint, buffer)
+        for name, where in offsets(table).items():
+            tensors[prefix + name] = tensor(numbers[where], table[name], checkpoint.dtype)
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(checkpoint.config.to_dict()),
+        "symbols": json.dumps(checkpoint.symbols),
+        "step": str(checkpoint.step),
+        "rng": json.dumps(checkpoint.rng_state),
+        "data": json.dumps(checkpoint.data),
+    }
+    if checkpoint.spec:
+        metadata["tokenizer"] = json.dumps(checkpoint.spec)
+    write(path, tensors, metadata)
+
+
+def load(path: Path | str) -> Checkpoint:
+    """Read and check a checkpoint. Raises CheckpointError, or OSError when the file cannot be read."""
+    try:
+        tensors, metadata = read(path)
+        if metadata.get("format") != FORMAT:
+            raise SafetensorsError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        checkpoint = Checkpoint(
+            config=Config.from_dict(_json(metadata, "config", dict)),
+            symbols=_json(metadata, "symbols", list),
+            params=array("d"),
+            m=array("d"),
+            v=array("d"),
+            step=_json(metadata, "step", int),
+            rng_state=_rng_state(_json(metadata, "rng", list)),
+            data=_data(_json(metadata, "data", dict)),
+            spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
+        )
+        bos_first = checkpoint.config.bos_first
+        if not checkpoint.spec:
+            _check_symbols(checkpoint.symbols)
+        if checkpoint.symbols != checkpoint.tokenizer().symbols:
+            raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
+        if checkpoint.step < 0:
+            raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
+        table = _shapes(checkpoint, tensors)
+        expected = {prefix + name: shape for prefix in BUFFERS for name, shape in table.items()}
+        for name in [*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()]:
+            raise SafetensorsError(f"tensor {name!r} is {'missing' if name in expected else 'unknown'}")
+        for name, shape in expected.items():
+            if tensors[name].shape != shape:
+                raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
+            if tensors[name].dtype not in FLOATS:
+                raise SafetensorsError(f"tensor {name!r} must be F64 or F32, got {tensors[name].dtype}")
+            if tensors[name].dtype != tensors["wte"].dtype:
+                raise SafetensorsError(
+                    f"tensor {name!r} must be {tensors['wte'].dtype} as 'wte', got {tensors[name].dtype}"
+                )
+        checkpoint.dtype = tensors["wte"].dtype
+        for prefix, buffer in BUFFERS.items():
+            for name in table:
+                getattr(checkpoint, buffer).extend(tensors[prefix + name].floats())
+        return checkpoint
+    except ValueError as error:  # SafetensorsError, or Config's
+        raise CheckpointError(
+            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another one, or train again"
+        ) from None
+
+
+def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:
+    """The table that the config asks for; a config of more layers than the file can hold is refused unbuilt."""
+    if checkpoint.config.n_layer > len(tensors):
+        raise SafetensorsError(f"n_layer={checkpoint.config.n_layer} does not fit a file of {len(tensors)} tensors")
+    return checkpoint.shapes()
+
+
+def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
+    if key not in metadata:
+        raise SafetensorsError(f"the metadata has no {key!r}")
+    try:
+        value = json.loads(metadata[key])
+    except (ValueError, RecursionError) as error:
+        raise SafetensorsError(f"{key!r} in the metadata is not JSON: {error}") from None
+    if type(value) is not kind:
+        raise SafetensorsError(f"{key!r} in the metadata must be of type {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _check_symbols(symbols: list[Any]) -> None:
+    if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
+        raise SafetensorsError("'symbols' must be single characters, each once")
+    if "" not in symbols:
+        raise SafetensorsError("'symbols' lacks BOS, the empty string")
+
+
+def _data(data: dict[str, Any]) -> dict[str, Any]:
+    kinds: dict[str, tuple[type, ...]] = {
+        "source": (str, type(None)),
+        "sha256": (str,),
+        "documents": (str,),
+        "num_docs": (int,),
+        "val_fraction": (float, int),
+        "validate_every": (int,),
+        "micro_batch_size": (int,),
+    }
+    for name, value in data.items():
+        if name in kinds and type(value) not in kinds[name]:
+            raise SafetensorsError(f"{name} in 'data' must be of type {kinds[name][0].__name__}, got {value!r:.60}")
+    return data
+
+
+def _rng_state(state: list[Any]) -> tuple[Any, ...]:
+    try:
+        version, internal, gauss_next = state
+        if not (gauss_next is None or isinstance(gauss_next, float)):
+            raise TypeError(f"the number that gauss keeps is {gauss_next!r:.60}")
+        rng_state = (version, tuple(internal), gauss_next)
+        random.Random(0).setstate(rng_state)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SafetensorsError(f"'rng' in the metadata is no state of random.Random: {error}") from None
+    return rng_state

@@ -1,0 +1,39 @@
+"""The files of a run folder: what they are called, and how a folder is found or chosen."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from microgpt.errors import RunError
+
+CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
+
+
+def checkpoint_file(path: str | os.PathLike[str]) -> Path:
+    """The checkpoint of a run folder, or the file itself; RunError where there is none."""
+    path = Path(path)
+    file = path
+    try:
+        if path.is_dir():
+            file = path / MODEL
+        with file.open("rb"):
+            return file
+    except FileNotFoundError:
+        what = "has no model.safetensors: it is not a run folder" if path.is_dir() else "does not exist"
+        raise RunError(
+            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint"
+        ) from None
+    except OSError as error:
+        raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
+
+
+def next_folder(parent: Path) -> Path:
+    """The first of parent/1, parent/2, ... that does not exist; made at once, so that no other process takes it."""
+    for number in itertools.count(1):
+        with suppress(FileExistsError):
+            (parent / str(number)).mkdir(parents=True)
+            return parent / str(number)
+    raise AssertionError

@@ -1,0 +1,87 @@
+"""The training data of a run: loaded at its beginning, found again when it goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from microgpt.config import Config
+from microgpt.data.documents import MODES, Data
+from microgpt.data.documents import load as load_data
+from microgpt.data.download import Progress
+from microgpt.data.packed import is_prepared, open_prepared
+from microgpt.data.sources import DATASETS
+from microgpt.errors import DataError
+from microgpt.runs.checkpoint import Checkpoint
+
+WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
+
+Source = str | os.PathLike[str] | Sequence[str]
+
+
+def _load(
+    source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
+) -> Data:
+    """A text, or prepared data, of which what is asked for must be true."""
+    if not _is_prepared(source):
+        return load_data(
+            source,
+            mode=documents or MODES[0],
+            block_size=config.block_size,
+            bos_first=config.bos_first,
+            tokenizer=tokenizer or "char",
+            progress=progress,
+        )
+    data = open_prepared(Path(cast("str", source)), config.block_size)
+    for name, asked, is_so in (
+        ("documents", documents, data.mode),
+        ("tokenizer", tokenizer, data.facts["asked"]["tokenizer"]),
+        ("bos_first", config.bos_first, data.bos_first),
+    ):
+        if asked is not None and asked != is_so:
+            remedy = "set bos_first as it is there" if name == "bos_first" else "leave it out"
+            raise DataError(
+                f"{os.fspath(cast('str', source))!r} was prepared with {name}={is_so}, got {name}={asked}: {remedy}, or"
+                " prepare it otherwise"
+            )
+    return data
+
+
+def _is_prepared(source: Source) -> bool:
+    """Is it the folder of prepared data? A str that names a data set is none."""
+    if isinstance(source, str) and source in DATASETS:
+        return False
+    return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
+
+
+def _same_data(state: Checkpoint, source: Source | None) -> Data:
+    """The data that a checkpoint was trained on, found again."""
+    info, moved = state.data, source is None
+    source = info.get("source") if source is None else source
+    if source is None:
+        raise DataError("the run was trained on documents in memory: pass them again (source=...)")
+    if moved and source not in DATASETS and not Path(str(source)).exists():
+        raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
+    if _is_prepared(source):
+        data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
+        if data.tokenizer.symbols != state.symbols:
+            raise DataError(
+                f"{os.fspath(cast('str', source))!r} was prepared with another tokenizer than the run's:"
+                f" {WHERE if moved else 'give the data that it was trained on, or begin a new run'}"
+            )
+    else:
+        data = load_data(
+            source,
+            mode=info.get("documents", "lines"),
+            block_size=state.config.block_size,
+            bos_first=state.config.bos_first,
+            tokenizer=state.tokenizer(),
+        )
+    if data.sha256 != info.get("sha256"):
+        raise DataError(
+            f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
+            f" {str(info.get('sha256'))[:12]}...): {WHERE if moved else 'give that text, or begin a new run'}"
+        )
+    return data

@@ -1,0 +1,1 @@
+"""The operating system: files, locks, processes, hardware, and text for a terminal."""

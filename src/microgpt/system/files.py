@@ -1,0 +1,54 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from microgpt.system.processes import is_alive
+
+
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that killed processes of safetensors.atomic left in a folder."""
+    for stale in folder.glob(".*.tmp"):
+        pid = stale.name.split(".")[-2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            stale.unlink(missing_ok=True)
+
+
+class atomic:
+    """`with atomic(path) as file:` gives a binary file that takes the place of `path` when the block ends well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> BinaryIO:
+        self.file = self.temporary.open("wb")
+        return self.file
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.file.flush()
+                os.fsync(self.file.fileno())
+            self.file.close()
+            if kind is None:
+                self.temporary.replace(self.path)
+                sync_folder(self.path.parent)
+        finally:
+            with suppress(OSError):
+                self.file.close()
+            self.temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, where the system can."""
+    with suppress(OSError, AttributeError):  # some cannot; the new file is in its place all the same
+        descriptor = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,30 @@
+"""Processes: which of how many this one is, and whether another is alive."""
+
+from __future__ import annotations
+
+import os
+
+
+def is_alive(pid: int) -> bool:
+    """Is there a process of this number? Windows is not asked: yes."""
+    if os.name == "nt":  # there signal 0 is no question but Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def processes() -> tuple[int, int]:
+    """(rank, world size): which of how many processes this is, as torchrun says; alone, (0, 1)."""
+    if "MASTER_ADDR" not in os.environ:
+        return 0, 1
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def processes_here() -> int:
+    """How many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1

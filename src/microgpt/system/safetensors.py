@@ -1,0 +1,182 @@
+"""The safetensors format in the standard library: named tensors in one file that cannot run code.
+
+A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
+then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package
+reads what `write` writes and the other way round; no size that a file claims makes `read` take memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from microgpt.errors import SafetensorsError
+from microgpt.system.files import atomic
+
+# Bits of one number, by the format's name of its type
+BITS = {
+    **{"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16},
+    **{"BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64},
+}
+MAX_HEADER = 100_000_000  # bytes; the package's limit too
+
+
+FLOATS = {"F64": "d", "F32": "f"}  # -> the array's type code
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a file: its type, its shape, and its bytes, little endian, row after row."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | memoryview
+
+    def floats(self) -> array[float]:
+        """Its numbers as float64; SafetensorsError for a type other than F64 and F32."""
+        if self.dtype not in FLOATS:
+            raise SafetensorsError(f"dtype must be F64 or F32, got {self.dtype}")
+        numbers: array[float] = array(FLOATS[self.dtype])
+        numbers.frombytes(self.data)
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return numbers if self.dtype == "F64" else array("d", numbers)
+
+
+def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") -> Tensor:
+    """A tensor of float64, or of float32 (dtype F32), from a flat buffer of float64."""
+    if dtype != "F64" or sys.byteorder == "big":
+        numbers = array(FLOATS[dtype], numbers)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return Tensor(dtype, shape, memoryview(numbers).cast("B"))
+
+
+def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write the file whole or not at all: what stood at `path` stays until the new bytes are safe on the disk.
+
+    Raises OSError when they cannot be written; nothing of the attempt is left behind.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, t in tensors.items():
+        start, end = end, end + len(t.data)
+        header[name] = {"dtype": t.dtype, "shape": list(t.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers lie aligned
+    with atomic(Path(path)) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for t in tensors.values():
+            file.write(t.data)
+
+
+def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the metadata of a file.
+
+    Raises OSError when it cannot be read, SafetensorsError when it is not in the format: the checks are those of the
+    `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
+    """
+    with Path(path).open("rb") as file:
+        beginning = file.read(8)
+        beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
+        entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
+        data = memoryview(file.read())  # now that they fit the file
+    return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
+
+
+def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """`read` for bytes that are already in memory."""
+    entries, metadata = _layout(content, len(content))
+    data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
+    return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
+
+
+Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, end, name, dtype, shape
+
+
+def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
+    """What the header says, checked against the size of the whole file. beginning: at least the header."""
+    if file_size < 8:
+        raise SafetensorsError(f"a file has at least 8 bytes, this one has {file_size}")
+    length = int.from_bytes(beginning[:8], "little")
+    if length > MAX_HEADER:
+        raise SafetensorsError(f"the header is said to take {length} bytes; at most {MAX_HEADER} are allowed")
+    if length > file_size - 8:
+        raise SafetensorsError(f"the header is said to take {length} bytes, but only {file_size - 8} follow")
+    header = _header(beginning[8 : 8 + length])
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise SafetensorsError("__metadata__ must map names to strings")
+    try:
+        "".join([*header, *metadata, *metadata.values()]).encode()
+    except UnicodeEncodeError as error:
+        raise SafetensorsError(f"a text of the header is not Unicode: {error.reason}") from None
+    entries = [_entry(name, entry) for name, entry in header.items()]
+    end = 0
+    for start, stop, name, dtype, shape in sorted(entries):
+        if start != end or stop < start:
+            raise SafetensorsError(f"tensor {name!r} lies at bytes {start} to {stop}; it should begin at {end}")
+        count = 1
+        for size in shape:
+            count *= size
+            if count >= 2**64:  # no such file can exist; and the product of very many sizes would take long
+                raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
+        if count * BITS[dtype] != 8 * (stop - start):
+            raise SafetensorsError(
+                f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
+            )
+        end = stop
+    if end != file_size - 8 - length:
+        raise SafetensorsError(f"the tensors take {end} bytes, but {file_size - 8 - length} follow the header")
+    return entries, metadata
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    if not text.startswith(b"{"):
+        raise SafetensorsError("the header must begin with '{'")
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_whole)
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
+        raise SafetensorsError(f"the header is not JSON in UTF-8: {error}") from None
+    assert isinstance(header, dict)
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name is given twice")
+    return table
+
+
+def _whole(digits: str) -> int:
+    if digits == "-0":
+        raise ValueError("-0 is not a whole number here")
+    return int(digits)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _entry(name: str, entry: Any) -> Entry:
+    def sizes(key: str) -> tuple[int, ...]:
+        value = entry[key]
+        if not isinstance(value, list) or not all(type(n) is int and 0 <= n < 2**64 for n in value):
+            raise SafetensorsError(f"{key} of tensor {name!r} must be a list of whole numbers, got {value!r:.60}")
+        return tuple(value)
+
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise SafetensorsError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
+    if not (isinstance(entry["dtype"], str) and entry["dtype"] in BITS):
+        raise SafetensorsError(f"dtype of tensor {name!r} must be one of {', '.join(BITS)}, got {entry['dtype']!r:.60}")
+    offsets = sizes("data_offsets")
+    if len(offsets) != 2:
+        raise SafetensorsError(f"data_offsets of tensor {name!r} must be two numbers, got {len(offsets)}")
+    return offsets[0], offsets[1], name, entry["dtype"], sizes("shape")

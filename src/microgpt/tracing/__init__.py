@@ -1,0 +1,1 @@
+"""Tracing: every number of an execution of the reference, by its name."""

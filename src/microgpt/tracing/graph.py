@@ -1,0 +1,166 @@
+"""The numbers of an execution and their paths: from `pos3.layer0.q[9].term4` to the node, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import takewhile
+from typing import Any
+
+from microgpt.config import offsets
+from microgpt.tracing import inner_names
+from microgpt.tracing import names as tensor_names
+from microgpt.tracing.instrument import Node, Program
+from microgpt.tracing.names import Shape
+
+Facts = dict[str, Any]  # what is told of a number or an event: plain data
+
+
+class Graph:
+    """Every number that a program made, in the order in which it did: `nodes`.
+
+    tensors: the nodes of each tensor, row after row, by its name; shapes: theirs. Names of inner numbers are worked out
+    tensor by tensor, when one of them is asked for.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.nodes: Sequence[Node] = program.nodes
+        parameters = program.listing.shapes(program.config, program.vocab_size)
+        self.tensors: dict[str, Sequence[Node]] = {
+            name: program.leaves[part] for name, part in offsets(parameters).items()
+        }
+        self.shapes: dict[str, Shape] = {**parameters}
+        positions = sum(name.endswith(".tok_emb") for name in program.tensors)
+        if positions:
+            table = tensor_names.intermediates(program.config, program.vocab_size, positions)
+            self.shapes |= {name: shape for name, shape in table.items() if name in program.tensors}
+            self.tensors |= {name: program.tensors[name] for name in table if name in program.tensors}
+        self._inside: dict[str, dict[str, Node]] = {}
+        self._paths_inside: dict[str, dict[Node, str]] = {}
+
+    @cached_property
+    def users(self) -> list[list[Node]]:
+        """For each of `nodes` those that were made from it, in the order of their making."""
+        users: list[list[Node]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            if node.a is not None:
+                users[node.a.index].append(node)
+                if node.b is not None and node.b is not node.a:
+                    users[node.b.index].append(node)
+        return users
+
+    @cached_property
+    def _places(self) -> dict[Node, list[tuple[str, int]]]:
+        """Where each node of a tensor stands: (name, position), the place that it goes by first."""
+        places: dict[Node, list[tuple[str, int]]] = {}
+        for name, nodes in self.tensors.items():
+            for position, node in enumerate(nodes):
+                places.setdefault(node, []).append((name, position))
+        return places
+
+    def places(self, node: Node) -> list[tuple[str, int]]:
+        """The tensors that hold a node, and its position in each; none for an inner number."""
+        return self._places.get(node, [])
+
+    def names(self, node: Node) -> list[str]:
+        """Every path to a node that is in a tensor, or the one to an inner number. The first is the one it goes by.
+
+        A number has several where the reference only hands it on: a parameter is an embedding, resid_post of a layer is
+        resid_pre of the next, the outputs of the heads stand side by side in x_attn.
+        """
+        return [self._path_of(place) for place in self.places(node)] or [self._inner_path(node)]
+
+    def path(self, node: Node, near: str = "") -> str:
+        """The path that a node goes by; of several the one that begins most like the path `near`."""
+        places = self.places(node)
+        if not places:
+            return self._inner_path(node)
+        if near and len(places) > 1:
+            return self._path_of(max(places, key=lambda place: _alike(place[0], near)))
+        return self._path_of(places[0])
+
+    def path_of_all(self, nodes: Sequence[Node], near: str = "") -> str | None:
+        """The path of nodes that stand side by side in a tensor: `q`, `wte[4]` for a row, `q[4:8]`; None for others."""
+        paths = []
+        for name, start in self.places(nodes[0]):
+            stop, shape = start + len(nodes), self.shapes[name]
+            if tuple(self.tensors[name][start:stop]) != tuple(nodes):
+                continue
+            if len(nodes) == len(self.tensors[name]):
+                paths.append(name)
+            elif len(shape) == 1 and len(nodes) > 1:
+                paths.append(f"{name}[{start}:{stop}]")
+            elif len(shape) == 2 and start % shape[1] == 0 and len(nodes) == shape[1]:
+                paths.append(f"{name}[{start // shape[1]}]")
+        return max(paths, key=lambda path: _alike(path, near), default=None)
+
+    def node(self, path: str) -> Node:
+        """The number that a path names.
+
+        Raises ValueError, which says what there is instead, where it names no number of this execution.
+        """
+        if path.startswith("node") and path[4:].isdecimal() and int(path[4:]) < len(self.nodes):
+            return self.nodes[int(path[4:])]
+        owner, _, role = path.rpartition(".")  # pos3.layer0.q[9].term4, pos3.probs.total
+        in_a_number = "]." in path or path.partition("[")[0] not in self.shapes
+        if not in_a_number or owner.partition("[")[0] not in self.shapes:
+            owner, role = path, ""
+        name, index = tensor_names.look_up(owner, self.shapes)
+        shape = self.shapes[name]
+        if not role:
+            if len(index) < len(shape):
+                raise ValueError(f"path must name one number: {name} has shape {shape}, got path={path!r}")
+            return self.tensors[name][_position(index, shape)]
+        rest = ""
+        if len(index) == len(shape):  # by the place that the number goes by, as its inner numbers do
+            name, position = self.places(self.tensors[name][_position(index, shape)])[0]
+            rest = tensor_names.element_path("", self.shapes[name], position)
+        inside = self._look_inside(name)
+        if f"{rest}.{role}" not in inside:
+            roles = [key.rpartition(".")[2] for key in inside if key.rpartition(".")[0] == rest]
+            more = f" and {len(roles) - 12} more" if len(roles) > 12 else ""
+            there = f"{', '.join(roles[:12])}{more}" or "nothing inside"
+            raise ValueError(f"there is no {role!r} in {owner}; it has {there}, got path={path!r}")
+        return inside[f"{rest}.{role}"]
+
+    def owner(self, node: Node) -> tuple[str, int] | None:
+        """The place of the number of a tensor that an inner number was made for; None for one that leads to none."""
+        while node not in self._places:
+            users = self.users[node.index]
+            if not users:
+                return None
+            node = users[0]
+        return self._places[node][0]
+
+    def _inner_path(self, node: Node) -> str:
+        place = self.owner(node)
+        if place is None:
+            return f"node{node.index}"
+        name = place[0]
+        self._look_inside(name)
+        return self._paths_inside[name].get(node, f"node{node.index}")
+
+    def _look_inside(self, name: str) -> dict[str, Node]:
+        if name not in self._inside:
+            self._inside[name], self._paths_inside[name] = {}, {}
+            for rest, node in inner_names.inside(name, self.tensors[name], not self.shapes[name]):
+                self._inside[name][rest] = node
+                self._paths_inside[name].setdefault(node, name + rest)
+        return self._inside[name]
+
+    def _path_of(self, place: tuple[str, int]) -> str:
+        name, position = place
+        return tensor_names.element_path(name, self.shapes[name], position)
+
+
+def _alike(path: str, other: str) -> int:
+    """How many characters two paths have in common before they part."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other)))
+
+
+def _position(index: Sequence[int], shape: Shape) -> int:
+    """Where the number with this index stands in a tensor's flat buffer."""
+    position = 0
+    for i, size in zip(index, shape):
+        position = position * size + i
+    return position

@@ -1,0 +1,406 @@
+"""The ladder: how fast is each engine, and how far from the reference, side by side on this machine.
+
+Every rung does the same work: it trains on the bundled names, or feeds them to a model, from the same first weights.
+The rungs take turns, round by round, so that a change of the machine's speed meets all of them; what is told of a rung
+is the median of its rounds. What only exists once, opening an engine or laying out documents, is not timed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import shlex
+import statistics
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import Config, init
+from microgpt.data.documents import load
+from microgpt.engines.base import Engine
+from microgpt.engines.choose import ENGINES, class_of, open_engine, takes_threads
+from microgpt.schedule import learning_rate
+from microgpt.system import hardware
+from microgpt.system import text as text_tables
+from microgpt.verification.compare import compare, for_json
+
+SIZES = (16, 32, 64, 128, 256)
+BATCH_SIZES = (1, 16)
+WORKS = ("train", "generate")
+SCALAR_LIMIT = 64  # n_embd; beyond it, and in batches, the reference would take minutes
+SEED = 42
+CONTEXT = 8  # tokens that are fed to a context: about a name
+NUM_STEPS = 10_000  # of a run, which then begins anew
+COMPARED = 20  # losses of it that are compared
+FEWEST = 3  # rounds that even the slowest rung makes
+
+Progress = Callable[[str], None]
+
+
+class Training:
+    """Steps of a run of NUM_STEPS, which begins anew when it is through."""
+
+    most = NUM_STEPS  # in one round
+
+    def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
+        self._open, self._documents = open_it, documents
+        self._engine = open_it()
+        self.results: list[float] = []  # the first losses
+        lengths = [_length(tokens, self._engine.config) for tokens in documents]
+        self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # of a step, on average
+
+    def prepare(self, count: int) -> tuple[Callable[[], object], int]:
+        """The work of `count` steps, to be called once, and how many tokens they train on."""
+        config = self._engine.config
+        first = self._engine.step
+        if first + count > config.num_steps:
+            self._engine, first = self._open(), 0
+        size, documents = config.batch_size, self._documents
+        steps = range(first, first + count)
+        batches = [[documents[i % len(documents)] for i in range(s * size, s * size + size)] for s in steps]
+        rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in steps]
+
+        def work() -> None:
+            losses = self._engine.train(batches, rates)
+            if len(self.results) == first:
+                self.results.extend(losses[: COMPARED - first])
+
+        return work, sum(_length(tokens, config) for batch in batches for tokens in batch)
+
+
+def _length(tokens: Sequence[int], config: Config) -> int:
+    """The positions of a document that are computed."""
+    return min(len(tokens) - 1, config.block_size)
+
+
+class Generating:
+    """Forward passes, a token at a time, in batch_size streams that go together. Nothing is drawn: names are fed.
+
+    More than one stream needs an engine with `streams(count)`, whose feed takes a token for each and gives as many rows
+    of logits.
+    """
+
+    most = 1000  # in one round: each context takes memory
+
+    def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
+        engine: Any = open_it()
+        size = engine.config.batch_size
+        text = [token_id for tokens in documents for token_id in tokens[:-1]]
+        self._open = engine.decoder if size == 1 else lambda: engine.streams(size)
+        self._steps: list[Any] = text if size == 1 else [text[i : i + size] for i in range(0, len(text) - size, size)]
+        self.tokens = float(size)
+        feed = self._open().feed
+        answers = [feed(step) for step in self._steps[:CONTEXT]]
+        rows = answers if size == 1 else [row for answer in answers for row in answer]
+        self.results = [float(logit) for row in rows for logit in row]  # of the first context
+
+    def prepare(self, count: int) -> tuple[Callable[[], object], int]:
+        """The work of `count` passes of all streams, to be called once, and how many tokens they take."""
+        contexts = []
+        for first in range(0, count, CONTEXT):
+            steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
+            contexts.append((self._open().feed, steps))
+
+        def work() -> None:
+            for feed, steps in contexts:
+                for step in steps:
+                    feed(step)
+
+        return work, count * int(self.tokens)
+
+
+@dataclass
+class Rung:
+    """One engine at one precision, at one work of one size. seconds and tokens: of each round."""
+
+    engine: str
+    precision: str
+    work: str
+    n_embd: int
+    batch_size: int
+    task: Training | Generating
+    count: int = 1  # steps, or forward passes, a round
+    seconds: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    times_reference: float | None = None  # tokens a second, divided by the reference's
+    largest_difference: float | None = None
+    compared_with: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.engine} {self.precision}"
+
+    def time(self, count: int) -> tuple[float, int]:
+        """Do the work once: the seconds it took, and its tokens."""
+        work, tokens = self.task.prepare(count)
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began, tokens
+
+    def warm_up(self, seconds: float) -> None:
+        """Find how many steps a round of about that many seconds has."""
+        while (taken := self.time(self.count)[0]) < seconds / 8 and self.count * 4 <= self.task.most:
+            self.count *= 4
+        self.count = max(1, min(self.task.most, round(self.count * seconds / max(taken, 1e-9))))
+
+    def round(self) -> None:
+        """One timed round more."""
+        seconds, tokens = self.time(self.count)
+        self.seconds.append(seconds)
+        self.tokens.append(tokens)
+
+    @property
+    def pace(self) -> list[float]:
+        """The seconds a token of each round."""
+        return [seconds / tokens for seconds, tokens in zip(self.seconds, self.tokens)]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The median over the rounds."""
+        return 1 / statistics.median(self.pace)
+
+    @property
+    def microseconds(self) -> float:
+        """The time of a step, or of a forward pass, at that speed.
+
+        The step is one of average length: a slow rung's rounds hold few documents, short or long by chance.
+        """
+        return 1e6 * self.task.tokens / self.tokens_per_second
+
+    @property
+    def spread(self) -> float:
+        """How far the rounds are apart: the distance between their quartiles, as a share of the median."""
+        low, median, high = statistics.quantiles(self.pace, n=4)
+        return (high - low) / median
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "work": self.work,
+            "n_embd": self.n_embd,
+            "batch_size": self.batch_size,
+            "engine": self.engine,
+            "precision": self.precision,
+            "microseconds": self.microseconds,
+            "spread": self.spread,
+            "rounds": len(self.seconds),
+            "count": self.count,
+            "tokens_per_second": self.tokens_per_second,
+            "times_reference": self.times_reference,
+            "largest_difference": None if self.largest_difference is None else for_json(self.largest_difference),
+            "compared_with": self.compared_with,
+        }
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The measured rungs. facts: the machine, the versions, the command. skipped: what was left out, and why."""
+
+    facts: dict[str, str]
+    rungs: tuple[Rung, ...]
+    skipped: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "facts": self.facts,
+            "rungs": [rung.to_dict() for rung in self.rungs],
+            "skipped": list(self.skipped),
+        }
+
+
+def bench(
+    *,
+    engines: Sequence[str] | None = None,
+    works: Sequence[str] = WORKS,
+    sizes: Sequence[int] = SIZES,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    seconds: float = 2.0,
+    rounds: int = 10,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Ladder:
+    """Measure. The whole takes about `seconds` for each rung.
+
+    engines: names of ENGINES; default all. works: of WORKS. sizes: values of n_embd. batch_sizes: documents a training
+    step, or streams that are generated together. seconds: the time of all rounds of a rung. rounds: how many of them; a
+    rung whose one step takes longer than a round makes fewer, but at least FEWEST. threads: of the engines that take
+    them. progress: is told what comes next.
+
+    Raises ValueError, which names the argument, for what cannot be measured.
+    """
+    chosen = list(ENGINES if engines is None else engines)
+    for what, given, known in (("engine", chosen, list(ENGINES)), ("work", works, WORKS)):
+        for name in given:
+            if name not in known:
+                raise ValueError(f"{what} must be one of {', '.join(known)}, got {what}={name!r}")
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"seconds must be a finite number above 0, got seconds={seconds}")
+    if rounds < FEWEST:
+        raise ValueError(f"rounds must be at least {FEWEST}, got rounds={rounds}")
+    tell = progress or (lambda _: None)
+    names = load("names", block_size=Config().block_size)
+    documents = [names.sequence(i) for i in range(len(names))]
+    random.Random(SEED).shuffle(documents)
+    skipped: list[str] = []
+    rungs = []
+    configs = {
+        (work, n_embd, batch_size): _config(n_embd, batch_size)
+        for work in works
+        for n_embd in sizes
+        for batch_size in batch_sizes
+    }
+    for engine in chosen:
+        try:
+            for rung in _rungs(engine, configs, documents, names.vocab_size, threads):
+                tell(f"{rung.name}: {rung.work}, n_embd {rung.n_embd}, batch {rung.batch_size}")
+                rung.warm_up(seconds / rounds)
+                rungs.append(rung)
+        except ImportError as error:
+            skipped.append(f"{engine}: {error}")
+    if "scalar" in chosen:
+        skipped += _minutes(sizes, batch_sizes)
+    for i in range(rounds):
+        tell(f"round {i + 1} of {rounds}")
+        for rung in rungs:
+            if len(rung.seconds) < FEWEST or sum(rung.seconds) < seconds:
+                rung.round()
+    _compare(rungs)
+    order = list(configs)
+    rungs.sort(key=lambda rung: order.index((rung.work, rung.n_embd, rung.batch_size)))
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    c = Config()
+    model = f"n_head {c.n_head}, n_layer {c.n_layer}, block_size {c.block_size}, learning_rate 0.16 / n_embd"
+    facts = {"command": command, **hardware.facts(), "model": model, "data": f"{len(documents)} bundled names"}
+    if threads > 1:
+        facts["threads"] = f"{threads} for the documents of a batch, but of the scalar engine 1"
+    return Ladder(facts, tuple(rungs), tuple(skipped))
+
+
+def _config(n_embd: int, batch_size: int) -> Config:
+    """The published model at another size. At its own learning rate a wide model's training is so unstable that any
+    rounding grows without end (float64 from weights rounded to float32: to 56 nats in 50 steps at n_embd 256), and the
+    differences would tell nothing of an engine; a rate in proportion to 1 / n_embd keeps them small.
+    """
+    rate = Config().learning_rate * Config().n_embd / n_embd
+    return Config(n_embd=n_embd, batch_size=batch_size, learning_rate=rate, num_steps=NUM_STEPS)
+
+
+def _minutes(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
+    """What of the scalar engine is not measured, if anything."""
+    large = [str(n_embd) for n_embd in sizes if n_embd > SCALAR_LIMIT]
+    batches = [str(batch_size) for batch_size in batch_sizes if batch_size > 1]
+    parts = [f"at n_embd {', '.join(large)}"] * bool(large) + [f"in batches of {', '.join(batches)}"] * bool(batches)
+    return [f"the scalar engine {' and '.join(parts)}, where it takes minutes"] if parts else []
+
+
+def _rungs(
+    engine: str,
+    configs: dict[tuple[str, int, int], Config],
+    documents: list[list[int]],
+    vocab_size: int,
+    threads: int,
+) -> Iterator[Rung]:
+    """The rungs of an engine, at each of its precisions; ImportError where it cannot work here."""
+    engine_class = class_of(engine)
+    precisions: Sequence[str] = getattr(engine_class, "precisions", ())
+    for work, n_embd, batch_size in configs:
+        config = configs[work, n_embd, batch_size]
+        if engine == "scalar" and (n_embd > SCALAR_LIMIT or batch_size > 1):
+            continue
+        if work == "generate" and batch_size > 1 and not hasattr(engine_class, "streams"):
+            continue
+        for precision in precisions or ("exact",):
+            options: dict[str, Any] = {"precision": precision} if precisions else {}
+            if takes_threads(engine_class):
+                options["threads"] = threads
+
+            def open_it(config: Config = config, options: dict[str, Any] = options) -> Engine:
+                params = init(config, vocab_size, random.Random(SEED))
+                return open_engine(engine, params, config, vocab_size, **options)
+
+            task = (Training if work == "train" else Generating)(open_it, documents)
+            yield Rung(engine, precision, work, n_embd, batch_size, task)
+
+
+def _compare(rungs: Sequence[Rung]) -> None:
+    """Tell each rung how it stands to the reference; where the reference is not measured, to another exact engine."""
+    for rung in rungs:
+        same_size = [r for r in rungs if (r.work, r.n_embd) == (rung.work, rung.n_embd)]
+        for reference in (r for r in same_size if r.engine == "scalar"):
+            rung.times_reference = rung.tokens_per_second / reference.tokens_per_second
+        same_work = [r for r in same_size if r.batch_size == rung.batch_size and r.precision == "exact"]
+        truth = next((r for r in same_work if r.engine == "scalar"), next(iter(same_work), rung))
+        if truth is not rung:
+            count = min(len(truth.task.results), len(rung.task.results))
+            expected, got = truth.task.results[:count], rung.task.results[:count]
+            rung.largest_difference = compare("results", (count,), expected, got, 0.0).largest
+            rung.compared_with = truth.name
+
+
+HEADER = ("work", "n_embd", "batch", "engine", "precision", "µs", "spread", "tokens/s", "× reference", "difference")
+SIDES = "lrrllrrrrr"
+
+
+def rows(ladder: Ladder) -> list[list[str]]:
+    """The ladder as a table's rows, under HEADER."""
+
+    def number(x: float | None, form: str) -> str:
+        return "-" if x is None else format(x, form)
+
+    return [
+        [
+            rung.work,
+            str(rung.n_embd),
+            str(rung.batch_size),
+            rung.engine,
+            rung.precision,
+            number(rung.microseconds, ",.1f" if rung.microseconds < 1000 else ",.0f"),
+            number(rung.spread, ".0%"),
+            number(rung.tokens_per_second, ",.0f"),
+            number(rung.times_reference, ",.0f" if (rung.times_reference or 0) >= 10 else ".1f"),
+            number(rung.largest_difference, ".2g"),
+        ]
+        for rung in ladder.rungs
+    ]
+
+
+LEGEND = f"""\
+µs: of a training step of average length, or of a forward pass of all streams of the batch, as called from Python; the
+median of the rounds. spread: between their quartiles. × reference: tokens a second against the scalar engine's at
+batch 1. difference: the largest of the first {COMPARED} losses (train; as many as both made) or of the first context's
+logits (generate) from the scalar engine's; where that is not measured, from an exact engine's."""
+WIDTH = 80  # of the ladder in a terminal
+
+
+def render(ladder: Ladder, markdown: bool = False) -> str:
+    """The ladder for people: the facts, the table, what the columns are, what was left out."""
+    facts = [f"{name}: {text}" for name, text in ladder.facts.items()]
+    left_out = [f"left out: {text}" for text in ladder.skipped]
+    if markdown:
+        table = text_tables.markdown(HEADER, rows(ladder), SIDES)
+        return "\n".join([*(f"- {fact}" for fact in facts), "", table, "", LEGEND, *left_out])
+    told = [textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in (*facts, "", LEGEND, *left_out)]
+    return "\n".join([*told[: len(facts)], "", _narrow(ladder), *told[len(facts) :]])
+
+
+def _narrow(ladder: Ladder) -> str:
+    """The table for a terminal: a part for each work, and an engine's precision beside its name."""
+    lines = text_tables.aligned(
+        ("n_embd", "batch", "engine", *HEADER[5:8], "× ref.", HEADER[9]),
+        [
+            (n_embd, batch, f"{engine} {precision}", *rest)
+            for _, n_embd, batch, engine, precision, *rest in rows(ladder)
+        ],
+        "rrlrrrrr",
+    ).splitlines()
+    table = [lines[0]]
+    for rung, line, before in zip(ladder.rungs, lines[1:], (None, *ladder.rungs)):
+        if before is None or before.work != rung.work:
+            table.append(rung.work)
+        table.append(line)
+    return "\n".join(table)

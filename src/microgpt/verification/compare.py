@@ -1,0 +1,153 @@
+"""How far two tensors are apart: which of their numbers differ in bits, by how much at most, and where first."""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from microgpt.tracing.names import Shape, element_path
+
+FIRST = 5  # pairs that a comparison shows
+
+# What a precision may be off by, for numbers of size 1; `exact` promises no difference at all, or this where the
+# system's mathematical library makes that impossible
+PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
+
+
+def allowed(name: str, expected: Sequence[float], promise: float) -> float:
+    """The difference that `promise` allows in a tensor: in proportion to its largest number, or to 1 if that is less.
+
+    What is small by nature, so that a wrong number would pass beside 1, has a lower bound in its place: Adam's v
+    (squares) 1e-6; a parameter's gradient, and Adam's m, 0.01.
+    """
+    largest = max((abs(x) for x in expected), default=0.0)
+    smallest = 1e-6 if ".v." in name else 0.01 if _SMALL.search(name) else 1.0
+    return promise * max(smallest, largest)
+
+
+_SMALL = re.compile(r"\.m\.|\.grad\.(?!pos\d|loss)")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One tensor against what it should be.
+
+    name: of the tensor, with what owns it before it. numbers: how many it has. differ: how many of them are not equal
+    to the last bit. largest: the largest absolute difference; infinity where one side is no finite number and the other
+    is not the same. relative: largest / the largest magnitude in the expected tensor. tolerance: what `largest` may be.
+    pairs: (path, expected, got) of the first numbers beyond the tolerance; of the first that differ, if none is.
+    """
+
+    name: str
+    numbers: int
+    differ: int
+    largest: float
+    relative: float
+    tolerance: float
+    pairs: tuple[tuple[str, float | str, float | str], ...]
+
+    @property
+    def exact(self) -> bool:
+        """No bit differs."""
+        return self.differ == 0
+
+    @property
+    def passed(self) -> bool:
+        """No number is further off than the tolerance."""
+        return self.largest <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: such a number becomes the text `inf`, `-inf` or `nan`."""
+        return {
+            "name": self.name,
+            "numbers": self.numbers,
+            "differ": self.differ,
+            "largest": for_json(self.largest),
+            "relative": for_json(self.relative),
+            "tolerance": self.tolerance,
+            "passed": self.passed,
+            "pairs": [{"path": path, "expected": for_json(x), "got": for_json(y)} for path, x, y in self.pairs],
+        }
+
+
+def for_json(x: float | str) -> float | str:
+    """The number itself; as text, where JSON has no such number."""
+    return str(x) if isinstance(x, float) and not math.isfinite(x) else x
+
+
+def compare(
+    name: str, shape: Shape, expected: Sequence[float], got: Sequence[float], tolerance: float, typecode: str = "d"
+) -> Comparison:
+    """Compare two flat buffers of float64 of that shape.
+
+    typecode: `f` where `got` was kept as float32, for which equal means equal to the expected number rounded to that.
+    """
+    if not math.prod(shape) == len(expected) == len(got):
+        raise ValueError(
+            f"{name} must have {math.prod(shape)} numbers on both sides, got {len(expected)} expected and {len(got)}"
+        )
+    size = array(typecode).itemsize
+    a, b = array(typecode, expected).tobytes(), array(typecode, got).tobytes()
+    if a == b and typecode == "d":
+        return Comparison(name, len(got), 0, 0.0, 0.0, tolerance, ())
+    unequal = [i for i in range(len(got)) if a[i * size : (i + 1) * size] != b[i * size : (i + 1) * size]]
+    differences = [_difference(x, y) for x, y in zip(expected, got)]
+    largest = max(differences, default=0.0)
+    magnitude = max((abs(x) for x in expected), default=0.0)
+    beyond = [i for i, difference in enumerate(differences) if difference > tolerance]
+    return Comparison(
+        name,
+        numbers=len(got),
+        differ=len(unequal),
+        largest=largest,
+        relative=largest / magnitude if magnitude else math.inf if largest else 0.0,
+        tolerance=tolerance,
+        pairs=tuple((element_path(name, shape, i), expected[i], got[i]) for i in (beyond or unequal)[:FIRST]),
+    )
+
+
+def compare_texts(name: str, expected: Sequence[str], got: Sequence[str]) -> Comparison:
+    """Compare two lists of texts, which are equal or not; `got` may be shorter where it stopped early."""
+    got = [*got, *[""] * (len(expected) - len(got))]
+    pairs = [(f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(expected, got)) if x != y]
+    far = math.inf if pairs else 0.0
+    return Comparison(name, len(expected), len(pairs), far, far, 0.0, tuple(pairs[:FIRST]))
+
+
+def _difference(expected: float, got: float) -> float:
+    if math.isfinite(expected) and math.isfinite(got):
+        return abs(expected - got)
+    return 0.0 if expected == got or (math.isnan(expected) and math.isnan(got)) else math.inf
+
+
+def furthest(comparisons: Sequence[Comparison]) -> Comparison:
+    """The one that uses most of its tolerance, or is furthest beyond it."""
+    return max(comparisons, key=lambda c: (c.largest / c.tolerance if c.tolerance else c.largest, c.differ))
+
+
+def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
+    """Many tensors as one: their numbers added up, and the difference and pairs of the furthest of them."""
+    worst = furthest(comparisons)
+    return replace(
+        worst,
+        name=name,
+        numbers=sum(c.numbers for c in comparisons),
+        differ=sum(c.differ for c in comparisons),
+    )
+
+
+def details(comparison: Comparison) -> str:
+    """A tensor that differs, for people: its name, how far it is off, and the first pairs."""
+    c = comparison
+    lines = [
+        f"{c.name}: {c.differ} of {c.numbers} numbers differ; the largest difference is {c.largest:.3g}"
+        f" ({c.relative:.3g} of the tensor's largest number), {c.tolerance:g} is allowed"
+    ]
+    width = max((len(path) for path, _, _ in c.pairs), default=0)
+    for path, expected, got in c.pairs:
+        lines.append(f"    {path:<{width}}  expected {expected!r:<24}  got {got!r}")
+    return "\n".join(lines)

@@ -1,0 +1,15 @@
+"""The golden figures: losses, final weights and samples of the published runs, one file a preset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+def figures(preset: str) -> dict[str, Any]:
+    """Return the figures of a preset's published run (`final` or `first`)."""
+    facts: dict[str, Any] = json.loads((FOLDER / f"{preset}.json").read_text(encoding="utf-8"))
+    return facts

@@ -1,0 +1,285 @@
+"""For ports of the algorithm in any language: the reference's numbers as files, and somebody's files against them.
+
+`export` writes a folder that docs/verify.md describes completely; a port computes the same tensors from the same
+inputs, writes them under the same names, and `against` says where the two part first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from microgpt.config import offsets, shapes
+from microgpt.errors import SafetensorsError
+from microgpt.system import hardware, safetensors
+from microgpt.system import text as text_tables
+from microgpt.tracing.names import Shape
+from microgpt.tracing.recorder import Tensor
+from microgpt.verification.cases import CASES, LEARNING_RATES, Case
+from microgpt.verification.compare import PROMISES, Comparison, allowed, compare, details
+
+FORMAT, VERSION = "microgpt-verify", 1
+TOLERANCES = {"F64": PROMISES["float64"], "F32": PROMISES["float32"]}
+TYPECODES = {"F64": "d", "F32": "f"}
+MAX_FILE = 1 << 28  # bytes; an export's largest file has less than a hundredth of it
+LISTED = 4  # kinds of tensors that a line names
+
+Progress = Callable[[str], None]
+
+
+def expected(case: Case) -> dict[str, Tensor]:
+    """All tensors of a case's file: the weights before the first step (`init.wte`), then the training's."""
+    table = shapes(case.config, case.vocab_size)
+    params = case.params()
+    start = {f"init.{name}": Tensor(table[name], params[part]) for name, part in offsets(table).items()}
+    return {**start, **case.record()}
+
+
+def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
+    """Write index.json and a safetensors file for each case into a new or empty folder; gives the files' paths.
+
+    Raises ValueError for a folder that holds something, OSError where nothing can be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"the folder to export to must be new or empty, got {str(folder)!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    index: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "made_by": hardware.facts(),
+        "units": {"loss": "nats per token", "grad": "nats per token, per unit of the number", "index": "from 0"},
+        "tolerances": {
+            **TOLERANCES,
+            "rule": "largest difference allowed in a tensor = tolerance * max(bound, its largest expected magnitude);"
+            " bound = 1e-6 for v, 0.01 for m and for gradients of parameters, 1 for all others",
+        },
+        "cases": {},
+    }
+    paths = []
+    for case in CASES.values():
+        if progress:
+            progress(f"{case.name}: {case.about}")
+        tensors = expected(case)
+        path = folder / f"{case.name}.safetensors"
+        metadata = {"format": FORMAT, "version": str(VERSION), "case": case.name}
+        safetensors.write(path, {n: safetensors.tensor(t.numbers, t.shape) for n, t in tensors.items()}, metadata)
+        paths.append(path)
+        index["cases"][case.name] = {
+            "about": case.about,
+            "file": path.name,
+            "config": case.config.to_dict(),
+            "vocab_size": case.vocab_size,
+            "bos": case.bos,
+            "steps": [
+                {"learning_rate": rate, "documents": batch} for rate, batch in zip(LEARNING_RATES, case.batches())
+            ],
+            "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
+        }
+    text = json.dumps(index, indent=1)
+    flat = re.sub(r"\[[\d,\s]*\]", lambda numbers: " ".join(numbers[0].split()), text)  # a list of numbers on one line
+    path = folder / "index.json"
+    path.write_text(flat + "\n", encoding="utf-8")
+    return [path, *paths]
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """One file of a port, its tensors in the order of computation.
+
+    misshapen: name, expected shape, its shape. missing: tensors of the export that it does not have; extra: those that
+    only it has. parts_at: the tensor at which it first leaves the reference, if it does.
+    """
+
+    case: str
+    compared: tuple[Comparison, ...]
+    misshapen: tuple[tuple[str, Shape, Shape], ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    parts_at: str | None
+
+    @property
+    def wrong(self) -> list[Comparison]:
+        """The tensors beyond their tolerance."""
+        return [c for c in self.compared if not c.passed]
+
+
+@dataclass(frozen=True)
+class PortReport:
+    """All files of a port. absent: the cases that it has no file for; ignored: files of no case."""
+
+    folder: str
+    cases: tuple[CaseReport, ...]
+    absent: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that is there has the right shape and is within its tolerance."""
+        return all(case.parts_at is None for case in self.cases)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0, or 1 where the port leaves the reference."""
+        return 0 if self.passed else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: each case with its counts, where it parts, and every tensor beyond its tolerance."""
+        return {
+            "folder": self.folder,
+            "passed": self.passed,
+            "cases": [
+                {
+                    "case": c.case,
+                    "compared": len(c.compared),
+                    "exact": sum(t.exact for t in c.compared),
+                    "parts_at": c.parts_at,
+                    "wrong": [t.to_dict() for t in c.wrong],
+                    "misshapen": [{"name": n, "expected": list(a), "got": list(b)} for n, a, b in c.misshapen],
+                    "missing": list(c.missing),
+                    "extra": list(c.extra),
+                }
+                for c in self.cases
+            ],
+            "absent": list(self.absent),
+            "ignored": list(self.ignored),
+        }
+
+
+def against(folder: Path | str, tolerance: float | None = None, progress: Progress | None = None) -> PortReport:
+    """Compare a port's files, laid out as `export` does, with the reference.
+
+    tolerance: instead of TOLERANCES, for numbers of size 1. Tensors, and whole files, may be missing.
+    Raises ValueError, which names the file, for what cannot be compared at all: no folder, none of the files, a file
+    that is not in the safetensors format, numbers other than F64 and F32.
+    """
+    folder = Path(folder)
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+    if not folder.is_dir():
+        raise ValueError(f"the folder to compare must hold files as export writes them, got {str(folder)!r}: no folder")
+    found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    if not found.keys() & CASES.keys():
+        raise ValueError(
+            f"{str(folder)!r} has no file to compare: name them as export does,"
+            f" {', '.join(f'{name}.safetensors' for name in CASES)}"
+        )
+    reports = []
+    for name, case in CASES.items():
+        if name in found:
+            if progress:
+                progress(f"{name}: {case.about}")
+            reports.append(_against_case(case, _read(found[name]), tolerance))
+    return PortReport(
+        str(folder),
+        tuple(reports),
+        absent=tuple(name for name in CASES if name not in found),
+        ignored=tuple(path.name for name, path in found.items() if name not in CASES),
+    )
+
+
+def _read(path: Path) -> dict[str, safetensors.Tensor]:
+    if not path.is_file():
+        raise ValueError(f"{str(path)!r} is not a file")
+    if (size := path.stat().st_size) > MAX_FILE:
+        raise ValueError(f"{str(path)!r} has {size} bytes; more than {MAX_FILE} are not read")
+    try:
+        tensors, _ = safetensors.read(path)
+    except SafetensorsError as error:
+        raise ValueError(f"{str(path)!r} is not a safetensors file: {error}") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    for name, tensor in tensors.items():
+        if tensor.dtype not in TOLERANCES:
+            raise ValueError(f"{str(path)!r}: {name!r:.80} must be of F64 or F32, got {tensor.dtype}")
+    return tensors
+
+
+def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: float | None) -> CaseReport:
+    truth = expected(case)
+    compared, misshapen, missing, parts_at = [], [], [], None
+    for name, (shape, numbers) in truth.items():
+        if name not in got:
+            if not name.startswith("init."):  # an input: a port need not give it back
+                missing.append(name)
+            continue
+        tensor = got[name]
+        if tensor.shape != shape:
+            misshapen.append((name, shape, tensor.shape))
+            parts_at = parts_at or name
+            continue
+        promise = TOLERANCES[tensor.dtype] if tolerance is None else tolerance
+        typecode = TYPECODES[tensor.dtype]
+        compared.append(compare(name, shape, numbers, tensor.floats(), allowed(name, numbers, promise), typecode))
+        if not compared[-1].passed:
+            parts_at = parts_at or name
+    extra = tuple(name for name in got if name not in truth)
+    return CaseReport(case.name, tuple(compared), tuple(misshapen), tuple(missing), extra, parts_at)
+
+
+def place(name: str) -> str:
+    """Where in a training a tensor stands, in words.
+
+    >>> place("step2.doc0.grad.pos3.layer0.q")
+    'the gradient of layer0.q at position 3 of document 0 in step 2'
+    """
+    numbers = {}
+    for owner in ("step", "doc", "grad", "pos"):
+        if match := re.match(rf"{owner}(\d*)\.", name):
+            numbers[owner] = match[1]
+            name = name[match.end() :]
+    words = (("pos", " at position "), ("doc", " of document "), ("step", " in step "))
+    where = "".join(word + numbers[owner] for owner, word in words if owner in numbers)
+    return f"the gradient of {name}{where}" if "grad" in numbers else name + where
+
+
+def render(report: PortReport) -> str:
+    """The report for people: a line a case, what is missing or has no counterpart, and the first parting of each."""
+    rows = []
+    for c in report.cases:
+        wrong = len(c.wrong) + len(c.misshapen)
+        exact = sum(t.exact for t in c.compared)
+        within = len(c.compared) - len(c.wrong) - exact
+        counts = (len(c.compared) + len(c.misshapen), exact, within, wrong, len(c.missing), len(c.extra))
+        rows.append((c.case, *map(str, counts)))
+    header = ("case", "tensors", "equal", "within", "wrong", "missing", "extra")
+    lines = [text_tables.aligned(header, rows, "lrrrrrr"), ""]
+    for c in report.cases:
+        if c.missing:
+            lines.append(f"{c.case}: missing: {_kinds(c.missing)}")
+        if c.extra:
+            lines.append(f"{c.case}: not in the export: {_kinds(c.extra)}")
+    if report.absent:
+        lines.append(f"no file for: {', '.join(report.absent)}")
+    if report.ignored:
+        lines.append(f"files of no case: {', '.join(report.ignored)}")
+    for c in report.cases:
+        if c.parts_at is not None:
+            lines.append(f"{c.case} parts from the reference first at {place(c.parts_at)}")
+            lines += [
+                f"{name} must have shape {list(expected)}, got {list(got)}"
+                for name, expected, got in c.misshapen
+                if name == c.parts_at
+            ]
+            lines += [details(t) for t in c.wrong if t.name == c.parts_at]
+    count = sum(len(c.compared) for c in report.cases)
+    exact = sum(t.exact for c in report.cases for t in c.compared)
+    if report.passed:
+        lines.append(f"the port is the reference, as far as it goes: {count} tensors, {exact} of them bit for bit")
+    else:
+        parting = sum(c.parts_at is not None for c in report.cases)
+        lines.append(f"the port is NOT the reference: {parting} of {len(report.cases)} cases part from it")
+    return "\n".join(lines)
+
+
+def _kinds(names: Sequence[str]) -> str:
+    """Names with their numbers left out, each with its count: step*.doc*.pos*.probs (21), ..."""
+    counts = Counter(re.sub(r"\d+", "*", name) for name in names)
+    listed = [f"{kind!s:.80} ({count})" for kind, count in counts.items()]
+    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} kinds more" if len(listed) > LISTED else "")

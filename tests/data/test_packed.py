@@ -1,0 +1,350 @@
+"""Prepared data: what training reads from disk is what it would read from memory, however it was made."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt.config import Config
+from microgpt.data import pack, packed
+from microgpt.data.documents import load
+from microgpt.data.pack import prepare
+from microgpt.data.packed import check, open_prepared
+from microgpt.data.sources import NAMES
+from microgpt.errors import DataError, RunError
+from microgpt.runs.folder import Folder
+from microgpt.runs.run import Run
+
+from conftest import clean_environment
+
+TEXT = NAMES.read_text(encoding="utf-8")
+STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 " * 300
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pieces, made in this process: the others would not know of it."""
+    monkeypatch.setattr(pack, "PIECE", 1000)
+    monkeypatch.setattr(pack, "ProcessPoolExecutor", Here)
+
+
+class Here:
+    """What looks like a pool of processes, and is none."""
+
+    def __init__(self, *_: Any) -> None:
+        self.jobs = 0
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: Any) -> None: ...
+
+    def shutdown(self, **_: Any) -> None: ...
+
+    def submit(self, job: Any, *arguments: Any) -> Any:
+        from concurrent.futures import Future
+
+        future: Future[Any] = Future()
+        try:
+            future.set_result(job(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode())
+    return path
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != packed.DATA}
+
+
+@pytest.mark.parametrize("bos_first", [False, True])
+@pytest.mark.parametrize("documents", ["lines", "stream"])
+@pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe:300"])
+def test_it_is_what_memory_would_hold(
+    tmp_path: Path, small_pieces: None, tokenizer: str, documents: str, bos_first: bool
+) -> None:
+    if tokenizer.startswith("bpe"):
+        pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    file = write(tmp_path / "text.txt", "\ufeff" + (TEXT if documents == "lines" else STREAM))
+    data = prepare([file], tmp_path / "data", tokenizer=tokenizer, documents=documents, bos_first=bos_first)
+    data.block_size = 8
+    held = load(file, mode=documents, block_size=8, tokenizer=data.tokenizer, bos_first=bos_first)
+    assert data.bos_first is bos_first
+    if not tokenizer.startswith("bpe"):
+        fresh = load(file, mode=documents, block_size=8, tokenizer=tokenizer, bos_first=bos_first)
+        assert fresh.tokenizer.symbols == data.tokenizer.symbols
+    if documents == "lines" or not tokenizer.startswith("bpe"):  # a stream's byte pairs end where a piece does
+        assert len(data) == len(held)
+        assert [data.sequence(i) for i in range(len(data))] == [held.sequence(i) for i in range(len(held))]
+        assert data.unread(8) == held.unread(8)
+    else:
+        whole = data.tokenizer.decode(data.tokens)
+        assert whole == STREAM.replace("\r\n", "\n")
+    texts = [held.text(5), "no such text", "x\ny", ""]
+    more = [*texts, *(held.text(i)[1:] for i in range(50)), *map(held.text, range(50))]
+    if documents == "lines" or tokenizer == "byte":
+        assert data.known(texts) == held.known(texts)
+        assert data.known(more) == held.known(more)
+        assert documents == "stream" or data.known(more) >= set(map(held.text, range(50)))
+    for i in (-1, len(data)):
+        with pytest.raises(IndexError):
+            data.sequence(i)
+    check(tmp_path / "data")
+
+
+def test_several_files_are_read_one_after_another(tmp_path: Path, small_pieces: None) -> None:
+    files = [write(tmp_path / f"{i}.txt", text) for i, text in enumerate(["emma\nzoe", "\n\n", "ann\n"])]
+    data = prepare(files, tmp_path / "data")
+    assert list(data) == ["emma", "zoe", "ann"]
+
+
+def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "PIECE", 1 << 14)
+    file = write(tmp_path / "text.txt", TEXT * 4)
+    prepare([file], tmp_path / "one", workers=1)
+    prepare([file], tmp_path / "three", workers=3)
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "three")
+
+    told: list[int] = []
+
+    def stop(what: str, done: int, total: int) -> None:
+        told.append(done)
+        if what == "tokenizing" and done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare([file], tmp_path / "stopped", workers=2, progress=stop)
+    with pytest.raises(DataError, match="is not finished: run the same microgpt prepare once more"):
+        open_prepared(tmp_path / "stopped", 16)
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "stopped" / "parts").glob("*.tokens")}
+    assert made
+    damaged = min(made)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    times: list[dict[Path, int]] = []
+
+    def look(what: str, done: int, total: int) -> None:
+        if what == "putting together" and not times:
+            times.append({path: path.stat().st_mtime_ns for path in made})
+
+    prepare([file], tmp_path / "stopped", workers=2, progress=look)
+    assert {path for path in made if times[0][path] != made[path]} == {damaged}  # the others were not made again
+    assert bytes_of(tmp_path / "stopped") == bytes_of(tmp_path / "one")
+
+
+KILLED = """
+import sys
+from microgpt.data import pack
+
+pack.PIECE = 1 << 16
+if __name__ == "__main__":
+    print("begun", flush=True)
+    pack.prepare([sys.argv[1]], sys.argv[2], workers=1, progress=lambda *what: print(*what, flush=True))
+"""
+
+
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
+    file = write(tmp_path / "text.txt", TEXT * 40)
+    prepare([file], tmp_path / "whole")
+    (tmp_path / "killed.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "killed.py"), str(file), str(tmp_path / "killed")]
+    rng, kills, ended = random.Random(1), 0, False
+    while not ended:  # the n-th attempt is killed soon after its n-th report, until one ends before
+        with subprocess.Popen(
+            command, env=clean_environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            reports = [process.stdout.readline() for _ in range(kills + 1)]
+            ended = not all(reports)
+            if not ended:
+                time.sleep(rng.uniform(0, 0.02))
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+        assert process.returncode in ((0,) if ended else (0, -signal.SIGKILL))
+    print(f"{kills} kills")
+    assert kills > 5
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
+
+
+def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None) -> None:
+    file = write(tmp_path / "text.txt", TEXT)
+    prepare([file], tmp_path / "data")
+    before = (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns
+    prepare([file], tmp_path / "data")
+    assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
+    with pytest.raises(DataError, match="prepared otherwise, or from files that have changed since: add --overwrite"):
+        prepare([file], tmp_path / "data", tokenizer="byte")
+    time.sleep(0.01)
+    write(file, "zoe\n")
+    with pytest.raises(DataError, match="files that have changed since"):
+        prepare([file], tmp_path / "data")
+    assert list(prepare([file], tmp_path / "data", overwrite=True)) == ["zoe"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"the files are empty: give texts"),
+        (b" \n\n", r"the files are empty: give texts"),
+        (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save it as UTF-8"),
+        (b"ab\n\x00\n", r"is not a text: a zero byte at offset 3"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        prepare([tmp_path / "text.txt"], tmp_path / "data")
+    with pytest.raises(DataError, match=r"no file '.*missing'"):
+        prepare([tmp_path / "missing"], tmp_path / "data")
+    with pytest.raises(DataError, match="is a folder: give a text file"):
+        prepare([tmp_path], tmp_path / "data")
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "diary.txt", "mine")
+    with pytest.raises(DataError, match=r"holds 'diary\.txt', which is not prepared data: give another folder"):
+        prepare([NAMES], tmp_path / "data", overwrite=True)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["diary.txt"]
+
+
+def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_pieces: None) -> None:
+    (tmp_path / "parts").mkdir()
+    file = write(tmp_path / "parts" / "a.txt", "emma\n")
+    with pytest.raises(DataError, match=r"holds 'a\.txt', which is not prepared data"):
+        prepare([file], tmp_path)
+    assert file.read_text() == "emma\n"
+    (tmp_path / "other").mkdir()
+    for text in ('{"mine": 1}', "[1]", "no JSON"):
+        mine = write(tmp_path / "other" / "data.json", text)
+        for overwrite in (False, True):
+            with pytest.raises(DataError, match=r"holds 'data\.json', which is not prepared data"):
+                prepare([file], tmp_path / "other", overwrite=overwrite)
+        assert mine.read_text() == text
+
+
+def test_what_is_damaged_can_be_made_again(tmp_path: Path, small_pieces: None) -> None:
+    folder = tmp_path / "data"
+    whole = prepare([NAMES], folder).sha256
+    (folder / "data.json").write_text("{")
+    (folder / ".tokens.bin.999999999.tmp").write_text("half")
+    with pytest.raises(DataError, match=r"holds data that are damaged, .*: add --overwrite"):
+        prepare([NAMES], folder)
+    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+    (folder / "tokens.bin").unlink()
+    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+    assert sorted(path.name for path in folder.iterdir()) == ["data.json", "starts.bin", "tokens.bin"]
+
+
+def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(Here):
+        def submit(self, job: Any, *arguments: Any) -> Any:
+            def killed() -> None:
+                raise BrokenProcessPool("killed")
+
+            return super().submit(killed)
+
+    monkeypatch.setattr(pack, "ProcessPoolExecutor", Killed)
+    with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
+        prepare([NAMES], tmp_path / "data")
+
+
+def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
+    folder = tmp_path / "data"
+    prepare([NAMES], folder)
+    tokens, facts = (folder / "tokens.bin").read_bytes(), (folder / "data.json").read_text()
+    (folder / "tokens.bin").write_bytes(tokens[:-1])
+    with pytest.raises(DataError, match=r"tokens.bin' has [\d,]+ bytes, expected [\d,]+: it is cut off"):
+        open_prepared(folder, 16)
+    (folder / "tokens.bin").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
+    open_prepared(folder, 16)
+    with pytest.raises(DataError, match=r"tokens.bin' was changed: make it again"):
+        check(folder)
+    (folder / "tokens.bin").unlink()
+    with pytest.raises(DataError, match=r"cannot read .*tokens.bin'"):
+        open_prepared(folder, 16)
+    (folder / "tokens.bin").write_bytes(tokens)
+    for text in (facts[:-5], "[]", facts.replace("microgpt-data/1", "microgpt-data/9"), facts.replace('"char"', '"x"')):
+        (folder / "data.json").write_text(text)
+        with pytest.raises(DataError, match=r"data.json' is damaged"):
+            open_prepared(folder, 16)
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "byte"])
+def test_a_run_over_it_stops_and_goes_on_bit_for_bit(tmp_path: Path, small_pieces: None, tokenizer: str) -> None:
+    prepare([NAMES], tmp_path / "data", tokenizer=tokenizer)
+    config = Config(n_embd=4, n_head=2, block_size=8, num_steps=30)
+    whole = Run.begin(tmp_path / "data", config, val_fraction=0.1)
+    losses = [step.loss for step in whole]
+    assert list(whole.order[:30]) != sorted(whole.order[:30])
+    assert not set(whole.order) & set(whole.held_out)
+    assert len(whole.order) + len(whole.held_out) == len(whole.data)
+    run = Run.begin(str(tmp_path / "data"), config, val_fraction=0.1)
+    with Folder.create(tmp_path / "run", run) as folder:
+        first = []
+        for step in folder.train():
+            first.append(step.loss)
+            if step.step == 11:
+                folder.save()
+                break
+    with Folder.resume(tmp_path / "run") as folder:
+        assert first + [step.loss for step in folder.train()] == losses
+        assert folder.run.engine.params == whole.engine.params
+        assert folder.run.sample(5) == whole.sample(5)
+    loaded = Run.load(tmp_path / "run")
+    assert loaded.tokenizer.symbols == run.tokenizer.symbols
+    assert loaded.evaluate(limit=20, num_samples=5).novelty.new is not None
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None) -> None:
+    prepare([NAMES], tmp_path / "chars")
+    prepare([NAMES], tmp_path / "bytes", tokenizer="byte")
+    prepare([write(tmp_path / "text.txt", TEXT + "zoe\n")], tmp_path / "more")
+    config = Config(n_embd=4, n_head=2, num_steps=2)
+    Folder.create(tmp_path / "run", Run.begin(tmp_path / "chars", config)).close()
+    for other, words in (("bytes", "with another tokenizer than the run's"), ("more", "is not the text that the run")):
+        with pytest.raises(DataError, match=words):
+            Folder.resume(tmp_path / "run", source=tmp_path / other)
+    Folder.resume(tmp_path / "run", changes={"tokenizer": "char"}).close()
+    with pytest.raises(RunError, match="tokenizer cannot change in a run, got tokenizer='byte', the run has 'char'"):
+        Folder.resume(tmp_path / "run", changes={"tokenizer": "byte"})
+    for options, words in (
+        ({"documents": "stream"}, "was prepared with documents=lines, got documents=stream"),
+        ({"tokenizer": "byte"}, "was prepared with tokenizer=char, got tokenizer=byte"),
+        ({"config": Config(bos_first=True)}, "was prepared with bos_first=False, got bos_first=True"),
+    ):
+        with pytest.raises(DataError, match=words):
+            Run.begin(tmp_path / "chars", **options)
+
+
+def test_byte_pairs_are_trained_on_saved_and_written(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    config = Config(n_embd=8, n_head=2, num_steps=40)
+    run = Run.begin("names", config, tokenizer="bpe:300")
+    for _ in run:
+        pass
+    run.save(tmp_path / "model.safetensors")
+    again = Run.load(tmp_path / "model.safetensors")
+    assert again.engine.vocab_size == 300
+    assert again.sample(5, seed=1) == run.sample(5, seed=1)
+    assert all(text.startswith("Mar") for text in again.sample(3, seed=1, prompt="Mar"))
+    found = again.evaluate(limit=50, num_samples=5)
+    score = found.scores["model"]
+    assert score.characters
+    assert score.characters > score.tokens
+    assert score.bits_per_character < score.loss / 0.6931
+    facts = json.loads(json.dumps(found.to_dict()))
+    assert facts["model"]["bits_per_character"] == score.bits_per_character

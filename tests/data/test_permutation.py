@@ -1,0 +1,54 @@
+"""The order of very many things: every one once, evenly mixed, the same each time."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import pytest
+
+from microgpt.data.permutation import Permutation
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 1000, 65537])
+def test_every_number_comes_once(n: int) -> None:
+    order = Permutation(n, "7:order")
+    assert len(order) == n
+    assert sorted(order) == list(range(n))
+    assert list(order) == list(Permutation(n, "7:order"))
+    if n > 100:
+        assert list(order) != list(Permutation(n, "8:order"))
+        assert list(order) != list(range(n))
+
+
+def test_places_are_as_in_a_list() -> None:
+    order = Permutation(1000, 1)
+    whole = list(order)
+    assert [order[-1], order[999]] == [whole[-1], whole[999]]
+    assert list(order[900:]) == whole[900:]
+    assert list(order[10:20][2:4]) == whole[12:14]
+    assert len(order[:300]) == 300
+    for i in (1000, -1001):
+        with pytest.raises(IndexError):
+            _ = order[i]
+
+
+def test_it_is_as_even_as_chance() -> None:
+    n, seeds = 12, 12_000
+    counts = [[0] * n for _ in range(n)]
+    for seed in range(seeds):
+        for place, value in enumerate(Permutation(n, seed)):
+            counts[place][value] += 1
+    expected = seeds / n
+    chi2 = sum((count - expected) ** 2 / expected for row in counts for count in row)
+    freedom = (n - 1) ** 2
+    assert abs(chi2 - freedom) < 5 * math.sqrt(2 * freedom), chi2
+
+
+def test_a_billion_take_no_memory() -> None:
+    tracemalloc.start()
+    order = Permutation(10**9, 42)
+    some = {order[i] for i in range(1000)} | {order[-i] for i in range(1, 1000)}
+    assert len(some) == 1999
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()

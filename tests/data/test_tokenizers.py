@@ -1,0 +1,127 @@
+"""Characters, bytes and byte pairs: every text comes back as it went in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt import reference
+from microgpt.data.sources import NAMES
+from microgpt.data.tokenizers import BpeTokenizer, ByteTokenizer, CharTokenizer, from_spec, learn, size_of
+
+UNICODE = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]  # all but the surrogates, which are no text
+TEXT = NAMES.read_text(encoding="utf-8") + "the cat sat on the mat; Ünïcödé, 日本語, 🙂\n" * 40
+
+
+@pytest.fixture(scope="module")
+def bpe() -> BpeTokenizer:
+    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    learned = learn("bpe:400", [TEXT])
+    assert isinstance(learned, BpeTokenizer)
+    return learned
+
+
+@pytest.mark.parametrize("bos_first", [False, True])
+def test_characters_are_the_references(bos_first: bool) -> None:
+    ours, its = learn("char", ["emma", "zoe"], bos_first), reference.Tokenizer(set("emmazoe"), bos_first)
+    assert (ours.symbols, ours.bos) == (its.symbols, its.bos)
+    assert ours.encode("zoe") == its.encode("zoe")
+    with pytest.raises(KeyError):
+        ours.encode("x")
+
+
+@pytest.mark.parametrize("bos_first", [False, True])
+def test_bytes_are_utf_8(bos_first: bool) -> None:
+    tokenizer = ByteTokenizer(bos_first)
+    assert len(tokenizer.symbols) == len(set(tokenizer.symbols)) == 257
+    assert [i - bos_first for i in tokenizer.encode("aé")[1:-1]] == [0x61, 0xC3, 0xA9]
+    assert tokenizer.encode("")[0] == tokenizer.bos == (0 if bos_first else 256)
+    assert tokenizer.decode(tokenizer.encode("aé")[:-2]) == "a�"
+
+
+def test_every_character_of_unicode_comes_back(bpe: BpeTokenizer) -> None:
+    everything = "".join(UNICODE)
+    for tokenizer in (CharTokenizer(UNICODE), ByteTokenizer(), ByteTokenizer(True), bpe):
+        token_ids = tokenizer.encode(everything)
+        assert token_ids[0] == token_ids[-1] == tokenizer.bos
+        assert tokenizer.bos not in token_ids[1:-1]
+        assert 0 <= min(token_ids) <= max(token_ids) < len(tokenizer.symbols)
+        assert tokenizer.decode(token_ids) == everything
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_every_text_comes_back(text: str, bpe: BpeTokenizer) -> None:
+    for tokenizer in (learn("char", [text]), ByteTokenizer(), bpe):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        again = from_spec(json.loads(json.dumps(tokenizer.spec())))
+        assert (again.symbols, again.bos, again.encode(text)) == (
+            tokenizer.symbols,
+            tokenizer.bos,
+            tokenizer.encode(text),
+        )
+
+
+@pytest.mark.parametrize("bos_first", [False, True])
+def test_byte_pairs_are_as_many_as_asked_for_and_shorter(bpe: BpeTokenizer, bos_first: bool) -> None:
+    tokenizer = learn("bpe:300", [TEXT], bos_first)
+    assert len(tokenizer.symbols) == len(set(tokenizer.symbols)) == 300
+    assert tokenizer.bos == (0 if bos_first else 299)
+    assert len(tokenizer.encode(TEXT)) < 0.9 * len(TEXT.encode())
+    assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+    shifted = [i - 1 if bos_first else i for i in tokenizer.encode("the cat")[1:-1]]
+    assert shifted == learn("bpe:300", [TEXT]).encode("the cat")[1:-1]  # learned the same way each time
+    assert len(learn("bpe:5000", ["aa"]).symbols) < 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("word", r"tokenizer must be one of char, byte, bpe:N, got tokenizer='word'"),
+        ("bpe", r"tokenizer must be one of .*'bpe'"),
+        ("bpe:x", r"tokenizer must be one of .*'bpe:x'"),
+        ("bpe:256", r"bpe:N must have N from 257 .*, got tokenizer='bpe:256': try bpe:1024"),
+    ],
+)
+def test_another_kind_is_refused(kind: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        learn(kind, ["a"])
+    assert size_of("bpe:257") == 257
+
+
+def test_without_the_library_what_was_written_can_be_read(bpe: BpeTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    token_ids, again = bpe.encode("the cat"), BpeTokenizer(bpe.model)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)  # as if it were not installed
+    assert again.decode(token_ids) == "the cat"
+    for ask in (lambda: again.encode("the cat"), lambda: learn("bpe:300", ["a"])):
+        with pytest.raises(ImportError, match=r"byte pairs need .*: pip install 'microgpt-lab\[bpe\]'"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"kind": "bpe", "bos_first": False, "model": "{}"}, {"kind": 7, "bos_first": True}]
+)
+def test_a_damaged_tokenizer_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the tokenizer is "):
+        from_spec(spec)
+
+
+@pytest.mark.parametrize("bos_first", [False, True])
+@given(documents=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"))))
+def test_documents_are_packed_one_after_another(bos_first: bool, documents: list[str], bpe: BpeTokenizer) -> None:
+    kinds = (learn("char", documents, bos_first), ByteTokenizer(bos_first), BpeTokenizer(bpe.model, bos_first))
+    for tokenizer in kinds:
+        each = [tokenizer.encode(document)[1:-1] for document in documents]
+        for bos in (False, True):
+            tokens, lengths = tokenizer.pack(documents, bos)
+            assert list(tokens) == [i for ids in each for i in ([tokenizer.bos] * bos + ids)]
+            assert lengths == list(map(len, each))
+
+
+def test_a_character_without_a_token_is_told() -> None:
+    with pytest.raises(KeyError, match="x"):
+        learn("char", ["abc"]).pack(["ab", "axy"], bos=True)

@@ -1,0 +1,179 @@
+"""The kernel on another processor: compiled for aarch64, whose vectors are NEON's, and run under qemu.
+
+Where Debian's glibc for aarch64 is here too, `exact` must be what this machine computes to the last bit: exp, log and
+pow are the same ones. Else the program has musl's, whose last bits are others, and the promise is 1e-12.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import random
+import re
+import runpy
+import shutil
+import struct
+import subprocess
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from microgpt.config import PRESETS, Config, init
+from microgpt.data.documents import load
+from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
+
+from conftest import ROOT, golden
+
+GLIBC = Path("/usr/aarch64-linux-gnu")  # of the package libc6-arm64-cross
+
+Batches = Sequence[Sequence[Sequence[int]]]
+
+
+class Program(NamedTuple):
+    """kernel_driver.c with the kernel, for aarch64. tolerance: how far `exact` may be from this machine's numbers."""
+
+    command: list[str]
+    vectors: dict[str, int]  # precision -> how many instructions multiply and add whole vectors
+    tolerance: float
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    try:
+        kernel()
+    except ImportError as error:
+        pytest.skip(f"{error} (python hatch_build.py builds it)")
+    qemu = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if not qemu or not importlib.util.find_spec("ziglang"):
+        pytest.skip("qemu-aarch64 (Debian's qemu-user) and `pip install ziglang` are needed for the kernel on NEON")
+    same_libm = (GLIBC / "lib" / "libm.so.6").exists() and platform.libc_ver()[0] == "glibc"
+    build, folder = runpy.run_path(str(ROOT / "hatch_build.py")), tmp_path_factory.mktemp("aarch64")
+    target = "aarch64-linux-gnu.2.31" if same_libm else "aarch64-linux-musl"
+    zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g0", "-Wno-pass-failed", *build["FLAGS"]]
+    assembly = {precision: folder / f"{precision}.s" for precision in build["PRECISIONS"]}
+    source = str(build["ENGINES"] / "kernel.c")
+    compilations = [  # side by side: they take a while
+        subprocess.Popen([*zig, *flags, "-DISA=plain", "-S", source, "-o", str(assembly[precision])])
+        for precision, flags in build["PRECISIONS"].items()
+    ]
+    assert [compilation.wait() for compilation in compilations] == [0, 0]
+    driver = [
+        f"-I{build['ENGINES']}",
+        str(ROOT / "tests" / "engines" / "native" / "kernel_driver.c"),
+        *map(str, assembly.values()),
+    ]
+    link = ["-lm", "-pthread", *([] if same_libm else ["-static"]), "-o", str(folder / "driver")]
+    subprocess.run([*zig, *driver, *link], check=True)
+    return Program(
+        command=[qemu, *(["-L", str(GLIBC)] if same_libm else []), str(folder / "driver")],
+        vectors={
+            name: len(re.findall(r"\tf(?:mul|add|mla)\tv\d+\.(?:2d|4s)", file.read_text()))
+            for name, file in assembly.items()
+        },
+        tolerance=0.0 if same_libm else 1e-12,
+    )
+
+
+def numbers(engine: NativeEngine, batches: Batches, rates: Sequence[float]) -> dict[str, list[float]]:
+    """What the driver writes, in its order: the first step by itself, the others in one call, then the logits."""
+    found = {"first loss": [engine.backward(batches[0])], "grads": list(engine.grads)}
+    engine.update(rates[0])
+    found["params after the first step"] = list(engine.params)
+    found["losses"] = engine.train(batches[1:], rates[1:])
+    found |= {name: list(getattr(engine, name)) for name in ("params", "m", "v")}
+    tokens = batches[0][0][: engine.config.block_size]
+    found["logits"] = [logit for row in engine.logits(tokens) for logit in row]
+    return found
+
+
+def on_aarch64(
+    program: Program, engine: NativeEngine, batches: Batches, rates: Sequence[float], threads: int = 1
+) -> array[float]:
+    """The driver's answer, for a run that begins with this engine's parameters."""
+    c = engine.config
+    documents = [tokens for batch in batches for tokens in batch]
+    text = [token for tokens in documents for token in tokens]
+    sizes = (c.n_embd, c.n_head, c.n_layer, c.block_size, engine.vocab_size, c.activation == "relu2")
+    counts = (engine.precision == "exact", len(batches), len(documents), len(text), len(engine.params))
+    head = struct.pack("@5i0d6i3di0d", *counts, *sizes, c.beta1, c.beta2, c.eps_adam, threads)
+    columns: list[Any] = [engine.params, array("d", rates)]
+    columns += [array("i", column) for column in (map(len, batches), map(len, documents), text)]
+    run = head + b"".join(column.tobytes() for column in columns)
+    return array("d", subprocess.run(program.command, input=run, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def assert_same(expected: dict[str, list[float]], got: array[float], tolerance: Callable[[str], float]) -> None:
+    """Name by name, each within its tolerance; else the largest difference and the first five pairs."""
+    assert len(got) == sum(map(len, expected.values()))
+    rest = iter(got)
+    for name, numbers in expected.items():
+        pairs = [(i, a, b) for i, (a, b) in enumerate(zip(numbers, islice(rest, len(numbers))))]
+        pairs = [(i, a, b) for i, a, b in pairs if not abs(a - b) <= tolerance(name)]
+        largest = max((abs(a - b) for _, a, b in pairs), default=0.0)
+        assert not pairs, f"{name}: {len(pairs)} of {len(numbers)} differ, by at most {largest}: {pairs[:5]}"
+
+
+def published_run(names_file: Path) -> tuple[array[float], Batches, list[float]]:
+    config = PRESETS["final"]
+    data, rng = load(str(names_file)), random.Random(config.seed)
+    order, _ = data.split(config.seed, 0.0)
+    rng.shuffle(order)
+    params = init(config, data.vocab_size, rng)
+    batches = [[data.sequence(order[step])[: config.block_size + 1]] for step in range(config.num_steps)]
+    return params, batches, [config.learning_rate * (1 - step / config.num_steps) for step in range(config.num_steps)]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_neon_repeats_the_published_losses(program: Program, names_file: Path, precision: str) -> None:
+    params, batches, rates = published_run(names_file)
+    engine = NativeEngine(params, PRESETS["final"], 27, precision=precision)
+    got = on_aarch64(program, engine, batches, rates)
+    after_first = 1 + 2 * len(params)
+    losses = [got[0], *got[after_first : after_first + len(rates) - 1]]
+    allowed = program.tolerance if precision == "exact" else 1e-5
+    assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=allowed)
+    if precision == "exact":
+        assert_same(numbers(engine, batches, rates), got, lambda name: program.tolerance)
+
+
+SIZES = {  # config, documents a batch, steps
+    "standard": (Config(), 1, 20),
+    "relu2, batches": (Config(activation="relu2"), 6, 8),
+    "odd": (Config(n_embd=15, n_head=3, block_size=7, n_layer=2), 3, 8),
+    "one": (Config(n_embd=1, n_head=1, block_size=1), 2, 4),
+    "wide": (Config(n_embd=64, n_layer=2), 8, 4),
+    "wider": (Config(n_embd=128), 2, 3),
+}
+RATE = 0.001
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("config", "batch_size", "steps"), SIZES.values(), ids=SIZES)
+def test_neon_computes_what_this_processor_does(
+    program: Program, precision: str, config: Config, batch_size: int, steps: int
+) -> None:
+    rng = random.Random(3)
+    batches = [
+        [[rng.randrange(27) for _ in range(rng.randint(2, 20))] for _ in range(batch_size)] for _ in range(steps)
+    ]
+    rates = [RATE] * steps
+    engine = NativeEngine(init(config, 27, rng), config, 27, precision=precision)
+    got = on_aarch64(program, engine, batches, rates)
+    assert on_aarch64(program, engine, batches, rates, threads=3) == got
+
+    def tolerance(name: str) -> float:
+        if precision == "exact":
+            return program.tolerance
+        # Adam moves a weight whose gradient rounds to almost nothing by up to the rate, to one side or the other
+        return RATE if name.startswith("params") else 1e-4
+
+    assert_same(numbers(engine, batches, rates), got, tolerance)
+
+
+def test_the_kernel_is_made_of_neon_instructions(program: Program) -> None:
+    assert min(program.vectors.values()) > 1000, program.vectors

@@ -1,0 +1,384 @@
+"""The native engine against the scalar one, to the last bit; and that it cannot be made to crash, leak or hang."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import random
+import resource
+import runpy
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microgpt.config import PRESETS, Config, init
+from microgpt.data.documents import load
+from microgpt.engines.choose import open_engine
+from microgpt.engines.native import engine as native_engine
+from microgpt.engines.native import library as native_library
+from microgpt.engines.native.engine import NativeEngine, kernel
+from microgpt.engines.scalar import ScalarEngine
+
+from conftest import ROOT, TINY, golden, models
+
+try:
+    kernel()
+except ImportError as error:
+    pytest.skip(f"{error} (python hatch_build.py builds it)", allow_module_level=True)
+
+
+def runs_here(isa: str) -> bool:
+    try:
+        kernel("exact", isa)
+    except ValueError:
+        return False
+    return True
+
+
+ISAS = [isa for isa in ("avx512", "avx2", "plain") if runs_here(isa)]
+every_isa = pytest.mark.parametrize("isa", ISAS)
+every_precision = pytest.mark.parametrize("precision", native_engine.PRECISIONS)
+
+
+def assert_same(name: str, expected: Any, got: Any) -> None:
+    """Equal to the last bit, but any nan is as good; else the largest difference and the first five pairs."""
+    pairs = [(i, a, b) for i, (a, b) in enumerate(zip(expected, got)) if struct.pack("d", a) != struct.pack("d", b)]
+    pairs = [(i, a, b) for i, a, b in pairs if not (math.isnan(a) and math.isnan(b))]
+    assert len(expected) == len(got)
+    largest = max((abs(a - b) for _, a, b in pairs), default=0)
+    assert not pairs, f"{name}: {len(pairs)} of {len(got)} differ, by at most {largest}: {pairs[:5]}"
+
+
+def assert_same_state(expected: Any, got: Any) -> None:
+    assert expected.step == got.step
+    for name in ("params", "grads", "m", "v"):
+        assert_same(name, getattr(expected, name), getattr(got, name))
+
+
+@settings(max_examples=200)
+@given(models(), st.sampled_from(ISAS), st.integers(1, 3), st.sampled_from([None, 5]))
+def test_exact_is_the_scalar_engine_to_the_last_bit(model: Any, isa: str, threads: int, total: int | None) -> None:
+    config, vocab_size, batches, seed = model
+    params = init(config, vocab_size, random.Random(seed))
+    scalar = ScalarEngine(array("d", params), config, vocab_size)
+    engine = NativeEngine(array("d", params), config, vocab_size, isa=isa, threads=threads)
+    for batch in batches:
+        assert_same("loss", [scalar.backward(batch, total)], [engine.backward(batch, total)])
+        assert_same("grads", scalar.grads, engine.grads)
+    scalar.update(0.01), engine.update(0.01)
+    assert_same_state(scalar, engine)
+    rates = [0.01, 0.02][: len(batches)]
+    assert_same("losses", scalar.train(batches, rates), engine.train(batches, rates))
+    assert_same_state(scalar, engine)
+    tokens = batches[0][0][: config.block_size]
+    for expected, got in zip(scalar.logits(tokens), engine.logits(tokens)):
+        assert_same("logits", expected, got)
+    documents = [tokens for batch in batches for tokens in batch]
+    assert_same("losses", list(scalar.losses(documents)), list(engine.losses(documents)))
+
+
+@every_isa
+@given(seed=st.integers(0, 2**32))
+def test_one_update_is_the_scalar_one_whatever_the_numbers(isa: str, seed: int) -> None:
+    rng = random.Random(seed)
+    scalar = ScalarEngine(init(TINY, 3, rng), TINY, 3)
+    engine = NativeEngine(array("d", scalar.params), TINY, 3, isa=isa)
+    length = len(scalar.params)
+
+    def numbers(low: int) -> array[float]:
+        """From the smallest to 1e3, and 0 now and then."""
+        return array(
+            "d", (rng.choice([0, 1, 1]) * rng.gauss(0, 1) * 10.0 ** rng.randint(low, 3) for _ in range(length))
+        )
+
+    grads, m, v = numbers(-150), numbers(-320), array("d", map(abs, numbers(-320)))
+    for each in (scalar, engine):
+        each.grads, each.m, each.v, each.step = array("d", grads), array("d", m), array("d", v), 3
+        each.update(0.1)
+    assert_same_state(scalar, engine)
+
+
+def published_run(names_file: object, preset: str, **options: Any) -> tuple[NativeEngine, list[float]]:
+    config = PRESETS[preset]
+    data = load(str(names_file), bos_first=config.bos_first)
+    rng = random.Random(config.seed)
+    order, _ = data.split(config.seed, 0.0)
+    rng.shuffle(order)
+    engine = NativeEngine(init(config, data.vocab_size, rng), config, data.vocab_size, **options)
+    rates = [config.learning_rate * (1 - step / config.num_steps) for step in range(config.num_steps)]
+    batches = [[data.sequence(order[step % len(order)])] for step in range(config.num_steps)]
+    return engine, engine.train(batches, rates)
+
+
+@every_isa
+def test_exact_repeats_the_published_run_to_the_last_bit(isa: str, names_file: object) -> None:
+    published = golden("final")
+    engine, losses = published_run(names_file, "final", isa=isa)
+    assert_same("losses", published["losses"], losses)
+    assert hashlib.sha256(engine.params.tobytes()).hexdigest() == published["final_params_sha256"]
+
+
+@every_isa
+def test_float32_stays_within_a_hundred_thousandth_of_the_published_losses(isa: str, names_file: object) -> None:
+    _, losses = published_run(names_file, "final", isa=isa, precision="float32")
+    assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=1e-5)
+
+
+WIDE = Config(n_embd=64, n_head=4, n_layer=2)
+DOCUMENTS = [[random.Random(i).randrange(27) for _ in range(2 + i % 17)] for i in range(40)]
+
+
+@every_isa
+@every_precision
+@pytest.mark.parametrize(
+    "config", [TINY, Config(), Config(activation="relu2"), WIDE, Config(n_embd=48, n_head=3)], ids=str
+)
+def test_train_is_backward_and_update_again_and_again(isa: str, precision: str, config: Config) -> None:
+    params = init(config, 27, random.Random(5))
+    loop, bulk = (NativeEngine(array("d", params), config, 27, precision=precision, isa=isa) for _ in range(2))
+    batches = [DOCUMENTS[:1], DOCUMENTS[1:9], DOCUMENTS[9:10], DOCUMENTS[10:40]]
+    expected = []
+    for batch in batches:
+        expected.append(loop.backward(batch))
+        loop.update(0.01)
+    assert_same("losses", expected, bulk.train(batches, [0.01] * 4))
+    assert_same_state(loop, bulk)
+
+
+@every_isa
+@pytest.mark.parametrize("config", [Config(), Config(activation="relu2"), WIDE, Config(n_embd=48, n_head=3)], ids=str)
+def test_float32_gradients_are_close_to_the_exact_ones(isa: str, config: Config) -> None:
+    params = init(config, 27, random.Random(5))
+    exact = NativeEngine(array("d", params), config, 27, isa=isa)
+    close = NativeEngine(array("d", params), config, 27, isa=isa, precision="float32")
+    assert close.backward(DOCUMENTS) == pytest.approx(exact.backward(DOCUMENTS), abs=1e-6)
+    assert list(close.grads) == pytest.approx(list(exact.grads), rel=1e-4, abs=1e-7)
+
+
+@every_precision
+def test_any_number_of_threads_gives_the_same_numbers(precision: str) -> None:
+    params = init(WIDE, 27, random.Random(5))
+    states = []
+    for threads in (1, 2, 3, 5):
+        engine = NativeEngine(array("d", params), WIDE, 27, precision=precision, threads=threads)
+        losses = engine.train([DOCUMENTS, DOCUMENTS[:3], DOCUMENTS[:1]] * 3, [0.01] * 9)
+        losses.append(engine.backward(DOCUMENTS))
+        states.append((losses, engine.params, engine.m, engine.v, engine.grads))
+    assert all(state == states[0] for state in states)
+
+
+@every_precision
+def test_train_adds_to_gradients_that_were_there(precision: str) -> None:
+    params = init(TINY, 27, random.Random(5))
+    loop, bulk = (NativeEngine(array("d", params), TINY, 27, precision=precision) for _ in range(2))
+    for engine in (loop, bulk):
+        engine.backward(DOCUMENTS[:2])
+    loop.backward(DOCUMENTS[2:3])
+    loop.update(0.01)
+    bulk.train([DOCUMENTS[2:3]], [0.01])
+    assert_same_state(loop, bulk)
+
+
+@every_precision
+def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
+    engine = NativeEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
+    rows = [document[:6] for document in DOCUMENTS if len(document) >= 6]
+    streams = engine.streams(len(rows))
+    for _ in range(2):
+        together = [streams.feed([row[position] for row in rows]) for position in range(6)]
+        for i, row in enumerate(rows):
+            for position, logits in enumerate(engine.logits(row)):
+                # float32 adds up a single row in another order: the logits, of size 1, differ in their last bits
+                allowed = 0 if precision == "exact" else 1e-5
+                assert list(together[position][i]) == pytest.approx(list(logits), rel=0, abs=allowed)
+        streams.rewind()
+
+
+@every_precision
+@pytest.mark.parametrize("n_embd", [16, 20, 64])
+def test_a_stream_is_the_same_among_any_number(precision: str, n_embd: int) -> None:
+    config = Config(n_embd=n_embd)
+    engine = NativeEngine(init(config, 27, random.Random(1)), config, 27, precision=precision)
+    rows = [[random.Random(i * 100 + j).randrange(27) for j in range(16)] for i in range(9)]
+
+    def grow(count: int) -> list[list[list[float]]]:
+        streams = engine.streams(count)
+        return [[list(row) for row in streams.feed(list(tokens))] for tokens in zip(*rows[:count])]
+
+    among_nine = grow(9)
+    for count in (1, 2, 3, 4, 5, 8):
+        assert grow(count) == [logits[:count] for logits in among_nine]
+
+
+def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
+    engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5)
+    decoder, expected = engine.decoder(), engine.logits([1, 2])
+    decoder.feed(1)
+    engine.params[0] += 1
+    assert decoder.feed(2) == expected[1]
+
+
+def test_a_decoder_outlives_its_engine() -> None:
+    decoder = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5).decoder()
+    assert all(math.isfinite(logit) for logit in decoder.feed(1))
+
+
+@every_precision
+def test_a_loss_that_is_not_finite_ends_the_run_without_an_update(precision: str) -> None:
+    engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5, precision=precision)
+    engine.params[3] = math.inf
+    for batch in ([[0, 1, 2]], [[0, 1, 2]] * 90):
+        step = engine.step
+        losses = engine.train([batch] * 3, [0.1] * 3)
+        assert len(losses) == 1
+        assert not math.isfinite(losses[0])
+        assert engine.step == step
+
+
+MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
+    "empty batch": (lambda e: e.backward([]), "batch must hold at least one document, got none"),
+    "one token": (lambda e: e.backward([[1]]), r"document 0 of the batch must have at least two tokens, got \[1\]"),
+    "large token": (lambda e: e.backward([[1, 5]]), "token_id must be from 0 to 4, got token_id=5"),
+    "negative token": (lambda e: e.train([[[1, 2]], [[0, -1]]], [1, 1]), "got token_id=-1"),
+    "decoded token": (lambda e: e.decoder().feed(5), "token_id must be from 0 to 4, got token_id=5"),
+    "full context": (lambda e: e.logits([0] * 5), "the context is full: block_size=4"),
+    "streams": (lambda e: e.streams(2).feed([1]), "token_ids must be one for each of 2 contexts, got 1"),
+    "no stream": (lambda e: e.streams(0), "count must be from 1 to 65536, got count=0"),
+    "short m": (lambda e: (setattr(e, "m", array("d")), e.update(1.0)), r"m must be an array\('d'\) of \d+ numbers"),
+    "float params": (lambda e: (setattr(e, "params", array("f")), e.logits([1])), r"params must be an array\('d'\)"),
+    "no precision": (
+        lambda e: NativeEngine(e.params, TINY, 5, precision="half"),
+        "precision must be one of exact, float32",
+    ),
+    "no threads": (
+        lambda e: NativeEngine(e.params, TINY, 5, threads=0),
+        "threads must be from 1 to 256, got threads=0",
+    ),
+    "wrong size": (lambda e: NativeEngine(e.params, TINY, 6), r"params must be an array\('d'\) of \d+ numbers"),
+}
+
+
+@pytest.mark.parametrize(("act", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_an_exception(act: Callable[[NativeEngine], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        act(NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5))
+
+
+def test_the_steps_before_a_mistake_are_made() -> None:
+    engine, other = (NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5) for _ in range(2))
+    with pytest.raises(ValueError, match="token_id"):
+        engine.train([[[1, 2]], [[1, 9]]], [0.1, 0.1])
+    other.train([[[1, 2]]], [0.1])
+    assert_same_state(other, engine)
+
+
+def test_without_the_library_the_engine_says_so_and_auto_is_scalar(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    monkeypatch.setattr(native_library, "LIBRARY", tmp_path / "_kernel.so")
+    kernel.cache_clear()
+    params = init(TINY, 5, random.Random(5))
+    with pytest.raises(ImportError, match="needs its compiled kernel"):
+        open_engine("native", params, TINY, 5)
+    assert isinstance(open_engine("auto", params, TINY, 5), ScalarEngine)
+    kernel.cache_clear()
+
+
+def test_ctrl_c_is_answered_inside_a_bulk_call() -> None:
+    engine = NativeEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
+    steps, pressed = 40_000, []
+
+    def press() -> None:
+        while not engine.step:  # the first slice of time is over
+            time.sleep(0.01)
+        pressed.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.train([DOCUMENTS[:8]] * steps, [0.0] * steps)
+    assert time.monotonic() - pressed[0] < 60
+    assert 0 < engine.step < steps
+    assert all(map(math.isfinite, engine.params))
+
+
+@every_precision
+def test_memory_does_not_grow_over_a_million_steps(precision: str) -> None:
+    config = TINY
+    engine = NativeEngine(init(config, 5, random.Random(5)), config, 5, precision=precision)
+    batches, rates = [[[0, 1, 0]]] * 50_000, [0.001] * 50_000
+
+    def peak() -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    engine.train(batches, rates)
+    before = peak()
+    for _ in range(19):
+        engine.train(batches, rates)
+        engine.backward([[0, 1, 2, 3, 4]] * 40)
+        engine.grads = array("d", bytes(8 * len(engine.params)))
+        engine.streams(3).feed([0, 1, 2])
+    assert engine.step == 1_000_000
+    assert peak() - before < 2e6
+
+
+WATCHED = """
+import random, sys
+from array import array
+from pathlib import Path
+from microgpt.config import Config, init
+from microgpt.engines.native import engine as native
+from microgpt.engines.native import library
+library.LIBRARY = Path(sys.argv[1])
+rng = random.Random(1)
+for i in range(60):
+    head_dim, n_head = rng.choice([1, 3, 4, 8, 16]), rng.choice([1, 2, 4])
+    config = Config(n_embd=head_dim * n_head, n_head=n_head, n_layer=rng.choice([1, 2]),
+                    block_size=rng.choice([1, 5, 16]), activation=rng.choice(["relu", "relu2"]))
+    vocab_size = rng.choice([1, 2, 27, 40])
+    params = init(config, vocab_size, rng)
+    documents = [[rng.randrange(vocab_size) for _ in range(rng.randint(2, 20))] for _ in range(12)]
+    for precision in native.PRECISIONS:
+        for isa in sys.argv[2:]:
+            options = {"precision": precision, "isa": isa, "threads": 1 + i % 2}
+            engine = native.NativeEngine(array("d", params), config, vocab_size, **options)
+            engine.train([documents[:1], documents[1:3], documents], [0.01] * 3)
+            engine.backward(documents[:5])
+            engine.update(0.01)
+            engine.logits([0] * config.block_size)
+            engine.streams(3).feed([0] * 3)
+print("done")
+"""
+
+
+def test_the_kernel_breaks_no_rule_of_c(tmp_path: Path) -> None:
+    """Many sizes once more, with a kernel that watches its memory and its arithmetic."""
+    gcc = shutil.which("gcc")
+    libasan = (
+        subprocess.run([gcc, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+        if gcc
+        else ""
+    )
+    if not gcc or not Path(libasan).is_absolute():
+        pytest.skip("there is no gcc with AddressSanitizer here")
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))
+    library = tmp_path / hook["LIBRARY"]
+    watched = ["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]  # -O1 compiles 9 times as long
+    hook["compile_kernel"]([gcc], library, watched)
+    environment = {**os.environ, "LD_PRELOAD": libasan, "ASAN_OPTIONS": "detect_leaks=0"}
+    command = [sys.executable, "-c", WATCHED, str(library), *ISAS]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ran.stdout == "done\n", ran.stderr

@@ -1,0 +1,284 @@
+"""Several processes that torchrun starts train what one trains; one that dies ends them all, and the run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from microgpt.cli import main as cli
+from microgpt.config import init, num_params
+from microgpt.engines.choose import open_engine
+from microgpt.runs.folder import Folder
+from microgpt.runs.metrics import read_metrics
+from microgpt.runs.run import Run
+from microgpt.system.hardware import size
+from microgpt.system.locks import Lock
+
+from conftest import TINY, clean_environment
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+pytestmark = pytest.mark.skipif(
+    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+    reason="this PyTorch has no process groups",
+)
+
+WORDS = ["anna", "bob", "carla", "dora", "emil", "frida", "gerd", "hanna", "ida", "jan"]
+CONFIG = TINY.replace(n_embd=8, n_layer=2, num_steps=24, batch_size=4, clip=0.8)
+SETTINGS = ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size", "clip")
+OPTIONS = [text for name in SETTINGS for text in (f"--{name.replace('_', '-')}", str(getattr(CONFIG, name)))]
+ENOUGH = 300.0  # seconds, on a busy machine
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    return tmp_path
+
+
+def torchrun(count: int, *arguments: str) -> subprocess.Popen[str]:
+    """`torchrun --nproc-per-node count -m microgpt train arguments` on the CPU, in float64."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    command += ["-m", "microgpt", "train", *arguments, "--device", "cpu", "--precision", "float64"]
+    environment = {**clean_environment(), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def alone(out: Path, *options: str) -> list[dict[str, object]]:
+    """The metrics of the same run by one process."""
+    line = ["train", "words.txt", *OPTIONS, *options, "--out", str(out), "--engine", "torch", "--precision", "float64"]
+    assert cli.main(line) == 0
+    return read_metrics(out / "metrics.jsonl")
+
+
+def assert_same_run(expected: Path, got: Path) -> None:
+    """Every number of both folders' metrics and checkpoints, to 1e-9; and the same samples."""
+    one, many = (read_metrics(folder / "metrics.jsonl") for folder in (expected, got))
+    assert [line.keys() for line in one] == [line.keys() for line in many]
+    for a, b in zip(one, many):
+        assert b == pytest.approx(a, rel=0, abs=1e-9)
+    first, second = (Run.load(folder, engine="scalar") for folder in (expected, got))
+    for name in ("params", "m", "v"):
+        assert list(getattr(second.engine, name)) == pytest.approx(list(getattr(first.engine, name)), rel=0, abs=1e-9)
+    assert second.rng.getstate() == first.rng.getstate()
+    assert (expected / "samples.txt").read_text() == (got / "samples.txt").read_text()
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_learn_what_one_process_learns(count: int, here: Path) -> None:
+    alone(here / "one", "--val-fraction", "0.3")
+    process = torchrun(count, "words.txt", *OPTIONS, "--val-fraction", "0.3", "--out", "many")
+    out, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert_same_run(here / "one", here / "many")
+    assert out == (here / "one" / "samples.txt").read_text()  # which the first process alone prints
+    assert err.count("num params: ") == 1
+    assert f"engine: {count} processes, each torch float64 on cpu" in err
+    assert sorted(path.name for path in here.iterdir()) == ["many", "one", "words.txt"]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_sharded_moments_change_no_number(count: int, here: Path) -> None:
+    """With 3 processes the parts are not of the same length, and checkpoints on the way gather them."""
+    sizes = ["--batch-size", "6", "--block-size", "5"]
+    alone(here / "one", *sizes)
+    assert Run.load("one", engine="scalar").num_params % 6 == 2
+    process = torchrun(count, "words.txt", *OPTIONS, *sizes, "--shard", "--checkpoint-every", "7", "--out", "many")
+    _, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert_same_run(here / "one", here / "many")
+    padded = Run.load("one", engine="scalar").num_params + (count == 3)  # 1 more makes 3 equal parts
+    assert f"memory: {size(8 * (2 * padded + 2 * padded / count))} for parameters" in err
+
+
+def test_accumulated_micro_batches_are_shared_too(here: Path) -> None:
+    alone(here / "one")
+    process = torchrun(2, "words.txt", *OPTIONS, "--micro-batch-size", "1", "--out", "many")
+    _, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert_same_run(here / "one", here / "many")
+
+
+def test_a_run_goes_on_with_another_number_of_processes(here: Path) -> None:
+    alone(here / "one")
+    folder = Folder.create("many", Run.begin("words.txt", CONFIG, engine="torch", precision="float64"))
+    for step in folder.train():
+        if step.step == 9:
+            folder.save()
+            break
+    folder.close()
+    process = torchrun(2, "--out", "many", "--resume")
+    _, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert_same_run(here / "one", here / "many")
+
+
+def ranks(agent: int) -> dict[int, int]:
+    """The processes that torchrun has started: rank -> process id."""
+    found = {}
+    for pid in Path(f"/proc/{agent}/task/{agent}/children").read_text().split():
+        facts = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        found |= {int(fact[5:]): int(pid) for fact in facts if fact.startswith(b"RANK=")}
+    return found
+
+
+@pytest.fixture
+def training(here: Path) -> Iterator[subprocess.Popen[str]]:
+    """Two processes in the middle of a long training, with checkpoints on the way."""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("only Linux tells which processes another has started")
+    process = torchrun(2, "words.txt", *OPTIONS, "--num-steps", "1000000", "--checkpoint-every", "50", "--out", "many")
+    metrics, end = here / "many" / "metrics.jsonl", time.monotonic() + ENOUGH
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") > 100):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_process_that_dies_ends_the_others_within_seconds_and_the_run_goes_on(
+    training: subprocess.Popen[str], here: Path
+) -> None:
+    os.kill(ranks(training.pid)[1], signal.SIGKILL)
+    killed = time.monotonic()
+    _, err = training.communicate(timeout=ENOUGH)
+    assert time.monotonic() - killed < 150  # PyTorch itself waits 30 minutes
+    assert training.returncode != 0
+    [told] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
+    assert told.endswith(
+        "; the last checkpoint is whole: torchrun --nproc-per-node 2 -m microgpt train --out many --resume"
+        " --engine torch --precision float64 --device cpu goes on from it"
+    )
+    state = Run.load("many", engine="scalar")
+    assert state.step >= 50
+    assert state.step % 50 == 0
+    end = str(state.step + 30)
+    process = torchrun(2, "--out", "many", "--resume", "--num-steps", end)
+    _, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    assert [line["step"] for line in read_metrics(here / "many" / "metrics.jsonl")] == list(range(1, int(end) + 1))
+
+
+def test_a_request_to_stop_is_answered_by_all_and_saves(training: subprocess.Popen[str], here: Path) -> None:
+    training.terminate()
+    _, err = training.communicate(timeout=ENOUGH)
+    [told] = [line for line in err.splitlines() if line.startswith("stopped and saved after step ")]
+    step = int(told.split()[5].rstrip(";"))
+    assert Run.load("many", engine="scalar").step == step
+    assert len(read_metrics(here / "many" / "metrics.jsonl")) == step
+
+
+STUCK = """
+import time
+from microgpt.cli import signals
+from microgpt.config import Config
+from microgpt.runs.folder import Folder
+from microgpt.runs.run import Run
+signals.GRACE = 1.0
+run = Run.begin(["anna"], Config(n_embd=4, n_head=2), engine="scalar")
+run.engine.world_size = 2
+folder = Folder.create("many", run)
+with signals.signals(), signals.not_waiting_for_the_dead(folder):
+    print("waiting", flush=True)
+    time.sleep(1000)  # which a signal handler does not end
+"""
+
+
+def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    asked = time.monotonic()
+    process.terminate()
+    _, err = process.communicate(timeout=ENOUGH)
+    assert 1 <= time.monotonic() - asked < 150  # it sleeps much longer
+    assert process.returncode == 1
+    assert err.startswith("error: ended while it waited for another process; the last checkpoint is whole: torchrun ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--batch-size", "3"],
+            "batch_size must be a multiple of the 2 processes that share it, got batch_size=3 (try batch_size=4)",
+        ),
+        (["--engine", "native"], "engine must be torch where 2 processes train together, got engine='native'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_once_and_leaves_nothing(options: list[str], message: str, here: Path) -> None:
+    process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")
+    out, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode != 0
+    assert [line for line in err.splitlines() if line.startswith("error: ")] == [f"error: {message}"]
+    assert "exitcode  : 2" in err
+    assert out == ""
+    assert not (here / "many").exists()
+
+
+def test_a_folder_that_is_taken_is_told_once_too(here: Path) -> None:
+    """Only the first process looks; the others say nothing of a process that has ended, or of a run that goes on."""
+    alone(here / "many")
+    before = (here / "many" / "model.safetensors").read_bytes()
+    for options, message in (([], "holds a run already: add --resume"), (["--resume", "--shard"], "is in use by")):
+        if options:
+            lock = Lock(here / "many")
+        process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")
+        _, err = process.communicate(timeout=ENOUGH)
+        [line] = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert line.startswith(f"error: out='many' {message}")
+        assert "exitcode  : 2" in err
+        assert (here / "many" / "model.safetensors").read_bytes() == before
+    lock.release()
+
+
+def test_each_process_of_a_machine_needs_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microgpt.system.hardware.free_memory", lambda: 1 << 20)
+    for name, value in {"MASTER_ADDR": "localhost", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(MemoryError) as caught:
+        Run.begin(WORDS, CONFIG.replace(n_embd=48), engine="torch", device="cpu")
+    count = num_params(CONFIG.replace(n_embd=48), 16)
+    assert str(caught.value) == (
+        f"a model of {count:,} parameters needs at least {size(80 * count)} to be trained by 2 processes, and this"
+        " machine has 1.0 MiB free: lower n_embd, n_layer or block_size, or start fewer processes"
+    )
+
+
+def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"MASTER_ADDR": "localhost", "RANK": "0", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}
+    for name, value in facts.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    message = (
+        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer, or compute on the CPU"
+        r" \(--device cpu\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)
+
+
+def test_json_comes_from_the_first_process_alone(here: Path) -> None:
+    process = torchrun(2, "words.txt", *OPTIONS, "--json", "--out", "many")
+    out, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert len(lines) == 1 + CONFIG.num_steps + 1

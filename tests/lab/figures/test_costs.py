@@ -1,0 +1,199 @@
+"""Section 11 of the lab: the ladder of engines, what other sizes cost, and a word as characters and as bytes."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from microgpt.config import Config
+from microgpt.lab.session import Session
+from microgpt.runs.run import Run
+
+from lab.page.browser import FOLDERS, Visit
+
+GPT2 = {"n_embd": 768, "n_layer": 12, "block_size": 1024, "vocab_size": 50_257}
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session()
+
+
+def ask(session: Session, method: str, **params: Any) -> Any:
+    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
+    return answer.get("result", answer.get("error"))
+
+
+def climb(session: Session, steps: int) -> list[dict[str, Any]]:
+    request = json.dumps({"method": "ladder", "params": {"steps": steps}})
+    return [json.loads(event).get("result", json.loads(event)) for event in session.stream(request)]
+
+
+@pytest.fixture(scope="module")
+def events(session: Session) -> list[dict[str, Any]]:
+    return climb(session, 12)
+
+
+def test_every_rung_climbs_the_steps_of_a_training_run(events: list[dict[str, Any]]) -> None:
+    """The same losses as training from the beginning gives."""
+    run = Run.begin("names", Config())
+    losses = [step.loss for step in run.steps(until=12)]
+    for rung in events[-1]["rungs"]:
+        if rung["why"]:
+            pytest.skip(rung["why"])
+        near = 1e-5 if rung["precision"] == "float32" else 1e-12
+        assert rung["losses"] == pytest.approx(losses, rel=0, abs=near), rung["engine"]
+
+
+def test_the_ladder_tells_how_much_faster_and_how_far_apart(events: list[dict[str, Any]]) -> None:
+    reference, *others = events[-1]["rungs"]
+    assert (reference["ratio"], reference["difference"]) == (None, None)
+    assert reference["seconds"] > 0
+    for rung in others:
+        if rung["why"]:
+            pytest.skip(rung["why"])
+        assert rung["difference"] == max(abs(a - b) for a, b in zip(rung["losses"], reference["losses"]))
+        assert rung["ratio"] == pytest.approx(reference["seconds"] / rung["seconds"])
+        assert rung["ratio"] > 10  # a compiled kernel, on any machine
+
+
+def test_the_ladder_tells_of_its_progress(events: list[dict[str, Any]]) -> None:
+    assert [event["done"] for event in events] == [False] * (len(events) - 1) + [True]
+    steps = [event["rungs"][0]["step"] for event in events]
+    assert steps == sorted(steps)
+    assert steps[0] < steps[-1] == 12
+
+
+def test_the_ladder_leaves_the_model_as_it_is(session: Session) -> None:
+    before = ask(session, "model")
+    climb(session, 2)
+    assert ask(session, "model") == before
+
+
+@pytest.mark.parametrize("steps", [0, 1001])
+def test_the_ladder_names_its_limits(session: Session, steps: int) -> None:
+    [answer] = climb(session, steps)
+    assert answer["error"] == f"steps must be from 1 to 1,000, got steps={steps}"
+
+
+def test_the_arithmetic_is_that_of_the_program(session: Session) -> None:
+    """Every product of a matrix and of attention that the reference makes at a full context, counted as it runs."""
+    from microgpt import reference
+
+    class Counted(float):
+        """A number that counts its products."""
+
+        made = 0
+
+        def __mul__(self, other: object) -> Counted:
+            Counted.made += 1
+            return Counted(0.5)
+
+        __rmul__ = __mul__
+
+        def __add__(self, other: object) -> Counted:
+            return Counted(0.5)
+
+        __radd__ = __add__
+
+    sizes = {"n_embd": 6, "n_layer": 2, "block_size": 5, "vocab_size": 7}
+    told = ask(session, "budget", **sizes)
+    made = 0
+    for name, (rows, columns) in reference.shapes(7, 6, 2, 5).items():
+        if name not in ("wte", "wpe"):
+            Counted.made = 0
+            reference.linear([Counted(1)] * columns, [[Counted(1)] * columns] * rows)
+            made += Counted.made
+    products = 0
+    for _head in range(3):
+        Counted.made = 0
+        q, past = [Counted(1)] * 2, [[Counted(1)] * 2] * 5
+        scores = [sum(a * b for a, b in zip(q, k)) for k in past]
+        [sum(score * v[j] for score, v in zip(scores, past)) for j in range(2)]
+        products += Counted.made
+    assert told["attention"] == 2 * 2 * products
+    assert told["flops_token"] == 2 * (made + 2 * products)
+    assert told["flops_trained"] == 3 * told["flops_token"]
+
+
+def test_what_a_model_weighs(session: Session) -> None:
+    told = ask(session, "budget", **GPT2)
+    assert told["num_params"] == ask(session, "sizes", **GPT2)["num_params"]
+    assert told["bytes_kept"] == 2 * told["num_params"]
+    assert told["bytes_trained"] == 16 * told["num_params"]
+    assert told["bytes_cache"] == 2 * 2 * 12 * 768 * 1024
+    # the usual estimate of a token's arithmetic: twice the parameters that are multiplied, and the context's share
+    assert math.isclose(told["flops_token"] - told["attention"], 2 * (12 * 12 * 768**2 + 50_257 * 768))
+    assert "n_embd must be from 1" in ask(session, "budget", **{**GPT2, "n_embd": 0})
+
+
+def test_a_word_as_characters_and_as_bytes(session: Session) -> None:
+    told = ask(session, "spelled", text="zoë 🙂")
+    assert "".join(one["char"] for one in told["characters"]) == "zoë 🙂"
+    assert bytes(byte for one in told["characters"] for byte in one["bytes"]) == "zoë 🙂".encode()
+    assert told["num_bytes"] == len("zoë 🙂".encode())
+    assert [one["id"] for one in told["characters"]] == [25, 14, None, None, None]
+    assert told["unknown"] == 3
+    assert told["vocab_size"] == {"characters": 27, "bytes": 257}
+    assert told["rows"] == {"characters": 2 * 27 * 16, "bytes": 2 * 257 * 16}
+    assert "at most 1,000 characters" in ask(session, "spelled", text="a" * 1001)
+
+
+# --- In the page
+
+SECTION = FOLDERS.index("11-chatgpt")
+MEASURED = """() => Object.fromEntries([...document.querySelectorAll('[data-path^="ladder."]')]
+  .map((e) => [e.dataset.path.replace('ladder.', ''), Number(e.dataset.value)]))"""
+
+
+def test_the_page_climbs_the_ladder(tab: Visit) -> None:
+    """A hundred steps in the reader's browser: the last loss is CPython's, and the kernel is faster by far."""
+    tab.section(SECTION)
+    tab.page.get_by_role("button", name="Train 100 steps with each engine").click()
+    tab.page.locator('[data-path="ladder.native.float32.difference"]').wait_for(timeout=180_000)
+    tab.settle()
+    measured = tab.page.evaluate(MEASURED)
+    loss = [step.loss for step in Run.begin("names", Config()).steps(until=100)][-1]
+    assert measured["scalar.exact.loss"] == pytest.approx(loss, rel=0, abs=1e-9)
+    assert measured["native.exact.difference"] < 1e-9
+    assert measured["native.float32.difference"] < 1e-4
+    assert measured["native.exact.ratio"] > 20
+    assert measured["native.exact.ratio"] == pytest.approx(
+        measured["scalar.exact.seconds"] / measured["native.exact.seconds"]
+    )
+
+
+def test_the_ladder_can_be_stopped(tab: Visit) -> None:
+    tab.section(SECTION)
+    start = tab.page.get_by_role("button", name="Train 100 steps with each engine")
+    start.click()
+    tab.page.get_by_role("status").filter(has_text="the reference is at step").wait_for()
+    tab.page.get_by_role("button", name="Stop", exact=True).click()
+    start.wait_for()
+    assert tab.ask("loss", word="emma")["mean"] > 0  # Python is there for others again
+
+
+def test_a_word_with_letters_that_the_model_lacks(tab: Visit) -> None:
+    tab.section(SECTION)
+    figure = tab.page.locator("figure").filter(has_text="This word in characters, and in bytes")
+    figure.get_by_label("text").fill("zoë")
+    tab.settle()
+    shown = figure.evaluate(
+        "(f) => [...f.querySelectorAll('[data-path*=\".bytes[\"]')].map((e) => Number(e.dataset.value))"
+    )
+    assert bytes(shown).decode() == "zoë"
+    assert "cannot read one of them" in figure.inner_text()
+
+
+def test_a_base_model_continues(tab: Visit) -> None:
+    """What the figure writes is what `microgpt sample` would, after the same words."""
+    tab.section(SECTION)
+    figure = tab.page.locator("figure").filter(has_text="Say something to it")
+    figure.get_by_label("you say").fill("bo")
+    tab.settle()
+    generated = tab.ask("generate", seed=42, index=0, temperature=0.5, prompt="bo")
+    assert figure.locator(".said").inner_text() == generated["text"]
+    assert generated["text"].startswith("bo")

@@ -1,0 +1,216 @@
+"""Expressions: their nodes are the reference's, their gradients the slopes; what cannot be read is told in words."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt.errors import LabError
+from microgpt.lab.figures.expression import MAX_MOVES, expression
+from microgpt.reference import Value
+
+DIAMOND = "b = a + a; c = b + b"
+SOFTMAX = "ea = exp(a); eb = exp(b); ec = exp(c); p = ea / (ea + eb + ec); loss = -log(p)"
+
+
+def by_name(answer: dict[str, Any]) -> dict[str, Any]:
+    """The nodes that have a name."""
+    return {node["name"]: node for node in answer["nodes"] if node["name"]}
+
+
+# Expressions that Python itself can evaluate over the reference's Values, with values far from the edges of what is
+# defined: a log or a negative power is of something at least 1
+inner = st.recursive(
+    st.sampled_from(["a", "b", "c"]),
+    lambda x: st.one_of(
+        st.tuples(x, st.sampled_from([" + ", " - ", " * "]), x).map(lambda t: f"({''.join(t)})"),
+        st.tuples(x, st.sampled_from([" + 2", " - 1", " * 0.5", " / 3", "**2", "**3"])).map(
+            lambda t: f"({''.join(t)})"
+        ),
+        st.tuples(x, x).map(lambda t: f"({t[0]} / ({t[1]}**2 + 1))"),
+        x.map(lambda e: f"(-{e})"),
+        x.map(lambda e: f"({e}**2 + 1).log()"),
+        x.map(lambda e: f"(0.1 * {e} / ({e}**2 + 1)).exp()"),
+        x.map(lambda e: f"{e}.relu()"),
+    ),
+    max_leaves=6,
+)
+numbers = st.floats(-2, 2).map(lambda x: round(x, 3))
+inputs = st.fixed_dictionaries({"a": numbers, "b": numbers, "c": numbers})
+
+
+def reachable(result: Value) -> list[Value]:
+    """Every node behind a result, and itself."""
+    found, waiting = {id(result): result}, [result]
+    while waiting:
+        node = waiting.pop()
+        for operand in (node.a, node.b):
+            if operand is not None and id(operand) not in found:
+                found[id(operand)] = operand
+                waiting.append(operand)
+    return list(found.values())
+
+
+@given(source=inner, values=inputs)
+def test_the_nodes_are_those_that_the_reference_makes(source: str, values: dict[str, float]) -> None:
+    leaves = {name: Value(x) for name, x in values.items()}
+    result = eval(source, {}, dict(leaves))
+    result.backward()
+    answer = expression(source, values)
+    expected = sorted((node.data, node.grad, node.a is None) for node in reachable(result))
+    drawn = sorted((node["data"], node["grad"], not node["operands"]) for node in answer["nodes"])
+    assert drawn == expected
+    assert answer["right"]
+    for node in answer["nodes"]:
+        assert all(operand["id"] < node["id"] for operand in node["operands"])
+
+
+@given(source=inner, values=inputs)
+def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> None:
+    answer = expression(source, values)
+    h = 1e-5
+    for check in answer["check"]:
+        at = [
+            expression(source, {**values, check["name"]: values[check["name"]] + step})["nodes"] for step in (-h, 0, h)
+        ]
+        results = [nodes[answer["result"]]["data"] for nodes in at]
+        kinked = any(
+            node["op"] == "relu" and (node["data"] > 0) != (nodes[node["id"]]["data"] > 0)
+            for nodes in (at[0], at[2])
+            for node in answer["nodes"]
+        ) or any(node["op"] == "relu" and node["data"] == 0 == at[1][node["operands"][0]["id"]]["data"]
+                 for node in answer["nodes"])  # fmt: skip
+        if kinked:  # a corner has no slope
+            continue
+        scale = max(1, abs(check["grad"]), *map(abs, results))
+        assert check["difference"] == pytest.approx(check["grad"], abs=1e-6 * scale)
+
+
+@given(source=inner, values=inputs, order=st.sampled_from(["topological", "naive"]), accumulate=st.booleans(),
+       times=st.sampled_from([1, 2]))  # fmt: skip
+def test_the_moves_of_backward_lead_to_the_gradients(
+    source: str, values: dict[str, float], order: str, accumulate: bool, times: int
+) -> None:
+    answer = expression(source, values, order=order, accumulate=accumulate, times=times)
+    grads = dict.fromkeys(range(len(answer["nodes"])), 0.0)
+    grads[answer["result"]] = 1.0
+    for move in answer["backward"]:
+        assert grads[move["operand"]] == move["before"]
+        assert move["out"] == grads[move["node"]]
+        passed = move["local"] * move["out"]
+        assert move["after"] == (move["before"] + passed if accumulate else passed)
+        grads[move["operand"]] = move["after"]
+    assert [node["grad"] for node in answer["nodes"]] == list(grads.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "grad", "right"),
+    [
+        ({}, 4.0, True),
+        ({"order": "naive"}, 6.0, False),
+        ({"accumulate": False}, 1.0, False),
+        ({"times": 2}, 12.0, False),
+    ],
+)
+def test_the_precautions_of_backward_are_seen_where_they_are_left_out(
+    options: dict[str, Any], grad: float, right: bool
+) -> None:
+    answer = expression(DIAMOND, {"a": 3.0}, **options)
+    assert by_name(answer)["a"]["grad"] == grad
+    assert answer["right"] == right
+    assert answer["check"][0]["difference"] == pytest.approx(4.0)
+
+
+def test_the_gradient_of_a_softmax_is_p_minus_one() -> None:
+    values = {"a": 0.3, "b": -1.0, "c": 2.0}
+    answer = expression(SOFTMAX, values)
+    total = sum(map(math.exp, values.values()))
+    grads = [check["grad"] for check in answer["check"]]
+    assert grads == pytest.approx([math.exp(x) / total - (name == "a") for name, x in values.items()])
+
+
+def test_names_inputs_and_constants_are_told_apart() -> None:
+    answer = expression("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
+    nodes = by_name(answer)
+    assert list(nodes) == ["a", "x", "y"]
+    assert nodes["y"]["id"] == answer["result"]
+    assert [node["data"] for node in answer["nodes"] if node["constant"]] == [2.0, -1]
+    assert [check["name"] for check in answer["check"]] == ["a"]
+
+
+def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
+    [check] = expression("log(a)", {"a": 1e-6})["check"]
+    assert math.isnan(check["difference"])
+    assert check["grad"] == 1e6
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", "the expression is empty"),
+        ("a +", "cannot read the expression at line 1, column 4"),
+        ("b = a\nc = b *", "cannot read the expression at line 2"),
+        ("a ** b", "line 1, column 6: a power must be a number"),
+        ("b = 1; a ** b", "a power must be a number"),
+        ("a ** " + "-" * 1900 + "1", "a power must be a number"),
+        ("a ** (1" + "/ 1" * 600 + ")", "a power must be a number"),
+        ("import os", "line 1, column 1: a statement must be an expression"),
+        ("a = b = c", "a statement must be an expression"),
+        ("__import__('os').system('true')", "there are only the functions exp, log, relu"),
+        ("a.__class__", "only names, numbers"),
+        ("a.exp(2)", "takes nothing between the brackets"),
+        ("exp(a, b)", "exp takes one expression"),
+        ("exp(*a)", "exp takes one expression"),
+        ("exp + 1", "exp is a function"),
+        ("exp = a", "exp is a function and cannot be a name"),
+        ("'x' * a", "line 1, column 1: 'x' is no number"),
+        ("True + a", "True is no number"),
+        ("2j * a", "2j is no number"),
+        ("1e999 * a", "is too large"),
+        ("9" * 400 + " * a", "is too large"),
+        ("[x for x in a]", "only names, numbers"),
+        ("lambda: a", "only names, numbers"),
+        ("a if b else c", "only names, numbers"),
+        ("nobody + a", "the input nobody has no value"),
+        ("log(-1 * a)", "no log is of a number of 0 or less"),
+        ("1 / (a - a)", "nothing is divided by 0"),
+        ("(0 - a) ** 0.5", "a root of a negative number"),
+        ("(-8) ** 0.5 * a", "a root of a negative number"),
+        ("exp(a * 9999)", "nothing grows beyond all numbers"),
+        ("(9 ** 999999) ** 999999", "nothing grows beyond all numbers"),
+        ("(" * 300 + "a" + ")" * 300, "cannot read the expression"),
+        ("a" + "+a" * 80, "more than 60 operations inside one another"),
+        ("-" * 70 + "a", "more than 60 operations"),
+        ("a" * 3000, "at most 2,000 are taken"),
+        ("a\0", "cannot read the expression"),
+    ],
+)
+def test_what_cannot_be_read_or_computed_is_told_with_its_place(source: str, words: str) -> None:
+    with pytest.raises(LabError) as error:
+        expression(source, {"a": 1.5, "b": 2.0, "c": 1.0})
+    assert words in str(error.value)
+
+
+@given(st.text("ab+-*/()=;. \n0123456789explogru", max_size=40))
+def test_any_text_is_read_or_refused(source: str) -> None:
+    with suppress(LabError):
+        answer = expression(source, dict.fromkeys("abexplogru", 1.5))
+        assert answer["nodes"]
+
+
+def test_the_naive_order_is_stopped_where_its_paths_multiply() -> None:
+    doubled = "; ".join(f"{y} = {x} + {x}" for x, y in zip("abcdefghijkl", "bcdefghijklm"))
+    with pytest.raises(LabError, match=f"more than {MAX_MOVES:,} times"):
+        expression(doubled, {"a": 1.0}, order="naive")
+    assert by_name(expression(doubled, {"a": 1.0}))["a"]["grad"] == 2.0**12
+
+
+@pytest.mark.parametrize("options", [{"order": "random"}, {"times": 3}])
+def test_other_ways_of_backward_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(LabError, match="must be"):
+        expression("a", {"a": 1.0}, **options)

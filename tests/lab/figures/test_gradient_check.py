@@ -1,0 +1,265 @@
+"""A gradient beside a small push, the chain rule with its numbers, and a number by its name."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from typing import Any
+
+import pytest
+
+from microgpt.config import PRESETS, offsets
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.lab.figures import gradient_check
+from microgpt.lab.session import Session
+from microgpt.tracing.trace import Trace
+
+WORD = "emma"
+MODELS = {
+    "published": {},
+    "first": {key: value for key, value in PRESETS["first"].to_dict().items() if key not in ("num_steps", "seed")},
+    "two layers": {"n_layer": 2, "n_embd": 8, "n_head": 2},
+}
+EVERY_MODEL = pytest.mark.parametrize("model", MODELS)
+
+
+@cache
+def session(model: str) -> Session:
+    session = Session()
+    if MODELS[model]:
+        answer(session, "reset", config=MODELS[model])
+        events = session.stream(json.dumps({"method": "train", "params": {"steps": 30}}))
+        assert all("error" not in event for event in events)  # so that no gradient is as small as at first
+    return session
+
+
+def answer(session: Session, method: str, **params: Any) -> Any:
+    told = json.loads(session.ask(json.dumps({"method": method, "params": params})))
+    assert "error" not in told, told["error"]
+    return told["result"]
+
+
+def traced(session: Session) -> Trace:
+    return session._trace(session._tokens(WORD))
+
+
+def kinds(trace: Trace) -> dict[str, list[str]]:
+    """The paths of an execution by what they are: the last piece of the name, without its index."""
+    found: dict[str, list[str]] = {}
+    for node in trace.graph.nodes:
+        path = trace.path(node)
+        role = path.rpartition(".")[2].partition("[")[0].rstrip("0123456789")
+        found.setdefault(role or "node", []).append(path)
+    return found
+
+
+def far(told: Any) -> float:
+    """How far the two are apart, relative to the gradient; of one below 1e-3 relative to that."""
+    return abs(told["grad"] - told["difference"]) / max(1e-3, abs(told["grad"]))
+
+
+@EVERY_MODEL
+def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str) -> None:
+    lab = session(model)
+    rng = random.Random(1)
+    by_kind = kinds(traced(lab))
+    inside = {
+        "term",
+        "sum",
+        "total",
+        "exp",
+        "shifted",
+        "inverse",
+        "mean_square",
+        "scale",
+        "probs",
+        "loss",
+        "wte",
+        "wpe",
+    }
+    assert inside <= by_kind.keys()
+    assert len(by_kind) > 30
+    tried = [path for paths in by_kind.values() for path in rng.sample(paths, min(3, len(paths)))]
+    assert len(tried) > 80
+    worst = {path: far(answer(lab, "nudge", word=WORD, path=path)) for path in tried}
+    off = {path: by for path, by in worst.items() if by > 1e-6}
+    assert not off, f"largest: {max(worst.values())}"
+
+
+def test_two_hundred_numbers_of_the_published_model() -> None:
+    lab = session("published")
+    trace = traced(lab)
+    nodes = random.Random(2).sample([node for node in trace.graph.nodes if node.op], 200)
+    assert max(far(answer(lab, "nudge", word=WORD, path=trace.path(node))) for node in nodes) < 1e-6
+
+
+def test_a_wrong_gradient_would_be_noticed() -> None:
+    """The alarm rings: the push knows nothing of the gradient."""
+    lab = session("published")
+    node = traced(lab).node("pos3.layer0.q[9]")
+    right, node.grad = node.grad, 2 * node.grad
+    try:
+        assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.q[9]")) > 0.1
+    finally:
+        node.grad = right
+
+
+def test_a_replay_without_a_push_gives_the_loss_to_the_last_bit() -> None:
+    lab = session("published")
+    trace = traced(lab)
+    for path in ("pos0.emb[3]", "pos2.layer0.attn_logits.head1[1]", "pos4.probs.total", "pos3.layer0.mlp_act[7]"):
+        node = trace.node(path)
+        assert (
+            gradient_check._replay(trace, node, gradient_check._made_from(trace, node), node.data)
+            == trace.node("loss").data
+        )
+
+
+def test_a_weight_is_pushed_in_the_program_itself() -> None:
+    """The two losses of a nudge are those of a model with that weight changed, by an engine of its own."""
+    lab = session("published")
+    run = lab.active
+    told = answer(lab, "nudge", word=WORD, path="layer0.attn_wq[2][5]", eps=0.01)
+    place = offsets(run.shapes)["layer0.attn_wq"].start + 2 * run.config.n_embd + 5
+    for name, by in (("above", 0.01), ("below", -0.01)):
+        engine = ScalarEngine(run.engine.params[:], run.config, run.engine.vocab_size)
+        engine.params[place] += by
+        assert engine.backward([lab._tokens(WORD)]) == pytest.approx(told[name], abs=1e-12)
+    assert told["way"] == "reference"
+    assert told["eps"] == 0.01
+    assert told["difference"] == pytest.approx((told["above"] - told["below"]) / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("path", "eps", "says"),
+    [
+        ("pos3.layer0.q[9]", 0, "eps must be more than 0 and at most 1000, got eps=0"),
+        ("pos4.probs[26]", 900, "a push of 900 takes a number out of its range: choose a smaller eps"),
+        ("pos3.layer0.z", None, "there is no tensor 'pos3.layer0.z'"),
+    ],
+)
+def test_what_cannot_be_pushed_is_said(path: str, eps: float | None, says: str) -> None:
+    told = json.loads(
+        session("published").ask(json.dumps({"method": "nudge", "params": {"word": WORD, "path": path, "eps": eps}}))
+    )
+    assert says in told["error"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "value", "path", "eps", "says", "better"),
+    [
+        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too near the end of its range for the pushes tried", 1e-22),
+        ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is less than the last digit of 100000: choose a larger", 1e-3),
+    ],
+)
+def test_a_push_that_is_of_no_use_is_said(
+    weight: str, value: float, path: str, eps: float | None, says: str, better: float
+) -> None:
+    """Of a probability of 5e-20, where each push that is tried goes below 0; of a weight far from 0."""
+    lab = Session()
+    answer(lab, "change", path=weight, value=value)
+    told = json.loads(lab.ask(json.dumps({"method": "nudge", "params": {"word": WORD, "path": path, "eps": eps}})))
+    assert says in told["error"]
+    assert far(answer(lab, "nudge", word=WORD, path=path, eps=better)) < 1e-3
+
+
+def test_an_edited_program_is_pushed_as_it_is() -> None:
+    """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
+    lab = Session()
+    source = "\n".join(answer(lab, "source")["lines"]) + "\n"
+    gelu = answer(lab, "vary", name="gelu", source=source)["source"]
+    answer(lab, "edit", source=gelu)
+    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) < 1e-6
+    assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.mlp_pre[9]")) < 1e-6
+    answer(lab, "edit", source=source.replace("node.a.grad += node.da", "node.a.grad = node.da"))
+    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) > 1e-3
+    answer(lab, "edit", source=source.replace("Value(self.data * other.data,", "Value(1.001 * self.data * other.data,"))
+    request = {"method": "nudge", "params": {"word": WORD, "path": "pos3.layer0.mlp_pre[9]"}}
+    assert "cannot be replayed" in json.loads(lab.ask(json.dumps(request)))["error"]
+
+
+@EVERY_MODEL
+def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
+    lab = session(model)
+    rng = random.Random(3)
+    for paths in kinds(traced(lab)).values():
+        path = rng.choice(paths)
+        told = answer(lab, "blame", word=WORD, path=path)
+        total = 1.0 if told["start"] else 0.0
+        for share in told["shares"]:
+            assert share["add"] == share["local"] * share["grad"]
+            assert share["grad"] == traced(lab).node(share["path"]).grad
+            total += share["add"]
+            assert share["total"] == total
+        assert total == told["grad"] == traced(lab).node(path).grad
+
+
+@EVERY_MODEL
+def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
+    lab = session(model)
+    trace = traced(lab)
+    ends = set()
+    for path in ("pos0.layer0.q[3]", "pos3.emb[2]", "pos2.layer0.mlp_norm.scale", "layer0.attn_wv[3][5]"):
+        for way in ("up", "down"):
+            here, seen = path, [path]
+            while (there := answer(lab, "blame", word=WORD, path=here)[way]) is not None:
+                index = trace.node(there).index, trace.node(here).index
+                assert index[0] > index[1] if way == "up" else index[0] < index[1]
+                here = there
+                seen.append(here)
+            ends.add(trace.node(here).op or "parameter" if way == "down" else here)
+            assert len(seen) < 40
+    assert ends == {"loss", "parameter"}
+
+
+# --- A number by its name
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("pos3.layer0.q[9]", ["pos3.layer0.q[9]"]),
+        ("q head2", [f"pos3.layer0.q[{i}]" for i in (8, 9, 10, 11)]),
+        ("wte[4]", ["wte[4]", "wte[4][0]", "wte[4][1]"]),
+        ("wte e", ["wte[4]", "wte[4][0]"]),
+        ("probs e", ["pos3.probs[4]"]),
+        ("pos*.loss", ["pos3.loss"]),
+        ("pos1 loss", ["pos1.loss"]),
+        ("attn_weights head1 pos2", ["pos2.layer0.attn_weights.head1"]),
+        ("query", ["pos3.layer0.q"]),
+        ("pos3.layer0.q[9].te", [f"pos3.layer0.q[9].term{i}" for i in range(3)]),
+        ("pos2.probs[3].ex", ["pos2.probs[3].exp"]),
+    ],
+)
+def test_half_a_name_finds_the_number(query: str, first: list[str]) -> None:
+    told = answer(session("published"), "find", word=WORD, query=query, position=3)
+    assert [found["path"] for found in told["found"]][: len(first)] == first
+    trace = traced(session("published"))
+    for found in told["found"]:
+        assert found["meaning"]
+        if not found["shape"]:
+            assert found["value"] == trace.node(found["path"]).data
+
+
+@EVERY_MODEL
+def test_every_tensor_is_found_by_its_name(model: str) -> None:
+    lab = session(model)
+    for name in traced(lab).graph.shapes:
+        assert answer(lab, "find", word=WORD, query=name)["found"][0]["path"] == name
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("pos3.layer0.qq", "there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre"),
+        ("wte[99]", "an index into wte of shape (27, 16) must be from 0 to 26"),
+        ("pos3.layer0.q[9].nothing", "there is no 'nothing' in pos3.layer0.q[9]; it has"),
+        ("fish and chips", "no name fits 'fish and chips': write one as pos3.layer0.q[9], or words of it, as q head2"),
+        ("", ""),
+    ],
+)
+def test_what_is_not_found_is_said(query: str, says: str) -> None:
+    told = answer(session("published"), "find", word=WORD, query=query)
+    assert told["found"] == []
+    assert told["why"].startswith(says)

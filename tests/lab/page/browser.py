@@ -1,0 +1,199 @@
+"""The built page in a browser: what its tests share, as fixtures.
+
+Chromium is driven by Playwright. Every request to another host than this machine is refused and kept in mind, and a
+test fails where the page tried one, or wrote an error to the console.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from microgpt.lab.server import SITE, Handler, Pages, Server
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# What Chromium would otherwise say to others of its own accord, and what a machine without a screen lacks
+FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+# The folders of the sections in their order
+FOLDERS = re.findall(
+    r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
+)
+SECTIONS = len(FOLDERS)
+PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
+LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
+
+
+class CountingHandler(Handler):
+    """Notes of each answer how many bytes it took, headers and all."""
+
+    server: CountingServer
+
+    def flush_headers(self) -> None:
+        self.count(sum(map(len, getattr(self, "_headers_buffer", []))))
+        super().flush_headers()
+
+    def send(self, kind: str, content: bytes) -> None:
+        super().send(kind, content)
+        self.count(len(content) * (self.command != "HEAD"))
+
+    def count(self, size: int) -> None:
+        self.server.sent.append((self.path.removeprefix("/"), size))
+
+
+class CountingServer(Server):
+    """sent: (path, bytes) of the answers so far."""
+
+    def __init__(self, pages: Pages) -> None:
+        super().__init__(pages, 0)
+        self.RequestHandlerClass = CountingHandler
+        self.sent: list[tuple[str, int]] = []
+
+
+@pytest.fixture(scope="session")
+def lab_server() -> Iterator[CountingServer]:
+    """The built page, served as `microgpt lab` serves it; skips where it is not what its sources say."""
+    build_site: dict[str, Any] = runpy.run_path(str(ROOT / "build_site.py"))
+    if not (SITE / "index.html").is_file():
+        pytest.skip("the lab's page is not built: it needs npm, and `python hatch_build.py site`")
+    if not build_site["is_marked"](SITE / build_site["STAMP"], build_site["digest"](build_site["sources"]())):
+        pytest.skip("the lab's page is older than its sources: `python hatch_build.py site` builds it")
+    with CountingServer(Pages()) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; skips where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+# Counts the questions that the page has not been answered yet: figures are complete when there are none. idle() waits
+# for that, and for what the answers change, and for no frame: the urgent task comes after all that was promised
+WATCH = """
+let client, waiting = []
+globalThis.unanswered = 0
+const count = (ended) => { unanswered += 1; ended.catch(() => {}).finally(() => {
+  unanswered -= 1
+  if (!unanswered) for (const go of waiting.splice(0)) go()
+}) }
+globalThis.idle = async () => {
+  for (;;) {
+    await scheduler.postTask(() => {}, { priority: 'user-blocking' })
+    if (!unanswered) return
+    await new Promise((go) => waiting.push(go))
+  }
+}
+Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (its) => {
+  client = its
+  const [ask, stream] = [its.ask.bind(its), its.stream.bind(its)]
+  its.ask = (...question) => { const answer = ask(...question); count(answer); return answer }
+  its.stream = (...question) => { const events = stream(...question); count(events.ended); return events }
+} })
+"""
+SETTLED = """() => {  // answered, drawn, and still nothing asked
+  const now = Boolean(document.querySelector('main figure')) && unanswered === 0
+  globalThis.quiet = now ? (globalThis.quiet ?? 0) + 1 : 0
+  return globalThis.quiet > 5
+}"""
+
+
+class Visit:
+    """A browser's tab in a profile of its own, and what it did that it should not."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.address = address
+        self.context = browser.new_context(**options)
+        self.context.set_default_timeout(PATIENCE)
+        self.refused: list[str] = []  # requests to other hosts
+        self.errors: list[str] = []  # in the console
+        self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
+        self.context.add_init_script(WATCH)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def refuse(self, route: Any) -> None:
+        self.refused.append(route.request.url)
+        route.abort()
+
+    def open(self, fragment: str = "") -> None:
+        self.page.goto(f"{self.address}{fragment}")
+
+    def ready(self, restarts: int = 0) -> dict[str, Any]:
+        """Wait until Python answers (after so many restarts) or cannot; gives the client's status."""
+        wait = "(n) => new Promise((r) => lab.subscribe((s) => s.state != 'loading' && s.restarts >= n && r(s)))"
+        status: dict[str, Any] = self.page.evaluate(wait, restarts)
+        return status
+
+    def settle(self) -> None:
+        """Wait until every question of the page is answered and drawn."""
+        self.page.evaluate("globalThis.quiet = 0")
+        self.page.wait_for_function(SETTLED)
+
+    def section(self, at: int, **state: object) -> None:
+        """Go to a section, by the address; state: what else its fragment says."""
+        fragment = "&".join(f"{name}={value}" for name, value in {"section": at, **state}.items())
+        self.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+        self.page.wait_for_function(
+            "(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at
+        )
+        self.settle()
+
+    def linked(self, part: str) -> str:
+        """The address, once it says so: while moments pass, it follows now and then."""
+        self.page.wait_for_function("(part) => location.hash.includes(part)", arg=part)
+        address: str = self.page.evaluate("location.hash")
+        return address
+
+    def ask(self, method: str, **params: Any) -> Any:
+        """What the page's client answers. Raises Playwright's Error with the sentence that it rejects with."""
+        return self.page.evaluate("([method, params]) => lab.ask(method, params)", [method, params])
+
+
+@pytest.fixture
+def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab for the page, not opened yet."""
+    visit = Visit(chromium, lab_server.url)
+    yield visit
+    visit.context.close()
+    assert visit.refused == []
+    assert visit.errors == []
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab in which Python is ready, for tests that leave the model as they found it."""
+    visit = Visit(chromium, lab_server.url)
+    visit.open()
+    assert visit.ready()["state"] == "ready"
+    yield visit
+    visit.context.close()
+    assert (visit.refused, visit.errors) == ([], [])

@@ -1,0 +1,192 @@
+"""Rule 5 of the lab: for every eye and every hand. axe finds nothing, heatmaps have tables, keys do everything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab.page.browser import ROOT, SECTIONS, Visit
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+EVERY_SECTION = pytest.mark.parametrize("section", range(SECTIONS))
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The checker's source: the page's policy lets no such script in, so it comes by way of the driver."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here: npm ci in web/")
+    return AXE.read_text()
+
+
+def violations(tab: Visit, axe: str, *rules: str) -> list[str]:
+    """Of all of axe's rules, unless some are named."""
+    if not tab.page.evaluate("'axe' in globalThis"):
+        tab.page.evaluate(axe)
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = tab.page.evaluate("(options) => axe.run(options)", options)["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {(node['any'] or node['all'] or node['none'])[0]['message']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+@EVERY_SECTION
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing(tab: Visit, axe: str, section: int, size: str) -> None:
+    tab.page.set_viewport_size(SIZES[size])
+    tab.page.emulate_media(color_scheme="light")
+    tab.section(section)
+    assert violations(tab, axe) == []
+    tab.page.emulate_media(color_scheme="dark")  # which changes colours and nothing else
+    assert violations(tab, axe, "color-contrast") == []
+    tab.page.emulate_media(color_scheme="light")
+
+
+def test_axe_would_find_something(tab: Visit, axe: str) -> None:
+    """The alarm rings."""
+    tab.section(0)
+    tab.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img id=bare src=\"\">')")
+    assert any(line.startswith("image-alt: ['#bare']") for line in violations(tab, axe))
+    tab.page.evaluate("document.querySelector('#bare').remove()")
+
+
+@EVERY_SECTION
+def test_nothing_scrolls_sideways_at_320_pixels(tab: Visit, section: int) -> None:
+    tab.page.set_viewport_size({"width": 320, "height": 640})
+    tab.section(section)
+    wide = "() => [document.documentElement.scrollWidth, innerWidth]"
+    width, window = tab.page.evaluate(wide)
+    assert width <= window
+    tab.page.evaluate("for (const table of document.querySelectorAll('main [aria-expanded=false]')) table.click()")
+    tab.settle()
+    width, window = tab.page.evaluate(wide)
+    assert width <= window
+    tab.page.set_viewport_size(SIZES["wide"])
+
+
+@EVERY_SECTION
+def test_a_long_word_breaks_before_the_page_does(tab: Visit, section: int) -> None:
+    tab.page.set_viewport_size({"width": 320, "height": 640})
+    tab.section(section, word="averyverylongwordherewithoutspaces")
+    width, window = tab.page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+    tab.section(section)
+    tab.page.set_viewport_size(SIZES["wide"])
+    assert width <= window
+
+
+# Of each heatmap the figure, the tensor, and whether a table of that figure has its numbers. Attention's speaks of
+# tokens instead of a tensor: there any table will do
+HEATMAPS = """() => [...document.querySelectorAll('main .cells')].filter((e) => e.checkVisibility()).map((e) => {
+  const figure = e.closest('figure')
+  const bare = (path) => path.replace(/(\\[\\d+\\])*$/, '')
+  const [, tensor] = /opens\\. ((?:grad |m |v )?[\\w.]+)(?:\\[\\d+\\])*: /.exec(e.getAttribute('aria-label')) ?? []
+  const paths = [...figure.querySelectorAll('td[data-path]')].map((cell) => bare(cell.dataset.path))
+  return [figure.querySelector('h3').textContent, tensor ?? '', tensor ? paths.includes(tensor) : paths.length > 0]
+})"""
+
+
+def without_table(tab: Visit) -> list[tuple[str, str]]:
+    """The heatmaps of a section that no table tells, when all tables are open: (figure, tensor)."""
+    for _ in range(3):  # what opens may have tables too
+        tab.page.evaluate("for (const table of document.querySelectorAll('main [aria-expanded=false]')) table.click()")
+        tab.page.evaluate("for (const more of document.querySelectorAll('main details')) more.open = true")
+        tab.settle()
+    return [(figure, tensor) for figure, tensor, has_table in tab.page.evaluate(HEATMAPS) if not has_table]
+
+
+@EVERY_SECTION
+def test_every_heatmap_has_a_table_behind_it(tab: Visit, section: int) -> None:
+    tab.section(section, word="emma")
+    bare = without_table(tab)
+    for figure, tensor in bare if section == 3 else []:  # the overview's names bring a matrix closer, with its table
+        name = tensor.removeprefix("layer0.")
+        closer = re.compile(rf"^{name}\b.* closer$")
+        tab.page.locator("figure").filter(has_text=figure).get_by_role("button", name=closer).click()
+        tab.settle()
+        without_table(tab)
+        assert tensor in {told for _, told, has_table in tab.page.evaluate(HEATMAPS) if has_table}
+    assert section == 3 or bare == []
+
+
+@EVERY_SECTION
+def test_players_obey_the_keyboard(tab: Visit, section: int) -> None:
+    tab.section(section)
+    for player in tab.page.locator("main .player").all():
+        scrubber, play = player.locator("input[type=range]"), player.locator("button.primary")
+        last = int(scrubber.get_attribute("max") or 0)
+        scrubber.focus()
+        tab.page.keyboard.press("Home")
+        assert scrubber.input_value() == "0"
+        tab.page.keyboard.press("ArrowRight")
+        assert scrubber.input_value() == str(min(1, last))
+        tab.page.keyboard.press("ArrowLeft")
+        assert scrubber.input_value() == "0"
+        tab.page.keyboard.press("Space")  # plays
+        assert play.get_attribute("aria-label") == "Pause"
+        tab.page.wait_for_function("(e) => e.value > 0", arg=scrubber.element_handle())
+        tab.page.keyboard.press("Space")  # pauses
+        assert play.get_attribute("aria-label") == "Play"
+        tab.page.keyboard.press("End")
+        assert scrubber.input_value() == str(last)
+        play.focus()
+        tab.page.keyboard.press("Enter")  # from the end: from the beginning
+        assert play.get_attribute("aria-label") == "Pause"
+        tab.page.keyboard.press("Enter")
+        step = player.get_by_role("button", name="Step", exact=True)
+        tab.page.keyboard.press("Home")
+        step.focus()
+        tab.page.keyboard.press("Enter")
+        assert scrubber.input_value() == "1"
+        tab.page.keyboard.press("End")
+    tab.settle()
+
+
+def test_a_cell_opens_and_closes_by_keyboard(tab: Visit) -> None:
+    tab.section(0, word="emma")
+    cells = tab.page.locator("main .cells").first
+    cells.focus()
+    tab.page.keyboard.press("ArrowRight")
+    tab.page.keyboard.press("Enter")
+    opened = tab.page.locator(".opened dl")
+    opened.wait_for()
+    tab.page.keyboard.press("Escape")
+    opened.wait_for(state="detached")
+
+
+def test_every_control_is_reached_by_tab(tab: Visit) -> None:
+    """All the way around: nothing holds the focus fast, and all that can be clicked is come by."""
+    tab.section(8)
+    missing = tab.page.evaluate(
+        """() => [...document.querySelectorAll('main :is(button, input, select):not([disabled], [role=radio])')]
+          .filter((e) => e.checkVisibility() && e.tabIndex < 0).map((e) => e.outerHTML.slice(0, 100))"""
+    )
+    assert missing == []
+    tab.page.locator(".skip").focus()
+    count = tab.page.evaluate("document.querySelectorAll('a, button, input, select, summary, [tabindex=\"0\"]').length")
+    for _ in range(count + 5):
+        tab.page.keyboard.press("Tab")
+        if tab.page.evaluate("document.activeElement.closest('footer') !== null"):
+            return
+    pytest.fail("the focus did not come to the end of the section")
+
+
+def test_reduced_motion_turns_animation_into_steps(tab: Visit) -> None:
+    tab.page.emulate_media(reduced_motion="reduce")
+    try:
+        for section in range(SECTIONS):
+            tab.section(section)
+            moving = tab.page.evaluate(
+                """() => [...document.querySelectorAll('body *')].filter((e) => {
+                  const { transitionDuration, animationDuration, animationName } = getComputedStyle(e)
+                  return transitionDuration.split(', ').some((t) => parseFloat(t) > 0) ||
+                    (animationName !== 'none' && parseFloat(animationDuration) > 0)
+                }).map((e) => e.outerHTML.slice(0, 80))"""
+            )
+            assert moving == [], section
+            assert tab.page.evaluate("document.getAnimations().length") == 0
+    finally:
+        tab.page.emulate_media(reduced_motion="no-preference")

@@ -1,0 +1,395 @@
+"""The playhead at every moment: whatever the page shows there is CPython's, and on the way back it is the same again.
+
+The page walks by itself, a moment as soon as the one before is drawn, and notes all that it shows; the truth is
+computed here. Of the tens of thousands of += of backward some are walked on the page; all are compared in Python.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from array import array
+from base64 import b64decode
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from microgpt.config import shapes
+from microgpt.data.documents import load
+from microgpt.data.sources import NAMES
+from microgpt.lab.session import Session
+
+from conftest import ROOT, SOURCE
+from lab.page.test_numbers import NUMBER, Shown, Truth, mistake
+from lab.page.test_playhead import Head, head
+from lab.playback.test_chapters import Resolved
+from lab.session_client import ask
+from lab.test_session import told_by
+
+__all__ = ["head"]  # a fixture
+
+WORD = "emma"
+
+# Walks from moment to moment: the way there by the button, where it leads to the next one, else with the scrubber. All
+# tables are unfolded. A number is [title of the figure, variable or part, path, value, text]; each is told once, and a
+# moment by the indices of its numbers. A moment's state is all that it shows, but for buttons, which tell of the layout
+WALK = """async ([moments, isBack]) => {
+  const scrubber = document.querySelector('.transport input[type=range]')
+  const into = document.querySelector('.transport [aria-label="Step into"]')
+  const textOf = (element) => {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+    let text = ''
+    while (walker.nextNode()) if (!walker.currentNode.parentElement.closest('button')) text += walker.currentNode.data
+    return text
+  }
+  const textsOf = (selector) => [...document.querySelectorAll(selector)].map((e) => e.textContent)
+  if (!isBack) globalThis.walked = { states: new Map(), numbers: new Map(), known: new WeakMap() }
+  const { states, numbers, known } = globalThis.walked
+  const read = (e, title) => {
+    const [path, value, text] = [e.getAttribute('data-path'), e.getAttribute('data-value'), e.textContent]
+    const last = known.get(e)
+    if (last?.path === path && last.value === value && last.text === text && last.title === title) return last.index
+    const name = e.closest('.variables dd')?.previousElementSibling.textContent
+    const number = JSON.stringify([title, name ?? (e.closest('.equation') ? 'equation' : ''), path, value, text.trim()])
+    if (!numbers.has(number)) numbers.set(number, numbers.size)
+    known.set(e, { path, value, text, title, index: numbers.get(number) })
+    return numbers.get(number)
+  }
+  const told = []
+  for (const at of moments) {
+    if (!isBack && Number(scrubber.value) === at - 1) into.click()
+    else {
+      scrubber.value = at
+      scrubber.dispatchEvent(new Event('input', { bubbles: true }))
+    }
+    await idle()
+    const folded = document.querySelectorAll('main [aria-expanded=false]')
+    for (const button of folded) button.click()
+    if (folded.length) await idle()
+    const title = document.querySelector('main figure h3').textContent
+    const moment = {
+      at: Number(scrubber.value),
+      lit: [...document.querySelectorAll('.source li.lit')].map((e) => Number(e.dataset.line)),
+      title,
+      texts: textsOf('main figure ol[start] li, main figure .written'),
+      shown: [...document.querySelectorAll('main [data-path], .variables [data-path]')].map((e) => read(e, title)),
+    }
+    const state = JSON.stringify([moment, [...document.querySelectorAll('main, .variables')].map(textOf)])
+    if (!isBack) {
+      states.set(at, state)
+      told.push(moment)
+    } else if (states.get(at) !== state) told.push([at, states.get(at), state])
+  }
+  if (isBack) delete globalThis.walked
+  return JSON.stringify(isBack ? told : { told, numbers: [...numbers.keys()].map((number) => JSON.parse(number)) })
+}"""
+
+
+def moments_of(told: Any) -> list[int]:
+    """The event of each moment of a chapter: the rows of a weighted sum come after their statement."""
+    events: list[int] = []
+    for i, event in enumerate(told["events"]):
+        made = told["told"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
+        events += [i] * (1 + (told["tensors"][made]["shape"][0] if made else 0))
+    return events
+
+
+class Moment(NamedTuple):
+    """What the page shows at a moment. texts: of a list of documents, or what is written so far."""
+
+    at: int
+    lit: list[int]
+    title: str
+    texts: list[str]
+    shown: list[int]
+
+
+def walk(head: Head, moments: list[int]) -> tuple[list[Moment], list[list[str]]]:
+    """What is shown at each of the moments, and all numbers that it points to; on the way back it must be the same."""
+    there = json.loads(head.page.evaluate(WALK, [moments, False]))
+    told = [Moment(**moment) for moment in there["told"]]
+    assert [moment.at for moment in told] == moments
+    changed = json.loads(head.page.evaluate(WALK, [moments[::-1], True]))
+    assert changed[:1] == []
+    return told, there["numbers"]
+
+
+def wrong(number: list[str], truth: Any) -> str:
+    """What is wrong with a number, or nothing."""
+    title, _, path, value, text = number
+    if truth is None or isinstance(truth, (bool, str)):
+        told = {None: "None", True: "True", False: "False"}.get(truth, f'"{truth}"')  # as Python writes it
+        return "" if text == told else f"{number}: natively {truth!r}"
+    return mistake(Shown(title, path, value, text), truth, 1e-12)
+
+
+def numbers_of(resolved: Resolved, name: str, told: Any) -> Iterator[tuple[str, Any]]:
+    """(path, value) of all that a variable holds."""
+    if "path" in told and "value" in told:
+        yield told["path"], told["value"]
+        yield f"grad {told['path']}", told.get("grad")
+    elif "paths" in told:
+        yield from zip(told["paths"], told["values"])
+    elif "path" in told:
+        name, *slice_ = re.split(r"\[(?=\d+:)", told["path"])
+        first = int(slice_[0].partition(":")[0]) if slice_ else 0
+        values = resolved.numbers(told["path"])
+        if told["path"] in resolved.tensors and resolved.tensors[name]["shape"] == []:
+            yield name, values[0]
+        elif not any(isinstance(x, list) for x in values):  # of a matrix only the shape is told
+            yield from ((f"{name}[{first + i}]", x) for i, x in enumerate(values))
+    elif "list" in told:
+        for i, item in enumerate(told["list"]):
+            yield from numbers_of(resolved, f"{name}[{i}]", item)
+    elif "table" in told:
+        for key, item in told["table"].items():
+            yield from numbers_of(resolved, f"{name}.{key}", item)
+    elif isinstance(told.get("value"), list):
+        yield from ((f"variable {name}[{i}]", item) for i, item in enumerate(told["value"]))
+    elif "value" in told:
+        yield f"variable {name}", told["value"]
+
+
+class Played:
+    """What the page must show at the moments of a chapter that is played event by event."""
+
+    def __init__(self, session: Session, chapter: str) -> None:
+        self.story = ask(session, "chapter", name=chapter, word=WORD)
+        self.resolved = Resolved(session, self.story)
+        self.trace = session._trace(session._tokens(WORD))
+        self.config, self.tokenizer = session.active.config, session.active.run.tokenizer
+        self.facts, self.events = self.story["facts"], self.story["events"]
+        self.prose = Truth(session.active.run, load(NAMES), WORD)
+        self.of_tensors: dict[str, float | None] = {}
+
+    def tensors(self, path: str) -> float | None:
+        """A number of a tensor, or inside one, which is the same at every moment."""
+        if path not in self.of_tensors:
+            self.of_tensors[path] = None
+            name, *index = re.findall(r"[^[\]]+", path)
+            if name in self.resolved.tensors:
+                tensor = self.resolved.tensors[name]
+                assert len(index) == len(tensor["shape"])
+                place = 0
+                for i, size in zip(map(int, index), tensor["shape"]):
+                    place = place * size + i
+                self.of_tensors[path] = tensor["data"][place]
+            elif self.story["chapter"] in ("forward", "loss"):
+                with suppress(ValueError):
+                    self.of_tensors[path] = self.trace.node(path).data
+        return self.of_tensors[path]
+
+    def variables(self, event: Any) -> dict[str, dict[str, Any]]:
+        """name -> path -> value, of all that the function knows once the line has run."""
+        told = {**event["known"], **event["changed"]}
+        return {name: dict(numbers_of(self.resolved, name, self.story["told"][i])) for name, i in told.items()}
+
+    def figures(self, event: Any, variables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """path -> value, of what a figure may tell besides the tensors."""
+        known = {path: value for numbers in variables.values() for path, value in numbers.items()}
+        known["variable layer"], known["variable head"] = known.get("variable i"), known.get("variable h")
+        known |= {f"tokens[{i}]": token_id for i, token_id in enumerate(self.tokenizer.encode(WORD))}
+        known |= {f"token_ids[{symbol or 'BOS'}]": i for i, symbol in enumerate(self.tokenizer.symbols)}
+        if "swap" in event:
+            swap = event["swap"]
+            known |= {"exchange": swap["turn"] + 1, "exchanges": swap["of"], "i": swap["i"], "j": swap["j"]}
+        die = next((e["die"] for e in self.events if "die" in e and e["owner"] == event["owner"]), None)
+        known[f"{event['owner'].partition('.')[0]}.die"] = die
+        if self.story["chapter"] == "adam":
+            path, before = self.facts["path"], self.facts["before"]
+            now = known.setdefault(path, before)
+            known.setdefault(f"grad {path}", self.facts["grad"])
+            for name in ("m", "v", "m_hat", "v_hat"):
+                for given in (f"variable {name}", f"variable {name}[0]"):
+                    if given in known:
+                        known[f"{name} {path}"] = known[given]
+            known |= {f"before {path}": before, f"delta {path}": now - before, f"plain {path}": self.facts["plain"]}
+        return known
+
+
+def mistakes(played: Played, event: Any, numbers: Iterable[list[str]], right: set[tuple[str, ...]]) -> Iterator[str]:
+    """What is wrong with the numbers that are shown at an event. right: those that are so at every moment; it grows."""
+    variables = played.variables(event)
+    figures = played.figures(event, variables)
+    table = shapes(played.config, len(played.tokenizer.symbols))
+    positions = 0
+    for number in numbers:
+        _, name, path, value, text = key = tuple(number)
+        if key in right:
+            continue
+        if name in variables and path in variables[name]:
+            words = wrong(number, variables[name][path])
+        elif name:
+            words = f"{number}: {name} has no such number"
+        elif path.startswith("fact "):
+            words = wrong(number, played.prose.number(path)) if NUMBER.search(text) else ""
+        elif path == "position":
+            words = "" if value == text == str(positions) else f"{number} is in place {positions}"
+            positions += 1
+        elif path.startswith("shape "):
+            rows, columns = table[path.removeprefix("shape ")]
+            words = "" if (value, text) == (f"{rows},{columns}", f"{rows} × {columns}") else str(number)
+        elif path in figures:
+            words = wrong(number, figures[path])
+        elif (of_tensor := played.tensors(path)) is not None:
+            words = wrong(number, of_tensor)
+            if not words:
+                right.add(key)
+        else:
+            words = f"{number}: nobody knows this path"
+        if words:
+            yield words
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session()
+
+
+LEAST = {  # so many numbers, and kinds of figure
+    "data": (800, 4),
+    "tokens": (400, 2),
+    "forward": (100_000, 10),
+    "loss": (1000, 3),
+    "adam": (140, 1),
+    "sample": (100_000, 10),
+}
+
+
+@pytest.mark.parametrize("chapter", LEAST)
+def test_every_moment_shows_cpythons_values_and_does_so_again(head: Head, session: Session, chapter: str) -> None:
+    played = Played(session, chapter)
+    event_at = moments_of(played.story)
+    head.open(chapter)
+    assert head.last + 1 == len(event_at)
+    moments, numbers = walk(head, list(range(len(event_at))))
+    found, compared, titles, right = [], 0, set(), set()
+    for moment in moments:
+        event = played.events[event_at[moment.at]]
+        shown = [numbers[i] for i in moment.shown]
+        found += [f"moment {moment.at}: {words}" for words in mistakes(played, event, shown, right)]
+        if chapter == "data" and moment.title == "The documents":
+            assert moment.texts == event["first"]
+        if moment.title == "The die":
+            assert moment.texts == [event["text"] + "▏"]
+        assert moment.lit == [event["line"]]
+        compared += len(shown)
+        titles.add(moment.title)
+    assert found == []
+    assert compared >= LEAST[chapter][0]
+    assert len(titles) >= LEAST[chapter][1]
+
+
+def test_another_value_would_be_noticed(session: Session) -> None:
+    """The alarm rings: in the value, in the digits, for another variable's number, and for a path that says nothing."""
+    played = Played(session, "forward")
+    event = next(e for e in played.events if e["function"] == "linear" and e["owner"] == "pos0")
+    value = played.tensors("pos0.layer0.q[3]")
+    right = ["A matrix times a vector", "", "pos0.layer0.q[3]", repr(value), f"{value:.4f}".replace("-", "−")]
+    assert list(mistakes(played, event, [right], set())) == []
+    for column, other in ((1, "x"), (2, "pos0.layer0.q[4]"), (2, "nonsense"), (3, repr(value + 1e-9)), (4, "0.1234")):
+        assert len(list(mistakes(played, event, [[*right[:column], other, *right[column + 1 :]], right], set()))) == 1
+
+
+# --- Backward: each moment is one +=
+
+
+def numbers_passed(step: int, one: Any) -> dict[tuple[str, str], set[Any]]:
+    """(variable or part, path) -> what may be shown there, at a step of backward."""
+    known: defaultdict[tuple[str, str], set[Any]] = defaultdict(set)
+    node, operand, other = one["node"], one["operand"], one["other"]
+    which = "b" if one["second"] else "a"
+    panel = {
+        (f"node.{which}.grad", f"grad {operand['path']} after {step}"): one["after"],
+        ("node", node["path"]): node["value"],
+        ("node.grad", f"grad {node['path']}"): node["grad"],
+        (f"node.{which}", operand["path"]): operand["value"],
+        (f"node.d{which}", f"local {operand['path']}"): one["local"],
+        ("equation", f"local {operand['path']}"): one["local"],
+        ("equation", f"grad {node['path']}"): node["grad"],
+    }
+    for place, value in panel.items():
+        known[place].add(value)
+    known["equation", f"grad {operand['path']}"] |= {one["before"], one["after"]}
+    for it in (node, operand, *one["above"], *filter(None, [other])):  # the boxes of the graph, and its edges
+        known["", it["path"]].add(it["value"])
+        known["", f"grad {it['path']}"].add(it["grad"])
+    known["", f"local {operand['path']} {node['path']}"].add(one["local"])
+    if other:
+        known["", f"local {other['path']} {node['path']}"].add(other["local"])
+    for giver in one["above"]:
+        known["", f"local {node['path']} {giver['path']}"].add(giver["local"])
+    for giver in one["givers"]:
+        known["", f"add {giver['path']}"].add(giver["add"])
+        known["", f"grad {operand['path']} after {giver['step']}"].add(giver["after"])
+    return known
+
+
+PREAMBLE = 3  # moments before the first +=
+
+
+def test_backward_shows_cpythons_values_and_does_so_again(head: Head, session: Session) -> None:
+    """At the first numbers of every tensor, one += after another, and at others between them."""
+    facts = ask(session, "chapter", name="backward", word=WORD)["facts"]
+    second = [step.second for step in session._relay(session._tokens(WORD)).steps]
+    steps = {start + i for start, _ in facts["tensors_met"] for i in range(4)}
+    steps |= {*range(0, facts["steps"], 199), facts["steps"] - 1}
+    head.open("backward")
+    assert head.last + 1 == PREAMBLE + facts["steps"]
+    moments = [*range(PREAMBLE), *(step + PREAMBLE for step in sorted(steps) if step < facts["steps"])]
+    told, numbers = walk(head, moments)
+    found, compared = [], 0
+    for moment in told[PREAMBLE:]:
+        step = moment.at - PREAMBLE
+        one = ask(session, "passed_on", word=WORD, step=step)
+        known = numbers_passed(step, {**one, "second": second[step]})
+        shown = [numbers[i] for i in moment.shown]
+        for _, name, path, *_ in shown:
+            assert (name, path) in known, f"+= {step}: {name} {path}"
+        words = [min((wrong(number, value) for value in known[number[1], number[2]]), key=len) for number in shown]
+        found += [f"+= {step}: {it}" for it in words if it]
+        given = ("equation", f"grad {one['operand']['path']}")
+        sums = [float(value) for _, *place, value, _ in shown if tuple(place) == given]
+        assert sums == pytest.approx([one["before"], one["after"]], rel=1e-12, abs=1e-15)
+        assert moment.lit == [one["line"]]
+        compared += len(shown)
+    assert found == []
+    assert compared > 15 * len(steps)
+
+
+RELAY = """
+import json
+from array import array
+from base64 import b64decode
+from base64 import b64encode
+from microgpt.lab.session import Session
+session = Session()
+steps = session._relay(session._tokens("emma")).steps
+numbers = array("d", [x for s in steps for x in (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)])
+who = [[s.node.index, s.operand.index, s.second] for s in steps]
+json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
+"""
+
+
+def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Session, tmp_path: Path) -> None:
+    pyodide = ROOT / "web" / "node_modules" / "pyodide"
+    if not pyodide.is_dir() or not shutil.which("node"):
+        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+    program = tmp_path / "program.py"
+    program.write_text(RELAY)
+    told = told_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
+    steps = session._relay(session._tokens(WORD)).steps
+    assert told["who"] == [[s.node.index, s.operand.index, s.second] for s in steps]
+    got = iter(array("d", b64decode(told["numbers"])))
+    names = ("node", "node.grad", "operand", "local", "before", "after")
+    for i, s in enumerate(steps):
+        here = (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)
+        for name, mine, its in zip(names, here, got):
+            assert math.isclose(mine, its, rel_tol=1e-12, abs_tol=1e-15), (i, name, mine, its)
+    assert next(got, None) is None

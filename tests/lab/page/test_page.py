@@ -1,0 +1,331 @@
+"""The page in a browser: Python gets ready, the snapshot fills in for it, and a worker that dies comes back."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import microgpt
+from microgpt.lab.server import SITE, Pages, export
+from microgpt.lab.session import Session
+
+from lab.page.browser import LATER, CountingServer, Visit
+
+BUDGET = 300_000  # bytes before Python
+
+
+def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
+    """Where two answers differ: numbers by more than 1e-12, everything else at all. Not: what computed them."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        for key in a.keys() - {"python", "engine", "note"}:
+            yield from differences(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b)):
+            yield from differences(x, y, f"{where}[{i}]")
+    elif isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        if not math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12):
+            yield f"{where}: {a!r}, {b!r}"
+    elif a != b:
+        yield f"{where}: {str(a)[:80]!r}, {str(b)[:80]!r}"
+
+
+def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """(key, method, parameters, answer) of all that the build computed."""
+    index: dict[str, Any] = json.loads((SITE / "snapshot.json").read_text())
+    long = {key: json.loads((SITE / file).read_text()) for key, file in index["files"].items()}
+    for key, answer in {**index["answers"], **long}.items():
+        method, params = key.split(" ", 1)
+        yield key, method, json.loads(params), answer
+
+
+def test_python_gets_ready_in_the_background(visit: Visit) -> None:
+    start = time.perf_counter()
+    visit.open()
+    status = visit.ready()
+    print(f"Python answers after {time.perf_counter() - start:.2f} s")  # pytest -rP shows it
+    assert status["state"] == "ready", status
+    hello = visit.ask("hello")
+    assert hello["version"] == microgpt.__version__
+    assert hello["model"]["engine"] == "native"  # the kernel is WebAssembly here
+
+
+def test_little_is_transferred_before_python(visit: Visit, lab_server: CountingServer) -> None:
+    lab_server.sent.clear()
+    visit.open()
+    visit.ready()
+    before = [(path, size) for path, size in lab_server.sent if not path.startswith(LATER)]
+    total = sum(size for _, size in before)
+    print(f"{total:,} bytes are transferred before Python, {sum(size for _, size in lab_server.sent):,} with it")
+    assert {"", "snapshot.json"} < {path for path, _ in before}
+    assert {"microgpt.zip", "kernel.wasm", "pyodide/pyodide.asm.wasm"} < {path for path, _ in lab_server.sent}
+    assert total < BUDGET, before
+
+
+def test_the_snapshot_answers_while_python_cannot(visit: Visit) -> None:
+    visit.page.route("**/pyodide/**", lambda route: route.abort())
+    visit.open()
+    for _, method, params, answer in snapshot():
+        assert visit.ask(method, **params) == answer
+    status = visit.ready()
+    assert status["state"] == "failed"
+    assert status["why"].startswith("Python could not be loaded: ")
+    with pytest.raises(Exception, match="Python could not be loaded: "):
+        visit.ask("tokens", text="not in the snapshot")
+    visit.errors = [error for error in visit.errors if "ERR_FAILED" not in error]  # of what was blocked
+
+
+def test_python_takes_over_without_a_jump(visit: Visit) -> None:
+    visit.open()
+    assert visit.ready()["state"] == "ready"
+    natively = Session()
+    for key, method, params, answer in snapshot():
+        if method == "surface":
+            continue  # of fewer points where the machine is busy
+        request = json.dumps({"method": method, "params": params})
+        assert list(differences(answer, json.loads(natively.ask(request))["result"]))[:5] == [], key
+        assert list(differences(answer, visit.ask(method, **params)))[:5] == [], key
+
+
+def test_errors_are_sentences(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    natively = json.loads(Session().ask('{"method": "forward", "params": {"word": 7}}'))["error"]
+    answer = visit.page.evaluate(
+        "lab.ask('forward', { word: 7 }).catch((error) => [error.constructor.name, error.message])"
+    )
+    assert answer[1] == natively
+    assert len(natively.splitlines()) == 1
+
+
+DEATHS = {
+    "by an exception": "setTimeout(() => { throw new Error('the end') })",
+    "without a word": "self.close()",
+}
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_worker_that_dies_comes_back_as_it_was(visit: Visit, death: str) -> None:
+    visit.open()
+    visit.ready()
+    visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
+    visit.ask("change", path="wte[1][2]", value=0.5)  # not saved yet when it dies: it is made again
+    before = {name: visit.ask(name) for name in ("model", "parameters")}
+    [worker] = visit.page.workers
+    worker.evaluate(DEATHS[death])
+    status = visit.ready(restarts=1)
+    assert (status["state"], status["lost"]) == ("ready", "")
+    after = {name: visit.ask(name) for name in ("model", "parameters")}
+    for answers in (before, after):
+        for answer in answers.values():
+            answer.pop("version")  # a restored model is another
+    assert list(differences(before, after))[:5] == []
+    visit.errors = [error for error in visit.errors if "the end" not in error]
+
+
+def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
+    visit.ask("save")  # as the page has done by itself before: one answer after the other
+    visit.page.evaluate(
+        """() => {  // what was saved comes back as something else
+          const post = Worker.prototype.postMessage
+          Worker.prototype.postMessage = function (message) {
+            if (message.text?.includes('"restore"')) message.text = message.text.replace('microgpt lab/1', 'nonsense')
+            post.call(this, message)
+          }
+        }"""
+    )
+    [worker] = visit.page.workers
+    worker.evaluate(DEATHS["without a word"])
+    status = visit.ready(restarts=1)
+    assert status["lost"].startswith("the saved state cannot be read")
+    visit.page.wait_for_function(
+        "(lost) => document.querySelector('.bar').innerText.includes(lost)", arg=status["lost"]
+    )
+    assert visit.ask("model")["step"] == 1000
+    visit.section(8)
+    visit.page.get_by_role("button", name="train 1", exact=True).click()
+    visit.page.wait_for_function(
+        "(lost) => !document.querySelector('.bar').innerText.includes(lost)", arg=status["lost"]
+    )
+
+
+def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: Visit) -> None:
+    visit.open("#section=8")
+    visit.ready()
+    visit.page.get_by_role("button", name="random weights").click()
+    visit.settle()
+    visit.page.get_by_role("button", name="train 100", exact=True).click()
+    visit.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    visit.settle()
+    slider = visit.page.locator(".scrub input")
+    slider.evaluate("(input) => { input.value = 5; input.dispatchEvent(new Event('change', { bubbles: true })) }")
+    visit.page.get_by_text("5 of 1,000 steps are done", exact=False).wait_for()
+    visit.settle()
+    seen = visit.page.evaluate(
+        """() => new Promise((done) => {  // where the curve ends at the first event
+          const slider = document.querySelector('.scrub input')
+          new MutationObserver(() => {
+            const now = document.querySelector('.now [data-path]')?.dataset.path
+            const isReading = document.querySelector('.now').innerText.startsWith('reading')
+            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // that is of the last training
+          }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
+          ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
+        })"""
+    )
+    assert seen[0] == f"run.loss[{seen[1]}]"
+
+
+def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
+    def shown() -> tuple[str, str, int]:
+        model = visit.ask("model")
+        return visit.page.evaluate("location.hash"), model["name"], model["step"]
+
+    visit.open()
+    visit.ready()
+    visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link, in a tab that is open already
+    visit.page.get_by_text("20 of 1,000 steps are done").wait_for()
+    visit.settle()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.page.get_by_role("link", name="Gene").click()
+    visit.settle()
+    assert shown() == ("#section=9&step=20", "random", 20)
+    visit.page.go_back()
+    visit.settle()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
+    visit.page.get_by_text("The link's model cannot be made: n_embd must be a multiple of n_head").wait_for()
+    assert shown() == ("#section=8&step=20", "random", 20)
+    visit.section(3)
+    assert shown() == ("#section=3&step=20", "random", 20)
+
+
+def test_an_address_speaks_of_a_run_that_was_begun_anew_after_the_pretrained_one_went_on(visit: Visit) -> None:
+    visit.open("#section=8")
+    visit.ready()
+    visit.settle()
+    visit.page.get_by_role("button", name="train 1", exact=True).click()
+    visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
+    visit.settle()
+    assert visit.page.evaluate("location.hash") == "#section=8"  # a link makes no pretrained weights
+    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="train 10", exact=True).click()
+    visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
+    assert visit.linked("step=10") == "#section=8&step=10"
+
+
+def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    visit.ask("change", path="wte[1][2]", value=0.5)
+    # the worker is given a Python that breaks at one question, as one that is out of memory may
+    [worker] = visit.page.workers
+    worker.evaluate(
+        """const ask = self.onmessage
+        self.onmessage = (message) => {
+          if (message.data.text?.includes('evil')) throw new Error('broken')
+          ask(message)
+        }
+        void 0"""
+    )
+    tokens, changed, model = visit.page.evaluate(
+        """Promise.all([
+          lab.ask('tokens', { text: 'evil' }),
+          lab.ask('change', { path: 'wte[0][0]', value: 1 }).catch((error) => error.message),
+          lab.ask('model', {}),
+        ])"""
+    )
+    assert len(tokens["ids"]) == 6  # asked again, of the next worker
+    assert changed == "Python broke down over this, and was started again as it was before"
+    assert [change["path"] for change in model["changes"]] == ["wte[1][2]"]
+    visit.errors = [error for error in visit.errors if "broken" not in error]
+
+
+def test_stop_ends_what_is_computed_and_keeps_the_state(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    visit.ask("change", path="wte[1][2]", value=0.5)
+    stopped = visit.page.evaluate(
+        "async () => { const { ended } = lab.stream('train', { steps: 1000000 }, () => {});"
+        " setTimeout(() => lab.stop(), 50); return ended.catch((error) => error.message) }"
+    )
+    assert stopped == "it was stopped"
+    assert visit.ready(restarts=1)["lost"] == ""
+    assert visit.ask("parameters")["tensors"]["wte"]["data"][18] == pytest.approx(0.5, abs=0.3)
+
+
+def test_a_stream_stops_between_two_events_and_others_are_answered_meanwhile(visit: Visit) -> None:
+    visit.open()
+    visit.ready()
+    counts = visit.page.evaluate(
+        """async () => {
+          let events = 0
+          const { stop, ended } = lab.stream('train', { steps: 1000000, per_event: 10 }, () => (events += 1))
+          while (events < 3) await lab.ask('model', {})
+          stop()
+          await ended
+          const then = events
+          const step = (await lab.ask('model', {})).step
+          await new Promise((r) => setTimeout(r, 200))
+          return [then, events, step, (await lab.ask('model', {})).step]
+        }"""
+    )
+    assert counts[0] == counts[1] >= 3
+    assert counts[2] == counts[3] > 1000
+
+
+@contextmanager
+def plain_host(folder: Path) -> Iterator[str]:
+    """A web server that knows nothing of the page."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: Path) -> None:
+    export(Pages(), tmp_path / "deep" / "page")
+    with plain_host(tmp_path) as address:
+        visit.address = f"{address}deep/page/"
+        visit.open()
+        status = visit.ready()
+        assert status["state"] == "ready", status
+        assert visit.ask("model")["engine"] == "native"
+        # the other sections are loaded last: the host is there until no more is asked for
+        visit.page.wait_for_function(
+            """async () => {
+              const count = () => performance.getEntriesByType('resource').length
+              const before = count()
+              await new Promise((later) => setTimeout(later, 500))
+              return count() === before
+            }"""
+        )
+
+
+def test_a_request_to_another_host_would_be_noticed(chromium: Any, lab_server: CountingServer) -> None:
+    """The alarm rings: the policy stops it in the page, and outside of it the tab does."""
+    visit = Visit(chromium, lab_server.url)
+    visit.open()
+    visit.page.evaluate("fetch('http://192.0.2.1/').catch(() => 0)")
+    assert any("Content Security Policy" in error for error in visit.errors)
+    elsewhere = visit.context.new_page()
+    elsewhere.set_content("<img src='http://example.com/x.png'>")
+    elsewhere.wait_for_load_state("networkidle")
+    assert visit.refused == ["http://example.com/x.png"]
+    visit.context.close()

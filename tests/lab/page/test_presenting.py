@@ -1,0 +1,189 @@
+"""Presenting: a figure a screen, by the keys of a clicker; and a page whose parts the address hides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.page.browser import FOLDERS, SECTIONS, Visit
+from lab.page.test_access import AXE, violations
+
+ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) => e.checkVisibility())
+  .map((e) => e.querySelector('h3').textContent)"""
+
+
+def show(tab: Visit, section: int, **state: object) -> None:
+    """Go there by the address, which may hide what Visit.section looks for."""
+    fragment = "&".join(f"{name}={value}" for name, value in {"section": section, "word": "emma", **state}.items())
+    tab.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+    tab.page.wait_for_timeout(50)
+    tab.settle()
+
+
+@pytest.fixture
+def presented(tab: Visit) -> Any:
+    """Section 5, in the hands of somebody who presents it."""
+    show(tab, 5, present=1, hide="source,contents")
+    yield tab
+    show(tab, 0)
+
+
+def screen(tab: Visit) -> str:
+    tab.settle()
+    return str(tab.page.get_by_role("navigation", name="Screens").get_by_role("status").inner_text())
+
+
+def test_a_clicker_goes_from_figure_to_figure(presented: Visit) -> None:
+    press, seen = presented.page.keyboard.press, []
+    assert screen(presented).startswith("1 / ")
+    count = int(screen(presented).split(" / ")[1])
+    for at in range(1, count + 1):
+        assert screen(presented) == f"{at} / {count}"
+        figures = presented.page.evaluate(ON_SCREEN)
+        assert len(figures) <= 1, figures
+        seen += figures
+        press("PageDown")
+    presented.settle()
+    assert "section=6" in presented.page.evaluate("location.hash")  # after the last, the next section
+    press("PageUp")
+    assert screen(presented) == f"{count} / {count}"
+    show(presented, 5)
+    assert seen == presented.page.evaluate(ON_SCREEN)
+
+
+def test_without_the_prose_a_screen_is_a_figure(presented: Visit) -> None:
+    with_words = int(screen(presented).split(" / ")[1])
+    show(presented, 6, present=1)
+    show(presented, 5, present=1, hide="source,contents,prose")
+    count = int(screen(presented).split(" / ")[1])
+    assert count < with_words
+    show(presented, 5)
+    exercises = presented.page.locator("main .foot").count()
+    assert count == len(presented.page.evaluate(ON_SCREEN)) + exercises
+
+
+@pytest.mark.parametrize(("on", "back"), [("PageDown", "PageUp"), ("ArrowRight", "ArrowLeft"), ("Space", "ArrowUp")])
+def test_every_key_of_a_clicker_is_known(presented: Visit, on: str, back: str) -> None:
+    presented.page.keyboard.press(on)
+    assert screen(presented).startswith("2 / ")
+    presented.page.keyboard.press(back)
+    assert screen(presented).startswith("1 / ")
+
+
+def test_a_full_stop_darkens_the_screen_and_escape_leaves(presented: Visit) -> None:
+    press, dark = presented.page.keyboard.press, presented.page.get_by_role("button", name="The screen is dark")
+    press(".")
+    assert dark.is_visible()
+    press(".")
+    assert not dark.is_visible()
+    press("Escape")
+    presented.settle()
+    assert "present" not in presented.page.evaluate("location.hash")
+    assert "hide" not in presented.page.evaluate("location.hash")
+    assert presented.page.locator("main [data-offscreen]").count() == 0
+    assert presented.page.locator(".source").is_visible()
+
+
+def test_escape_gives_the_keys_back_to_whoever_has_typed_a_word(presented: Visit) -> None:
+    presented.page.locator("#word").fill("ann")
+    presented.page.keyboard.press("Escape")
+    presented.page.keyboard.press("ArrowRight")
+    assert screen(presented).startswith("2 / ")
+    presented.page.keyboard.press("Escape")
+    presented.page.locator(".screens").wait_for(state="detached")
+
+
+def test_who_types_is_not_interrupted(presented: Visit) -> None:
+    """Keys belong to the control that has the focus: a field, a player, a cell."""
+    presented.page.locator("#word").fill("ann")
+    presented.page.locator("#word").press("ArrowRight")
+    presented.page.locator("#word").press("Space")
+    assert screen(presented).startswith("1 / ")
+    show(presented, 5, present=2, hide="source,contents")
+    scrubber = presented.page.locator("main .player input[type=range]").first
+    scrubber.focus()
+    presented.page.keyboard.press("ArrowLeft")
+    assert screen(presented).startswith("2 / ")
+
+
+def test_an_editor_takes_what_is_typed(presented: Visit) -> None:
+    show(presented, FOLDERS.index("10-workbench"), present=2, hide="source,contents")
+    presented.page.locator("main figure").first.get_by_role("textbox").first.click()
+    for key in ("Space", "b", ".", "ArrowRight"):
+        presented.page.keyboard.press(key)
+    assert screen(presented).startswith("2 / ")
+    assert not presented.page.get_by_role("button", name="The screen is dark").is_visible()
+    for _ in range(3):
+        presented.page.keyboard.press("Backspace")
+
+
+def test_the_bar_has_a_button_for_it(tab: Visit) -> None:
+    show(tab, 4)
+    tab.page.get_by_role("button", name="present", exact=True).click()
+    assert screen(tab).startswith("1 / ")
+    assert not tab.page.locator(".source").is_visible()
+    assert tab.page.evaluate("document.querySelector('nav[aria-label=Sections]')") is None
+    size = "parseFloat(getComputedStyle(document.querySelector('main')).zoom)"
+    assert tab.page.evaluate(size) > 1.2  # large type
+    tab.page.get_by_role("button", name="leave Esc").click()
+    assert tab.page.evaluate(size) == 1
+
+
+HIDDEN = {
+    "bar": ".top .bar",
+    "contents": "nav[aria-label=Sections]",
+    "source": ".source",
+    "prose": "main .prose",
+    "captions": "main figcaption",
+}
+
+
+@pytest.mark.parametrize("part", HIDDEN)
+def test_the_address_hides_a_part(tab: Visit, part: str) -> None:
+    fragment = f"#section=6&hide={part}"
+    tab.page.goto(f"{tab.address}{fragment}")
+    tab.ready()
+    tab.settle()
+    for name, selector in HIDDEN.items():
+        assert tab.page.locator(selector).first.is_visible() == (name != part), name
+    width, window = tab.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= window
+    tab.page.goto(tab.address)
+    tab.ready()
+
+
+def test_a_number_opens_where_the_source_is_hidden(presented: Visit) -> None:
+    show(presented, 5, present=2, hide="source,contents", number="pos3.layer0.q[9]")
+    assert presented.page.locator(".opened dl").is_visible()
+    presented.page.keyboard.press("Escape")  # closes it
+    presented.page.locator(".opened dl").wait_for(state="detached")
+    assert "present=2" in presented.page.evaluate("location.hash")  # and nothing else
+
+
+def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
+    """While the program is played, arrows and space are its own; the clicker's page keys still turn pages."""
+    show(presented, 5, present=1, hide="source,contents", play="forward")
+    before = presented.page.evaluate("location.hash.match(/present=\\d+/)[0]")
+    presented.page.keyboard.press("ArrowRight")
+    presented.settle()
+    assert presented.page.evaluate("location.hash.match(/present=\\d+/)[0]") == before
+    presented.linked("at=1")
+
+
+@pytest.mark.parametrize("section", range(SECTIONS))
+def test_every_section_can_be_presented(presented: Visit, section: int) -> None:
+    """Every figure comes by, and nothing is wider than the screen."""
+    show(presented, section, present=1, hide="bar,source,contents")
+    count = int(screen(presented).split(" / ")[1])
+    for at in range(1, count + 1):
+        assert screen(presented) == f"{at} / {count}"
+        width, window = presented.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width <= window
+        presented.page.keyboard.press("PageDown")
+
+
+def test_axe_finds_nothing_while_presenting(presented: Visit) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here: npm ci in web/")
+    assert violations(presented, AXE.read_text()) == []

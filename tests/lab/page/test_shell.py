@@ -1,0 +1,296 @@
+"""The frame of the page: what sticks keeps clear, what is open has room, Escape and the way back lead where one was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from microgpt.lab.server import SITE, Pages, export
+
+from lab.page.browser import Visit
+from lab.page.test_access import SIZES
+from lab.page.test_page import plain_host
+
+NUMBER = "pos3.layer0.q[9]"
+BOX = """(selector) => {
+  const { left, top, right, bottom } = document.querySelector(selector).getBoundingClientRect()
+  return [left, top, right, bottom]
+}"""
+
+
+@pytest.fixture
+def shell(tab: Visit) -> Iterator[Visit]:
+    yield tab
+    tab.page.set_viewport_size(SIZES["wide"])
+    go(tab, section=0)
+
+
+def go(tab: Visit, **state: object) -> None:
+    fragment = "&".join(f"{name}={value}" for name, value in {"word": "emma", **state}.items())
+    tab.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+    tab.page.wait_for_timeout(50)
+    tab.settle()
+
+
+def box(tab: Visit, selector: str) -> list[float]:
+    """Left, top, right, bottom in the window."""
+    found: list[float] = tab.page.evaluate(BOX, selector)
+    return found
+
+
+def overlap(a: list[float], b: list[float]) -> bool:
+    return a[0] < b[2] - 1 and b[0] < a[2] - 1 and a[1] < b[3] - 1 and b[1] < a[3] - 1
+
+
+def playing(tab: Visit) -> bool:
+    return bool(tab.page.evaluate("Boolean(document.querySelector('.transport'))"))
+
+
+# --- What sticks
+
+
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: int) -> None:
+    shell.page.set_viewport_size({"width": width, "height": 900})
+    go(shell, section=4)
+    quiet = box(shell, "header.top")[3]
+    go(shell, section=4, word="ñandú")
+    shell.page.get_by_text("The model knows no").wait_for()
+    for scrolled in (0, 700):
+        shell.page.evaluate("(y) => scrollTo(0, y)", scrolled)
+        shell.page.wait_for_timeout(100)
+        head = box(shell, "header.top")[3]
+        assert head > quiet + 10  # it has become higher
+        sides = [".left"] if width < 1181 else [".left", "aside.right"]
+        for side in sides:
+            _, top, _, bottom = box(shell, side)
+            assert top == pytest.approx(head, abs=1), side
+            assert bottom == pytest.approx(900, abs=1), side
+        if not scrolled:
+            assert box(shell, "main")[1] >= head - 1
+
+
+def test_the_titles_of_the_contents_begin_below_each_other(shell: Visit) -> None:
+    lefts = shell.page.evaluate(
+        "() => [...document.querySelectorAll('nav .name')].map((e) => e.getBoundingClientRect().left)"
+    )
+    assert len(lefts) > 11
+    assert max(lefts) - min(lefts) < 1
+
+
+@pytest.mark.parametrize("section", range(10))
+def test_what_scrolls_sideways_shows_it(shell: Visit, section: int) -> None:
+    shell.page.set_viewport_size(SIZES["phone"])
+    go(shell, section=section)
+    shell.page.wait_for_timeout(100)
+    boxes: list[tuple[str, bool, str]] = shell.page.evaluate(
+        """() => [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() &&
+          ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1)
+          .map((e) => [e.outerHTML.slice(0, 80), e.hasAttribute('data-more-right'), getComputedStyle(e).maskImage])"""
+    )
+    assert [text for text, told, mask in boxes if not told or "gradient" not in mask] == []
+    if section == 5:
+        assert boxes
+    shell.page.evaluate("document.querySelectorAll('[data-more-right]').forEach((e) => e.scrollTo(1e6, 0))")
+    shell.page.wait_for_timeout(100)
+    assert shell.page.locator("main [data-more-right]").count() == 0  # at the end there is no more
+    assert shell.page.locator("main [data-more-left]").count() == len(boxes)
+
+
+# --- A number that is open
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1440, 900), (1280, 720), (1181, 720)])
+def test_a_number_is_open_beside_the_playhead(shell: Visit, width: int, height: int) -> None:
+    shell.page.set_viewport_size({"width": width, "height": height})
+    go(shell, play="forward", at=60, number=NUMBER)
+    shell.page.locator(".opened dl").wait_for()
+    shell.page.locator(".variables").wait_for()
+    selectors = ["main figure", ".opened", ".source", ".find", ".transport", "header.top"]
+    boxes = {selector: box(shell, selector) for selector in selectors}
+    for one in (".opened", ".source", ".find"):
+        assert not [other for other in selectors if other != one and overlap(boxes[one], boxes[other])], one
+        assert boxes[one][2] <= width
+    assert boxes["main figure"][2] - boxes["main figure"][0] > 400
+    assert boxes[".opened"][3] - boxes[".opened"][1] > 0.6 * height
+    shell.page.wait_for_function(  # it glides there
+        """() => {
+          const box = (selector) => document.querySelector(selector).getBoundingClientRect()
+          const [lit, list] = [box('.source li.lit'), box('.source ol')]
+          return lit.top >= list.top && lit.bottom <= list.bottom
+        }"""
+    )
+    lines, variables = box(shell, ".source ol"), box(shell, ".variables")
+    assert lines[3] - lines[1] > 150
+    assert variables[3] <= boxes[".source"][3] + 1
+
+
+def test_on_a_phone_the_figure_is_seen_over_an_open_number(shell: Visit) -> None:
+    """The playhead has what it needs; the number shows its name and value, and unfolds."""
+    shell.page.set_viewport_size(SIZES["phone"])
+    go(shell, play="forward", at=60, number=NUMBER)
+    shell.page.locator(".opened dl").wait_for()
+    _, top, _, bottom = box(shell, ".opened")
+    assert bottom - top < 0.15 * 844
+    assert bottom == pytest.approx(box(shell, ".transport")[1], abs=1)
+    assert not shell.page.locator(".opened details").first.is_visible()
+    shell.page.get_by_role("button", name="unfold").click()
+    shell.page.locator(".opened table").first.wait_for()
+    shell.settle()
+    assert box(shell, ".opened")[3] == pytest.approx(box(shell, ".transport")[1], abs=1)
+    shell.page.evaluate("scrollTo(0, 1e6)")  # and covers nothing that cannot be scrolled out from below it
+    shell.page.wait_for_timeout(100)
+    assert box(shell, ".source")[3] <= box(shell, ".opened")[1] + 1
+    go(shell, section=4)
+    go(shell, section=4, number=NUMBER)  # over a section it opens at once
+    shell.page.locator(".opened table").first.wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720)])
+def test_presented_a_number_stands_beside_the_figure_in_large_type(shell: Visit, width: int, height: int) -> None:
+    shell.page.set_viewport_size({"width": width, "height": height})
+    go(shell, section=5, present=2, hide="source,contents", number=NUMBER)
+    shell.page.locator(".opened table").first.wait_for()
+    shell.settle()
+    selectors = ["main figure:not([data-offscreen])", ".screens", "header.top"]
+    opened = box(shell, ".opened")
+    assert not [selector for selector in selectors if overlap(opened, box(shell, selector))]
+    assert opened[2] <= width
+    sizes = shell.page.evaluate(
+        """() => ['.opened dd', '.opened td .mono, .opened td.mono'].map((selector) => {
+          const e = document.querySelector(selector)
+          return parseFloat(getComputedStyle(e).fontSize) * e.currentCSSZoom
+        })"""
+    )
+    assert sizes[0] > 26
+    assert sizes[1] > (16 if width == 1920 else 13)
+    assert shell.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# --- Escape, and the way back
+
+
+def test_escape_closes_the_innermost_first(shell: Visit) -> None:
+    go(shell, section=5, play="forward", at=60, number=NUMBER)
+    shell.page.locator(".opened dl").wait_for()
+    search = shell.page.get_by_role("combobox", name="find a number")
+    search.fill("loss")
+    shell.page.locator(".find [role=option]").first.wait_for()
+
+    def state() -> tuple[bool, str, bool, bool]:
+        expanded = search.get_attribute("aria-expanded") == "true"
+        return expanded, search.input_value(), shell.page.locator(".opened").count() == 1, playing(shell)
+
+    seen = [state()]
+    for _ in range(4):
+        shell.page.keyboard.press("Escape")
+        shell.page.wait_for_timeout(50)
+        seen.append(state())
+    assert seen == [
+        (True, "loss", True, True),
+        (False, "loss", True, True),
+        (False, "", True, True),
+        (False, "", False, True),
+        (False, "", False, False),
+    ]
+    shell.settle()
+    assert shell.page.locator("main h2").inner_text() == "Attention"
+
+
+def test_escape_closes_a_dialog_and_not_what_is_behind_it(shell: Visit) -> None:
+    go(shell, section=5, play="forward", at=60)
+    shell.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
+    shell.page.get_by_role("dialog").wait_for()
+    shell.page.keyboard.press("Escape")
+    shell.page.get_by_role("dialog").wait_for(state="detached")
+    assert playing(shell)
+    shell.page.keyboard.press("Escape")
+    shell.page.locator(".transport").wait_for(state="detached")
+
+
+def test_presented_the_playhead_is_left_before_the_screen(shell: Visit) -> None:
+    go(shell, section=5, present=1, hide="source,contents", play="forward")
+    shell.page.keyboard.press("Escape")
+    shell.page.locator(".transport").wait_for(state="detached")
+    assert "present=1" in shell.page.evaluate("location.hash")
+    shell.page.keyboard.press("Escape")
+    shell.page.locator(".screens").wait_for(state="detached")
+
+
+LEAVE: dict[str, Any] = {
+    "Escape": lambda page: page.keyboard.press("Escape"),
+    "the button": lambda page: page.get_by_role("button", name="leave", exact=True).click(),
+    "the browser's way back": lambda page: page.go_back(),
+    "the contents": lambda page: page.get_by_role("button", name="Play the program").click(),
+}
+
+
+@pytest.mark.parametrize("way", LEAVE)
+@pytest.mark.parametrize("size", SIZES)
+def test_who_leaves_the_playhead_is_where_he_was(shell: Visit, size: str, way: str) -> None:
+    shell.page.set_viewport_size(SIZES[size])
+    go(shell, section=5)
+    figure = shell.page.locator("main figure").nth(3)
+    figure.scroll_into_view_if_needed()
+    shell.page.evaluate("scrollBy(0, 123)")
+    shell.page.wait_for_timeout(100)
+    before = figure.bounding_box()["y"]
+    assert shell.page.evaluate("scrollY") > 1000
+    shell.page.get_by_role("button", name="Play the program").click()
+    shell.page.locator("main .line").wait_for()
+    assert shell.page.evaluate("scrollY") < 100  # the playhead begins at its top
+    LEAVE[way](shell.page)
+    shell.page.locator(".transport").wait_for(state="detached")
+    shell.settle()
+    assert figure.bounding_box()["y"] == pytest.approx(before, abs=2)
+
+
+def test_another_section_begins_at_its_top(shell: Visit) -> None:
+    go(shell, section=5)
+    shell.page.evaluate("scrollTo(0, 2000)")
+    shell.page.get_by_role("button", name="Play the program").click()
+    shell.page.locator("main .line").wait_for()
+    shell.page.get_by_role("link", name="Training").click()
+    shell.page.locator(".transport").wait_for(state="detached")
+    shell.settle()
+    assert shell.page.evaluate("scrollY") == 0
+
+
+# --- Any host
+
+
+@pytest.mark.parametrize("how", ["as it is built", "exported"])
+def test_a_plain_host_has_all_that_the_page_asks_for(visit: Visit, tmp_path: Any, how: str) -> None:
+    export(Pages(), tmp_path / "page")
+    folder = SITE if how == "as it is built" else tmp_path / "page"
+    missing: list[tuple[str, int]] = []
+    visit.page.on("response", lambda answer: answer.status >= 400 and missing.append((answer.url, answer.status)))
+    with plain_host(folder) as address:
+        visit.address = address
+        visit.open("#section=8")
+        assert visit.ready()["state"] == "ready"
+        with visit.page.expect_response("**/runs/index.json"):
+            visit.open("?again#section=8")
+        visit.ready()
+        visit.settle()
+        visit.page.wait_for_load_state("networkidle")
+    assert missing == []
+
+
+# --- The source
+
+
+@pytest.mark.parametrize(
+    ("section", "line"), [(5, "def attention("), (9, "# --- 5."), (0, '"""A GPT'), (2, "# --- 2.")]
+)
+def test_the_source_is_open_where_the_section_is(shell: Visit, section: int, line: str) -> None:
+    shell.page.mouse.move(1, 1)  # pointing at a figure shows its lines
+    go(shell, section=section)
+    first = shell.page.evaluate("""() => {
+      const list = document.querySelector('.source ol')
+      const top = list.getBoundingClientRect().top
+      return [...list.children].find((e) => e.getBoundingClientRect().bottom > top + 8).textContent
+    }""")
+    assert line in first

@@ -1,0 +1,145 @@
+"""The page for teachers: every link opens the lab in the state that it names, and the page is fit for every eye."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+
+from microgpt.lab.playback.chapters import CHAPTERS
+
+from lab.page.browser import ROOT, SECTIONS, CountingServer, Visit
+from lab.page.test_access import AXE, violations
+from lab.page.test_words import figures
+
+PAGE = (ROOT / "web" / "teachers.html").read_text(encoding="utf-8")
+
+
+class Links(HTMLParser):
+    """The addresses that the page points at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self.found.append(dict(attrs)["href"] or "")
+
+
+def links() -> list[str]:
+    reader = Links()
+    reader.feed(PAGE)
+    return list(dict.fromkeys(reader.found))
+
+
+def lines_played() -> dict[str, str]:
+    """Of each link that plays: the piece of the line at which it says the program stands, '' where it says none."""
+    found = {}
+    for state, text in re.findall(r"<a\s+href=\"\./#([^\"]*play=[^\"]*)\"\s*>(.*?)</a>", PAGE, re.S):
+        code = re.search(r"<code>(.*?)</code>", text, re.S)
+        found[unescape(state)] = " ".join(unescape(code.group(1)).split()) if code else ""
+    return found
+
+
+PLAYED = lines_played()
+STATES = [link.removeprefix("./#") for link in links() if link.startswith("./#")]
+DEFAULTS = {"section": "0", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both", "at": "0"}
+
+
+def test_there_are_links_into_every_section() -> None:
+    assert {dict(parse_qsl(state))["section"] for state in STATES} == {str(i) for i in range(SECTIONS)}
+    assert all(link.startswith("./") for link in links())  # under whatever address it is served
+
+
+def test_the_plan_plays_every_chapter_that_it_can_use() -> None:
+    assert set(PLAYED) == {state for state in STATES if "play=" in state}
+    assert {dict(parse_qsl(state))["play"] for state in PLAYED} == {*CHAPTERS} - {"loss"}
+    assert sum(map(bool, PLAYED.values())) >= 7
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> None:
+    named = dict(parse_qsl(state))
+    tab.page.evaluate("() => { location.hash = 'section=11' }")  # whatever the link before it has left
+    tab.page.wait_for_function("() => document.querySelector('.section p')?.textContent.startsWith('11 of')")
+    tab.page.evaluate("(fragment) => { location.hash = fragment }", state)
+    if "play" in named:
+        tab.page.wait_for_selector(".transport")
+        lit = tab.page.locator(".source li.lit")
+        lit.first.wait_for()
+        tab.settle()
+        assert lit.count() == 1
+        assert PLAYED[state] in lit.inner_text()
+    else:
+        tab.page.wait_for_function(
+            "(number) => document.querySelector('.section p')?.textContent.startsWith(`${number} of`)",
+            arg=named["section"],
+        )
+    tab.settle()
+    now = dict(parse_qsl(tab.page.evaluate("location.hash.slice(1)")))
+    assert now == {name: value for name, value in named.items() if DEFAULTS.get(name) != value}, urlencode(now)
+    shown = [error for error in tab.page.locator("[role=alert], .error").all_text_contents() if error.strip()]
+    assert shown == []
+    assert "play" in named or tab.page.locator("main figure").first.count() == 1
+    if "exercise" in named:
+        tab.page.locator("main .exercise h2").wait_for()
+    if "number" in named:
+        tab.page.locator(".opened dl").wait_for()
+        assert named["number"] in tab.page.locator(".opened").inner_text()
+    if "present" in named:
+        assert tab.page.get_by_role("navigation", name="Screens").is_visible()
+
+
+@pytest.fixture(scope="module")
+def teachers(chromium: Any, lab_server: CountingServer) -> Any:
+    visit = Visit(chromium, lab_server.url)
+    visit.page.goto(f"{lab_server.url}teachers.html")
+    yield visit
+    visit.context.close()
+    assert (visit.refused, visit.errors) == ([], [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing(teachers: Visit, width: int, scheme: Any) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here: npm ci in web/")
+    teachers.page.set_viewport_size({"width": width, "height": 900})
+    teachers.page.emulate_media(color_scheme=scheme)
+    assert violations(teachers, AXE.read_text()) == []
+
+
+def test_it_does_not_scroll_sideways_at_320_pixels(teachers: Visit) -> None:
+    teachers.page.set_viewport_size({"width": 320, "height": 640})
+    width, window = teachers.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= window
+
+
+def test_it_needs_no_script(teachers: Visit) -> None:
+    assert teachers.page.locator("script").count() == 0
+    assert teachers.page.locator("h1").inner_text() == "For teachers"
+
+
+def test_what_it_points_at_is_served(teachers: Visit) -> None:
+    for link in links():
+        if not link.startswith("./#"):
+            answer = teachers.page.request.get(f"{teachers.address}{link.removeprefix('./')}")
+            assert answer.ok, link
+
+
+def test_the_lab_points_at_it(tab: Visit) -> None:
+    tab.section(0)
+    contents = tab.page.get_by_role("navigation", name="Sections")
+    assert contents.get_by_role("link", name="for teachers").get_attribute("href") == "./teachers.html"
+    assert contents.get_by_role("link", name="notebook").get_attribute("href") == "./microgpt.ipynb"
+
+
+def test_it_types_no_figure_of_the_model() -> None:
+    """Minutes it does, and a class's numbers in words."""
+    text = re.sub(r"(?s)<head>.*?</head>|<td>\d+</td>|<code>.*?</code>|\d+ minutes|<[^>]+>", " ", PAGE)
+    assert figures(re.sub(r"\s+", " ", text)) == []

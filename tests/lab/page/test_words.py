@@ -1,0 +1,144 @@
+"""Rule 2 of the lab: the page's prose types no figure of the model; and every line of the program is explained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from conftest import SOURCE
+from lab.page.browser import ROOT
+
+WEB = ROOT / "web" / "src"
+PROSE = sorted([*(WEB / "sections").glob("*/text.ts"), *(WEB / "sections").glob("*/*.svelte")])
+
+# What may have digits: code, what the engine fills in, addresses; other models' names, years, sections of this page;
+# the constants of mathematics, as in 1 / x, n - 1 or 2h, and the factor of a size that is named
+SPARED = re.compile(
+    r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|GPT-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d+|\d+ (?:· ?)?(?=n_\w+)"
+    r"|(?<![\d.,])[0-2](?![\d.,]*\d)"
+)
+LABELS = {"20: peaked", "10"}  # the end of a slider, the powers along an axis: what the page sets itself
+# Sentences about other models and about machines say their figures: the engine could not fill them in
+ELSEWHERE = re.compile(r"GPT|Llama|PyTorch|\bfloat\b|\bbits?\b|\busual\b")
+SPELLED = re.compile(
+    r"\b(?:thir|four|fif|six|seven|eigh|nine)teen\b|\b(?:twen|thir|for|fif|six|seven|eigh|nine)ty\b", re.I
+)
+
+
+def figures(prose: str, code: str = "") -> list[str]:
+    """Numbers that somebody has typed into prose; those that the explained code itself has are spared."""
+    found = []
+    for sentence in re.split(r"(?<=[.;:?!]) ", prose):
+        if not ELSEWHERE.search(sentence):
+            rest = SPARED.sub(" ", sentence)
+            found += [number for number in re.findall(r"\d[\d.,]*\d|\d", rest) if number not in code]
+            found += [word for word in SPELLED.findall(rest) if not re.search(r"\d", code)]
+    return found
+
+
+def prose(path: Path) -> Iterator[str]:
+    """The strings of a text.ts, or what a component's markup says."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ts":
+        text = re.sub(r"(?m)//.*$|^\s*(?:name|year|count|source|sizes): .*$", "", text)  # notes; facts of other models
+        yield from re.findall(r"'((?:[^'\\\n]|\\.)+)'", text)
+    else:
+        markup = re.sub(r"(?s)<script.*?</script>|<style.*?</style>|<!--.*?-->", "", text)
+        while (plain := re.sub(r"\{[^{}]*\}", " ", markup)) != markup:
+            markup = plain
+        # attributes are no prose, but for the titles of figures
+        yield from re.findall(r' title="([^"]*)"', markup)
+        yield from (line.strip() for line in re.sub(r"(?s)<[^>]*>", "\n", markup).splitlines())
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_prose_types_no_figure_of_the_model(path: Path) -> None:
+    assert [(line, found) for line in prose(path) if line not in LABELS and (found := figures(line))] == []
+
+
+def test_typed_figures_would_be_found() -> None:
+    """The alarm rings."""
+    assert figures("It has 4,192 parameters and 27 tokens; the loss is 2.73.") == ["4,192", "27", "2.73"]
+    assert figures("Sixteen numbers, 4 heads.") == ["4", "Sixteen"]
+    assert figures("2,1 or 0.1 or 10") == ["2,1", "0.1", "10"]
+    assert (
+        figures("{num_params} parameters, `n_head = 4`, n - 1 of 2h, 4 · n_embd², in 2017, section 8, GPT-2's 768")
+        == []
+    )
+
+
+# --- The program's lines, explained
+
+MARKS = ("# ", "## ", "> ", "act: ", "plain: ", "technical: ")
+
+
+def explanations() -> list[str]:
+    return (WEB / "explain" / "reference.md").read_text(encoding="utf-8").splitlines()
+
+
+def groups() -> Iterator[tuple[list[str], list[str]]]:
+    """(the heading or the lines of code, what is said of them)"""
+    kinds = groupby(filter(None, explanations()), key=lambda line: line.startswith(("plain: ", "technical: ")))
+    about: list[str] = []
+    for is_said, lines in kinds:
+        if is_said:
+            yield about, list(lines)
+        else:
+            about = [line for line in lines if not line.startswith(("# ", "act: "))]
+
+
+def test_every_line_of_the_program_is_explained_in_order() -> None:
+    code = [line.removeprefix("> ") for line in explanations() if line.startswith("> ")]
+    source = (SOURCE / "reference.py").read_text(encoding="utf-8").splitlines()
+    assert code == [line for line in source if line.strip()]
+
+
+def test_every_group_of_lines_has_plain_and_technical_words() -> None:
+    assert [line for line in explanations() if line and not line.startswith(MARKS)] == []
+    for about, said in groups():
+        assert about, said
+        assert [words.split(": ")[0] for words in said] == ["plain", "technical"], about
+        assert all(len(words.split(": ", 1)[1]) > 3 for words in said), about
+    code = sum(line.startswith("> ") for line in explanations())
+    assert sum(line.startswith("> ") for about, _ in groups() for line in about) == code  # nothing goes unsaid
+
+
+def test_explanations_type_no_figure_of_the_model() -> None:
+    wrong = []
+    for about, said in groups():
+        code = "\n".join(line for line in about if line.startswith("> "))
+        wrong += [(words, found) for words in said if (found := figures(words, code))]
+    assert wrong == []
+
+
+# --- What learners ask: where it is answered, in the section's own text
+
+QUESTIONS = {
+    "What does its value mean": "6-surprise",
+    "What are Q, K and V, really": "5-attention",
+    "Where is the mask": "5-attention",
+    "Why a KV cache in training": "5-attention",
+    "Where is the batch": "5-attention",
+    "Why in this order": "2-value",
+    "Why +=": "2-value",
+    "Why does a second backward not give the same again": "2-value",
+    "Why is the local gradient of `exp` itself": "2-value",
+    "Why not recursion": "2-value",
+    "Why on the way into the branch, and not on the stream": "4-forward",
+    "Why once more, straight after the embedding": "4-forward",
+    "Are these words, or pieces of words": "1-data",
+    "Can I use my own words": "1-data",
+    "Can I see where two runs diverge": "8-training",
+}
+
+
+@pytest.mark.parametrize(("question", "section"), QUESTIONS.items())
+def test_what_learners_ask_is_answered_with_something_to_try(question: str, section: str) -> None:
+    """In one and the same stretch of prose, beside the figure to try it on."""
+    text = (WEB / "sections" / section / "text.ts").read_text(encoding="utf-8")
+    [words] = [words for words in text.split("export const ") if f"{question}?" in words]
+    assert re.search(r"\b(Try: |Choose \*)", words)

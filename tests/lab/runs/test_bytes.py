@@ -1,0 +1,192 @@
+"""A run whose tokens are bytes, opened in the lab: a letter beyond ASCII is several tokens, and all figures know it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt.config import Config
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.lab.playback.chapters import CHAPTERS
+from microgpt.runs.folder import Folder
+from microgpt.runs.run import Run
+
+from lab.page.browser import Visit
+from lab.session_client import Lab
+
+TEXT = "anna\nzoë\nbob\nchloë\n日本\nmarie-ève jr\n" * 5
+CONFIG = Config(n_embd=8, n_head=2, block_size=12, num_steps=20)
+BOS = 256
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was trained on bytes, with its text beside it."""
+    path = tmp_path_factory.mktemp("bytes")
+    (path / "own.txt").write_text(TEXT, encoding="utf-8")
+    run = Run.begin(path / "own.txt", CONFIG, tokenizer="byte", engine="scalar")
+    with Folder.create(path / "run", run) as kept:
+        for _ in kept.train():
+            pass
+    return path
+
+
+def opened(folder: Path) -> Lab:
+    lab = Lab()
+    lab.ask("load_data", name="own.txt", base64=base64.b64encode((folder / "own.txt").read_bytes()).decode())
+    checkpoint = base64.b64encode((folder / "run" / "model.safetensors").read_bytes()).decode()
+    metrics = (folder / "run" / "metrics.jsonl").read_text()
+    lab.ask("open_run", name="bytes", checkpoint=checkpoint, metrics=metrics)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def still(folder: Path) -> Lab:
+    """A session with that run, which nobody changes."""
+    return opened(folder)
+
+
+@pytest.fixture(scope="module")
+def own(folder: Path) -> Run:
+    """The same run, without the lab."""
+    return Run.load(folder / "run", engine="scalar")
+
+
+def test_tokens_are_called_by_their_text_or_their_digits(still: Lab) -> None:
+    assert still.ask("model")["tokenizer"] == "byte"
+    symbols = still.ask("model")["symbols"]
+    assert len(symbols) == len(set(symbols)) == 257
+    assert [symbols[i] for i in (*b"a \xc3\n", BOS)] == ["a", " ", "c3", "0a", ""]
+
+
+def test_a_letter_beyond_ascii_is_several_tokens(still: Lab) -> None:
+    told = still.ask("tokens", text="zoë\ud800")
+    assert told["ids"] == [BOS, *"zoë".encode(), BOS]
+    assert [one["char"] for one in told["characters"]] == ["z", "o", "c3", "ab", "\ud800"]
+    assert [one["known"] for one in told["characters"]] == [True] * 4 + [False]
+    assert told["unknown"] == ["\ud800"]
+    assert told["positions"] == 5
+    assert [one["target"] for one in still.ask("loss", word="zoë")["letters"]] == ["z", "o", "c3", "ab", "·"]
+    assert still.ask("attention", word="zoë")["labels"] == ["·", "z", "o", "c3", "ab"]
+
+
+def test_the_numbers_are_the_run_s(still: Lab, own: Run) -> None:
+    assert isinstance(own.engine, ScalarEngine)
+    tokens = own.tokenizer.encode("zoë")
+    forward = still.ask("forward", word="zoë")
+    assert forward["tokens"] == tokens
+    for t, logits in enumerate(own.engine.logits(tokens[:-1])):
+        assert forward["tensors"][f"pos{t}.logits"]["data"] == logits
+    [nats] = own.engine.losses([tokens])
+    assert still.ask("loss", word="zoë")["mean"] == pytest.approx(nats / 5, rel=1e-12)
+
+
+def test_it_writes_what_the_command_line_writes(still: Lab, own: Run) -> None:
+    texts = own.sample(10, seed=3, temperature=1.0)
+    assert still.ask("samples", seed=3, count=10, temperature=1.0)["texts"] == texts
+    for prompt in ("", "zo", "é"):
+        [text] = own.sample(1, seed=3, temperature=0.7, prompt=prompt)
+        told = still.ask("generate", seed=3, index=0, temperature=0.7, prompt=prompt)
+        assert told["text"] == text
+        assert told["letters"][0]["position"] == len(prompt.encode())
+    played = still.ask("chapter", name="sample", word="anna", seed=3, index=0, temperature=1.0)
+    assert played["facts"]["text"] == texts[0]
+
+
+def test_its_data_are_read_as_text(still: Lab) -> None:
+    told = still.ask("data")
+    assert set(told["shuffled"]) == set(TEXT.split("\n")) - {""}
+    assert told["num_chars"] == len(TEXT.replace("\n", ""))
+    assert dict(told["lengths"]) == {2: 5, 3: 10, 4: 5, 5: 5, 12: 5}
+    counts = {one["char"]: one["count"] for one in told["letters"]}
+    assert counts["c3"] == TEXT.encode().count(0xC3)
+    run = still.session.active
+    assert run.text.known(run.run.data, ["zoë", "zo", "日本"]) == {"zoë", "日本"}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_chapter_plays_but_the_one_of_characters(still: Lab, chapter: str) -> None:
+    options: dict[str, Any] = {"path": "wte[97][0]"} if chapter == "adam" else {}
+    if chapter == "sample":
+        options = {"seed": 1, "index": 0, "temperature": 0.5}
+    if chapter == "tokens":
+        words = still.refused("chapter", name=chapter, word="zoë")
+        assert words == "the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another"
+    else:
+        still.ask("chapter", name=chapter, word="zoë", **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("gradients", {"word": "zoë"}),
+        ("graph", {"word": "zoë"}),
+        ("gate", {"word": "zoë", "layer": 0}),
+        ("update", {"word": "zoë"}),
+        ("adam", {"word": "zoë", "path": "wte[195][0]"}),
+        ("nudge", {"word": "zoë", "path": "wte[195][0]"}),
+        ("number", {"word": "zoë", "path": "pos3.probs[171]"}),
+        ("blame", {"word": "zoë", "path": "loss"}),
+        ("play", {"word": "zoë"}),
+        ("spelled", {"text": "zoë"}),
+        ("nearest", {"symbol": "c3"}),
+        ("parameters", {}),
+        ("evaluate", {}),
+        ("runs", {}),
+        ("schedule", {}),
+        ("shuffle", {"seed": 1, "count": 4}),
+    ],
+)
+def test_every_figure_has_its_answer(still: Lab, method: str, params: dict[str, Any]) -> None:
+    still.ask(method, **params)
+
+
+def test_a_number_is_found_by_its_token(still: Lab) -> None:
+    assert still.ask("find", word="zoë", query="wte c3")["found"][0]["path"] == "wte[195]"
+
+
+def test_it_is_trained_on_scrubbed_saved_and_exported(folder: Path, own: Run, tmp_path: Path) -> None:
+    lab = opened(folder)
+    lab.ask("scrub", step=7)
+    whole = Run.begin(folder / "own.txt", CONFIG, tokenizer="byte", engine="native")
+    for _ in whole.steps(until=7):
+        pass
+    assert lab.session.active.engine.params == whole.engine.params
+    expected = [step.loss for step in whole.steps(until=12)]
+    assert lab.losses(5) == expected  # on a branch
+    again = Lab()
+    again.ask("restore", state=lab.ask("save")["state"])
+    assert again.state() == lab.state()
+    assert again.losses(2) == lab.losses(2)
+    exported = again.ask("export_model")
+    (tmp_path / exported["name"]).write_bytes(base64.b64decode(exported["base64"]))
+    loaded = Run.load(tmp_path / exported["name"], engine="native")
+    assert loaded.engine.params == lab.session.active.engine.params
+    assert loaded.tokenizer.symbols == own.tokenizer.symbols
+
+
+def test_byte_pairs_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    Run.begin("names", CONFIG, tokenizer="bpe:300").save(tmp_path / "model")
+    checkpoint = base64.b64encode((tmp_path / "model").read_bytes()).decode()
+    assert Lab().refused("open_run", name="run", checkpoint=checkpoint, metrics="") == (
+        "the tokens of 'run' are byte pairs (bpe:300), and a word cannot be cut into them here: open a run that was"
+        " trained with --tokenizer char or byte"
+    )
+
+
+def test_the_page_takes_any_letter_for_one_that_the_model_can_read(visit: Visit, folder: Path) -> None:
+    visit.open("#section=10")
+    assert visit.ready()["state"] == "ready"
+    files = visit.page.locator("input[accept='.safetensors,.jsonl']")
+    files.set_input_files(folder / "run" / "model.safetensors")
+    visit.page.locator("main [role=status]", has_text="is under every figure now").wait_for()
+    visit.section(6)
+    visit.page.get_by_label("a word", exact=True).fill("zoë 日")
+    visit.settle()
+    assert "The model knows no “" not in visit.page.locator("body").inner_text()
+    visit.page.get_by_role("button", name="add", exact=True).click()
+    visit.page.locator("[data-path='loss zoë 日']").wait_for()

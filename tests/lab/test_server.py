@@ -1,0 +1,368 @@
+"""The lab's server: it gives the page and the named runs to this machine, and nothing else to anybody."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import microgpt
+from microgpt.cli import main as cli
+from microgpt.errors import SiteError
+from microgpt.lab import server as lab_server
+from microgpt.lab.server import NamedRun, Pages, Server, export
+
+from conftest import ROOT, TINY, clean_environment
+
+SCRIPT = "export const word = 'emma'\n" * 100
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A small page with every kind of file, and around it what must not be given."""
+    folder = tmp_path / "site"
+    files = {
+        "index.html": b"<!doctype html><title>lab</title>",
+        "assets/main.js": SCRIPT.encode(),
+        "assets/main.css": b"a{}",
+        "pyodide/pyodide.mjs": b"export {}",
+        "pyodide/pyodide.asm.wasm": b"\0asm",
+        "pyodide/some.whl": b"PK",
+        "microgpt.zip": b"PK",
+        "snapshot.json": b"{}",
+        "icon.svg": b"<svg/>",
+        "strange.thing": b"?",
+        ".built-from": b"a digest",
+    }
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "links").symlink_to(tmp_path / "secrets")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    microgpt.train(["ada", "bea", "abba"], TINY, out=folder)
+    return folder
+
+
+@contextmanager
+def serving(pages: Pages) -> Iterator[Server]:
+    with Server(pages, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.content = response.status, response.headers, response.read()
+
+
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
+    """One request, its path as it stands. Underscores in headers are hyphens; Host is the right one by default."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+    connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    answer = Answer(connection.getresponse())
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/index.html?v=1", "text/html; charset=utf-8"),
+        ("/assets/main.js", "text/javascript; charset=utf-8"),
+        ("/assets/main.css", "text/css; charset=utf-8"),
+        ("/pyodide/pyodide.mjs", "text/javascript; charset=utf-8"),
+        ("/pyodide/pyodide.asm.wasm", "application/wasm"),
+        ("/pyodide/some.whl", "application/zip"),
+        ("/microgpt.zip", "application/zip"),
+        ("/snapshot.json", "application/json"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/strange.thing", "application/octet-stream"),
+    ],
+)
+def test_each_file_has_its_type_and_the_headers_that_guard_the_page(site: Path, path: str, kind: str) -> None:
+    with serving(Pages(site=site)) as server:
+        answer = ask(server, path)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+    file = site / (path.split("?")[0].removeprefix("/") or "index.html")
+    assert answer.content == file.read_bytes()
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'self'"
+    assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert not re.search(r"'unsafe-(inline|eval)'|http|\*", " ".join(policy.values()))
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_the_page_itself_carries_the_policy_of_the_header() -> None:
+    """All but what only a header can say, for hosts that send none."""
+    in_page = re.findall(r"^  \"(.*)\",$", (ROOT / "web" / "vite.config.ts").read_text(), re.MULTILINE)
+    in_header = lab_server.HEADERS["Content-Security-Policy"].split("; ")
+    assert in_page == [part for part in in_header if not part.startswith("frame-ancestors")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt",
+        "/assets/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e%2fsecret.txt",
+        "/%252e%252e%252fsecret.txt",
+        "/..\\secret.txt",
+        "/..%5csecret.txt",
+        "//secret.txt",
+        "/./index.html",
+        "/assets/",
+        "/assets",
+        "/.built-from",
+        "/link.txt",
+        "/links/secret.txt",
+        "/index.html%00.js",
+        "/index.html/",
+        "/%ff%fe",
+        "/runs/",
+        "/runs/0/config.json",
+        "/runs/0/../0/config.json",
+        "/runs/1/model.safetensors",
+        "/runs/-1/model.safetensors",
+        "/runs/00/model.safetensors",
+        "/" + "a" * 5000,
+    ],
+)
+def test_no_address_leads_out_of_the_page_and_the_runs(site: Path, run: Path, path: str) -> None:
+    with serving(Pages([NamedRun.find(run)], site)) as server:
+        for asked in (path, path.replace("secret.txt", str(site.parent / "secret.txt"))):
+            answer = ask(server, asked)
+            assert answer.status == 404
+            assert answer.content == b"404 Not Found\n"
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_it_can_only_be_read(site: Path, method: str) -> None:
+    with serving(Pages(site=site)) as server:
+        answer = ask(server, "/", method, Content_Length="0")
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+        assert ask(server, "/", "BREW").status == 501
+
+
+def test_a_request_for_another_host_gets_nothing(site: Path) -> None:
+    """A page elsewhere, whose name is made to point at this machine (DNS rebinding), cannot read the runs."""
+    with serving(Pages(site=site)) as server:
+        port = server.server_port
+        for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            assert ask(server, "/", Host=host).status == 200
+        for host in (
+            "127.0.0.1",
+            f"evil.example:{port}",
+            f"127.0.0.1:{port + 1}",
+            f"localhost.evil.example:{port}",
+            "",
+        ):
+            answer = ask(server, "/", Host=host)
+            assert (answer.status, answer.content) == (421, b"421 Misdirected Request\n")
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(f"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert raw.recv(100).startswith(b"HTTP/1.1 421")
+
+
+def test_a_browser_that_leaves_out_port_80_is_answered() -> None:
+    assert ["127.0.0.1"] in lab_server.hosts(80)
+    assert ["127.0.0.1:80"] in lab_server.hosts(80)
+    assert ["127.0.0.1"] not in lab_server.hosts(8000)
+
+
+def test_it_listens_on_loopback_alone(site: Path) -> None:
+    with Server(Pages(site=site), 0) as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"
+        assert server.url == f"http://127.0.0.1:{server.server_port}/"
+
+
+def test_head_gives_the_headers_of_get(site: Path) -> None:
+    with serving(Pages(site=site)) as server:
+        head, get = ask(server, "/assets/main.js", "HEAD"), ask(server, "/assets/main.js")
+    assert head.content == b""
+    assert head.headers["Content-Length"] == str(len(get.content)) == str(len(SCRIPT))
+
+
+def test_text_is_compressed_for_who_takes_it(site: Path) -> None:
+    with serving(Pages(site=site)) as server:
+        plain = ask(server, "/assets/main.js", Accept_Encoding="br, identity")
+        small = ask(server, "/assets/main.js", Accept_Encoding="br;q=1.0, gzip;q=0.8")
+        code = ask(server, "/pyodide/pyodide.asm.wasm", Accept_Encoding="gzip")
+    assert plain.headers["Content-Encoding"] is None
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.content) == plain.content == SCRIPT.encode()
+    assert len(small.content) < len(plain.content) / 10
+    assert plain.headers["Vary"] == small.headers["Vary"] == "Accept-Encoding"
+    assert code.content == b"\0asm"
+
+
+def test_what_has_not_changed_is_not_sent_again(site: Path) -> None:
+    with serving(Pages(site=site)) as server:
+        etags = [ask(server, "/index.html", Accept_Encoding=coding).headers["ETag"] for coding in ("identity", "gzip")]
+        assert len(set(etags)) == 2
+        again = ask(server, "/index.html", If_None_Match=etags[0])
+        assert (again.status, again.content, again.headers["ETag"]) == (304, b"", etags[0])
+        (site / "index.html").write_text("a new page")
+        answer = ask(server, "/index.html", If_None_Match=etags[0])
+        assert (answer.status, answer.content) == (200, b"a new page")
+
+
+def test_one_connection_carries_many_requests(site: Path) -> None:
+    with serving(Pages(site=site)) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+        for path, status in [("/", 200), ("/assets/main.js", 200), ("/nothing", 404)]:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == status
+        connection.close()
+
+
+def test_runs_are_served_as_they_are_now(site: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "now"
+    microgpt.train(["ada", "bea", "abba"], TINY, out=folder)
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes((folder / "model.safetensors").read_bytes())
+    with serving(Pages([NamedRun.find(folder), NamedRun.find(alone)], site)) as server:
+        index = json.loads(ask(server, "/runs/index.json").content)
+        assert index == [
+            {"name": "now", "model": "runs/0/model.safetensors", "metrics": "runs/0/metrics.jsonl"},
+            {"name": "alone.safetensors", "model": "runs/1/model.safetensors", "metrics": "runs/1/metrics.jsonl"},
+        ]
+        first = ask(server, "/runs/0/metrics.jsonl")
+        assert first.content == (folder / "metrics.jsonl").read_bytes()
+        assert first.headers["Content-Type"] == "application/jsonl"
+        assert ask(server, "/runs/0/model.safetensors").content == (folder / "model.safetensors").read_bytes()
+        assert ask(server, "/runs/1/metrics.jsonl").content == b""
+        with (folder / "metrics.jsonl").open("a") as metrics:  # as training does
+            metrics.write('{"step": 13}\n')
+        assert ask(server, "/runs/0/metrics.jsonl").content == first.content + b'{"step": 13}\n'
+        (folder / "model.safetensors").unlink()
+        assert ask(server, "/runs/0/model.safetensors").status == 404
+
+
+def test_a_taken_port_is_replaced_unless_it_was_asked_for(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(Pages(site=site), 0) as other:
+        monkeypatch.setattr(lab_server, "PORT", other.server_port)
+        with Server(Pages(site=site)) as server:
+            assert server.server_port != other.server_port
+        with pytest.raises(SiteError, match=rf"port={other.server_port} cannot be had \(.*in use.*\): give another"):
+            Server(Pages(site=site), other.server_port)
+    with pytest.raises(SiteError, match="port=70000 cannot be had"):
+        Server(Pages(site=site), 70000)
+
+
+# --- The export
+
+
+def test_the_export_holds_the_page_and_the_runs(site: Path, run: Path, tmp_path: Path) -> None:
+    pages = Pages([NamedRun.find(run)], site)
+    target = tmp_path / "some" / "where"
+    export(pages, target)
+    written = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert written == set(pages.all())
+    assert "runs/0/model.safetensors" in written
+    assert ".built-from" not in written
+    assert (target / "assets" / "main.js").read_text() == SCRIPT
+    assert json.loads((target / "runs" / "index.json").read_text())[0]["name"] == "small"
+
+
+def test_the_export_touches_no_folder_that_holds_something(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    export(Pages(site=site), tmp_path / "empty")
+    before = sorted((tmp_path / "empty").rglob("*"))
+    for target in (tmp_path / "empty", tmp_path / "secret.txt"):
+        with pytest.raises(
+            SiteError, match=r"export needs a new or an empty folder, got export=.* which holds something"
+        ):
+            export(Pages(site=site), target)
+    assert sorted((tmp_path / "empty").rglob("*")) == before
+
+
+# --- The command
+
+
+def test_without_the_page_the_command_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lab_server, "SITE", tmp_path / "nothing")
+    monkeypatch.setattr(lab_server, "NO_SITE", tmp_path / "no_site.txt")
+    assert cli.main(["lab", "--no-browser"]) == 2
+    words = "error: the lab's page is not in this installation: install npm (with node 20.19, 22.12 or newer), and then"
+    assert capsys.readouterr().err == f"{words} this package again\n"
+    (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON asks for that")
+    assert cli.main(["lab", "--no-browser"]) == 2
+    assert (
+        capsys.readouterr().err
+        == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON asks for that\n"
+    )
+
+
+def test_a_run_that_is_none_is_refused(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lab_server, "SITE", site)
+    (tmp_path / "bad.safetensors").write_bytes(b"no model")
+    for path, words in [
+        ("nothing", "does not exist"),
+        ("secrets", "is not a run folder"),
+        ("bad.safetensors", "is not a microgpt checkpoint"),
+    ]:
+        assert cli.main(["lab", "--no-browser", str(tmp_path / path)]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
+    code = (
+        "import pathlib, sys; from microgpt.cli import main as cli; from microgpt.lab import server;"
+        f"server.SITE = pathlib.Path({str(site)!r});"
+        f"sys.exit(cli.main(['lab', '--no-browser', {str(run)!r}]))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", process.stdout.readline())
+        assert address
+        connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=120)
+        connection.request("GET", "/runs/index.json")  # and it is left open
+        assert json.loads(connection.getresponse().read())[0]["name"] == "small"
+        process.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_C_EVENT)
+        output, error = process.communicate(timeout=120)
+        connection.close()
+    assert (process.returncode, output, error) == (0, "", "Ctrl-C stops it\n")

@@ -1,0 +1,204 @@
+"""Imports point down, one rule a folder; and a test of that test."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import SOURCE, clean_environment
+
+# Of a folder, its entries from the top down: each imports what stands in the lines below its own. Folders that are
+# not here have no order of their own; no folder may have a cycle.
+LAYERS: dict[str, list[str]] = {
+    "": [
+        "__main__",
+        "cli",
+        "lab",
+        "verification export",
+        "runs tracing",
+        "training sampling evaluation",
+        "engines data",
+        "flops",
+        "config",
+        "schedule reference system",
+        "errors",
+    ],
+    "engines": ["choose", "native torch scalar", "base program"],
+    "lab": ["snapshot", "session server", "session_file", "playback", "figures", "editing", "runs", "requests"],
+}
+FACADE = "__init__"  # microgpt itself: only the command line and the lab import it, for the version
+HEAVY = {"torch", "numpy", "typer", "rich", "matplotlib"}
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Every module by its dotted name inside the package; a folder's __init__ goes by the folder's name."""
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        *folders, name = path.relative_to(root).with_suffix("").parts
+        found[".".join([*folders, name]).removesuffix(".__init__")] = path
+    return found
+
+
+def imports(source: str, known: dict[str, Path]) -> Iterator[tuple[str, int]]:
+    """What a file imports, with the line: our own modules without `microgpt.`, the others by their first name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name.removeprefix("microgpt.") in known else node.module for name in inside]
+        else:
+            continue
+        for name in dict.fromkeys(names):
+            if name == "microgpt":
+                yield FACADE, node.lineno
+            elif name.startswith("microgpt."):
+                yield name.removeprefix("microgpt."), node.lineno
+            else:
+                yield name.split(".")[0], node.lineno
+
+
+def upward(importer: str, imported: str) -> str:
+    """The folder whose rule an import of one of our modules breaks, as a sentence; empty where it breaks none."""
+    here, there = importer.split("."), imported.split(".")
+    shared = 0
+    while shared < min(len(here), len(there)) and here[shared] == there[shared]:
+        shared += 1
+    if shared == min(len(here), len(there)):  # a folder's __init__ and what is in the folder
+        return ""
+    folder = ".".join(here[:shared])
+    layers = [line.split() for line in LAYERS.get(folder, [])]
+    if not layers:
+        return ""
+    place = {entry: i for i, line in enumerate(layers) for entry in line}
+    for entry in (here[shared], there[shared]):
+        if entry not in place:
+            return f"{entry} has no place in the order of {folder or 'microgpt'}"
+    if place[there[shared]] <= place[here[shared]]:
+        return f"{there[shared]} does not stand below {here[shared]}"
+    return ""
+
+
+def cycles(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, each circle once."""
+    found, done = [], set()
+
+    def walk(name: str, way: list[str]) -> None:
+        if name in way:
+            found.append(" -> ".join([*way[way.index(name) :], name]))
+        elif name not in done:
+            for other in sorted(graph.get(name, ())):
+                walk(other, [*way, name])
+            done.add(name)
+
+    for name in sorted(graph):
+        walk(name, [])
+    return found
+
+
+def faults(root: Path) -> list[str]:
+    files, found = modules(root), []
+    graph: dict[str, set[str]] = {}
+    for name, path in files.items():
+        source = path.read_text()
+        typing_only = {
+            node.lineno
+            for branch in ast.walk(ast.parse(source))
+            if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
+            for node in ast.walk(branch)
+            if isinstance(node, ast.stmt)
+        }
+        if name == FACADE:
+            continue
+        for imported, line in imports(source, files):
+            where = f"{name}, line {line}: "
+            top = name.split(".")[0]
+            if imported in files and imported != FACADE:
+                if reason := upward(name, imported):
+                    found.append(f"{where}{reason}")
+                if line not in typing_only:
+                    graph.setdefault(name, set()).add(imported)
+            if imported == FACADE and top not in ("cli", "lab"):
+                found.append(f"{where}imports the facade")
+            if name == "reference" and imported not in sys.stdlib_module_names:
+                found.append(f"{where}the reference imports {imported}")
+            if imported == "torch" and not name.startswith("engines.torch"):
+                found.append(f"{where}torch outside its engine")
+            if name in ("training", "sampling") and imported.startswith("engines.") and imported != "engines.base":
+                found.append(f"{where}names an engine")
+        calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+        if name in ("training", "sampling"):
+            found += [f"{name} prints" for call in calls if getattr(call.func, "id", "") == "print"]
+    return found + [f"a circle: {circle}" for circle in cycles(graph)]
+
+
+def test_imports_point_down() -> None:
+    assert faults(SOURCE) == []
+
+
+def test_every_entry_of_an_ordered_folder_has_its_place() -> None:
+    for folder, lines in LAYERS.items():
+        path = SOURCE / folder.replace(".", "/")
+        entries = {
+            entry.stem
+            for entry in path.iterdir()
+            if entry.suffix == ".py" or (entry.is_dir() and (entry / "__init__.py").exists())
+        }
+        assert entries - {FACADE} == set(" ".join(lines).split())
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "fault"),
+    [
+        ("reference", "import microgpt.config", "reference, line 1: config does not stand below reference"),
+        ("reference", "import numpy", "reference, line 1: the reference imports numpy"),
+        ("config", "from microgpt import training", "config, line 1: training does not stand below config"),
+        (
+            "data/tokenizers",
+            "from microgpt.runs.run import load",
+            "data.tokenizers, line 1: runs does not stand below data",
+        ),
+        (
+            "engines/scalar",
+            "from microgpt.data import pack",
+            "engines.scalar, line 1: data does not stand below engines",
+        ),
+        (
+            "engines/scalar",
+            "from microgpt.engines.choose import open_engine",
+            "engines.scalar, line 1: choose does not stand below scalar",
+        ),
+        ("training", "from microgpt import sampling", "training, line 1: sampling does not stand below training"),
+        ("training", "from microgpt.engines.scalar import ScalarEngine", "training, line 1: names an engine"),
+        ("sampling", "print(1)", "sampling prints"),
+        ("runs/run", "import torch", "runs.run, line 1: torch outside its engine"),
+        ("runs/run", "import microgpt", "runs.run, line 1: imports the facade"),
+        ("attic", "from microgpt import config", "attic, line 1: attic has no place in the order of microgpt"),
+        (
+            "system/files",
+            "from microgpt.system import safetensors",
+            "a circle: system.files -> system.safetensors -> system.files",
+        ),
+    ],
+)
+def test_the_alarm_rings(module: str, line: str, fault: str, tmp_path: Path) -> None:
+    for path in SOURCE.rglob("*.py"):
+        copy = tmp_path / path.relative_to(SOURCE)
+        copy.parent.mkdir(exist_ok=True, parents=True)
+        copy.write_text(path.read_text())
+    file = tmp_path / f"{module}.py"
+    file.write_text(line + "\n" + (file.read_text() if file.exists() and file.stem != "reference" else ""))
+    assert fault in faults(tmp_path)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, microgpt; microgpt.train, microgpt.load, microgpt.Config; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert not HEAVY & set(run.stdout.split())

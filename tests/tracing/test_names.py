@@ -1,0 +1,91 @@
+"""The names of numbers: one table, and paths into it."""
+
+import doctest
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt.config import PRESETS, Config
+from microgpt.tracing import names as tensor_names
+
+TABLE = tensor_names.tensors(PRESETS["final"], 27, 4)
+SHAPES = st.lists(st.integers(1, 7), max_size=3).map(tuple)
+
+
+def test_the_examples_of_the_docstrings_hold():
+    assert doctest.testmod(tensor_names, extraglobs={"Config": Config}).failed == 0
+
+
+def test_the_table_has_the_shapes_of_the_published_model():
+    assert TABLE["wte"] == (27, 16)
+    assert TABLE["layer0.mlp_fc1"] == (64, 16)
+    assert TABLE["pos3.layer0.q"] == (16,)
+    assert TABLE["pos3.layer0.attn_weights.head2"] == (4,)
+    assert TABLE["pos0.layer0.attn_weights.head2"] == (1,)
+    assert TABLE["pos3.layer0.x_attn.head3"] == (4,)
+    assert TABLE["pos3.layer0.mlp_act"] == (64,)
+    assert TABLE["pos3.layer0.mlp_norm.scale"] == ()
+    assert TABLE["pos3.logits"] == TABLE["pos3.probs"] == (27,)
+    assert TABLE["pos3.loss"] == TABLE["loss"] == ()
+    assert "pos4.loss" not in TABLE
+
+
+def test_a_name_comes_after_the_names_it_is_made_from():
+    order = list(tensor_names.intermediates(Config(n_layer=2), 27, 3))
+    assert order.index("pos1.layer0.attn_logits.head1") > order.index("pos1.layer0.k")
+    assert order.index("pos1.layer0.resid_post") < order.index("pos1.layer1.resid_pre")
+    assert order.index("pos1.layer1.resid_post") < order.index("pos1.logits") < order.index("pos2.tok_emb")
+    assert order[-1] == "loss"
+
+
+@given(SHAPES, st.data())
+def test_the_path_of_a_number_leads_back_to_it(shape, draw):
+    position = draw.draw(st.integers(0, math.prod(shape) - 1))
+    path = tensor_names.element_path("pos3.layer0.q", shape, position)
+    name, index = tensor_names.look_up(path, {"pos3.layer0.q": shape})
+    flat = 0
+    for i, size in zip(index, shape):
+        flat = flat * size + i
+    assert (name, flat, len(index)) == ("pos3.layer0.q", position, len(shape))
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_path_or_a_value_error(text):
+    try:
+        name, index = tensor_names.parse(text)
+    except ValueError:
+        return
+    assert name + "".join(f"[{i}]" for i in index) == text or "[0" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            "pos3.layer0.q[x]",
+            "path must be a name with an index after it, as pos3.layer0.q[9], got path='pos3.layer0.q[x]'",
+        ),
+        ("", "path must be a name with an index after it, as pos3.layer0.q[9], got path=''"),
+        (
+            "pos3.layer0.q[16]",
+            "an index into pos3.layer0.q of shape (16,) must be from 0 to 15, got path='pos3.layer0.q[16]'",
+        ),
+        ("loss[0]", "loss has shape (): a path into it takes 0 indices, got path='loss[0]'"),
+        (
+            "pos3.attn",
+            "there is no tensor 'pos3.attn'; pos3 has tok_emb, pos_emb, emb, emb_norm, layer0, logits, probs, loss",
+        ),
+        ("pos9.loss", "there is no tensor 'pos9.loss'; nor is there a 'pos9'"),
+    ],
+)
+def test_a_wrong_path_is_told_what_there_is(path, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        tensor_names.look_up(path, TABLE)
+    assert str(caught.value) == message
+
+
+def test_a_row_and_a_whole_tensor_have_paths_too():
+    assert tensor_names.look_up("layer0.attn_wq[2]", TABLE) == ("layer0.attn_wq", (2,))
+    assert tensor_names.look_up("layer0.attn_wq", TABLE) == ("layer0.attn_wq", ())

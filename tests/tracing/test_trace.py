@@ -1,0 +1,598 @@
+"""A traced execution: its numbers are the reference's, each has one path, and what is told of them is true."""
+
+from __future__ import annotations
+
+import doctest
+import gc
+import json
+import math
+import random
+import re
+import sys
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache, partial
+from types import FrameType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt import reference
+from microgpt.config import PRESETS, Config, init, offsets, shapes
+from microgpt.engines.choose import open_engine
+from microgpt.tracing import inner_names
+from microgpt.tracing import names as tensor_names
+from microgpt.tracing import recorder as recording
+from microgpt.tracing.instrument import Node
+from microgpt.tracing.trace import Trace, trace
+from microgpt.verification.cases import CASES
+
+EMMA = [26, 4, 12, 12, 0, 26]
+ONE = Config(
+    n_embd=1, n_head=1, block_size=3, init_std=0.7
+)  # every sum has one term, or as many as there are positions
+TWO_LAYERS = Config(n_embd=6, n_head=2, n_layer=2, block_size=5, init_std=0.4)
+
+every_case = pytest.mark.parametrize("name", CASES)
+
+
+def params_of(config: Config, vocab_size: int) -> array[float]:
+    return init(config, vocab_size, random.Random(7))
+
+
+@cache
+def emma() -> Trace:
+    """The published model, as it starts, on a short name."""
+    config = PRESETS["final"]
+    return trace(EMMA, init(config, 27, random.Random(config.seed)), config, 27)
+
+
+@cache
+def case_trace(name: str) -> Trace:
+    case = CASES[name]
+    return trace(case.batches()[0][0], case.params(), case.config, case.vocab_size)
+
+
+MAKERS = {
+    "relu2": lambda: case_trace("relu2"),
+    "many_heads": lambda: case_trace("many_heads"),
+    "two layers": lambda: trace([3, 0, 1, 0, 2, 3], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4),
+    "one wide": lambda: trace([1, 0, 0, 1], params_of(ONE, 2), ONE, 2),
+    "one position": lambda: trace([1, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4),
+}
+every_small = pytest.mark.parametrize("name", MAKERS)
+
+
+@cache
+def small(name: str) -> Trace:
+    """A trace that the tests only read."""
+    return MAKERS[name]()
+
+
+def bits(x: float) -> str:
+    return float(x).hex()  # == would not tell 0.0 from -0.0
+
+
+# --- The numbers
+
+
+@every_case
+def test_values_and_gradients_are_the_references_to_the_last_bit(name: str) -> None:
+    case = CASES[name]
+    tokens = case.batches()[0][0]
+    traced = case_trace(name)
+    for tensor, (shape, numbers) in recording.forward(tokens, case.params(), case.config, case.vocab_size).items():
+        assert traced.tensor(tensor).shape == shape
+        assert traced.tensor(tensor).numbers.tobytes() == numbers.tobytes(), tensor
+    engine = open_engine("scalar", case.params(), case.config, case.vocab_size)
+    engine.backward([tokens])
+    for tensor, part in offsets(shapes(case.config, case.vocab_size)).items():
+        assert traced.tensor(tensor).numbers.tobytes() == engine.params[part].tobytes(), tensor
+        assert traced.grad(tensor).numbers.tobytes() == engine.grads[part].tobytes(), tensor
+
+
+def test_the_reference_stays_as_it_was() -> None:
+    before = dict(vars(reference)), dict(vars(reference.Value))
+    params = params_of(TWO_LAYERS, 4)
+    kept = params[:]
+    trace([1, 2, 1], params, TWO_LAYERS, 4, events=True)
+    assert (dict(vars(reference)), dict(vars(reference.Value))) == before
+    assert params == kept
+
+
+def test_gradients_wait_for_backward() -> None:
+    traced = trace([1, 2, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4, backward=False)
+    assert traced.backward_order() == traced.contributions("wpe[0][0]") == traced.passed_on("loss") == []
+    assert not any(traced.grad("wpe").numbers)
+
+
+def test_a_trace_of_a_name_takes_well_under_a_second() -> None:
+    config = PRESETS["final"]
+    params = init(config, 27, random.Random(config.seed))
+    seconds = []
+    for events in (False, True):
+        took = []
+        for _ in range(3):
+            began = time.process_time()
+            trace(EMMA, params, config, 27, events=events)
+            took.append(time.process_time() - began)
+        seconds.append(min(took))
+    print(f"emma: {1e3 * seconds[0]:.0f} ms, with events {1e3 * seconds[1]:.0f} ms")
+    assert max(seconds) < 0.5
+
+
+def test_a_trace_leaves_memory_with_its_last_user() -> None:
+    gc.disable()
+    try:
+        traced = trace([1, 2, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4, events=True)
+        traced.number("wpe[0][0]")
+        its_own = type(traced.node("loss"))  # a program makes a class of its own for its nodes
+        assert sum(type(x) is its_own for x in gc.get_objects()) > 300
+        del traced
+        assert not any(type(x) is its_own for x in gc.get_objects())
+    finally:
+        gc.enable()
+
+
+def test_what_is_no_document_and_what_leaves_the_range_of_floats_is_refused() -> None:
+    params = params_of(TWO_LAYERS, 4)
+    with pytest.raises(ValueError, match="must have at least two tokens, got"):
+        trace([1], params, TWO_LAYERS, 4)
+    with pytest.raises(ValueError, match="token_id must be from 0 to 3, got token_id=4"):
+        trace([1, 4], params, TWO_LAYERS, 4)
+    with pytest.raises(FloatingPointError, match="left the range of float64"):  # the log of a probability of 0
+        trace([1, 2, 1], array("d", [1e5 * p for p in params]), TWO_LAYERS, 4)
+
+
+# --- Their paths
+
+
+@every_small
+def test_every_number_has_one_path_that_leads_back_to_it(name: str) -> None:
+    traced = small(name)
+    paths = [traced.path(node) for node in traced.graph.nodes]
+    assert len(set(paths)) == len(paths)
+    assert [path for path in paths if path.startswith("node")] == []
+    for path, node in zip(paths, traced.graph.nodes):
+        assert traced.node(path) is node, path
+
+
+def test_every_number_of_the_published_model_has_a_path_too() -> None:
+    traced = emma()
+    paths = [traced.path(node) for node in traced.graph.nodes]
+    assert len(set(paths)) == len(paths) > 40_000
+    assert all(traced.node(path) is node for path, node in zip(paths, traced.graph.nodes))
+    assert not any(path.startswith("node") for path in paths)
+
+
+def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
+    traced = case_trace("layers")
+    case = CASES["layers"]
+    table = tensor_names.tensors(
+        case.config, case.vocab_size, tensor_names.num_positions(case.batches()[0][0], case.config)
+    )
+    assert traced.graph.shapes == table
+    for name, shape in table.items():
+        for position, number in enumerate(traced.tensor(name).numbers):
+            path = tensor_names.element_path(name, shape, position)
+            node = traced.node(path)
+            assert bits(node.data) == bits(number)
+            assert path in traced.graph.names(node)
+
+
+def test_the_examples_of_the_docstrings_hold() -> None:
+    assert doctest.testmod(inner_names).failed == 0
+    assert doctest.testmod(inner_names).attempted == 1
+
+
+def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
+    explained = set(re.findall(r"^ {8}(?:\[i\]\.)?(\w+)", inner_names.__doc__ or "", re.MULTILINE))
+    explained |= set(re.findall(r"[;,] {1,2}(?:\[i\]\.)?(sum|total)\b", inner_names.__doc__ or ""))
+    found = set()
+    for name in MAKERS:
+        traced = small(name)
+        inner = [node for node in traced.graph.nodes if not traced.graph.places(node)]
+        found |= {re.sub(r"\d+$", "", traced.path(node).rpartition(".")[2]) for node in inner}
+    sampled = {"scaled", "inverse_temperature"}  # test_stepping meets these
+    assert found == explained - sampled
+    assert sampled <= explained
+
+
+def test_a_number_that_is_handed_on_has_several_names() -> None:
+    traced = small("two layers")
+    assert traced.graph.names(traced.node("pos1.layer1.resid_pre[2]")) == [
+        "pos1.layer0.resid_post[2]",
+        "pos1.layer1.resid_pre[2]",
+    ]
+    assert traced.graph.names(traced.node("pos2.layer0.x_attn[4]")) == [
+        "pos2.layer0.x_attn.head1[1]",
+        "pos2.layer0.x_attn[4]",
+    ]
+    assert traced.graph.names(traced.node("wte[0][5]"))[:3] == ["wte[0][5]", "pos1.tok_emb[5]", "pos3.tok_emb[5]"]
+    assert traced.node("pos2.layer0.x_attn[4].term1") is traced.node("pos2.layer0.x_attn.head1[1].term1")
+    # an operand goes by the name that is nearest to what was asked for
+    assert [x["path"] for x in traced.number("pos1.layer1.resid_mid[2]")["operands"]] == [
+        "pos1.layer1.attn_out[2]",
+        "pos1.layer1.resid_pre[2]",
+    ]
+    assert [x["path"] for x in traced.number("pos3.emb[5]")["operands"]] == ["pos3.tok_emb[5]", "pos3.pos_emb[5]"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("pos0.layer0.q", "path must name one number: pos0.layer0.q has shape (6,), got path='pos0.layer0.q'"),
+        ("wte[1]", "path must name one number: wte has shape (4, 6), got path='wte[1]'"),
+        (
+            "pos0.layer0.q[2].exp",
+            "there is no 'exp' in pos0.layer0.q[2]; it has term0, term1, term2, term3, term4, term5, sum0, sum1, sum2,"
+            " sum3, sum4, got path='pos0.layer0.q[2].exp'",
+        ),
+        ("wte[1][2].term0", "there is no 'term0' in wte[1][2]; it has nothing inside, got path='wte[1][2].term0'"),
+        ("pos9.loss", "there is no tensor 'pos9.loss'; nor is there a 'pos9'"),
+        ("pos0.los", "there is no tensor 'pos0.los'; pos0 has tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
+        (
+            "pos0.layer0.q[6].term0",
+            "an index into pos0.layer0.q of shape (6,) must be from 0 to 5, got path='pos0.layer0.q[6]'",
+        ),
+        ("", "path must be a name with an index after it"),
+        ("node99999999", "there is no tensor 'node99999999'"),
+    ],
+)
+def test_a_path_to_no_number_is_told_what_there_is(path: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small("two layers").number(path)
+
+
+PIECES = [
+    "pos1",
+    "layer0",
+    ".",
+    "q",
+    "[2]",
+    "[-1]",
+    "[",
+    "]",
+    "probs",
+    "term1",
+    "sum",
+    "total",
+    "node",
+    "7",
+    "wte",
+    "\u0663",
+]
+
+
+@given(st.text(max_size=20) | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_any_text_is_a_path_or_a_value_error(text: str) -> None:
+    traced = small("two layers")
+    try:
+        node = traced.node(text)
+    except ValueError:
+        return
+    assert traced.node(traced.path(node)) is node
+
+
+def test_a_number_can_be_asked_for_by_its_turn() -> None:
+    traced = small("two layers")
+    turns = traced.backward_order()
+    assert traced.number(f"node{turns[0]}")["path"] == "loss"
+    assert traced.number("node0")["path"] == "wte[0][0]"
+
+
+# --- What is told of a number
+
+
+def numbers(traced: Trace) -> Iterator[tuple[str, Node]]:
+    for node in traced.graph.nodes:
+        yield traced.path(node), node
+
+
+@every_small
+def test_operands_and_users_are_the_same_edges_seen_from_both_ends(name: str) -> None:
+    traced = small(name)
+    down, up = Counter(), Counter()
+    for path, _ in numbers(traced):
+        facts = traced.number(path)
+        assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+        for x in facts["operands"]:
+            down[traced.path(traced.node(x["path"])), path, x["local_gradient"]] += 1
+        for user in facts["users"]:
+            up[path, traced.path(traced.node(user["path"])), user["local_gradient"]] += 1
+    assert down == up
+    assert down
+
+
+def test_a_local_gradient_is_the_slope_of_the_operation() -> None:
+    does = {
+        "add": lambda a, b: a + b,
+        "mul": lambda a, b: a * b,
+        "exp": math.exp,
+        "log": math.log,
+        "relu": lambda a: a if a > 0 else 0.0,
+    }
+    seen = Counter()
+    for path, _ in numbers(small("relu2")):
+        facts = small("relu2").number(path)
+        if not facts["operands"]:
+            assert facts["op"] in ("parameter", "constant")
+            continue
+        f = does[facts["op"]] if facts["op"] in does else partial(lambda n, a: a**n, facts["exponent"])
+        at = [x["value"] for x in facts["operands"]]
+        assert facts["value"] == pytest.approx(f(*at), rel=1e-12)
+        for i, x in enumerate(facts["operands"]):
+            h = 1e-6 * max(1e-2, abs(at[i]))
+            low, high = ([*at[:i], at[i] + step, *at[i + 1 :]] for step in (-h, h))
+            assert x["local_gradient"] == pytest.approx((f(*high) - f(*low)) / (2 * h), rel=1e-5, abs=1e-8), path
+        seen[facts["op"]] += 1
+    assert set(seen) == {*does, "pow"}
+
+
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("pos1.emb[0]", "x = [t + p for t, p in"),
+        ("pos1.emb_norm.mean_square", "mean_square = sum(xi * xi for xi in x) / len(x)"),
+        ("pos1.emb_norm.mean_square.term2", "mean_square = sum(xi * xi for xi in x) / len(x)"),
+        ("pos1.emb_norm.mean_square.inverse", "mean_square = sum(xi * xi for xi in x) / len(x)"),
+        ("pos1.emb_norm.scale", "scale = (mean_square + 1e-5) ** -0.5"),
+        ("pos1.emb_norm[3]", "return [xi * scale for xi in x]"),
+        ("pos1.layer1.k[3].sum2", "return [sum(wi * xi for wi, xi in zip(row, x)) for row in w]"),
+        ("pos1.layer1.attn_logits.head1[0]", "attn_logits = [sum(qj * kj"),
+        ("pos1.layer1.attn_weights.head1[0].exp", "exps = [(logit - largest).exp() for logit in logits]"),
+        ("pos1.layer1.attn_weights.head1.total", "total = sum(exps)"),
+        ("pos1.layer1.x_attn.head1[0]", "return [sum(weight * v[j]"),
+        ("pos1.layer1.resid_mid[0]", "x = [a + b for a, b in zip(x, x_residual)]"),
+        ("pos1.layer1.mlp_act[9]", "x = [activation(xi) for xi in x]"),
+        ("pos1.probs[2]", "return [e / total for e in exps]"),
+        ("pos1.loss", "losses.append(-probs[target_id].log())"),
+        ("loss", "return 1 / len(losses) * sum(losses)"),
+    ],
+)
+def test_the_line_is_the_one_that_made_the_number(path: str, statement: str) -> None:
+    opened = small("two layers").opened(path)
+    assert opened["source"].startswith(statement)
+    assert opened["line"] == small("two layers").number(path)["line"]
+
+
+# --- The sums
+
+
+@pytest.mark.parametrize("model", [*MAKERS, *PRESETS])
+def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
+    traced = case_trace(model) if model in PRESETS else small(model)
+    for name, shape in traced.graph.shapes.items():
+        if model in PRESETS and name in ("wte", "wpe", "lm_head"):
+            continue  # parameters are made by nothing; the small models have them too
+        for position, number in enumerate(traced.tensor(name).numbers):
+            opened = traced.opened(tensor_names.element_path(name, shape, position))
+            assert bits(opened["recomputed"]) == bits(opened["value"]) == bits(number), opened["path"]
+
+
+@every_small
+def test_inner_numbers_open_too(name: str) -> None:
+    traced = small(name)
+    for path, node in numbers(traced):
+        assert bits(traced.opened(path)["recomputed"]) == bits(node.data), path
+
+
+def test_a_sum_is_made_again_from_its_operands() -> None:
+    traced = trace([3, 0, 1, 3], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4)
+    for name, changed in (
+        ("pos1.layer0.q[2]", "pos1.layer0.attn_norm[4]"),
+        ("pos1.layer0.q[2]", "layer0.attn_wq[2][0]"),
+        ("pos1.layer0.attn_logits.head1[0]", "pos0.layer0.k[3]"),
+        ("pos1.probs[2]", "pos1.logits[2]"),
+        ("pos1.probs[2]", "pos1.probs[0].exp"),
+        ("pos1.emb_norm.scale", "pos1.emb_norm.scale.eps"),
+        ("loss", "pos2.loss"),
+    ):
+        node = traced.node(changed)
+        before, node.data = node.data, node.data + 0.5
+        opened = traced.opened(name)
+        assert opened["recomputed"] != opened["value"]
+        node.data = before
+        opened = traced.opened(name)
+        assert opened["recomputed"] == opened["value"]
+
+
+def test_a_linear_output_opens_into_weights_times_inputs_in_the_order_of_the_program() -> None:
+    traced = emma()
+    opened = traced.opened("pos3.layer0.q[9]")
+    assert opened["steps"] == []
+    weights, inputs = traced.tensor("layer0.attn_wq").numbers[9 * 16 : 10 * 16], traced.tensor("pos3.layer0.attn_norm")
+    total = 0.0
+    for j, (term, w, x) in enumerate(zip(opened["terms"], weights, inputs.numbers)):
+        total = w * x if j == 0 else total + w * x
+        assert term == {
+            "path": f"pos3.layer0.q[9].term{j}",
+            "value": w * x,
+            "factors": [
+                {"path": f"layer0.attn_wq[9][{j}]", "value": w},
+                {"path": f"pos3.layer0.attn_norm[{j}]", "value": x},
+            ],
+            "total": total,
+        }
+    assert len(opened["terms"]) == 16
+    assert total == opened["value"] == opened["recomputed"]
+
+
+def shown(traced: Trace, path: str) -> tuple[list[str], list[str]]:
+    """The terms and the steps of a number, in short."""
+    opened = traced.opened(path)
+    terms = [" * ".join(x["path"] for x in term["factors"]) or term["path"] for term in opened["terms"]]
+    steps = []
+    for step in opened["steps"]:
+        operands = [x["path"] for x in step["operands"]] + ([str(step["exponent"])] if "exponent" in step else [])
+        steps.append(f"{step['op']} {', '.join(operands)}")
+    return terms, steps
+
+
+def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
+    traced = small("two layers")
+    head = "pos1.layer0.attn_weights.head1"
+    assert shown(traced, "pos1.emb[2]") == ([], ["add pos1.tok_emb[2], pos1.pos_emb[2]"])
+    assert shown(traced, "pos1.emb_norm[2]") == ([], ["mul pos1.emb[2], pos1.emb_norm.scale"])
+    assert shown(traced, "pos1.emb_norm.scale") == (
+        [],
+        [
+            "add pos1.emb_norm.mean_square, pos1.emb_norm.scale.eps",
+            "pow pos1.emb_norm.scale.shifted, -0.5",
+        ],
+    )
+    assert shown(traced, "pos1.emb_norm.mean_square") == (
+        [f"pos1.emb[{j}] * pos1.emb[{j}]" for j in range(6)],
+        ["mul pos1.emb_norm.mean_square.total, pos1.emb_norm.mean_square.inverse"],
+    )
+    assert shown(traced, "pos1.layer0.attn_logits.head1[0]") == (
+        [f"pos1.layer0.q[{j}] * pos0.layer0.k[{j}]" for j in (3, 4, 5)],
+        ["mul pos1.layer0.attn_logits.head1[0].total, pos1.layer0.attn_logits.head1[0].inverse"],
+    )
+    assert shown(traced, f"{head}[1]") == (
+        [f"{head}[0].exp", f"{head}[1].exp"],
+        [
+            f"add pos1.layer0.attn_logits.head1[1], {head}[1].minus_largest",
+            f"exp {head}[1].shifted",
+            f"pow {head}.total, -1",
+            f"mul {head}[1].exp, {head}[1].inverse",
+        ],
+    )
+    assert shown(traced, "pos1.layer0.x_attn.head1[2]") == (
+        [f"{head}[{t}] * pos{t}.layer0.v[5]" for t in (0, 1)],
+        [],
+    )
+    assert shown(traced, "pos1.layer0.resid_mid[2]") == ([], ["add pos1.layer0.attn_out[2], pos1.layer0.resid_pre[2]"])
+    assert shown(traced, "pos1.layer0.mlp_act[2]") == ([], ["relu pos1.layer0.mlp_pre[2]"])
+    assert shown(small("relu2"), "pos1.layer0.mlp_act[2]") == (
+        [],
+        ["relu pos1.layer0.mlp_pre[2]", "pow pos1.layer0.mlp_act[2].relu, 2"],
+    )
+    assert shown(traced, "pos1.loss") == ([], ["log pos1.probs[1]", "mul pos1.loss.log, pos1.loss.minus_one"])
+    assert shown(traced, "loss") == ([f"pos{t}.loss" for t in range(5)], ["mul loss.total, loss.inverse"])
+    assert shown(traced, "wte[1][2]") == shown(traced, "loss.inverse") == ([], [])
+
+
+# --- The graph
+
+
+def test_the_graph_leads_from_a_weight_up_to_the_loss_and_back_down_to_every_weight_that_matters() -> None:
+    traced = small("two layers")
+    everything = {"limit": 10**6, "depth_up": 10**6, "depth_down": 10**6}
+    up = traced.neighbourhood("layer0.attn_wq[2][5]", **everything)
+    assert up["complete"]
+    assert "loss" in {node["path"] for node in up["nodes"]}
+    down = traced.neighbourhood("loss", **everything)
+    reached = {node["path"] for node in down["nodes"] if node["op"] == "parameter"}
+    table = shapes(TWO_LAYERS, 4)
+    for name, part in table.items():
+        for position, slope in enumerate(traced.grad(name).numbers):
+            assert slope == 0 or tensor_names.element_path(name, part, position) in reached
+    unread = small("one position").neighbourhood("loss", **everything)
+    assert "wte[2][0]" not in {node["path"] for node in unread["nodes"]}
+
+
+def test_a_neighbourhood_is_the_nearest_nodes_and_all_edges_between_them() -> None:
+    traced = small("two layers")
+    path = "pos1.layer0.q[2].sum3"
+    around = traced.neighbourhood(path, depth_up=2, depth_down=2)
+    assert around["complete"]
+    distance = {node["path"]: node["distance"] for node in around["nodes"]}
+    assert distance == {
+        path: 0,
+        "pos1.layer0.q[2].sum2": -1,
+        "pos1.layer0.q[2].term3": -1,
+        "pos1.layer0.q[2].sum4": 1,
+        "pos1.layer0.q[2].sum1": -2,
+        "pos1.layer0.q[2].term2": -2,
+        "layer0.attn_wq[2][3]": -2,
+        "pos1.layer0.attn_norm[3]": -2,
+        "pos1.layer0.q[2]": 2,
+    }
+    edges = {(edge["from"], edge["to"]): edge["local_gradient"] for edge in around["edges"]}
+    weight = traced.number("layer0.attn_wq[2][3]")["value"]
+    assert edges["pos1.layer0.attn_norm[3]", "pos1.layer0.q[2].term3"] == weight
+    assert len(edges) == 8
+    few = traced.neighbourhood(path, depth_up=2, depth_down=2, limit=4)
+    assert sorted(abs(node["distance"]) for node in few["nodes"]) == [0, 1, 1, 1]
+    assert not few["complete"]
+
+
+# --- Backward
+
+
+@every_small
+def test_contributions_add_up_to_every_gradient_to_the_last_bit(name: str) -> None:
+    traced = small(name)
+    for path, node in numbers(traced):
+        total = 0.0
+        for share in traced.contributions(path):
+            assert bits(share["before"]) == bits(total)
+            assert bits(share["add"]) == bits(share["local_gradient"] * share["grad"])
+            total += share["add"]
+            assert bits(share["after"]) == bits(total)
+        assert bits(total if node is not traced.node("loss") else 1.0) == bits(node.grad), path
+
+
+def test_contributions_add_up_for_every_parameter_of_the_published_model() -> None:
+    traced = emma()
+    for name, shape in shapes(PRESETS["final"], 27).items():
+        for position, slope in enumerate(traced.grad(name).numbers):
+            total = 0.0
+            for share in traced.contributions(tensor_names.element_path(name, shape, position)):
+                total += share["add"]
+            assert bits(total) == bits(slope)
+    assert len(traced.contributions("layer0.attn_wq[9][5]")) == 5  # a += at each position
+
+
+@every_small
+def test_the_order_of_backward_played_again_gives_every_gradient(name: str) -> None:
+    traced = small(name)
+    order = traced.backward_order()
+    nodes = traced.graph.nodes
+    grads = dict.fromkeys(nodes, 0.0)
+    grads[nodes[order[0]]] = 1.0
+    assert traced.path(nodes[order[0]]) == "loss"
+    played: Counter[tuple[str, str]] = Counter()
+    for index in order:
+        path = traced.path(nodes[index])
+        for share in traced.passed_on(path):
+            to = traced.node(share["path"])
+            assert bits(grads[to]) == bits(share["before"])
+            grads[to] = share["after"]
+            played[path, traced.path(to)] += 1
+    assert {node: bits(x) for node, x in grads.items()} == {node: bits(node.grad) for node in nodes}
+    added = Counter(
+        (traced.path(traced.node(share["path"])), path)
+        for path, _ in numbers(traced)
+        for share in traced.contributions(path)
+    )
+    assert added == played
+
+
+def test_the_order_is_that_of_the_references_own_backward() -> None:
+    """Unrecorded, with the list that backward() made read off its frame when it returns."""
+    config, params, tokens = TWO_LAYERS, params_of(TWO_LAYERS, 4), [3, 0, 1, 0, 3]
+    traced = trace(tokens, params, config, 4)
+    loss = reference.loss(tokens, recording.graph(params, config, 4)[1], config.n_layer, config.n_head, 5)
+    order: list[reference.Value] = []
+
+    def watch(frame: FrameType, event: str, _: object) -> object:
+        if event == "return":
+            order.extend(frame.f_locals["order"])
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    loss.backward()
+    sys.settrace(before)
+    twin = {loss: traced.node("loss")}  # the same node of the other graph
+    for node in reversed(order):
+        twin[node.a] = twin[node].a
+        if node.b is not None:
+            twin[node.b] = twin[node].b
+    assert [twin[node].index for node in reversed(order)] == traced.backward_order()
+    assert len(order) > 3000

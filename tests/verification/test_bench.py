@@ -1,0 +1,178 @@
+"""The ladder: what it measures and how it tells it. No test here asserts a time."""
+
+import json
+import re
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from microgpt.engines.choose import ENGINES
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.system import text as text_tables
+from microgpt.verification import bench as bench_module
+
+
+@pytest.fixture
+def second_engine(monkeypatch):
+    """An engine of two precisions on the list, of which one is slightly wrong; it is the scalar engine in disguise."""
+
+    class Disguised(ScalarEngine):
+        precisions = ("exact", "float32")
+
+        def __init__(self, params, config, vocab_size, precision):
+            super().__init__(params, config, vocab_size)
+            self.precision = precision
+
+        def backward(self, batch, total=None):
+            return super().backward(batch, total) + (1e-6 if self.precision == "float32" else 0.0)
+
+        def decoder(self):
+            return Off(super().decoder(), 1e-5 if self.precision == "float32" else 0.0)
+
+        def streams(self, count):
+            decoders = [self.decoder() for _ in range(count)]
+            return SimpleNamespace(feed=lambda ids: [d.feed(token_id) for d, token_id in zip(decoders, ids)])
+
+    class Off:
+        def __init__(self, decoder, by):
+            self.feed = lambda token_id: [logit + by for logit in decoder.feed(token_id)]
+
+    def open_engine(name, params, config, vocab_size, precision=None, threads=None):
+        if name == "disguised":
+            return Disguised(params, config, vocab_size, precision)
+        return ScalarEngine(params, config, vocab_size)
+
+    module = ModuleType("microgpt.engines.disguised")
+    module.Disguised = Disguised
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(ENGINES, "disguised", ("disguised", "Disguised"))
+    monkeypatch.setattr(bench_module, "open_engine", open_engine)
+
+
+@pytest.fixture
+def ladder(second_engine):
+    return bench_module.bench(engines=["scalar", "disguised"], sizes=(4, 8), batch_sizes=(1, 2), seconds=0.03, rounds=3)
+
+
+def test_every_engine_precision_and_size_has_its_rung(ladder):
+    rungs = {(r.work, r.n_embd, r.batch_size, r.engine, r.precision) for r in ladder.rungs}
+    scalar = {(w, n, 1, "scalar", "exact") for w in ("train", "generate") for n in (4, 8)}
+    other = {("train", n, b, "disguised", p) for n in (4, 8) for b in (1, 2) for p in ("exact", "float32")}
+    other |= {("generate", n, b, "disguised", p) for n in (4, 8) for b in (1, 2) for p in ("exact", "float32")}
+    assert rungs == scalar | other
+    assert len(ladder.rungs) == len(rungs)
+
+
+def test_a_rung_tells_how_far_it_is_from_the_reference(ladder):
+    for rung in ladder.rungs:
+        if rung.batch_size > 1 and rung.precision == "exact":  # nothing exact to hold it against
+            assert (rung.largest_difference, rung.compared_with) == (None, None)
+        elif rung.engine == "scalar":
+            assert (rung.largest_difference, rung.times_reference) == (None, 1.0)
+        else:
+            off = 0.0 if rung.precision == "exact" else 1e-6 if rung.work == "train" else 1e-5
+            assert rung.largest_difference == pytest.approx(off, rel=1e-3)
+            assert rung.compared_with == ("scalar exact" if rung.batch_size == 1 else "disguised exact")
+
+
+def test_every_rung_is_measured_in_rounds(ladder):
+    for rung in ladder.rungs:
+        assert len(rung.seconds) == len(rung.tokens) == 3
+        assert rung.microseconds > 0
+        assert rung.tokens_per_second > 0
+        assert rung.spread >= 0
+        assert rung.times_reference > 0
+
+
+def test_the_json_holds_machine_command_and_every_figure(ladder):
+    facts = json.loads(json.dumps(ladder.to_dict(), allow_nan=False))
+    assert {"command", "processor", "cores", "system", "python", "model", "data"} <= facts["facts"].keys()
+    assert len(facts["rungs"]) == len(ladder.rungs)
+    first = facts["rungs"][0]
+    assert (first["work"], first["n_embd"], first["engine"], first["rounds"]) == ("train", 4, "scalar", 3)
+    assert facts["skipped"] == ["the scalar engine in batches of 2, where it takes minutes"]
+
+
+def test_the_table_is_printed_aligned_and_in_markdown(ladder):
+    lines = bench_module.render(ladder).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("n_embd"))
+    table = lines[start : start + 3 + len(ladder.rungs)]
+    assert re.fullmatch(r"n_embd +batch +engine +µs +spread +tokens/s +× ref\. +difference", table[0])
+    assert [i for i, line in enumerate(table) if line in bench_module.WORKS] == [1, 2 + len(ladder.rungs) // 2]
+    assert re.fullmatch(r" +4 +1 +scalar exact +[\d,.]+ +\d+% +[\d,]+ +1\.0 +-", table[2])
+    assert len({len(line) for line in table if line not in bench_module.WORKS}) == 1
+    assert max(map(len, lines[1:])) <= 80  # but for the command, which is as long as it is
+    text = bench_module.render(ladder, markdown=True)
+    assert text.startswith("- command: ")
+    assert "| work | n_embd | batch | engine | precision |" in text
+    assert "| --- | ---: | ---: | --- | --- | ---: | ---: | ---: | ---: | ---: |" in text
+    assert text.count("\n| ") == 2 + len(ladder.rungs)
+
+
+def test_an_engine_that_cannot_work_here_is_skipped_with_its_reason(monkeypatch):
+    class Absent(ScalarEngine):
+        def __init__(self, *args):
+            raise ImportError("the absent engine needs a compiler: install one")
+
+    module = ModuleType("microgpt.engines.absent")
+    module.Absent = Absent
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(ENGINES, "absent", ("absent", "Absent"))
+    ladder = bench_module.bench(engines=["absent", "scalar"], works=("generate",), sizes=(4,), seconds=0.01, rounds=3)
+    assert ladder.skipped == (
+        "absent: the absent engine needs a compiler: install one",
+        "the scalar engine in batches of 16, where it takes minutes",
+    )
+    assert [rung.engine for rung in ladder.rungs] == ["scalar"]
+    assert "\nleft out: absent: the absent engine needs a compiler: install one\n" in bench_module.render(ladder)
+
+
+def test_the_scalar_engine_is_not_measured_where_it_would_take_minutes():
+    ladder = bench_module.bench(
+        engines=["scalar"], sizes=(128, 256), works=("generate", "train"), seconds=0.01, rounds=3
+    )
+    assert ladder.rungs == ()
+    told = "the scalar engine at n_embd 128, 256 and in batches of 16, where it takes minutes"
+    assert " ".join(bench_module.render(ladder).split()).endswith(f"left out: {told}")
+    assert bench_module.render(ladder, markdown=True).endswith(f"\nleft out: {told}")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engines": ["quantum"]}, r"engine must be one of .*scalar.*, got engine='quantum'"),
+        ({"works": ["dream"]}, r"work must be one of train, generate, got work='dream'"),
+        ({"seconds": 0.0}, r"seconds must be a finite number above 0, got seconds=0.0"),
+        ({"rounds": 2}, r"rounds must be at least 3, got rounds=2"),
+        ({"sizes": [6]}, r"n_embd must be a multiple of n_head"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        bench_module.bench(**options)
+
+
+def test_a_training_rung_goes_through_its_run_and_begins_anew(monkeypatch):
+    monkeypatch.setattr(bench_module, "NUM_STEPS", 5)
+    documents = [[0, 1, 2, 0], [0, 2, 0]]
+    config = bench_module.Config(n_embd=4, n_head=2, num_steps=5)
+
+    def open_it():
+        return ScalarEngine(bench_module.init(config, 3, bench_module.random.Random(1)), config, 3)
+
+    task = bench_module.Training(open_it, documents)
+    for count in (2, 2, 3):
+        work, tokens = task.prepare(count)
+        work()
+    assert tokens == 3 + 2 + 3
+    assert task.tokens == 2.5
+    engine = open_it()
+    batches = [[documents[i % 2]] for i in range(4)]
+    assert task.results == engine.train(batches, [0.01 * (1 - i / 5) for i in range(4)])
+
+
+def test_tables_are_aligned_by_their_widest_cell():
+    assert text_tables.aligned(("name", "n"), [("a", "10"), ("long name", "2")], "lr") == (
+        "name        n\na          10\nlong name   2"
+    )

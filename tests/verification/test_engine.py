@@ -1,0 +1,337 @@
+"""The oracle says which engine is the reference; of one that is not, it names the entry where they part."""
+
+import hashlib
+import json
+import math
+import shutil
+import sys
+from array import array
+from contextlib import contextmanager
+from types import ModuleType
+
+import pytest
+
+from microgpt import reference
+from microgpt.config import PRESETS, offsets, shapes
+from microgpt.engines.choose import ENGINES
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.system import safetensors
+from microgpt.verification import engine as engine_verification
+from microgpt.verification import golden
+
+CASE = "batch"
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Puts an engine class on the list of engines, as `broken`, and verifies it on one case."""
+
+    def run(engine_class, cases=(CASE,), **options):
+        module = ModuleType("microgpt.engines.broken")
+        engine_class.__module__ = module.__name__
+        module.Broken = engine_class
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setitem(ENGINES, "broken", ("broken", "Broken"))
+        return engine_verification.verify("broken", cases=cases, golden_steps=0, **options)
+
+    return run
+
+
+def position(config, vocab_size, name, row, column):
+    """Where an entry of a parameter stands in a flat buffer."""
+    table = shapes(config, vocab_size)
+    return offsets(table)[name].start + row * table[name][1] + column
+
+
+def test_the_scalar_engine_is_the_reference_to_the_last_bit_in_every_case():
+    report = engine_verification.verify("scalar", golden_steps=0)
+    assert report.exact
+    assert report.passed
+    assert report.status == 0
+    assert {check.case for check in report.checks} == set(engine_verification.CASES)
+    assert engine_verification.render(report).endswith(" numbers differ")
+    assert "bit for bit the reference: 0 of " in engine_verification.render(report)
+
+
+class GradientOff(ScalarEngine):
+    """One entry of the second gradient is off by a millionth."""
+
+    def backward(self, batch, total=None):
+        loss = super().backward(batch, total)
+        if self.step == 1:
+            self.grads[position(self.config, self.vocab_size, "layer0.attn_wk", 3, 2)] += 1e-6
+        return loss
+
+
+def test_a_corrupted_gradient_entry_is_named(broken):
+    report = broken(GradientOff)
+    first = next(t for t in report.tensors if not t.passed)
+    assert report.status == 1
+    assert first.name == "step2.grad.layer0.attn_wk"
+    assert (first.differ, [path for path, _, _ in first.pairs]) == (1, ["step2.grad.layer0.attn_wk[3][2]"])
+    assert first.largest == pytest.approx(1e-6)
+    text = engine_verification.render(report)
+    assert "batch: step2.grad.layer0.attn_wk: 1 of 64 numbers differ; the largest difference is 1e-06" in text
+    assert "step2.grad.layer0.attn_wk[3][2]  expected" in text
+    assert text.splitlines()[-1].startswith("NOT the reference: ")
+
+
+class WeightOff(ScalarEngine):
+    """One weight is the next number of float64 after the first update."""
+
+    def update(self, learning_rate):
+        super().update(learning_rate)
+        if self.step == 1:
+            i = position(self.config, self.vocab_size, "lm_head", 5, 7)
+            self.params[i] += math.ulp(self.params[i])
+
+
+def test_a_weight_off_by_its_last_bit_is_not_exact_and_is_named(broken):
+    report = broken(WeightOff)
+    first = next(t for t in report.tensors if not t.exact)
+    assert [path for path, _, _ in first.pairs] == ["step1.params.lm_head[5][7]"]
+    assert not report.exact
+    assert report.passed  # the promise of 1e-12 holds
+    assert "within the tolerance" in engine_verification.render(report)
+    assert "step1.params.lm_head[5][7]" in engine_verification.render(report)
+
+
+def test_a_weight_off_by_its_last_bit_fails_where_every_bit_is_asked_for(broken):
+    report = broken(WeightOff, tolerance=0.0)
+    assert report.status == 1
+    assert next(t for t in report.tensors if not t.passed).pairs[0][0] == "step1.params.lm_head[5][7]"
+
+
+@contextmanager
+def linear_from_the_right():
+    """The same dot products, added from the last term to the first."""
+    linear = reference.linear
+    reference.linear = lambda x, w: linear(x[::-1], [row[::-1] for row in w])
+    try:
+        yield
+    finally:
+        reference.linear = linear
+
+
+class OtherOrder(ScalarEngine):
+    def backward(self, batch, total=None):
+        with linear_from_the_right():
+            return super().backward(batch, total)
+
+    def logits(self, tokens):
+        with linear_from_the_right():
+            return super().logits(tokens)
+
+
+def test_another_order_of_adding_is_not_exact_but_within_1e_12(broken):
+    report = broken(OtherOrder, cases=engine_verification.CASES)
+    assert not report.exact
+    assert report.passed
+    first = next(t for t in report.tensors if not t.exact)
+    assert first.name == "step1.doc0.pos0.logits"
+    assert 0 < first.largest < 1e-14
+    assert broken(OtherOrder, tolerance=0.0).status == 1
+
+
+class LastDocumentFirst(ScalarEngine):
+    def backward(self, batch, total=None):
+        return super().backward(batch[::-1], total)
+
+
+def test_another_order_of_the_batch_is_not_exact_but_within_1e_12(broken):
+    report = broken(LastDocumentFirst)
+    assert report.passed
+    assert {t.name.partition(".")[2].partition(".")[0] for t in report.tensors if not t.exact} >= {"grad", "params"}
+
+
+class NotANumber(ScalarEngine):
+    def backward(self, batch, total=None):
+        super().backward(batch, total)
+        return math.nan
+
+
+def test_a_loss_that_is_no_number_fails_and_still_makes_json(broken):
+    report = broken(NotANumber)
+    assert report.status == 1
+    first = next(t for t in report.tensors if not t.passed)
+    assert (first.name, first.largest) == ("step1.loss", math.inf)
+    facts = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert facts["passed"] is False
+    assert facts["differ"][0]["pairs"][0]["got"] == "nan"
+
+
+class ForgetsToDivide(ScalarEngine):
+    """Takes each call for the whole step."""
+
+    def backward(self, batch, total=None):
+        return super().backward(batch)
+
+
+class TrainSkipsAStep(ScalarEngine):
+    def train(self, batches, learning_rates):
+        losses = super().train(batches[:-1], learning_rates)
+        return [*losses, losses[-1]]
+
+
+class DecoderForgets(ScalarEngine):
+    """Its decoder drops what came before."""
+
+    def decoder(self):
+        engine = self
+
+        class Decoder:
+            def feed(self, token_id):
+                return ScalarEngine.decoder(engine).feed(token_id)
+
+        return Decoder()
+
+    def logits(self, tokens):
+        decoder = ScalarEngine.decoder(self)
+        return [decoder.feed(token_id) for token_id in tokens]
+
+
+class LogitsStopEarly(ScalarEngine):
+    def logits(self, tokens):
+        return super().logits(tokens[:1])
+
+
+class LossesStopEarly(ScalarEngine):
+    def train(self, batches, learning_rates):
+        return super().train(batches, learning_rates)[:-1]
+
+
+@pytest.mark.parametrize(
+    ("engine_class", "what"),
+    [
+        (LogitsStopEarly, {"logits"}),
+        (LossesStopEarly, {"loss by train()"}),
+        (ForgetsToDivide, {"grad, a document a call"}),
+        (TrainSkipsAStep, {"loss by train()", "params by train()"}),
+        (DecoderForgets, {"logits by decoder()"}),
+    ],
+)
+def test_each_way_to_ask_an_engine_is_checked(broken, engine_class, what):
+    report = broken(engine_class)
+    assert {check.what for check in report.checks if not check.tensor.passed} == what
+
+
+class Rounded(ScalarEngine):
+    """Keeps its parameters as float32, as an engine of that precision may."""
+
+    precision = "float32"
+
+    def update(self, learning_rate):
+        super().update(learning_rate)
+        self.params[:] = array("d", array("f", self.params))
+
+
+def test_an_engine_of_float32_is_held_to_1e_5(broken):
+    report = broken(Rounded)
+    assert report.facts["precision"] == "float32"
+    assert report.passed
+    assert not report.exact
+    assert broken(Rounded, tolerance=1e-12).status == 1
+
+
+def test_the_report_is_a_table_with_a_line_a_case():
+    report = engine_verification.verify("scalar", cases=["many_heads", "one_head"], golden_steps=0)
+    lines = engine_verification.render(report).splitlines()
+    start = lines.index("case        numbers  differ  largest   allowed         the furthest off")
+    assert lines[start + 1] == "many_heads    5,497       0        0  1.93e-12  exact"
+    assert lines[0] == "verify"
+    assert lines[1] == "engine     scalar"
+    assert lines[2] == "precision  exact"
+
+
+# --- The published runs
+
+
+def test_the_golden_runs_first_steps_are_made_again(names_file):
+    report = engine_verification.verify("scalar", cases=[], names=names_file, golden_steps=12)
+    final, first = report.tensors
+    assert (final.numbers, final.differ) == (12, 0)
+    assert first.numbers == 12
+    assert first.largest < 1e-12
+    assert report.exact  # the first version's own figures differ from run to run, and are not asked for their bits
+    assert [check.case for check in report.checks] == ["golden final", "golden first"]
+
+
+def test_a_figure_that_is_not_reached_is_named(names_file, monkeypatch, tmp_path):
+    shutil.copytree(golden.FOLDER, tmp_path / "golden")
+    path = tmp_path / "golden" / "final.json"
+    figures = json.loads(path.read_text())
+    figures["losses"][3] += 1e-6
+    path.write_text(json.dumps(figures))
+    monkeypatch.setattr(golden, "FOLDER", tmp_path / "golden")
+    report = engine_verification.verify("scalar", cases=[], names=names_file, golden_steps=6)
+    assert report.status == 1
+    assert [t.pairs[0][0] for t in report.tensors if not t.passed] == ["losses[3]"]
+
+
+def test_the_final_weights_are_those_of_the_published_run():
+    tensors, _ = safetensors.read(golden.FOLDER / "final.safetensors")
+    figures = json.loads((golden.FOLDER / "final.json").read_text())
+    assert {n: t.shape for n, t in tensors.items()} == shapes(PRESETS["final"], figures["vocab_size"])
+    digest = hashlib.sha256(b"".join(bytes(t.data) for t in tensors.values())).hexdigest()
+    assert digest == figures["final_params_sha256"]
+
+
+def test_a_whole_published_run_compares_weights_and_samples(names_file, monkeypatch):
+    for preset, config in PRESETS.items():
+        monkeypatch.setitem(PRESETS, preset, config.replace(num_steps=3))
+    report = engine_verification.verify("scalar", cases=[], names=names_file)
+    checks = {check.what: check.tensor for check in report.checks if check.case == "golden final"}
+    assert set(checks) == {"losses", "weights", "samples"}
+    assert checks["losses"].numbers == 3
+    assert checks["weights"].numbers == 4192
+    assert checks["weights"].differ > 4000  # three steps are not a thousand
+    assert checks["samples"].pairs[0][:2] == ("samples[0]", "kamon")
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_without_the_public_names_the_published_runs_are_skipped_and_it_says_why(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    report = engine_verification.verify("scalar", cases=["many_heads"])
+    assert [text.split(":")[0] for text in report.skipped] == [
+        "the published run of preset final",
+        "the published run of preset first",
+    ]
+    assert "which is not in" in report.skipped[0]
+    assert "skipped: the published run of preset final: it reads the public names.txt" in engine_verification.render(
+        report
+    )
+
+
+def test_another_names_file_is_refused(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("anna\n")
+    with pytest.raises(
+        ValueError, match=r"names must be the public names.txt with SHA-256 0a30b5557f19..., got '.*' with"
+    ):
+        engine_verification.verify("scalar", cases=[], names=path)
+    with pytest.raises(ValueError, match=r"names must be the public names.txt, cannot read '.*nowhere': No such file"):
+        engine_verification.verify("scalar", cases=[], names=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cases": ["nothing"]}, "case must be one of final, first, layers, .*, got case='nothing'"),
+        ({"tolerance": -1.0}, "tolerance must be a finite number of at least 0, got tolerance=-1.0"),
+        ({"golden_steps": -1}, "golden_steps must be at least 0, got golden_steps=-1"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        engine_verification.verify("scalar", **options)
+
+
+def test_where_nothing_was_compared_nothing_has_passed():
+    report = engine_verification.verify("scalar", cases=[], golden_steps=0)
+    assert report.status == 1
+    assert engine_verification.render(report).endswith("nothing was compared")
+
+
+def test_an_unknown_engine_is_named():
+    with pytest.raises(ValueError, match=r"engine must be one of auto, .*, got engine='quantum'"):
+        engine_verification.verify("quantum")
