@@ -149,15 +149,15 @@ def write_package(archive: Path) -> None:
 
 def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
     """With zig, if it is new; where it cannot be compiled there is none: an older one would compute something else."""
-    source = PACKAGE / "engines" / "kernel.c"
+    sources = [path for path in files(PACKAGE / "engines" / "native" / "kernel") if path.suffix in (".c", ".h")]
     stamp = WEB / "node_modules" / ".kernel-built-from"
-    if module.exists() and is_marked(stamp, digest([source])):
+    if module.exists() and is_marked(stamp, digest(sources)):
         return
     module.unlink(missing_ok=True)
     if has_zig():
         with suppress(OSError, subprocess.CalledProcessError):
             compile_wasm(module)
-            stamp.write_text(digest([source]))
+            stamp.write_text(digest(sources))
 
 
 def first_answers(library: Path) -> dict[str, Any]:

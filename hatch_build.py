@@ -1,4 +1,4 @@
-"""Compiles kernel.c and builds the lab's page (build_site.py) into the wheel, where that can be done; where not, the
+"""Compiles the kernel and builds the lab's page (build_site.py) into the wheel, where that can be done; where not, the
 package is installed without them and says so.
 
 The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI has and which is asked for during the
@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # who builds loads this file alo
 import build_site
 
 ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
+KERNEL = ENGINES / "native" / "kernel"  # net.c, compiled for each instruction set and precision, and dispatch.c
 LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
@@ -58,15 +59,19 @@ def compilers() -> list[list[str]]:
     return system_compilers() + ([zig] if importlib.util.find_spec("ziglang") else [])
 
 
+def source_of(name: str) -> str:
+    """The source file of the object of this name."""
+    return str(KERNEL / ("dispatch.c" if name == "dispatch" else "net.c"))
+
+
 def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ()) -> None:
     """One object for each instruction set and precision, and one that chooses among them at run time. more: flags.
 
     Raises CalledProcessError with the compiler's words, or OSError where it cannot be started.
     """
     instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
-    source = str(ENGINES / "kernel.c")
     with tempfile.TemporaryDirectory() as folder:
-        commands = {"dispatch": [*FLAGS, "-DDISPATCH", *(["-DHAVE_X86"] if "avx2" in instruction_sets else [])]}
+        commands = {"dispatch": [*FLAGS, *(["-DHAVE_X86"] if "avx2" in instruction_sets else [])]}
         for isa, isa_flags in instruction_sets.items():
             for precision, precision_flags in PRECISIONS.items():
                 flags = [*FLAGS, f"-DISA={isa}", *precision_flags, *isa_flags]
@@ -79,7 +84,7 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
         def compile_one(name: str) -> str:
             target = str(Path(folder) / f"{name}.o")
             subprocess.run(
-                [*compiler, *commands[name], *more, "-c", source, "-o", target],
+                [*compiler, *commands[name], *more, "-c", source_of(name), "-o", target],
                 check=True,
                 capture_output=True,
                 text=True,
@@ -101,12 +106,11 @@ def compile_wasm(module: Path) -> None:
     It exports microgpt_kernel, malloc, free, and the table in which the functions of struct Kernel are found.
     """
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-Wno-pass-failed"]
-    source = str(ENGINES / "kernel.c")
     with tempfile.TemporaryDirectory() as folder:
         objects = []
-        for name, flags in {**PRECISIONS, "exact": FLOAT64, "dispatch": ["-DDISPATCH"]}.items():
+        for name, flags in {**PRECISIONS, "exact": FLOAT64, "dispatch": []}.items():
             objects.append(str(Path(folder) / f"{name}.o"))
-            subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source, "-o", objects[-1]], check=True)
+            subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source_of(name), "-o", objects[-1]], check=True)
         exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]
         # two gigabytes at most: above them, JavaScript reads an address as a negative number
         limits = ["-Wl,--export-table", "-Wl,--max-memory=2147483648"]

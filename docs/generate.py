@@ -50,7 +50,7 @@ MAP = {  # the file map of the README
     "src/microgpt/preparing.py": "makes that: in parallel, and resumable",
     "src/microgpt/checkpoint.py": "all that a run needs to go on, in one such file",
     "src/microgpt/engines/__init__.py": "what an engine is: the contract, in words",
-    "src/microgpt/engines/kernel.c": "forward, backward and Adam by hand, exact or fast",
+    "src/microgpt/engines/native/kernel/": "forward, backward and Adam in C, exact or fast",
     "src/microgpt/engines/native.py": "the kernel behind that contract",
     "src/microgpt/engines/shared_library.py": "the kernel as this machine's compiler made it",
     "src/microgpt/engines/webassembly.py": "the kernel in a browser",

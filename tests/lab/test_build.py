@@ -137,7 +137,7 @@ def test_a_changed_source_is_noticed(tree: Path) -> None:
     (tree / "web" / "public").mkdir()
     (tree / "web" / "public" / "snapshot.json").touch()
     assert there["digest"](there["sources"]()) == before
-    for name in ("web/src/main.ts", "src/microgpt/reference.py", "src/microgpt/engines/kernel.c"):
+    for name in ("web/src/main.ts", "src/microgpt/reference.py", "src/microgpt/engines/native/kernel/adam.h"):
         content = (tree / name).read_text()
         (tree / name).write_text(f"{content}\n")
         assert there["digest"](there["sources"]()) != before

@@ -1,10 +1,10 @@
-/* A program around the kernel, for processors that no Python runs on here: it stands in for the compilation that picks a
-table of functions, and is linked with the others. Reads a run from standard input, writes what became of it to standard
-output; test_aarch64.py has the layout of both. */
+/* A program around the kernel, for processors that no Python runs on here. It includes dispatch.c and is linked with the
+objects of net.c. It reads a run from standard input and writes the results to standard output; test_aarch64.py documents
+the layout of both. */
 
-#define DISPATCH
-#include "kernel.c"
+#include "dispatch.c"
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef struct {
     int32_t exact, steps, documents, tokens, params;

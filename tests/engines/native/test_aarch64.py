@@ -56,14 +56,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     target = "aarch64-linux-gnu.2.31" if same_libm else "aarch64-linux-musl"
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g0", "-Wno-pass-failed", *build["FLAGS"]]
     assembly = {precision: folder / f"{precision}.s" for precision in build["PRECISIONS"]}
-    source = str(build["ENGINES"] / "kernel.c")
+    source = str(build["KERNEL"] / "net.c")
     compilations = [  # side by side: they take a while
         subprocess.Popen([*zig, *flags, "-DISA=plain", "-S", source, "-o", str(assembly[precision])])
         for precision, flags in build["PRECISIONS"].items()
     ]
     assert [compilation.wait() for compilation in compilations] == [0, 0]
     driver = [
-        f"-I{build['ENGINES']}",
+        f"-I{build['KERNEL']}",
         str(ROOT / "tests" / "engines" / "native" / "kernel_driver.c"),
         *map(str, assembly.values()),
     ]

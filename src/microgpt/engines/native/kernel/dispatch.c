@@ -1,0 +1,37 @@
+/* Picks the best table of functions for this machine: compiled once, beside net.c for each instruction set. */
+
+#include "api.h"
+#include <string.h>
+
+#define TABLE(isa) extern const Kernel kernel_##isa##_exact, kernel_##isa##_float32;
+#ifdef HAVE_X86
+TABLE(avx512) TABLE(avx2)
+#endif
+TABLE(plain)
+
+#ifdef HAVE_X86
+#include <cpuid.h>
+
+/* What the processor can do and the operating system saves. (__builtin_cpu_supports answers no wherever zig links.) */
+static int has_avx(int wide) {
+    unsigned a, b, c, d, saved, high;
+    const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28, avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & fma_xsave_avx) != fma_xsave_avx) return 0;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    const unsigned registers = wide ? 0xe6 : 0x06;
+    if ((saved & registers) != registers || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    return (b & 1u << 5) && (!wide || (b & avx512_f_dq_bw_vl) == avx512_f_dq_bw_vl);
+}
+#endif
+
+/* isa: the name of an instruction set, or NULL for the best that this machine has; NULL where it is not here. */
+__attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, const char *isa) {
+#define OFFER(name, works)                                                                                             \
+    if ((isa ? !strcmp(isa, #name) : 1) && (works)) return exact ? &kernel_##name##_exact : &kernel_##name##_float32;
+#ifdef HAVE_X86
+    OFFER(avx512, has_avx(1))
+    OFFER(avx2, has_avx(0))
+#endif
+    OFFER(plain, 1)
+    return NULL;
+}
