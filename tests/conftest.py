@@ -114,6 +114,12 @@ def names_file() -> Path:
     pytest.skip("the public names.txt is not here: run `microgpt train makemore` once, to download it")
 
 
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Draws what a test tries, by --seed."""
+    return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
+
+
 @pytest.fixture(scope="session")
 def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """made_once(name, make) -> a folder that make(folder) has filled, once for all processes of this test run."""
@@ -155,12 +161,16 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the Python that runs the tests
+
+
+def slow(*values: object) -> Any:
+    """A case that `make test` leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 every_python = pytest.mark.parametrize(
     "python",
-    [
-        pytest.param(version, marks=[] if version == OURS else pytest.mark.slow)
-        for version in ("3.10", "3.11", "3.12", "3.13", "3.14")
-    ],
+    [version if version == OURS else slow(version) for version in ("3.10", "3.11", "3.12", "3.13", "3.14")],
     indirect=True,
 )
 
