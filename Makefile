@@ -3,12 +3,13 @@ PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
 PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
+QUICK = not slow and (not browser or smoke)
 # Empty: the tests are of the wheel, as others install it; after a change of the sources `make clean` comes first
 EDITABLE ?= --editable
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
-.PHONY: run lab test lint format clean
+.PHONY: run lab test test-page test-all lint format clean
 
 run: .venv/run
 	$(BIN)/microgpt train
@@ -19,6 +20,15 @@ lab: .venv/run
 	$(BIN)/microgpt lab
 
 test: $(TEST)
+	@echo "The quick tests, about 4 minutes on two cores. test-page runs those in a browser, test-all runs every test."
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "$(QUICK)"
+
+test-page: $(TEST)
+	@echo "The tests in a browser, the longest ones sampled."
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "browser and not slow"
+
+test-all: $(TEST)
+	@echo "Every test in full, about 15 minutes on two cores."
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(TEST)

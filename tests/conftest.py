@@ -7,15 +7,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -27,6 +32,41 @@ pytest_plugins = ["lab.page.browser"]
 
 settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
 settings.load_profile("shared machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="repeat a run that drew its cases with this seed (default: a new one)")
+    parser.addoption("--whole", action="store_true", help="repeat the whole published run on every Python")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.seed is None:  # xdist hands it to the other processes, which must draw the same cases
+        config.option.seed = secrets.randbelow(10**6)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"cases drawn with --seed={config.option.seed}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Set the markers that follow from what a test uses, and draw the cases of sampled tests."""
+    cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+        if hasattr(getattr(item, "module", None), "torch"):
+            item.add_marker("torch")
+        if item.get_closest_marker("golden"):
+            item.user_properties.append(("golden", True))  # .ci/no_golden_skips.py reads it in the report
+        if item.get_closest_marker("sampled"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for name, its in cases.items():
+        [count] = its[0].get_closest_marker("sampled").args  # type: ignore[union-attr]
+        drawn = random.Random(f"{config.option.seed} {name}").sample(range(len(its)), min(count, len(its)))
+        for i, item in enumerate(its):
+            if i not in drawn:
+                item.add_marker("slow")
+
 
 # As in a shell's background: what the tests start would ignore Ctrl-C too
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -74,10 +114,34 @@ def names_file() -> Path:
     pytest.skip("the public names.txt is not here: run `microgpt train makemore` once, to download it")
 
 
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Draws what a test tries, by --seed."""
+    return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
+
+
+@pytest.fixture(scope="session")
+def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """made_once(name, make) -> a folder that make(folder) has filled, once for all processes of this test run."""
+    is_shared = hasattr(request.config, "workerinput")
+    base = tmp_path_factory.getbasetemp().parent if is_shared else tmp_path_factory.getbasetemp()
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(base / f"{name}.lock"):
+            folder = base / name
+            if not (folder / "made").exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                (folder / "made").touch()
+        return folder
+
+    return made
+
+
 @cache
 def interpreters() -> dict[str, str]:
     """The Pythons that are installed here: version -> path. The one that runs the tests is always among them."""
-    found = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
+    found = {OURS: sys.executable}
     for name in ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "pypy3"):
         path = shutil.which(name)
         version = name.removeprefix("python")
@@ -96,7 +160,19 @@ def python(request: pytest.FixtureRequest) -> str:
     return path
 
 
-every_python = pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13", "3.14"], indirect=True)
+OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the Python that runs the tests
+
+
+def slow(*values: object) -> Any:
+    """A case that `make test` leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+every_python = pytest.mark.parametrize(
+    "python",
+    [version if version == OURS else slow(version) for version in ("3.10", "3.11", "3.12", "3.13", "3.14")],
+    indirect=True,
+)
 
 
 def clean_environment() -> dict[str, str]:

@@ -326,6 +326,7 @@ def test_any_model_starts_from_the_references_parameters_bit_for_bit(
     assert_same_init(config, vocab_size, seed)
 
 
+@pytest.mark.golden
 def test_the_golden_run_starts_from_the_published_parameters(names_file: Path) -> None:
     rng = random.Random(42)
     docs = reference.documents(names_file)

@@ -173,6 +173,7 @@ def test_a_loss_is_the_references_before_the_update() -> None:
     assert next(train(engine, documents, [2])).loss == expected
 
 
+@pytest.mark.golden
 def test_the_published_run_begins_with_these_losses(names_file: Path) -> None:
     docs = reference.documents(names_file)
     rng = random.Random(42)

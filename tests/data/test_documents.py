@@ -77,6 +77,7 @@ def test_the_bundled_names_are_the_default_and_use_every_letter() -> None:
     assert_reads_as_the_reference(load("names", bos_first=True), reference.documents(sources.NAMES), bos_first=True)
 
 
+@pytest.mark.golden
 def test_the_golden_names_are_read_as_the_published_script_reads_them(names_file: Path) -> None:
     names = load(names_file)
     assert names.sha256 == download.MAKEMORE_SHA256
@@ -709,6 +710,7 @@ def test_the_data_set_makemore_is_the_file_in_the_cache(cache: Path, server: Ser
     assert_reads_as_the_reference(text, CONTENT.decode().split())
 
 
+@pytest.mark.golden
 def test_the_golden_names_pass_the_published_checksum(
     names_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server
 ) -> None:

@@ -56,6 +56,7 @@ def close(name: str, expected: object) -> object:
     return pytest.approx(expected, rel=OFF.get(name, 0), abs=OFF.get(name, 0))
 
 
+@pytest.mark.golden
 @every_engine
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_first_steps_are_the_published_ones(name: str, preset: str, names_file: object) -> None:

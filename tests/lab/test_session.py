@@ -399,6 +399,7 @@ def test_the_parameters_are_the_files(still: Lab) -> None:
     assert still.ask("parameters")["m"] == {}
 
 
+@pytest.mark.golden
 def test_the_published_state_is_that_of_the_published_run(names_file: Path) -> None:
     if not (PACKAGE / "engines" / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")).exists():
         pytest.skip("the scalar engine would take two minutes")

@@ -59,7 +59,10 @@ def needs(engine: str) -> None:
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.golden
+@pytest.mark.parametrize(
+    "engine", [pytest.param(name, marks=[pytest.mark.slow] if name == "scalar" else []) for name in ENGINES]
+)
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
     needs(engine)

@@ -246,6 +246,7 @@ def test_the_report_is_a_table_with_a_line_a_case():
 # --- The published runs
 
 
+@pytest.mark.golden
 def test_the_golden_runs_first_steps_are_made_again(names_file):
     report = engine_verification.verify("scalar", cases=[], names=names_file, golden_steps=12)
     final, first = report.tensors
@@ -276,6 +277,7 @@ def test_the_final_weights_are_those_of_the_published_run():
     assert digest == figures["final_params_sha256"]
 
 
+@pytest.mark.golden
 def test_a_whole_published_run_compares_weights_and_samples(names_file, monkeypatch):
     for preset, config in PRESETS.items():
         monkeypatch.setitem(PRESETS, preset, config.replace(num_steps=3))

@@ -128,6 +128,7 @@ def published_run(names_file: Path) -> tuple[array[float], Batches, list[float]]
     return params, batches, [config.learning_rate * (1 - step / config.num_steps) for step in range(config.num_steps)]
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_neon_repeats_the_published_losses(program: Program, names_file: Path, precision: str) -> None:
     params, batches, rates = published_run(names_file)

@@ -123,6 +123,7 @@ def published_run(names_file: object, preset: str, **options: Any) -> tuple[Nati
     return engine, engine.train(batches, rates)
 
 
+@pytest.mark.golden
 @every_isa
 def test_exact_repeats_the_published_run_to_the_last_bit(isa: str, names_file: object) -> None:
     published = golden("final")
@@ -131,6 +132,7 @@ def test_exact_repeats_the_published_run_to_the_last_bit(isa: str, names_file: o
     assert hashlib.sha256(engine.params.tobytes()).hexdigest() == published["final_params_sha256"]
 
 
+@pytest.mark.golden
 @every_isa
 def test_float32_stays_within_a_hundred_thousandth_of_the_published_losses(isa: str, names_file: object) -> None:
     _, losses = published_run(names_file, "final", isa=isa, precision="float32")

@@ -38,6 +38,7 @@ def node(*arguments: object) -> Any:
     return json.loads(run.stdout)
 
 
+@pytest.mark.golden
 def test_webassembly_repeats_the_published_losses(module: Path, tmp_path: Path, names_file: Path) -> None:
     config = PRESETS["final"]
     data, rng = load(str(names_file)), random.Random(config.seed)
@@ -93,6 +94,7 @@ def native() -> None:
         pytest.skip(f"{error} (python hatch_build.py builds it)")
 
 
+@pytest.mark.golden
 def test_pyodide_repeats_the_published_run(in_pyodide: Any, native: None, names_file: Path) -> None:
     published, run = golden("final"), in_pyodide["run"]["exact"]
     assert run["losses"] == pytest.approx(published["losses"], rel=0, abs=1e-9)

@@ -98,6 +98,7 @@ def published_run(names_file: object, preset: str, **options: Any) -> tuple[Torc
     return engine, engine.train(batches, rates)
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_float64_repeats_the_published_runs(preset: str, names_file: object) -> None:
     engine, losses = published_run(names_file, preset, precision="float64")
@@ -105,11 +106,13 @@ def test_float64_repeats_the_published_runs(preset: str, names_file: object) -> 
     assert engine.step == PRESETS[preset].num_steps
 
 
+@pytest.mark.golden
 def test_float32_stays_within_a_hundred_thousandth_of_the_published_losses(names_file: object) -> None:
     _, losses = published_run(names_file, "final")
     assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=1e-5)
 
 
+@pytest.mark.golden
 def test_bfloat16_learns_what_the_published_run_learns(names_file: object) -> None:
     _, losses = published_run(names_file, "final", precision="bfloat16")
     expected = golden("final")["losses"]

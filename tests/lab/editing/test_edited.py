@@ -87,6 +87,7 @@ def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
 # --- The changes to try
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_applies_and_runs(name: str) -> None:
     lab = Lab()
@@ -102,6 +103,7 @@ def test_every_variant_applies_and_runs(name: str) -> None:
     assert losses != lab.losses(2)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
     lab = Lab()
@@ -147,6 +149,7 @@ def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
     """Central differences, by the program's own loss."""

@@ -15,6 +15,8 @@ from microgpt.lab.figures import gradient_check
 from microgpt.lab.session import Session
 from microgpt.tracing.trace import Trace
 
+from conftest import slow
+
 WORD = "emma"
 MODELS = {
     "published": {},
@@ -60,9 +62,10 @@ def far(told: Any) -> float:
 
 
 @EVERY_MODEL
-def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str) -> None:
+@pytest.mark.parametrize("count", [8, slow(None)])
+def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: int | None, rng: random.Random) -> None:
+    """count: how many of the numbers are tried, None for three of each kind."""
     lab = session(model)
-    rng = random.Random(1)
     by_kind = kinds(traced(lab))
     inside = {
         "term",
@@ -82,15 +85,17 @@ def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str) -> None:
     assert len(by_kind) > 30
     tried = [path for paths in by_kind.values() for path in rng.sample(paths, min(3, len(paths)))]
     assert len(tried) > 80
+    tried = rng.sample(tried, count or len(tried))
     worst = {path: far(answer(lab, "nudge", word=WORD, path=path)) for path in tried}
     off = {path: by for path, by in worst.items() if by > 1e-6}
     assert not off, f"largest: {max(worst.values())}"
 
 
-def test_two_hundred_numbers_of_the_published_model() -> None:
+@pytest.mark.parametrize("count", [10, slow(200)])
+def test_any_numbers_of_the_published_model(count: int, rng: random.Random) -> None:
     lab = session("published")
     trace = traced(lab)
-    nodes = random.Random(2).sample([node for node in trace.graph.nodes if node.op], 200)
+    nodes = rng.sample([node for node in trace.graph.nodes if node.op], count)
     assert max(far(answer(lab, "nudge", word=WORD, path=trace.path(node))) for node in nodes) < 1e-6
 
 

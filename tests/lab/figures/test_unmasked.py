@@ -211,7 +211,7 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
     for button in figure.get_by_role("button", name="as a table").all():
         button.click()
     figure.get_by_role("button", name="10 documents of training").click()
-    tab.page.locator("[data-path='documents.loss']").wait_for(timeout=60_000)
+    tab.page.locator("[data-path='documents.loss']").wait_for()
 
     session = Session()
     free, bound = Transformer(session, word, everything), Transformer(session, word, the_past)

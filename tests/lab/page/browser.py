@@ -118,6 +118,12 @@ Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client
   its.stream = (...question) => { const events = stream(...question); count(events.ended); return events }
 } })
 """
+GO = """(fragment) => new Promise((read) => {  // the page's own listener comes before this one
+  const before = location.hash
+  addEventListener('hashchange', read, { once: true })
+  location.hash = fragment
+  if (location.hash === before) read()
+})"""
 SETTLED = """() => {  // answered, drawn, and still nothing asked
   const now = Boolean(document.querySelector('main figure')) && unanswered === 0
   globalThis.quiet = now ? (globalThis.quiet ?? 0) + 1 : 0
@@ -158,10 +164,21 @@ class Visit:
         self.page.evaluate("globalThis.quiet = 0")
         self.page.wait_for_function(SETTLED)
 
+    def go(self, **state: object) -> None:
+        """Change the address's fragment, as a reader would, and wait until the page has read it."""
+        self.page.evaluate(GO, "&".join(f"{name}={value}" for name, value in state.items()))
+
+    def frames(self) -> None:
+        """Wait until the page has been drawn twice: what a scroll or a new size leads to is done then."""
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def answers(self) -> None:
+        """Wait until the page's own thread takes another task: where it hangs, this fails."""
+        self.page.wait_for_function("() => true", polling=100)
+
     def section(self, at: int, **state: object) -> None:
         """Go to a section, by the address; state: what else its fragment says."""
-        fragment = "&".join(f"{name}={value}" for name, value in {"section": at, **state}.items())
-        self.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+        self.go(section=at, **state)
         self.page.wait_for_function(
             "(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at
         )

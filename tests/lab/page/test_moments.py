@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 import shutil
 from array import array
@@ -25,7 +26,7 @@ from microgpt.data.documents import load
 from microgpt.data.sources import NAMES
 from microgpt.lab.session import Session
 
-from conftest import ROOT, SOURCE
+from conftest import ROOT, SOURCE, slow
 from lab.page.test_numbers import NUMBER, Shown, Truth, mistake
 from lab.page.test_playhead import Head, head
 from lab.playback.test_chapters import Resolved
@@ -262,7 +263,7 @@ LEAST = {  # so many numbers, and kinds of figure
 }
 
 
-@pytest.mark.parametrize("chapter", LEAST)
+@pytest.mark.parametrize("chapter", [slow(name) if LEAST[name][0] > 10_000 else name for name in LEAST])
 def test_every_moment_shows_cpythons_values_and_does_so_again(head: Head, session: Session, chapter: str) -> None:
     played = Played(session, chapter)
     event_at = moments_of(played.story)
@@ -334,12 +335,16 @@ def numbers_passed(step: int, one: Any) -> dict[tuple[str, str], set[Any]]:
 PREAMBLE = 3  # moments before the first +=
 
 
-def test_backward_shows_cpythons_values_and_does_so_again(head: Head, session: Session) -> None:
-    """At the first numbers of every tensor, one += after another, and at others between them."""
+@pytest.mark.parametrize("count", [40, slow(None)])
+def test_backward_shows_cpythons_values_and_does_so_again(
+    head: Head, session: Session, count: int | None, rng: random.Random
+) -> None:
+    """At the first numbers of every tensor, one += after another, and at others between them; at `count` of these."""
     facts = ask(session, "chapter", name="backward", word=WORD)["facts"]
     second = [step.second for step in session._relay(session._tokens(WORD)).steps]
     steps = {start + i for start, _ in facts["tensors_met"] for i in range(4)}
     steps |= {*range(0, facts["steps"], 199), facts["steps"] - 1}
+    steps = set(rng.sample(sorted(steps), count or len(steps)))
     head.open("backward")
     assert head.last + 1 == PREAMBLE + facts["steps"]
     moments = [*range(PREAMBLE), *(step + PREAMBLE for step in sorted(steps) if step < facts["steps"])]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import Any
 
 import pytest
 
 from lab.page.browser import SECTIONS, Visit
 
-SOON = 20.0  # seconds in which the page's own thread answers, whatever Python does
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -39,18 +37,11 @@ REFUSED = {
 }
 
 
-def responsive(visit: Visit) -> None:
-    start = time.perf_counter()
-    visit.page.evaluate("new Promise((answer) => setTimeout(answer))")
-    assert time.perf_counter() - start < SOON
-
-
 def give(visit: Visit, name: str, content: bytes) -> None:
     file: Any = {"name": name, "mimeType": "text/plain", "buffer": content}
     visit.page.locator("input[type=file]").set_input_files(file)
     while visit.page.get_by_text("reading…").is_visible():
-        responsive(visit)
-        visit.page.wait_for_timeout(50)
+        visit.answers()
     visit.settle()
 
 
@@ -75,7 +66,7 @@ def test_a_file_of_ones_own_is_taken(tab: Visit, name: str) -> None:
     assert own_text(tab).locator("figcaption").inner_text().startswith(f"{len(characters) + 1} tokens, ")
     for section in range(SECTIONS):  # every section shows the new model, or says in words what is not to be had
         tab.section(section)
-        responsive(tab)
+        tab.answers()
         assert tab.page.get_by_text("mistake of ours").count() == 0
     tab.section(8)
     tab.page.get_by_role("button", name="train 10", exact=True).click()
@@ -94,7 +85,7 @@ def test_what_is_no_text_is_refused_in_words(tab: Visit, name: str) -> None:
     assert "Traceback" not in words
     assert "\n" not in words
     assert tab.ask("model") == before
-    responsive(tab)
+    tab.answers()
 
 
 def test_the_same_file_can_be_chosen_again(tab: Visit) -> None:

@@ -38,9 +38,8 @@ class Head:
         self.tab, self.page = tab, tab.page
 
     def open(self, chapter: str, at: int = 0, **state: object) -> None:
-        self.tab.page.evaluate("() => { location.hash = '#section=4' }")
-        fragment = "&".join(f"{name}={value}" for name, value in {"play": chapter, "at": at, **state}.items())
-        self.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+        self.tab.go(section=4)
+        self.tab.go(play=chapter, at=at, **state)
         self.page.wait_for_selector(".transport")
         self.page.wait_for_selector("main .line")
         self.tab.settle()
@@ -69,7 +68,7 @@ class Head:
 def head(tab: Visit) -> Iterator[Head]:
     yield Head(tab)
     tab.page.set_viewport_size(SIZES["wide"])
-    tab.page.evaluate("() => { location.hash = '#section=0' }")
+    tab.go(section=0)
     tab.page.wait_for_selector(".transport", state="detached")
 
 
@@ -208,6 +207,17 @@ def test_an_open_number_does_not_move_it(head: Head, visit: Visit) -> None:
     head.page.wait_for_function("() => document.querySelector('.transport input').value !== '60'")
 
 
+def test_an_address_that_the_reader_enters_is_not_written_over(head: Head) -> None:
+    """Though the playhead moves on before the page has read it."""
+    head.open("forward")
+    head.page.evaluate("""() => {
+      location.hash = '#section=3'
+      document.querySelector('.transport [aria-label="Step into"]').click()
+    }""")
+    head.page.wait_for_selector(".transport", state="detached")
+    assert head.tab.linked("section=3") == "#section=3"
+
+
 def test_it_does_not_play_on_once_the_reader_has_left(head: Head) -> None:
     head.open("forward")
     head.press("Play")
@@ -234,7 +244,7 @@ def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> 
 
 
 def test_the_space_bar_is_the_playheads_once_the_button_has_opened_it(head: Head) -> None:
-    head.tab.page.evaluate("() => { location.hash = '#section=4' }")
+    head.tab.go(section=4)
     head.tab.settle()
     button = head.page.get_by_role("button", name="Play the program")
     button.click()
@@ -318,9 +328,10 @@ def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
 
 def test_no_line_is_told_of_before_there_is_one(visit: Visit) -> None:
     visit.page.route("**/pyodide/**", lambda route: None)  # it never comes
+    visit.page.clock.install()
     visit.open("#play=forward&word=zoe")
     visit.page.wait_for_selector(".transport")
-    visit.page.wait_for_timeout(1200)
+    visit.page.clock.run_for(5000)  # it speaks 0.9 seconds after the playhead has come to rest
     assert visit.page.locator(".transport [aria-live]").text_content() == ""
 
 

@@ -15,9 +15,7 @@ ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) =>
 
 def show(tab: Visit, section: int, **state: object) -> None:
     """Go there by the address, which may hide what Visit.section looks for."""
-    fragment = "&".join(f"{name}={value}" for name, value in {"section": section, "word": "emma", **state}.items())
-    tab.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
-    tab.page.wait_for_timeout(50)
+    tab.go(section=section, word="emma", **state)
     tab.settle()
 
 

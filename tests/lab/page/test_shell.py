@@ -28,9 +28,7 @@ def shell(tab: Visit) -> Iterator[Visit]:
 
 
 def go(tab: Visit, **state: object) -> None:
-    fragment = "&".join(f"{name}={value}" for name, value in {"word": "emma", **state}.items())
-    tab.page.evaluate("(fragment) => { location.hash = fragment }", fragment)
-    tab.page.wait_for_timeout(50)
+    tab.go(word="emma", **state)
     tab.settle()
 
 
@@ -60,7 +58,7 @@ def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: 
     shell.page.get_by_text("The model knows no").wait_for()
     for scrolled in (0, 700):
         shell.page.evaluate("(y) => scrollTo(0, y)", scrolled)
-        shell.page.wait_for_timeout(100)
+        shell.frames()
         head = box(shell, "header.top")[3]
         assert head > quiet + 10  # it has become higher
         sides = [".left"] if width < 1181 else [".left", "aside.right"]
@@ -84,7 +82,7 @@ def test_the_titles_of_the_contents_begin_below_each_other(shell: Visit) -> None
 def test_what_scrolls_sideways_shows_it(shell: Visit, section: int) -> None:
     shell.page.set_viewport_size(SIZES["phone"])
     go(shell, section=section)
-    shell.page.wait_for_timeout(100)
+    shell.frames()
     boxes: list[tuple[str, bool, str]] = shell.page.evaluate(
         """() => [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() &&
           ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1)
@@ -94,7 +92,7 @@ def test_what_scrolls_sideways_shows_it(shell: Visit, section: int) -> None:
     if section == 5:
         assert boxes
     shell.page.evaluate("document.querySelectorAll('[data-more-right]').forEach((e) => e.scrollTo(1e6, 0))")
-    shell.page.wait_for_timeout(100)
+    shell.frames()
     assert shell.page.locator("main [data-more-right]").count() == 0  # at the end there is no more
     assert shell.page.locator("main [data-more-left]").count() == len(boxes)
 
@@ -141,7 +139,7 @@ def test_on_a_phone_the_figure_is_seen_over_an_open_number(shell: Visit) -> None
     shell.settle()
     assert box(shell, ".opened")[3] == pytest.approx(box(shell, ".transport")[1], abs=1)
     shell.page.evaluate("scrollTo(0, 1e6)")  # and covers nothing that cannot be scrolled out from below it
-    shell.page.wait_for_timeout(100)
+    shell.frames()
     assert box(shell, ".source")[3] <= box(shell, ".opened")[1] + 1
     go(shell, section=4)
     go(shell, section=4, number=NUMBER)  # over a section it opens at once
@@ -186,7 +184,7 @@ def test_escape_closes_the_innermost_first(shell: Visit) -> None:
     seen = [state()]
     for _ in range(4):
         shell.page.keyboard.press("Escape")
-        shell.page.wait_for_timeout(50)
+        shell.frames()
         seen.append(state())
     assert seen == [
         (True, "loss", True, True),
@@ -235,7 +233,7 @@ def test_who_leaves_the_playhead_is_where_he_was(shell: Visit, size: str, way: s
     figure = shell.page.locator("main figure").nth(3)
     figure.scroll_into_view_if_needed()
     shell.page.evaluate("scrollBy(0, 123)")
-    shell.page.wait_for_timeout(100)
+    shell.frames()
     before = figure.bounding_box()["y"]
     assert shell.page.evaluate("scrollY") > 1000
     shell.page.get_by_role("button", name="Play the program").click()

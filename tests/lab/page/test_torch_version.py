@@ -38,6 +38,7 @@ def program() -> Iterator[Any]:
     torch.set_default_dtype(dtype)
 
 
+@pytest.mark.golden
 def test_it_prints_the_published_run(
     program: Any, names_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

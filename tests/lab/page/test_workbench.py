@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,12 +60,6 @@ class Bench:
         self.write(source)
         self.click("Run")
 
-    def answers_at_once(self) -> None:
-        """The page's own thread is free."""
-        start = time.perf_counter()
-        self.page.evaluate("() => new Promise((answer) => setTimeout(answer))")
-        assert time.perf_counter() - start < 60  # an endless loop would hold it for ever
-
     def marked(self) -> str:
         """The line that is marked as wrong; the editor draws no lines while it is out of sight."""
         self.page.locator(".editor").scroll_into_view_if_needed()
@@ -109,7 +102,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
 def test_a_program_runs_as_python_runs_it_and_its_output_streams(bench: Bench) -> None:
     bench.click("Run")
     bench.wait("step    3 / 1000 | loss", "pre.output")
-    bench.answers_at_once()
+    bench.tab.answers()
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
     session = Session()
@@ -123,7 +116,7 @@ def test_a_program_runs_as_python_runs_it_and_its_output_streams(bench: Bench) -
 def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> None:
     bench.run("print('before', flush=True)\nwhile True: pass")
     bench.wait("before", "pre.output")
-    bench.answers_at_once()
+    bench.tab.answers()
     assert bench.tab.ask("loss", word="emma")["mean"] > 0  # the figures have a Python of their own
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
@@ -135,7 +128,7 @@ def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> N
 def test_ten_million_lines_do_not_drown_the_page(bench: Bench) -> None:
     bench.run("for i in range(10_000_000): print(i)")
     bench.wait("more lines are left out")
-    bench.answers_at_once()
+    bench.tab.answers()
     assert bench.page.locator("pre.output").first.evaluate("(e) => e.textContent.length") < 400_000
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
@@ -146,7 +139,7 @@ def test_a_hundred_megabytes_are_no_trouble_and_too_much_is_told(bench: Bench) -
     bench.wait("100000000", "pre.output")
     bench.run("x = []\nwhile True: x.append(bytearray(100_000_000))")
     bench.wait("emory", "main [role=alert]")
-    bench.answers_at_once()
+    bench.tab.answers()
     bench.run("print('and on')")
     bench.wait("and on", "pre.output")
 
@@ -243,7 +236,7 @@ def test_a_program_that_holds_the_figures_up_can_be_stopped(visit: Visit) -> Non
     bench.write("while True: pass\n" + FILE)
     bench.click("Use in all figures")
     bench.wait("The edited program is still computing", "[role=alert]")
-    bench.answers_at_once()
+    bench.tab.answers()
     bench.click("Stop it, and go back to the published model")
     visit.ready(restarts=1)
     visit.settle()
