@@ -32,7 +32,8 @@ from conftest import ROOT, TINY, clean_environment, golden, models
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
 
-from microgpt.engines.torch import engine as torch_engine  # noqa: E402  (needs torch)
+from microgpt.engines.torch import decoding  # noqa: E402  (needs torch)
+from microgpt.engines.torch import engine as torch_engine  # noqa: E402
 from microgpt.engines.torch.engine import PRECISIONS, TorchEngine  # noqa: E402
 from microgpt.engines.torch.model import Memory, Model  # noqa: E402
 
@@ -558,7 +559,7 @@ def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> Non
     assert load_checkpoint(tmp_path / "on").params == run.engine.params
 
 
-@pytest.mark.parametrize("many", [torch_engine.MANY, 0], ids=["drawn by Python", "drawn on the device"])
+@pytest.mark.parametrize("many", [decoding.MANY, 0], ids=["drawn by Python", "drawn on the device"])
 @pytest.mark.parametrize(
     "options",
     [{"temperature": 1.0}, {"temperature": 0.0}, {"top_k": 3}, {"prompt": "a"}, {"slide": True}, {"seed": None}],
@@ -567,7 +568,7 @@ def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> Non
 def test_float64_writes_what_the_other_engines_write(
     options: dict[str, Any], many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_engine, "MANY", many)
+    monkeypatch.setattr(decoding, "MANY", many)
     trained(tmp_path, [(0, SCALAR)])
     expected, found = (
         Run.load(tmp_path, source=WORDS, **engine).sample(70, **{"seed": 5, **options}) for engine in (SCALAR, TORCH)
