@@ -9,6 +9,9 @@ EDITABLE ?= --editable
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
+# A script of the page's, where its tools are installed
+npm = @if command -v npm >/dev/null && [ -d web/node_modules ]; then npm --prefix web run --silent $(1); fi
+
 .PHONY: run lab test test-page test-all lint format clean
 
 run: .venv/run
@@ -35,10 +38,14 @@ lint: $(TEST)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(call npm,lint)
+	$(call npm,format:check)
+	$(call npm,check)
 
 format: $(TEST)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(call npm,format)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+// Rules for mistakes in the page's code. Prettier owns the layout, svelte-check the types.
+
+import js from '@eslint/js'
+import svelte from 'eslint-plugin-svelte'
+import { defineConfig, globalIgnores } from 'eslint/config'
+import globals from 'globals'
+import ts from 'typescript-eslint'
+import svelteConfig from './svelte.config.js'
+
+export default defineConfig(
+  globalIgnores(['public/']),
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  js.configs.recommended,
+  ts.configs.recommended,
+  svelte.configs.recommended,
+  {
+    rules: {
+      '@typescript-eslint/no-empty-object-type': ['error', { allowObjectTypes: 'always' }], // a request without parameters
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      'svelte/no-unused-svelte-ignore': 'off', // takes the reason after the code for further codes
+      'svelte/prefer-svelte-reactivity': 'off', // cannot tell a local Map or Set, which nothing watches
+      'svelte/require-each-key': 'off', // figures redraw whole lists, whose items have no identity but their index
+    },
+  },
+  { files: ['src/**'], languageOptions: { globals: globals.browser } },
+  { files: ['*.{js,mjs,ts}'], languageOptions: { globals: globals.node } },
+  {
+    files: ['**/*.{ts,svelte}'],
+    rules: { 'no-undef': 'off' }, // the compiler checks names
+  },
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: { parserOptions: { extraFileExtensions: ['.svelte'], parser: ts.parser, svelteConfig } },
+  },
+)
