@@ -191,14 +191,6 @@ def test_a_mistake_of_ours_is_an_answer_too(lab: Lab, monkeypatch: pytest.Monkey
     assert lab.ask("model")["step"] == 1000
 
 
-def test_every_request_of_the_contract_is_answered() -> None:
-    contract = (ROOT / "web" / "src" / "engine" / "protocol.ts").read_text()
-    _, _, part = contract.partition("export interface Methods {")
-    asked = {line.strip().partition(":")[0] for line in part.splitlines() if line.startswith("  ") and ": [" in line}
-    streams = {name for name in dir(Session) if getattr(getattr(Session, name), "asked", "") == "stream"}
-    assert asked == {*METHODS, *streams}
-
-
 # --- 0 and 9: samples
 
 

@@ -363,6 +363,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_the_kernel_breaks_no_rule_of_c(tmp_path: Path) -> None:
     """Many sizes once more, with a kernel that watches its memory and its arithmetic."""
     gcc = shutil.which("gcc")
