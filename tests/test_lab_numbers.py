@@ -526,7 +526,11 @@ def compare(tab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **
     return count
 
 
-WITHOUT_EXPRESSIONS = [section for section in range(SECTIONS) if section != 2]
+WITHOUT_EXPRESSIONS = [
+    pytest.param(section, marks=pytest.mark.smoke if section in (4, 7) else ())
+    for section in range(SECTIONS)
+    if section != 2
+]
 
 
 @pytest.mark.parametrize("section", WITHOUT_EXPRESSIONS)

@@ -33,7 +33,7 @@ from microgpt.safetensors import read
 from microgpt.tracing import trace
 from microgpt.training import learning_rate
 
-from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden
+from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden, slow
 from lab_asked import Lab
 
 WORD = "emma"
@@ -422,32 +422,37 @@ def test_the_history_of_a_weight_is_what_it_was_at_those_steps(lab: Lab) -> None
 # --- 4: the forward pass, number by number
 
 
-def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(still: Lab) -> None:
+@pytest.mark.parametrize("count", [200, slow(None)])
+def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(
+    still: Lab, count: int | None, rng: random.Random
+) -> None:
+    """count: how many of the numbers are opened, None for all."""
     forward = still.ask("forward", word=WORD)
     lines = still.ask("source")["lines"]
     recorded = trace(forward["tokens"], published().params, PRESETS["final"], 27)
-    opened = 0
-    for name, tensor in forward["tensors"].items():
-        for i, value in enumerate(tensor["data"]):
-            path = naming.element_path(name, tuple(tensor["shape"]), i)
-            number = still.ask("number", word=WORD, path=path)
-            assert number["value"] == value == number["recomputed"], path
-            assert number["grad"] == recorded.node(path).grad
-            total = None
-            for term in number["terms"]:
-                total = term["value"] if total is None else total + term["value"]
-                assert term["total"] == total, path
-                assert term["value"] == math.prod(factor["value"] for factor in term["factors"]), path
-            if number["terms"] and number["after"] is None:
-                assert total == value, path
-            if number["after"]:
-                assert number["after"]["value"] == value
-                assert number["after"]["text"] in lines[number["line"] - 1]
-            assert number["formula"] in lines[number["line"] - 1] or number["kind"] == "parameter"
-            assert number["meaning"]
-            assert len(number["users"]) == min(32, number["num_users"])
-            opened += 1
-    assert opened == sum(math.prod(shape) for shape in naming.intermediates(PRESETS["final"], 27, 5).values())
+    every = [
+        (naming.element_path(name, tuple(tensor["shape"]), i), value)
+        for name, tensor in forward["tensors"].items()
+        for i, value in enumerate(tensor["data"])
+    ]
+    assert len(every) == sum(math.prod(shape) for shape in naming.intermediates(PRESETS["final"], 27, 5).values())
+    for path, value in rng.sample(every, count or len(every)):
+        number = still.ask("number", word=WORD, path=path)
+        assert number["value"] == value == number["recomputed"], path
+        assert number["grad"] == recorded.node(path).grad
+        total = None
+        for term in number["terms"]:
+            total = term["value"] if total is None else total + term["value"]
+            assert term["total"] == total, path
+            assert term["value"] == math.prod(factor["value"] for factor in term["factors"]), path
+        if number["terms"] and number["after"] is None:
+            assert total == value, path
+        if number["after"]:
+            assert number["after"]["value"] == value
+            assert number["after"]["text"] in lines[number["line"] - 1]
+        assert number["formula"] in lines[number["line"] - 1] or number["kind"] == "parameter"
+        assert number["meaning"]
+        assert len(number["users"]) == min(32, number["num_users"])
 
 
 def test_the_graph_around_a_number_is_the_traces(still: Lab) -> None:
@@ -1186,11 +1191,13 @@ def told_here() -> Any:
     return told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")
 
 
+@pytest.mark.slow
 @every_python
 def test_the_answers_are_the_same_on_every_python(python: str) -> None:
     assert_same(told_here(), told_by(python, "-c", f"{TELL}print(json.dumps(told))"))
 
 
+@pytest.mark.slow
 def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
