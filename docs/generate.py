@@ -147,8 +147,8 @@ def file_map() -> str:
         for path in sorted(entries, key=lambda path: (path.is_dir(), path.name)):
             indent = "  " * depth
             if path.is_dir() and path.name not in ("site", "golden"):
-                init = path / "__init__.py"
-                rows.append((f"{indent}{path.name}/", first_line(init) if init.exists() else first_line(path / "net.c")))
+                head = next(head for name in ("__init__.py", "net.c") if (head := path / name).exists())
+                rows.append((f"{indent}{path.name}/", first_line(head)))
                 walk(path, depth + 1)
             elif path.suffix in (".py", ".c", ".h"):
                 rows.append((f"{indent}{path.name}", first_line(path)))

@@ -485,7 +485,7 @@ def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
 WAITING = """  # the command, which waits after its third step
 import sys
 from microgpt.__main__ import main
-from microgpt.run import Folder
+from microgpt.runs.folder import Folder
 train = Folder.train
 def waits(*arguments, **options):
     for step in train(*arguments, **options):
