@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from microgpt.lab.protocol import editing, figures, numbers, playback, runs, texts, training, values
+from microgpt.lab.protocol import choices, editing, figures, numbers, playback, runs, texts, training, values
 from microgpt.lab.requests import Request
 
-MODULES = (values, runs, editing, texts, figures, numbers, training, playback)
+MODULES = (values, choices, runs, editing, texts, figures, numbers, training, playback)
 TYPES: dict[str, Any] = {name: kind for module in MODULES for name, kind in vars(module).items() if name[0].isupper()}
 NOT_IN_JSON = ("inf", "-inf", "nan")
 _UNIONS = (Union, types.UnionType)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import TypedDict
 
+from microgpt.lab.protocol.choices import ChapterName
 from microgpt.lab.protocol.values import Num, Tensor
 
-ChapterName = Literal["data", "tokens", "forward", "loss", "backward", "adam", "sample"]
 Plain = str | int | float | bool | None
 
 

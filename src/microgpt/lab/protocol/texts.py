@@ -42,14 +42,19 @@ class LetterCount(TypedDict):
     count: int
 
 
-class DataSet(TypedDict):
-    """The text that the active model is trained on."""
+class Statistics(TypedDict):
+    """How often each letter of a text occurs, and how long its documents are."""
 
-    name: str
     num_docs: int
     num_chars: int  # without the line ends
     letters: Sequence[LetterCount]  # in the order of ids, BOS last (one a document)
     lengths: Sequence[tuple[int, int]]  # (characters, documents), ascending
+
+
+class DataSet(Statistics):
+    """The text that the active model is trained on."""
+
+    name: str
     unread: float  # share of the characters beyond block_size
     first: Sequence[str]  # the first 12 documents of the file
     shuffled: Sequence[str]  # the first 12 after the shuffle with the run's seed

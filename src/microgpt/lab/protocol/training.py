@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
+from microgpt.lab.protocol.choices import Moved
 from microgpt.lab.protocol.values import Num
 
-Moved = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update tells of each parameter
 Hiking = Literal["SGD", "Adam"]
 
 
