@@ -124,7 +124,8 @@ def beside(text: str, comment: str | None) -> str:
 def requests(streams: bool) -> Iterator[str]:
     for name, request in sorted(REQUESTS.items()):
         if request.streams == streams:
-            yield f"  /** {(inspect.getdoc(request.function) or '').splitlines()[0]} */"
+            first, *_ = (inspect.getdoc(request.function) or "").split("\n\n")
+            yield f"  /** {first.replace(chr(10), ' ')} */"
             yield f"  {name}: {{ params: {params(request)}; result: {result(request)} }}"
 
 

@@ -76,14 +76,13 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("adam", {"word": WORD, "path": STEEP}),
     ("schedule", {}),
     ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 23, "reach": 3, "steps": 200}),
-    ("play", {"word": WORD}),
     ("spelled", {"text": WORD}),
     ("generate", {**GENERATED, "prompt": "hello"}),
     *(
         ("budget", {**dict(zip(("n_embd", "n_layer", "block_size", "vocab_size"), sizes)), "tokens": tokens})
         for sizes, tokens in SIZES.items()
     ),
-    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "loss", "adam")),
+    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "forward", "loss", "adam")),
 )
 
 

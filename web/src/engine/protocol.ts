@@ -915,7 +915,7 @@ export interface Requests {
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
   /** Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
-  /** d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in */
+  /** d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in the matrices, which is where it stays. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest. */
   graph: { params: { word: string }; result: Graph & OfModel }

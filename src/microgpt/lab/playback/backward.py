@@ -125,7 +125,7 @@ class Relay:
 _RELAYS: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
 
 
-def relay(session: Session, word: str) -> Relay:
+def relay_of(session: Session, word: str) -> Relay:
     """The recorded backward() of a word, step by step."""
     edited.unchanged(session.active, "the relay shows what it did", "Value.backward")
     recorded = session.trace(session.tokens(word))
@@ -137,4 +137,4 @@ def relay(session: Session, word: str) -> Relay:
 @model_request
 def passed_on(session: Session, word: str, step: int) -> PassedOn:
     """One += of backward()."""
-    return relay(session, word).step(step)
+    return relay_of(session, word).step(step)

@@ -29,7 +29,7 @@ from microgpt.errors import LabError
 from microgpt.lab.editing.source import line_of
 from microgpt.lab.figures import adam as adam_figures
 from microgpt.lab.figures.generation import Die
-from microgpt.lab.playback.backward import Relay, relay
+from microgpt.lab.playback.backward import Relay, relay_of
 from microgpt.lab.protocol.choices import ChapterName
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
@@ -136,7 +136,7 @@ def chapter(
     if name == "tokens":
         return tokens(run, ids)
     if name == "backward":
-        return backward(relay(session, word))
+        return backward(relay_of(session, word))
     if name == "adam":
         return adam(run, session.trace(ids), path)
     if name == "sample":
