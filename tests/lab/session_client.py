@@ -1,4 +1,4 @@
-"""The lab's session as test files ask it: through JSON, as the page does, with every answer checked against its type."""
+"""The lab's session as test files ask it: through JSON, as the page does, each answer checked against its type."""
 
 from __future__ import annotations
 
