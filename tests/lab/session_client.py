@@ -11,8 +11,6 @@ from microgpt.lab.requests import REQUESTS
 from microgpt.lab.session import Session
 from microgpt.lab.wire import Wire
 
-ANSWERED: set[str] = set()  # the requests that were answered in this process, each time as their types say
-
 
 def checked(method: str, text: str) -> dict[str, Any]:
     """{"result": ...} or {"error": ...}; AssertionError where a result is not what the protocol promises."""
@@ -20,7 +18,6 @@ def checked(method: str, text: str) -> dict[str, Any]:
     assert answer.keys() in ({"result"}, {"error"})
     if "result" in answer:
         assert answer_faults(REQUESTS[method], answer["result"])[:5] == [], method
-        ANSWERED.add(method)
     return answer
 
 
@@ -52,6 +49,12 @@ class Lab:
 
     def ask(self, method: str, **params: Any) -> Any:
         return ask(self.session, method, **params)
+
+    def stream(self, method: str, **params: Any) -> list[dict[str, Any]]:
+        """The results of a stream that must succeed."""
+        told = list(events(self.session, method, **params))
+        assert "error" not in told[-1], told[-1]
+        return told
 
     def refused(self, method: str, **params: Any) -> str:
         """The sentence with which a request is refused; the session is as it was."""

@@ -15,7 +15,7 @@ export interface OfModel {
 /** A tensor, row after row. */
 export interface Tensor {
   shape: number[]
-  data: Num[]
+  data: number[]
 }
 
 /** A number and where it is found. */
@@ -105,7 +105,7 @@ export interface Branch {
 /** The held-out loss after a step. */
 export interface Validation {
   step: number
-  loss: Num
+  loss: number
 }
 
 /** A run and its curve. */
@@ -403,7 +403,7 @@ export interface Forward {
   tokens: number[] // with BOS at both ends
   positions: number
   tensors: Record<string, Tensor> // every tensor of the table of names, `pos0.tok_emb` to `loss`
-  before: Record<string, Num[]> // the tensors that weights changed by hand have changed, as they were
+  before: Record<string, number[]> // the tensors that weights changed by hand have changed, as they were
 }
 
 /** The textbook's attention: masked matrices, T x T, from the program's q and k. Indexed [layer][head][row]. */
@@ -424,13 +424,13 @@ export interface LetterLoss {
   target: string
   target_id: number
   prob: number
-  loss: Num
+  loss: number
 }
 
 /** The loss of a word, letter by letter. */
 export interface Loss {
   letters: LetterLoss[]
-  mean: Num // the program's loss
+  mean: number // the program's loss
   perplexity: Num // exp(mean): as unsure as among that many equally likely tokens
   uniform: number // ln(vocab_size)
 }
@@ -462,13 +462,13 @@ export interface Softmax {
 /** How large the gradient of a tensor is. */
 export interface GradientNorm {
   name: string
-  norm: Num
+  norm: number
 }
 
 /** d loss / d each parameter. */
 export interface Gradients {
-  loss: Num
-  grads: Record<string, Num[]>
+  loss: number
+  grads: Record<string, number[]>
   zero_rows: Record<string, number[]> // rows whose gradient is exactly 0
   norms: GradientNorm[] // of every tensor in the order of backward, the loss first
 }
@@ -652,9 +652,9 @@ export interface Update {
   step: number // that it would be, as Adam counts: 1 where its memory is empty
   learning_rate: number
   fresh: boolean // m and v were empty before: as requested, or because the model has none yet
-  loss_before: Num
-  loss_after: Num
-  tensors: Record<string, Partial<Record<Moved, Num[]>>> // what was asked for, else all of it
+  loss_before: number
+  loss_after: number
+  tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
 }
 
 /** One step of Adam for one parameter. */
@@ -666,17 +666,17 @@ export interface AdamStep {
   beta1: number
   beta2: number
   eps_adam: number
-  grad: Num
-  m_before: Num
-  m: Num
-  v_before: Num
-  v: Num
-  m_hat: Num
-  v_hat: Num
-  before: Num
-  after: Num
-  delta: Num // after - before
-  plain: Num // what plain descent would do: -learning_rate * grad
+  grad: number
+  m_before: number
+  m: number
+  v_before: number
+  v: number
+  m_hat: number
+  v_hat: number
+  before: number
+  after: number
+  delta: number // after - before
+  plain: number // what plain descent would do: -learning_rate * grad
 }
 
 /** The learning rate, from the first step of the plan to its last; some steps of it. */
@@ -693,9 +693,9 @@ export interface Axis {
 
 /** Where a hiker stands. */
 export interface HikerStep {
-  x: Num
-  y: Num
-  loss: Num
+  x: number
+  y: number
+  loss: number
 }
 
 /** An optimizer that walks downhill. */

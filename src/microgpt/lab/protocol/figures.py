@@ -68,7 +68,7 @@ class Forward(TypedDict):
     tokens: Sequence[int]  # with BOS at both ends
     positions: int
     tensors: Mapping[str, Tensor]  # every tensor of the table of names, `pos0.tok_emb` to `loss`
-    before: Mapping[str, Sequence[Num]]  # the tensors that weights changed by hand have changed, as they were
+    before: Mapping[str, Sequence[float]]  # the tensors that weights changed by hand have changed, as they were
 
 
 class Attention(TypedDict):
@@ -91,14 +91,14 @@ class LetterLoss(TypedDict):
     target: str
     target_id: int
     prob: float
-    loss: Num
+    loss: float
 
 
 class Loss(TypedDict):
     """The loss of a word, letter by letter."""
 
     letters: Sequence[LetterLoss]
-    mean: Num  # the program's loss
+    mean: float  # the program's loss
     perplexity: Num  # exp(mean): as unsure as among that many equally likely tokens
     uniform: float  # ln(vocab_size)
 
@@ -134,14 +134,14 @@ class GradientNorm(TypedDict):
     """How large the gradient of a tensor is."""
 
     name: str
-    norm: Num
+    norm: float
 
 
 class Gradients(TypedDict):
     """d loss / d each parameter."""
 
-    loss: Num
-    grads: Mapping[str, Sequence[Num]]
+    loss: float
+    grads: Mapping[str, Sequence[float]]
     zero_rows: Mapping[str, Sequence[int]]  # rows whose gradient is exactly 0
     norms: Sequence[GradientNorm]  # of every tensor in the order of backward, the loss first
 

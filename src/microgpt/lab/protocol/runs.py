@@ -84,7 +84,7 @@ class Validation(TypedDict):
     """The held-out loss after a step."""
 
     step: int
-    loss: Num
+    loss: float
 
 
 class Run(TypedDict):

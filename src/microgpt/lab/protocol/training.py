@@ -17,9 +17,9 @@ class Update(TypedDict):
     step: int  # that it would be, as Adam counts: 1 where its memory is empty
     learning_rate: float
     fresh: bool  # m and v were empty before: as requested, or because the model has none yet
-    loss_before: Num
-    loss_after: Num
-    tensors: Mapping[str, Mapping[Moved, Sequence[Num]]]  # what was asked for, else all of it
+    loss_before: float
+    loss_after: float
+    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # what was asked for, else all of it
 
 
 class AdamStep(TypedDict):
@@ -32,17 +32,17 @@ class AdamStep(TypedDict):
     beta1: float
     beta2: float
     eps_adam: float
-    grad: Num
-    m_before: Num
-    m: Num
-    v_before: Num
-    v: Num
-    m_hat: Num
-    v_hat: Num
-    before: Num
-    after: Num
-    delta: Num  # after - before
-    plain: Num  # what plain descent would do: -learning_rate * grad
+    grad: float
+    m_before: float
+    m: float
+    v_before: float
+    v: float
+    m_hat: float
+    v_hat: float
+    before: float
+    after: float
+    delta: float  # after - before
+    plain: float  # what plain descent would do: -learning_rate * grad
 
 
 class Schedule(TypedDict):
@@ -62,9 +62,9 @@ class Axis(TypedDict):
 class HikerStep(TypedDict):
     """Where a hiker stands."""
 
-    x: Num
-    y: Num
-    loss: Num
+    x: float
+    y: float
+    loss: float
 
 
 class Hiker(TypedDict):

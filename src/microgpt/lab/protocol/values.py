@@ -19,7 +19,7 @@ class Tensor(TypedDict):
     """A tensor, row after row."""
 
     shape: Sequence[int]
-    data: Sequence[Num]
+    data: Sequence[float]
 
 
 class PathValue(TypedDict):
