@@ -30,7 +30,7 @@ def answer_type(request: Request) -> Any:
 
 
 def answer_faults(request: Request, answer: Any) -> list[str]:
-    """What an answer, as the page reads it from JSON, has beside its type; nothing where it fits."""
+    """Every place where an answer, as the page reads it from JSON, is not what its type says."""
     if not request.of_model:
         return list(faults(answer, answer_type(request)))
     if not isinstance(answer, dict) or "version" not in answer:
@@ -47,13 +47,16 @@ def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
     elif origin in (Sequence, tuple) or origin is Mapping:
         yield from _container_faults(value, origin, args, where)
     elif origin in _UNIONS:
-        tried = [list(faults(value, one, where)) for one in args]
-        if all(tried):
-            yield (
-                min(tried, key=len)[0] if len(args) == 2 and type(None) in args else f"{where} fits none: {value!r:.60}"
-            )
+        others = [one for one in args if one is not type(None)]
+        if len(others) < len(args) and value is None:
+            return
+        if len(others) == 1:
+            yield from faults(value, others[0], where)
+        elif all(any(faults(value, one, where)) for one in others):
+            yield f"{where} fits none of its types, got {value!r:.60}"
     elif not _fits(value, kind, origin, args):
-        yield f"{where} must be {getattr(kind, '__name__', kind)}, got {value!r:.60}"
+        name = args[1] if origin is Annotated else getattr(kind, "__name__", kind)
+        yield f"{where} must be {name}, got {value!r:.60}"
 
 
 def _is_number(kind: Any) -> bool:
