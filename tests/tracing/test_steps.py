@@ -296,11 +296,13 @@ def told_by(python: str, folder: Path) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 @every_python
 def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
     assert_same(told_by(sys.executable, tmp_path), told_by(python, tmp_path))
 
 
+@pytest.mark.slow
 def test_the_events_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
