@@ -26,6 +26,7 @@ from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config, offsets, shapes
 from microgpt.data.documents import load
 from microgpt.data.sources import NAMES
+from microgpt.engines.native.library import LIBRARY
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab import snapshot
 from microgpt.lab.figures import generation
@@ -39,7 +40,7 @@ from microgpt.system.safetensors import read
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import trace
 
-from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden, slow
+from conftest import ROOT, SOURCE, clean_environment, every_python, golden, slow
 from lab.session_client import Lab
 
 WORD = "emma"
@@ -393,7 +394,7 @@ def test_the_parameters_are_the_files(still: Lab) -> None:
 
 @pytest.mark.golden
 def test_the_published_state_is_that_of_the_published_run(names_file: Path) -> None:
-    if not (PACKAGE / "engines" / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")).exists():
+    if not LIBRARY.exists():
         pytest.skip("the scalar engine would take two minutes")
     run = Run.begin(names_file, PRESETS["final"])
     for _ in run.steps(together=True):
