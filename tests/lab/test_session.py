@@ -1218,6 +1218,7 @@ def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
 # --- Without the kernel
 
 
+@pytest.mark.slow
 def test_without_the_kernel_the_same_answers_come_slower(monkeypatch: pytest.MonkeyPatch) -> None:
     native = Lab()
     monkeypatch.setattr("microgpt.engines.choose.ENGINES", {"scalar": ("scalar", "ScalarEngine")})
