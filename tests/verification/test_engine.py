@@ -13,6 +13,7 @@ import pytest
 
 from microgpt import reference
 from microgpt.config import PRESETS, offsets, shapes
+from microgpt.engines.base import Decoder
 from microgpt.engines.choose import ENGINES
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.system import safetensors
@@ -180,11 +181,11 @@ class DecoderForgets(ScalarEngine):
     def decoder(self):
         engine = self
 
-        class Decoder:
+        class Forgetful(Decoder):
             def feed(self, token_id):
                 return ScalarEngine.decoder(engine).feed(token_id)
 
-        return Decoder()
+        return Forgetful()
 
     def logits(self, tokens):
         decoder = ScalarEngine.decoder(self)

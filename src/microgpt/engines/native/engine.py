@@ -17,9 +17,11 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import islice
+from typing import ClassVar
 
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, num_params
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
+from microgpt.engines.base import Decoder, Engine, Streams, Tokens, check_batch, check_tokens, truncated
 from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
@@ -54,7 +56,11 @@ class NativeEngine(Engine):
     isa: `avx512`, `avx2` or `plain` instead of the best instruction set that this machine has.
     """
 
-    precisions = PRECISIONS
+    name: ClassVar[str] = "native"
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    takes_threads: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset({"isa"})
+    opens_streams: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -79,7 +85,7 @@ class NativeEngine(Engine):
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
         adam = (config.beta1, config.beta2, config.eps_adam)
         self._buffer("params")
-        self._net = self._kernel.open((*sizes, config.activation == "relu2"), adam, threads)
+        self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), adam, threads)
         if not self._net:
             raise MemoryError(f"a model of {self._length} parameters does not fit into memory")
 
@@ -96,7 +102,7 @@ class NativeEngine(Engine):
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
-        packed = _Packed(self.config.block_size)
+        packed = _Packed(self.config)
         packed.add(batch)
         grads = self._buffer("grads")
         self._kernel.load(self._net, self._buffer("params"), None, None)
@@ -127,7 +133,7 @@ class NativeEngine(Engine):
                     return losses
                 self.update(learning_rate)
         while True:
-            packed = _Packed(self.config.block_size)
+            packed = _Packed(self.config)
             try:
                 for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
                     check_batch(batch, self.vocab_size)
@@ -164,30 +170,25 @@ class NativeEngine(Engine):
             self._kernel.store(self._net, params, m, v)
         return losses
 
-    def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        decoder = self.decoder()
-        return [decoder.feed(token_id) for token_id in tokens]
-
     def decoder(self) -> NativeDecoder:
         return NativeDecoder(self)
 
     def streams(self, count: int) -> NativeStreams:
-        """`count` contexts that grow together, a token each at a time: several times faster than one after another."""
         return NativeStreams(self, count)
 
 
 class _Packed:
     """Documents end to end, as the kernel reads them, and the steps that they belong to."""
 
-    def __init__(self, block_size: int) -> None:
-        self._longest = block_size + 1
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self.tokens, self.lengths, self.batch_sizes = array("i"), array("i"), array("i")
         self.learning_rates = array("d")
 
     def add(self, batch: Sequence[Tokens], learning_rate: float = 0.0) -> None:
         """A step more. Of a document longer than the context only what is read is kept."""
         for document in batch:
-            read = document[: self._longest]
+            read = truncated(document, self._config)
             self.tokens.extend(read)
             self.lengths.append(len(read))
         self.batch_sizes.append(len(batch))
@@ -195,7 +196,7 @@ class _Packed:
 
     def after(self, steps: int) -> _Packed:
         """What is left when the first steps are made."""
-        left = _Packed(self._longest - 1)
+        left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
         left.lengths, left.batch_sizes = self.lengths[documents:], self.batch_sizes[steps:]
@@ -203,7 +204,7 @@ class _Packed:
         return left
 
 
-class NativeStreams:
+class NativeStreams(Streams):
     """Several growing contexts over the parameters of the moment when it was opened.
 
     A context's logits are the same to the last bit however many there are. alone: one context by the kernel's quickest
@@ -252,7 +253,7 @@ class NativeStreams:
         self._position = 0
 
 
-class NativeDecoder:
+class NativeDecoder(Decoder):
     """A growing context."""
 
     def __init__(self, engine: NativeEngine) -> None:
