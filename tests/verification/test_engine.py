@@ -124,6 +124,7 @@ class OtherOrder(ScalarEngine):
             return super().logits(tokens)
 
 
+@pytest.mark.slow
 def test_another_order_of_adding_is_not_exact_but_within_1e_12(broken):
     report = broken(OtherOrder, cases=engine_verification.CASES)
     assert not report.exact
