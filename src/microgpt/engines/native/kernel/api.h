@@ -8,7 +8,7 @@ typedef struct Net Net;
 typedef struct Decoder Decoder;
 
 typedef struct {
-    int n_embd, n_head, n_layer, block_size, vocab_size, relu2;
+    int n_embd, n_head, n_layer, block_size, vocab_size, activation;
     double beta1, beta2, eps_adam;
     int threads;
 } Settings;

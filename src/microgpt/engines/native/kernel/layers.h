@@ -1,4 +1,4 @@
-/* Embedding, rmsnorm, activation, cross-entropy and lm_head's input gradient: every layer except attention. */
+/* Embedding, rmsnorm, cross-entropy and lm_head's input gradient: every layer except attention. */
 
 #pragma once
 #include "exact.h"
@@ -90,28 +90,6 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
         }
     }
 #endif
-}
-
-INLINE void activation_forward(int rows, Dims d, real *relu, real *h) {
-    for (int i = 0; i < rows * d.Fp; i += LANES) {
-        vec x = load(h + i);
-        x = vector_max(x, broadcast(0));
-        store(relu + i, x);
-        if (!d.relu2) continue; /* relu and h are one buffer */
-#if EXACT
-        for (int j = 0; j < LANES; j++) h[i + j] = pow_2(x[j]);
-#else
-        store(h + i, x * x);
-#endif
-    }
-}
-
-INLINE void activation_backward(int rows, Dims d, const real *relu, real *dh) {
-    for (int i = 0; i < rows * d.Fp; i += LANES) {
-        vec x = load(relu + i), dx = load(dh + i);
-        if (d.relu2) dx = (2 * x) * dx;
-        store(dh + i, mask_positive(x, dx));
-    }
 }
 
 /* Each row's nll, -log p(target), and dlogits. */

@@ -8,7 +8,7 @@
 vectors. */
 typedef struct {
     int T, C, H, D, V, L, F, Cp, Fp, Vp, Tp;
-    int relu2;
+    int activation;
 } Dims;
 
 enum { WTE, WPE, LM_HEAD, FIRST_LAYER };
@@ -36,7 +36,7 @@ typedef struct {
     real *x_attn;                    /* (Cp) the heads' outputs, concatenated */
     real *x_mid;                     /* (Cp) after attention and its residual connection */
     real *x_norm2, *scale2, *slope2;
-    real *relu, *h;                    /* (Fp) after relu; after the activation (the same buffer for relu) */
+    real *saved, *h;                   /* (Fp) what the activation keeps for backward; its output (activation.h) */
     real *dqkv, *dx_mid, *dh, *dx_out; /* gradients of the outputs of attn_wq.., attn_wo, mlp_fc1, mlp_fc2 */
 } Layer;
 

@@ -1,6 +1,7 @@
 /* Memory: aligned allocation, arenas, and opening and closing a net. */
 
 #pragma once
+#include "activation.h"
 #include "attention.h"
 #include <math.h>
 #include <stdlib.h>
@@ -66,7 +67,8 @@ static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int 
         layer->x_attn = arena_reals(arena, n * d.Cp), layer->x_mid = arena_reals(arena, n * d.Cp);
         layer->x_norm2 = arena_reals(arena, n * d.Cp);
         layer->scale2 = arena_reals(arena, n), layer->slope2 = arena_reals(arena, n);
-        layer->h = arena_reals(arena, n * d.Fp), layer->relu = d.relu2 ? arena_reals(arena, n * d.Fp) : layer->h;
+        layer->h = arena_reals(arena, n * d.Fp);
+        layer->saved = d.activation == RELU ? layer->h : arena_reals(arena, n * d.Fp);
         layer->dqkv = arena_reals(arena, m * 3 * d.Cp), layer->dx_mid = arena_reals(arena, m * d.Cp);
         layer->dh = arena_reals(arena, m * d.Fp), layer->dx_out = arena_reals(arena, m * d.Cp);
     }
@@ -148,7 +150,8 @@ static Net *net_open(const Settings *s) {
     if (!net) return NULL;
     const int C = s->n_embd, H = s->n_head, V = s->vocab_size, T = s->block_size;
     net->settings = *s;
-    net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T), s->relu2};
+    net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T),
+                   s->activation};
     net->inverse_C = pow(C, -1.0), net->attn_factor = pow(pow(net->d.D, 0.5), -1.0);
     net->micro_batch_rows = T > MICRO_BATCH_ROWS * s->threads ? T : MICRO_BATCH_ROWS * s->threads;
     net->num_matrices = FIRST_LAYER + LAYER_MATRICES * s->n_layer;

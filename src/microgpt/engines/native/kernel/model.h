@@ -1,6 +1,7 @@
 /* The whole model: forward and backward through all layers. */
 
 #pragma once
+#include "activation.h"
 #include "attention.h"
 #include "layers.h"
 
@@ -31,7 +32,7 @@ INLINE void forward(Dims d, const Net *net, Weights weights, const Workspace *wo
                         layer->slope2 + from);
         linear_forward(one_row, rows, d.C, d.Fp, AT(layer->x_norm2, d.Cp), d.Cp,
                        transposed + layer_matrix(net, l, MLP_FC1)->transposed, d.Fp, NULL, AT(layer->h, d.Fp), d.Fp);
-        activation_forward(rows, d, AT(layer->relu, d.Fp), AT(layer->h, d.Fp));
+        activation_forward(rows, d, AT(layer->saved, d.Fp), AT(layer->h, d.Fp));
         linear_forward(one_row, rows, d.F, d.Cp, AT(layer->h, d.Fp), d.Fp,
                        transposed + layer_matrix(net, l, MLP_FC2)->transposed, d.Cp, AT(layer->x_mid, d.Cp),
                        AT(x_out, d.Cp), d.Cp);
@@ -49,7 +50,7 @@ INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, in
         Layer *layer = &work->layers[l];
         linear_backward_input(rows, d.C, d.Fp, AT(layer->dx_out, d.Cp), d.Cp, w + layer_matrix(net, l, MLP_FC2)->offset,
                               d.Fp, AT(layer->dh, d.Fp), d.Fp);
-        activation_backward(rows, d, AT(layer->relu, d.Fp), AT(layer->dh, d.Fp));
+        activation_backward(rows, d, AT(layer->saved, d.Fp), AT(layer->dh, d.Fp));
         linear_backward_input(rows, d.F, d.Cp, AT(layer->dh, d.Fp), d.Fp, w + layer_matrix(net, l, MLP_FC1)->offset,
                               d.Cp, AT(work->dy, d.Cp), d.Cp);
         rmsnorm_backward(rows, d, net->inverse_C, AT(work->dy, d.Cp), AT(layer->x_mid, d.Cp), layer->scale2 + from,
@@ -69,8 +70,8 @@ INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, in
 other sizes share the general copy. From n_embd = 64 on nearly all time goes into matrix products, which are
 specialized by themselves; there it is attention that gains. */
 #define IF_SIZE(size, call)                                                                                            \
-    if ((SPECIALIZE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && !d.relu2) {                     \
+    if ((SPECIALIZE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && d.activation == RELU) {         \
         d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \
-        d.Vp = padded(27), d.relu2 = 0;                                                                                \
+        d.Vp = padded(27), d.activation = RELU;                                                                        \
         call;                                                                                                          \
     } else

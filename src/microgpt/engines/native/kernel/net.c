@@ -33,6 +33,7 @@ gradient starts from 0.0. */
 #include "matmul.h"
 #include "transpose.h"
 #include "attention.h"
+#include "activation.h"
 #include "layers.h"
 #include "model.h"
 #include "adam.h"
