@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from microgpt import evaluation, reference
 from microgpt.config import Config, init
-from microgpt.engines.scalar import ACTIVATIONS, ScalarEngine
+from microgpt.engines.program import ACTIVATIONS
+from microgpt.engines.scalar import ScalarEngine
 from microgpt.evaluation import Counts, Score
 from microgpt.reference import Value
 from microgpt.runs.run import Run

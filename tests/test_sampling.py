@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from microgpt import reference, sampling
 from microgpt.config import Config, init
 from microgpt.engines.base import Decoder
-from microgpt.engines.scalar import ACTIVATIONS, ScalarEngine
+from microgpt.engines.program import ACTIVATIONS
+from microgpt.engines.scalar import ScalarEngine
 from microgpt.reference import Value
 
 from conftest import TINY

@@ -28,7 +28,7 @@ from microgpt import reference
 from microgpt.cli import display, signals
 from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config
-from microgpt.engines.scalar import ACTIVATIONS
+from microgpt.engines.program import ACTIVATIONS
 from microgpt.lab import server as lab_server
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.schedule import learning_rate

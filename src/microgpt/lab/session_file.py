@@ -71,7 +71,7 @@ def _run(run: LabRun, text: int) -> Answer:
                 "edits": run.edits,
                 "changes": list(run.changes.values()),
                 "branch": run.branch,
-                "program": run.listing.text if run.listing is not REFERENCE else None,
+                "program": run.program.text if run.program is not REFERENCE else None,
                 "frozen": run.frozen,
                 "first": run.first,
                 "again": run.opened is not None,
@@ -117,7 +117,7 @@ def _text_of(facts: dict[str, Any]) -> Text:
 
 def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     config = Config.from_dict(facts["config"])
-    listing = REFERENCE if facts["program"] is None else edited.listing(facts["program"], text)
+    program = REFERENCE if facts["program"] is None else edited.load(facts["program"], text)
     now = _frame_of(facts["now"])
     version, internal, gauss_next = facts["rng"]
     state = Checkpoint(
@@ -136,7 +136,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         facts["name"],
         facts["about"],
         text,
-        over(text, state, facts["missing"], listing),
+        over(text, state, facts["missing"], program),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]

@@ -25,7 +25,7 @@ from microgpt.data.packed import Working
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine, Tokens
 from microgpt.engines.choose import open_engine
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
 from microgpt.runs import checkpoint as checkpoints
@@ -70,19 +70,19 @@ class Run:
         engine: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
-        listing: Listing = REFERENCE,
+        program: Program = REFERENCE,
         **options: Any,
     ) -> None:
         self.config = state.config
         self.data_info = state.data
         self.tokenizer = state.tokenizer()
         self.engine: Engine
-        if listing is REFERENCE:
+        if program is REFERENCE:
             self.engine = open_engine(
                 engine, state.params, state.config, len(state.symbols), precision, threads, **options
             )
         else:  # a program that only Python runs
-            self.engine = ScalarEngine(state.params, state.config, len(state.symbols), listing)
+            self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
         if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"

@@ -13,7 +13,7 @@ from typing import Any
 from microgpt import reference
 from microgpt.config import PRESETS, Config, shapes
 from microgpt.data.documents import MODES, Data
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import DataError, DivergedError, LabError
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text, as_file
@@ -128,7 +128,7 @@ def opened(
     return lab_run
 
 
-def over(text: Text, state: Checkpoint, missing: str, listing: Listing = REFERENCE) -> Run:
+def over(text: Text, state: Checkpoint, missing: str, program: Program = REFERENCE) -> Run:
     """The run of a checkpoint, trained on the text; missing: why that is not here, if it is not."""
 
     def data() -> Data:
@@ -136,7 +136,7 @@ def over(text: Text, state: Checkpoint, missing: str, listing: Listing = REFEREN
             raise DataError(missing)
         return text.data(state.config, state.tokenizer())
 
-    return Run(state, data, listing=listing)
+    return Run(state, data, program=program)
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:

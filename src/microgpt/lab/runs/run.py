@@ -15,6 +15,7 @@ import math
 import time
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from microgpt import schedule, training
@@ -22,7 +23,7 @@ from microgpt.config import Config, Shapes, offsets
 from microgpt.data.documents import Data
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINES, open_engine
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
@@ -103,12 +104,17 @@ class LabRun:
     @property
     def shapes(self) -> Shapes:
         """The table of its parameters."""
-        return self.listing.shapes(self.config, self.engine.vocab_size)
+        return self.model.shapes
 
     @property
-    def listing(self) -> Listing:
+    def program(self) -> Program:
         """The program that computes its numbers: the reference, unless somebody has edited it."""
-        return getattr(self.engine, "listing", REFERENCE)
+        return self.engine.program if isinstance(self.engine, ScalarEngine) else REFERENCE
+
+    @property
+    def model(self) -> ScalarModel:
+        """Its program with the present parameters."""
+        return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
     def next_rate(self) -> float:
@@ -119,7 +125,7 @@ class LabRun:
         """The learning rate of the update after `step` updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
-        return self.listing.rate(step, rate)
+        return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
         """The plan in force for the update after `step` updates."""
@@ -157,8 +163,8 @@ class LabRun:
     def scratch(self, params: array[float] | None = None) -> Engine:
         """An engine over a copy of the parameters (or over other ones), to try things with."""
         copy = array("d", self.engine.params if params is None else params)
-        if self.listing is not REFERENCE:
-            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.listing)
+        if self.program is not REFERENCE:
+            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.program)
         return open_engine("auto", copy, self.config, self.engine.vocab_size)
 
     # --- weights changed by hand
@@ -181,12 +187,12 @@ class LabRun:
             self.engine.params[edit.place] = edit.before
         self.changes.clear()
 
-    def unchanged(self) -> array[float]:
-        """The parameters without what was changed by hand."""
+    def unchanged(self) -> ScalarModel:
+        """The model without what was changed by hand."""
         params = array("d", self.engine.params)
         for edit in self.changes.values():
             params[edit.place] = edit.before
-        return params
+        return replace(self.model, params=params)
 
     # --- its steps
 
@@ -340,7 +346,7 @@ class LabRun:
             rng_state=self.run.rng.getstate(),
             data=dict(self.run.data_info),
         )
-        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, listing=self.listing))
+        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, program=self.program))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
         twin.first = self.first
         twin.every = self.every
@@ -375,7 +381,7 @@ class LabRun:
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
             "losses": self.losses,
             "validations": [{"step": step, "loss": loss} for step, loss in self.validations],
-            "program": self.listing.name,
+            "program": self.program.name,
             "active": active,
         }
 
