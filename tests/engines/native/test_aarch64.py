@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from microgpt.config import PRESETS, Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
 
 from conftest import ROOT, golden

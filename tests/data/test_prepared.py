@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 from microgpt.config import Config
-from microgpt.data import pack, packed
-from microgpt.data.documents import load
-from microgpt.data.pack import prepare
-from microgpt.data.packed import check, open_prepared
+from microgpt.data.loading import load
+from microgpt.data.prepare import prepare
+from microgpt.data.prepared import check, open_prepared
 from microgpt.data.sources import NAMES
 from microgpt.errors import DataError, RunError
 from microgpt.runs.folder import Folder
@@ -34,8 +33,8 @@ STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 "
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces, made in this process: the others would not know of it."""
-    monkeypatch.setattr(pack, "PIECE", 1000)
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1000)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Here)
 
 
 class Here:
@@ -68,7 +67,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != packed.DATA}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "data.json"}
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
@@ -113,7 +112,7 @@ def test_several_files_are_read_one_after_another(tmp_path: Path, small_pieces: 
 
 
 def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "PIECE", 1 << 14)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1 << 14)
     file = write(tmp_path / "text.txt", TEXT * 4)
     prepare([file], tmp_path / "one", workers=1)
     prepare([file], tmp_path / "three", workers=3)
@@ -147,12 +146,12 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
 
 KILLED = """
 import sys
-from microgpt.data import pack
+from microgpt.data import prepare
 
-pack.PIECE = 1 << 16
+prepare.PIECE = 1 << 16
 if __name__ == "__main__":
     print("begun", flush=True)
-    pack.prepare([sys.argv[1]], sys.argv[2], workers=1, progress=lambda *what: print(*what, flush=True))
+    prepare.prepare([sys.argv[1]], sys.argv[2], workers=1, progress=lambda *what: print(*what, flush=True))
 """
 
 
@@ -257,7 +256,7 @@ def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
             return super().submit(killed)
 
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
     with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
         prepare([NAMES], tmp_path / "data")
 
