@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from microgpt import evaluation, sampling, training
 from microgpt.config import Config, init, num_params
 from microgpt.data.documents import MODES, Data
-from microgpt.data.documents import load as load_data
 from microgpt.data.download import Progress
-from microgpt.data.packed import Working
+from microgpt.data.loading import load as load_data
+from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine, Tokens, truncated
 from microgpt.engines.choose import open_engine
