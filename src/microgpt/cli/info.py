@@ -10,7 +10,7 @@ import typer
 
 from microgpt.cli.options import JsonOption
 from microgpt.config import shapes
-from microgpt.data.packed import is_prepared, open_prepared
+from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.runs.run import Run
 
 

@@ -9,9 +9,9 @@ from typing import cast
 
 from microgpt.config import Config
 from microgpt.data.documents import MODES, Data
-from microgpt.data.documents import load as load_data
 from microgpt.data.download import Progress
-from microgpt.data.packed import is_prepared, open_prepared
+from microgpt.data.loading import load as load_data
+from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.data.sources import DATASETS
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint

@@ -16,7 +16,7 @@ from operator import methodcaller
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from microgpt.engines.base import Tokens, check_batch
+from microgpt.engines.base import Tokens, check_batch, num_positions
 from microgpt.engines.program import REFERENCE, ScalarModel, StateDict
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.reference import Value
@@ -186,7 +186,7 @@ class Recorder:
         self.nodes["loss"] = [loss]
         losses = []
         total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-        for _ in range(tensor_names.num_positions(tokens, self.model.config) - 1):
+        for _ in range(num_positions(tokens, self.model.config) - 1):
             losses.append(total and total.b)
             total = total and total.a
         for t, mean in enumerate([total, *reversed(losses)]):
@@ -202,7 +202,7 @@ def _document(
     """The loss of a document; the nodes behind it by name, in the order of the table; and the table."""
     recorder = Recorder(model, state_dict)
     loss = recorder.loss(recorder.functions()["loss"], tokens)
-    table = tensor_names.intermediates(model.config, model.vocab_size, tensor_names.num_positions(tokens, model.config))
+    table = tensor_names.intermediates(model.config, model.vocab_size, num_positions(tokens, model.config))
     found = {name: recorder.nodes[name] for name in table if name in recorder.nodes}
     unnamed = recorder.nodes.keys() ^ table.keys()
     assert model.program is not REFERENCE or not unnamed, unnamed

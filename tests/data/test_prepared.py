@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -16,16 +14,15 @@ from typing import Any
 import pytest
 
 from microgpt.config import Config
-from microgpt.data import pack, packed
-from microgpt.data.documents import load
-from microgpt.data.pack import prepare
-from microgpt.data.packed import check, open_prepared
+from microgpt.data.loading import load
+from microgpt.data.prepare import prepare
+from microgpt.data.prepared import check, open_prepared
 from microgpt.data.sources import NAMES
 from microgpt.errors import DataError, RunError
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
 
-from conftest import clean_environment
+from conftest import clean_environment, slow
 
 TEXT = NAMES.read_text(encoding="utf-8")
 STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 " * 300
@@ -34,8 +31,8 @@ STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 "
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces, made in this process: the others would not know of it."""
-    monkeypatch.setattr(pack, "PIECE", 1000)
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1000)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Here)
 
 
 class Here:
@@ -68,7 +65,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != packed.DATA}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "data.json"}
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
@@ -113,7 +110,7 @@ def test_several_files_are_read_one_after_another(tmp_path: Path, small_pieces: 
 
 
 def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "PIECE", 1 << 14)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1 << 14)
     file = write(tmp_path / "text.txt", TEXT * 4)
     prepare([file], tmp_path / "one", workers=1)
     prepare([file], tmp_path / "three", workers=3)
@@ -146,36 +143,38 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
 
 
 KILLED = """
-import sys
-from microgpt.data import pack
+import signal, sys
+from concurrent.futures import ThreadPoolExecutor
+from microgpt.data import prepare
 
-pack.PIECE = 1 << 16
-if __name__ == "__main__":
-    print("begun", flush=True)
-    pack.prepare([sys.argv[1]], sys.argv[2], workers=1, progress=lambda *what: print(*what, flush=True))
+file, folder, reports, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+prepare.PIECE = 1 << 16
+prepare.ProcessPoolExecutor = lambda workers, context: ThreadPoolExecutor(workers)  # which die together
+seen = 0
+def report(*what):
+    global seen
+    seen += 1
+    if seen == reports:  # it dies without a chance to tidy up, after so many seconds of the processor's time
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+prepare.prepare([file], folder, workers=1, progress=report)
 """
 
 
-def test_killed_at_any_moment_it_goes_on(tmp_path: Path) -> None:
-    file = write(tmp_path / "text.txt", TEXT * 40)
+@pytest.mark.parametrize("copies", [8, slow(40)])
+def test_killed_at_any_moment_it_goes_on(tmp_path: Path, copies: int, rng: random.Random) -> None:
+    file = write(tmp_path / "text.txt", TEXT * copies)
     prepare([file], tmp_path / "whole")
     (tmp_path / "killed.py").write_text(KILLED)
     command = [sys.executable, str(tmp_path / "killed.py"), str(file), str(tmp_path / "killed")]
-    rng, kills, ended = random.Random(1), 0, False
-    while not ended:  # the n-th attempt is killed soon after its n-th report, until one ends before
-        with subprocess.Popen(
-            command, env=clean_environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
-        ) as process:
-            assert process.stdout is not None
-            reports = [process.stdout.readline() for _ in range(kills + 1)]
-            ended = not all(reports)
-            if not ended:
-                time.sleep(rng.uniform(0, 0.02))
-                os.killpg(process.pid, signal.SIGKILL)
-                kills += 1
-        assert process.returncode in ((0,) if ended else (0, -signal.SIGKILL))
+    kills, status = 0, None
+    while status != 0:  # the n-th attempt is killed soon after its n-th report, until one ends before
+        options = [str(kills + 1), str(rng.uniform(0.001, 0.02))]
+        ran = subprocess.run([*command, *options], env=clean_environment(), capture_output=True, text=True)
+        status = ran.returncode
+        assert status in (0, -signal.SIGPROF), ran.stderr
+        kills += status != 0
     print(f"{kills} kills")
-    assert kills > 5
+    assert kills > 2
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
 
 
@@ -187,7 +186,6 @@ def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None
     assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
     with pytest.raises(DataError, match="prepared otherwise, or from files that have changed since: add --overwrite"):
         prepare([file], tmp_path / "data", tokenizer="byte")
-    time.sleep(0.01)
     write(file, "zoe\n")
     with pytest.raises(DataError, match="files that have changed since"):
         prepare([file], tmp_path / "data")
@@ -257,7 +255,7 @@ def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
             return super().submit(killed)
 
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
     with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
         prepare([NAMES], tmp_path / "data")
 
