@@ -6,5 +6,11 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   plugins: [svelte()],
   resolve: { conditions: ['browser'] },
-  test: { include: ['src/**/*.test.ts'], environment: './src/testing/environment.ts', restoreMocks: true, unstubGlobals: true },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: './src/testing/environment.ts',
+    restoreMocks: true,
+    unstubGlobals: true,
+    testTimeout: 180_000, // ms, on a busy machine: the first test waits for all of the page's modules
+  },
 })
