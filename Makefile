@@ -9,8 +9,8 @@ EDITABLE ?= --editable
 BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
-# A script of the page's, where its tools are installed
-npm = @if command -v npm >/dev/null && [ -d web/node_modules ]; then npm --prefix web run --silent $(1); fi
+# Run one of the page's scripts, if its tools are installed
+npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --prefix web"; fi
 
 .PHONY: run lab test test-page test-all lint format clean
 

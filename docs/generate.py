@@ -38,83 +38,18 @@ ROLES = {
     "layer0.mlp_fc1": "widens fourfold, before the activation",
     "layer0.mlp_fc2": "narrows again, after it",
 }
-MAP = {  # the file map of the README
-    "src/microgpt/reference.py": "the complete algorithm in one file; runs alone",
-    "src/microgpt/config.py": "sizes, settings, presets; the table of parameters",
-    "src/microgpt/tokenization.py": "characters, bytes, byte pairs",
-    "src/microgpt/permutation.py": "a shuffled order that takes no memory",
-    "src/microgpt/searching.py": "which of many short sequences stand in a long one",
-    "src/microgpt/data.py": "text to token ids: data sets, files, the held-out part",
-    "src/microgpt/safetensors.py": "the file format: named tensors, written whole or not at all",
-    "src/microgpt/prepared.py": "text beyond memory, tokenized and on disk",
-    "src/microgpt/preparing.py": "makes that: in parallel, and resumable",
-    "src/microgpt/checkpoint.py": "all that a run needs to go on, in one such file",
-    "src/microgpt/engines/__init__.py": "what an engine is: the contract, in words",
-    "src/microgpt/engines/native/kernel/": "forward, backward and Adam in C, exact or fast",
-    "src/microgpt/engines/native.py": "the kernel behind that contract",
-    "src/microgpt/engines/shared_library.py": "the kernel as this machine's compiler made it",
-    "src/microgpt/engines/webassembly.py": "the kernel in a browser",
-    "src/microgpt/engines/scalar.py": "the reference behind that contract",
-    "src/microgpt/engines/torch.py": "PyTorch behind that contract: GPUs",
-    "src/microgpt/engines/torch_ranks.py": "many processes that train one model",
-    "src/microgpt/engines/torch_model.py": "the model as an nn.Module with the reference's names",
-    "src/microgpt/training.py": "a generator of training steps",
-    "src/microgpt/sampling.py": "a generator of tokens",
-    "src/microgpt/evaluation.py": "held-out loss, what counting letters reaches, how much is new",
-    "src/microgpt/listing.py": "the program that runs, and how it is called: reference.py, or an edited one",
-    "src/microgpt/naming.py": "what every number of an execution is called",
-    "src/microgpt/recording.py": "those numbers, noted while the reference runs",
-    "src/microgpt/program.py": "the reference with nodes that know how they were made",
-    "src/microgpt/anatomy.py": "names for what is inside a number: terms, sums, inverses",
-    "src/microgpt/graph.py": "from any path to its number, and back",
-    "src/microgpt/stepping.py": "the program's steps, line by line",
-    "src/microgpt/tracing.py": "one execution of the reference: any number, its sum, its graph, its blame",
-    "src/microgpt/cases.py": "the small trainings on which engines and ports are compared",
-    "src/microgpt/comparison.py": "how far two tensors are apart, and where first",
-    "src/microgpt/verify.py": "is an engine the reference?",
-    "src/microgpt/ports.py": "is somebody's port, in any language, the reference?",
-    "src/microgpt/bench.py": "how fast is each engine, and how far from the reference?",
-    "src/microgpt/machine.py": "what a measurement was made on",
-    "src/microgpt/tables.py": "rows of text as a table",
-    "src/microgpt/lock.py": "one process at a time in a folder",
-    "src/microgpt/run.py": "the life of a run, and the folder that keeps it",
-    "src/microgpt/display.py": "how training looks: live, in a log, to a program",
-    "src/microgpt/exporting.py": "a model as an ONNX file",
-    "src/microgpt/board.py": "metrics for TensorBoard",
-    "src/microgpt/plot.py": "loss curves as a picture",
-    "src/microgpt/lab/answers.py": "requests and answers as JSON, checked",
-    "src/microgpt/lab/texts.py": "the texts that models are trained on",
-    "src/microgpt/lab/expression.py": "a small graph of Values, forward and backward",
-    "src/microgpt/lab/source.py": "the program as a text",
-    "src/microgpt/lab/variants.py": "changes to the program, to be tried",
-    "src/microgpt/lab/running.py": "a program run for what it prints",
-    "src/microgpt/lab/runs.py": "runs, and the way back to each of their steps",
-    "src/microgpt/lab/edited.py": "an edited program in the reference's place",
-    "src/microgpt/lab/figures.py": "what the figures show of a word",
-    "src/microgpt/lab/unmasked.py": "attention that sees the future, and what it does to the loss",
-    "src/microgpt/lab/updates.py": "one step of Adam, not kept",
-    "src/microgpt/lab/surface.py": "the loss over two parameters, and two hikers",
-    "src/microgpt/lab/scale.py": "what a model of other sizes costs",
-    "src/microgpt/lab/ladder.py": "the same steps by every engine, timed in the page",
-    "src/microgpt/lab/generation.py": "new texts, letter by letter, and how new they are",
-    "src/microgpt/lab/comparing.py": "where two runs part",
-    "src/microgpt/lab/opened.py": "any number, opened",
-    "src/microgpt/lab/nudging.py": "a gradient checked by a small push",
-    "src/microgpt/lab/finding.py": "a number by its name, or by half of it",
-    "src/microgpt/lab/playing.py": "the program, played chapter by chapter, with its variables",
-    "src/microgpt/lab/relay.py": "backward, one += after another",
-    "src/microgpt/lab/saving.py": "a session as one text, and back",
-    "src/microgpt/lab/session.py": "what the lab's page can ask",
-    "src/microgpt/lab/__init__.py": "the lab: a page that shows all this at work",
-    "src/microgpt/lab/snapshot.py": "what the page shows before Python has loaded in it",
-    "src/microgpt/lab/server.py": "serves the page and the runs, to this machine alone",
-    "src/microgpt/cli.py": "the commands",
-    "src/microgpt/names.txt": "the bundled data: given names of many cultures",
-    "src/microgpt/golden/": "the figures of the published runs",
-    "web/": "the lab's page: Svelte and TypeScript; build_site.py builds it into the package",
-    "tests/": "a file for each module",
-    "benchmarks/": "commands that measure",
-    "docs/": "the reference explained, how to verify a port, how the lab works; generate.py fills in the figures",
+PLACES = {  # the rest of the file map: folders whose files have no first line of their own to show
+    "web/": "the lab's page in Svelte and TypeScript; build_site.py builds it into the package",
+    "web/src/engine/": "the worker, its client, and the generated protocol.ts",
+    "web/src/sections/": "a folder for each section: its figures, and its words in text.ts",
+    "web/src/play/": "the playhead: transport, stage, and the figure for each line",
+    "web/src/parts/": "what figures share: curves, graphs, heatmaps, numbers",
+    "web/src/shell/": "what surrounds the sections: contents, bar, search, presenter",
+    "web/src/exercises/": "the exercises and their judges",
+    "web/src/explain/": "every line of the reference in plain and in technical words",
+    "tests/": "mirrors src/microgpt; tests/lab/page/ needs a browser",
+    "benchmarks/": "commands that measure speed",
+    "docs/": "the reference explained, verifying a port, how the lab works, contributing",
 }
 
 
@@ -193,9 +128,35 @@ def cases_table() -> str:
     return "\n" + "\n".join(rows) + "\n"
 
 
+def first_line(path: Path) -> str:
+    """Return what a source file says of itself first: its docstring's or its opening comment's first sentence."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        line = (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
+    else:
+        line = text.removeprefix("/*").strip().splitlines()[0].removesuffix("*/")
+    return line.strip().removesuffix(".")
+
+
 def file_map() -> str:
-    width = max(map(len, MAP))
-    return "\n```\n" + "\n".join(f"{path:{width}}  {what}" for path, what in MAP.items()) + "\n```\n"
+    """Return the tree of the sources as text, each folder and file with its first line."""
+    rows: list[tuple[str, str]] = []
+
+    def walk(folder: Path, depth: int) -> None:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(("_", "."))]
+        for path in sorted(entries, key=lambda path: (path.is_dir(), path.name)):
+            indent = "  " * depth
+            if path.is_dir() and path.name not in ("site", "golden"):
+                head = next(head for name in ("__init__.py", "net.c") if (head := path / name).exists())
+                rows.append((f"{indent}{path.name}/", first_line(head)))
+                walk(path, depth + 1)
+            elif path.suffix in (".py", ".c", ".h"):
+                rows.append((f"{indent}{path.name}", first_line(path)))
+
+    walk(SOURCE, 1)
+    rows = [("src/microgpt/", first_line(SOURCE / "__init__.py")), *rows, *PLACES.items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n```\n" + "\n".join(f"{name:{width}}  {what}" for name, what in rows) + "\n```\n"
 
 
 def figures() -> dict[str, str]:

@@ -36,7 +36,7 @@ settings.load_profile("shared machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="repeat a run that drew its cases with this seed (default: a new one)")
-    parser.addoption("--whole", action="store_true", help="repeat the whole published run on every Python")
+    parser.addoption("--whole", action="store_true", help="the published run to its end on every Python and on aarch64")
 
 
 def pytest_configure(config: pytest.Config) -> None:

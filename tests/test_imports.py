@@ -25,6 +25,7 @@ LAYERS: dict[str, list[str]] = {
         "engines data",
         "flops",
         "config",
+        "activations",
         "schedule reference system",
         "errors",
     ],

@@ -17,6 +17,7 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/no-empty-object-type': ['error', { allowObjectTypes: 'always' }], // a request without parameters
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
+      'svelte/no-useless-mustaches': 'off', // {' '} is a space that the layout must not swallow
       'svelte/no-unused-svelte-ignore': 'off', // takes the reason after the code for further codes
       'svelte/prefer-svelte-reactivity': 'off', // cannot tell a local Map or Set, which nothing watches
       'svelte/require-each-key': 'off', // figures redraw whole lists, whose items have no identity but their index

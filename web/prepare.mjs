@@ -13,7 +13,8 @@ const made = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
 
 if (made(LIBRARY) <= Math.max(made(PACKAGE), made(`${FROM}/package.json`), made('prepare.mjs'), made('prepare.py'))) {
   mkdirSync(TO, { recursive: true })
-  for (const file of ['pyodide.mjs', 'pyodide.asm.mjs', 'pyodide.asm.wasm']) copyFileSync(`${FROM}/${file}`, `${TO}/${file}`)
+  for (const file of ['pyodide.mjs', 'pyodide.asm.mjs', 'pyodide.asm.wasm'])
+    copyFileSync(`${FROM}/${file}`, `${TO}/${file}`)
   // its list of further packages, without them: none of them is here, and no other host is asked
   const { info } = JSON.parse(readFileSync(`${FROM}/pyodide-lock.json`, 'utf8'))
   writeFileSync(`${TO}/pyodide-lock.json`, JSON.stringify({ info, packages: {} }))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS, described
 
-ACTIVATIONS = ("relu", "relu2")
 DECAYS = ("linear", "cosine")
 
 
@@ -34,7 +34,7 @@ class Config:
     n_head: int = _setting(4, "Attention heads; n_embd must be a multiple of it.")
     n_layer: int = _setting(1, "Layers, each an attention and an MLP.")
     block_size: int = _setting(16, "The longest context, in tokens; a document's tail beyond it is not read.")
-    activation: str = _setting("relu", "The MLP's activation: relu, or relu2 (ReLU squared).")
+    activation: str = _setting("relu", f"The MLP's activation: {described()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial parameters.")
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer begins as the identity.")
     bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")

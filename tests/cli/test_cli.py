@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -25,10 +24,10 @@ import pytest
 
 import microgpt as package
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.cli import display, signals
 from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config
-from microgpt.engines.scalar import ACTIVATIONS
 from microgpt.lab import server as lab_server
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.schedule import learning_rate
@@ -483,30 +482,44 @@ def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
 
 
+WAITING = """  # the command, which waits after its third step
+import sys
+from microgpt.__main__ import main
+from microgpt.runs.folder import Folder
+train = Folder.train
+def waits(*arguments, **options):
+    for step in train(*arguments, **options):
+        if step.step == 3:
+            print("here", flush=True)
+            sys.stdin.readline()
+        yield step
+Folder.train = waits
+sys.exit(main())
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bit(
     here: Path, microgpt: Microgpt, number: signal.Signals, status: int
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "microgpt", "train", "words.txt", *LONG.split(), "--out", "stopped"],
+        [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
         cwd=here,
         env=clean_environment(),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 300
-    while not (metrics_file := here / "stopped" / "metrics.jsonl").is_file() or not metrics_file.stat().st_size:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
     process.send_signal(number)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate("go on\n")
     assert (process.returncode, out) == (status, "")
     told = re.fullmatch(r"stopped and saved after step (\d+); go on with: microgpt (.*)", err.splitlines()[-1])
     assert told, err
-    assert 0 < int(told[1]) < 600
+    assert told[1] == "3"
     assert [step["step"] for step in metrics(here / "stopped")] == list(range(1, int(told[1]) + 1))
 
     again = microgpt(told[2])

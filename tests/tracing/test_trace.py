@@ -9,7 +9,6 @@ import math
 import random
 import re
 import sys
-import time
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -109,19 +108,11 @@ def test_gradients_wait_for_backward() -> None:
     assert not any(traced.grad("wpe").numbers)
 
 
-def test_a_trace_of_a_name_takes_well_under_a_second() -> None:
+def test_recording_the_steps_computes_no_number_more() -> None:
     config = PRESETS["final"]
     params = init(config, 27, random.Random(config.seed))
-    seconds = []
-    for events in (False, True):
-        took = []
-        for _ in range(3):
-            began = time.process_time()
-            trace(EMMA, params, config, 27, events=events)
-            took.append(time.process_time() - began)
-        seconds.append(min(took))
-    print(f"emma: {1e3 * seconds[0]:.0f} ms, with events {1e3 * seconds[1]:.0f} ms")
-    assert max(seconds) < 0.5
+    bare, told = (trace(EMMA, params, config, 27, events=events) for events in (False, True))
+    assert [node.op for node in bare.graph.nodes] == [node.op for node in told.graph.nodes]
 
 
 def test_a_trace_leaves_memory_with_its_last_user() -> None:

@@ -13,7 +13,6 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_recording import numpy_forward
 
 from microgpt.config import Config
 from microgpt.system.safetensors import Tensor, read, write
@@ -21,6 +20,7 @@ from microgpt.verification import port as ports
 from microgpt.verification.cases import CASES
 
 from conftest import ROOT
+from tracing.test_recorder import numpy_forward
 
 
 @pytest.fixture(scope="module")

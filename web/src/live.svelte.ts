@@ -88,7 +88,8 @@ const repeatable = new Map<string, string>()
 const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run
 
-const settingsOf = (run = ''): string | undefined => (run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run)))
+const settingsOf = (run = ''): string | undefined =>
+  run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
 export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {

@@ -13,7 +13,9 @@ export function draws(locate: Locate): () => void {
 /** Every place in the section where that number is drawn as a cell or written as text. */
 export function placesOf(path: string): DOMRect[] {
   const cells = [...figures].map((locate) => locate(path))
-  const texts = [...document.querySelectorAll(`main [data-path="${CSS.escape(path)}"]`)].map((text) => text.getBoundingClientRect())
+  const texts = [...document.querySelectorAll(`main [data-path="${CSS.escape(path)}"]`)].map((text) =>
+    text.getBoundingClientRect(),
+  )
   return [...cells, ...texts].filter((place): place is DOMRect => !!place && place.width > 0 && place.height > 0)
 }
 

@@ -67,7 +67,7 @@ def facts(run: Run) -> list[str]:
         lines.append(f"engine: {run.engine.device}")
         needed = hardware.size(run.engine.memory)
         lines.append(f"memory: {needed} for parameters, gradients and moments; a batch's activations come on top")
-    if not run.step and run.num_params > LARGE and hasattr(run.engine, "draw"):
+    if not run.step and run.num_params > LARGE and run.engine.draws_params:
         lines.append(f"first parameters: drawn by PyTorch, as there are more than {LARGE:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from microgpt.config import ACTIVATIONS, DECAYS, Config
+from microgpt.activations import ACTIVATIONS
+from microgpt.config import DECAYS, Config
 from microgpt.data.sources import DATASETS
 from microgpt.engines.choose import ENGINES
 

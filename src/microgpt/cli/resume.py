@@ -13,7 +13,7 @@ def resume_command(folder: Folder) -> str:
     engine = folder.run.engine
     how = dict(folder.computed_by)
     if engine.device:
-        how |= {"engine": "torch", "precision": getattr(engine, "precision", None)}
+        how |= {"engine": engine.name, "precision": engine.precision}
     line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
     for name, value in how.items():
         if value is True:

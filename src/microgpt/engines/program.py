@@ -7,19 +7,13 @@ Engines and recordings take their functions from a listing, so that an edited pr
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, Shapes, shapes
-from microgpt.reference import Value
-
-ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
-    "relu": lambda x: x.relu(),
-    "relu2": lambda x: x.relu() ** 2,
-}
 
 
 class Listing:

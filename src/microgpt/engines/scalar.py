@@ -7,10 +7,10 @@ import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 from microgpt.config import Config
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
-from microgpt.engines.program import ACTIVATIONS as ACTIVATIONS
+from microgpt.engines.base import Decoder, Engine, Tokens, check_batch, check_tokens
 from microgpt.engines.program import REFERENCE, Listing
 from microgpt.reference import Value
 
@@ -56,6 +56,8 @@ def graph(
 class ScalarEngine(Engine):
     """The reference's own functions, or those of another listing. Its graph is built anew at every call."""
 
+    name: ClassVar[str] = "scalar"
+
     def __init__(self, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE) -> None:
         self.config, self.vocab_size, self.listing = config, vocab_size, listing
         self.params = params
@@ -98,7 +100,7 @@ class ScalarEngine(Engine):
         return ScalarDecoder(self.config, state_dict, self.listing)
 
 
-class ScalarDecoder:
+class ScalarDecoder(Decoder):
     """A growing context of the program's gpt()."""
 
     def __init__(self, config: Config, state_dict: StateDict, listing: Listing) -> None:

@@ -169,7 +169,7 @@ class Session:
                 "bos": run.run.tokenizer.bos,
                 "num_params": run.run.num_params,
                 "shapes": [[name, *shape] for name, shape in run.shapes.items()],
-                "engine": run.engine_name,
+                "engine": run.engine.name,
                 "note": run.engine.note,
                 "program": edited.facts(run),
                 "changes": [
@@ -553,7 +553,7 @@ class Session:
         run = self.active
         edited.unchanged(run, "the loss on other documents is reckoned as it does", "loss", "softmax")
         indices = run.run.held_out or run.run.order
-        chosen = evaluation.spread(indices, EVALUATED[run.engine_name])
+        chosen = evaluation.spread(indices, EVALUATED[run.engine.name])
         score = run.run.score(chosen)
         return self._of_model({"loss": score.loss, "documents": len(chosen), "held_out": bool(run.run.held_out)})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.errors import RunError
-from microgpt.flops import flops_per_token
+from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.system import hardware
 from microgpt.training import Step
@@ -24,7 +24,7 @@ class Condition:
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
-        self.flops = flops_per_token(run.config, run.engine.vocab_size)
+        self.flops = training_flops(run.config, run.engine.vocab_size)
 
     def add(self, step: Step) -> None:
         self.tokens += step.tokens

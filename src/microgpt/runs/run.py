@@ -23,7 +23,7 @@ from microgpt.data.download import Progress
 from microgpt.data.loading import load as load_data
 from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens, truncated
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Listing
 from microgpt.engines.scalar import ScalarEngine
@@ -161,12 +161,11 @@ class Run:
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
         if large:
-            draw = getattr(run.engine, "draw", None)
-            if draw is None:
+            if run.engine.draws_params:
+                run.engine.draw_params(config.seed)
+            else:
                 run.engine.params[:] = init(config, data.vocab_size, rng)
                 run.rng.setstate(rng.getstate())
-            else:
-                draw(config.seed)
         return run
 
     @classmethod
@@ -290,7 +289,7 @@ class Run:
             counts = evaluation.Counts(sequences, self.engine.vocab_size)
             scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
             for i in chosen:
-                letters, pairs = counts.score(text.sequence(i)[: self.config.block_size + 1])
+                letters, pairs = counts.score(truncated(text.sequence(i), self.config))
                 scores["letters"] += letters
                 scores["letter pairs"] += pairs
         scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, self.engine.vocab_size)
@@ -308,7 +307,7 @@ class Run:
 
     def _characters(self, tokens: Tokens) -> int:
         """That the tokens write which the model predicts of this sequence, BOS counted as one."""
-        targets = tokens[1 : self.config.block_size + 1]
+        targets = truncated(tokens, self.config)[1:]
         return len(self.tokenizer.decode(targets)) + targets.count(self.tokenizer.bos)
 
     def _read(self, source: Source) -> Data:
@@ -367,14 +366,12 @@ class Run:
             "prompt": prompt_ids,
             "max_new_tokens": max_new_tokens,
         }
-        open_streams = getattr(self.engine, "streams", None)
         samples: list[Iterable[int]] = []
-        if (
-            seed is not None and open_streams and not slide
-        ):  # each with its own random stream: so they can grow together
+        # each with its own random stream, so that they can grow together
+        if seed is not None and self.engine.opens_streams and not slide:
             rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
             for start in range(0, n, STREAMS):
-                samples += sampling.generate_together(open_streams, rngs[start : start + STREAMS], **options)
+                samples += sampling.generate_together(self.engine.streams, rngs[start : start + STREAMS], **options)
         else:
             for i in range(first, first + n):
                 rng = self.rng if seed is None else random.Random(f"{seed}:{i}")

@@ -70,11 +70,6 @@ OUTPUT: Rows = (
 DOCUMENT: Rows = (("loss", (), "the mean of the positions' losses, in nats per token"),)
 
 
-def num_positions(tokens: Sequence[int], config: Config) -> int:
-    """How many positions of a document are computed: each has a next token, and block_size is the limit."""
-    return min(len(tokens) - 1, config.block_size)
-
-
 def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
     """The tensors of one document's forward pass, name -> shape, in the order of computation.
 

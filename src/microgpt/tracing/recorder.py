@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from microgpt import reference
 from microgpt.config import Config, offsets, shapes
-from microgpt.engines.base import Tokens, check_batch
+from microgpt.engines.base import Tokens, check_batch, num_positions
 from microgpt.engines.program import REFERENCE, Listing
 from microgpt.engines.scalar import StateDict, graph, scalar_arithmetic
 from microgpt.reference import Value
@@ -187,7 +187,7 @@ class Recorder:
         self.nodes["loss"] = [loss]
         losses = []
         total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-        for _ in range(tensor_names.num_positions(tokens, config) - 1):
+        for _ in range(num_positions(tokens, config) - 1):
             losses.append(total and total.b)
             total = total and total.a
         for t, mean in enumerate([total, *reversed(losses)]):
@@ -203,7 +203,7 @@ def _document(
     """The loss of a document, and the nodes behind it by name, in the order of the table."""
     recorder = Recorder(state_dict, listing)
     loss = recorder.loss(recorder.functions()["loss"], tokens, state_dict, config)
-    table = tensor_names.intermediates(config, vocab_size, tensor_names.num_positions(tokens, config))
+    table = tensor_names.intermediates(config, vocab_size, num_positions(tokens, config))
     found = {name: recorder.nodes[name] for name in table if name in recorder.nodes}
     assert listing is not REFERENCE or recorder.nodes.keys() == table.keys(), recorder.nodes.keys() ^ table.keys()
     return loss, {name: nodes for name, nodes in found.items() if len(nodes) == math.prod(table[name])}
@@ -221,7 +221,7 @@ def forward(
     with scalar_arithmetic():
         state_dict = graph(params, config, vocab_size, listing=listing)[1]
         _, nodes = _document(tokens, state_dict, config, vocab_size, listing)
-    table = tensor_names.intermediates(config, vocab_size, tensor_names.num_positions(tokens, config))
+    table = tensor_names.intermediates(config, vocab_size, num_positions(tokens, config))
     return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in nodes}
 
 
@@ -267,7 +267,7 @@ def training(
                 owner = f"step{step}.doc{d}"
                 loss, nodes = _document(tokens, state_dict, c, vocab_size)
                 (loss * weight).backward()
-                named = tensor_names.intermediates(c, vocab_size, tensor_names.num_positions(tokens, c))
+                named = tensor_names.intermediates(c, vocab_size, num_positions(tokens, c))
                 for name, shape in named.items():
                     record[f"{owner}.{name}"] = Tensor(shape, array("d", (node.data for node in nodes[name])))
                 for name, shape in reversed(named.items()):

@@ -8,6 +8,7 @@ import random
 import runpy
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from engines.native import wasm_trials
 PYODIDE = ROOT / "web" / "node_modules" / "pyodide"
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
-def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def module(made_once: Callable[..., Path]) -> Path:
     if not shutil.which("node") or not importlib.util.find_spec("ziglang"):
         pytest.skip("node and `pip install ziglang` are needed for the WebAssembly module")
-    path = tmp_path_factory.mktemp("wasm") / "kernel.wasm"
-    runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"](path)
-    return path
+    compile_wasm = runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"]
+    return made_once("wasm", lambda folder: compile_wasm(folder / "kernel.wasm")) / "kernel.wasm"
 
 
 def node(*arguments: object) -> Any:
@@ -76,14 +79,19 @@ json.dumps(found)
 
 
 @pytest.fixture(scope="module")
-def in_pyodide(module: Path, names_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def in_pyodide(module: Path, names_file: Path, made_once: Callable[..., Path]) -> Any:
     """What Pyodide found in the trials."""
     if not PYODIDE.is_dir():
         pytest.skip("Pyodide is not here: run `npm ci` in web/")
-    program = tmp_path_factory.mktemp("pyodide") / "program.py"
-    program.write_text(PROGRAM.replace("PRECISIONS", repr(PRECISIONS)))
-    folders = [SOURCE.parent, ROOT / "tests" / "engines" / "native", names_file.parent]
-    return node(ROOT / "tests" / "pyodide_run.mjs", PYODIDE, module, program, *folders)
+
+    def run(folder: Path) -> None:
+        program = folder / "program.py"
+        program.write_text(PROGRAM.replace("PRECISIONS", repr(PRECISIONS)))
+        folders = [SOURCE.parent, ROOT / "tests" / "engines" / "native", names_file.parent]
+        found = node(ROOT / "tests" / "pyodide_run.mjs", PYODIDE, module, program, *folders)
+        (folder / "found.json").write_text(json.dumps(found))
+
+    return json.loads((made_once("pyodide", run) / "found.json").read_text())
 
 
 @pytest.fixture(scope="module")

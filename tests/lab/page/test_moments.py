@@ -382,6 +382,7 @@ json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
 """
 
 
+@pytest.mark.slow
 def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Session, tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):

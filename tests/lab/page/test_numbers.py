@@ -114,11 +114,8 @@ class Truth:
 
     @property
     def rate(self) -> float:
-        """The next step's, in a plan that is doubled where it is used up."""
-        plan = self.config.num_steps
-        while self.run.step >= plan:
-            plan *= 2
-        return self.config.learning_rate * (1 - self.run.step / plan)
+        """The next step's: 0.01 falls to 0 over 1,000 steps; whoever trains on has 2,000, half of which are done."""
+        return {100: 0.009, 1000: 0.005}[self.run.step]
 
     @cached_property
     def updated(self) -> dict[str, list[float]]:
@@ -531,7 +528,11 @@ def compare(tab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **
     return count
 
 
-WITHOUT_EXPRESSIONS = [section for section in range(SECTIONS) if section != 2]
+WITHOUT_EXPRESSIONS = [
+    pytest.param(section, marks=pytest.mark.smoke if section in (4, 7) else ())
+    for section in range(SECTIONS)
+    if section != 2
+]
 
 
 @pytest.mark.parametrize("section", WITHOUT_EXPRESSIONS)

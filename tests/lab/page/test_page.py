@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,11 +47,10 @@ def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
         yield key, method, json.loads(params), answer
 
 
+@pytest.mark.smoke
 def test_python_gets_ready_in_the_background(visit: Visit) -> None:
-    start = time.perf_counter()
     visit.open()
     status = visit.ready()
-    print(f"Python answers after {time.perf_counter() - start:.2f} s")  # pytest -rP shows it
     assert status["state"] == "ready", status
     hello = visit.ask("hello")
     assert hello["version"] == microgpt.__version__

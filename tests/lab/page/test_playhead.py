@@ -72,6 +72,7 @@ def head(tab: Visit) -> Iterator[Head]:
     tab.page.wait_for_selector(".transport", state="detached")
 
 
+@pytest.mark.smoke
 def test_stepping_over_and_back_meets_the_same_moments(head: Head) -> None:
     head.open("forward")
     there = [head.read()]

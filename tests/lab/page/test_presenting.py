@@ -15,7 +15,7 @@ ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) =>
 
 def show(tab: Visit, section: int, **state: object) -> None:
     """Go there by the address, which may hide what Visit.section looks for."""
-    tab.go(section=section, word="emma", **state)
+    tab.go(**{"section": section, "word": "emma", **state})
     tab.settle()
 
 

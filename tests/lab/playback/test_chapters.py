@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import pytest
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
-from microgpt.engines.scalar import ACTIVATIONS, graph
+from microgpt.engines.scalar import graph
 from microgpt.lab.figures import adam as adam_figures
 from microgpt.lab.playback.chapters import CHAPTERS, Noted
 from microgpt.lab.session import Session

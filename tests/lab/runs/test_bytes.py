@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from microgpt.config import Config
+from microgpt.config import Config, offsets, shapes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab.playback.chapters import CHAPTERS
 from microgpt.runs.folder import Folder
@@ -119,29 +120,31 @@ def test_every_chapter_plays_but_the_one_of_characters(still: Lab, chapter: str)
         still.ask("chapter", name=chapter, word="zoë", **options)
 
 
-@pytest.mark.parametrize(
-    ("method", "params"),
-    [
-        ("gradients", {"word": "zoë"}),
-        ("graph", {"word": "zoë"}),
-        ("gate", {"word": "zoë", "layer": 0}),
-        ("update", {"word": "zoë"}),
-        ("adam", {"word": "zoë", "path": "wte[195][0]"}),
-        ("nudge", {"word": "zoë", "path": "wte[195][0]"}),
-        ("number", {"word": "zoë", "path": "pos3.probs[171]"}),
-        ("blame", {"word": "zoë", "path": "loss"}),
-        ("play", {"word": "zoë"}),
-        ("spelled", {"text": "zoë"}),
-        ("nearest", {"symbol": "c3"}),
-        ("parameters", {}),
-        ("evaluate", {}),
-        ("runs", {}),
-        ("schedule", {}),
-        ("shuffle", {"seed": 1, "count": 4}),
-    ],
-)
-def test_every_figure_has_its_answer(still: Lab, method: str, params: dict[str, Any]) -> None:
-    still.ask(method, **params)
+def test_its_gradients_and_its_update_are_the_engines(still: Lab, own: Run) -> None:
+    engine = ScalarEngine(own.engine.params[:], CONFIG, 257)
+    engine.backward([own.tokenizer.encode("zoë")])
+    places = offsets(shapes(CONFIG, 257))
+    grads = still.ask("gradients", word="zoë")["grads"]
+    for name, part in places.items():
+        assert grads[name] == list(engine.grads[part]), name
+    update = still.ask("update", word="zoë", what=["grad"])["tensors"]
+    for name, told in update.items():
+        assert told["grad"] == list(engine.grads[places[name]]), name
+    path = "wte[195][0]"  # of the byte c3
+    grad = engine.grads[places["wte"].start + 195 * CONFIG.n_embd]
+    assert grad != 0
+    assert still.ask("adam", word="zoë", path=path)["grad"] == grad
+    nudge = still.ask("nudge", word="zoë", path=path)
+    assert nudge["grad"] == grad
+    assert nudge["difference"] == pytest.approx(grad, rel=1e-6)
+
+
+def test_its_chances_are_the_softmax_of_its_logits(still: Lab, own: Run) -> None:
+    logits = own.engine.logits(own.tokenizer.encode("zoë")[:-1])[3]
+    powers = [math.exp(logit) for logit in logits]
+    chance = still.ask("number", word="zoë", path="pos3.probs[171]")["value"]  # of the byte ab, after c3
+    assert chance == pytest.approx(powers[171] / sum(powers), rel=1e-12)
+    assert still.ask("parameters")["tensors"]["wte"]["data"] == list(own.engine.params[: 257 * CONFIG.n_embd])
 
 
 def test_a_number_is_found_by_its_token(still: Lab) -> None:

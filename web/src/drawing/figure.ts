@@ -52,7 +52,8 @@ function drawing(figure: HTMLElement, title: string, address: string): string {
   return new XMLSerializer().serializeToString(svg)
 }
 
-const seen = (e: Element) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest('.visually-hidden, [data-tool]')
+const seen = (e: Element) =>
+  e.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && !e.closest('.visually-hidden, [data-tool]')
 
 function* drawn(e: Element, x: number, y: number): Generator<SVGElement> {
   if (!seen(e)) return
@@ -69,11 +70,19 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
   const at = { x: left - x, y: top - y, width, height }
   if (e instanceof SVGSVGElement) return yield copied(e, x, y)
   if (style.display !== 'contents') {
-    if (style.display === 'inline') for (const line of e.getClientRects()) yield* box({ x: line.left - x, y: line.top - y, width: line.width, height: line.height }, style)
+    if (style.display === 'inline')
+      for (const line of e.getClientRects())
+        yield* box({ x: line.left - x, y: line.top - y, width: line.width, height: line.height }, style)
     else yield* box(at, style)
   }
   if (e instanceof HTMLCanvasElement) {
-    if (e.width && e.height) yield element('image', { ...at, href: e.toDataURL(), 'image-rendering': 'pixelated', preserveAspectRatio: 'none' })
+    if (e.width && e.height)
+      yield element('image', {
+        ...at,
+        href: e.toDataURL(),
+        'image-rendering': 'pixelated',
+        preserveAspectRatio: 'none',
+      })
   } else if (e instanceof HTMLInputElement) {
     yield label(e.type === 'checkbox' ? (e.checked ? '☑' : '☐') : e.value || e.placeholder, style, at)
   } else if (e instanceof HTMLSelectElement) {
@@ -82,7 +91,11 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
     yield* pseudo(e, '::before', x, y)
     if (e.shadowRoot) {
       // an editor has more lines there than it shows
-      yield element('svg', { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` }, ...children(e.shadowRoot, style, x, y))
+      yield element(
+        'svg',
+        { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` },
+        ...children(e.shadowRoot, style, x, y),
+      )
     } else yield* children(e, style, x, y)
     yield* pseudo(e, '::after', x, y)
   }
@@ -106,7 +119,12 @@ function* pseudo(e: Element, which: '::before' | '::after', x: number, y: number
   const px = (value: string) => parseFloat(value) || 0
   const content = style.boxSizing === 'border-box' ? 0 : px(style.borderLeftWidth) + px(style.borderRightWidth)
   const moved = style.transform === 'none' ? { e: 0, f: 0 } : new DOMMatrix(style.transform)
-  const [shiftX, shiftY] = style.translate === 'none' ? [0, 0] : style.translate.split(' ').map((part, i) => (part.endsWith('%') ? (px(part) / 100) * px(i ? style.height : style.width) : px(part)))
+  const [shiftX, shiftY] =
+    style.translate === 'none'
+      ? [0, 0]
+      : style.translate
+          .split(' ')
+          .map((part, i) => (part.endsWith('%') ? (px(part) / 100) * px(i ? style.height : style.width) : px(part)))
   const at = {
     x: left + owner.clientLeft - x + px(style.left) + moved.e + shiftX,
     y: top + owner.clientTop - y + px(style.top) + moved.f + (shiftY ?? 0),
@@ -118,4 +136,9 @@ function* pseudo(e: Element, which: '::before' | '::after', x: number, y: number
   if (text) yield label(text, { ...styleOf(style), textAlign: 'center' } as CSSStyleDeclaration, at)
 }
 
-const styleOf = ({ fontFamily, fontSize, fontWeight, color }: CSSStyleDeclaration) => ({ fontFamily, fontSize, fontWeight, color })
+const styleOf = ({ fontFamily, fontSize, fontWeight, color }: CSSStyleDeclaration) => ({
+  fontFamily,
+  fontSize,
+  fontWeight,
+  color,
+})

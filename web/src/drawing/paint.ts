@@ -7,9 +7,14 @@ export interface Colour {
   alpha: number
 }
 
-export function element(name: string, attributes: Record<string, string | number>, ...children: (Node | string)[]): SVGElement {
+export function element(
+  name: string,
+  attributes: Record<string, string | number>,
+  ...children: (Node | string)[]
+): SVGElement {
   const made = document.createElementNS(SVG, name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(typeof value === 'number' ? round(value) : value))
+  for (const [key, value] of Object.entries(attributes))
+    made.setAttribute(key, String(typeof value === 'number' ? round(value) : value))
   made.append(...children)
   return made
 }
@@ -23,7 +28,9 @@ let pixel: CanvasRenderingContext2D | undefined
 export function colour(css: string): Colour {
   let found = known.get(css)
   if (!found) {
-    pixel ??= Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true })!
+    pixel ??= Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', {
+      willReadFrequently: true,
+    })!
     pixel.clearRect(0, 0, 1, 1)
     pixel.fillStyle = css
     pixel.fillRect(0, 0, 1, 1)
@@ -47,12 +54,19 @@ export function* box({ x, y, width, height }: Box, style: CSSStyleDeclaration): 
   const rounded: Record<string, number> = radius ? { rx: radius } : {}
   const ground = colour(style.backgroundColor)
   if (ground.alpha) yield element('rect', { x, y, width, height, ...rounded, ...filled('fill', ground) })
-  if (style.backgroundImage !== 'none' && style.backgroundSize === 'auto') yield* gradients({ x, y, width, height }, style.backgroundImage, rounded)
+  if (style.backgroundImage !== 'none' && style.backgroundSize === 'auto')
+    yield* gradients({ x, y, width, height }, style.backgroundImage, rounded)
 
   const [, ring, spread] = /^(.*\)) 0px 0px 0px ([\d.]+)px$/.exec(style.boxShadow) ?? []
   if (ring) {
     const [half, size] = [Number(spread) / 2, Number(spread)]
-    const outer = { x: x - half, y: y - half, width: width + size, height: height + size, ...(radius ? { rx: radius + half } : {}) }
+    const outer = {
+      x: x - half,
+      y: y - half,
+      width: width + size,
+      height: height + size,
+      ...(radius ? { rx: radius + half } : {}),
+    }
     yield element('rect', { ...outer, fill: 'none', ...filled('stroke', colour(ring)), 'stroke-width': size })
   }
 
@@ -70,7 +84,14 @@ export function* box({ x, y, width, height }: Box, style: CSSStyleDeclaration): 
     const half = top.width / 2
     const inner = { x: x + half, y: y + half, width: width - top.width, height: height - top.width }
     if (colour(top.css).alpha)
-      yield element('rect', { ...inner, ...rounded, fill: 'none', ...filled('stroke', colour(top.css)), 'stroke-width': top.width, ...dashes(top) })
+      yield element('rect', {
+        ...inner,
+        ...rounded,
+        fill: 'none',
+        ...filled('stroke', colour(top.css)),
+        'stroke-width': top.width,
+        ...dashes(top),
+      })
     return
   }
   const ends = [
@@ -83,7 +104,15 @@ export function* box({ x, y, width, height }: Box, style: CSSStyleDeclaration): 
     if (!side.width || !colour(side.css).alpha) continue
     const [x1, y1, x2, y2, right, down] = ends[i]
     const [dx, dy] = [(right * side.width) / 2, (down * side.width) / 2]
-    yield element('line', { x1: x1 + dx, y1: y1 + dy, x2: x2 + dx, y2: y2 + dy, ...filled('stroke', colour(side.css)), 'stroke-width': side.width, ...dashes(side) })
+    yield element('line', {
+      x1: x1 + dx,
+      y1: y1 + dy,
+      x2: x2 + dx,
+      y2: y2 + dy,
+      ...filled('stroke', colour(side.css)),
+      'stroke-width': side.width,
+      ...dashes(side),
+    })
   }
 }
 
@@ -112,7 +141,11 @@ function* gradients(at: Box, image: string, rounded: Record<string, number>): Ge
       `${kind}Gradient`,
       kind === 'radial' ? { id, r: Math.SQRT1_2 } : { id, x1: 0, y1: 0, x2: 0, y2: 0, [along]: 1 },
       ...stops.map(({ paint, at }, i) =>
-        element('stop', { offset: at === '' ? i / Math.max(1, stops.length - 1) : at, 'stop-color': paint.rgb, 'stop-opacity': paint.alpha }),
+        element('stop', {
+          offset: at === '' ? i / Math.max(1, stops.length - 1) : at,
+          'stop-color': paint.rgb,
+          'stop-opacity': paint.alpha,
+        }),
       ),
     )
     yield element('rect', { ...at, ...rounded, fill: `url(#${id})` })

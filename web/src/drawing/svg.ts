@@ -19,7 +19,9 @@ export function copied(svg: SVGSVGElement, x: number, y: number): SVGElement {
     height: box.height,
     overflow: 'visible',
     ...(svg.hasAttribute('viewBox') ? { viewBox: svg.getAttribute('viewBox')! } : {}),
-    ...(svg.hasAttribute('preserveAspectRatio') ? { preserveAspectRatio: svg.getAttribute('preserveAspectRatio')! } : {}),
+    ...(svg.hasAttribute('preserveAspectRatio')
+      ? { preserveAspectRatio: svg.getAttribute('preserveAspectRatio')! }
+      : {}),
   })
   for (const child of svg.childNodes) append(child, shown)
   return shown
@@ -40,7 +42,8 @@ function append(node: Node, to: SVGElement): void {
     else {
       const { rgb, alpha } = colour(paint)
       const opacity = alpha * Number(style[`${what}Opacity`])
-      for (const [name, value] of Object.entries(filled(what, { rgb, alpha: round(opacity) }))) made.setAttribute(name, String(value))
+      for (const [name, value] of Object.entries(filled(what, { rgb, alpha: round(opacity) })))
+        made.setAttribute(name, String(value))
     }
   }
   if (style.opacity !== '1') made.setAttribute('opacity', style.opacity)
@@ -50,7 +53,8 @@ function append(node: Node, to: SVGElement): void {
   }
   for (const name of PLACED) {
     const value = style.getPropertyValue(name)
-    if (!made.hasAttribute(name) && /^-?[\d.]+px$/.test(value) && node.matches('circle, rect, ellipse')) made.setAttribute(name, value)
+    if (!made.hasAttribute(name) && /^-?[\d.]+px$/.test(value) && node.matches('circle, rect, ellipse'))
+      made.setAttribute(name, value)
   }
   if (style.transform !== 'none' && !node.hasAttribute('transform')) made.setAttribute('transform', style.transform)
   for (const child of node.childNodes) append(child, made)

@@ -25,7 +25,8 @@ function runs(node: Text): Run[] {
 
   const found: Run[] = [] // of several lines each word tells where it is
   let [start, last] = [-1, -1]
-  const put = () => start >= 0 && found.push({ text: text.slice(start, last), box: of(start, last).getBoundingClientRect() })
+  const put = () =>
+    start >= 0 && found.push({ text: text.slice(start, last), box: of(start, last).getBoundingClientRect() })
   let top = NaN
   for (const { index, 0: word } of text.matchAll(/\S+/g)) {
     for (const [from, to] of pieces(word, index, of)) {
@@ -48,7 +49,11 @@ function pieces(word: string, index: number, of: (from: number, to: number) => R
 }
 
 export function* drawnText(node: Text, style: CSSStyleDeclaration, x: number, y: number): Generator<SVGElement> {
-  const font = { 'font-family': style.fontFamily, 'font-size': parseFloat(style.fontSize), 'font-weight': style.fontWeight }
+  const font = {
+    'font-family': style.fontFamily,
+    'font-size': parseFloat(style.fontSize),
+    'font-weight': style.fontWeight,
+  }
   measure.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`
   for (const { text, box } of runs(node)) {
     if (!box.width) continue
@@ -73,7 +78,11 @@ export function* drawnText(node: Text, style: CSSStyleDeclaration, x: number, y:
 }
 
 /** Words of a control, which are no text nodes: in the middle of its height. */
-export function label(text: string, style: CSSStyleDeclaration, box: { x: number; y: number; width: number; height: number }): SVGElement {
+export function label(
+  text: string,
+  style: CSSStyleDeclaration,
+  box: { x: number; y: number; width: number; height: number },
+): SVGElement {
   const middle = style.textAlign === 'center'
   return element(
     'text',

@@ -33,7 +33,18 @@ interface Pending {
 }
 
 /** After these the session's model is another. */
-const CHANGES: Method[] = ['edit', 'load_data', 'change', 'undo', 'reset', 'pretrained', 'scrub', 'choose', 'open_run', 'restore']
+const CHANGES: Method[] = [
+  'edit',
+  'load_data',
+  'change',
+  'undo',
+  'reset',
+  'pretrained',
+  'scrub',
+  'choose',
+  'open_run',
+  'restore',
+]
 
 const QUIET = 300 // ms after a change until the state is saved
 const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
@@ -235,7 +246,16 @@ export class Client {
         if (i === texts.length - 1) this.#isReady()
       }
       const message = { id, text }
-      this.#pending.set(id, { message, sent: true, changes: true, tries: 0, since: performance.now(), take, done: () => {}, fail: () => {} })
+      this.#pending.set(id, {
+        message,
+        sent: true,
+        changes: true,
+        tries: 0,
+        since: performance.now(),
+        take,
+        done: () => {},
+        fail: () => {},
+      })
       this.#worker!.postMessage(message)
     })
   }

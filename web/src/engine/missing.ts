@@ -9,7 +9,8 @@ export function whole<T>(answer: T): T {
   if (!tensors) return answer
   const told = new Proxy(tensors, {
     get(target, name) {
-      if (typeof name !== 'string' || name in target || !/^(pos|layer)\d|^(loss|lm_head|wte|wpe)$/.test(name)) return Reflect.get(target, name)
+      if (typeof name !== 'string' || name in target || !/^(pos|layer)\d|^(loss|lm_head|wte|wpe)$/.test(name))
+        return Reflect.get(target, name)
       throw new MissingError(`the edited program makes no ${name}: this figure cannot be drawn of it`)
     },
   })

@@ -513,7 +513,13 @@ export interface Methods {
   load_data: [{ name: string; base64: string; documents?: 'lines' | 'stream' }, Model] // changes: a new run over it, untrained; a text of one line is taken as a stream
 
   expression: [
-    { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: 'topological' | 'naive'; times?: 1 | 2 },
+    {
+      source: string
+      inputs: Record<string, number>
+      accumulate?: boolean
+      order?: 'topological' | 'naive'
+      times?: 1 | 2
+    },
     Expression,
   ]
 
@@ -540,7 +546,10 @@ export interface Methods {
   attention: [{ word: string }, Attention]
   unmasked: [{ word: string }, Unmasked]
   // mean losses of the first documents that training reads; lower: of how many it is lower without the mask
-  unmasked_documents: [{ count: number }, { documents: number; masked: number; unmasked: number; lower: number } & OfModel]
+  unmasked_documents: [
+    { count: number },
+    { documents: number; masked: number; unmasked: number; lower: number } & OfModel,
+  ]
   softmax: [{ logits: number[]; scale: number }, { probs: number[] }]
   loss: [{ word: string }, Loss]
   // learning_rate: the schedule's of the next step, unless given; fresh: Adam's m and v empty, as at the first step
@@ -548,7 +557,10 @@ export interface Methods {
   adam: [{ word: string; path: string; learning_rate?: number; fresh?: boolean }, AdamStep]
   schedule: [{}, Schedule]
   // learning_rate: of both hikers, the config's unless given
-  surface: [{ word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }, Surface]
+  surface: [
+    { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number },
+    Surface,
+  ]
   graph: [{ word: string }, Graph]
   gate: [{ word: string; layer: number }, Gate]
 

@@ -14,10 +14,18 @@ export const minute: Exercise[] = [
     },
     async judge({ app, seen, ask }) {
       if (!seen.names.includes(app.word)) {
-        return { right: false, says: '“{now}” is followed, and it is none of the names above.', facts: { now: app.word } }
+        return {
+          right: false,
+          says: '“{now}” is followed, and it is none of the names above.',
+          facts: { now: app.word },
+        }
       }
       const { mean } = await ask('loss', { word: app.word })
-      return { right: true, says: 'The page follows “{now}” now, which the model gives a mean loss of {loss} nats.', facts: { now: app.word, loss: three(mean) } }
+      return {
+        right: true,
+        says: 'The page follows “{now}” now, which the model gives a mean loss of {loss} nats.',
+        facts: { now: app.word, loss: three(mean) },
+      }
     },
   },
   {
@@ -29,7 +37,8 @@ export const minute: Exercise[] = [
     question: 'Open the number that says how surprised the model was that `{word}` ends where it ends.',
     hint: {
       plain: 'It stands in words under the map of the way. Numbers with a dotted line under them can be opened.',
-      technical: 'It is the loss of the last position, whose target is BOS: `pos{t}.loss` with t one less than the tokens.',
+      technical:
+        'It is the loss of the last position, whose target is BOS: `pos{t}.loss` with t one less than the tokens.',
     },
     async judge(asked) {
       const { app, ask } = asked
@@ -53,7 +62,10 @@ export const minute: Exercise[] = [
     async options(asked) {
       const { tensors } = await asked.ask('forward', { word: 'kayla' })
       const probs = tensors['pos2.probs'].data
-      const likely = probs.map((_, id) => id).sort((a, b) => probs[b] - probs[a]).slice(0, 6)
+      const likely = probs
+        .map((_, id) => id)
+        .sort((a, b) => probs[b] - probs[a])
+        .slice(0, 6)
       return likely.sort((a, b) => a - b).map((id) => ({ value: String(id), text: letter(asked, id) }))
     },
     hint: {
@@ -64,7 +76,10 @@ export const minute: Exercise[] = [
       const { tensors } = await asked.ask('forward', { word: 'kayla' })
       const probs = tensors['pos2.probs'].data
       const id = best(probs, (p) => p)
-      return predicted(asked, String(id), 'It gives “{letter}” {prob}.', { letter: letter(asked, id), prob: percent(probs[id]) })
+      return predicted(asked, String(id), 'It gives “{letter}” {prob}.', {
+        letter: letter(asked, id),
+        prob: percent(probs[id]),
+      })
     },
   },
 ]

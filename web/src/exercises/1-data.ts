@@ -15,7 +15,11 @@ export const data: Exercise[] = [
     async judge({ seen, ask }) {
       const { unknown } = await ask('tokens', { text: seen.typed })
       if (!unknown.length) return { right: false, says: 'All of “{text}” has tokens.', facts: { text: seen.typed } }
-      return { right: true, says: 'There is no token for “{char}”: the vocabulary is closed, and the program would stop with a KeyError.', facts: { char: unknown.join('”, “') } }
+      return {
+        right: true,
+        says: 'There is no token for “{char}”: the vocabulary is closed, and the program would stop with a KeyError.',
+        facts: { char: unknown.join('”, “') },
+      }
     },
   },
   {
@@ -33,7 +37,11 @@ export const data: Exercise[] = [
       const { cut, positions, characters } = await ask('tokens', { text: seen.typed })
       const facts = { count: String(characters.length), cut: String(cut), positions: String(positions) }
       if (!cut) return { right: false, says: 'All of its {count} characters are read.', facts }
-      return { right: true, says: 'Of {count} characters the last {cut} are not read: {positions} positions are computed.', facts }
+      return {
+        right: true,
+        says: 'Of {count} characters the last {cut} are not read: {positions} positions are computed.',
+        facts,
+      }
     },
   },
   {
@@ -53,7 +61,12 @@ export const data: Exercise[] = [
       const first = [...app.word][0] ?? ''
       const own = letters.find(({ char }) => char === first)
       const facts = { now: app.word, first, count: (own?.count ?? 0).toLocaleString('en') }
-      if (first !== rarest.char) return { right: false, says: '“{now}” begins with “{first}”, which occurs {count} times. There is a rarer one.', facts }
+      if (first !== rarest.char)
+        return {
+          right: false,
+          says: '“{now}” begins with “{first}”, which occurs {count} times. There is a rarer one.',
+          facts,
+        }
       return { right: true, says: '“{first}” occurs {count} times in all the names: no letter less often.', facts }
     },
   },
@@ -73,8 +86,13 @@ export const data: Exercise[] = [
       const { before, swaps } = await ask('shuffle', { seed, count: 8 })
       const first = swaps.at(-1)?.after[0] ?? ''
       const facts = { seed: String(seed), before: before[0], first }
-      if (first !== before[0]) return { right: false, says: 'With seed {seed} “{first}” comes to lie first, and not “{before}”.', facts }
-      return { right: true, says: 'With seed {seed} “{before}” is first before and after: chance was kind, and will be so again for the same seed.', facts }
+      if (first !== before[0])
+        return { right: false, says: 'With seed {seed} “{first}” comes to lie first, and not “{before}”.', facts }
+      return {
+        right: true,
+        says: 'With seed {seed} “{before}” is first before and after: chance was kind, and will be so again for the same seed.',
+        facts,
+      }
     },
   },
   {

@@ -1,6 +1,9 @@
 import { three, type Asked, type Exercise, type Verdict } from './exercise'
 
-const NONE: Verdict = { right: false, says: 'The figures still show the reference: change the file, and let all figures use it.' }
+const NONE: Verdict = {
+  right: false,
+  says: 'The figures still show the reference: change the file, and let all figures use it.',
+}
 
 /** What is edited in the program that makes the numbers, and what the word costs it. */
 async function edited({ app, ask }: Asked) {
@@ -17,7 +20,8 @@ export const workbench: Exercise[] = [
     kind: 'make it so',
     hard: 2,
     stage: { section: 10, word: 'emma' },
-    question: 'Change the program, in any function that computes, and let your program make the numbers of all figures.',
+    question:
+      'Change the program, in any function that computes, and let your program make the numbers of all figures.',
     hint: {
       plain: 'There are changes to try, one button each. Then look above the file for what it can be used for.',
       technical: 'A change of a comment alone changes no function: it is the same program.',
@@ -25,7 +29,11 @@ export const workbench: Exercise[] = [
     async judge(asked) {
       const found = await edited(asked)
       if (!found) return NONE
-      return { right: true, says: 'Edited: `{names}`. Untrained, your program gives “{now}” a loss of {loss}: look at any other section.', facts: found.facts }
+      return {
+        right: true,
+        says: 'Edited: `{names}`. Untrained, your program gives “{now}” a loss of {loss}: look at any other section.',
+        facts: found.facts,
+      }
     },
   },
   {
@@ -42,7 +50,8 @@ export const workbench: Exercise[] = [
     async judge(asked) {
       const found = await edited(asked)
       if (!found) return NONE
-      if (!found.changed.includes('attention')) return { right: false, says: 'Edited: `{names}`. Attention is as it was.', facts: found.facts }
+      if (!found.changed.includes('attention'))
+        return { right: false, says: 'Edited: `{names}`. Attention is as it was.', facts: found.facts }
       return { right: true, says: 'Edited: `{names}`. Section 5 shows its matrices now.', facts: found.facts }
     },
   },

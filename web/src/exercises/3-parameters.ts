@@ -20,8 +20,13 @@ export const parameters: Exercise[] = [
       if (row === undefined) return notOpen(asked, 'A number of wte is asked for.')
       const { zero_rows } = await ask('gradients', { word: app.word })
       const facts = { letter: letter(asked, Number(row)), path: app.number, rows: String(zero_rows.wte.length) }
-      if (!zero_rows.wte.includes(Number(row))) return { right: false, says: '`{path}` is of the row of “{letter}”, which the word reads.', facts }
-      return { right: true, says: '`{path}` belongs to “{letter}”, which the word does not have. The gradient of {rows} rows of wte is exactly 0.', facts }
+      if (!zero_rows.wte.includes(Number(row)))
+        return { right: false, says: '`{path}` is of the row of “{letter}”, which the word reads.', facts }
+      return {
+        right: true,
+        says: '`{path}` belongs to “{letter}”, which the word does not have. The gradient of {rows} rows of wte is exactly 0.',
+        facts,
+      }
     },
   },
   {
@@ -39,8 +44,13 @@ export const parameters: Exercise[] = [
       const sizes = Object.fromEntries((app.model?.shapes ?? []).map(([name, rows, columns]) => [name, rows * columns]))
       const most = Math.max(...Object.values(sizes))
       const facts = { name: view.matrix, size: String(sizes[view.matrix] ?? 0), most: String(most) }
-      if (sizes[view.matrix] !== most) return { right: false, says: '`{name}` has {size} numbers. There is a larger one.', facts }
-      return { right: true, says: '`{name}` has {size} of the {num_params} numbers: most of a GPT’s knowledge sits in its MLPs.', facts }
+      if (sizes[view.matrix] !== most)
+        return { right: false, says: '`{name}` has {size} numbers. There is a larger one.', facts }
+      return {
+        right: true,
+        says: '`{name}` has {size} of the {num_params} numbers: most of a GPT’s knowledge sits in its MLPs.',
+        facts,
+      }
     },
   },
   {
@@ -49,11 +59,14 @@ export const parameters: Exercise[] = [
     kind: 'predict',
     hard: 2,
     stage: { section: 3 },
-    question: 'A row of wte is the place of a letter in a space of {n_embd} dimensions. Which of these letters has come to lie nearest to `a`?',
+    question:
+      'A row of wte is the place of a letter in a space of {n_embd} dimensions. Which of these letters has come to lie nearest to `a`?',
     async options({ ask }) {
       const { others } = await ask('nearest', { symbol: 'a' })
       const near = others.filter(({ symbol }) => symbol)
-      return [...near.slice(0, 3), ...near.slice(-3)].map(({ symbol }) => ({ value: symbol, text: symbol })).sort((x, y) => (x.value < y.value ? -1 : 1))
+      return [...near.slice(0, 3), ...near.slice(-3)]
+        .map(({ symbol }) => ({ value: symbol, text: symbol }))
+        .sort((x, y) => (x.value < y.value ? -1 : 1))
     },
     hint: {
       plain: 'Letters that stand in the same places of names come to lie near one another. What is a?',
@@ -62,12 +75,17 @@ export const parameters: Exercise[] = [
     async judge(asked) {
       const { others } = await asked.ask('nearest', { symbol: 'a' })
       const near = others.filter(({ symbol }) => symbol)
-      return predicted(asked, near[0].symbol, 'Nearest to “a” is “{near}”, at a distance of {distance}; farthest is “{far}”, at {most}.', {
-        near: near[0].symbol,
-        distance: three(near[0].distance),
-        far: near.at(-1)!.symbol,
-        most: three(near.at(-1)!.distance),
-      })
+      return predicted(
+        asked,
+        near[0].symbol,
+        'Nearest to “a” is “{near}”, at a distance of {distance}; farthest is “{far}”, at {most}.',
+        {
+          near: near[0].symbol,
+          distance: three(near[0].distance),
+          far: near.at(-1)!.symbol,
+          most: three(near.at(-1)!.distance),
+        },
+      )
     },
   },
   {
@@ -76,11 +94,13 @@ export const parameters: Exercise[] = [
     kind: 'predict',
     hard: 3,
     stage: { section: 3 },
-    question: 'This model has {num_params} parameters in {n_layer} layer. How many would it have with one layer more, and all else the same?',
+    question:
+      'This model has {num_params} parameters in {n_layer} layer. How many would it have with one layer more, and all else the same?',
     async options({ app, ask }) {
       const { n_embd, n_layer, block_size } = app.model!.config
       const vocab_size = app.model!.symbols.length
-      const count = async (layers: number, width: number) => (await ask('sizes', { n_embd: width, n_layer: layers, block_size, vocab_size })).num_params
+      const count = async (layers: number, width: number) =>
+        (await ask('sizes', { n_embd: width, n_layer: layers, block_size, vocab_size })).num_params
       const counts = [2 * app.model!.num_params, await count(n_layer + 1, n_embd), await count(n_layer, 2 * n_embd)]
       return counts.sort((a, b) => a - b).map((n) => ({ value: String(n), text: n.toLocaleString('en') }))
     },
@@ -91,9 +111,22 @@ export const parameters: Exercise[] = [
     async judge(asked) {
       const { app, ask } = asked
       const { n_embd, n_layer, block_size } = app.model!.config
-      const size = await ask('sizes', { n_embd, n_layer: n_layer + 1, block_size, vocab_size: app.model!.symbols.length })
-      const facts = { count: size.num_params.toLocaleString('en'), more: (size.num_params - app.model!.num_params).toLocaleString('en') }
-      return predicted(asked, String(size.num_params), 'It would have {count}: a layer is {more} numbers, and the embeddings are not needed twice.', facts)
+      const size = await ask('sizes', {
+        n_embd,
+        n_layer: n_layer + 1,
+        block_size,
+        vocab_size: app.model!.symbols.length,
+      })
+      const facts = {
+        count: size.num_params.toLocaleString('en'),
+        more: (size.num_params - app.model!.num_params).toLocaleString('en'),
+      }
+      return predicted(
+        asked,
+        String(size.num_params),
+        'It would have {count}: a layer is {more} numbers, and the embeddings are not needed twice.',
+        facts,
+      )
     },
   },
 ]

@@ -25,7 +25,12 @@ export const attention: Exercise[] = [
     async judge(asked) {
       const { weights } = await asked.ask('attention', { word: asked.app.word })
       const share = weights[0][0][0][0]
-      return predicted(asked, String(share), 'It gets {share}, in every head: a softmax over one score has no choice.', { share: percent(share) })
+      return predicted(
+        asked,
+        String(share),
+        'It gets {share}, in every head: a softmax over one score has no choice.',
+        { share: percent(share) },
+      )
     },
   },
   {
@@ -46,7 +51,14 @@ export const attention: Exercise[] = [
       const t = 1 + best(rows.slice(1), (row) => row[0])
       const at = Math.min(app.position, rows.length - 1)
       const facts = { at: String(at), own: percent(rows[at][0]), most: percent(rows[t][0]) }
-      if (at !== t) return { right: false, says: 'At position {at} it looks at BOS with {own}. ' + (at ? 'There is a stronger one.' : 'But at position 0 it has no choice.'), facts }
+      if (at !== t)
+        return {
+          right: false,
+          says:
+            'At position {at} it looks at BOS with {own}. ' +
+            (at ? 'There is a stronger one.' : 'But at position 0 it has no choice.'),
+          facts,
+        }
       return { right: true, says: 'At position {at} {own} of head 0 goes to BOS: more than anywhere later.', facts }
     },
   },
@@ -65,14 +77,23 @@ export const attention: Exercise[] = [
       const { app, ask } = asked
       const { weights } = await ask('attention', { word: app.word })
       const all = weights.flatMap((heads, i) =>
-        heads.flatMap((rows, h) => rows.flatMap((row, t) => row.map((x, s) => ({ x: s <= t && t ? x : -1, path: `pos${t}.layer${i}.attn_weights.head${h}[${s}]` })))),
+        heads.flatMap((rows, h) =>
+          rows.flatMap((row, t) =>
+            row.map((x, s) => ({ x: s <= t && t ? x : -1, path: `pos${t}.layer${i}.attn_weights.head${h}[${s}]` })),
+          ),
+        ),
       )
       const most = all[best(all, ({ x }) => x)]
-      if (app.number === most.path) return { right: true, says: '`{path}` takes {share}.', facts: { path: most.path, share: percent(most.x) } }
+      if (app.number === most.path)
+        return { right: true, says: '`{path}` takes {share}.', facts: { path: most.path, share: percent(most.x) } }
       const own = all.find(({ path }) => path === app.number)
       if (!own) return notOpen(asked, 'An attention weight is asked for.')
       if (own.x < 0) return { right: false, says: 'At position 0 there is nothing to choose from: leave it out.' }
-      return { right: false, says: '`{path}` takes {share}. There is a larger one.', facts: { path: own.path, share: percent(own.x) } }
+      return {
+        right: false,
+        says: '`{path}` takes {share}. There is a larger one.',
+        facts: { path: own.path, share: percent(own.x) },
+      }
     },
   },
   {
@@ -81,10 +102,13 @@ export const attention: Exercise[] = [
     kind: 'make it so',
     hard: 2,
     stage: { section: 5, word: 'emma', position: 0, head: 0 },
-    question: 'Let the first position, which has read nothing but BOS, give more than nine tenths of its attention to letters that are not written yet.',
+    question:
+      'Let the first position, which has read nothing but BOS, give more than nine tenths of its attention to letters that are not written yet.',
     hint: {
-      plain: 'At the end of the section something keeps the future from the past, and it can be taken away. Then look for the right head; and is there more to look at in a longer word?',
-      technical: 'In the textbook’s view the mask has a switch. Of T scores that are all alike T − 1 are on the future, so that a long word, and a head that does not care for BOS, will do.',
+      plain:
+        'At the end of the section something keeps the future from the past, and it can be taken away. Then look for the right head; and is there more to look at in a longer word?',
+      technical:
+        'In the textbook’s view the mask has a switch. Of T scores that are all alike T − 1 are on the future, so that a long word, and a head that does not care for BOS, will do.',
     },
     async judge(asked) {
       const { app, ask, seen } = asked
@@ -92,9 +116,24 @@ export const attention: Exercise[] = [
       const { layer, head } = placed(asked)
       const { future, masked, unmasked } = await ask('unmasked', { word: app.word })
       const share = future[layer][head][0]
-      const facts = { head: String(head), now: app.word, share: percent(share), bound: three(masked.mean), free: three(unmasked.mean) }
-      if (share <= 0.9) return { right: false, says: 'At the beginning of “{now}” {share} of head {head} goes to the future. More is asked for.', facts }
-      return { right: true, says: '{share} of head {head} goes to letters that are not written yet. The loss of “{now}” is {free} now instead of {bound}, and means nothing: the answers are in sight.', facts }
+      const facts = {
+        head: String(head),
+        now: app.word,
+        share: percent(share),
+        bound: three(masked.mean),
+        free: three(unmasked.mean),
+      }
+      if (share <= 0.9)
+        return {
+          right: false,
+          says: 'At the beginning of “{now}” {share} of head {head} goes to the future. More is asked for.',
+          facts,
+        }
+      return {
+        right: true,
+        says: '{share} of head {head} goes to letters that are not written yet. The loss of “{now}” is {free} now instead of {bound}, and means nothing: the answers are in sight.',
+        facts,
+      }
     },
   },
   {
@@ -103,23 +142,35 @@ export const attention: Exercise[] = [
     kind: 'predict',
     hard: 2,
     stage: { section: 5, word: 'emma', position: 4 },
-    question: 'Suppose the last letter of `emma` became another one: `emmy`. In how many of the rows of attention, for the positions before it, would any number change?',
+    question:
+      'Suppose the last letter of `emma` became another one: `emmy`. In how many of the rows of attention, for the positions before it, would any number change?',
     async options({ ask }) {
       const { positions } = await ask('attention', { word: 'emma' })
-      return [0, 1, positions - 1].map((n) => ({ value: String(n), text: n === 0 ? 'in none' : n === 1 ? 'in the last of them' : `in all ${n}` }))
+      return [0, 1, positions - 1].map((n) => ({
+        value: String(n),
+        text: n === 0 ? 'in none' : n === 1 ? 'in the last of them' : `in all ${n}`,
+      }))
     },
     hint: {
       plain: 'When a position is computed, what comes later is not there yet. Try it: change the word in the bar.',
-      technical: 'Keys and values are appended as they are computed; no row can read a later one. In the textbook’s way a mask does the same.',
+      technical:
+        'Keys and values are appended as they are computed; no row can read a later one. In the textbook’s way a mask does the same.',
     },
     async judge(asked) {
       const [a, b] = [await asked.ask('attention', { word: 'emma' }), await asked.ask('attention', { word: 'emmy' })]
       const rows = Array.from({ length: a.positions - 1 }, (_, t) => t)
-      const changed = rows.filter((t) => a.weights.some((heads, i) => heads.some((matrix, h) => matrix[t].some((x, s) => x !== b.weights[i][h][t][s]))))
-      return predicted(asked, String(changed.length), 'Both words were computed: of {rows} earlier rows {changed} differ, in any head, to the last bit.', {
-        rows: String(rows.length),
-        changed: String(changed.length),
-      })
+      const changed = rows.filter((t) =>
+        a.weights.some((heads, i) => heads.some((matrix, h) => matrix[t].some((x, s) => x !== b.weights[i][h][t][s]))),
+      )
+      return predicted(
+        asked,
+        String(changed.length),
+        'Both words were computed: of {rows} earlier rows {changed} differ, in any head, to the last bit.',
+        {
+          rows: String(rows.length),
+          changed: String(changed.length),
+        },
+      )
     },
   },
   {
@@ -130,8 +181,10 @@ export const attention: Exercise[] = [
     stage: { section: 5, word: 'emma', position: 3, head: 3 },
     question: 'Stretch the scores of the row at hand until one position gets more than nine tenths of the attention.',
     hint: {
-      plain: 'There is a slider that multiplies all scores. Without a difference there is nothing to stretch, but with one…',
-      technical: 'softmax(c · z) tends to the maximum as c grows. That is why scores are divided by √d: so that they do not start there.',
+      plain:
+        'There is a slider that multiplies all scores. Without a difference there is nothing to stretch, but with one…',
+      technical:
+        'softmax(c · z) tends to the maximum as c grows. That is why scores are divided by √d: so that they do not start there.',
     },
     async judge(asked) {
       const { app, ask, seen } = asked
@@ -143,7 +196,8 @@ export const attention: Exercise[] = [
       const s = best(probs, (p) => p)
       const facts = { scale: three(seen.scale), label: labels[s] === '·' ? 'BOS' : labels[s], share: percent(probs[s]) }
       if (!t) return { right: false, says: 'Position 0 has one score only. Choose a later one.' }
-      if (probs[s] <= 0.9) return { right: false, says: 'With the scores times {scale}, the most goes to “{label}”: {share}.', facts }
+      if (probs[s] <= 0.9)
+        return { right: false, says: 'With the scores times {scale}, the most goes to “{label}”: {share}.', facts }
       return { right: true, says: 'With the scores times {scale}, “{label}” gets {share}.', facts }
     },
   },
@@ -158,7 +212,8 @@ export const attention: Exercise[] = [
       return { head: String(app.head), position: String(app.position) }
     },
     hint: {
-      plain: 'The query is one long list, and every head owns a stretch of it. The search box knows: type q and the head.',
+      plain:
+        'The query is one long list, and every head owns a stretch of it. The search box knows: type q and the head.',
       technical: 'Head h owns the components from h·head_dim on: `q head2` finds them.',
     },
     async judge(asked) {
@@ -167,11 +222,21 @@ export const attention: Exercise[] = [
       const size = app.model!.config.n_embd / app.model!.config.n_head
       const [, t, i, j] = /^pos(\d+)\.layer(\d+)\.q\[(\d+)\]$/.exec(app.number)?.map(Number) ?? []
       if (t === undefined) return notOpen(asked, 'A component of q is asked for.')
-      const facts = { path: app.number, owner: String(Math.floor(j / size)), head: String(head), position: String(app.position) }
-      if (t !== app.position || i !== layer) return { right: false, says: '`{path}` is of another position than {position}.', facts }
+      const facts = {
+        path: app.number,
+        owner: String(Math.floor(j / size)),
+        head: String(head),
+        position: String(app.position),
+      }
+      if (t !== app.position || i !== layer)
+        return { right: false, says: '`{path}` is of another position than {position}.', facts }
       if (Math.floor(j / size) !== head) return { right: false, says: '`{path}` belongs to head {owner}.', facts }
       const { value } = await ask('number', { word: app.word, path: app.number })
-      return { right: true, says: '`{path}` is {value}, and head {head} multiplies it with the same component of every key.', facts: { ...facts, value: three(value) } }
+      return {
+        right: true,
+        says: '`{path}` is {value}, and head {head} multiplies it with the same component of every key.',
+        facts: { ...facts, value: three(value) },
+      }
     },
   },
 ]

@@ -29,13 +29,19 @@ export const surprise: Exercise[] = [
     question: 'Follow a word that surprises the model more than if it knew nothing: with a loss above {uniform_loss}.',
     hint: {
       plain: 'It need not be a name. What would never be in a list of names?',
-      technical: '−log p is unbounded: a model that is sure, and wrong, does worse than one that gives every token the same.',
+      technical:
+        '−log p is unbounded: a model that is sure, and wrong, does worse than one that gives every token the same.',
     },
     async judge({ app, ask }) {
       const { mean, uniform } = await ask('loss', { word: app.word })
       const facts = { now: app.word, loss: three(mean), uniform: three(uniform) }
-      if (mean <= uniform) return { right: false, says: 'The loss of “{now}” is {loss}, and knowing nothing costs {uniform}.', facts }
-      return { right: true, says: 'The loss of “{now}” is {loss}, above the {uniform} of knowing nothing: it was sure of something else.', facts }
+      if (mean <= uniform)
+        return { right: false, says: 'The loss of “{now}” is {loss}, and knowing nothing costs {uniform}.', facts }
+      return {
+        right: true,
+        says: 'The loss of “{now}” is {loss}, above the {uniform} of knowing nothing: it was sure of something else.',
+        facts,
+      }
     },
   },
   {
@@ -47,14 +53,16 @@ export const surprise: Exercise[] = [
     question: 'Choose the letter of `{word}` that surprised the model most.',
     hint: {
       plain: 'The highest bar. The letters are buttons.',
-      technical: 'The letter at which −log p of the target is largest; its position is the one that reads the letter before.',
+      technical:
+        'The letter at which −log p of the target is largest; its position is the one that reads the letter before.',
     },
     async judge({ app, ask }) {
       const { letters } = await ask('loss', { word: app.word })
       const most = letters[best(letters, ({ loss }) => loss)]
       const own = letters[Math.min(app.position, letters.length - 1)]
       const facts = { target: own.target, loss: three(own.loss), prob: percent(own.prob) }
-      if (own.position !== most.position) return { right: false, says: '“{target}” costs {loss} nats. There is one that costs more.', facts }
+      if (own.position !== most.position)
+        return { right: false, says: '“{target}” costs {loss} nats. There is one that costs more.', facts }
       return { right: true, says: '“{target}” had {prob}, which costs {loss} nats.', facts }
     },
   },
@@ -73,7 +81,11 @@ export const surprise: Exercise[] = [
       const { app, ask } = asked
       if (app.number !== 'loss') return notOpen(asked, 'Its name is short.')
       const { value, grad } = await ask('number', { word: app.word, path: 'loss' })
-      return { right: true, says: 'The loss of “{now}” is {value}, and its own gradient is {grad}: it answers to itself one for one.', facts: { now: app.word, value: three(value), grad: three(grad) } }
+      return {
+        right: true,
+        says: 'The loss of “{now}” is {value}, and its own gradient is {grad}: it answers to itself one for one.',
+        facts: { now: app.word, value: three(value), grad: three(grad) },
+      }
     },
   },
   {
@@ -95,7 +107,10 @@ export const surprise: Exercise[] = [
     async judge(asked) {
       const [a, b] = [await asked.ask('loss', { word: 'maria' }), await asked.ask('loss', { word: 'airam' })]
       const answer = b.mean > a.mean ? 'more' : b.mean < a.mean ? 'less' : 'same'
-      return predicted(asked, answer, '`maria` costs {a} nats a letter, `airam` {b}.', { a: three(a.mean), b: three(b.mean) })
+      return predicted(asked, answer, '`maria` costs {a} nats a letter, `airam` {b}.', {
+        a: three(a.mean),
+        b: three(b.mean),
+      })
     },
   },
   {
@@ -105,7 +120,13 @@ export const surprise: Exercise[] = [
     hard: 1,
     stage: { section: 6 },
     question: 'Which line turns the probability of what came next into surprise?',
-    hint: { plain: 'Surprise is the logarithm of how unlikely it was.', technical: '−log p of the target, one for each position.' },
-    judge: onLine(['losses.append(-probs[target_id].log())'], 'certain costs nothing, impossible costs infinitely much.'),
+    hint: {
+      plain: 'Surprise is the logarithm of how unlikely it was.',
+      technical: '−log p of the target, one for each position.',
+    },
+    judge: onLine(
+      ['losses.append(-probs[target_id].log())'],
+      'certain costs nothing, impossible costs infinitely much.',
+    ),
   },
 ]

@@ -29,10 +29,19 @@ export const update: Exercise[] = [
       const gradients = await ask('gradients', { word: app.word })
       const path = steepest(gradients)
       const { grad } = await ask('number', { word: app.word, path })
-      if (app.number === path) return { right: true, says: '`{path}` has the gradient {grad}: none is larger.', facts: { path, grad: three(grad) } }
+      if (app.number === path)
+        return {
+          right: true,
+          says: '`{path}` has the gradient {grad}: none is larger.',
+          facts: { path, grad: three(grad) },
+        }
       if (!exists(app.number)) return notOpen(asked, 'A parameter is asked for.')
       const own = await ask('number', { word: app.word, path: app.number })
-      return { right: false, says: '`{path}` has the gradient {grad}. There is a steeper one.', facts: { path: app.number, grad: three(own.grad) } }
+      return {
+        right: false,
+        says: '`{path}` has the gradient {grad}. There is a steeper one.',
+        facts: { path: app.number, grad: three(own.grad) },
+      }
     },
   },
   {
@@ -41,17 +50,25 @@ export const update: Exercise[] = [
     kind: 'make it so',
     hard: 2,
     stage: { section: 7, word: 'emma', set },
-    question: 'In the figure of Adam, choose a parameter that a first update on `{word}` leaves exactly as it is: one with a Δ of 0, with Adam’s memory empty.',
+    question:
+      'In the figure of Adam, choose a parameter that a first update on `{word}` leaves exactly as it is: one with a Δ of 0, with Adam’s memory empty.',
     hint: {
-      plain: 'What the word does not touch gets no blame, and what gets no blame stays. The memory of earlier steps must be empty, though: there is a choice for that.',
-      technical: 'Without gradient, m̂ = 0 if m was 0. With the memory of 1,000 steps an untouched row still moves a little.',
+      plain:
+        'What the word does not touch gets no blame, and what gets no blame stays. The memory of earlier steps must be empty, though: there is a choice for that.',
+      technical:
+        'Without gradient, m̂ = 0 if m was 0. With the memory of 1,000 steps an untouched row still moves a little.',
     },
     async judge({ app, ask }) {
       const gradients = await ask('gradients', { word: app.word })
       const path = picked.path(gradients)
       const { delta, grad, fresh } = await ask('adam', { word: app.word, path, ...picked.options })
       const facts = { path, delta: three(delta), grad: three(grad) }
-      if (delta !== 0) return { right: false, says: '`{path}` moves by {delta}, with a gradient of {grad}' + (fresh ? '.' : ' and what Adam remembers.'), facts }
+      if (delta !== 0)
+        return {
+          right: false,
+          says: '`{path}` moves by {delta}, with a gradient of {grad}' + (fresh ? '.' : ' and what Adam remembers.'),
+          facts,
+        }
       return { right: true, says: '`{path}` has a gradient of {grad}, and moves by {delta}.', facts }
     },
   },
@@ -61,7 +78,8 @@ export const update: Exercise[] = [
     kind: 'predict',
     hard: 3,
     stage: { section: 7, word: 'emma', set },
-    question: 'With an empty memory and a learning rate of {rate}, Adam updates the weight with the steepest gradient, {grad}. How far does the weight move?',
+    question:
+      'With an empty memory and a learning rate of {rate}, Adam updates the weight with the steepest gradient, {grad}. How far does the weight move?',
     async facts({ app, ask }) {
       const path = steepest(await ask('gradients', { word: app.word }))
       const { grad, learning_rate } = await ask('adam', { word: app.word, path, fresh: true })
@@ -85,11 +103,16 @@ export const update: Exercise[] = [
       const path = steepest(await ask('gradients', { word: app.word }))
       const { delta, learning_rate, m_hat, v_hat } = await ask('adam', { word: app.word, path, fresh: true })
       const answer = Math.abs(Math.abs(delta) - learning_rate) < 1e-6 ? 'delta' : 'plain'
-      return predicted(asked, answer, 'It moves by {delta}: m̂ is {m}, the root of v̂ is {v}, and one by the other is 1 but for the sign.', {
-        delta: show6(delta),
-        m: three(m_hat),
-        v: three(Math.sqrt(v_hat)),
-      })
+      return predicted(
+        asked,
+        answer,
+        'It moves by {delta}: m̂ is {m}, the root of v̂ is {v}, and one by the other is 1 but for the sign.',
+        {
+          delta: show6(delta),
+          m: three(m_hat),
+          v: three(Math.sqrt(v_hat)),
+        },
+      )
     },
   },
   {
@@ -104,10 +127,19 @@ export const update: Exercise[] = [
       technical: 'The gradient is the slope at one point. Try rates of 1 and more.',
     },
     async judge({ app, ask }) {
-      const { loss_before, loss_after, learning_rate } = await ask('update', { word: app.word, what: [], ...picked.options })
+      const { loss_before, loss_after, learning_rate } = await ask('update', {
+        word: app.word,
+        what: [],
+        ...picked.options,
+      })
       const facts = { rate: String(learning_rate), before: three(loss_before), after: three(loss_after) }
-      if (loss_after <= loss_before) return { right: false, says: 'With a rate of {rate} the loss goes from {before} to {after}.', facts }
-      return { right: true, says: 'With a rate of {rate} the loss goes from {before} to {after}: uphill, though every weight went downhill.', facts }
+      if (loss_after <= loss_before)
+        return { right: false, says: 'With a rate of {rate} the loss goes from {before} to {after}.', facts }
+      return {
+        right: true,
+        says: 'With a rate of {rate} the loss goes from {before} to {after}: uphill, though every weight went downhill.',
+        facts,
+      }
     },
   },
   {

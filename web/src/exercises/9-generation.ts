@@ -14,14 +14,19 @@ export const generation: Exercise[] = [
     hard: 1,
     stage: { section: 9 },
     question: 'Choose a temperature at which the likeliest first letter is taken in more than nine of ten names.',
-    hint: { plain: 'The colder, the surer.', technical: 'logits / temperature: at 0.1 all differences are tenfold. Keep top-k at all, which would be cheating.' },
+    hint: {
+      plain: 'The colder, the surer.',
+      technical:
+        'logits / temperature: at 0.1 all differences are tenfold. Keep top-k at all, which would be cheating.',
+    },
     async judge(asked) {
       const { temperature, top_k } = asked.seen.generation
       const { letters } = await asked.ask('generate', { seed: 42, index: 0, temperature })
       const id = best(letters[0].probs, (p) => p)
       const facts = { temperature: String(temperature), letter: letter(asked, id), prob: percent(letters[0].probs[id]) }
       if (top_k) return { right: false, says: 'With top-k it is easy: set it to all.' }
-      if (letters[0].probs[id] <= 0.9) return { right: false, says: 'At {temperature} the likeliest, “{letter}”, has {prob}.', facts }
+      if (letters[0].probs[id] <= 0.9)
+        return { right: false, says: 'At {temperature} the likeliest, “{letter}”, has {prob}.', facts }
       return { right: true, says: 'At {temperature} “{letter}” has {prob}: nearly every name begins with it.', facts }
     },
   },
@@ -32,13 +37,17 @@ export const generation: Exercise[] = [
     hard: 1,
     stage: { section: 9 },
     question: 'Choose a temperature at which even the likeliest first letter has less than one in ten.',
-    hint: { plain: 'The hotter, the more alike all letters become.', technical: 'At temperature 1 it is what the model says; above that, flatter.' },
+    hint: {
+      plain: 'The hotter, the more alike all letters become.',
+      technical: 'At temperature 1 it is what the model says; above that, flatter.',
+    },
     async judge(asked) {
       const { temperature } = asked.seen.generation
       const { letters } = await asked.ask('generate', { seed: 42, index: 0, temperature })
       const id = best(letters[0].probs, (p) => p)
       const facts = { temperature: String(temperature), letter: letter(asked, id), prob: percent(letters[0].probs[id]) }
-      if (letters[0].probs[id] >= 0.1) return { right: false, says: 'At {temperature} the likeliest, “{letter}”, has {prob}.', facts }
+      if (letters[0].probs[id] >= 0.1)
+        return { right: false, says: 'At {temperature} the likeliest, “{letter}”, has {prob}.', facts }
       return { right: true, says: 'At {temperature} not even “{letter}” has more than {prob}.', facts }
     },
   },

@@ -12,7 +12,19 @@ import { generation } from './9-generation'
 import { workbench } from './10-workbench'
 import type { Exercise } from './exercise'
 
-export const exercises: Exercise[] = [minute, data, value, parameters, forward, attention, surprise, update, training, generation, workbench].flat()
+export const exercises: Exercise[] = [
+  minute,
+  data,
+  value,
+  parameters,
+  forward,
+  attention,
+  surprise,
+  update,
+  training,
+  generation,
+  workbench,
+].flat()
 
 export const exerciseOf = (id: string) => exercises.find((exercise) => exercise.id === id)
 export const ofSection = (section: number) => exercises.filter(({ stage }) => stage.section === section)

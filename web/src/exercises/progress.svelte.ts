@@ -77,7 +77,10 @@ function parsed(text: string): Records {
   return Object.fromEntries(
     records.map(([id, { tries, solved }]) => [
       id.slice(0, 100),
-      { tries: Number.isSafeInteger(tries) ? Number(tries) : 0, solved: /^\d{4}-\d\d-\d\d$/.test(String(solved)) ? String(solved) : '' },
+      {
+        tries: Number.isSafeInteger(tries) ? Number(tries) : 0,
+        solved: /^\d{4}-\d\d-\d\d$/.test(String(solved)) ? String(solved) : '',
+      },
     ]),
   )
 }

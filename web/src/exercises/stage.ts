@@ -11,7 +11,12 @@ import { shelf } from './shelf.svelte'
 /** A link that sets the stage for whoever opens it. */
 export function linkTo({ id, stage }: Exercise): string {
   const { config, set, ...rest } = stage
-  return write({ ...read(''), ...rest, config: config && Object.keys(config).length ? JSON.stringify(config) : '', exercise: id })
+  return write({
+    ...read(''),
+    ...rest,
+    config: config && Object.keys(config).length ? JSON.stringify(config) : '',
+    exercise: id,
+  })
 }
 
 /** Set the stage. The model is made anew where the exercise asks for another than the one at hand. */

@@ -31,8 +31,7 @@ for (const line of text.split('\n')) {
   else if (mark === '##') {
     block = { title: rest, plain: '', technical: '' }
     now = block
-  }
-  else if (mark === 'plain:') now.plain = rest
+  } else if (mark === 'plain:') now.plain = rest
   else if (mark === 'technical:') now.technical = rest
   else if (mark === '>') {
     const last = explanations.at(-1)

@@ -27,7 +27,8 @@ export function pairs(source: string[]): Pair[] {
   for (const line of text.split('\n')) {
     const [, mark, rest] = /^(>|=|~|nothing:|note:) (.*)$/.exec(line) ?? []
     if (mark === '>') {
-      if (!pair || pair.torch.length || pair.nothing) found.push((pair = { lines: [], code: [], torch: [], nothing: '', note: '' }))
+      if (!pair || pair.torch.length || pair.nothing)
+        found.push((pair = { lines: [], code: [], torch: [], nothing: '', note: '' }))
       pair.lines.push(theirs.shift()!)
       pair.code.push(rest)
     } else if (mark === '=') pair!.torch.push({ text: rest, line: ours.indexOf(rest) + 1 })

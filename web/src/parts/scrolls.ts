@@ -32,4 +32,5 @@ export const scrolls =
   }
 
 /** How it is scrolled for the reader: smoothly, unless motion is reduced. */
-export const glide = (): ScrollBehavior => (matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth')
+export const glide = (): ScrollBehavior =>
+  matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth'

@@ -8,13 +8,48 @@ export interface Act {
 }
 
 export const chapters: Act[] = [
-  { name: 'data', title: 'Read and shuffle', about: 'The file becomes a list of documents, the list is mixed, every letter gets an id.', section: 1 },
-  { name: 'tokens', title: 'Tokenize the word', about: 'Letters become token ids, with BOS at both ends, and letters again.', section: 1 },
-  { name: 'forward', title: 'Forward', about: 'Each token goes through the model, and the probabilities of the next come out.', section: 4 },
-  { name: 'loss', title: 'The loss', about: 'How surprised the model was at each next letter, and on average.', section: 6 },
-  { name: 'backward', title: 'Backward', about: 'From the loss down, every number passes its gradient on to what it was made from.', section: 7 },
-  { name: 'adam', title: 'One Adam update', about: 'One parameter moves against its gradient, with a memory of its own.', section: 7 },
-  { name: 'sample', title: 'Sample a name', about: 'The model writes: probabilities, a die, the next letter.', section: 9 },
+  {
+    name: 'data',
+    title: 'Read and shuffle',
+    about: 'The file becomes a list of documents, the list is mixed, every letter gets an id.',
+    section: 1,
+  },
+  {
+    name: 'tokens',
+    title: 'Tokenize the word',
+    about: 'Letters become token ids, with BOS at both ends, and letters again.',
+    section: 1,
+  },
+  {
+    name: 'forward',
+    title: 'Forward',
+    about: 'Each token goes through the model, and the probabilities of the next come out.',
+    section: 4,
+  },
+  {
+    name: 'loss',
+    title: 'The loss',
+    about: 'How surprised the model was at each next letter, and on average.',
+    section: 6,
+  },
+  {
+    name: 'backward',
+    title: 'Backward',
+    about: 'From the loss down, every number passes its gradient on to what it was made from.',
+    section: 7,
+  },
+  {
+    name: 'adam',
+    title: 'One Adam update',
+    about: 'One parameter moves against its gradient, with a memory of its own.',
+    section: 7,
+  },
+  {
+    name: 'sample',
+    title: 'Sample a name',
+    about: 'The model writes: probabilities, a die, the next letter.',
+    section: 9,
+  },
 ]
 export const END = 'end' // the big picture, after the last of them
 

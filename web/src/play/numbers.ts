@@ -22,14 +22,25 @@ export function numbersOf(path: string, tensors: Tensors): Numbers | undefined {
   if (row !== undefined) {
     if (shape.length < 2) return { name: path, shape: [], data: [data[+row]], paths: [path] }
     const from = +row * shape[1]
-    return { name: path, shape: [shape[1]], data: data.slice(from, from + shape[1]), paths: paths(from, from + shape[1]) }
+    return {
+      name: path,
+      shape: [shape[1]],
+      data: data.slice(from, from + shape[1]),
+      paths: paths(from, from + shape[1]),
+    }
   }
-  if (start !== undefined) return { name: path, shape: [+stop - +start], data: data.slice(+start, +stop), paths: paths(+start, +stop) }
+  if (start !== undefined)
+    return { name: path, shape: [+stop - +start], data: data.slice(+start, +stop), paths: paths(+start, +stop) }
   return { name, shape, data, paths: paths(0, data.length) }
 }
 
 /** A variable of an event, by its name; after the statement where it changes it. */
-export function variable(story: Chapter, event: Chapter['events'][number], name: string, after = true): Told | undefined {
+export function variable(
+  story: Chapter,
+  event: Chapter['events'][number],
+  name: string,
+  after = true,
+): Told | undefined {
   const index = (after ? event.changed[name] : undefined) ?? event.known[name]
   return index === undefined ? undefined : story.told[index]
 }

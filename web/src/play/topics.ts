@@ -15,40 +15,50 @@ export const topics: Topic[] = [
     title: 'One seed, one fate',
     chapter: 'data',
     line: 'rng = random.Random(42)',
-    plain: 'A recipe for dice: whoever starts with the same number throws the same dice, in the same order. Chance that can be repeated is what makes this whole page checkable.',
-    technical: 'The Mersenne Twister keeps 624 words of 32 bits and turns them over by shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and starting weights, and wrong for secrets: 624 outputs give its state away.',
+    plain:
+      'A recipe for dice: whoever starts with the same number throws the same dice, in the same order. Chance that can be repeated is what makes this whole page checkable.',
+    technical:
+      'The Mersenne Twister keeps 624 words of 32 bits and turns them over by shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and starting weights, and wrong for secrets: 624 outputs give its state away.',
   },
   {
     act: 'I. Setup and data',
     title: 'The shuffle',
     chapter: 'data',
     line: 'rng.shuffle(docs)',
-    plain: 'The last card changes places with any card up to itself, then the one before it, and so on down. Every order comes out equally often.',
-    technical: 'Fisher and Yates: n − 1 exchanges, each partner drawn evenly from the places not settled yet. Sorting by random keys would cost more, and swapping any two places at random would not be even.',
+    plain:
+      'The last card changes places with any card up to itself, then the one before it, and so on down. Every order comes out equally often.',
+    technical:
+      'Fisher and Yates: n − 1 exchanges, each partner drawn evenly from the places not settled yet. Sorting by random keys would cost more, and swapping any two places at random would not be even.',
   },
   {
     act: 'I. Setup and data',
     title: 'A closed vocabulary',
     chapter: 'data',
     line: 'tokenizer = Tokenizer(',
-    plain: 'Only the letters that were there on the first day have a ticket. A stranger is not read badly; it cannot be read at all.',
-    technical: '{vocab_size} tokens here. Byte-pair vocabularies are closed as well, but they bottom out in bytes, so that any text has some spelling in them.',
+    plain:
+      'Only the letters that were there on the first day have a ticket. A stranger is not read badly; it cannot be read at all.',
+    technical:
+      '{vocab_size} tokens here. Byte-pair vocabularies are closed as well, but they bottom out in bytes, so that any text has some spelling in them.',
   },
   {
     act: 'II. How the model learns from mistakes',
     title: 'Values that remember',
     chapter: 'backward',
     line: 'order, seen, stack',
-    plain: 'Every number kept its receipt while it was computed: who made it, and how strongly it answers to each of them. Now the receipts are read from the end.',
-    technical: 'A define-by-run graph: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks recompute parts of it.',
+    plain:
+      'Every number kept its receipt while it was computed: who made it, and how strongly it answers to each of them. Now the receipts are read from the end.',
+    technical:
+      'A define-by-run graph: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks recompute parts of it.',
   },
   {
     act: 'II. How the model learns from mistakes',
     title: 'Blame flows backward',
     chapter: 'backward',
     line: 'node.a.grad +=',
-    plain: 'Like a bill that is split at every table: each number hands on its share in proportion to how much it mattered. Who sat at several tables pays the sum.',
-    technical: 'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need a pass for each parameter.',
+    plain:
+      'Like a bill that is split at every table: each number hands on its share in proportion to how much it mattered. Who sat at several tables pays the sum.',
+    technical:
+      'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need a pass for each parameter.',
   },
   {
     act: 'III. The GPT',
@@ -56,63 +66,78 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x = [t + p for t, p',
     plain: 'Two name tags on one coat: which letter this is, and where in the word it stands. They are simply added.',
-    technical: 'Learned absolute positions, as in GPT-2; Llama turns queries and keys by an angle that grows with the position (RoPE) instead. Adding works since {n_embd} dimensions leave room for both.',
+    technical:
+      'Learned absolute positions, as in GPT-2; Llama turns queries and keys by an angle that grows with the position (RoPE) instead. Adding works since {n_embd} dimensions leave room for both.',
   },
   {
     act: 'III. The GPT',
     title: 'The spotlight',
     chapter: 'forward',
     line: 'attn_weights = softmax(attn_logits)',
-    plain: 'A spotlight with a fixed amount of light: brighter here means darker there. It shines only on what was already read.',
-    technical: 'A softmax over the positions so far. What is not in the growing lists cannot be attended to, so no mask is needed; a batched implementation computes all positions at once and masks the future.',
+    plain:
+      'A spotlight with a fixed amount of light: brighter here means darker there. It shines only on what was already read.',
+    technical:
+      'A softmax over the positions so far. What is not in the growing lists cannot be attended to, so no mask is needed; a batched implementation computes all positions at once and masks the future.',
   },
   {
     act: 'III. The GPT',
     title: 'Why several heads',
     chapter: 'forward',
     line: 'for h in range(n_head)',
-    plain: 'One spotlight can only make one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
-    technical: '{n_head} heads of {head_dim} components cost as much as one of {n_embd}: the matrices are the same, only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
+    plain:
+      'One spotlight can only make one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
+    technical:
+      '{n_head} heads of {head_dim} components cost as much as one of {n_embd}: the matrices are the same, only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
   },
   {
     act: 'III. The GPT',
     title: 'Think, and keep the original',
     chapter: 'forward',
     line: 'x_residual = x  # attention',
-    plain: 'Notes in the margin: each block writes its remark beside the text instead of over it, so nothing that was known gets lost.',
-    technical: 'The residual stream. Its local gradient is 1, so blame reaches the first layer undiminished; without it deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
+    plain:
+      'Notes in the margin: each block writes its remark beside the text instead of over it, so nothing that was known gets lost.',
+    technical:
+      'The residual stream. Its local gradient is 1, so blame reaches the first layer undiminished; without it deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
   },
   {
     act: 'III. The GPT',
     title: 'The gate',
     chapter: 'forward',
     line: 'x = [activation(xi)',
-    plain: 'A row of doors that open one way: a positive number walks through, a negative one stays outside. Without the doors, two layers would be no more than one.',
-    technical: 'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 has GELU, Llama a gated SiLU.',
+    plain:
+      'A row of doors that open one way: a positive number walks through, a negative one stays outside. Without the doors, two layers would be no more than one.',
+    technical:
+      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 has GELU, Llama a gated SiLU.',
   },
   {
     act: 'IV. Training',
     title: 'Surprise',
     chapter: 'loss',
     line: 'losses.append(',
-    plain: 'How far your eyebrows go up when you see the next letter. Sure and right costs nothing; sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
-    technical: 'Cross-entropy in nats: −log p of what came. Its mean is what training lowers, and its exponential is the perplexity. A model that spreads evenly over {vocab_size} tokens has log {vocab_size} = {uniform_loss}.',
+    plain:
+      'How far your eyebrows go up when you see the next letter. Sure and right costs nothing; sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
+    technical:
+      'Cross-entropy in nats: −log p of what came. Its mean is what training lowers, and its exponential is the perplexity. A model that spreads evenly over {vocab_size} tokens has log {vocab_size} = {uniform_loss}.',
   },
   {
     act: 'IV. Training',
     title: 'Adam against plain descent',
     chapter: 'adam',
     line: 'p.data -=',
-    plain: 'Two hikers on the same slope. One takes strides as long as the slope is steep. The other remembers the way so far, and takes about the same stride on any ground, shorter where the ground shakes.',
-    technical: 'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain descent moves by the learning rate times the gradient, which in one matrix may differ from another by orders of magnitude.',
+    plain:
+      'Two hikers on the same slope. One takes strides as long as the slope is steep. The other remembers the way so far, and takes about the same stride on any ground, shorter where the ground shakes.',
+    technical:
+      'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain descent moves by the learning rate times the gradient, which in one matrix may differ from another by orders of magnitude.',
   },
   {
     act: 'IV. Training',
     title: 'The loop',
     chapter: 'data',
     line: 'for step in range(num_steps)',
-    plain: 'Read a name, be surprised, trace the blame, move every number a little. {num_steps} times. There is no other secret.',
-    technical: 'Forward, backward, update. What large runs add is batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
+    plain:
+      'Read a name, be surprised, trace the blame, move every number a little. {num_steps} times. There is no other secret.',
+    technical:
+      'Forward, backward, update. What large runs add is batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
   },
   {
     act: 'V. Generating',
@@ -120,27 +145,34 @@ export const topics: Topic[] = [
     chapter: 'sample',
     line: 'probs = softmax([logit / temperature',
     plain: 'Cold, the model always says the most likely thing; hot, it babbles. In between it is worth listening to.',
-    technical: 'Scores are divided by the temperature before the softmax, which takes the ratio of any two probabilities to the power 1/T. It changes no weight and no score, only the choice.',
+    technical:
+      'Scores are divided by the temperature before the softmax, which takes the ratio of any two probabilities to the power 1/T. It changes no weight and no score, only the choice.',
   },
   {
     act: 'V. Generating',
     title: 'End to end',
     chapter: 'sample',
     line: 'return token_ids',
-    plain: 'Letters became numbers, numbers became scores, scores became chances, a die chose a letter, and it was read again. That is all that happens when a machine writes.',
-    technical: 'Autoregression: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, a token at a time.',
+    plain:
+      'Letters became numbers, numbers became scores, scores became chances, a die chose a letter, and it was read again. That is all that happens when a machine writes.',
+    technical:
+      'Autoregression: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, a token at a time.',
   },
   {
     act: 'V. Generating',
     title: '{num_params} against GPT-3',
     chapter: 'data',
     line: 'print(f"num docs',
-    plain: 'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, that one would fill a row of lorries. The recipe is the same one.',
-    technical: '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; after that, training on instructions and preferences, which this program does not have.',
+    plain:
+      'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, that one would fill a row of lorries. The recipe is the same one.',
+    technical:
+      '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; after that, training on instructions and preferences, which this program does not have.',
   },
 ]
 
 /** What comes up at a line of a chapter. */
 export function topicAt(text: string, chapter: string): Topic | undefined {
-  return topics.find((topic) => topic.chapter === chapter && topic.line.length > 0 && text.startsWith(topic.line.replace(/ {2}#.*/, '')))
+  return topics.find(
+    (topic) => topic.chapter === chapter && topic.line.length > 0 && text.startsWith(topic.line.replace(/ {2}#.*/, '')),
+  )
 }

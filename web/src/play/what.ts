@@ -4,7 +4,23 @@ import type { Chapter, PlayEvent } from '../engine/protocol'
 import { pathOf, variable } from './numbers'
 import type { Strip } from './Strips.svelte'
 
-export type Kind = 'documents' | 'letters' | 'passing' | 'adam' | 'die' | 'product' | 'head' | 'chances' | 'losses' | 'place' | 'alphabet' | 'shapes' | 'settings' | 'keys' | 'values' | 'vectors'
+export type Kind =
+  | 'documents'
+  | 'letters'
+  | 'passing'
+  | 'adam'
+  | 'die'
+  | 'product'
+  | 'head'
+  | 'chances'
+  | 'losses'
+  | 'place'
+  | 'alphabet'
+  | 'shapes'
+  | 'settings'
+  | 'keys'
+  | 'values'
+  | 'vectors'
 
 export interface What {
   kind: Kind
@@ -16,7 +32,8 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
   if (event?.function === '__init__') return { kind: 'alphabet', title: 'The vocabulary' }
   if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
   if (story.chapter === 'data' && event) {
-    if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = ')) return { kind: 'shapes', title: 'The matrices of the model' }
+    if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
+      return { kind: 'shapes', title: 'The matrices of the model' }
     const reads = event.function !== 'main' || line.startsWith('rng')
     return reads ? { kind: 'documents', title: 'The documents' } : { kind: 'settings', title: 'What main() sets' }
   }
@@ -27,12 +44,21 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
   if (inHead && (event.function === 'attention' || event.function === 'softmax' || line.includes('attention('))) {
     return { kind: 'head', title: `Head ${/\d+$/.exec(event.owner)![0]} looks back` }
   }
-  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line)) return { kind: 'place', title: 'Where the program is in the word' }
+  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line))
+    return { kind: 'place', title: 'Where the program is in the word' }
   if (line.startsWith('keys[i].append')) return { kind: 'keys', title: 'The keys so far' }
   if (line.startsWith('values[i].append')) return { kind: 'values', title: 'The values so far' }
-  if (line.includes('rng.choices') || line.startsWith('return token_ids') || line.includes('token_id == bos') || line.includes('token_ids.append')) return { kind: 'die', title: 'The die' }
-  if (event.function === 'softmax' || line.includes('softmax(')) return { kind: 'chances', title: 'Scores become probabilities' }
-  if (line.startsWith('losses.append') || line.startsWith('return 1 / len')) return { kind: 'losses', title: 'Surprise' }
+  if (
+    line.includes('rng.choices') ||
+    line.startsWith('return token_ids') ||
+    line.includes('token_id == bos') ||
+    line.includes('token_ids.append')
+  )
+    return { kind: 'die', title: 'The die' }
+  if (event.function === 'softmax' || line.includes('softmax('))
+    return { kind: 'chances', title: 'Scores become probabilities' }
+  if (line.startsWith('losses.append') || line.startsWith('return 1 / len'))
+    return { kind: 'losses', title: 'Surprise' }
   if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: 'A common loudness' }
   if (line.includes('activation(')) return { kind: 'vectors', title: 'The gate' }
   if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
@@ -45,12 +71,20 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
   const of = (name: string, after: boolean) => pathOf(variable(story, event, name, after))
   const made = Object.keys(event.changed).filter((name) => of(name, true))
   const plain = (name: string): Strip => ({ label: name, path: of(name, false) })
-  const results = made.map((name): Strip => ({ label: name === 'return' ? 'result' : name, path: of(name, true), sign: '=', made: true }))
+  const results = made.map((name): Strip => ({
+    label: name === 'return' ? 'result' : name,
+    path: of(name, true),
+    sign: '=',
+    made: true,
+  }))
   const value = (name: string) => {
     const told = variable(story, event, name, false)
     return told && 'value' in told ? String(told.value) : ''
   }
-  if (!made.length) return Object.keys(event.known).filter((name) => of(name, false) && name !== 'w').map(plain)
+  if (!made.length)
+    return Object.keys(event.known)
+      .filter((name) => of(name, false) && name !== 'w')
+      .map(plain)
   if (line.includes('state_dict["wte"]')) {
     return [
       { label: 'the token', path: `wte[${value('token_id')}]` },
@@ -58,7 +92,9 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
       ...results,
     ]
   }
-  const taken = Object.keys(event.known).filter((name) => of(name, false) && new RegExp(`\\b${name}\\b`).test(line.replace(/^\w+ = /, '')))
+  const taken = Object.keys(event.known).filter(
+    (name) => of(name, false) && new RegExp(`\\b${name}\\b`).test(line.replace(/^\w+ = /, '')),
+  )
   const matrix = /state_dict\[f?"([^"]+)"\]/.exec(line)?.[1].replace('{i}', value('i'))
   const signs = line.startsWith('x = [') && line.includes('zip(') ? '+' : ''
   return [

@@ -22,6 +22,7 @@ from typing import Any
 
 from microgpt import reference
 from microgpt.config import Config, Shapes, shapes
+from microgpt.engines.base import num_positions
 from microgpt.engines.program import REFERENCE, Listing
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
@@ -453,7 +454,7 @@ def _try(program: Edited, run: LabRun) -> None:
         made = forward(tokens, engine.params, run.config, engine.vocab_size, program)
     except Exception as error:
         raise LabError(blamed(error) or str(error)) from None
-    count = tensor_names.num_positions(tokens, run.config)
+    count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
         program.notes.append(

@@ -1,15 +1,12 @@
-"""What a model of other sizes costs, and what another tokenizer would make of a word. No such model is made.
-
-The arithmetic is the reference's: of its matrices, and of the scores and mixes of attention. FLOP counts a
-multiplication and an addition as two (Kaplan and others, 2020, arXiv 2001.08361, section 2.1, table 1).
-"""
+"""What a model of other sizes costs, and what another tokenizer would make of a word. No such model is made."""
 
 from __future__ import annotations
 
-from microgpt import reference
+from microgpt.config import Config
 from microgpt.data.tokenizers import Tokenizer
 from microgpt.engines.program import REFERENCE
 from microgpt.errors import LabError
+from microgpt.flops import attention_flops, forward_flops, training_flops
 from microgpt.lab.figures import figures
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.texts import MAX_TYPED
@@ -30,16 +27,15 @@ def budget(n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: 
     if not 0 <= tokens <= MAX_TOKENS:
         raise LabError(f"tokens must be from 0 to {MAX_TOKENS:,}, got tokens={tokens}")
     size = figures.sizes(REFERENCE, n_embd, n_layer, block_size, vocab_size)
-    table = reference.shapes(vocab_size, n_embd, n_layer, block_size)
-    multiplied = sum(rows * columns for name, (rows, columns) in table.items() if name not in ("wte", "wpe"))
-    attention = 2 * 2 * n_layer * n_embd * block_size  # a product for each score, and one for each share of a value
+    config = Config(n_embd=n_embd, n_head=1, n_layer=n_layer, block_size=block_size)
+    forward = forward_flops(config, vocab_size)
     count = size["num_params"]
     return {
         "num_params": count,
-        "flops_token": 2 * multiplied + attention,
-        "attention": attention,
-        "flops_trained": 3 * (2 * multiplied + attention),
-        "flops_run": 3.0 * tokens * (2 * multiplied + attention),
+        "flops_token": forward,
+        "attention": attention_flops(config),
+        "flops_trained": training_flops(config, vocab_size),
+        "flops_run": 3.0 * tokens * forward,
         "bytes_kept": BYTES_KEPT * count,
         "bytes_trained": BYTES_TRAINED * count,
         "bytes_cache": BYTES_KEPT * 2 * n_layer * n_embd * block_size,  # keys and values of a full context

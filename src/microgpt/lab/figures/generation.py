@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from microgpt import sampling
-from microgpt.engines.base import GREEDY
+from microgpt.engines.base import GREEDY, Decoder
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
 from microgpt.lab.editing.edited import Edited, unchanged
@@ -45,7 +45,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []
 
-    class Watched:
+    class Watched(Decoder):
         """The decoder, whose answers are noted."""
 
         def feed(self, token_id: int) -> Sequence[float]:

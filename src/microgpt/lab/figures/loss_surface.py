@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens, num_positions
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
-from microgpt.tracing.names import num_positions
 
 # Where the engine is slow, a surface gets fewer points, and the hikers fewer steps: how many is reckoned and not timed,
 # so that the same question always has the same answer
@@ -47,7 +46,7 @@ def surface(
         raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
     places = run.index(x), run.index(y)
     engine = run.scratch()
-    affordable = SECONDS / (COST[run.engine_name] * len(engine.params) * num_positions(tokens, run.config))
+    affordable = SECONDS / (COST[run.engine.name] * len(engine.params) * num_positions(tokens, run.config))
     if 2 * steps + size * size > affordable:
         size = max(5, min(size, math.isqrt(int(affordable / 2)))) if size > 5 else size
         steps = min(steps, max(8, int(affordable / 4)))

@@ -21,7 +21,7 @@ from microgpt import schedule, training
 from microgpt.config import Config, Shapes, offsets
 from microgpt.data.documents import Data
 from microgpt.engines.base import Engine
-from microgpt.engines.choose import ENGINES, open_engine
+from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Listing
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
@@ -73,7 +73,7 @@ class LabRun:
         self.opened: Run | None = None  # of a file: how the run begins again, if it can
         self.missing = ""  # of a file: why its data cannot be had; empty where they are here
         self.saved: tuple[Any, Answer] | None = None  # as `saving` wrote it last
-        self.every = EVERY[self.engine_name]
+        self.every = EVERY[self.engine.name]
         self.frames: dict[int, Frame] = {}
         self.keep()
         self.first = run.step
@@ -84,11 +84,6 @@ class LabRun:
     def engine(self) -> Engine:
         """Of the package."""
         return self.run.engine
-
-    @property
-    def engine_name(self) -> str:
-        """`native` or `scalar`."""
-        return next(name for name, (_, kind) in ENGINES.items() if kind == type(self.engine).__name__)
 
     @property
     def step(self) -> int:
@@ -247,7 +242,7 @@ class LabRun:
         fresh, self.opened = self.opened, None
         twin = LabRun(self.id, self.name, self.about, self.text, fresh)
         end = self.frames[self.first]
-        if twin.engine_name == "scalar" and self.first > 50:
+        if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
                 f"{self.name} would have to be trained again for {self.first} steps, which takes too long with the"
                 " scalar engine: its earlier steps cannot be shown here"

@@ -19,10 +19,9 @@ from microgpt.config import Config
 from microgpt.data.documents import MODES, Data
 from microgpt.data.loading import load
 from microgpt.data.tokenizers import ByteTokenizer, Tokenizer
-from microgpt.engines.base import Tokens
+from microgpt.engines.base import Tokens, num_positions
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
-from microgpt.tracing.names import num_positions
 
 MAX_BYTES = 50_000_000
 MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
@@ -181,12 +180,13 @@ def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
         if not of_char:
             characters.append({"char": char, "id": None, "known": False})
             unknown[char] = None
+    positions = num_positions(ids, config)
     return {
         "characters": characters,
         "ids": ids,
         "unknown": list(unknown),
-        "positions": num_positions(ids, config),
-        "cut": max(0, len(ids) - 2 - config.block_size),
+        "positions": positions,
+        "cut": max(0, len(ids) - 2 - positions),
         "meant": meant(text, tokenizer),
     }
 

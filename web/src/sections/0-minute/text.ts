@@ -14,5 +14,7 @@ export const map: Words = {
 }
 
 export const onward: Words = {
-  both: ['Each station has its own section. Nothing on this page is drawn from memory: what you see is the Python program at work, and whatever you change, it computes anew.'],
+  both: [
+    'Each station has its own section. Nothing on this page is drawn from memory: what you see is the Python program at work, and whatever you change, it computes anew.',
+  ],
 }

@@ -28,7 +28,9 @@ export const statistics: Words = {
 }
 
 export const shuffle: Words = {
-  both: ['A file has an order of its own, for instance that of the alphabet. The program reads it in a random one, so that no stretch of training sees only one kind of document.'],
+  both: [
+    'A file has an order of its own, for instance that of the alphabet. The program reads it in a random one, so that no stretch of training sees only one kind of document.',
+  ],
   plain: [
     'It is the way you would shuffle cards by hand without ever cheating: go from the last card to the first, and swap each with one drawn from those that are not settled yet, itself included.',
   ],

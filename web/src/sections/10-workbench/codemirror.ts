@@ -19,7 +19,13 @@ import {
 import { tags } from '@lezer/highlight'
 
 const theme = EditorView.theme({
-  '&': { color: 'var(--ink)', backgroundColor: 'var(--raised)', fontSize: '0.78rem', maxHeight: 'min(34rem, 60vh)', borderRadius: 'var(--radius)' },
+  '&': {
+    color: 'var(--ink)',
+    backgroundColor: 'var(--raised)',
+    fontSize: '0.78rem',
+    maxHeight: 'min(34rem, 60vh)',
+    borderRadius: 'var(--radius)',
+  },
   '&.cm-focused': { outline: '2px solid var(--attention)', outlineOffset: '1px' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55', overflow: 'auto' },
   '.cm-content': { caretColor: 'var(--ink)', fontVariantLigatures: 'none' },
@@ -32,7 +38,10 @@ const theme = EditorView.theme({
   '.cm-selectionMatch': { backgroundColor: 'color-mix(in srgb, var(--mlp) 18%, transparent)' },
   '&.cm-focused .cm-matchingBracket': { backgroundColor: 'color-mix(in srgb, var(--embedding) 25%, transparent)' },
   '.cm-own': { boxShadow: 'inset 3px 0 var(--embedding)' },
-  '.cm-wrong': { backgroundColor: 'color-mix(in srgb, var(--loss) 18%, transparent)', boxShadow: 'inset 3px 0 var(--loss)' },
+  '.cm-wrong': {
+    backgroundColor: 'color-mix(in srgb, var(--loss) 18%, transparent)',
+    boxShadow: 'inset 3px 0 var(--loss)',
+  },
 })
 
 const colours = HighlightStyle.define([
@@ -40,7 +49,11 @@ const colours = HighlightStyle.define([
   { tag: [tags.string, tags.docString, tags.special(tags.string)], color: 'var(--embedding-ink)' },
   { tag: tags.comment, color: 'var(--soft)', fontStyle: 'italic' },
   { tag: tags.number, color: 'var(--attention-ink)' },
-  { tag: [tags.function(tags.definition(tags.variableName)), tags.definition(tags.className)], color: 'var(--loss-ink)', fontWeight: '600' },
+  {
+    tag: [tags.function(tags.definition(tags.variableName)), tags.definition(tags.className)],
+    color: 'var(--loss-ink)',
+    fontWeight: '600',
+  },
 ])
 
 /** The line that an error speaks of, 0 for none. */
@@ -68,7 +81,9 @@ const own = StateField.define<DecorationSet>({
       if (!effect.is(setOwn)) continue
       const { doc } = transaction.state
       const mark = Decoration.line({ class: 'cm-own' })
-      return Decoration.set(effect.value.filter((line) => line <= doc.lines).map((line) => mark.range(doc.line(line).from)))
+      return Decoration.set(
+        effect.value.filter((line) => line <= doc.lines).map((line) => mark.range(doc.line(line).from)),
+      )
     }
     return lines.map(transaction.changes)
   },
@@ -87,7 +102,13 @@ export interface Editor {
   destroy(): void
 }
 
-export function editor(host: HTMLElement, text: string, label: string, help: string, onchange: (text: string) => void): Editor {
+export function editor(
+  host: HTMLElement,
+  text: string,
+  label: string,
+  help: string,
+  onchange: (text: string) => void,
+): Editor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: 'open' })
   const said = document.createElement('p')
   said.id = 'help'
@@ -119,7 +140,12 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
         own,
         // Tab indents, as in any editor; after Escape it leaves, which CodeMirror sees to
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': label, 'aria-describedby': 'help', tabindex: '0', spellcheck: 'false' }),
+        EditorView.contentAttributes.of({
+          'aria-label': label,
+          'aria-describedby': 'help',
+          tabindex: '0',
+          spellcheck: 'false',
+        }),
         EditorView.updateListener.of((update) => update.docChanged && onchange(update.state.doc.toString())),
       ],
     }),
@@ -140,7 +166,8 @@ export function editor(host: HTMLElement, text: string, label: string, help: str
   }
   return {
     set(text) {
-      if (text !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } })
+      if (text !== view.state.doc.toString())
+        view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } })
     },
     mark(line) {
       view.dispatch({ effects: setWrong.of(line) })

@@ -41,12 +41,15 @@ export function diff(before: string, after: string): Line[] {
       lines.push({ text: b[start + j], was: 0, is: start + ++j })
     }
   }
-  for (let k = 0; k < end; k++) lines.push({ text: a[a.length - end + k], was: a.length - end + k + 1, is: b.length - end + k + 1 })
+  for (let k = 0; k < end; k++)
+    lines.push({ text: a[a.length - end + k], was: a.length - end + k + 1, is: b.length - end + k + 1 })
   return lines
 }
 
 /** The changed lines with a few around each; null stands for what is left out. */
 export function near(lines: Line[], around = 2): (Line | null)[] {
-  const kept = lines.map((_, i) => lines.slice(Math.max(0, i - around), i + around + 1).some((line) => !line.was || !line.is))
+  const kept = lines.map((_, i) =>
+    lines.slice(Math.max(0, i - around), i + around + 1).some((line) => !line.was || !line.is),
+  )
   return lines.flatMap((line, i) => (kept[i] ? [line] : i === 0 || kept[i - 1] ? [null] : []))
 }

@@ -17,7 +17,13 @@ class Measurements {
   async measure(name: string, steps: number): Promise<void> {
     this.error = ''
     const { original, source } = bench
-    const wanted = source === original ? [{ name: 'the file', source }] : [{ name: 'the file', source: original }, { name, source }]
+    const wanted =
+      source === original
+        ? [{ name: 'the file', source }]
+        : [
+            { name: 'the file', source: original },
+            { name, source },
+          ]
     for (const one of wanted) {
       const known = this.all.find(({ source }) => source === one.source)
       if (known && known.losses.length >= steps) {

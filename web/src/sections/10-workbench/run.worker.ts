@@ -8,7 +8,12 @@ export type FromRunner =
   | { piece: string } // JSON: {text, losses, more}
   | { ended: string } // JSON: {error, line, seconds}
 
-type Run = (source: string, documents: string | null | undefined, send: (piece: string) => void, steps: number) => string
+type Run = (
+  source: string,
+  documents: string | null | undefined,
+  send: (piece: string) => void,
+  steps: number,
+) => string
 
 const post = (message: FromRunner): void => self.postMessage(message)
 let run: Run

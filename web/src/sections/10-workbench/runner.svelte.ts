@@ -55,7 +55,13 @@ class Runner {
     this.#end({ error: '', line: 0, seconds: (performance.now() - this.#began) / 1000, stopped: true })
   }
 
-  #start(what: string, source: string, documents: string | null, steps: number, onPiece: Job['onPiece']): Promise<Ended> {
+  #start(
+    what: string,
+    source: string,
+    documents: string | null,
+    steps: number,
+    onPiece: Job['onPiece'],
+  ): Promise<Ended> {
     if (this.#job) throw new Error('a program runs already: stop it first')
     return new Promise((end) => {
       this.#job = { onPiece, end }
@@ -78,7 +84,8 @@ class Runner {
         } else if ('ended' in data) this.#end({ ...JSON.parse(data.ended), stopped: false })
         else this.#fail(data.failed)
       }
-      worker.onerror = (event) => worker === this.#worker && this.#fail(event.message || 'Python broke down over this program')
+      worker.onerror = (event) =>
+        worker === this.#worker && this.#fail(event.message || 'Python broke down over this program')
       worker.postMessage({ root: this.#root } satisfies ToRunner)
     })
   }

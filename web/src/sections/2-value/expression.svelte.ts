@@ -26,7 +26,7 @@ export function inputsOf(source: string): string[] {
   const known = new Set(FUNCTIONS)
   const inputs = new Set<string>()
   for (const statement of source.split(/[;\n]/)) {
-    const [, name = '', right] = /^\s*([A-Za-z_]\w*)\s*=(.*)$/.exec(statement) ?? [, '', statement]
+    const [, name = '', right] = /^\s*([A-Za-z_]\w*)\s*=(.*)$/.exec(statement) ?? ['', '', statement]
     for (const [found] of (right ?? '').matchAll(NAME)) if (!known.has(found)) inputs.add(found)
     known.add(name)
   }

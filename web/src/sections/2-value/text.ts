@@ -35,7 +35,9 @@ export const slopes: Words = {
 }
 
 export const gate: Words = {
-  both: ['One operation has no smooth slope at all. `relu` is open or closed, and it treats blame as it treats values: through, or not.'],
+  both: [
+    'One operation has no smooth slope at all. `relu` is open or closed, and it treats blame as it treats values: through, or not.',
+  ],
   plain: [
     'A closed gate is an alibi. Whatever went wrong further up, this number did not contribute to it, so no blame reaches it, and whatever stands behind it learns nothing this time.',
   ],

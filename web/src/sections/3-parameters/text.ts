@@ -35,11 +35,15 @@ export const rows: Words = {
 }
 
 export const one: Words = {
-  both: ['Behind each parameter stand three more numbers, which exist only for training: its gradient, and two running averages that Adam keeps, *m* of the gradient and *v* of its square.'],
+  both: [
+    'Behind each parameter stand three more numbers, which exist only for training: its gradient, and two running averages that Adam keeps, *m* of the gradient and *v* of its square.',
+  ],
 }
 
 export const where: Words = {
-  both: ['Where do the parameters sit? Not where most explanations spend their time: attention is what makes a transformer, but the MLP is what fills it.'],
+  both: [
+    'Where do the parameters sit? Not where most explanations spend their time: attention is what makes a transformer, but the MLP is what fills it.',
+  ],
   technical: [
     'Per layer attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, whatever the width. The tables of tokens and positions grow only in proportion to n_embd, so that they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
   ],
@@ -59,7 +63,8 @@ export const ladder: Words = {
 
 export const noHistory =
   'No history: the weights came as they are, and a file says only where they ended, not how they got there. Train a model in section 8, and the way of every parameter is drawn here.'
-export const noMoments = 'Adam’s averages are all zero: no step has been made with this model here, and none came with it.'
+export const noMoments =
+  'Adam’s averages are all zero: no step has been made with this model here, and none came with it.'
 
 /** Published sizes: facts of the literature, with where they stand. vocab_size and block_size as in the released code. */
 export const published: {

@@ -51,7 +51,9 @@ export const ripple: Words = {
   both: [
     'Now change a weight, any of the {num_params}, and see who notices. Rings mark every number of the page that has moved. Nothing is approximated: the whole program runs again.',
   ],
-  plain: ['Some weights are a pebble dropped at the source: everything downstream moves. Others touch one letter, or one place, and nothing before it: the past cannot notice what comes later.'],
+  plain: [
+    'Some weights are a pebble dropped at the source: everything downstream moves. Others touch one letter, or one place, and nothing before it: the past cannot notice what comes later.',
+  ],
   technical: [
     'A row of `wpe` only reaches its position and, through keys and values, the later ones: the dots below form a triangle. A row of `wte` reaches those positions where its token is read. A row of `mlp_fc1` whose gate stays shut changes `mlp_pre` and nothing else.',
   ],

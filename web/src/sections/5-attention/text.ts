@@ -46,7 +46,9 @@ export const score: Words = {
   both: [
     'One score is one sum. Line up the query of the position that asks with the key of the one that is asked, multiply number by number, add up, divide by √{head_dim}. If both are large in the same places with the same sign, the score is high.',
   ],
-  plain: ['It is the way two questionnaires are compared: answer by answer, agreement counts for, disagreement against, and strong opinions count more than weak ones.'],
+  plain: [
+    'It is the way two questionnaires are compared: answer by answer, agreement counts for, disagreement against, and strong opinions count more than weak ones.',
+  ],
   technical: [
     'Why divide by the root of head_dim? A sum of d products of numbers of size 1 has a standard deviation of √d. Without the division, wider heads would mean larger scores, a softmax that is all but decided from the start, and gradients near zero.',
   ],
@@ -56,7 +58,9 @@ export const peaked: Words = {
   both: [
     'Softmax turns scores into shares. It cares about differences, and about how large they are: stretch the scores, and the largest takes everything; shrink them to nothing, and all get the same. Try it on the real scores of this position.',
   ],
-  technical: ['The same dial is called *temperature* in section 9, where it is turned on the scores of the next token: scale = 1 / temperature.'],
+  technical: [
+    'The same dial is called *temperature* in section 9, where it is turned on the scores of the next token: scale = 1 / temperature.',
+  ],
 }
 
 export const blend: Words = {

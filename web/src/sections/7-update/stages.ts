@@ -41,7 +41,14 @@ export function stagesOf(norms: { name: string; norm: number }[], head: number, 
     const key = `${layer ?? ''} ${role}`
     if (!stages.has(key)) {
       const title = role === 'pos loss' ? 'pos. loss' : layer === undefined || !layers ? kind : `layer${layer}.${kind}`
-      stages.set(key, { key, title, part: name, norms: [], matrices: [], wire: ON_THE_STREAM.includes(role) ? 'main' : 'side' })
+      stages.set(key, {
+        key,
+        title,
+        part: name,
+        norms: [],
+        matrices: [],
+        wire: ON_THE_STREAM.includes(role) ? 'main' : 'side',
+      })
     }
     stages.get(key)!.norms.push({ name, position: position === undefined ? -1 : Number(position), norm })
   }

@@ -19,7 +19,10 @@ export async function readRuns(): Promise<NamedRun[]> {
     names.map(async ({ name, model, metrics: address }) => {
       const metrics = await (await fetch(address)).text()
       // the last line of a run that is still training may be half written
-      const rows = metrics.slice(0, metrics.lastIndexOf('\n') + 1).split('\n').filter(Boolean)
+      const rows = metrics
+        .slice(0, metrics.lastIndexOf('\n') + 1)
+        .split('\n')
+        .filter(Boolean)
       const parsed = rows.flatMap(stepIn)
       return {
         name,

@@ -20,7 +20,9 @@ export const scrub: Words = {
 }
 
 export const samples: Words = {
-  both: ['What it would write at this moment, always with the same throws of the die: all that changes from line to line is the model.'],
+  both: [
+    'What it would write at this moment, always with the same throws of the die: all that changes from line to line is the model.',
+  ],
 }
 
 export const settings: Words = {
@@ -40,13 +42,19 @@ export const strides: Words = {
 }
 
 export const heldOut: Words = {
-  both: ['A model could simply learn its documents by heart. So it is asked about documents it has not read: if the loss there is as low, it has learned something about names in general.'],
+  both: [
+    'A model could simply learn its documents by heart. So it is asked about documents it has not read: if the loss there is as low, it has learned something about names in general.',
+  ],
 }
 
 export const sideBySide: Words = {
-  both: ['*Can I see where two runs diverge?* Two runs that differ in one setting are an experiment. The program is deterministic, so they are equal number for number up to the first thing that differs, and here it is found. Try: train some steps, go back to one in the middle, change a weight by hand in section 4 and train on: the place where they part is the weight that you changed.'],
+  both: [
+    '*Can I see where two runs diverge?* Two runs that differ in one setting are an experiment. The program is deterministic, so they are equal number for number up to the first thing that differs, and here it is found. Try: train some steps, go back to one in the middle, change a weight by hand in section 4 and train on: the place where they part is the weight that you changed.',
+  ],
 }
 
 export const opened: Words = {
-  both: ['Runs that were named when the lab was started. A run that is still training is read again every few seconds.'],
+  both: [
+    'Runs that were named when the lab was started. A run that is still training is read again every few seconds.',
+  ],
 }

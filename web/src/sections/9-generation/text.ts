@@ -14,7 +14,9 @@ export const intro: Words = {
 }
 
 export const temperature: Words = {
-  both: ['Before the softmax, all logits are divided by the temperature. It changes no order, only how far the likely stand above the rest.'],
+  both: [
+    'Before the softmax, all logits are divided by the temperature. It changes no order, only how far the likely stand above the rest.',
+  ],
   plain: [
     'A cold model always takes the safest letter and writes the same few names again and again. A hot one takes every letter for nearly as good as any other, and writes noise. In between it is inventive.',
   ],
@@ -24,9 +26,13 @@ export const temperature: Words = {
 }
 
 export const novelty: Words = {
-  both: ['Is it a new name, or one of the training data? The nearest names are those that take the fewest insertions, deletions and replacements of a letter.'],
+  both: [
+    'Is it a new name, or one of the training data? The nearest names are those that take the fewest insertions, deletions and replacements of a letter.',
+  ],
 }
 
 export const frequencies: Words = {
-  both: ['If the probabilities mean what they say, then the first letters of many samples must come as often as they promise. Throw it and compare.'],
+  both: [
+    'If the probabilities mean what they say, then the first letters of many samples must come as often as they promise. Throw it and compare.',
+  ],
 }
