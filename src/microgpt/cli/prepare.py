@@ -1,4 +1,4 @@
-"""`microgpt prepare`."""
+"""`microgpt prepare`: tokenize text that is too large for memory."""
 
 from __future__ import annotations
 

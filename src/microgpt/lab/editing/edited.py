@@ -28,9 +28,10 @@ from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.opening import check_size, over
-from microgpt.lab.runs.run import LabRun, data_info
+from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.recorder import Tensor, forward
 
@@ -124,7 +125,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         v=array("d", bytes(8 * len(params))),
         step=0,
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
-        data=data_info(data),
+        provenance=Provenance.of(data),
     )
     about = f"A model of the edited program, which began at random, trained on {text.name}."
     run = LabRun(id, program.name, about, text, over(text, state, "", program))

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 from microgpt import schedule, training
 from microgpt.config import Config, Shapes, offsets
-from microgpt.data.documents import Data
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
@@ -29,6 +28,7 @@ from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
 from microgpt.tracing import names as tensor_names
 
@@ -317,12 +317,11 @@ class LabRun:
     def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
         if not again:
             return self.run.steps(pause_every=self.every, together=True, until=until)
-        info = self.run.data_info
         return training.train(  # without the held-out losses, which are known
             self.engine,
             self.run.data.sequence,
             self.run.order,
-            micro_batch_size=info.get("micro_batch_size"),
+            micro_batch_size=self.run.provenance.micro_batch_size,
             pause_every=self.every,
             together=True,
             until=until,
@@ -339,7 +338,7 @@ class LabRun:
             v=array("d", self.engine.v),
             step=self.step,
             rng_state=self.run.rng.getstate(),
-            data=dict(self.run.data_info),
+            provenance=self.run.provenance,
         )
         twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, program=self.program))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
@@ -353,7 +352,7 @@ class LabRun:
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
             twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
-            twin.run.data_info = data_info(self.run.data)
+            twin.run.provenance = Provenance.of(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
@@ -370,7 +369,7 @@ class LabRun:
             "id": self.id,
             "name": self.name,
             "config": settings(self.config),
-            "data": self.run.data_info.get("source") or self.text.name,
+            "data": self.run.provenance.source or self.text.name,
             "step": self.step,
             "first": self.first if self.opened is None else 0,
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
@@ -384,14 +383,3 @@ class LabRun:
 def settings(config: Config) -> Answer:
     """The settings that the page shows."""
     return config.to_dict()
-
-
-def data_info(data: Data) -> Answer:
-    """What a checkpoint tells of data that are trained on as a whole."""
-    return {
-        "source": data.source,
-        "sha256": data.sha256,
-        "documents": data.mode,
-        "num_docs": len(data),
-        "val_fraction": 0.0,
-    }
