@@ -166,7 +166,7 @@ def test_every_entry_of_an_ordered_folder_has_its_place() -> None:
         ),
         (
             "engines/scalar",
-            "from microgpt.data import pack",
+            "from microgpt.data import prepare",
             "engines.scalar, line 1: data does not stand below engines",
         ),
         (

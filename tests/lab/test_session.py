@@ -24,7 +24,7 @@ from test_imports import HEAVY
 from microgpt import reference
 from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config, offsets, shapes
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
 from microgpt.engines.native.library import LIBRARY
 from microgpt.engines.scalar import ScalarEngine

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from microgpt import reference
 from microgpt.config import Config, init, offsets, shapes
 from microgpt.engines.choose import open_engine
+from microgpt.engines.program import ScalarModel
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing import recorder as recording
 from microgpt.verification.cases import CASES, LEARNING_RATES
@@ -39,7 +40,7 @@ def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
     config, vocab_size, batch = training
     params = init(config, vocab_size, random.Random(1))
     engine = open_engine("scalar", array("d", params), config, vocab_size)
-    record = recording.training(params, config, vocab_size, [batch], [0.1])
+    record = recording.training(ScalarModel(params, config, vocab_size), [batch], [0.1])
     assert engine.backward(batch) == record["step1.loss"].numbers[0]
     for name, part in offsets(shapes(config, vocab_size)).items():
         assert engine.grads[part] == record[f"step1.grad.{name}"].numbers
@@ -55,7 +56,7 @@ def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
 @given(trainings())
 def test_the_forward_pass_records_every_name_of_the_table_in_its_shape(training):
     config, vocab_size, batch = training
-    record = recording.forward(batch[0], init(config, vocab_size, random.Random(1)), config, vocab_size)
+    record = recording.forward(batch[0], ScalarModel(init(config, vocab_size, random.Random(1)), config, vocab_size))
     table = tensor_names.intermediates(config, vocab_size, tensor_names.num_positions(batch[0], config))
     assert {name: tensor.shape for name, tensor in record.items()} == table
     assert list(record) == list(table)
@@ -120,7 +121,7 @@ def test_every_recorded_number_is_what_numpy_computes(name):
     params, tokens = case.params(), case.batches()[0][0]
     table = shapes(case.config, case.vocab_size)
     weights = {n: np.array(params[part]).reshape(table[n]) for n, part in offsets(table).items()}
-    record = recording.forward(tokens, params, case.config, case.vocab_size)
+    record = recording.forward(tokens, case.model())
     expected = numpy_forward(tokens, weights, case.config)
     assert record.keys() == expected.keys()
     for path, (shape, numbers) in record.items():
@@ -150,11 +151,11 @@ def test_the_gradients_of_intermediates_obey_the_chain_rule():
 def test_recording_leaves_the_reference_as_it_was():
     before = dict(vars(reference))
     case = CASES["many_heads"]
-    recording.training(case.params(), case.config, case.vocab_size, case.batches(), LEARNING_RATES)
+    recording.training(case.model(), case.batches(), LEARNING_RATES)
     assert vars(reference) == before
 
 
 def test_a_document_of_one_token_is_refused():
     case = CASES["many_heads"]
     with pytest.raises(ValueError, match="document 0 of the batch must have at least two tokens"):
-        recording.forward([0], case.params(), case.config, case.vocab_size)
+        recording.forward([0], case.model())

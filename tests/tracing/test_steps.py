@@ -19,8 +19,7 @@ from microgpt.activations import ACTIVATIONS
 from microgpt.reference import Value
 from microgpt.tracing import steps as program_steps
 from microgpt.tracing.graph import Graph
-from microgpt.tracing.instrument import Program
-from microgpt.tracing.recorder import graph
+from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.steps import events_of
 from microgpt.tracing.trace import trace
 from microgpt.verification.cases import CASES, Case
@@ -147,12 +146,12 @@ def test_a_sample_is_the_references_own_and_its_numbers_have_names() -> None:
     case = LAYERS
     c = case.config
     args = (case.bos, 0.7, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
-    state_dict = graph(case.params(), c, case.vocab_size)[1]
+    state_dict = case.model().state_dict()
     expected = reference.sample(state_dict, args[0], random.Random(3), *args[1:])
-    with Program(case.params(), c, case.vocab_size) as program:
-        sample = program.functions["sample"]
-        token_ids, events = events_of(program, sample, program.state_dict, args[0], random.Random(3), *args[1:])
-        numbers = Graph(program)
+    with Instrumented(case.model()) as run:
+        sample = run.functions["sample"]
+        token_ids, events = events_of(run, sample, run.state_dict, args[0], random.Random(3), *args[1:])
+        numbers = Graph(run)
     assert token_ids == expected != []
     drawn = [event for event in events if event["line"] == line_of("if token_id == bos")]
     assert [event["known"]["token_id"]["value"] for event in drawn][: len(token_ids)] == token_ids
@@ -173,10 +172,10 @@ def test_an_update_of_one_parameter_is_that_of_the_reference() -> None:
     other, m, v = Value(case.params()[20]), [0.1], [0.2]
     other.grad = 0.25
     reference.adam([other], m, v, 3, 0.01, 0.85, 0.99, 1e-8)
-    with Program(case.params(), case.config, case.vocab_size) as program:
-        parameter, mine = program.leaves[20], ([0.1], [0.2])
+    with Instrumented(case.model()) as run:
+        parameter, mine = run.leaves[20], ([0.1], [0.2])
         parameter.grad = 0.25
-        _, events = events_of(program, program.functions["adam"], [parameter], *mine, 3, 0.01, 0.85, 0.99, 1e-8)
+        _, events = events_of(run, run.functions["adam"], [parameter], *mine, 3, 0.01, 0.85, 0.99, 1e-8)
     assert (parameter.data, *mine) == (other.data, m, v)
     assert [event["line"] for event in events] == [
         *range(line_of("for i, p in enumerate(params)"), line_of("p.grad = 0.0") + 1),
@@ -192,34 +191,34 @@ def test_an_update_of_one_parameter_is_that_of_the_reference() -> None:
 
 def test_reading_and_tokenizing_play_too(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("ab\n\nca\n")
-    with Program(HEADS.params(), HEADS.config, HEADS.vocab_size) as program:
-        docs, events = events_of(program, program.functions["documents"], str(tmp_path / "names.txt"))
+    with Instrumented(HEADS.model()) as run:
+        docs, events = events_of(run, run.functions["documents"], str(tmp_path / "names.txt"))
         assert docs == ["ab", "ca"]
         assert events[-1]["changed"] == {"return": {"value": ["ab", "ca"]}}
-        tokenizer, events = events_of(program, program.functions["Tokenizer"], {"b", "a", "c"})
+        tokenizer, events = events_of(run, run.functions["Tokenizer"], {"b", "a", "c"})
         assert isinstance(tokenizer, reference.Tokenizer)
         assert [event["line"] for event in events] == [
             line_of(s) for s in ("chars = sorted", "self.bos =", "self.symbols", "self.token_ids")
         ]
         assert events[1]["changed"] == {"self": {"table": {"bos": {"value": 3}}}}
-        token_ids, [event] = events_of(program, tokenizer.encode, "cab")
+        token_ids, [event] = events_of(run, tokenizer.encode, "cab")
         assert token_ids == [3, 2, 0, 1, 3]
         assert event["changed"] == {"return": {"value": token_ids}}
-        table, events = events_of(program, program.functions["shapes"], 3, 2, 1, 4)
+        table, events = events_of(run, run.functions["shapes"], 3, 2, 1, 4)
         assert events[-1]["changed"]["return"]["table"]["wpe"] == {"value": [4, 2]}
         assert table == reference.shapes(3, 2, 1, 4)
 
 
 def test_a_list_too_long_to_copy_at_every_event_is_told_by_its_length() -> None:
-    with Program(HEADS.params(), HEADS.config, HEADS.vocab_size) as program:
-        tokenizer = program.functions["Tokenizer"]("ab")
-        _, [event] = events_of(program, tokenizer.decode, [0, 1] * 501)
+    with Instrumented(HEADS.model()) as run:
+        tokenizer = run.functions["Tokenizer"]("ab")
+        _, [event] = events_of(run, tokenizer.decode, [0, 1] * 501)
     assert event["known"]["token_ids"] == {"text": "1002 numbers"}
 
 
 def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
-    with Program(HEADS.params(), HEADS.config, HEADS.vocab_size) as program:
-        encode = program.functions["Tokenizer"]("ab").encode
+    with Instrumented(HEADS.model()) as run:
+        encode = run.functions["Tokenizer"]("ab").encode
         before = sys.gettrace()
 
         def tracer(*_: object) -> None:
@@ -227,7 +226,7 @@ def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
 
         sys.settrace(tracer)
         try:
-            with pytest.raises(KeyError), program_steps.watch(program.functions) as events:
+            with pytest.raises(KeyError), program_steps.watch(run) as events:
                 encode("abz")
             assert sys.gettrace() is tracer
         finally:
@@ -241,7 +240,7 @@ TELL = """
 import json, random
 from pathlib import Path
 from microgpt.activations import ACTIVATIONS
-from microgpt.tracing.instrument import Program
+from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.steps import events_of
 from microgpt.tracing.trace import trace
 from microgpt.verification.cases import CASES
@@ -251,12 +250,12 @@ for name in ("odd_sizes", "layers"):
     case = CASES[name]
     c = case.config
     told[f"{name}: loss"] = trace(case.batches()[0][0], case.params(), c, case.vocab_size, events=True).events
-    with Program(case.params(), c, case.vocab_size) as program:
-        f, p = program.functions, program.leaves[0]
+    with Instrumented(case.model()) as run:
+        f, p = run.functions, run.leaves[0]
         p.grad = 0.5
         activation = ACTIVATIONS[c.activation]
         calls = {
-            "sample": (program.state_dict, case.bos, random.Random(3), 0.7, c.n_layer, c.n_head, 4, activation),
+            "sample": (run.state_dict, case.bos, random.Random(3), 0.7, c.n_layer, c.n_head, 4, activation),
             "adam": ([p], [0.1], [0.2], 3, 0.01, 0.85, 0.99, 1e-8),
             "shapes": (3, 2, 1, 4),
             "init": ({"a": (2, 3), "b": (1, 2)}, random.Random(1), 0.1),
@@ -264,8 +263,8 @@ for name in ("odd_sizes", "layers"):
             "Tokenizer": ("cab",),
         }
         for function, args in calls.items():
-            result, told[f"{name}: {function}"] = events_of(program, f[function], *args)
-        told[f"{name}: encode"] = events_of(program, result.encode, "abc")[1]
+            result, told[f"{name}: {function}"] = events_of(run, f[function], *args)
+        told[f"{name}: encode"] = events_of(run, result.encode, "abc")[1]
 """
 
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from microgpt import reference
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.engines.choose import open_engine
+from microgpt.engines.program import ScalarModel
 from microgpt.tracing import inner_names
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing import recorder as recording
@@ -83,7 +84,7 @@ def test_values_and_gradients_are_the_references_to_the_last_bit(name: str) -> N
     case = CASES[name]
     tokens = case.batches()[0][0]
     traced = case_trace(name)
-    for tensor, (shape, numbers) in recording.forward(tokens, case.params(), case.config, case.vocab_size).items():
+    for tensor, (shape, numbers) in recording.forward(tokens, case.model()).items():
         assert traced.tensor(tensor).shape == shape
         assert traced.tensor(tensor).numbers.tobytes() == numbers.tobytes(), tensor
     engine = open_engine("scalar", case.params(), case.config, case.vocab_size)
@@ -568,7 +569,7 @@ def test_the_order_is_that_of_the_references_own_backward() -> None:
     """Unrecorded, with the list that backward() made read off its frame when it returns."""
     config, params, tokens = TWO_LAYERS, params_of(TWO_LAYERS, 4), [3, 0, 1, 0, 3]
     traced = trace(tokens, params, config, 4)
-    loss = reference.loss(tokens, recording.graph(params, config, 4)[1], config.n_layer, config.n_head, 5)
+    loss = reference.loss(tokens, ScalarModel(params, config, 4).state_dict(), config.n_layer, config.n_head, 5)
     order: list[reference.Value] = []
 
     def watch(frame: FrameType, event: str, _: object) -> object:

@@ -1,4 +1,4 @@
-"""The command line. It parses, calls, and prints; what is computed is computed elsewhere."""
+"""The entry point of the command line: its commands, its errors and its exit status."""
 
 from __future__ import annotations
 

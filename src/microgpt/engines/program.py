@@ -1,59 +1,122 @@
-"""The program that runs, and how its functions are called: reference.py, unless somebody has edited it.
+"""The program that runs, reference.py or an edited one; and the model that it runs: settings and parameters.
 
-Engines and recordings take their functions from a listing, so that an edited program can stand in the reference's place
-(lab/edited.py makes such a listing). Nothing here computes.
+Engines and traces call the functions of a Program, so that an edited one can take the reference's place
+(lab/editing/edited.py makes it). Nothing here computes.
 """
 
 from __future__ import annotations
 
 import inspect
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from microgpt import reference
 from microgpt.activations import ACTIVATIONS
-from microgpt.config import Config, Shapes, shapes
+from microgpt.config import Config, Shapes, offsets, shapes
+from microgpt.reference import Value
+
+StateDict = dict[str, list[list[Value]]]
 
 
-class Listing:
-    """A module with the reference's functions, and what a Config means to them.
+class Program:
+    """A module with the reference's functions, and the arguments that they take for a Config.
 
-    changed: its functions and methods that are not the reference's (`gpt`, `Value.relu`).
+    changed: the functions and methods that differ from the reference's (`gpt`, `Value.relu`).
     """
 
     module: ModuleType = reference
     changed: frozenset[str] = frozenset()
-    name = ""  # for people, where it is not the reference
+    name = ""  # shown to people; the reference needs none
 
     @cached_property
     def text(self) -> str:
-        """The source that runs."""
+        """The source code."""
         return inspect.getsource(self.module)
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
-        """The table of its parameters."""
+        """The shape of each parameter."""
         return shapes(config, vocab_size)
 
-    def of_loss(self, config: Config) -> dict[str, Any]:
-        """What loss() takes besides tokens and state_dict."""
-        return {"n_layer": config.n_layer, "block_size": config.block_size, **self.of_gpt(config)}
+    def loss_arguments(self, config: Config) -> dict[str, Any]:
+        """The arguments of loss() after tokens and state_dict."""
+        return {"n_layer": config.n_layer, "block_size": config.block_size, **self.gpt_arguments(config)}
 
-    def of_sample(self, config: Config) -> dict[str, Any]:
-        """What sample() takes besides state_dict, bos, rng and temperature."""
-        return self.of_loss(config)
-
-    def of_gpt(self, config: Config) -> dict[str, Any]:
-        """What gpt() takes besides a token, its position, keys, values and state_dict."""
+    def gpt_arguments(self, config: Config) -> dict[str, Any]:
+        """The arguments of gpt() after token_id, pos_id, keys, values and state_dict."""
         return {"n_head": config.n_head, "activation": ACTIVATIONS[config.activation]}
 
-    def rate(self, step: int, learning_rate: float) -> float:
-        """The learning rate of the update after `step` updates; learning_rate: what the schedule says."""
-        return learning_rate
+    def sample_arguments(self, config: Config) -> dict[str, Any]:
+        """The arguments of sample() after state_dict, bos, rng and temperature."""
+        return self.loss_arguments(config)
 
-    def of_adam(self, config: Config) -> dict[str, Any]:
-        """What adam() takes besides params, m, v, step and learning_rate."""
+    def adam_arguments(self, config: Config) -> dict[str, Any]:
+        """The arguments of adam() after params, m, v, step and learning_rate."""
         return {"beta1": config.beta1, "beta2": config.beta2, "eps_adam": config.eps_adam}
 
+    def learning_rate(self, step: int, scheduled: float) -> float:
+        """The learning rate of the update after `step` updates. scheduled: what the Config's schedule gives."""
+        return scheduled
 
-REFERENCE = Listing()
+
+REFERENCE = Program()
+
+
+@dataclass(frozen=True, eq=False)
+class ScalarModel:
+    """A model as Python runs it: a program, its settings, and its parameters in one flat buffer of float64."""
+
+    params: array[float]
+    config: Config
+    vocab_size: int
+    program: Program = REFERENCE
+
+    @property
+    def key(self) -> tuple[bytes, Config, int, Program]:
+        """Equal for models that compute the same numbers; hashable, so that results can be cached by it."""
+        return self.params.tobytes(), self.config, self.vocab_size, self.program
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """The shape of each parameter, in the order of the flat buffer."""
+        return self.program.shapes(self.config, self.vocab_size)
+
+    @cached_property
+    def offsets(self) -> dict[str, slice]:
+        """Where each parameter lies in the flat buffer."""
+        return offsets(self.shapes)
+
+    def leaves(self, make: Callable[[float], Value] | None = None) -> list[Value]:
+        """The parameters as leaves of a new graph. make: turns a number into one; default: the program's Value."""
+        return list(map(make or self.program.module.Value, self.params))
+
+    def state_dict(self, leaves: Iterable[Value] | None = None) -> StateDict:
+        """The parameters as matrices of Values, as the program's functions take them. leaves: by default, new ones."""
+        rest = iter(self.leaves() if leaves is None else leaves)
+        return {
+            name: [[next(rest) for _ in range(columns)] for _ in range(rows)]
+            for name, (rows, columns) in self.shapes.items()
+        }
+
+    @property
+    def loss_arguments(self) -> dict[str, Any]:
+        """The arguments of the program's loss() after tokens and state_dict."""
+        return self.program.loss_arguments(self.config)
+
+    @property
+    def gpt_arguments(self) -> dict[str, Any]:
+        """The arguments of its gpt() after token_id, pos_id, keys, values and state_dict."""
+        return self.program.gpt_arguments(self.config)
+
+    @property
+    def sample_arguments(self) -> dict[str, Any]:
+        """The arguments of its sample() after state_dict, bos, rng and temperature."""
+        return self.program.sample_arguments(self.config)
+
+    @property
+    def adam_arguments(self) -> dict[str, Any]:
+        """The arguments of its adam() after params, m, v, step and learning_rate."""
+        return self.program.adam_arguments(self.config)

@@ -12,7 +12,6 @@ import base64
 import binascii
 import platform
 import tempfile
-from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -25,7 +24,7 @@ import microgpt
 from microgpt import evaluation
 from microgpt.config import Config
 from microgpt.engines.base import check_batch
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, ScalarModel
 from microgpt.errors import DivergedError, LabError
 from microgpt.lab import session_file
 from microgpt.lab.editing import edited, source, variants
@@ -44,14 +43,14 @@ from microgpt.lab.runs.texts import Text
 from microgpt.lab.session_file import State
 from microgpt.runs.run import VAL_DOCUMENTS, spec_of
 from microgpt.tracing.recorder import Tensor, forward
-from microgpt.tracing.trace import Trace, trace
+from microgpt.tracing.trace import Trace, trace_model
 from microgpt.training import check_options
 
 KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take some 10 MB each
 MAX_STEPS = 1_000_000  # that one request may train
 EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
 
-Key = tuple[bytes, tuple[int, ...], Config, Listing]  # parameters, tokens, settings, program
+Key = tuple[Any, tuple[int, ...]]  # of a model, tokens
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -134,7 +133,7 @@ class Session:
     @asked
     def source(self) -> Answer:
         """The program that makes the numbers: the reference, as it stands in this package, unless it was edited."""
-        return source.source(self.active.listing)
+        return source.source(self.active.program)
 
     @asked
     def variants(self) -> Answer:
@@ -218,8 +217,8 @@ class Session:
     def load_data(self, name: str, base64: str, documents: str | None = None) -> Answer:
         """Take a file as the text of a new, untrained run."""
         text = texts.own(name, _bytes("base64", base64), documents)
-        if self.active.listing is not REFERENCE:
-            run = edited.begin(self._new_id(), text, self.active.listing.text)
+        if self.active.program is not REFERENCE:
+            run = edited.begin(self._new_id(), text, self.active.program.text)
         else:
             run = opening.begin(self._new_id(), f"over {name}", text, self.active.config)
         self.texts.append(text)
@@ -250,7 +249,7 @@ class Session:
     @asked
     def sizes(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
         """How many parameters a model of other sizes has."""
-        return figures.sizes(self.active.listing, n_embd, n_layer, block_size, vocab_size)
+        return figures.sizes(self.active.program, n_embd, n_layer, block_size, vocab_size)
 
     @asked
     def budget(self, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Answer:
@@ -287,26 +286,16 @@ class Session:
         check_batch([tokens], self.active.engine.vocab_size)
         return tokens
 
-    def _forward(self, tokens: list[int], params: array[float] | None = None) -> dict[str, Tensor]:
-        """The recorded forward pass; params: of the model at hand, unless others are given."""
-        run = self.active
-        params = run.engine.params if params is None else params
-        key = params.tobytes(), tuple(tokens), run.config, run.listing
-        size = run.engine.vocab_size
-        return _kept(
-            self._recorded, KEPT, key, lambda: edited.Names(forward(tokens, params, run.config, size, run.listing))
-        )
+    def _forward(self, tokens: list[int], model: ScalarModel | None = None) -> dict[str, Tensor]:
+        """The recorded forward pass of a model, by default the active one."""
+        model = model or self.active.model
+        return _kept(self._recorded, KEPT, _key(model, tokens), lambda: edited.Names(forward(tokens, model)))
 
     def _trace(self, tokens: list[int]) -> Trace:
         """The recorded execution, backward included."""
-        run = self.active
-        params = run.engine.params
-        edited.unchanged(run, "the graph is read off what it keeps", "Value.__init__")
-        key = params.tobytes(), tuple(tokens), run.config, run.listing
-        size = run.engine.vocab_size
-        return _kept(
-            self._traced, KEPT_TRACES, key, lambda: trace(tokens, params, run.config, size, listing=run.listing)
-        )
+        edited.unchanged(self.active, "the graph is read off what it keeps", "Value.__init__")
+        model = self.active.model
+        return _kept(self._traced, KEPT_TRACES, _key(model, tokens), lambda: trace_model(tokens, model))
 
     def _relay(self, tokens: list[int]) -> Relay:
         """The recorded backward(), step by step."""
@@ -370,16 +359,7 @@ class Session:
     @asked
     def play(self, word: str) -> Answer:
         """The execution, line by line."""
-        run = self.active
-        recorded = trace(
-            self._tokens(word),
-            run.engine.params,
-            run.config,
-            run.engine.vocab_size,
-            backward=False,
-            events=True,
-            listing=run.listing,
-        )
+        recorded = chapters.record(self.active, self._tokens(word))
         return self._of_model(number_figure.play(recorded))
 
     @asked
@@ -389,8 +369,7 @@ class Session:
         """A part of the program, played. path: of the parameter, for `adam`; seed to temperature: for `sample`."""
         run, tokens = self.active, self._tokens(word)
         if name in ("forward", "loss"):
-            key = run.engine.params.tobytes(), tuple(tokens), run.config, run.listing
-            recorded = _kept(self._played, 1, key, lambda: chapters.record(run, tokens))
+            recorded = _kept(self._played, 1, _key(run.model, tokens), lambda: chapters.record(run, tokens))
             told = chapters.forward(run, tokens, recorded, name)
         elif name == "backward":
             told = chapters.backward(self._relay(tokens))
@@ -495,10 +474,10 @@ class Session:
     def reset(self, config: dict[str, Any] | None = None, name: str | None = None, val_fraction: float = 0.0) -> Answer:
         """A new random model, as a new run over the same text."""
         changes = dict(config or {})
-        if self.active.listing is not REFERENCE:
+        if self.active.program is not REFERENCE:
             if changes or val_fraction:
                 raise LabError("the settings of an edited program stand in its main(): change them there")
-            return self.edit(self.active.listing.text)
+            return self.edit(self.active.program.text)
         known = Config().to_dict()
         for setting in changes:
             if setting not in known:
@@ -663,6 +642,10 @@ class Session:
         self.texts, self.by_id, self.active, self.begun = saved.texts, saved.runs, saved.active, saved.begun
         self.version = max(self.version, saved.version)
         return self._changed()
+
+
+def _key(model: ScalarModel, tokens: list[int]) -> Key:
+    return model.key, tuple(tokens)
 
 
 def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:

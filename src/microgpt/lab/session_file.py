@@ -19,6 +19,7 @@ from microgpt.lab.runs.opening import begin_again, over
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import spec_of
 
 FORMAT = "microgpt lab/1"
@@ -65,13 +66,13 @@ def _run(run: LabRun, text: int) -> Answer:
                 "symbols": run.run.tokenizer.symbols,
                 "spec": spec_of(run.run.tokenizer),
                 "rng": run.run.rng.getstate(),
-                "data": run.run.data_info,
+                "data": run.run.provenance.to_dict(),
                 "losses": _text(run.losses),
                 "validations": run.validations,
                 "edits": run.edits,
                 "changes": list(run.changes.values()),
                 "branch": run.branch,
-                "program": run.listing.text if run.listing is not REFERENCE else None,
+                "program": run.program.text if run.program is not REFERENCE else None,
                 "frozen": run.frozen,
                 "first": run.first,
                 "again": run.opened is not None,
@@ -117,7 +118,7 @@ def _text_of(facts: dict[str, Any]) -> Text:
 
 def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     config = Config.from_dict(facts["config"])
-    listing = REFERENCE if facts["program"] is None else edited.listing(facts["program"], text)
+    program = REFERENCE if facts["program"] is None else edited.load(facts["program"], text)
     now = _frame_of(facts["now"])
     version, internal, gauss_next = facts["rng"]
     state = Checkpoint(
@@ -129,14 +130,14 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         v=now.v,
         step=now.step,
         rng_state=(version, tuple(internal), gauss_next),
-        data=facts["data"],
+        provenance=Provenance.from_dict(facts["data"]),
     )
     run = LabRun(
         facts["id"],
         facts["name"],
         facts["about"],
         text,
-        over(text, state, facts["missing"], listing),
+        over(text, state, facts["missing"], program),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]

@@ -7,34 +7,31 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
-from microgpt.config import offsets
 from microgpt.tracing import inner_names
 from microgpt.tracing import names as tensor_names
-from microgpt.tracing.instrument import Node, Program
+from microgpt.tracing.instrument import Instrumented, Node
 from microgpt.tracing.names import Shape
 
 Facts = dict[str, Any]  # what is told of a number or an event: plain data
 
 
 class Graph:
-    """Every number that a program made, in the order in which it did: `nodes`.
+    """Every number that a program made, in the order in which it made them: `nodes`.
 
     tensors: the nodes of each tensor, row after row, by its name; shapes: theirs. Names of inner numbers are worked out
     tensor by tensor, when one of them is asked for.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.nodes: Sequence[Node] = program.nodes
-        parameters = program.listing.shapes(program.config, program.vocab_size)
-        self.tensors: dict[str, Sequence[Node]] = {
-            name: program.leaves[part] for name, part in offsets(parameters).items()
-        }
-        self.shapes: dict[str, Shape] = {**parameters}
-        positions = sum(name.endswith(".tok_emb") for name in program.tensors)
+    def __init__(self, run: Instrumented) -> None:
+        model = run.model
+        self.nodes: Sequence[Node] = run.nodes
+        self.tensors: dict[str, Sequence[Node]] = {name: run.leaves[part] for name, part in model.offsets.items()}
+        self.shapes: dict[str, Shape] = {**model.shapes}
+        positions = sum(name.endswith(".tok_emb") for name in run.tensors)
         if positions:
-            table = tensor_names.intermediates(program.config, program.vocab_size, positions)
-            self.shapes |= {name: shape for name, shape in table.items() if name in program.tensors}
-            self.tensors |= {name: program.tensors[name] for name in table if name in program.tensors}
+            table = tensor_names.intermediates(model.config, model.vocab_size, positions)
+            self.shapes |= {name: shape for name, shape in table.items() if name in run.tensors}
+            self.tensors |= {name: run.tensors[name] for name in table if name in run.tensors}
         self._inside: dict[str, dict[str, Node]] = {}
         self._paths_inside: dict[str, dict[Node, str]] = {}
 

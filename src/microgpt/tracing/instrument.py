@@ -1,23 +1,19 @@
-"""The program over numbers that remember more: which operation made each, at which line, and at which turn.
+"""The reference, instrumented: every Value knows its op, its line, and when it was made.
 
-reference.py (or the edited one, which a listing tells) is not touched, and nothing is computed a second time. Its own
-code runs, in a copy of its namespace: there its functions are the recorded ones of `recording`, and the Value that its
-methods make is a Node.
+reference.py (or an edited program) is not touched, and nothing is computed a second time: its own code runs, in a copy
+of its namespace. There its functions are the wrapped ones of `recorder`, and the Value that its methods make is a Node.
 """
 
 from __future__ import annotations
 
 import sys
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType, TracebackType
 from typing import Any, cast
 
-from microgpt.config import Config
-from microgpt.engines.program import REFERENCE, Listing
-from microgpt.engines.scalar import graph
+from microgpt.engines.program import ScalarModel
 from microgpt.reference import Value
-from microgpt.tracing import recorder as recording
+from microgpt.tracing.recorder import Recorder
 
 
 class Node(Value):
@@ -55,41 +51,42 @@ def _noted(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> C
     return run
 
 
-class Program:
-    """A copy of the reference's functions to run once, over these parameters as Nodes, and what they left behind.
+class Instrumented:
+    """A model whose program runs once over Nodes: a copy of its functions, and the numbers that they make.
 
-    functions: by name; they see each other. state_dict: the parameters as they take them. nodes: every number made so
-    far. tensors: the named ones, as `recording` notes them. order: the nodes in the order in which backward() had them
-    pass on their gradients, empty before.
+    functions: by name; they call each other. state_dict: the parameters as the functions take them. nodes: every number
+    made so far. tensors: the named ones, as `recorder` notes them. order: the nodes in the order in which backward()
+    had them pass on their gradients; empty before.
 
-    Used in a `with`: afterwards the functions are gone, and with them the cycle that would keep the graph in memory.
+    Use it in a `with`: on exit the functions are dropped, and with them the cycle that would keep the graph in memory.
     """
 
-    def __init__(self, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE) -> None:
-        self.config, self.vocab_size, self.listing = config, vocab_size, listing
+    def __init__(self, model: ScalarModel) -> None:
+        self.model = model
+        module = model.program.module
         self.nodes: list[Node] = []
         self.order: list[Node] = []
-        self._methods = dict(vars(listing.module))
+        self._methods = dict(vars(module))
         self._node: type[Node] = type("Value", (Node,), {"__slots__": (), "nodes": self.nodes})
-        leaves, self.state_dict = graph(params, config, vocab_size, self._node, listing)
-        self.leaves = cast("list[Node]", leaves)
-        recorder = recording.Recorder(self.state_dict, listing)
+        self.leaves = cast("list[Node]", model.leaves(self._node))
+        self.state_dict = model.state_dict(self.leaves)
+        recorder = Recorder(model, self.state_dict)
         self.record_loss = recorder.loss
         self.tensors = cast("dict[str, Sequence[Node]]", recorder.nodes)
         self.functions = recorder.functions()
         self.functions["Value"] = self._methods["Value"] = self._node
-        for name, cls in vars(listing.module).items():
-            if isinstance(cls, type) and cls.__module__ == listing.module.__name__ and name != "Value":
+        for name, cls in vars(module).items():
+            if isinstance(cls, type) and cls.__module__ == module.__name__ and name != "Value":
                 self.functions[name] = self._copied(cls)
         self._methods["reversed"] = self._reversed
-        for name, f in vars(listing.module.Value).items():
+        for name, f in vars(module.Value).items():
             if isinstance(f, FunctionType) and name != "__init__":
                 method = FunctionType(f.__code__, self._methods, name, f.__defaults__, f.__closure__)
                 makes_nodes = "Value" in f.__code__.co_names
                 setattr(self._node, name, _noted(method, name.strip("_"), self.functions) if makes_nodes else method)
 
     def _copied(self, cls: type) -> type:
-        """A class of the reference whose methods see the functions of this program."""
+        """A class of the program whose methods call these functions."""
         copy = {
             name: FunctionType(f.__code__, self.functions, name, f.__defaults__, f.__closure__)
             for name, f in vars(cls).items()
@@ -102,7 +99,7 @@ class Program:
         self.order = list(reversed(order))
         return iter(self.order)
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> Instrumented:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -2,7 +2,7 @@
 
 Nothing is computed a second time here. The program's own functions run, in a copy of their namespace in which those
 that call one another are wrapped, so that each call notes what went in and what came out; reference.py is not touched.
-An edited program (a listing) is recorded in the same way.
+An edited program is recorded in the same way.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import methodcaller
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from microgpt import reference
-from microgpt.config import Config, offsets, shapes
 from microgpt.engines.base import Tokens, check_batch, num_positions
-from microgpt.engines.program import REFERENCE, Listing
-from microgpt.engines.scalar import StateDict, graph, scalar_arithmetic
+from microgpt.engines.program import REFERENCE, ScalarModel, StateDict
+from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.reference import Value
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.names import Shape
@@ -43,12 +42,12 @@ MADE_BY = {  # the tensor that `linear` makes with a matrix
 class Recorder:
     """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given.
 
-    A name is given only to what is made as naming's table says: an edited program (listing) may lack some.
+    Only what is made as the table of names says gets a name: an edited program may lack some.
     """
 
-    def __init__(self, state_dict: StateDict, listing: Listing = REFERENCE) -> None:
+    def __init__(self, model: ScalarModel, state_dict: StateDict) -> None:
         self.nodes: dict[str, Vector] = {}
-        self.listing = listing
+        self.model, self.state_dict = model, state_dict
         self.matrices = {id(matrix): name for name, matrix in state_dict.items()}
         self.pos = self.layer = ""  # owners of the next names
         self.stream: Vector = ()  # the residual stream, where it was last seen
@@ -58,7 +57,7 @@ class Recorder:
 
     def functions(self) -> dict[str, Any]:
         """The program's functions, which call each other through this recorder."""
-        module = self.listing.module
+        module = self.model.program.module
         namespace = dict(vars(module))
         methods = {f: name for name, f in vars(module.Value).items() if isinstance(f, FunctionType)}
 
@@ -181,13 +180,13 @@ class Recorder:
             self.nodes[f"{self.pos}.probs"] = out
         return out
 
-    def loss(self, run: Callable[..., Value], tokens: Tokens, state_dict: StateDict, config: Config) -> Value:
+    def loss(self, run: Callable[..., Value], tokens: Tokens) -> Value:
         """The loss of a document, by the loss() of `functions`; with it all names of the table are known."""
-        loss = run(tokens, state_dict, **self.listing.of_loss(config))
+        loss = run(tokens, self.state_dict, **self.model.loss_arguments)
         self.nodes["loss"] = [loss]
         losses = []
         total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-        for _ in range(num_positions(tokens, config) - 1):
+        for _ in range(num_positions(tokens, self.model.config) - 1):
             losses.append(total and total.b)
             total = total and total.a
         for t, mean in enumerate([total, *reversed(losses)]):
@@ -198,39 +197,31 @@ class Recorder:
 
 
 def _document(
-    tokens: Tokens, state_dict: StateDict, config: Config, vocab_size: int, listing: Listing = REFERENCE
-) -> tuple[Value, dict[str, Vector]]:
-    """The loss of a document, and the nodes behind it by name, in the order of the table."""
-    recorder = Recorder(state_dict, listing)
-    loss = recorder.loss(recorder.functions()["loss"], tokens, state_dict, config)
-    table = tensor_names.intermediates(config, vocab_size, num_positions(tokens, config))
+    tokens: Tokens, model: ScalarModel, state_dict: StateDict
+) -> tuple[Value, dict[str, Vector], dict[str, Shape]]:
+    """The loss of a document; the nodes behind it by name, in the order of the table; and the table."""
+    recorder = Recorder(model, state_dict)
+    loss = recorder.loss(recorder.functions()["loss"], tokens)
+    table = tensor_names.intermediates(model.config, model.vocab_size, num_positions(tokens, model.config))
     found = {name: recorder.nodes[name] for name in table if name in recorder.nodes}
-    assert listing is not REFERENCE or recorder.nodes.keys() == table.keys(), recorder.nodes.keys() ^ table.keys()
-    return loss, {name: nodes for name, nodes in found.items() if len(nodes) == math.prod(table[name])}
+    unnamed = recorder.nodes.keys() ^ table.keys()
+    assert model.program is not REFERENCE or not unnamed, unnamed
+    return loss, {name: nodes for name, nodes in found.items() if len(nodes) == math.prod(table[name])}, table
 
 
-def forward(
-    tokens: Tokens, params: array[float], config: Config, vocab_size: int, listing: Listing = REFERENCE
-) -> dict[str, Tensor]:
+def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
     """Every number of one document's forward pass, by name, in the order of computation.
 
-    tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them. listing: the
-    program; an edited one may lack some of the names.
+    tokens: the document's token ids, BOS at both ends included. An edited program may lack some of the names.
     """
-    check_batch([tokens], vocab_size)
+    check_batch([tokens], model.vocab_size)
     with scalar_arithmetic():
-        state_dict = graph(params, config, vocab_size, listing=listing)[1]
-        _, nodes = _document(tokens, state_dict, config, vocab_size, listing)
-    table = tensor_names.intermediates(config, vocab_size, num_positions(tokens, config))
+        _, nodes, table = _document(tokens, model, model.state_dict())
     return {name: Tensor(table[name], array("d", (node.data for node in nodes[name]))) for name in nodes}
 
 
 def training(
-    params: array[float],
-    config: Config,
-    vocab_size: int,
-    batches: Iterable[Sequence[Tokens]],
-    learning_rates: Iterable[float],
+    model: ScalarModel, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]
 ) -> dict[str, Tensor]:
     """Every number of a training, by name, in the order of computation. Steps count from 1, documents from 0:
 
@@ -241,36 +232,32 @@ def training(
         step1.m.wte, step1.v.wte        Adam's moments after the step
         step1.params.wte                the parameters after the step
 
-    params: flat; what the training starts from, and left alone.
+    The training starts from the model's parameters, and leaves them alone.
     """
-    c = config
     batches = list(batches)
     for batch in batches:
-        check_batch(batch, vocab_size)
-    table = shapes(c, vocab_size)
-    parts = offsets(table)
-    params = array("d", params)
-    m, v = ([0.0] * len(params) for _ in range(2))
+        check_batch(batch, model.vocab_size)
+    m, v = ([0.0] * len(model.params) for _ in range(2))
     record: dict[str, Tensor] = {}
 
     def note_matrices(prefix: str, numbers: Sequence[float]) -> None:
-        for name, part in parts.items():
-            record[f"{prefix}.{name}"] = Tensor(table[name], array("d", numbers[part]))
+        for name, part in model.offsets.items():
+            record[f"{prefix}.{name}"] = Tensor(model.shapes[name], array("d", numbers[part]))
 
     with scalar_arithmetic():
         for step, (batch, learning_rate) in enumerate(zip(batches, learning_rates), start=1):
             weight = 1 / len(batch)
             losses = 0.0
-            grads = [0.0] * len(params)
-            leaves, state_dict = graph(params, c, vocab_size)
+            grads = [0.0] * len(model.params)
+            leaves = model.leaves()
+            state_dict = model.state_dict(leaves)
             for d, tokens in enumerate(batch):
                 owner = f"step{step}.doc{d}"
-                loss, nodes = _document(tokens, state_dict, c, vocab_size)
+                loss, nodes, table = _document(tokens, model, state_dict)
                 (loss * weight).backward()
-                named = tensor_names.intermediates(c, vocab_size, num_positions(tokens, c))
-                for name, shape in named.items():
+                for name, shape in table.items():
                     record[f"{owner}.{name}"] = Tensor(shape, array("d", (node.data for node in nodes[name])))
-                for name, shape in reversed(named.items()):
+                for name, shape in reversed(table.items()):
                     if not name.endswith((".tok_emb", ".pos_emb")):
                         numbers = array("d", (node.grad for node in nodes[name]))
                         record[f"{owner}.grad.{name}"] = Tensor(shape, numbers)
@@ -284,9 +271,9 @@ def training(
             note_matrices(f"step{step}.grad", grads)
             for leaf, grad in zip(leaves, grads):
                 leaf.grad = grad
-            reference.adam(leaves, m, v, step, learning_rate, c.beta1, c.beta2, c.eps_adam)
-            params = array("d", (leaf.data for leaf in leaves))
+            model.program.module.adam(leaves, m, v, step, learning_rate, **model.adam_arguments)
+            model = replace(model, params=array("d", (leaf.data for leaf in leaves)))
             note_matrices(f"step{step}.m", m)
             note_matrices(f"step{step}.v", v)
-            note_matrices(f"step{step}.params", params)
+            note_matrices(f"step{step}.params", model.params)
     return record

@@ -18,9 +18,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from microgpt.activations import ACTIVATIONS
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.tracing.graph import Facts, Graph
-from microgpt.tracing.instrument import Node, Program
+from microgpt.tracing.instrument import Instrumented, Node
 
 LONG = 1000  # a longer list is only told by its length, and not copied at every event
 OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # the variables that say where in the computation a statement is
@@ -65,7 +65,7 @@ class Other(NamedTuple):
 
 
 @cache
-def statements(listing: Listing = REFERENCE) -> dict[int, Statement]:
+def statements(program: Program = REFERENCE) -> dict[int, Statement]:
     """The statement that each line of a function of the program belongs to: line -> Statement."""
     table: dict[int, Statement] = {}
 
@@ -85,32 +85,32 @@ def statements(listing: Listing = REFERENCE) -> dict[int, Statement]:
             for handler in getattr(node, "handlers", []):
                 visit(handler.body, around)
 
-    visit(ast.parse(listing.text).body, frozenset())
+    visit(ast.parse(program.text).body, frozenset())
     return table
 
 
-def events_of(program: Program, call: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, list[Facts]]:
-    """Call a function of a program: what it returns, and its steps, as `told` tells them.
+def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, list[Facts]]:
+    """Call an instrumented function: what it returns, and its steps, as `told` tells them.
 
-        with Program(params, config, vocab_size) as program:
-            encode = program.functions["Tokenizer"]("abc").encode
-            token_ids, events = events_of(program, encode, "cab")
+        with Instrumented(ScalarModel(params, config, vocab_size)) as run:
+            encode = run.functions["Tokenizer"]("abc").encode
+            token_ids, events = events_of(run, encode, "cab")
 
-    In the same way: `sample` over program.state_dict, whose tensors are named like those of a document; `adam` over
-    [program.leaves[i]] with its grad set, and [m], [v], for the update of one parameter as it is among all.
+    In the same way: `sample` over run.state_dict, whose tensors are named like those of a document; `adam` over
+    [run.leaves[i]] with its grad set, and [m], [v], for the update of one parameter among all.
     """
-    with watch(program.functions, program.listing) as steps:
+    with watch(run) as steps:
         result = call(*args, **options)
-    return result, list(told(Graph(program), steps))
+    return result, list(told(Graph(run), steps))
 
 
 @contextmanager
-def watch(functions: dict[str, Any], listing: Listing = REFERENCE) -> Iterator[list[Event]]:
-    """Collect the events of the listing's functions with this namespace, in the order of their arrival.
+def watch(run: Instrumented) -> Iterator[list[Event]]:
+    """Collect the events of the instrumented functions, in the order of their arrival.
 
     Whoever traced before (a debugger, a measurement of coverage) goes on afterwards.
     """
-    watcher = _Watcher(functions, listing)
+    watcher = _Watcher(run.functions, run.model.program)
     before = sys.gettrace()
     sys.settrace(watcher.enter)
     try:
@@ -122,8 +122,8 @@ def watch(functions: dict[str, Any], listing: Listing = REFERENCE) -> Iterator[l
 class _Watcher:
     """What Python calls when it enters a function, and in ours whenever it comes to a line."""
 
-    def __init__(self, functions: dict[str, Any], listing: Listing) -> None:
-        self.functions, self.table = functions, statements(listing)
+    def __init__(self, functions: dict[str, Any], program: Program) -> None:
+        self.functions, self.table = functions, statements(program)
         self.events: list[Event] = []
         self.running: list[Event | None] = []  # the last event of each function that waits, and of the one that runs
 

@@ -7,11 +7,11 @@
     trace.neighbourhood("loss", depth_down=3)    the graph around it
     trace.events                                 the statements of reference.py in the order of their execution
 
-The same steps of any other of the reference's functions (tokenizing, an update, a sample): `stepping.events_of`.
+`steps.events_of` records the same steps of any other function of the reference (tokenizing, an update, a sample).
 
 What these give is plain data (dict, list, str, float, int, None), ready to be sent as JSON. Numbers are named by paths:
-naming's table says which tensors there are, `anatomy` what is inside their numbers. Nothing is computed a second time:
-reference.py itself ran (see `program`), and what is told of a number is read off its own graph, when asked for.
+`names` says which tensors there are, `inner_names` what is inside their numbers. Nothing is computed a second time:
+reference.py itself ran (see `instrument`), and what is told of a number is read off its own graph, when asked for.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from functools import cached_property
 
 from microgpt.config import Config
 from microgpt.engines.base import Tokens, check_batch
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import ScalarModel
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.tracing import inner_names
 from microgpt.tracing import steps as program_steps
 from microgpt.tracing.graph import Facts, Graph
-from microgpt.tracing.instrument import Node, Program
+from microgpt.tracing.instrument import Instrumented, Node
 from microgpt.tracing.recorder import Tensor
 from microgpt.tracing.steps import Event
 
@@ -51,36 +51,40 @@ def trace(
     *,
     backward: bool = True,
     events: bool = False,
-    listing: Listing = REFERENCE,
 ) -> Trace:
-    """The program's loss() of one document, and with `backward` its backward(), recorded.
+    """The reference's loss() of one document, and with `backward` its backward(), recorded.
 
     tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them; left alone.
-    events: record the program's steps too. listing: the program, by default reference.py.
+    events: record the program's steps too.
     Raises ValueError for tokens that are no document of this vocabulary, FloatingPointError where a
     number leaves the range of float64.
     """
-    check_batch([tokens], vocab_size)
+    return trace_model(tokens, ScalarModel(params, config, vocab_size), backward=backward, events=events)
+
+
+def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, events: bool = False) -> Trace:
+    """`trace` for a model of any program, the reference or an edited one."""
+    check_batch([tokens], model.vocab_size)
     steps: list[Event] = []
-    with Program(params, config, vocab_size, listing) as program, scalar_arithmetic():
-        args = (program.functions["loss"], tokens, program.state_dict, config)
+    with Instrumented(model) as run, scalar_arithmetic():
+        run_loss = run.functions["loss"]
         if events:
-            with program_steps.watch(program.functions, listing) as steps:
-                loss = program.record_loss(*args)
+            with program_steps.watch(run) as steps:
+                loss = run.record_loss(run_loss, tokens)
         else:
-            loss = program.record_loss(*args)
+            loss = run.record_loss(run_loss, tokens)
         if backward:
             loss.backward()
-        return Trace(program, steps)
+        return Trace(run, steps)
 
 
 class Trace:
     """See `trace`. Whatever takes a path raises ValueError for one that names no number of this execution."""
 
-    def __init__(self, program: Program, steps: Sequence[Event] = ()) -> None:
-        self.graph = Graph(program)
-        self.listing = program.listing
-        self._order, self._steps = program.order, steps
+    def __init__(self, run: Instrumented, steps: Sequence[Event] = ()) -> None:
+        self.graph = Graph(run)
+        self.program = run.model.program
+        self._order, self._steps = run.order, steps
 
     # --- Numbers and their names
 
@@ -144,7 +148,7 @@ class Trace:
     def _line(self, node: Node) -> int | None:
         """The first line of the statement that made a node; a constant was made for its only user."""
         if node.op:
-            return program_steps.statements(self.listing)[node.line].first
+            return program_steps.statements(self.program)[node.line].first
         return None if self.graph.places(node) else self._line(self.graph.users[node.index][0])
 
     # --- The graph around a number
@@ -233,13 +237,13 @@ class Trace:
 
     @cached_property
     def _lines(self) -> list[str]:
-        return self.listing.text.splitlines()
+        return self.program.text.splitlines()
 
     def arithmetic(self, op: str) -> Callable[..., float]:
         """What an operation does with numbers; an edited program may have more of them."""
         if op in ARITHMETIC:
             return ARITHMETIC[op]
-        value = self.listing.module.Value
+        value = self.program.module.Value
         return lambda *numbers: float(getattr(value, op)(*map(value, numbers)).data)
 
     def _sum_behind(self, node: Node) -> list[Node]:
@@ -324,7 +328,7 @@ class Trace:
 
     @cached_property
     def events(self) -> list[Facts]:
-        """The program's steps, as `stepping.told` tells them; none unless they were asked for."""
+        """The program's steps, as `steps.told` tells them; none unless they were asked for."""
         return list(program_steps.told(self.graph, self._steps))
 
 

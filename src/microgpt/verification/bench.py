@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine, num_positions
 from microgpt.engines.choose import ENGINES, class_of, open_engine
 from microgpt.schedule import learning_rate

@@ -12,6 +12,7 @@ from array import array
 from dataclasses import dataclass
 
 from microgpt.config import PRESETS, Config, init
+from microgpt.engines.program import ScalarModel
 from microgpt.tracing import recorder as recording
 from microgpt.tracing.recorder import Tensor
 
@@ -40,6 +41,10 @@ class Case:
         """The weights before the first step, flat, drawn as the config says."""
         return init(self.config, self.vocab_size, random.Random(self.config.seed))
 
+    def model(self) -> ScalarModel:
+        """The reference with these weights."""
+        return ScalarModel(self.params(), self.config, self.vocab_size)
+
     def batches(self) -> list[list[list[int]]]:
         """The token ids of each document of each step, BOS at both ends included."""
         rng = random.Random(f"documents of {self.name}")
@@ -47,8 +52,8 @@ class Case:
         return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]
 
     def record(self) -> dict[str, Tensor]:
-        """Every number of the training by the reference, by name, in the order of computation: see `recording`."""
-        return recording.training(self.params(), self.config, self.vocab_size, self.batches(), LEARNING_RATES)
+        """Every number of the training by the reference, by name, in the order of computation: see `recorder`."""
+        return recording.training(self.model(), self.batches(), LEARNING_RATES)
 
 
 _SMALL = Config(n_embd=8, n_head=2, block_size=8, init_std=0.3)

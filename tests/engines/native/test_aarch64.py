@@ -25,7 +25,7 @@ import pytest
 
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS, Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
 
 from conftest import ROOT, golden

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt.config import PRESETS, Config, init, offsets, shapes
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import class_of
 from microgpt.engines.scalar import ScalarEngine

@@ -48,8 +48,8 @@ def test_the_unedited_source_gives_the_references_numbers_to_the_last_bit() -> N
     lab = Lab()
     assert lab.use(FILE)["program"] == {"name": "edited", "changed": [], "notes": []}
     run = lab.session.active
-    assert isinstance(run.listing, Edited)
-    assert run.listing.module is not reference
+    assert isinstance(run.program, Edited)
+    assert run.program.module is not reference
     own = Run.begin(lab.session.names.data(Config()), Config(), engine="scalar")
     assert run.engine.params == own.engine.params
     assert list(run.run.order) == list(own.order)

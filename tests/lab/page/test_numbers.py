@@ -22,9 +22,11 @@ import pytest
 
 from microgpt import reference, sampling
 from microgpt.config import offsets, shapes
-from microgpt.data.documents import Data, load
+from microgpt.data.documents import Data
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
+from microgpt.engines.program import ScalarModel
 from microgpt.evaluation import spread
 from microgpt.lab.runs import opening
 from microgpt.lab.runs.texts import Text
@@ -71,7 +73,7 @@ class Truth:
 
     @cached_property
     def tensors(self) -> dict[str, Any]:
-        return forward(self.tokens, self.params, self.config, self.vocab_size)
+        return forward(self.tokens, ScalarModel(self.params, self.config, self.vocab_size))
 
     @cached_property
     def trace(self) -> Any:
@@ -251,7 +253,7 @@ class Truth:
         for i in self.run.order[:1000]:
             if not shut:
                 break
-            tensors = forward(self.data.sequence(i), self.params, self.config, self.vocab_size)
+            tensors = forward(self.data.sequence(i), ScalarModel(self.params, self.config, self.vocab_size))
             for name, tensor in tensors.items():
                 if name.endswith(f".layer{layer}.mlp_pre"):
                     shut -= {unit for unit, x in enumerate(tensor.numbers) if x > 0}

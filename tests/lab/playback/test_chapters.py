@@ -19,7 +19,6 @@ from microgpt import reference
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
-from microgpt.engines.scalar import graph
 from microgpt.lab.figures import adam as adam_figures
 from microgpt.lab.playback.chapters import CHAPTERS, Noted
 from microgpt.lab.session import Session
@@ -142,7 +141,7 @@ def compare(resolved: Resolved, authority: list[Arrival]) -> int:
 def loss_arguments(session: Session, word: str) -> tuple[Any, ...]:
     run = session.active
     c = run.config
-    state_dict = graph(run.engine.params, c, run.engine.vocab_size)[1]
+    state_dict = run.model.state_dict()
     return session._tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
 
 
@@ -310,7 +309,7 @@ def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
     """Each (number, gradient) that reference.backward() sets for the word, from the loss down."""
     monkeypatch.setattr(reference, "Value", Logged)
     run = session.active
-    state_dict = graph(run.engine.params, run.config, run.engine.vocab_size, Logged)[1]
+    state_dict = run.model.state_dict(run.model.leaves(Logged))
     tokens, _, *sizes = loss_arguments(session, WORD)
     loss = reference.loss(tokens, state_dict, *sizes)
     Logged.noted.clear()

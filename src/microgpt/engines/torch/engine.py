@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts, truncated
-from microgpt.system.hardware import free_memory, peak_memory, size, too_large
+from microgpt.system.memory import free_memory, peak_memory, too_large
+from microgpt.system.text import size
 
 try:
     import torch

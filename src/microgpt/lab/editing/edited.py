@@ -23,14 +23,15 @@ from typing import Any
 from microgpt import reference
 from microgpt.config import Config, Shapes, shapes
 from microgpt.engines.base import num_positions
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.opening import check_size, over
-from microgpt.lab.runs.run import LabRun, data_info
+from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.recorder import Tensor, forward
 
@@ -60,15 +61,16 @@ class Seen:
     init_std: float = math.nan
     tokens: list[list[int]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    of_loss: dict[str, Any] | None = None
-    of_adam: dict[str, Any] | None = None
-    of_sample: dict[str, Any] = field(default_factory=dict)
+    loss_arguments: dict[str, Any] | None = None
+    gpt_arguments: dict[str, Any] = field(default_factory=dict)
+    adam_arguments: dict[str, Any] | None = None
+    sample_arguments: dict[str, Any] = field(default_factory=dict)
     backward: int = 0
     temperature: float = 0.5
     rng_state: tuple[Any, ...] | None = None
 
 
-class Edited(Listing):
+class Edited(Program):
     """A program that somebody edited. changed: the functions that differ, are new or are gone."""
 
     def __init__(self, text: str) -> None:
@@ -78,37 +80,26 @@ class Edited(Listing):
         self.name = "edited" + (f": {', '.join(sorted(self.changed))}" if self.changed else "")
         self.seen = Seen()
         self.notes: list[str] = []
-        self._gpt: dict[str, Any] = {}
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
         """As main() made them."""
         return {name: (len(matrix), len(matrix[0])) for name, matrix in self.seen.state_dict.items()}
 
-    def of_loss(self, config: Config) -> dict[str, Any]:
-        return self.seen.of_loss or {}
+    def loss_arguments(self, config: Config) -> dict[str, Any]:
+        return self.seen.loss_arguments or {}
 
-    def of_sample(self, config: Config) -> dict[str, Any]:
-        return self.seen.of_sample
+    def gpt_arguments(self, config: Config) -> dict[str, Any]:
+        return self.seen.gpt_arguments
 
-    def of_gpt(self, config: Config) -> dict[str, Any]:
-        return self._gpt
+    def sample_arguments(self, config: Config) -> dict[str, Any]:
+        return self.seen.sample_arguments
 
-    def of_adam(self, config: Config) -> dict[str, Any]:
-        return self.seen.of_adam or {}
+    def adam_arguments(self, config: Config) -> dict[str, Any]:
+        return self.seen.adam_arguments or {}
 
-    def rate(self, step: int, learning_rate: float) -> float:
+    def learning_rate(self, step: int, scheduled: float) -> float:
         """main()'s own, as long as it trains."""
-        return self.seen.rates[step] if step < len(self.seen.rates) else learning_rate
-
-    def sample(self, bos: int, rng: random.Random, temperature: float, params: array[float]) -> list[int]:
-        """A document by the program's own sample()."""
-        values = iter(params)
-        make = self.module.Value
-        state_dict = {
-            name: [[make(next(values)) for _ in range(columns)] for _ in range(rows)]
-            for name, (rows, columns) in self.shapes(Config(), 0).items()
-        }
-        return list(self.module.sample(state_dict, bos, rng, temperature, **self.seen.of_sample))
+        return self.seen.rates[step] if step < len(self.seen.rates) else scheduled
 
 
 class Names(dict[str, Tensor]):
@@ -120,7 +111,7 @@ class Names(dict[str, Tensor]):
 
 def begin(id: str, text: Text, source: str) -> LabRun:
     """A new run whose numbers the edited program computes. Raises LabError, which names the line, where it cannot."""
-    program = listing(source, text)
+    program = load(source, text)
     seen = program.seen
     config = _config(program)
     check_size(config, len(seen.tokenizer.symbols))
@@ -134,7 +125,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         v=array("d", bytes(8 * len(params))),
         step=0,
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
-        data=data_info(data),
+        provenance=Provenance.of(data),
     )
     about = f"A model of the edited program, which began at random, trained on {text.name}."
     run = LabRun(id, program.name, about, text, over(text, state, "", program))
@@ -146,7 +137,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
     return run
 
 
-def listing(source: str, text: Text) -> Edited:
+def load(source: str, text: Text) -> Edited:
     """The program of this source, and what its main() does with the text."""
     if len(source) > MAX_CHARACTERS:
         raise LabError(f"the program must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it")
@@ -155,7 +146,7 @@ def listing(source: str, text: Text) -> Edited:
     if data.mode != "lines":
         raise LabError(f"an edited program reads documents, one a line; {text.name} is one long text: load another")
     program.seen = _watched(program.module, [data.text(i) for i in range(len(data))])
-    program._gpt = _of_gpt(program)
+    program.seen.gpt_arguments = _gpt_arguments(program)
     if _skeleton(source) != _skeleton(REFERENCE.text):
         program.notes.append(
             "main() has other statements; the figures take from it the settings, the first parameters and the learning"
@@ -166,7 +157,7 @@ def listing(source: str, text: Text) -> Edited:
 
 def facts(run: LabRun) -> Answer | None:
     """What the page tells of an edited program."""
-    program = run.listing
+    program = run.program
     if not isinstance(program, Edited):
         return None
     return {"name": program.name, "changed": sorted(program.changed), "notes": program.notes}
@@ -174,16 +165,16 @@ def facts(run: LabRun) -> Answer | None:
 
 def unchanged(run: LabRun, why: str, *functions: str) -> None:
     """Raise LabError where a function that something else stands for was edited; `Value.`: any method it had."""
-    for name in sorted(run.listing.changed):
+    for name in sorted(run.program.changed):
         if name in _reference_functions() and (name in functions or ("Value." in functions and name[:6] == "Value.")):
             raise LabError(f"{name}() was edited, and {why}: this cannot be shown of the edited program")
 
 
 def exportable(run: LabRun) -> None:
     """Raise LabError where the file's readers, which run the reference, would compute with other functions."""
-    model = {"Tokenizer.encode", "Tokenizer.decode", *(name for name in run.listing.changed if name[:6] == "Value.")}
+    model = {"Tokenizer.encode", "Tokenizer.decode", *(name for name in run.program.changed if name[:6] == "Value.")}
     model |= {"linear", "softmax", "rmsnorm", "attention", "gpt"}
-    if different := sorted(model & run.listing.changed & _reference_functions().keys()):
+    if different := sorted(model & run.program.changed & _reference_functions().keys()):
         raise LabError(
             f"the edited {_listed([f'{name}()' for name in different])} would not go with the numbers:"
             " `microgpt sample` computes with the unedited program. Keep the edited file, and train it with python"
@@ -325,9 +316,9 @@ def _watched(module: ModuleType, documents: list[str]) -> Seen:
         (tokens, state_dict), others = rest("loss", args, options)
         if state_dict is not seen.state_dict:
             raise LabError("main() hands loss() other parameters than init() made: the figures cannot follow that")
-        if seen.of_loss is not None and others != seen.of_loss:
+        if seen.loss_arguments is not None and others != seen.loss_arguments:
             raise LabError("main() hands loss() other settings at some steps than at others: the figures need the same")
-        seen.of_loss = others
+        seen.loss_arguments = others
         seen.tokens.append(tokens)
         return Surprise(0.0)
 
@@ -337,13 +328,13 @@ def _watched(module: ModuleType, documents: list[str]) -> Seen:
             raise LabError(f"main() hands adam() the step {step}, where {len(seen.rates) + 1} comes next")
         if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
             raise LabError("main() hands adam() other numbers than all parameters in their order: figures need these")
-        if seen.of_adam is not None and others != seen.of_adam:
+        if seen.adam_arguments is not None and others != seen.adam_arguments:
             raise LabError("main() hands adam() other settings at some steps than at others: the figures need the same")
-        seen.of_adam = others
+        seen.adam_arguments = others
         seen.rates.append(rate)
 
     def sample(*args: Any, **options: Any) -> list[int]:
-        (_, _, rng, temperature), seen.of_sample = rest("sample", args, options)
+        (_, _, rng, temperature), seen.sample_arguments = rest("sample", args, options)
         seen.rng_state = seen.rng_state or rng.getstate()
         seen.temperature = temperature
         return []
@@ -395,7 +386,7 @@ def _check(seen: Seen, value: type) -> None:
         raise LabError("the figures need the tokens in sorted order, with BOS first or last: leave Tokenizer so")
 
 
-def _of_gpt(program: Edited) -> dict[str, Any]:
+def _gpt_arguments(program: Edited) -> dict[str, Any]:
     """What loss() hands to gpt() besides what every call has; found out with one document."""
     module, seen = program.module, program.seen
     bind = inspect.signature(module.gpt).bind
@@ -411,7 +402,7 @@ def _of_gpt(program: Edited) -> dict[str, Any]:
         module.loss.__code__, space, "loss", module.loss.__defaults__, module.loss.__closure__
     )
     try:
-        loss(seen.tokens[0][:3], seen.state_dict, **(seen.of_loss or {}))
+        loss(seen.tokens[0][:3], seen.state_dict, **(seen.loss_arguments or {}))
     except (Exception, SystemExit) as error:
         raise LabError(blamed(error) or f"loss() does not run: {type(error).__name__}: {error}") from None
     return found
@@ -419,19 +410,19 @@ def _of_gpt(program: Edited) -> dict[str, Any]:
 
 def _config(program: Edited) -> Config:
     """The settings that main() has, as far as the page speaks of them."""
-    seen, of_adam, of_loss = program.seen, program.seen.of_adam or {}, program.seen.of_loss or {}
+    seen, adam, loss = program.seen, program.seen.adam_arguments or {}, program.seen.loss_arguments or {}
     table = program.shapes(Config(), 0)
     layers = {name.partition(".")[0] for name in table if name.startswith("layer")}
-    n_head = of_loss.get("n_head", program._gpt.get("n_head"))
+    n_head = loss.get("n_head", program.seen.gpt_arguments.get("n_head"))
     if type(n_head) is not int:
         raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
     zero = [name for name in table if name.endswith(("attn_wo", "mlp_fc2"))]
-    known: dict[str, Any] = {name: of_adam[name] for name in ("beta1", "beta2", "eps_adam") if name in of_adam}
+    known: dict[str, Any] = {name: adam[name] for name in ("beta1", "beta2", "eps_adam") if name in adam}
     return Config(
         n_embd=table["wte"][1],
         n_head=n_head,
         n_layer=len(layers),
-        block_size=of_loss.get("block_size", table["wpe"][0]),
+        block_size=loss.get("block_size", table["wpe"][0]),
         init_std=seen.init_std if math.isfinite(seen.init_std) else 0.0,
         zero_init=all(x.data == 0.0 for name in zero for row in seen.state_dict[name] for x in row),
         bos_first=seen.tokenizer.bos == 0,
@@ -451,7 +442,7 @@ def _try(program: Edited, run: LabRun) -> None:
     try:
         engine.backward([tokens])
         engine.update(run.next_rate)
-        made = forward(tokens, engine.params, run.config, engine.vocab_size, program)
+        made = forward(tokens, engine.model)
     except Exception as error:
         raise LabError(blamed(error) or str(error)) from None
     count = num_positions(tokens, run.config)

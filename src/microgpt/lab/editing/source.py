@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from functools import cache
 
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 
 HEADING = "# --- "
 
 
-def source(listing: Listing = REFERENCE) -> Answer:
+def source(program: Program = REFERENCE) -> Answer:
     """The lines that run: those of the installed package, unless they were edited."""
-    text = listing.text
+    text = program.text
     lines = text.splitlines()
     functions = []
     for node in ast.parse(text).body:
@@ -25,7 +25,7 @@ def source(listing: Listing = REFERENCE) -> Answer:
     headings = [number for number, line in enumerate(lines, 1) if line.startswith(HEADING)]
     ends = [*(number - 1 for number in headings[1:]), len(lines)]
     return {
-        "name": listing.name,
+        "name": program.name,
         "lines": lines,
         "functions": [{"name": name, "first": f.lineno, "last": f.end_lineno} for name, f in functions],
         "parts": [
@@ -36,9 +36,9 @@ def source(listing: Listing = REFERENCE) -> Answer:
 
 
 @cache
-def line_of(text: str, listing: Listing = REFERENCE) -> int:
+def line_of(text: str, program: Program = REFERENCE) -> int:
     """The number of the first line that holds this text. Raises LabError where an edited program has none."""
-    for number, line in enumerate(source(listing)["lines"], 1):
+    for number, line in enumerate(source(program)["lines"], 1):
         if text in line:
             return number
     raise LabError(f"the edited program has no line with `{text}`, at which this would be shown")

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from types import CodeType
 from typing import Any, NamedTuple
 
-from microgpt.config import offsets
 from microgpt.engines.base import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
@@ -79,15 +78,15 @@ def schedule(run: LabRun) -> Answer:
 
 def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
     """The loss of a document, and for each parameter what NAMES tells, as the next step on it would have them."""
-    engine, program = run.scratch(), run.listing.module
+    engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
     m, v = way.m[:], way.v[:]
     with scalar_arithmetic():
-        kind = type("Value", (_Moved,), {"__slots__": (), "adam": program.adam.__code__})
+        kind = type("Value", (_Moved,), {"__slots__": (), "adam": adam.__code__})
         moved = [kind(p) for p in engine.params]
         for parameter, grad in zip(moved, engine.grads):
             parameter.grad = grad
-        program.adam(moved, m, v, way.step, way.learning_rate, **run.listing.of_adam(run.config))
+        adam(moved, m, v, way.step, way.learning_rate, **model.adam_arguments)
     before, after = engine.params, array("d", (p.data for p in moved))
     numbers = {
         "grad": engine.grads,
@@ -122,7 +121,7 @@ def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Ans
         "fresh": way.fresh,
         "loss_before": loss,
         "loss_after": run.scratch(numbers["after"]).backward([tokens]),
-        "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in offsets(run.shapes).items()},
+        "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in run.model.offsets.items()},
     }
 
 

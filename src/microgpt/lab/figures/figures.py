@@ -13,9 +13,8 @@ from functools import reduce
 from itertools import product
 from operator import add
 
-from microgpt.config import offsets
 from microgpt.engines.base import Tokens
-from microgpt.engines.program import Listing
+from microgpt.engines.program import Program
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
@@ -40,10 +39,10 @@ def rows(numbers: array[float], columns: int) -> list[array[float]]:
     return [numbers[i : i + columns] for i in range(0, len(numbers), columns)]
 
 
-def need(listing: Listing, *functions: str) -> None:
+def need(program: Program, *functions: str) -> None:
     """Raise LabError where an edited program no longer has these functions."""
     for name in functions:
-        if not callable(getattr(listing.module, name, None)):
+        if not callable(getattr(program.module, name, None)):
             raise LabError(f"the edited program has no function {name}(), from which this figure is made")
 
 
@@ -53,12 +52,12 @@ def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
     The same q and k, the reference's own linear and softmax: row t is q of position t with the keys of all positions,
     those after t masked with -inf.
     """
-    c, ids, program = run.config, read(tokens, run.config), run.listing.module
-    need(run.listing, "linear", "softmax")
+    c, ids, module = run.config, read(tokens, run.config), run.program.module
+    need(run.program, "linear", "softmax")
     count, head_dim = len(ids), c.n_embd // c.n_head
     logits: list[list[list[list[float]]]] = []
     weights: list[list[list[list[float]]]] = []
-    difference, value = 0.0, program.Value
+    difference, value = 0.0, module.Value
     for i in range(c.n_layer):
         logits.append([])
         weights.append([])
@@ -69,16 +68,16 @@ def attention(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
             logits[i].append([])
             weights[i].append([])
             for t in range(count):
-                scores = program.linear([value(x) for x in q[t][head]], keys)
+                scores = module.linear([value(x) for x in q[t][head]], keys)
                 scaled = [score / head_dim**0.5 for score in scores]
                 masked = [score if s <= t else value(-math.inf) for s, score in enumerate(scaled)]
                 logits[i][h].append([score.data for score in masked])
-                weights[i][h].append([weight.data for weight in program.softmax(masked)])
+                weights[i][h].append([weight.data for weight in module.softmax(masked)])
                 owner = f"pos{t}.layer{i}"
                 for name, ours in (("attn_logits", logits), ("attn_weights", weights)):
                     made = recorded[f"{owner}.{name}.head{h}"].numbers
                     difference = max([difference, *(abs(a - b) for a, b in zip(made, ours[i][h][t]))])
-    own = bool(run.listing.changed) and not difference <= 1e-9
+    own = bool(run.program.changed) and not difference <= 1e-9
     if own:  # an edited attention() is no longer the textbook's: what is shown is the program's
         for name, ours, masked_as in (("attn_logits", logits, -math.inf), ("attn_weights", weights, 0.0)):
             for i, h, t in product(range(c.n_layer), range(c.n_head), range(count)):
@@ -144,9 +143,9 @@ def softmax(run: LabRun, logits: list[float], scale: float) -> Answer:
         raise LabError("logits must hold at least one number, got logits=[]")
     if not math.isfinite(scale * max(map(abs, logits))):
         raise LabError(f"scale must keep the logits within the range of numbers, got scale={scale}: lower it")
-    need(run.listing, "softmax")
-    program = run.listing.module
-    return {"probs": [p.data for p in program.softmax([program.Value(logit) * scale for logit in logits])]}
+    need(run.program, "softmax")
+    module = run.program.module
+    return {"probs": [p.data for p in module.softmax([module.Value(logit) * scale for logit in logits])]}
 
 
 def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
@@ -164,7 +163,7 @@ def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
         if any(x <= 0 and y != 0 for x, y in zip(pre, act)):
             raise LabError("the activation of the edited program lets numbers below 0 through: it has no gates to show")
     engine = run.scratch()
-    table, places = run.shapes, offsets(run.shapes)
+    table, places = run.model.shapes, run.model.offsets
     after = places[f"layer{layer}.mlp_fc2"]
     for i in range(after.start, after.stop):
         if engine.params[i] == 0.0:  # a unit that nobody listens to would get no gradient either, open or not
@@ -189,15 +188,15 @@ def gate(run: LabRun, tokens: Tokens, recorded: Recorded, layer: int) -> Answer:
     }
 
 
-def sizes(listing: Listing, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
+def sizes(program: Program, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Answer:
     """The matrices that a model of these sizes would have, by the program's own table; none is made."""
     given = {"n_embd": n_embd, "n_layer": n_layer, "block_size": block_size, "vocab_size": vocab_size}
     for name, size in given.items():
         if not 1 <= size <= MAX_SIZE or (name == "n_layer" and size > MAX_LAYERS):
             limit = MAX_LAYERS if name == "n_layer" else MAX_SIZE
             raise LabError(f"{name} must be from 1 to {limit:,}, got {name}={size}")
-    need(listing, "shapes")
-    table = listing.module.shapes(vocab_size, n_embd, n_layer, block_size)
+    need(program, "shapes")
+    table = program.module.shapes(vocab_size, n_embd, n_layer, block_size)
     return {
         "num_params": sum(rows * columns for rows, columns in table.values()),
         "shapes": [[name, *shape] for name, shape in table.items()],
@@ -206,7 +205,7 @@ def sizes(listing: Listing, n_embd: int, n_layer: int, block_size: int, vocab_si
 
 def parameters(run: LabRun, moments: bool) -> Answer:
     """The matrices, and Adam's moments where they are asked for."""
-    e, parts = run.engine, offsets(run.shapes)
+    e, parts = run.engine, run.model.offsets
     return {
         "tensors": {name: {"shape": run.shapes[name], "data": e.params[part]} for name, part in parts.items()},
         "m": {name: e.m[part] for name, part in parts.items() if moments},
@@ -219,7 +218,7 @@ def nearest(run: LabRun, symbol: str) -> Answer:
     symbols = names(run.run.tokenizer)
     if symbol not in symbols:
         raise LabError(f"symbol must be one of {', '.join(map(repr, symbols))}, got symbol={symbol!r:.40}")
-    wte, width = run.engine.params[offsets(run.shapes)["wte"]], run.config.n_embd
+    wte, width = run.engine.params[run.model.offsets["wte"]], run.config.n_embd
     own = symbols.index(symbol)
     table = rows(wte, width)
     others = [

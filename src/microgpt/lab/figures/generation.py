@@ -92,19 +92,25 @@ def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int |
     """The first `count` samples of `seed`, and how many of them do not stand in the data."""
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
-    if isinstance(run.listing, Edited) and count > EDITED_SAMPLES:
+    if isinstance(run.program, Edited) and count > EDITED_SAMPLES:
         raise LabError(
             f"an edited program writes a few texts a second: count must be at most {EDITED_SAMPLES}, got count={count}"
         )
-    if isinstance(run.listing, Edited) and top_k is None:
-        tokenizer, params = run.run.tokenizer, run.engine.params
+    if isinstance(run.program, Edited) and top_k is None:
         rngs = [random.Random(f"{seed}:{i}") for i in range(count)]
-        texts = [tokenizer.decode(run.listing.sample(tokenizer.bos, rng, temperature, params)) for rng in rngs]
+        texts = [_sample(run, rng, temperature) for rng in rngs]
     else:
         unchanged(run, "it knows no top_k", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
     known = run.text.known(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
+
+
+def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:
+    """A text by the program's own sample()."""
+    model, tokenizer = run.model, run.run.tokenizer
+    sample = model.program.module.sample
+    return tokenizer.decode(sample(model.state_dict(), tokenizer.bos, rng, temperature, **model.sample_arguments))
 
 
 def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[Answer]:

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from microgpt.config import offsets
 from microgpt.engines.base import Tokens
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
-from microgpt.tracing import names as tensor_names
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import Trace
@@ -91,13 +90,12 @@ def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callab
         if _replay(trace, node, after, node.data) != trace.node("loss").data:
             raise LabError("the edited program's operations cannot be replayed one by one: nudge a weight instead")
         return (lambda data: _replay(trace, node, after, data)), len(after)
-    name, index = tensor_names.parse(trace.path(node))
-    place = offsets(run.shapes)[name].start + index[0] * run.shapes[name][1] + index[1]
+    model, place = run.model, run.index(trace.path(node))
 
     def of_weight(data: float) -> float:
-        params = array("d", run.engine.params)
+        params = array("d", model.params)
         params[place] = data
-        return float(forward(tokens, params, run.config, run.engine.vocab_size, run.listing)["loss"].numbers[0])
+        return float(forward(tokens, replace(model, params=params))["loss"].numbers[0])
 
     return of_weight, len(after)
 

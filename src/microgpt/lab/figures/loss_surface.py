@@ -81,7 +81,7 @@ def _hikers(
     steps: int,
     learning_rate: float,
 ) -> list[Answer]:
-    options = run.listing.of_adam(run.config)
+    model = run.model
     zeros = array("d", bytes(8 * len(engine.grads)))
 
     def look(at: list[float]) -> tuple[float, list[float]]:
@@ -98,7 +98,7 @@ def _hikers(
     for step in range(1, steps + 1):
         for p, g in zip(at, grad):
             p.grad = g
-        run.listing.module.adam(at, m, v, step, learning_rate, **options)
+        model.program.module.adam(at, m, v, step, learning_rate, **model.adam_arguments)
         if step == 1:
             first = math.hypot(at[0].data - start[0], at[1].data - start[1])
         loss, grad = look([p.data for p in at])

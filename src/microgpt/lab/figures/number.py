@@ -14,7 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from microgpt.engines.base import Tokens
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
 from microgpt.lab.editing.source import source
 from microgpt.lab.requests import Answer
@@ -58,7 +58,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         raise LabError(f"this word has no position {found[1]}: it has {count}, counted from 0; open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
-    listing = trace.listing
+    program = trace.program
     terms = [
         {
             "factors": term["factors"] or [{"path": term["path"], "value": term["value"]}],
@@ -71,12 +71,12 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "path": path,
         "value": facts["value"],
         "grad": facts["grad"],
-        "meaning": meaning(path) + _unless(listing, line),
+        "meaning": meaning(path) + _unless(program, line),
         "kind": _kind(path if _is_inner(path) else facts["path"], facts["op"]),
         "line": line,
-        "formula": _said(listing, path, line, facts["op"]),
+        "formula": _said(program, path, line, facts["op"]),
         "terms": terms,
-        "after": _after(listing, path, line, opened),
+        "after": _after(program, path, line, opened),
         "recomputed": opened["recomputed"],
         "operands": [_edge(x) for x in facts["operands"]],
         "users": [_edge(x) for x in facts["users"][:USERS]],
@@ -245,17 +245,17 @@ def _is_inner(path: str) -> bool:
     return "]." in path or not known
 
 
-def _unless(listing: Listing, line: int) -> str:
+def _unless(program: Program, line: int) -> str:
     """A word of warning where the function of this line was edited: what is said is said of the reference."""
-    inside = (f["name"] for f in source(listing)["functions"] if f["first"] <= line <= f["last"])
-    return " (as the unedited program has it)" if any(name in listing.changed for name in inside) else ""
+    inside = (f["name"] for f in source(program)["functions"] if f["first"] <= line <= f["last"])
+    return " (as the unedited program has it)" if any(name in program.changed for name in inside) else ""
 
 
-def _said(listing: Listing, path: str, line: int, op: str) -> str:
+def _said(program: Program, path: str, line: int, op: str) -> str:
     """The formula of a number; of a product that is added up, only that product's."""
     if not line:
         return ""
-    formula = formulas(listing)[line]
+    formula = formulas(program)[line]
     return formula.term if op == "mul" and formula.term and re.search(r"\.term\d+$", path) else formula.whole
 
 
@@ -269,13 +269,13 @@ class Formula(NamedTuple):
 
 
 @cache
-def formulas(listing: Listing = REFERENCE) -> dict[int, Formula]:
+def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
     """The formula of each statement of the program, by its line.
 
     `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]` has the whole
     `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, the term `qj * kj` and the rest `/ len(q) ** 0.5`.
     """
-    lines = source(listing)["lines"]
+    lines = source(program)["lines"]
 
     def written(node: ast.expr) -> str:
         """As the file has it."""
@@ -304,12 +304,12 @@ def formulas(listing: Listing = REFERENCE) -> dict[int, Formula]:
 _WRITTEN = {"add": "a + b", "mul": "a * b", "pow": "a ** {exponent}", "exp": "a.exp()", "log": "a.log()"}
 
 
-def _after(listing: Listing, path: str, line: int, opened: Answer) -> Answer | None:
+def _after(program: Program, path: str, line: int, opened: Answer) -> Answer | None:
     """What was done with the sum, or in place of one: the last operation, in the reference's words."""
     if not opened["steps"]:
         return None
     last = opened["steps"][-1]
-    formula = formulas(listing)[line]
+    formula = formulas(program)[line]
     if _is_inner(path):
         text = _WRITTEN[last["op"]].format(**last) if last["op"] in _WRITTEN else formula.whole
     elif opened["terms"] and not formula.rest and formula.term:

@@ -15,7 +15,7 @@ from operator import add
 from typing import Any
 
 from microgpt.engines.base import Tokens
-from microgpt.engines.scalar import graph, scalar_arithmetic
+from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.lab.editing.edited import Names
 from microgpt.lab.figures.figures import Recorded, loss
@@ -44,16 +44,16 @@ def passes(run: LabRun, tokens: Tokens) -> list[Names]:
 
     Without a mask attn_logits and attn_weights have an entry for every position, and not only for those so far.
     """
-    size, listing = run.engine.vocab_size, run.listing
+    model = run.model
     made: list[Names] = []
     with scalar_arithmetic():
-        state_dict = graph(run.engine.params, run.config, size, listing=listing)[1]
+        state_dict = model.state_dict()
         lists: list[Any] = []  # keys and values, as the last pass has left them
-        for _ in range(run.config.n_layer + 1):
-            recorder = Recorder(state_dict, listing)
+        for _ in range(model.config.n_layer + 1):
+            recorder = Recorder(model, state_dict)
             functions = recorder.functions()
             lists = _handed(functions, lists)
-            recorder.loss(functions["loss"], tokens, state_dict, run.config)
+            recorder.loss(functions["loss"], tokens)
             made.append(Names({name: _tensor(nodes) for name, nodes in recorder.nodes.items()}))
     return made
 

@@ -38,7 +38,7 @@ class Relay:
     """
 
     def __init__(self, recorded: Trace) -> None:
-        self.graph, self.listing = recorded.graph, recorded.listing
+        self.graph, self.program = recorded.graph, recorded.program
         graph = recorded.graph
         self.order = [graph.nodes[index] for index in recorded.backward_order()]
         self.steps: list[Step] = []
@@ -82,7 +82,7 @@ class Relay:
         )  # x * x gives twice, and is one number
         return {
             "step": at,
-            "line": line_of("node.b.grad +=" if second else "node.a.grad +=", self.listing),
+            "line": line_of("node.b.grad +=" if second else "node.a.grad +=", self.program),
             "node": self._number(node, node.grad, ""),
             "operand": self._number(operand, after, path),
             "other": next(

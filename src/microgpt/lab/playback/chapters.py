@@ -4,11 +4,11 @@
     tokens    the word to token ids and back
     forward   loss() of the word, with all that it calls
     loss      the same execution, the forward passes stepped over
-    backward  see lab.relay: what the graph of the word does with 1.0
+    backward  see backward.py: what the graph of the word does with 1.0
     adam      the update of one parameter
     sample    one new document, with the die
 
-Every event is an arrival of the running program (`stepping`). Where the program hands a statement's work to the
+Every event is an arrival of the running program (`steps`). Where the program hands a statement's work to the
 standard library (a shuffle, a look-up for each letter), that work is watched too, and told as events beneath it.
 A variable's description stands once in `told`, and the numbers of a tensor once in `tensors`, wherever they are met.
 """
@@ -34,9 +34,9 @@ from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Exchanged, as_file
 from microgpt.tracing.graph import Facts, Graph
-from microgpt.tracing.instrument import Program
+from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.steps import events_of, told, watch
-from microgpt.tracing.trace import Trace, trace
+from microgpt.tracing.trace import Trace, trace_model
 
 CHAPTERS = ("data", "tokens", "forward", "loss", "backward", "adam", "sample")
 SHOWN = 12  # documents of the list
@@ -118,29 +118,29 @@ def documents(run: LabRun) -> Answer:
     def enough(*_: object) -> None:
         raise Enough
 
-    with _program(run) as program:
-        f = program.functions
+    with _instrumented(run) as copy:
+        f = copy.functions
         f["print"], f["loss"] = lambda text: printed.append(text), enough
         path: AbstractContextManager[Any] = nullcontext(NAMES)
         if run.text.content is not None:
             path = as_file(run.text.name, run.text.content)
         with path as file:
-            docs, reading = events_of(program, f["documents"], str(file))
+            docs, reading = events_of(copy, f["documents"], str(file))
         before, now = list(docs), Exchanged(docs, lambda i, j: exchanges.append((i, j)))
-        with watch(f, run.listing) as steps, suppress(Enough):
+        with watch(copy) as steps, suppress(Enough):
             f["main"](now)
-        running = list(told(Graph(program), steps))
+        running = list(told(Graph(copy), steps))
     if not _shuffled(before, exchanges, now):
-        assert run.listing is not REFERENCE, "the exchanges are not those of the shuffle"
+        assert run.program is not REFERENCE, "the exchanges are not those of the shuffle"
         raise LabError("the edited main() does more with the documents than shuffle them once: this cannot be played")
-    last = line_of("for step in range(num_steps)", run.listing)
+    last = line_of("for step in range(num_steps)", run.program)
     running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
     for event in reading:
         _rename(event, "return", before)
         story.tell({**event, "known": {"path": {"value": run.text.name}}}, first=[])
     texts = before
-    shuffle, prints = line_of("rng.shuffle", run.listing), line_of('print(f"num docs', run.listing)
+    shuffle, prints = line_of("rng.shuffle", run.program), line_of('print(f"num docs', run.program)
     for event in running:
         _rename(event, "docs", texts)
         if event["line"] != shuffle:
@@ -200,12 +200,12 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
             return looked_up[-1][1]
 
     story = Story()
-    with _program(run) as program:
-        make = program.functions["Tokenizer"]
-        tokenizer, making = events_of(program, make, set("".join(symbols)), run.config.bos_first)
+    with _instrumented(run) as copy:
+        make = copy.functions["Tokenizer"]
+        tokenizer, making = events_of(copy, make, set("".join(symbols)), run.config.bos_first)
         tokenizer.token_ids = Watched(tokenizer.token_ids)
-        encoded, encoding = events_of(program, tokenizer.encode, word)
-        decoded, decoding = events_of(program, tokenizer.decode, encoded)
+        encoded, encoding = events_of(copy, tokenizer.encode, word)
+        decoded, decoding = events_of(copy, tokenizer.decode, encoded)
     for event in making:
         story.tell(event)
     for event in encoding:
@@ -220,8 +220,7 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
 
 def record(run: LabRun, ids: Tokens) -> Trace:
     """loss() of the word, with its steps."""
-    e = run.engine
-    return trace(ids, e.params, run.config, e.vocab_size, backward=False, events=True, listing=run.listing)
+    return trace_model(ids, run.model, backward=False, events=True)
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
@@ -254,14 +253,13 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
     way = adam_figures.how(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
     index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
-    with _program(run) as program:
-        parameter, m, v = program.leaves[index], [way.m[index]], [way.v[index]]
+    with _instrumented(run) as copy:
+        parameter, m, v = copy.leaves[index], [way.m[index]], [way.v[index]]
         before, parameter.grad = parameter.data, leaves[index].grad
         grad = parameter.grad
-        settings = run.listing.of_adam(run.config)
-        call = program.functions["adam"]
-        _, events = events_of(program, call, [parameter], m, v, way.step, way.learning_rate, **settings)
-        story = Story(Graph(program))
+        call = copy.functions["adam"]
+        _, events = events_of(copy, call, [parameter], m, v, way.step, way.learning_rate, **copy.model.adam_arguments)
+        story = Story(Graph(copy))
         for event in events:
             event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and stands under p
             story.tell(event)
@@ -284,16 +282,17 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Answer:
     if not temperature > 0:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
     die = Noted(f"{seed}:{index}")
-    with _program(run) as program:
-        settings = run.listing.of_sample(run.config)
-        call = program.functions["sample"]
-        ids, events = events_of(program, call, program.state_dict, tokenizer.bos, die, temperature, **settings)
-        graph = Graph(program)
+    with _instrumented(run) as copy:
+        call = copy.functions["sample"]
+        ids, events = events_of(
+            copy, call, copy.state_dict, tokenizer.bos, die, temperature, **copy.model.sample_arguments
+        )
+        graph = Graph(copy)
         story = Story(graph)
     throws = iter(die.throws)
-    thrown, text = line_of("rng.choices(", run.listing), ""
+    thrown, text = line_of("rng.choices(", run.program), ""
     written: list[int] = []
-    appended = line_of("token_ids.append(token_id)", run.listing)
+    appended = line_of("token_ids.append(token_id)", run.program)
     for event in events:
         if event["line"] == appended:
             written.append(event["known"]["token_id"]["value"])
@@ -318,7 +317,6 @@ class Noted(Die):
 
 
 @contextmanager
-def _program(run: LabRun) -> Iterator[Program]:
-    e = run.engine
-    with Program(e.params, run.config, e.vocab_size, run.listing) as program, scalar_arithmetic():
-        yield program
+def _instrumented(run: LabRun) -> Iterator[Instrumented]:
+    with Instrumented(run.model) as copy, scalar_arithmetic():
+        yield copy

@@ -19,9 +19,9 @@ def _settings(a: LabRun, b: LabRun) -> list[Answer]:
     tables = [
         {
             **run.config.to_dict(),
-            "program": run.listing.name or "reference.py",
-            "data": run.run.data_info.get("source") or run.text.name,
-            "val_fraction": run.run.data_info.get("val_fraction", 0.0),
+            "program": run.program.name or "reference.py",
+            "data": run.run.provenance.source or run.text.name,
+            "val_fraction": run.run.provenance.val_fraction or 0.0,
             "changed by hand": ", ".join(f"{run.path(e.place)} at step {e.step}" for e in run.edits[:5]) or "nothing",
         }
         for run in (a, b)

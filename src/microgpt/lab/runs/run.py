@@ -15,19 +15,20 @@ import math
 import time
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from microgpt import schedule, training
 from microgpt.config import Config, Shapes, offsets
-from microgpt.data.documents import Data
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
-from microgpt.engines.program import REFERENCE, Listing
+from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
 from microgpt.tracing import names as tensor_names
 
@@ -98,12 +99,17 @@ class LabRun:
     @property
     def shapes(self) -> Shapes:
         """The table of its parameters."""
-        return self.listing.shapes(self.config, self.engine.vocab_size)
+        return self.model.shapes
 
     @property
-    def listing(self) -> Listing:
+    def program(self) -> Program:
         """The program that computes its numbers: the reference, unless somebody has edited it."""
-        return getattr(self.engine, "listing", REFERENCE)
+        return self.engine.program if isinstance(self.engine, ScalarEngine) else REFERENCE
+
+    @property
+    def model(self) -> ScalarModel:
+        """Its program with the present parameters."""
+        return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
     def next_rate(self) -> float:
@@ -114,7 +120,7 @@ class LabRun:
         """The learning rate of the update after `step` updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
-        return self.listing.rate(step, rate)
+        return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
         """The plan in force for the update after `step` updates."""
@@ -152,8 +158,8 @@ class LabRun:
     def scratch(self, params: array[float] | None = None) -> Engine:
         """An engine over a copy of the parameters (or over other ones), to try things with."""
         copy = array("d", self.engine.params if params is None else params)
-        if self.listing is not REFERENCE:
-            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.listing)
+        if self.program is not REFERENCE:
+            return ScalarEngine(copy, self.config, self.engine.vocab_size, self.program)
         return open_engine("auto", copy, self.config, self.engine.vocab_size)
 
     # --- weights changed by hand
@@ -176,12 +182,12 @@ class LabRun:
             self.engine.params[edit.place] = edit.before
         self.changes.clear()
 
-    def unchanged(self) -> array[float]:
-        """The parameters without what was changed by hand."""
+    def unchanged(self) -> ScalarModel:
+        """The model without what was changed by hand."""
         params = array("d", self.engine.params)
         for edit in self.changes.values():
             params[edit.place] = edit.before
-        return params
+        return replace(self.model, params=params)
 
     # --- its steps
 
@@ -311,12 +317,11 @@ class LabRun:
     def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
         if not again:
             return self.run.steps(pause_every=self.every, together=True, until=until)
-        info = self.run.data_info
         return training.train(  # without the held-out losses, which are known
             self.engine,
             self.run.data.sequence,
             self.run.order,
-            micro_batch_size=info.get("micro_batch_size"),
+            micro_batch_size=self.run.provenance.micro_batch_size,
             pause_every=self.every,
             together=True,
             until=until,
@@ -333,9 +338,9 @@ class LabRun:
             v=array("d", self.engine.v),
             step=self.step,
             rng_state=self.run.rng.getstate(),
-            data=dict(self.run.data_info),
+            provenance=self.run.provenance,
         )
-        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, listing=self.listing))
+        twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, program=self.program))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
         twin.first = self.first
         twin.every = self.every
@@ -347,7 +352,7 @@ class LabRun:
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
             twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
-            twin.run.data_info = data_info(self.run.data)
+            twin.run.provenance = Provenance.of(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
@@ -364,13 +369,13 @@ class LabRun:
             "id": self.id,
             "name": self.name,
             "config": settings(self.config),
-            "data": self.run.data_info.get("source") or self.text.name,
+            "data": self.run.provenance.source or self.text.name,
             "step": self.step,
             "first": self.first if self.opened is None else 0,
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
             "losses": self.losses,
             "validations": [{"step": step, "loss": loss} for step, loss in self.validations],
-            "program": self.listing.name,
+            "program": self.program.name,
             "active": active,
         }
 
@@ -378,14 +383,3 @@ class LabRun:
 def settings(config: Config) -> Answer:
     """The settings that the page shows."""
     return config.to_dict()
-
-
-def data_info(data: Data) -> Answer:
-    """What a checkpoint tells of data that are trained on as a whole."""
-    return {
-        "source": data.source,
-        "sha256": data.sha256,
-        "documents": data.mode,
-        "num_docs": len(data),
-        "val_fraction": 0.0,
-    }

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config
-from microgpt.data.documents import MODES, Data, load
+from microgpt.data.documents import MODES, Data
+from microgpt.data.loading import load
 from microgpt.data.tokenizers import ByteTokenizer, Tokenizer
 from microgpt.engines.base import Tokens, num_positions
 from microgpt.errors import LabError
