@@ -26,7 +26,7 @@ LAYERS: dict[str, list[str]] = {
         "flops",
         "config",
         "activations",
-        "schedule reference system",
+        "schedule parameters reference system",
         "errors",
     ],
     "engines": ["choose", "native torch scalar", "base program"],

@@ -30,6 +30,7 @@ from microgpt.lab.requests import Answer
 from microgpt.lab.runs.opening import check_size, over
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
+from microgpt.parameters import role
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
@@ -416,7 +417,7 @@ def _config(program: Edited) -> Config:
     n_head = loss.get("n_head", program.seen.gpt_arguments.get("n_head"))
     if type(n_head) is not int:
         raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
-    zero = [name for name in table if name.endswith(("attn_wo", "mlp_fc2"))]
+    zero = [name for name in table if role(name).starts_at_zero]
     known: dict[str, Any] = {name: adam[name] for name in ("beta1", "beta2", "eps_adam") if name in adam}
     return Config(
         n_embd=table["wte"][1],
@@ -447,15 +448,10 @@ def _try(program: Edited, run: LabRun) -> None:
         raise LabError(blamed(error) or str(error)) from None
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
-    if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
+    if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
         program.notes.append(
             f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
         )
-
-
-def _kind(name: str) -> str:
-    """`resid_mid` of `pos3.layer0.resid_mid`."""
-    return ".".join(part for part in name.split(".") if not part[-1].isdigit() or part[:3] == "mlp")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from microgpt.lab.editing.source import source
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import read
+from microgpt.parameters import PARAMETERS
 from microgpt.tracing import inner_names
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import Trace
@@ -27,18 +28,6 @@ from microgpt.tracing.trace import Trace
 USERS = 32  # that are shown of those made from a number
 AROUND, MOST_AROUND, FURTHEST = 60, 300, 12  # numbers of a neighbourhood, at most, and the steps that it reaches
 
-# What the matrices are for; naming's table has the words for all that is computed with them
-PARAMETERS = {
-    "wte": "token embeddings: a row for each token",
-    "wpe": "position embeddings: a row for each position",
-    "lm_head": "the next token's logits: a row for each token",
-    "attn_wq": "queries: what a position looks for",
-    "attn_wk": "keys: what it can be found by",
-    "attn_wv": "values: what it tells when it is found",
-    "attn_wo": "mixes what the heads found",
-    "mlp_fc1": "widens fourfold, before the activation",
-    "mlp_fc2": "narrows again, after it",
-}
 KINDS = {
     **dict.fromkeys(("q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits"), "linear"),
     **dict.fromkeys(("emb", "resid_pre", "resid_mid", "resid_post"), "add"),
@@ -192,7 +181,7 @@ def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
 
 def _tensor(path: str) -> str:
     """The name of the tensor that a path leads into."""
-    return path.partition("[")[0]
+    return tensor_names.tensor_of(path)
 
 
 def _kind(path: str, op: str) -> str:
@@ -230,7 +219,7 @@ def meaning(path: str) -> str:
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
     if "]." not in path and matrix in PARAMETERS:
-        return PARAMETERS[matrix]
+        return PARAMETERS[matrix].meaning
     for pattern, meaning in _TABLE:
         if "]." not in path and pattern.fullmatch(name):
             return meaning

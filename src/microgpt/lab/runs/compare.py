@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from microgpt.config import offsets
 from microgpt.errors import DataError, LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.run import LabRun
+from microgpt.tracing.names import flat_position, indexed
 
 
 def compare(a: LabRun, b: LabRun) -> Answer:
@@ -66,20 +66,20 @@ def _differ(a: LabRun, b: LabRun, step: int) -> bool:
 
 def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
     """(tensor, path, number of a, number of b): the first difference; nan is for a number that one does not have."""
-    parts = offsets(a.shapes), offsets(b.shapes)
+    parts = a.model.offsets, b.model.offsets
     for name in {**parts[0], **parts[1]}:
         shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
         rows, columns = (max(sizes) for sizes in zip(*shapes))
         for row in range(rows):
             for column in range(columns):
                 x, y = (
-                    run.engine.params[part[name].start + row * shape[1] + column]
+                    run.engine.params[part[name].start + flat_position((row, column), shape)]
                     if row < shape[0] and column < shape[1]
                     else math.nan
                     for run, part, shape in zip((a, b), parts, shapes)
                 )
                 if x != y:
-                    return name, f"{name}[{row}][{column}]", x, y
+                    return name, indexed(name, (row, column)), x, y
     raise AssertionError("the runs do not differ")
 
 

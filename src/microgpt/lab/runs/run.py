@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from microgpt import schedule, training
-from microgpt.config import Config, Shapes, offsets
+from microgpt.config import Config, Shapes
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
@@ -30,7 +30,7 @@ from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
-from microgpt.tracing import names as tensor_names
+from microgpt.tracing.names import parameter_path, parameter_position
 
 FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
@@ -135,20 +135,11 @@ class LabRun:
 
     def index(self, path: str) -> int:
         """The place of a parameter in the flat buffer. Raises ValueError for a path that is no single parameter."""
-        table = self.shapes
-        name, index = tensor_names.look_up(path, table)
-        if len(index) != 2:
-            raise LabError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
-        row, column = index
-        return int(offsets(table)[name].start) + row * table[name][1] + column
+        return parameter_position(path, self.shapes)
 
     def path(self, index: int) -> str:
         """The path of the parameter at this place in the flat buffer."""
-        table = self.shapes
-        for name, part in offsets(table).items():
-            if index < part.stop:
-                return tensor_names.element_path(name, table[name], index - part.start)
-        raise IndexError(f"index must be less than {len(self.engine.params)}, got {index}")
+        return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
         """The documents that the update after `step` updates reads."""
