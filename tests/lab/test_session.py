@@ -91,6 +91,14 @@ def test_a_fresh_session_holds_the_published_model_and_its_curve(still: Lab) -> 
     assert run["losses"] == golden("final")["losses"]
 
 
+@pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
+def test_the_page_is_told_what_follows_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
+    model = lab.ask("reset", config={"n_embd": n_embd, "n_head": n_head})
+    width = len(lab.ask("forward", word="a")["tensors"]["pos0.layer0.x_attn.head0"]["data"])
+    assert (model["head_dim"], model["sqrt_head_dim"]) == (width, math.sqrt(width))
+    assert model["uniform_loss"] == lab.ask("loss", word="a")["uniform"] == math.log(len(model["symbols"]))
+
+
 def test_the_published_vocabulary_is_that_of_the_bundled_names() -> None:
     assert load("names").tokenizer.symbols == published().symbols
 

@@ -115,7 +115,7 @@ def loss(run: LabRun, tokens: Tokens, recorded: Recorded) -> Answer:
         "letters": letters,
         "mean": mean,
         "perplexity": math.exp(mean) if mean < 700 else math.inf,  # beyond that exp leaves the range of floats
-        "uniform": math.log(run.engine.vocab_size),
+        "uniform": run.uniform_loss,
     }
 
 

@@ -112,6 +112,16 @@ class LabRun:
         return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
+    def head_dim(self) -> int:
+        """The width of one attention head."""
+        return self.config.n_embd // self.config.n_head
+
+    @property
+    def uniform_loss(self) -> float:
+        """The loss, in nats per token, of a model that gives every token the same probability."""
+        return math.log(self.engine.vocab_size)
+
+    @property
     def next_rate(self) -> float:
         """The learning rate that its next step would have."""
         return self.rate(self.step)
