@@ -1,7 +1,7 @@
 // The one state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
 // weights changed by hand never enter it.
 
-import type { Config, Model } from './engine/protocol'
+import type { Config, Requests } from './engine/protocol'
 import { NAMES } from './sections/names'
 
 export type Level = 'plain' | 'technical' | 'both'
@@ -71,7 +71,7 @@ class App {
   hide = $state(DEFAULTS.hide)
 
   // What the fragment does not hold
-  model = $state.raw<Model | null>(null) // as the session last told of it
+  model = $state.raw<Requests['model']['result'] | null>(null) // as the session last told of it
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -13,6 +12,8 @@ from microgpt.lab.session import Session
 from microgpt.runs.run import Run
 
 from lab.page.browser import FOLDERS, Visit
+from lab.session_client import answer
+from lab.session_client import events as stream
 
 GPT2 = {"n_embd": 768, "n_layer": 12, "block_size": 1024, "vocab_size": 50_257}
 
@@ -23,13 +24,12 @@ def session() -> Session:
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
-    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
-    return answer.get("result", answer.get("error"))
+    told = answer(session, method, **params)
+    return told.get("result", told.get("error"))
 
 
 def climb(session: Session, steps: int) -> list[dict[str, Any]]:
-    request = json.dumps({"method": "ladder", "params": {"steps": steps}})
-    return [json.loads(event).get("result", json.loads(event)) for event in session.stream(request)]
+    return list(stream(session, "ladder", steps=steps))
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ SHOWN = """() => [...document.querySelectorAll('.opened [data-path][data-value]'
 @pytest.fixture(scope="module")
 def truth() -> Trace:
     session = Session()
-    return session._trace(session._tokens(WORD))
+    return session.trace(session.tokens(WORD))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -135,7 +134,7 @@ def test_with_the_mask_it_is_the_programs_own(session: Session, word: str) -> No
     loss.pop("version")
     assert told["masked"] == loss
     tensors = ask(session, "forward", word=word)["tensors"]
-    first = passes(session.active, session._tokens(word))[0]
+    first = passes(session.active, session.tokens(word))[0]
     assert {name: list(tensor.numbers) for name, tensor in first.items()} == {
         name: tensor["data"] for name, tensor in tensors.items()
     }
@@ -159,7 +158,7 @@ def test_many_documents_are_the_mean_of_each() -> None:
     pairs = [[Transformer(session, word, sees).loss for sees in (the_past, everything)] for word in words]
     assert near([told["masked"], told["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
     assert told["lower"] == sum(b < a for a, b in pairs)
-    refused = json.loads(session.ask('{"method": "unmasked_documents", "params": {"count": 0}}'))
+    refused = session.ask("unmasked_documents", {"count": 0})
     assert refused["error"].startswith("count must be from 1 to 100, got count=0")
 
 
@@ -189,7 +188,7 @@ def test_the_change_to_try_looks_ahead() -> None:
     ask(session, "edit", source=ask(session, "vary", name="no_mask", source=REFERENCE.text)["source"])
     a, b = (ask(session, "loss", word=word)["letters"] for word in ("emma", "emmy"))
     assert not any(x == y for x, y in zip(a, b))
-    refused = json.loads(session.ask('{"method": "unmasked", "params": {"word": "emma"}}'))
+    refused = session.ask("unmasked", {"word": "emma"})
     assert "there is no mask to take away" in refused["error"]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from microgpt.lab.session import Session
 
+from lab import session_client as client
 from lab.page.browser import ROOT, Visit
 from lab.page.test_access import AXE, SIZES, violations
 
@@ -109,7 +110,7 @@ def native() -> Session:
 
 def ask(method: str, **params: Any) -> Any:
     """What CPython answers: the truth of the predictions."""
-    return json.loads(native().ask(json.dumps({"method": method, "params": params})))["result"]
+    return client.ask(native(), method, **params)
 
 
 def steepest(word: str) -> str:

@@ -6,7 +6,6 @@ package's own tools (recordings, traces, engines, samplers), not by asking the s
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import re
@@ -36,6 +35,7 @@ from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
 
 from conftest import golden
+from lab import session_client as client
 from lab.page.browser import SECTIONS, CountingServer, Visit
 
 # Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
@@ -651,8 +651,7 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
     session = Session()
 
     def ask(**options: object) -> Any:
-        request = {"method": "expression", "params": {"source": source, "inputs": inputs, **options}}
-        return json.loads(session.ask(json.dumps(request)))["result"]
+        return client.ask(session, "expression", source=source, inputs=inputs, **options)
 
     answer = ask()
     name = {node["id"]: node["name"] or f"n{node['id']}" for node in answer["nodes"]}

@@ -19,6 +19,7 @@ from microgpt.lab.server import SITE, Pages, export
 from microgpt.lab.session import Session
 
 from lab.page.browser import LATER, CountingServer, Visit
+from lab.session_client import ask
 
 BUDGET = 300_000  # bytes before Python
 
@@ -52,9 +53,8 @@ def test_python_gets_ready_in_the_background(visit: Visit) -> None:
     visit.open()
     status = visit.ready()
     assert status["state"] == "ready", status
-    hello = visit.ask("hello")
-    assert hello["version"] == microgpt.__version__
-    assert hello["model"]["engine"] == "native"  # the kernel is WebAssembly here
+    assert visit.ask("hello")["version"] == microgpt.__version__
+    assert visit.ask("model")["engine"] == "native"  # the kernel is WebAssembly here
 
 
 def test_little_is_transferred_before_python(visit: Visit, lab_server: CountingServer) -> None:
@@ -89,15 +89,14 @@ def test_python_takes_over_without_a_jump(visit: Visit) -> None:
     for key, method, params, answer in snapshot():
         if method == "surface":
             continue  # of fewer points where the machine is busy
-        request = json.dumps({"method": method, "params": params})
-        assert list(differences(answer, json.loads(natively.ask(request))["result"]))[:5] == [], key
+        assert list(differences(answer, ask(natively, method, **params)))[:5] == [], key
         assert list(differences(answer, visit.ask(method, **params)))[:5] == [], key
 
 
 def test_errors_are_sentences(visit: Visit) -> None:
     visit.open()
     visit.ready()
-    natively = json.loads(Session().ask('{"method": "forward", "params": {"word": 7}}'))["error"]
+    natively = Session().ask("forward", {"word": 7})["error"]
     answer = visit.page.evaluate(
         "lab.ask('forward', { word: 7 }).catch((error) => [error.constructor.name, error.message])"
     )

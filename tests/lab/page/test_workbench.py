@@ -106,8 +106,8 @@ def test_a_program_runs_as_python_runs_it_and_its_output_streams(bench: Bench) -
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
     session = Session()
-    session.ask('{"method": "reset"}')
-    (event,) = [json.loads(text) for text in session.stream('{"method": "train", "params": {"steps": 3}}')]
+    session.ask("reset")
+    (event,) = session.stream("train", {"steps": 3})
     lines = bench.page.locator("pre.output").first.text_content().splitlines()
     assert lines[0] == f"num docs: {len(session.active.run.data)}"
     assert lines[3:6] == [f"step {i + 1:4d} / 1000 | loss {x:.4f}" for i, x in enumerate(event["result"]["losses"])]
@@ -171,15 +171,15 @@ def test_a_carriage_return_writes_over_the_line(bench: Bench) -> None:
 
 def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
-    assert bench.text == apply("two_layers", FILE)["source"]
+    assert bench.text == apply("two_layers", FILE)
     bench.click("Use in all figures")
     bench.wait("This program makes the numbers of every figure now", ".used")
     bench.tab.settle()
     session = Session()
-    session.ask(json.dumps({"method": "edit", "params": {"source": apply("two_layers", FILE)["source"]}}))
+    session.ask("edit", {"source": apply("two_layers", FILE)})
     model = session.active
     assert bench.tab.ask("model")["num_params"] == model.run.num_params
-    expected = json.loads(session.ask('{"method": "forward", "params": {"word": "emma"}}'))["result"]["tensors"]
+    expected = session.ask("forward", {"word": "emma"})["result"]["tensors"]
     shown = bench.tab.ask("forward", word="emma")["tensors"]
     assert list(shown) == list(expected)
     assert shown["pos3.layer1.q"]["data"] == pytest.approx(expected["pos3.layer1.q"]["data"], abs=1e-12)
@@ -427,12 +427,9 @@ def test_a_change_is_measured_beside_the_file(bench: Bench) -> None:
     bench.page.wait_for_function(done, timeout=LOSS_OF_EDITED)
     session = Session()
     first = []
-    for source in (FILE, apply("no_residual", FILE)["source"]):
-        session.ask(json.dumps({"method": "edit", "params": {"source": source}}))
-        first += [
-            json.loads(text)["result"]["losses"][0]
-            for text in session.stream('{"method": "train", "params": {"steps": 1}}')
-        ]
+    for source in (FILE, apply("no_residual", FILE)):
+        session.ask("edit", {"source": source})
+        first += [event["result"]["losses"][0] for event in session.stream("train", {"steps": 1})]
     shown = bench.page.locator("main [data-path^='printed.loss[1]']").all()
     assert [float(e.get_attribute("data-value")) for e in shown] == [round(loss, 4) for loss in first]
 

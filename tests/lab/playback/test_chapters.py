@@ -5,7 +5,6 @@ The authority is reference.py itself, run once more over plain Values, with a tr
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from base64 import b64encode
@@ -20,6 +19,7 @@ from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
 from microgpt.lab.figures import adam as adam_figures
+from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.playback.chapters import CHAPTERS, Noted
 from microgpt.lab.session import Session
 from microgpt.reference import Value
@@ -142,7 +142,7 @@ def loss_arguments(session: Session, word: str) -> tuple[Any, ...]:
     run = session.active
     c = run.config
     state_dict = run.model.state_dict()
-    return session._tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
+    return session.tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
 
 
 @pytest.mark.parametrize("word", [WORD, "", "x", "maximiliannatalie"])
@@ -319,7 +319,7 @@ def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
 
 
 def test_every_step_of_backward_is_the_programs(session: Session, logged: list[tuple[int, float]]) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     assert len(logged) == len(relay) + 1  # the loss's own 1.0 comes first
     assert logged[0][1] == 1.0
     which: dict[int, int] = {}
@@ -332,7 +332,7 @@ def test_every_step_of_backward_is_the_programs(session: Session, logged: list[t
 
 
 def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     source = ask(session, "source")["lines"]
     chosen = random.Random(1).sample(range(len(relay)), 60)
     for at in [0, 1, *chosen, len(relay) - 1]:
@@ -354,7 +354,7 @@ def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> Non
 
 
 def test_what_backward_leaves_is_the_gradient(session: Session) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     last = {step.operand.index: step.after for step in relay.steps}
     grads = ask(session, "gradients", word=WORD)["grads"]
     flat = [g for name in grads for g in grads[name]]
@@ -447,8 +447,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
     source = "\n".join(ask(session, "source")["lines"]) + "\n"
     assert source.count(line) == 1
     ask(session, "edit", source=source.replace(line, "    " + edit.replace("{}", line.strip()) + "\n"))
-    request = json.dumps({"method": "chapter", "params": {"name": "data", "word": "a"}})
-    assert json.loads(session.ask(request))["error"] == (
+    assert session.ask("chapter", {"name": "data", "word": "a"})["error"] == (
         "the edited main() does more with the documents than shuffle them once: this cannot be played"
     )
     ask(session, "edit", source="# only shuffled\n" + source)
@@ -457,8 +456,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
 
 def test_what_cannot_be_played_is_told(session: Session) -> None:
     def error(method: str, **params: Any) -> str:
-        text: str = json.loads(session.ask(json.dumps({"method": method, "params": params})))["error"]
-        return text
+        return str(session.ask(method, params)["error"])
 
     assert error("chapter", name="nonsense", word=WORD).startswith("name must be one of data, tokens, forward")
     assert "temperature must be above 0" in error("chapter", name="sample", word=WORD, temperature=0)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from types import FunctionType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt import reference
 from microgpt.config import Config, Shapes, shapes
@@ -26,7 +26,6 @@ from microgpt.engines.base import num_positions
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
 from microgpt.lab.runs.opening import check_size, over
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
@@ -35,6 +34,9 @@ from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.recorder import Tensor, forward
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol import editing as protocol
 
 FILE = "edited reference.py"
 MAX_CHARACTERS = 200_000
@@ -156,12 +158,19 @@ def load(source: str, text: Text) -> Edited:
     return program
 
 
-def facts(run: LabRun) -> Answer | None:
+def facts(run: LabRun) -> protocol.Program | None:
     """What the page tells of an edited program."""
     program = run.program
     if not isinstance(program, Edited):
         return None
     return {"name": program.name, "changed": sorted(program.changed), "notes": program.notes}
+
+
+def need(program: Program, *functions: str) -> None:
+    """Raise LabError where an edited program no longer has these functions."""
+    for name in functions:
+        if not callable(getattr(program.module, name, None)):
+            raise LabError(f"the edited program has no function {name}(), from which this figure is made")
 
 
 def unchanged(run: LabRun, why: str, *functions: str) -> None:

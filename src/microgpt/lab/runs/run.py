@@ -16,7 +16,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from microgpt import schedule, training
 from microgpt.config import Config, Shapes
@@ -31,6 +31,9 @@ from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
 from microgpt.tracing.names import parameter_path, parameter_position
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol import runs as protocol
 
 FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
@@ -364,7 +367,7 @@ class LabRun:
         twin.go(max(s for s in twin.frames if s <= self.step))
         return twin
 
-    def describe(self, active: bool) -> Answer:
+    def describe(self, active: bool) -> protocol.Run:
         """For the list of runs."""
         return {
             "id": self.id,
@@ -381,6 +384,6 @@ class LabRun:
         }
 
 
-def settings(config: Config) -> Answer:
+def settings(config: Config) -> protocol.Config:
     """The settings that the page shows."""
-    return config.to_dict()
+    return cast("protocol.Config", config.to_dict())
