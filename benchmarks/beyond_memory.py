@@ -24,7 +24,7 @@ from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from microgpt.data.packed import open_prepared
+from microgpt.data.prepared import open_prepared
 from microgpt.data.sources import NAMES
 
 

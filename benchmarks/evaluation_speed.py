@@ -89,7 +89,7 @@ def main() -> None:
     ):
         numbers = array("d", bytes(8 * num_params(config, vocab_size)))
         engine = TorchEngine(numbers, config, vocab_size, **how)
-        engine.draw(1)
+        engine.draw_params(1)
         found = row(engine, lengths, counts, asked.rounds, 0 if asked.gpu else asked.threads)
         table.append([f"{vocab_size:,}", f"{lengths[0]} to {lengths[-1]}", *found])
         drawn.append([f"{vocab_size:,}", *drawing(engine, asked.rounds, 0 if asked.gpu else asked.threads)])

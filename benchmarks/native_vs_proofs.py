@@ -94,7 +94,7 @@ class Decoding:
         self.positions, self.contexts = engine.config.block_size, 4000 // streams + 1
         self.ids, self.logits = array("i", bytes(4 * streams)), array("d", bytes(8 * streams * engine.vocab_size))
         buffers = (self.ids.buffer_info()[0], self.logits.buffer_info()[0])
-        table = engine._kernel._kernel
+        table = engine._kernel.functions
         functions = [ctypes.cast(each, ctypes.c_void_p) for each in (table.feed, table.rewind)]
         addresses = (ctypes.c_void_p(self.decoder._decoder), *(ctypes.c_void_p(buffer) for buffer in buffers))
         self.drive = lambda: driver.drive(*functions, addresses[0], self.contexts, self.positions, *addresses[1:])

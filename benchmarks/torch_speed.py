@@ -29,7 +29,7 @@ from microgpt.config import Config, num_params
 from microgpt.data import documents
 from microgpt.engines.torch.device import PEAKS
 from microgpt.engines.torch.engine import TorchEngine
-from microgpt.flops import flops_per_token
+from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.system import hardware
 from microgpt.system import text as text_tables
@@ -124,12 +124,12 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
             engine = None
             table.append((str(batch_size), "-", "-", "does not fit", "-"))
             continue
-        used = f"{speed * flops_per_token(GPT2, VOCAB) / peak:.1%}" if peak else "-"
+        used = f"{speed * training_flops(GPT2, VOCAB) / peak:.1%}" if peak else "-"
         memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
         seconds = batch_size * GPT2.block_size / speed
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
         engine = None  # whose memory the next one needs
-    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops_per_token(GPT2, VOCAB):.3g} flop a token\n")
+    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {training_flops(GPT2, VOCAB):.3g} flop a token\n")
     print(text_tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
 
 

@@ -33,7 +33,7 @@ PROGRAM = """
 import json, random, time
 from array import array
 from microgpt.config import Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.native.engine import NativeEngine, _Packed
 from microgpt.training import train
 

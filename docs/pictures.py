@@ -19,10 +19,10 @@ from microgpt.lab.server import Pages, Server
 
 PICTURES = Path(__file__).parent / "pictures"
 SHOTS = {  # the fragment of the page's address, and what is in the middle
-    "play": ("section=4&word=emma&play=forward&at=700&theme=dark", "h2"),
-    "forward": ("section=4&word=emma&position=3&number=pos3.layer0.q%5B9%5D&theme=light", "figure"),
-    "attention": ("section=5&word=emma&theme=dark", "figure:nth-of-type(3)"),
-    "training": ("section=8&theme=light", "figure"),
+    "play": ("section=forward&word=emma&play=forward&at=700&theme=dark", "h2"),
+    "forward": ("section=forward&word=emma&position=3&number=pos3.layer0.q%5B9%5D&theme=light", "figure"),
+    "attention": ("section=attention&word=emma&theme=dark", "figure:nth-of-type(3)"),
+    "training": ("section=training&theme=light", "figure"),
 }
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt import reference
-from microgpt.config import ACTIVATIONS, PRESETS, SIZES, Config, init, num_params, offsets, shapes
+from microgpt.activations import ACTIVATIONS
+from microgpt.config import PRESETS, SIZES, Config, init, num_params, offsets, shapes
 
 from conftest import golden
 
@@ -200,7 +201,7 @@ configs = st.builds(
     head_dim=size,
     n_layer=size,
     block_size=size,
-    activation=st.sampled_from(ACTIVATIONS),
+    activation=st.sampled_from(list(ACTIVATIONS)),
     init_std=finite,
     zero_init=st.booleans(),
     bos_first=st.booleans(),

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt import evaluation, reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, init
-from microgpt.engines.program import ACTIVATIONS
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.evaluation import Counts, Score
 from microgpt.reference import Value

@@ -25,7 +25,8 @@ LAYERS: dict[str, list[str]] = {
         "engines data",
         "flops",
         "config",
-        "schedule reference system",
+        "activations",
+        "schedule parameters reference system",
         "errors",
     ],
     "engines": ["choose", "native torch scalar", "base program"],
@@ -178,7 +179,7 @@ def test_every_entry_of_an_ordered_folder_has_its_place() -> None:
         ),
         (
             "engines/scalar",
-            "from microgpt.data import pack",
+            "from microgpt.data import prepare",
             "engines.scalar, line 1: data does not stand below engines",
         ),
         (

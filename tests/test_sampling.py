@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt import reference, sampling
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, init
 from microgpt.engines.base import Decoder
-from microgpt.engines.program import ACTIVATIONS
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.reference import Value
 
@@ -45,7 +45,7 @@ def state_dict_of(params: array[float], config: Config) -> dict[str, list[list[V
     return {name: [[Value(next(numbers)) for _ in range(c)] for _ in range(r)] for name, (r, c) in table.items()}
 
 
-class Spy:
+class Spy(Decoder):
     """A decoder with fixed logits, or those of another one, that keeps what it was fed and what that one answered.
 
     never: a token id that it makes impossible.

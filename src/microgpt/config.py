@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS, described
+from microgpt.parameters import role
 
-ACTIVATIONS = ("relu", "relu2")
 DECAYS = ("linear", "cosine")
 
 
@@ -34,7 +35,7 @@ class Config:
     n_head: int = _setting(4, "Attention heads; n_embd must be a multiple of it.")
     n_layer: int = _setting(1, "Layers, each an attention and an MLP.")
     block_size: int = _setting(16, "The longest context, in tokens; a document's tail beyond it is not read.")
-    activation: str = _setting("relu", "The MLP's activation: relu, or relu2 (ReLU squared).")
+    activation: str = _setting("relu", f"The MLP's activation: {described()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial parameters.")
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer begins as the identity.")
     bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")
@@ -196,6 +197,11 @@ def offsets(shapes: Shapes) -> dict[str, slice]:
     return table
 
 
+def initial_std(config: Config, name: str) -> float:
+    """The standard deviation of a parameter's initial numbers."""
+    return 0.0 if config.zero_init and role(name).starts_at_zero else config.init_std
+
+
 def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
     """The initial parameters as one flat buffer of float64, drawn from rng in the order of `shapes`.
 
@@ -203,7 +209,6 @@ def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
     """
     params = array("d")
     for name, (rows, columns) in shapes(config, vocab_size).items():
-        zero = config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
-        std = 0.0 if zero else config.init_std
+        std = initial_std(config, name)
         params.extend(rng.gauss(0, std) for _ in range(rows * columns))
     return params

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens, num_positions
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
     def counted() -> Iterator[Tokens]:
         nonlocal tokens
         for document in documents:
-            tokens += min(len(document) - 1, engine.config.block_size)
+            tokens += num_positions(document, engine.config)
             yield document
 
     nats = 0.0

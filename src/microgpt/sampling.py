@@ -96,8 +96,8 @@ def generate(
         for token_id in context[fed:-1]:
             decoder.feed(token_id)
         fed = len(context)
-        if draw := getattr(decoder, "draw", None):
-            token_id = draw(context[-1], _chance(rng, temperature), temperature, top_k)
+        if decoder.draws:
+            token_id = decoder.draw(context[-1], _chance(rng, temperature), temperature, top_k)
         else:
             token_id = next_token(decoder.feed(context[-1]), rng, temperature, top_k)
         if token_id == bos:
@@ -127,11 +127,10 @@ def generate_together(
     for token_id in read:
         streams.feed([token_id] * len(rngs))
     fed = [last] * len(rngs)
-    draw = getattr(streams, "draw", None)
     for length in range(1 + len(prompt), block_size + 1):  # of every context
-        if draw:
+        if streams.draws:
             chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
-            drawn = dict(enumerate(draw(fed, chances, temperature, top_k)))
+            drawn = dict(enumerate(streams.draw(fed, chances, temperature, top_k)))
         else:
             logits = streams.feed(fed)
             drawn = {i: next_token(logits[i], rngs[i], temperature, top_k) for i in unfinished}

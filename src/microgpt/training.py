@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens, truncated
 from microgpt.errors import DivergedError
 from microgpt.schedule import learning_rate
 
@@ -81,7 +81,7 @@ def train(
     def batch(step: int) -> list[Tokens]:
         """This process's part."""
         first = step * batch_size + engine.rank * share
-        return [sequence(order[i % len(order)])[: config.block_size + 1] for i in range(first, first + share)]
+        return [truncated(sequence(order[i % len(order)]), config) for i in range(first, first + share)]
 
     count = 1
     end = config.num_steps if until is None else min(until, config.num_steps)

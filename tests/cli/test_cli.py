@@ -24,10 +24,10 @@ import pytest
 
 import microgpt as package
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.cli import display, signals
 from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config
-from microgpt.engines.program import ACTIVATIONS
 from microgpt.lab import server as lab_server
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.schedule import learning_rate
@@ -975,45 +975,46 @@ def test_info_tells_what_a_run_is(run: Path, microgpt: Microgpt, trained: Path) 
         f"""\
 run: 12 of 12 steps
 
-  n_embd          4
-  n_head          2
-  n_layer         1
-  block_size      4
-  activation      relu
-  init_std        0.08
-  zero_init       False
-  bos_first       False
-  learning_rate   0.01
-  warmup_steps    0
-  decay           linear
-  beta1           0.85
-  beta2           0.99
-  eps_adam        1e-08
-  clip            0.0
-  num_steps       12
-  batch_size      1
-  temperature     0.5
-  seed            42
+settings
+n_embd         4
+n_head         2
+n_layer        1
+block_size     4
+activation     relu
+init_std       0.08
+zero_init      False
+bos_first      False
+learning_rate  0.01
+warmup_steps   0
+decay          linear
+beta1          0.85
+beta2          0.99
+eps_adam       1e-08
+clip           0.0
+num_steps      12
+batch_size     1
+temperature    0.5
+seed           42
 
 data
-  source          {words}
-  sha256          {digest}
-  documents       lines
-  num_docs        12
-  val_fraction    0.0
-  vocab_size      17
+source        {words}
+sha256        {digest}
+documents     lines
+num_docs      12
+val_fraction  0.0
+vocab_size    17
 
 parameters
-  wte                     17 x 4               68
-  wpe                      4 x 4               16
-  lm_head                 17 x 4               68
-  layer0.attn_wq           4 x 4               16
-  layer0.attn_wk           4 x 4               16
-  layer0.attn_wv           4 x 4               16
-  layer0.attn_wo           4 x 4               16
-  layer0.mlp_fc1          16 x 4               64
-  layer0.mlp_fc2           4 x 16              64
-  in all                                      344
+wte             17 x 4   68
+wpe              4 x 4   16
+lm_head         17 x 4   68
+layer0.attn_wq   4 x 4   16
+layer0.attn_wk   4 x 4   16
+layer0.attn_wv   4 x 4   16
+layer0.attn_wo   4 x 4   16
+layer0.mlp_fc1  16 x 4   64
+layer0.mlp_fc2  4 x 16   64
+in all                  344
 """,
         "",
     )
@@ -1036,9 +1037,10 @@ def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> No
     assert strict_json(microgpt("info data --json").out) == prepared
     status, out, err = microgpt("info data")
     assert (status, err) == (0, "")
-    assert out.startswith("data: prepared data\n\n")
-    assert f"  files           {Path('words.txt').resolve()}\n  tokenizer       char\n  documents       lines\n" in out
-    assert f"  num_docs        {len(WORDS)}\n  tokens          {sum(map(len, WORDS)) + len(WORDS) + 1}\n" in out
+    facts = {name: value for name, value in prepared.items() if name != "files"}
+    facts["tokens"] = f"{facts['tokens']:,}"
+    rows = [("data", ""), ("files", Path("words.txt").resolve()), *facts.items()]
+    assert out == "data: prepared data\n\n" + "".join(f"{name:14}  {value}".rstrip() + "\n" for name, value in rows)
 
 
 def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:

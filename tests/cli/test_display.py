@@ -17,7 +17,7 @@ from rich.console import Console
 
 from microgpt.cli import display
 from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, sample_lines
-from microgpt.flops import flops_per_token
+from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.training import Step
 
@@ -385,7 +385,7 @@ def test_a_terminal_shows_a_bar_for_each_work(screen: io.StringIO, monkeypatch: 
 def test_a_large_machine_tells_its_condition(
     run: Run, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peak = 100 * flops_per_token(run.config, run.engine.vocab_size)  # enough for 100 tokens a second
+    peak = 100 * training_flops(run.config, run.engine.vocab_size)  # enough for 100 tokens a second
     told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": peak}
     monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
     show = Lines()

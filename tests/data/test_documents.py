@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 from microgpt import reference
 from microgpt.data import download, sources
-from microgpt.data.documents import Data, load
+from microgpt.data.documents import Data
 from microgpt.data.download import makemore
+from microgpt.data.loading import load
 from microgpt.data.tokenizers import CharTokenizer
 from microgpt.errors import DataError
 
@@ -411,7 +412,7 @@ def test_a_mode_that_there_is_not_is_refused() -> None:
 def test_a_pipe_is_read_whole_or_refused() -> None:
     """A file is read twice, and a pipe is empty the second time: no training data must not pass for some."""
     script = (
-        "from microgpt.data.documents import load\n"
+        "from microgpt.data.loading import load\n"
         "from microgpt.errors import DataError\n"
         "try: print(list(load('/dev/stdin')))\n"
         "except DataError as error: print('DataError', error)\n"
@@ -589,7 +590,7 @@ def test_memory_grows_by_less_than_three_bytes_for_a_byte_of_text(tmp_path: Path
     )
     script = (
         "import re, sys\n"
-        "from microgpt.data.documents import load\n"
+        "from microgpt.data.loading import load\n"
         "text = load(sys.argv[1], mode=sys.argv[2])\n"
         "print(len(text), re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])\n"
     )

@@ -129,6 +129,7 @@ def run_on(desk: Path, *command: str) -> None:
     assert done.returncode == 0, f"{command}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_work_one_after_the_other(desk: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", readme.split("## Using it")[1].split("##")[0], re.MULTILINE)

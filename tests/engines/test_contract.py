@@ -12,7 +12,8 @@ import pytest
 
 from microgpt import reference
 from microgpt.config import PRESETS, SIZES, Config, init, offsets, shapes
-from microgpt.data.documents import Data, load
+from microgpt.data.documents import Data
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINES, open_engine, preference
 

@@ -24,8 +24,9 @@ from test_imports import HEAVY
 from microgpt import reference
 from microgpt.cli import main as cli
 from microgpt.config import PRESETS, Config, offsets, shapes
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
+from microgpt.engines.native.library import LIBRARY
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab import snapshot
 from microgpt.lab.figures import generation
@@ -40,7 +41,7 @@ from microgpt.system.safetensors import read
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import trace
 
-from conftest import PACKAGE, ROOT, SOURCE, clean_environment, every_python, golden, slow
+from conftest import ROOT, SOURCE, clean_environment, every_python, golden, slow
 from lab import session_client
 from lab.session_client import Lab
 
@@ -90,6 +91,14 @@ def test_a_fresh_session_holds_the_published_model_and_its_curve(still: Lab) -> 
     assert "32,033 names" in model["about"]
     [run] = still.ask("runs")["runs"]
     assert run["losses"] == golden("final")["losses"]
+
+
+@pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
+def test_the_page_is_told_what_follows_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
+    model = lab.ask("reset", config={"n_embd": n_embd, "n_head": n_head})
+    width = len(lab.ask("forward", word="a")["tensors"]["pos0.layer0.x_attn.head0"]["data"])
+    assert (model["head_dim"], model["sqrt_head_dim"]) == (width, math.sqrt(width))
+    assert model["uniform_loss"] == lab.ask("loss", word="a")["uniform"] == math.log(len(model["symbols"]))
 
 
 def test_the_published_vocabulary_is_that_of_the_bundled_names() -> None:
@@ -390,7 +399,7 @@ def test_the_parameters_are_the_files(still: Lab) -> None:
 
 @pytest.mark.golden
 def test_the_published_state_is_that_of_the_published_run(names_file: Path) -> None:
-    if not (PACKAGE / "engines" / ("_kernel.dll" if sys.platform == "win32" else "_kernel.so")).exists():
+    if not LIBRARY.exists():
         pytest.skip("the scalar engine would take two minutes")
     run = Run.begin(names_file, PRESETS["final"])
     for _ in run.steps(together=True):
@@ -1202,6 +1211,7 @@ def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
 # --- Without the kernel
 
 
+@pytest.mark.slow
 def test_without_the_kernel_the_same_answers_come_slower(monkeypatch: pytest.MonkeyPatch) -> None:
     native = Lab()
     monkeypatch.setattr("microgpt.engines.choose.ENGINES", {"scalar": ("scalar", "ScalarEngine")})

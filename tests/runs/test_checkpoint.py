@@ -24,6 +24,7 @@ from microgpt.config import Config, num_params, offsets, shapes
 from microgpt.errors import CheckpointError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.system import safetensors as ours
 from microgpt.system.safetensors import Tensor
 
@@ -44,7 +45,9 @@ def example(config: Config = SMALL, symbols: list[str] | None = None) -> Checkpo
     while rng.getstate()[2] is None:  # gauss makes pairs, and keeps the second number in store
         rng.gauss(0, 1)
     data = {"source": '/tmp/é\u2028"\\.txt', "sha256": "0" * 64, "documents": "lines", "val_fraction": 0.1}
-    return Checkpoint(config, symbols, *buffers, step=7, rng_state=rng.getstate(), data=data)
+    return Checkpoint(
+        config, symbols, *buffers, step=7, rng_state=rng.getstate(), provenance=Provenance.from_dict(data)
+    )
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def assert_same(got: Checkpoint, expected: Checkpoint) -> None:
         assert a.tobytes() == b.tobytes(), name
     assert got.config.to_dict() == expected.config.to_dict()
     assert repr(got.config) == repr(expected.config)
-    for name in ("symbols", "step", "rng_state", "data", "dtype"):
+    for name in ("symbols", "step", "rng_state", "provenance", "dtype"):
         assert getattr(got, name) == getattr(expected, name), name
 
 
@@ -392,7 +395,10 @@ WRONG: dict[str, tuple[Change, str]] = {
         "tensor 'adam_m.wte' must have shape (4, 2), got (8, 1)",
     ),
     "float32 beside float64": (as_float32, "tensor 'wpe' must be F32 as 'wte', got F64"),
-    "whole numbers": (set_tensor("adam_v.wpe", dtype="I64"), "tensor 'adam_v.wpe' must be F64 or F32, got I64"),
+    "whole numbers": (
+        set_tensor("adam_v.wpe", dtype="I64"),
+        "dtype of tensor 'adam_v.wpe' must be F64 or F32, got 'I64'",
+    ),
 }
 
 
@@ -421,9 +427,13 @@ def test_symbols_in_an_order_that_no_tokenizer_has_are_refused(path: Path, symbo
     assert "symbols" in refusal(path)
 
 
-def test_the_words_of_its_data_may_be_any(path: Path) -> None:
-    change(path, set_json("data", {"later": [1, None]}))
-    assert checkpoints.load(path).data == {"later": [1, None]}
+def test_facts_that_another_version_wrote_of_its_data_are_kept(path: Path) -> None:
+    facts = {"source": None, "num_docs": 3, "later": [1, None]}
+    change(path, set_json("data", facts))
+    state = checkpoints.load(path)
+    assert (state.provenance.num_docs, state.provenance.sha256) == (3, None)
+    checkpoints.save(path, state)
+    assert json.loads(ours.read(path)[1]["data"]) == facts
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from microgpt import reference
-from microgpt.engines.program import ACTIVATIONS
+from microgpt.activations import ACTIVATIONS
 from microgpt.reference import Value
 from microgpt.tracing import steps as program_steps
 from microgpt.tracing.graph import Graph
@@ -239,7 +239,7 @@ def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
 TELL = """
 import json, random
 from pathlib import Path
-from microgpt.engines.program import ACTIVATIONS
+from microgpt.activations import ACTIVATIONS
 from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.steps import events_of
 from microgpt.tracing.trace import trace

@@ -19,6 +19,7 @@ def second_engine(monkeypatch):
 
     class Disguised(ScalarEngine):
         precisions = ("exact", "float32")
+        opens_streams = True
 
         def __init__(self, params, config, vocab_size, precision):
             super().__init__(params, config, vocab_size)

@@ -13,6 +13,7 @@ import pytest
 
 from microgpt import reference
 from microgpt.config import PRESETS, offsets, shapes
+from microgpt.engines.base import Decoder
 from microgpt.engines.choose import ENGINES
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.system import safetensors
@@ -123,6 +124,7 @@ class OtherOrder(ScalarEngine):
             return super().logits(tokens)
 
 
+@pytest.mark.slow
 def test_another_order_of_adding_is_not_exact_but_within_1e_12(broken):
     report = broken(OtherOrder, cases=engine_verification.CASES)
     assert not report.exact
@@ -179,11 +181,11 @@ class DecoderForgets(ScalarEngine):
     def decoder(self):
         engine = self
 
-        class Decoder:
+        class Forgetful(Decoder):
             def feed(self, token_id):
                 return ScalarEngine.decoder(engine).feed(token_id)
 
-        return Decoder()
+        return Forgetful()
 
     def logits(self, tokens):
         decoder = ScalarEngine.decoder(self)

@@ -13,7 +13,6 @@ import pytest
 import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_recording import numpy_forward
 
 from microgpt.config import Config
 from microgpt.system.safetensors import Tensor, read, write
@@ -21,6 +20,7 @@ from microgpt.verification import port as ports
 from microgpt.verification.cases import CASES
 
 from conftest import ROOT
+from tracing.test_recorder import numpy_forward
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_float32_is_compared_as_float32(exported, port):
         (b"\x02\0\0\0\0\0\0\0{}extra", "is not a safetensors file: the tensors take 0 bytes, but 5 follow the header"),
         (
             b'\x3c\0\0\0\0\0\0\0{"loss":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}  \0\0',
-            "'loss' must be of F64 or F32, got BF16",
+            "is not a safetensors file: dtype of tensor 'loss' must be F64 or F32, got 'BF16'",
         ),
     ],
 )

@@ -2,13 +2,14 @@
 // weights changed by hand never enter it.
 
 import type { Config, Requests } from './engine/protocol'
+import { NAMES } from './sections/names'
 
 export type Level = 'plain' | 'technical' | 'both'
 export type Theme = 'auto' | 'light' | 'dark'
 
 /** In the fragment, in this order, and left out where they have these values. */
 const DEFAULTS = {
-  section: 0,
+  section: 0, // written as its name
   word: 'emma',
   position: 3,
   layer: 0,
@@ -33,7 +34,8 @@ export function read(fragment: string): Saved {
   for (const [key, value] of Object.entries(DEFAULTS)) {
     const text = given.get(key)
     if (text === null) continue
-    if (typeof value === 'number') saved[key] = /^-?\d{1,7}$/.test(text) ? Number(text) : value
+    if (key === 'section' && NAMES.includes(text)) saved[key] = NAMES.indexOf(text)
+    else if (typeof value === 'number') saved[key] = /^-?\d{1,7}$/.test(text) ? Number(text) : value
     else saved[key] = text.slice(0, 500)
   }
   if (!['plain', 'technical', 'both'].includes(saved.level as string)) saved.level = DEFAULTS.level
@@ -45,7 +47,7 @@ export function write(saved: Saved): string {
   const changed = new URLSearchParams()
   for (const [key, value] of Object.entries(DEFAULTS)) {
     const now = saved[key as keyof Saved]
-    if (now !== value) changed.set(key, String(now))
+    if (now !== value) changed.set(key, key === 'section' ? (NAMES[Number(now)] ?? String(now)) : String(now))
   }
   return `#${changed}`
 }
@@ -104,15 +106,15 @@ class App {
       vocab_size: count(model.symbols.length),
       num_letters: count(model.symbols.length - 1),
       n_embd: count(c.n_embd),
-      four_n_embd: count(4 * c.n_embd),
+      four_n_embd: count(model.shapes.find(([name]) => name === 'layer0.mlp_fc1')?.[1] ?? 0),
       n_head: count(c.n_head),
       n_layer: count(c.n_layer),
-      head_dim: count(c.n_embd / c.n_head),
-      sqrt_head_dim: String(Number(Math.sqrt(c.n_embd / c.n_head).toFixed(3))),
+      head_dim: count(model.head_dim),
+      sqrt_head_dim: String(Number(model.sqrt_head_dim.toFixed(3))),
       block_size: count(c.block_size),
       num_matrices: count(model.shapes.length),
       bos: String(model.bos),
-      uniform_loss: Math.log(model.symbols.length).toFixed(3),
+      uniform_loss: model.uniform_loss.toFixed(3),
       learning_rate: String(c.learning_rate),
       beta1: String(c.beta1),
       beta2: String(c.beta2),

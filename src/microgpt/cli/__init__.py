@@ -1,1 +1,1 @@
-"""The command line: it parses, calls and prints; what is computed is computed elsewhere."""
+"""The command line: a file for each command; it parses, calls and prints, and computes nothing itself."""

@@ -1,4 +1,4 @@
-"""`microgpt bench`."""
+"""`microgpt bench`: measure the engines side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How training looks in a terminal, in a log, and to a program. What is meant for people goes to stderr."""
+"""The display of training: in a terminal, in a log, and as JSON. Text for people goes to stderr."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from microgpt.runs.metrics import CONDITION_SECONDS, Condition, record
+from microgpt.runs.condition import CONDITION_SECONDS, Condition
+from microgpt.runs.metrics import record
 from microgpt.runs.run import LARGE, Run
-from microgpt.system import hardware
+from microgpt.system.text import size
 from microgpt.training import Step
 
 LINES = 20  # how many lines a run prints where there is no terminal
@@ -65,9 +66,9 @@ def facts(run: Run) -> list[str]:
         lines.append(f"engine: scalar, and slow; {run.engine.note}")
     if run.engine.device:
         lines.append(f"engine: {run.engine.device}")
-        needed = hardware.size(run.engine.memory)
+        needed = size(run.engine.memory)
         lines.append(f"memory: {needed} for parameters, gradients and moments; a batch's activations come on top")
-    if not run.step and run.num_params > LARGE and hasattr(run.engine, "draw"):
+    if not run.step and run.num_params > LARGE and run.engine.draws_params:
         lines.append(f"first parameters: drawn by PyTorch, as there are more than {LARGE:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
@@ -212,7 +213,7 @@ class Json(Quiet):
         self._print(
             {
                 "config": run.config.to_dict(),
-                "data": run.data_info,
+                "data": run.provenance.to_dict(),
                 "vocab_size": run.engine.vocab_size,
                 "num_params": run.num_params,
                 "step": run.step,

@@ -1,4 +1,4 @@
-"""`microgpt evaluate`."""
+"""`microgpt evaluate`: measure a model's loss and novelty."""
 
 from __future__ import annotations
 

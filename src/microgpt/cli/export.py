@@ -1,4 +1,4 @@
-"""`microgpt export` and `microgpt plot`."""
+"""`microgpt export` (an ONNX file) and `microgpt plot` (loss curves)."""
 
 from __future__ import annotations
 

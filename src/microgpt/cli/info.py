@@ -1,4 +1,4 @@
-"""`microgpt info`."""
+"""`microgpt info`: describe a run or prepared data."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 
 from microgpt.cli.options import JsonOption
 from microgpt.config import shapes
-from microgpt.data.packed import is_prepared, open_prepared
+from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.runs.run import Run
+from microgpt.system.text import aligned
 
 
 def info(
@@ -35,11 +36,10 @@ def info(
         if json:
             print(json_module.dumps(facts))
             return
-        print(f"{run}: prepared data\n")
-        for name, value in facts.items():
-            for told in value if isinstance(value, list) else [value]:
-                print(f"  {name:16}{f'{told:,}' if isinstance(told, int) else told}")
-                name = ""
+        files, *more = facts.pop("files")
+        rows = [("files", files), *(("", file) for file in more)]
+        rows += [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in facts.items()]
+        print(f"{run}: prepared data\n\n{aligned(('data', ''), rows, 'll')}")
         return
     model = Run.load(run, engine="scalar")
     table = {name: list(shape) for name, shape in shapes(model.config, model.engine.vocab_size).items()}
@@ -51,18 +51,14 @@ def info(
             "symbols": model.tokenizer.symbols,
             "num_params": model.num_params,
             "shapes": table,
-            "data": model.data_info,
+            "data": model.provenance.to_dict(),
         }
         print(json_module.dumps(facts))
         return
+    settings = [(name, str(value)) for name, value in model.config.to_dict().items()]
+    data = [*model.provenance.to_dict().items(), ("vocab_size", model.engine.vocab_size)]
+    parameters = [(name, f"{rows} x {columns}", f"{rows * columns:,}") for name, (rows, columns) in table.items()]
     print(f"{run}: {model.step} of {model.config.num_steps} steps\n")
-    for name, value in model.config.to_dict().items():
-        print(f"  {name:16}{value}")
-    print("\ndata")
-    for name, value in model.data_info.items():
-        print(f"  {name:16}{value}")
-    print(f"  {'vocab_size':16}{model.engine.vocab_size}")
-    print("\nparameters")
-    for name, (rows, columns) in table.items():
-        print(f"  {name:20}{rows:6} x {columns:<6}{rows * columns:12,}")
-    print(f"  {'in all':35}{model.num_params:12,}")
+    print(aligned(("settings", ""), settings, "ll"))
+    print("\n" + aligned(("data", ""), [(name, str(value)) for name, value in data], "ll"))
+    print("\n" + aligned(("parameters", "", ""), [*parameters, ("in all", "", f"{model.num_params:,}")], "lrr"))

@@ -1,4 +1,4 @@
-"""`microgpt lab`."""
+"""`microgpt lab`: serve the page."""
 
 from __future__ import annotations
 

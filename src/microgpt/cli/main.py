@@ -1,4 +1,4 @@
-"""The command line. It parses, calls, and prints; what is computed is computed elsewhere."""
+"""The entry point of the command line: its commands, its errors and its exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from microgpt.cli.prepare import prepare
 from microgpt.cli.sample import sample
 from microgpt.cli.train import train
 from microgpt.cli.verify import verify
-from microgpt.errors import DivergedError, StoppedError
+from microgpt.errors import DivergedError, MicrogptError
 from microgpt.system.processes import processes
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def main(args: list[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is whole", 1)
-    except StoppedError as error:
+    except MicrogptError as error:  # the rest of the tree: what was asked was right
         return _fail(str(error), 1)
     except BrokenPipeError:  # the reader of our output has gone: what is left of it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

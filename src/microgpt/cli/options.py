@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and their help texts."""
+"""Options and arguments that several commands share, with their --help texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from microgpt.config import ACTIVATIONS, DECAYS, Config
+from microgpt.activations import ACTIVATIONS
+from microgpt.config import DECAYS, Config
 from microgpt.data.sources import DATASETS
 from microgpt.engines.choose import ENGINES
 
@@ -19,12 +20,12 @@ NUM_SAMPLES = 20  # after training, as the published script
 
 
 def default(value: object) -> str:
-    """How a help text tells a default that is not the parameter's own: None there says that nothing was asked for."""
+    """The end of a help text that names a default. The parameter itself defaults to None, for "not asked for"."""
     return rf" [dim]\[default: {value}][/]"
 
 
 def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
-    """Of an option that takes a number: how it is read and shown. The error says what came."""
+    """How an option that takes a number is parsed and shown."""
 
     def parse(text: str) -> int | float:
         try:
@@ -112,5 +113,5 @@ SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + de
 
 
 def asked(**options: Any) -> dict[str, Any]:
-    """The options of an engine that were asked for."""
+    """Those of an engine's options that were asked for."""
     return {name: value for name, value in options.items() if value}

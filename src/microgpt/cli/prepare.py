@@ -1,4 +1,4 @@
-"""`microgpt prepare`."""
+"""`microgpt prepare`: tokenize text that is too large for memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from microgpt.cli import display
 from microgpt.cli.options import DOCUMENTS, TOKENIZER, JsonOption, default, number
 from microgpt.data.documents import MODES
-from microgpt.data.packed import check
+from microgpt.data.prepared import check
 from microgpt.data.tokenizers import KINDS
 
 
@@ -41,7 +41,7 @@ def prepare(
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
       microgpt train data/names --out runs/prepared --num-steps 20
     """
-    from microgpt.data.pack import prepare as prepare_data  # and with it what starts processes
+    from microgpt.data.prepare import prepare as prepare_data  # and with it what starts processes
 
     try:
         with display.Bars() as progress:

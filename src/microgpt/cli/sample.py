@@ -1,4 +1,4 @@
-"""`microgpt sample`."""
+"""`microgpt sample`: generate text from a model."""
 
 from __future__ import annotations
 
@@ -82,5 +82,6 @@ def sample(
 
 
 def tell_missing_data(model: Run) -> None:
+    """Tell people why samples cannot be compared with the training data, if they cannot."""
     if model.missing_data:
         display.tell(f"note: {model.missing_data}; so no sample is compared with it")

@@ -1,4 +1,4 @@
-"""Ctrl-C and requests to terminate, while a run trains."""
+"""Signals while a run trains: Ctrl-C, and requests to terminate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from microgpt.cli.resume import resume_command
+from microgpt.cli.resume_command import resume_command
 from microgpt.runs.folder import Folder
 
 GRACE = 10.0  # seconds that a process that is asked to terminate has for its last step and checkpoint

@@ -1,4 +1,4 @@
-"""`microgpt train`."""
+"""`microgpt train`: train a model, or resume a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from microgpt.cli.options import (
     default,
     number,
 )
-from microgpt.cli.resume import resume_command
+from microgpt.cli.resume_command import resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
 from microgpt.config import PRESETS, SIZES, Config
 from microgpt.data.documents import MODES

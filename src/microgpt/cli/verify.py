@@ -1,4 +1,4 @@
-"""`microgpt verify`."""
+"""`microgpt verify`: compare an engine, or a port, with the reference."""
 
 from __future__ import annotations
 

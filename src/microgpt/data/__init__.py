@@ -1,1 +1,1 @@
-"""Text to token ids: sources, documents, tokenizers, and text beyond memory."""
+"""From text to token ids: sources, documents, tokenizers, the held-out split, prepared data."""

@@ -1,4 +1,4 @@
-"""The download of the public names.txt, and the cache that keeps it."""
+"""Download the public names.txt (the data set `makemore`) into a cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]  # (bytes so far, bytes in all or 0 if tha
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/microgpt, or what stands for it on this system."""
+    """Where downloads are kept: $XDG_CACHE_HOME/microgpt, or this system's equivalent."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "microgpt"
     if sys.platform == "darwin":

@@ -1,7 +1,7 @@
-"""A shuffled order of very many things that takes no memory: each place is computed when it is asked for.
+"""A random permutation that takes no memory: each element is computed when it is read.
 
-A Feistel network mixes the bits of a number in rounds that can be undone, so that no two numbers become the same; what
-it sends out of range is sent on until it is within (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+A Feistel network mixes the bits of a number in invertible rounds, so that no two numbers become the same; a number that
+leaves the range is mixed again until it is within (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
 """
 
 from __future__ import annotations

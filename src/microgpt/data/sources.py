@@ -1,4 +1,4 @@
-"""Where text comes from: files in UTF-8, named data sets, documents in memory."""
+"""Sources of text: files in UTF-8, named data sets, documents in memory."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DATASETS = ("names", "makemore")
 Watch = Callable[[bytes], Any]  # sees the raw bytes of a text as they are read
 
 
-def _joined(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
-    """Documents in memory as the text of a file: without a byte-order mark, line ends as \\n."""
+def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
+    """The text of documents in memory, as read from a file: without a byte-order mark, line ends as \\n."""
     for i, document in enumerate(documents):
         if not isinstance(document, str):
             raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
@@ -33,8 +33,8 @@ def _joined(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
 def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int | None = None) -> Iterator[str]:
     """The text of a UTF-8 file in pieces: without a byte-order mark, line ends as \\n.
 
-    start, stop: of the bytes from here to before there alone, which are the beginnings of lines. Raises DataError, with
-    the byte's offset, for what is not text in UTF-8.
+    start, stop: read these bytes only; both must be at the beginning of a line. Raises DataError, with the byte's
+    offset, for what is not text in UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
@@ -74,7 +74,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
 
 
 def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-    """The file of a data set (a str), or a path; DataError says what is wrong with it."""
+    """The path of a data set (by its name, a str) or of a text file. Raises DataError for what cannot be read twice."""
     if source == "names":
         return NAMES
     if source == "makemore":

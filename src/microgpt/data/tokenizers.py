@@ -1,11 +1,11 @@
-"""The ways to cut a text into tokens: characters, bytes, or byte pairs that are learned from the text.
+"""Tokenizers: characters, bytes, or byte pairs (BPE) learned from the text.
 
-    char     the published script's: each character of the data is a token, and there are no others
-    byte     the 256 bytes of UTF-8: every text can be read, and a letter beyond ASCII is two to four tokens
-    bpe:N    byte pairs, N tokens in all: what often stands together is one token; learned by Hugging Face's
-             `tokenizers` (pip install 'microgpt-lab[bpe]'), which is not needed to read what a model writes
+    char     the published script's: the characters of the data are the tokens
+    byte     the 256 bytes of UTF-8: any text can be read, and a letter beyond ASCII takes two to four tokens
+    bpe:N    byte-pair encoding, N tokens in all: frequent sequences become one token; learned by Hugging Face's
+             `tokenizers` (pip install 'microgpt-lab[bpe]'), which decoding does not need
 
-One more token, BOS, stands at both ends of a document, whatever the way: with char and byte it is counted on top.
+BOS, one more token, is at both ends of every document; char and byte count it on top.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Tokenizer(Protocol):
 
 
 class CharTokenizer(reference.Tokenizer):
-    """The reference's, with what the others have too."""
+    """The reference's tokenizer, with the methods that the others have too."""
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
         super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ class CharTokenizer(reference.Tokenizer):
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
         table = {**self._table, ord("\n"): chr(self.bos)} if bos else self._table
-        text = _joined("\n", documents, bos)
+        text = _join("\n", documents, bos)
         unknown = {char for char in set(text) if ord(char) not in table}
         if unknown:
             raise KeyError(min(unknown))
@@ -78,7 +78,7 @@ def width(vocab_size: int) -> str:
     return "B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I"
 
 
-def _joined(end: T, documents: Sequence[T], bos: bool) -> T:
+def _join(end: T, documents: Sequence[T], bos: bool) -> T:
     """One text of all; bos: `end` before each."""
     return end + end.join(documents) if bos and documents else end[:0].join(documents)
 
@@ -123,7 +123,7 @@ class ByteTokenizer:
         table = {byte: byte + self.first for byte in range(256)} if self.first else {}
         if bos:
             table[ord("\n")] = self.bos
-        text = _joined(b"\n", texts, bos).decode("latin-1")
+        text = _join(b"\n", texts, bos).decode("latin-1")
         return _array(text.translate(table) if table else text, len(self.symbols)), list(map(len, texts))
 
     def spec(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an engine is, in words; and `open_engine`, which finds one by its name.
+"""The contract of an engine, as an abstract class.
 
 An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random
 numbers or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the
@@ -24,9 +24,10 @@ The numbers are those of reference.py, and these rules say which where it leaves
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, ClassVar
 
 from microgpt.config import Config
 
@@ -36,36 +37,63 @@ DIVERGED = "the model's logits are not finite: its training has diverged; train 
 Tokens = Sequence[int]
 
 
-class Decoder(Protocol):
-    """A context that grows token by token; at most block_size tokens fit.
+class Decoder(ABC):
+    """A context that grows token by token; it holds at most block_size tokens."""
 
-    It may have a method `draw(token_id, chance, temperature, top_k)`, which feeds the token and gives the next one:
-    that of sampling.next_token, with a chance of 0 to 1 in the place of its random number. For vocabularies that are
-    drawn from more quickly where the logits are than in Python.
-    """
+    draws: bool = False  # whether `draw` works: for vocabularies large enough to be worth sampling on the device
 
+    @abstractmethod
     def feed(self, token_id: int) -> Sequence[float]:
         """The logits, (vocab_size,), of the token after `token_id`.
 
-        Raises ValueError when block_size tokens were fed before, or token_id is not in the vocabulary.
+        Raises ValueError when the context is full, or token_id is not in the vocabulary.
         """
-        ...
+
+    def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
+        """Feed the token and return the next one: the choice of sampling.next_token, with `chance`, from 0 to 1, in
+        place of its random number."""
+        raise NotImplementedError
 
 
-class Streams(Protocol):
-    """Several contexts that grow together. An engine may have a method `streams(count)` that opens them.
+class Streams(ABC):
+    """Several contexts that grow together."""
 
-    They may have a method `draw` as a Decoder has, with a token and a chance for each context.
-    """
+    draws: bool = False  # as a Decoder's
 
+    @abstractmethod
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """One token for each context; the logits of the next of each. The native engine gives the same bits for any
-        number of contexts, and in `exact` those of a Decoder; torch the same numbers as far as its precision goes."""
-        ...
+        """Feed each context its token; return the logits of each one's next token.
+
+        The native engine gives the same bits for any number of contexts, and in `exact` those of a Decoder; torch gives
+        the same numbers as far as its precision goes.
+        """
+
+    def draw(
+        self, token_ids: Sequence[int], chances: Sequence[float], temperature: float, top_k: int | None
+    ) -> list[int]:
+        """As Decoder.draw, with a token and a chance for each context."""
+        raise NotImplementedError
 
 
-class Engine(Protocol):
-    """See the head of this file."""
+class Engine(ABC):
+    """The contract in the module's docstring. A subclass implements the abstract methods, inherits the rest, and
+    declares here what else it can do."""
+
+    # --- What engines of a class can do
+
+    name: ClassVar[str]  # the key of choose.ENGINES
+    precisions: ClassVar[tuple[str, ...]] = ("exact",)  # the first is the default
+    takes_threads: ClassVar[bool] = False
+    options: ClassVar[frozenset[str]] = frozenset()  # other keyword arguments of the constructor
+    opens_streams: ClassVar[bool] = False  # whether `streams` works
+    draws_params: ClassVar[bool] = False  # whether `draw_params` works
+
+    @staticmethod
+    def has_gpu() -> bool:
+        """Is there a GPU here that the engine can use?"""
+        return False
+
+    # --- What an opened engine holds
 
     config: Config
     vocab_size: int
@@ -74,16 +102,23 @@ class Engine(Protocol):
     m: array[float]
     v: array[float]
     step: int
-    note: str = ""  # why `auto` did not open the engine that it would rather have opened
-    device: str = ""  # what computes, in a line, where there is a choice
-    rank: int = 0  # of this process among those that train the model together, which count from 0
-    world_size: int = 1  # how many these are
-    dtype: str = "F64"  # in which its buffers lose nothing, as safetensors calls it: F64, or F32
+    precision: str = "exact"
+    note: str = ""  # why `auto` fell back to this engine
+    device: str = ""  # a description of the device, where there is a choice
+    rank: int = 0  # this process's place among those that train the model together, from 0
+    world_size: int = 1  # how many of them there are
+    dtype: str = "F64"  # the narrowest safetensors dtype that holds its buffers without loss: F64, or F32
     call_seconds: float = 0.05  # how long a call of `train` should take, about: longer ones keep a GPU busy
-    memory: int = 0  # bytes that parameters, gradients and moments take, where they are not in Python's own memory
+    memory: int = 0  # bytes taken by parameters, gradients and moments, where they are not in Python's own memory
 
-    def __init__(self, params: array[float], config: Config, vocab_size: int) -> None: ...
+    @abstractmethod
+    def __init__(self, params: array[float], config: Config, vocab_size: int, **options: Any) -> None:
+        """Take `params` as its own.
 
+        options: `precision` where there are several, `threads` where the class takes them, and its `options`.
+        """
+
+    @abstractmethod
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         """The loss of `batch` in nats per token; ADDS its gradient to grads.
 
@@ -91,7 +126,6 @@ class Engine(Protocol):
         several calls make one; their losses add up to the step's. Default: all are in this call.
         Raises ValueError for an empty batch, a document of fewer than two tokens, a token id outside the vocabulary.
         """
-        ...
 
     def reduce(self, loss: float) -> float:
         """The sum of all processes' losses; puts the sum of their gradients into grads. Once a step, after backward."""
@@ -101,9 +135,9 @@ class Engine(Protocol):
         """The sums over all processes, each of which must ask."""
         return numbers
 
+    @abstractmethod
     def update(self, learning_rate: float) -> None:
         """One step of Adam with the gradient in grads, which is then cleared."""
-        ...
 
     def condition(self) -> dict[str, float]:
         """How it is doing, for people: `memory`, bytes that it took at most so far; `grad_norm`, of the last step,
@@ -160,7 +194,7 @@ class Engine(Protocol):
         as many as an engine computes at once.
         """
         for document in documents:
-            tokens = document[: self.config.block_size + 1]
+            tokens = truncated(document, self.config)
             nats = 0.0
             for logits, target_id in zip(self.logits(tokens[:-1]), tokens[1:]):
                 largest = max(logits)
@@ -168,9 +202,28 @@ class Engine(Protocol):
                 nats += largest + math.log(total) - logits[target_id]
             yield nats
 
+    @abstractmethod
     def decoder(self) -> Decoder:
-        """A fresh context over the parameters of this moment."""
-        ...
+        """An empty context over the current parameters."""
+
+    def streams(self, count: int) -> Streams:
+        """`count` empty contexts over the current parameters, which grow together: several times faster than one after
+        another."""
+        raise NotImplementedError
+
+    def draw_params(self, seed: int) -> None:
+        """Draw initial parameters on the device: faster than Python for millions of them."""
+        raise NotImplementedError
+
+
+def num_positions(tokens: Tokens, config: Config) -> int:
+    """The number of positions computed for a document: each predicts a next token, and block_size is the limit."""
+    return min(len(tokens) - 1, config.block_size)
+
+
+def truncated(tokens: Tokens, config: Config) -> Tokens:
+    """The part of a document that the model reads and predicts: its first block_size + 1 tokens."""
+    return tokens[: config.block_size + 1]
 
 
 def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:

@@ -1,26 +1,26 @@
-"""The choice of an engine: `auto`, and every engine by its name."""
+"""The choice of an engine: by its name, or by `auto`."""
 
 from __future__ import annotations
 
 import importlib
-import inspect
 import signal
 import threading
 from array import array
 from typing import Any
 
-from microgpt.config import Config, num_params, shapes
+from microgpt.config import Config, num_params
 from microgpt.engines.base import Engine
+from microgpt.flops import estimated_step_flops
 from microgpt.system.processes import processes
 
-# In the order of preference of `auto`: name -> the module in this folder, and the class in it
+# In `auto`'s order of preference: name -> the module in this folder, and the class in it
 ENGINES = {
     "native": ("native.engine", "NativeEngine"),
     "scalar": ("scalar", "ScalarEngine"),
     "torch": ("torch.engine", "TorchEngine"),
 }
-# Flops a step from which `auto` looks for a GPU. A core of the native engine takes a second or more for them, which is
-# what loading PyTorch takes; on a CPU native is the faster at every size that was measured (LOG.md).
+# Flops a step from which `auto` looks for a GPU. One core of the native engine takes a second or more for them, which
+# is what loading PyTorch takes; on a CPU native was faster at every size that was measured (LOG.md).
 LARGE = 1e11
 
 
@@ -33,13 +33,13 @@ def open_engine(
     threads: int | None = None,
     **options: Any,
 ) -> Engine:
-    """The engine of that name over these parameters, which it takes as its own.
+    """Open the engine of that name over these parameters, which it takes as its own.
 
     name: a key of ENGINES, or `auto` for the first of `preference` that works here. precision: one of the engine's
-    `precisions`, of which the first is the default. threads: that share the work; the default is the engine's own.
-    options: what the engine takes beside these. Raises ValueError for an unknown name, precision or option, more
-    threads than the engine takes, or a buffer of another length than the config's, ImportError with the remedy where
-    the engine cannot work here.
+    `precisions`, of which the first is the default. threads: how many share the work; the default is the engine's own.
+    options: others that the engine takes. Raises ValueError for an unknown name, precision or option, more threads
+    than the engine takes, or a buffer of the wrong length; ImportError, with the remedy, where the engine cannot work
+    here.
     """
     _, world_size = processes()
     if world_size > 1:
@@ -58,42 +58,38 @@ def open_engine(
         raise ImportError(note)
     if name not in ENGINES:
         raise ValueError(f"engine must be one of auto, {', '.join(ENGINES)}, got engine={name!r}")
-    length = sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
+    length = num_params(config, vocab_size)
     if params.typecode != "d" or len(params) != length:
         raise ValueError(f"params must be {length} float64 for this config, got {len(params)} of {params.typecode!r}")
     engine_class = class_of(name)
-    precisions = getattr(engine_class, "precisions", ("exact",))
-    if precision not in (None, *precisions):
-        raise ValueError(f"precision must be one of {', '.join(precisions)}, got precision={precision!r}")
-    known = inspect.signature(engine_class).parameters
+    if precision not in (None, *engine_class.precisions):
+        raise ValueError(f"precision must be one of {', '.join(engine_class.precisions)}, got precision={precision!r}")
     for option, value in options.items():
-        if option not in known:
+        if option not in engine_class.options:
             raise ValueError(
                 f"{option} is no option of the {name} engine, got {option}={value!r}: leave it out, or choose the torch"
                 " engine (engine='torch', --engine torch)"
             )
-    if hasattr(engine_class, "precisions") and precision:
-        options["precision"] = precision
-    if takes_threads(engine_class):
-        options |= {} if threads is None else {"threads": threads}
-    elif threads not in (None, 1):
+    if threads not in (None, 1) and not engine_class.takes_threads:
         raise ValueError(
             f"threads must be 1 with the {name} engine, got threads={threads}: the native engine takes more"
         )
-    opened: Engine = engine_class(params, config, vocab_size, **options)
-    return opened
+    if precision and len(engine_class.precisions) > 1:
+        options["precision"] = precision
+    if threads is not None and engine_class.takes_threads:
+        options["threads"] = threads
+    return engine_class(params, config, vocab_size, **options)
 
 
 def preference(
     config: Config, vocab_size: int, precision: str | None = None, options: dict[str, Any] | None = None
 ) -> list[str]:
-    """The engines that `auto` tries, in turn: torch for what it alone takes, or for large steps where there is a GPU;
+    """The engines that `auto` tries, in turn: torch for what only torch takes, or for large steps where there is a GPU;
     else native, then scalar.
     """
     if options or precision in ("float64", "bfloat16"):
         return ["torch"]
-    flops = 6 * num_params(config, vocab_size) * config.batch_size * config.block_size
-    if flops > LARGE and precision != "exact":
+    if estimated_step_flops(config, vocab_size) > LARGE and precision != "exact":
         try:
             if class_of("torch").has_gpu():
                 return ["torch", *ENGINES]
@@ -102,10 +98,10 @@ def preference(
     return list(ENGINES)
 
 
-def class_of(name: str) -> Any:
+def class_of(name: str) -> type[Engine]:
     """The class of an engine; ImportError, with the remedy, where it cannot work here.
 
-    Ctrl-C waits until it is loaded: in the middle PyTorch loses it, or ends with a C++ error.
+    Ctrl-C waits until the class is loaded: in the middle of it PyTorch loses the signal, or ends with a C++ error.
     """
     caught: list[int] = []
     before = signal.getsignal(signal.SIGINT)  # None: not Python's own, and could not be put back
@@ -114,14 +110,10 @@ def class_of(name: str) -> Any:
         signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
     try:
         module, engine_class = ENGINES[name]
-        return getattr(importlib.import_module(f"microgpt.engines.{module}"), engine_class)
+        found: type[Engine] = getattr(importlib.import_module(f"microgpt.engines.{module}"), engine_class)
+        return found
     finally:
         if waits:
             signal.signal(signal.SIGINT, before)
         if caught:
             signal.raise_signal(signal.SIGINT)
-
-
-def takes_threads(engine_class: Any) -> bool:
-    """Can engines of this class share the work of a step among several threads?"""
-    return "threads" in inspect.signature(engine_class).parameters

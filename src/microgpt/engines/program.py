@@ -15,13 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, Shapes, offsets, shapes
 from microgpt.reference import Value
-
-ACTIVATIONS: dict[str, Callable[[Value], Value]] = {
-    "relu": lambda x: x.relu(),
-    "relu2": lambda x: x.relu() ** 2,
-}
 
 StateDict = dict[str, list[list[Value]]]
 

@@ -7,9 +7,10 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 from microgpt.config import Config
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
+from microgpt.engines.base import Decoder, Engine, Tokens, check_batch, check_tokens
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.reference import Value
 
@@ -35,6 +36,8 @@ def scalar_arithmetic() -> Iterator[None]:
 
 class ScalarEngine(Engine):
     """The functions of reference.py, or of another program. Every call builds its own graph."""
+
+    name: ClassVar[str] = "scalar"
 
     def __init__(self, params: array[float], config: Config, vocab_size: int, program: Program = REFERENCE) -> None:
         self.config, self.vocab_size, self.program = config, vocab_size, program
@@ -83,7 +86,7 @@ class ScalarEngine(Engine):
         return ScalarDecoder(self.model)
 
 
-class ScalarDecoder:
+class ScalarDecoder(Decoder):
     """A growing context of the program's gpt(), over the parameters that the model has now."""
 
     def __init__(self, model: ScalarModel) -> None:

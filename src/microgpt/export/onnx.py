@@ -23,6 +23,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import offsets, shapes
 from microgpt.runs.run import Run
 from microgpt.system.files import atomic
@@ -66,6 +67,46 @@ class _Graph:
             name, self.helper.make_tensor(name, kinds[numbers.typecode], shape, numbers.tobytes(), raw=True)
         )
         return name
+
+
+class _Tensor:
+    """A tensor of the graph with the operations of a Value: an activation called on it adds its own nodes."""
+
+    def __init__(self, graph: _Graph, name: str) -> None:
+        self.graph, self.name = graph, name
+
+    def _node(self, op: str, *others: _Tensor | float) -> _Tensor:
+        names = [other.name if isinstance(other, _Tensor) else self.graph.number(other) for other in others]
+        return _Tensor(self.graph, self.graph.add(op, self.name, *names))
+
+    def relu(self) -> _Tensor:
+        return self._node("Relu")
+
+    def exp(self) -> _Tensor:
+        return self._node("Exp")
+
+    def log(self) -> _Tensor:
+        return self._node("Log")
+
+    def __add__(self, other: _Tensor | float) -> _Tensor:
+        return self._node("Add", other)
+
+    def __mul__(self, other: _Tensor | float) -> _Tensor:
+        return self._node("Mul", other)
+
+    def __pow__(self, n: float) -> _Tensor:
+        return self._node("Mul", self) if n == 2 else self._node("Pow", n)
+
+    def __neg__(self) -> _Tensor:
+        return self._node("Neg")
+
+    def __sub__(self, other: _Tensor | float) -> _Tensor:
+        return self._node("Sub", other)
+
+    def __truediv__(self, other: _Tensor | float) -> _Tensor:
+        return self._node("Div", other)
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") -> None:
@@ -136,10 +177,8 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         mixed = g.add("Transpose", g.add("MatMul", weights, heads(context["values"])), perm=[0, 2, 1, 3])
         joined = g.add("Reshape", mixed, g.integers(0, 0, c.n_embd))
         x = g.add("Add", x, g.add("MatMul", joined, matrix(f"layer{i}.attn_wo")))
-        hidden = g.add("Relu", g.add("MatMul", rmsnorm(x), matrix(f"layer{i}.mlp_fc1")))
-        if c.activation == "relu2":
-            hidden = g.add("Mul", hidden, hidden)
-        x = g.add("Add", x, g.add("MatMul", hidden, matrix(f"layer{i}.mlp_fc2")))
+        mlp_pre = _Tensor(g, g.add("MatMul", rmsnorm(x), matrix(f"layer{i}.mlp_fc1")))
+        x = g.add("Add", x, g.add("MatMul", ACTIVATIONS[c.activation](mlp_pre).name, matrix(f"layer{i}.mlp_fc2")))
     g.add("MatMul", x, matrix("lm_head"), name="logits")
     for what, parts in kept.items():
         g.add("Concat", *parts, axis=0, name=f"{what}_out")

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from microgpt.runs.metrics import CONDITION_SECONDS, Condition, record
+from microgpt.runs.condition import CONDITION_SECONDS, Condition
+from microgpt.runs.metrics import record
 from microgpt.runs.run import Run
 from microgpt.training import Step
 

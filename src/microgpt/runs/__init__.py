@@ -1,1 +1,1 @@
-"""Runs: a model with its data, its random stream and its progress, and the folder that keeps it."""
+"""Runs: a model with its data, its random stream and its progress, and the folder that it is kept in."""

@@ -1,10 +1,10 @@
-"""A checkpoint: all that a run needs to go on, or a model to be used, in one safetensors file.
+"""A checkpoint: the whole state of a run in one safetensors file, from which it resumes or is used.
 
-Tensors (float64, or float32 from an engine whose numbers are no more): each parameter under its own name, Adam's
-moments under `adam_m.` and `adam_v.` and the name.
+Tensors (float64, or float32 if the engine computes in float32): each parameter under its own name, Adam's moments
+under `adam_m.` and `adam_v.` plus the name.
 Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
-`step`, `rng` (the state of Python's random.Random) and `data` (which text it is trained on, in which parts); and
-`tokenizer`, where its tokens are no characters.
+`step`, `rng` (the state of Python's random.Random) and `data` (its provenance); and `tokenizer`, unless its tokens are
+characters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 from microgpt.config import Config, Shapes, offsets, shapes
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer, from_spec
 from microgpt.errors import CheckpointError, SafetensorsError
-from microgpt.system.safetensors import FLOATS, Tensor, read, tensor, write
+from microgpt.runs.provenance import Provenance
+from microgpt.system.safetensors import Tensor, read, tensor, write
 
 FORMAT = "microgpt/1"
 BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
@@ -36,17 +37,17 @@ class Checkpoint:
     v: array[float]
     step: int
     rng_state: tuple[Any, ...]
-    data: dict[str, Any] = field(default_factory=dict)
-    spec: dict[str, Any] = field(default_factory=dict)  # of a tokenizer whose tokens are no characters
-    dtype: str = "F64"  # of the numbers in the file; F32 where they are such already, and lose nothing
+    provenance: Provenance = field(default_factory=Provenance)
+    spec: dict[str, Any] = field(default_factory=dict)  # of the tokenizer, unless its tokens are characters
+    dtype: str = "F64"  # of the numbers in the file; F32 only for numbers that are float32 already
 
     def kind(self) -> str:
-        """Of its tokenizer: char, byte or bpe:N, as it is asked for."""
+        """The kind of its tokenizer, as --tokenizer names it: char, byte or bpe:N."""
         kind = str(self.spec.get("kind", "char"))
         return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
 
     def tokenizer(self) -> Tokenizer:
-        """What reads and writes its texts."""
+        """The tokenizer that reads and writes its texts."""
         if self.spec:
             return from_spec(self.spec)
         return CharTokenizer([symbol for symbol in self.symbols if symbol], self.config.bos_first)
@@ -70,7 +71,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
         "symbols": json.dumps(checkpoint.symbols),
         "step": str(checkpoint.step),
         "rng": json.dumps(checkpoint.rng_state),
-        "data": json.dumps(checkpoint.data),
+        "data": json.dumps(checkpoint.provenance.to_dict()),
     }
     if checkpoint.spec:
         metadata["tokenizer"] = json.dumps(checkpoint.spec)
@@ -91,7 +92,7 @@ def load(path: Path | str) -> Checkpoint:
             v=array("d"),
             step=_json(metadata, "step", int),
             rng_state=_rng_state(_json(metadata, "rng", list)),
-            data=_data(_json(metadata, "data", dict)),
+            provenance=Provenance.from_dict(_json(metadata, "data", dict)),
             spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
         )
         bos_first = checkpoint.config.bos_first
@@ -108,8 +109,6 @@ def load(path: Path | str) -> Checkpoint:
         for name, shape in expected.items():
             if tensors[name].shape != shape:
                 raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
-            if tensors[name].dtype not in FLOATS:
-                raise SafetensorsError(f"tensor {name!r} must be F64 or F32, got {tensors[name].dtype}")
             if tensors[name].dtype != tensors["wte"].dtype:
                 raise SafetensorsError(
                     f"tensor {name!r} must be {tensors['wte'].dtype} as 'wte', got {tensors[name].dtype}"
@@ -149,22 +148,6 @@ def _check_symbols(symbols: list[Any]) -> None:
         raise SafetensorsError("'symbols' must be single characters, each once")
     if "" not in symbols:
         raise SafetensorsError("'symbols' lacks BOS, the empty string")
-
-
-def _data(data: dict[str, Any]) -> dict[str, Any]:
-    kinds: dict[str, tuple[type, ...]] = {
-        "source": (str, type(None)),
-        "sha256": (str,),
-        "documents": (str,),
-        "num_docs": (int,),
-        "val_fraction": (float, int),
-        "validate_every": (int,),
-        "micro_batch_size": (int,),
-    }
-    for name, value in data.items():
-        if name in kinds and type(value) not in kinds[name]:
-            raise SafetensorsError(f"{name} in 'data' must be of type {kinds[name][0].__name__}, got {value!r:.60}")
-    return data
 
 
 def _rng_state(state: list[Any]) -> tuple[Any, ...]:

@@ -1,4 +1,8 @@
-"""The folder of a run: created, trained in, resumed; its checkpoint is always whole."""
+"""The folder of a run: create it, train in it, resume it. Its checkpoint is always whole.
+
+It holds `model.safetensors` (the checkpoint, which is all that a run needs to resume), and for people and their tools
+`config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and `samples.txt`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +22,9 @@ from microgpt.errors import LockedError, RunError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, checkpoint_file
-from microgpt.runs.metrics import read_metrics, record
+from microgpt.runs.metrics import cut_metrics, write_step
 from microgpt.runs.run import Run
-from microgpt.runs.training_data import Source, _same_data
+from microgpt.runs.training_data import Source, find_training_data
 from microgpt.system.files import atomic, sweep
 from microgpt.system.locks import Lock
 from microgpt.system.processes import processes
@@ -28,9 +33,6 @@ from microgpt.training import Step
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
 SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given,
 SAVE_SHARE = 0.05  # or less often, where saving would take a larger share of the time: gigabytes take many seconds
-
-
-# --- The folder of a run
 
 
 class Folder:
@@ -119,16 +121,16 @@ class Folder:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
-            run = Run(state, lambda: _same_data(state, source), engine, precision, threads, **options)
+            run = Run(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
             _ = run.data  # before anything is written
             if isinstance(source, (str, os.PathLike)):
-                run.data_info["source"] = run.data.source
+                run.provenance = replace(run.provenance, source=run.data.source)
             folder = cls(Path(path), run, planned_steps, lock)
             if lock is None:
                 folder._follow()
                 return folder
             with _writing(path, "make it writable"):
-                folder._cut_metrics()
+                cut_metrics(folder.path / METRICS, run.step)
                 folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
                 folder.write_config()
             folder.any(False)  # the others wait for it
@@ -144,7 +146,7 @@ class Folder:
         path = self.path / METRICS if self._lock else Path(os.devnull)
         with path.open("a", encoding="utf-8") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
-                metrics.write(json.dumps(record(step)) + "\n")
+                write_step(metrics, step)
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
                 else:  # who writes decides: the others cannot know how long that takes
@@ -193,24 +195,17 @@ class Folder:
         run = self.run
         facts = {
             "config": run.config.to_dict(),
-            "data": run.data_info,
+            "data": run.provenance.to_dict(),
             "vocab_size": run.engine.vocab_size,
             "num_params": run.num_params,
         }
         with atomic(self.path / CONFIG) as file:
             file.write((json.dumps(facts, indent=2) + "\n").encode())
 
-    def _cut_metrics(self) -> None:
-        """Drop the metrics of steps after the checkpoint's: they will be made again."""
-        path = self.path / METRICS
-        kept = [line for line in read_metrics(path) if line["step"] <= self.run.step] if path.exists() else []
-        with atomic(path) as file:
-            file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
-
 
 def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
     """Take over the settings that a run is resumed with; RunError for one that would make it another run."""
-    settings = {"tokenizer": state.kind(), **state.data, **state.config.to_dict()}
+    settings = {"tokenizer": state.kind(), **state.provenance.to_dict(), **state.config.to_dict()}
     for name, value in changes.items():
         old = settings.get(name)
         if name not in MAY_CHANGE and value != old:
@@ -221,8 +216,9 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
     num_steps = changes.get("num_steps", state.config.num_steps)
     if num_steps < state.step:
         raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
-    state.data.update((name, value) for name, value in changes.items() if name in MAY_CHANGE[1:])
-    training.check_options(state.config.batch_size, *(state.data.get(name) for name in MAY_CHANGE[1:]))
+    told = {name: value for name, value in changes.items() if name in ("micro_batch_size", "validate_every")}
+    state.provenance = replace(state.provenance, **told)
+    training.check_options(state.config.batch_size, state.provenance.micro_batch_size, state.provenance.validate_every)
     state.config = state.config.replace(num_steps=num_steps)
 
 

@@ -1,4 +1,4 @@
-"""The files of a run folder: what they are called, and how a folder is found or chosen."""
+"""The layout of a run folder: the names of its files, and how a folder is found or chosen."""
 
 from __future__ import annotations
 

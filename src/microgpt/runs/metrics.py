@@ -1,74 +1,40 @@
-"""The metrics of a run: a JSON line for each step, and what an engine reports of its work."""
+"""The metrics of a run: metrics.jsonl, a JSON line for each step, written and read."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from microgpt.errors import RunError
-from microgpt.flops import flops_per_token
-from microgpt.runs.run import Run
-from microgpt.system import hardware
+from microgpt.system.files import atomic
 from microgpt.training import Step
-
-CONDITION_SECONDS = 2.0  # between two looks at a device that computes
-
-
-class Condition:
-    """What an engine on a large machine tells of its work: learning rate, gradient norm, speed, use of the device.
-
-    Others tell nothing, and their lines stay short.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run, self.tokens, self.seconds = run, 0, 0.0
-        self.flops = flops_per_token(run.config, run.engine.vocab_size)
-
-    def add(self, step: Step) -> None:
-        self.tokens += step.tokens
-        self.seconds += step.seconds
-
-    def measured(self) -> dict[str, float]:
-        """Since the last time that it was asked; the device is waited for. `mfu` is model flops utilisation, 0 to 1.
-
-        The speed is by the steps' own time, as many of them arrive at once.
-        """
-        facts = {**self.run.engine.condition()}
-        if not facts:
-            return {}
-        speed = self.tokens / self.seconds if self.seconds else 0.0
-        self.tokens, self.seconds = 0, 0.0
-        if peak := facts.pop("peak_flops", 0.0):
-            facts["mfu"] = speed * self.flops / peak
-        return {**facts, "tokens_per_second": speed}
-
-    def told(self, step: Step) -> list[str]:
-        """The same for a line."""
-        facts = self.measured()
-        if not facts:
-            return []
-        parts = [f"lr {step.learning_rate:.2e}"]
-        if "grad_norm" in facts:
-            parts.append(f"grad norm {facts['grad_norm']:.3g}")
-        parts.append(f"{facts['tokens_per_second']:,.0f} tokens/s")
-        if "mfu" in facts:
-            parts.append(f"MFU {facts['mfu']:.1%}")
-        return [*parts, hardware.size(facts["memory"])]
 
 
 def record(step: Step) -> dict[str, Any]:
     """A step as metrics.jsonl keeps it."""
     kept = asdict(step)
-    del kept["seconds"]  # which another run of the same training has not
+    del kept["seconds"]  # two runs of the same training differ in it
     return {name: value for name, value in kept.items() if value is not None}
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl; a last line that a killed process left half written is left out.
+def write_step(file: TextIO, step: Step) -> None:
+    """Append a step's line to an open metrics.jsonl."""
+    file.write(json.dumps(record(step)) + "\n")
 
-    Raises RunError, with the line's number, where another line is no step of a run.
+
+def cut_metrics(path: Path, last_step: int) -> None:
+    """Drop the lines of the steps after last_step: a run that resumes there makes them again."""
+    kept = [line for line in read_metrics(path) if line["step"] <= last_step] if path.exists() else []
+    with atomic(path) as file:
+        file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl, without a last one that a killed process left half written.
+
+    Raises RunError, with the line's number, for any other line that is not a step of a run.
     """
     metrics: list[dict[str, Any]] = []
     content = path.read_bytes()

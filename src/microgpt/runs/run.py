@@ -1,8 +1,4 @@
-"""A run: one model with its data, its random stream and how far it is trained; and the folder that keeps it.
-
-A run folder holds `model.safetensors` (the checkpoint, from which alone a run goes on), and for people and their
-tools `config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and `samples.txt`.
-"""
+"""A run: one model with its data, its random stream and its progress, from `begin` or `load` to `save`."""
 
 from __future__ import annotations
 
@@ -10,45 +6,35 @@ import math
 import os
 import random
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from microgpt import evaluation, sampling, training
+from microgpt import evaluation, training
 from microgpt.config import Config, init, num_params
-from microgpt.data.documents import MODES, Data
-from microgpt.data.documents import load as load_data
+from microgpt.data.documents import Data
 from microgpt.data.download import Progress
-from microgpt.data.packed import Working
+from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
 from microgpt.runs import checkpoint as checkpoints
+from microgpt.runs import samples
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.evaluate import evaluate, told_of
 from microgpt.runs.layout import checkpoint_file
-from microgpt.runs.training_data import Source, _load, _same_data
-from microgpt.system import hardware
-from microgpt.system.processes import processes_here
+from microgpt.runs.provenance import Provenance
+from microgpt.runs.samples import Written
+from microgpt.runs.training_data import Source, find_training_data, load_training_data
+from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
-VAL_DOCUMENTS = 100  # how many held-out sequences each validation during training reads, at most: the same ones always
-COUNTED = 200_000  # how many training sequences letters are counted in, at most, spread over all
-STREAMS = 64  # how many samples grow together, at most
-
+VAL_DOCUMENTS = 100  # the most held-out sequences that a validation during training reads, always the same ones
 LARGE = 10_000_000  # parameters, from which on an engine that can draws the first ones itself: Python takes minutes
-WRITTEN_AT_ONCE = 20  # samples: so that they are seen as they come
-
-
-class Written(NamedTuple):
-    """A sample. known: does it stand in the training data? None where these are not here."""
-
-    text: str
-    known: bool | None
 
 
 class Run:
@@ -74,7 +60,7 @@ class Run:
         **options: Any,
     ) -> None:
         self.config = state.config
-        self.data_info = state.data
+        self.provenance = state.provenance
         self.tokenizer = state.tokenizer()
         self.engine: Engine
         if program is REFERENCE:
@@ -126,7 +112,7 @@ class Run:
         training.check_options(config.batch_size, micro_batch_size, validate_every)
         data = source
         if not isinstance(data, Data):
-            data = _load(data, config, documents, tokenizer, progress)
+            data = load_training_data(data, config, documents, tokenizer, progress)
         elif data.bos_first != config.bos_first or (data.mode == "stream" and data.block_size != config.block_size):
             raise ValueError(
                 f"the data must be loaded with the config's bos_first={config.bos_first} and"
@@ -135,7 +121,7 @@ class Run:
         rng = random.Random(config.seed)
         order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
         count = num_params(config, data.vocab_size)
-        _check_memory(count)
+        check_model_fits(count)
         large = count > LARGE
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
@@ -148,25 +134,17 @@ class Run:
             v=array("d", bytes(8 * len(params))),
             step=0,
             rng_state=rng.getstate(),
-            data={
-                "source": data.source,
-                "sha256": data.sha256,
-                "documents": data.mode,
-                "num_docs": len(data),
-                "val_fraction": val_fraction,
-                **_given(validate_every=validate_every, micro_batch_size=micro_batch_size),
-            },
+            provenance=Provenance.of(data, val_fraction, validate_every, micro_batch_size),
             spec=spec_of(data.tokenizer),
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
         if large:
-            draw = getattr(run.engine, "draw", None)
-            if draw is None:
+            if run.engine.draws_params:
+                run.engine.draw_params(config.seed)
+            else:
                 run.engine.params[:] = init(config, data.vocab_size, rng)
                 run.rng.setstate(rng.getstate())
-            else:
-                draw(config.seed)
         return run
 
     @classmethod
@@ -185,7 +163,7 @@ class Run:
         source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, lambda: _same_data(state, source), engine, precision, threads, **options)
+        return cls(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
 
     @cached_property
     def data(self) -> Data:
@@ -204,7 +182,7 @@ class Run:
     @cached_property
     def _order(self) -> tuple[Sequence[int], Sequence[int]]:
         rng = random.Random(self.config.seed)
-        return self.data.order(self.config.seed, self.data_info.get("val_fraction", 0.0), rng)
+        return self.data.order(self.config.seed, self.provenance.val_fraction or 0.0, rng)
 
     def __repr__(self) -> str:
         return f"<Run: {self.num_params} parameters, step {self.step} of {self.config.num_steps}>"
@@ -235,12 +213,12 @@ class Run:
     def steps(self, *, pause_every: int = 0, together: bool = False, until: int | None = None) -> Iterator[Step]:
         """The steps that remain; see training.train."""
         order, held_out = self._order
-        every = self.data_info.get("validate_every") or max(1, self.config.num_steps // 10)
+        every = self.provenance.validate_every or max(1, self.config.num_steps // 10)
         return training.train(
             self.engine,
             self.data.sequence,
             order,
-            micro_batch_size=self.data_info.get("micro_batch_size"),
+            micro_batch_size=self.provenance.micro_batch_size,
             validate=(lambda: self._val_loss(evaluation.spread(held_out, VAL_DOCUMENTS))) if held_out else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
@@ -258,7 +236,7 @@ class Run:
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
     ) -> evaluation.Score:
         """The model's score on these sequences of its data, or of other data that its vocabulary covers."""
-        told = _told(indices, "reading", len(indices), progress)
+        told = told_of(indices, "reading", len(indices), progress)
         return evaluation.score(self.engine, map((data or self.data).sequence, told))
 
     def evaluate(
@@ -274,52 +252,9 @@ class Run:
 
         source: another text; the default is the held-out part of the training data, else all of them. limit: documents
         read, spread over the text; 0: all. num_samples: drawn with `seed`, default the config's. Without the training
-        data there are no counts, and nothing is told of what is new. Raises DataError.
+        data there are no counts, and it is unknown what is new. Raises DataError.
         """
-        if source is None:
-            text, indices = self.data, self.held_out or range(len(self.data))
-            what = f"{'held-out part of' if self.held_out else 'training data'} {text.source or 'documents in memory'}"
-        else:
-            text = self._read(source)
-            indices, what = range(len(text)), str(source) if text.source else "documents in memory"
-        chosen = evaluation.spread(indices, limit)
-        scores = {"model": self.score(chosen, text, progress)}
-        if not self.missing_data:
-            trained_on = evaluation.spread(self.order, COUNTED)
-            sequences = map(self.data.sequence, _told(trained_on, "counting", len(trained_on), progress))
-            counts = evaluation.Counts(sequences, self.engine.vocab_size)
-            scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
-            for i in chosen:
-                letters, pairs = counts.score(text.sequence(i)[: self.config.block_size + 1])
-                scores["letters"] += letters
-                scores["letter pairs"] += pairs
-        scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, self.engine.vocab_size)
-        if not isinstance(self.tokenizer, CharTokenizer):
-            characters = sum(map(self._characters, map(text.sequence, chosen)))
-            scores = {name: replace(score, characters=characters) for name, score in scores.items()}
-        seed = self.config.seed if seed is None else seed
-        samples: list[str] = []
-        for first in range(0, num_samples, STREAMS):
-            samples += self.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
-            if progress:
-                progress("writing", len(samples), num_samples)
-        known = None if self.missing_data else self.data.known(samples)
-        return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
-
-    def _characters(self, tokens: Tokens) -> int:
-        """That the tokens write which the model predicts of this sequence, BOS counted as one."""
-        targets = tokens[1 : self.config.block_size + 1]
-        return len(self.tokenizer.decode(targets)) + targets.count(self.tokenizer.bos)
-
-    def _read(self, source: Source) -> Data:
-        """Another text, in the model's own characters."""
-        return load_data(
-            source,
-            mode=self.data_info.get("documents", MODES[0]),
-            block_size=self.config.block_size,
-            bos_first=self.config.bos_first,
-            tokenizer=self.tokenizer,
-        )
+        return evaluate(self, source, limit, num_samples, self.config.seed if seed is None else seed, progress)
 
     def sample(
         self,
@@ -335,73 +270,35 @@ class Run:
     ) -> list[str]:
         """n new texts, each with the prompt that it began with.
 
-        temperature: default the config's; 0 takes the likeliest token always. seed: sample i is then drawn from
+        temperature: default the config's; 0 always takes the likeliest token. seed: sample i is then drawn from
         `random.Random(f"{seed}:{i}")`, i from `first` on, the same for every engine; the default is the run's stream.
         max_new_tokens, slide: see sampling.generate. Raises ValueError for options that make no sense.
         """
-        if n < 0:
-            raise ValueError(f"n must be at least 0, got n={n}")
-        if max_new_tokens is not None and max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
-        if slide and max_new_tokens is None:
-            max_new_tokens = 10 * self.config.block_size  # a model that never closes a document must end somewhere
-        temperature = self.config.temperature if temperature is None else temperature
-        sampling.check_options(self.engine.vocab_size, temperature, top_k)
-        try:
-            prompt_ids = self.tokenizer.encode(prompt)[1:-1]
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"prompt must be text, got a half of a character in prompt={prompt!r}: leave it out"
-            ) from None
-        except KeyError as error:
-            known = "".join(self.tokenizer.symbols)
-            raise ValueError(
-                f"prompt has the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
-                f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
-            ) from None
-        options: dict[str, Any] = {
-            "bos": self.tokenizer.bos,
-            "block_size": self.config.block_size,
-            "temperature": temperature,
-            "top_k": top_k,
-            "prompt": prompt_ids,
-            "max_new_tokens": max_new_tokens,
-        }
-        open_streams = getattr(self.engine, "streams", None)
-        samples: list[Iterable[int]] = []
-        if (
-            seed is not None and open_streams and not slide
-        ):  # each with its own random stream: so they can grow together
-            rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
-            for start in range(0, n, STREAMS):
-                samples += sampling.generate_together(open_streams, rngs[start : start + STREAMS], **options)
-        else:
-            for i in range(first, first + n):
-                rng = self.rng if seed is None else random.Random(f"{seed}:{i}")
-                samples.append(list(sampling.generate(self.engine.decoder, rng, slide=slide, **options)))
-        return [prompt + self.tokenizer.decode(token_ids) for token_ids in samples]
+        return samples.draw(
+            self.engine,
+            self.tokenizer,
+            self.rng,
+            n,
+            temperature=self.config.temperature if temperature is None else temperature,
+            top_k=top_k,
+            prompt=prompt,
+            seed=seed,
+            first=first,
+            max_new_tokens=max_new_tokens,
+            slide=slide,
+        )
 
     def write(
         self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
     ) -> Iterator[list[Written]]:
-        """n samples, some at a time, each drawn from a random stream of its own and looked up in the training data.
+        """n samples, some at a time, each from a random stream of its own and looked up in the training data.
 
-        seed: default the config's. new_only: only those that do not stand in the training data. options: of `sample`.
+        seed: default the config's. new_only: only those that are not in the training data. options: those of `sample`.
         Raises DataError where new_only finds no training data, or hardly anything new.
         """
         data = None if self.missing_data and not new_only else self.data
-        seed = self.config.seed if seed is None else seed
-        written = drawn = 0
-        while written < n:
-            if drawn >= 100 * n:
-                raise DataError(f"only {written} of {drawn} samples are new: raise the temperature, or ask for fewer")
-            texts = self.sample(min(n - written, WRITTEN_AT_ONCE), seed=seed, first=drawn, **options)
-            drawn += len(texts)
-            known = data.known(texts) if data else set()
-            samples = [Written(text, text in known if data else None) for text in texts]
-            samples = [sample for sample in samples if not (new_only and sample.known)]
-            written += len(samples)
-            yield samples
+        draw = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
+        yield from samples.looked_up(draw, data, n, new_only)
 
     def state(self) -> Checkpoint:
         """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""
@@ -419,7 +316,7 @@ class Run:
             v=engine.v,
             step=engine.step,
             rng_state=self.rng.getstate(),
-            data=self.data_info,
+            provenance=self.provenance,
             spec=spec_of(self.tokenizer),
             dtype=engine.dtype,
         )
@@ -427,26 +324,6 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint file, whole or not at all."""
         checkpoints.save(Path(path), self.state())
-
-
-def _check_memory(count: int) -> None:
-    """Raise MemoryError for a model whose numbers alone do not fit: a checkpoint's three buffers, an engine's four."""
-    here = processes_here()  # each with a copy of its own
-    needed, free = count * (3 * 8 + 4 * 4) * here, hardware.free_memory()
-    if free is not None and needed > free:
-        raise MemoryError(hardware.too_large(count, needed, free, "this machine", here))
-
-
-def _told(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """The items; progress is told of each that is done."""
-    for done, item in enumerate(items, 1):
-        yield item
-        if progress:
-            progress(what, done, total)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:

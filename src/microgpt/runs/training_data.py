@@ -1,4 +1,4 @@
-"""The training data of a run: loaded at its beginning, found again when it goes on."""
+"""The training data of a run: load them when it begins, find them again when it resumes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import cast
 
 from microgpt.config import Config
 from microgpt.data.documents import MODES, Data
-from microgpt.data.documents import load as load_data
 from microgpt.data.download import Progress
-from microgpt.data.packed import is_prepared, open_prepared
+from microgpt.data.loading import load as load_data
+from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.data.sources import DATASETS
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
@@ -21,11 +21,11 @@ WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resum
 Source = str | os.PathLike[str] | Sequence[str]
 
 
-def _load(
+def load_training_data(
     source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
 ) -> Data:
-    """A text, or prepared data, of which what is asked for must be true."""
-    if not _is_prepared(source):
+    """Load a text, or open prepared data, which must have been prepared as the options ask."""
+    if not is_prepared_folder(source):
         return load_data(
             source,
             mode=documents or MODES[0],
@@ -49,22 +49,22 @@ def _load(
     return data
 
 
-def _is_prepared(source: Source) -> bool:
-    """Is it the folder of prepared data? A str that names a data set is none."""
+def is_prepared_folder(source: Source) -> bool:
+    """Is it a folder of prepared data? A str that names a data set is not one."""
     if isinstance(source, str) and source in DATASETS:
         return False
     return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
 
 
-def _same_data(state: Checkpoint, source: Source | None) -> Data:
-    """The data that a checkpoint was trained on, found again."""
-    info, moved = state.data, source is None
-    source = info.get("source") if source is None else source
+def find_training_data(state: Checkpoint, source: Source | None) -> Data:
+    """Find the data that a checkpoint was trained on. source: where they are now, if they have moved."""
+    info, moved = state.provenance, source is None
+    source = info.source if source is None else source
     if source is None:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
     if moved and source not in DATASETS and not Path(str(source)).exists():
         raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
-    if _is_prepared(source):
+    if is_prepared_folder(source):
         data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
         if data.tokenizer.symbols != state.symbols:
             raise DataError(
@@ -74,14 +74,14 @@ def _same_data(state: Checkpoint, source: Source | None) -> Data:
     else:
         data = load_data(
             source,
-            mode=info.get("documents", "lines"),
+            mode=info.mode,
             block_size=state.config.block_size,
             bos_first=state.config.bos_first,
             tokenizer=state.tokenizer(),
         )
-    if data.sha256 != info.get("sha256"):
+    if data.sha256 != info.sha256:
         raise DataError(
             f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
-            f" {str(info.get('sha256'))[:12]}...): {WHERE if moved else 'give that text, or begin a new run'}"
+            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'give that text, or begin a new run'}"
         )
     return data

@@ -1,1 +1,1 @@
-"""The operating system: files, locks, processes, hardware, and text for a terminal."""
+"""The operating system: files, locks, processes, memory, hardware, and text for people."""

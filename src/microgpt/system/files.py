@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from microgpt.system.processes import is_alive
-
-
-def sweep(folder: Path) -> None:
-    """Remove the half-written files that killed processes of safetensors.atomic left in a folder."""
-    for stale in folder.glob(".*.tmp"):
-        pid = stale.name.split(".")[-2]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            stale.unlink(missing_ok=True)
 
 
 class atomic:
@@ -52,3 +44,11 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the half-written files that killed processes left in a folder."""
+    for stale in folder.glob(".*.tmp"):
+        pid = stale.name.split(".")[-2]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            stale.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Processes: which of how many this one is, and whether another is alive."""
+"""Processes: the rank of this one among those that train together, and whether another is alive."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Is there a process of this number? Windows is not asked: yes."""
-    if os.name == "nt":  # there signal 0 is no question but Ctrl-C
+    """Is there a process with this id? On Windows always yes."""
+    if os.name == "nt":  # where signal 0 is Ctrl-C
         return True
     try:
         os.kill(pid, 0)

@@ -1,8 +1,8 @@
-"""The safetensors format in the standard library: named tensors in one file that cannot run code.
+"""The safetensors file format: named tensors of F64 or F32 in one file that cannot run code.
 
 A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
 then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package
-reads what `write` writes and the other way round; no size that a file claims makes `read` take memory.
+reads what `write` writes, and the reverse; a size that a file merely claims never makes `read` take memory.
 """
 
 from __future__ import annotations
@@ -19,15 +19,8 @@ from typing import Any
 from microgpt.errors import SafetensorsError
 from microgpt.system.files import atomic
 
-# Bits of one number, by the format's name of its type
-BITS = {
-    **{"BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "U16": 16, "I16": 16, "F16": 16},
-    **{"BF16": 16, "U32": 32, "I32": 32, "F32": 32, "U64": 64, "I64": 64, "F64": 64, "C64": 64},
-}
+FLOATS = {"F64": "d", "F32": "f"}  # the types that are read and written, with the array's type code
 MAX_HEADER = 100_000_000  # bytes; the package's limit too
-
-
-FLOATS = {"F64": "d", "F32": "f"}  # -> the array's type code
 
 
 @dataclass(frozen=True)
@@ -39,9 +32,7 @@ class Tensor:
     data: bytes | memoryview
 
     def floats(self) -> array[float]:
-        """Its numbers as float64; SafetensorsError for a type other than F64 and F32."""
-        if self.dtype not in FLOATS:
-            raise SafetensorsError(f"dtype must be F64 or F32, got {self.dtype}")
+        """Its numbers as float64."""
         numbers: array[float] = array(FLOATS[self.dtype])
         numbers.frombytes(self.data)
         if sys.byteorder == "big":
@@ -79,8 +70,8 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the metadata of a file.
 
-    Raises OSError when it cannot be read, SafetensorsError when it is not in the format: the checks are those of the
-    `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
+    Raises OSError when it cannot be read, SafetensorsError when it is not in the format or has other types: the checks
+    are those of the `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
     """
     with Path(path).open("rb") as file:
         beginning = file.read(8)
@@ -127,7 +118,7 @@ def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, st
             count *= size
             if count >= 2**64:  # no such file can exist; and the product of very many sizes would take long
                 raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
-        if count * BITS[dtype] != 8 * (stop - start):
+        if count * array(FLOATS[dtype]).itemsize != stop - start:
             raise SafetensorsError(
                 f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
             )
@@ -174,8 +165,8 @@ def _entry(name: str, entry: Any) -> Entry:
 
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise SafetensorsError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
-    if not (isinstance(entry["dtype"], str) and entry["dtype"] in BITS):
-        raise SafetensorsError(f"dtype of tensor {name!r} must be one of {', '.join(BITS)}, got {entry['dtype']!r:.60}")
+    if not (isinstance(entry["dtype"], str) and entry["dtype"] in FLOATS):
+        raise SafetensorsError(f"dtype of tensor {name!r} must be F64 or F32, got {entry['dtype']!r:.60}")
     offsets = sizes("data_offsets")
     if len(offsets) != 2:
         raise SafetensorsError(f"data_offsets of tensor {name!r} must be two numbers, got {len(offsets)}")

@@ -1,4 +1,4 @@
-"""Rows of text as a table: aligned for a terminal, or in Markdown. A column is aligned left, or right for numbers."""
+"""Text for people: tables (aligned for a terminal, or in Markdown) and sizes in bytes."""
 
 from __future__ import annotations
 
@@ -27,3 +27,12 @@ def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
     """The table in Markdown; `sides` as for `aligned`."""
     marks = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
+
+
+def size(count: float) -> str:
+    """A number of bytes for people, in KiB, MiB or GiB."""
+    for unit in ("KiB", "MiB"):
+        count /= 1024
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:,.1f} GiB"

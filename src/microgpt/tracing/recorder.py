@@ -16,9 +16,10 @@ from operator import methodcaller
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from microgpt.engines.base import Tokens, check_batch
+from microgpt.engines.base import Tokens, check_batch, num_positions
 from microgpt.engines.program import REFERENCE, ScalarModel, StateDict
 from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.parameters import role
 from microgpt.reference import Value
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.names import Shape
@@ -31,12 +32,6 @@ class Tensor(NamedTuple):
 
     shape: Shape
     numbers: array[float]
-
-
-MADE_BY = {  # the tensor that `linear` makes with a matrix
-    **{"attn_wq": "q", "attn_wk": "k", "attn_wv": "v", "attn_wo": "attn_out"},
-    **{"mlp_fc1": "mlp_pre", "mlp_fc2": "mlp_out"},
-}
 
 
 class Recorder:
@@ -159,8 +154,8 @@ class Recorder:
             self._norm(f"{layer}.mlp_norm", x, mid)
         elif matrix == "mlp_fc2":
             self.nodes[f"{layer}.mlp_act"] = x
-        if matrix in MADE_BY:
-            self.nodes[f"{layer}.{MADE_BY[matrix]}"] = out
+        if product := role(matrix).product:
+            self.nodes[f"{layer}.{product}"] = out
         return out
 
     def attention(self, run: Callable[..., Vector], *args: Any, **options: Any) -> Vector:
@@ -186,7 +181,7 @@ class Recorder:
         self.nodes["loss"] = [loss]
         losses = []
         total = loss.a  # loss is (((pos0.loss + pos1.loss) + pos2.loss) + ...) * (1 / positions)
-        for _ in range(tensor_names.num_positions(tokens, self.model.config) - 1):
+        for _ in range(num_positions(tokens, self.model.config) - 1):
             losses.append(total and total.b)
             total = total and total.a
         for t, mean in enumerate([total, *reversed(losses)]):
@@ -202,7 +197,7 @@ def _document(
     """The loss of a document; the nodes behind it by name, in the order of the table; and the table."""
     recorder = Recorder(model, state_dict)
     loss = recorder.loss(recorder.functions()["loss"], tokens)
-    table = tensor_names.intermediates(model.config, model.vocab_size, tensor_names.num_positions(tokens, model.config))
+    table = tensor_names.intermediates(model.config, model.vocab_size, num_positions(tokens, model.config))
     found = {name: recorder.nodes[name] for name in table if name in recorder.nodes}
     unnamed = recorder.nodes.keys() ^ table.keys()
     assert model.program is not REFERENCE or not unnamed, unnamed

@@ -17,7 +17,8 @@ from functools import cache
 from types import FrameType
 from typing import Any, NamedTuple
 
-from microgpt.engines.program import ACTIVATIONS, REFERENCE, Program
+from microgpt.activations import ACTIVATIONS
+from microgpt.engines.program import REFERENCE, Program
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented, Node
 

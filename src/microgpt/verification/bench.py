@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.config import Config, init
-from microgpt.data.documents import load
-from microgpt.engines.base import Engine
-from microgpt.engines.choose import ENGINES, class_of, open_engine, takes_threads
+from microgpt.data.loading import load
+from microgpt.engines.base import Engine, num_positions
+from microgpt.engines.choose import ENGINES, class_of, open_engine
 from microgpt.schedule import learning_rate
 from microgpt.system import hardware
 from microgpt.system import text as text_tables
@@ -50,7 +50,7 @@ class Training:
         self._open, self._documents = open_it, documents
         self._engine = open_it()
         self.results: list[float] = []  # the first losses
-        lengths = [_length(tokens, self._engine.config) for tokens in documents]
+        lengths = [num_positions(tokens, self._engine.config) for tokens in documents]
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # of a step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
@@ -69,12 +69,7 @@ class Training:
             if len(self.results) == first:
                 self.results.extend(losses[: COMPARED - first])
 
-        return work, sum(_length(tokens, config) for batch in batches for tokens in batch)
-
-
-def _length(tokens: Sequence[int], config: Config) -> int:
-    """The positions of a document that are computed."""
-    return min(len(tokens) - 1, config.block_size)
+        return work, sum(num_positions(tokens, config) for batch in batches for tokens in batch)
 
 
 class Generating:
@@ -307,16 +302,15 @@ def _rungs(
 ) -> Iterator[Rung]:
     """The rungs of an engine, at each of its precisions; ImportError where it cannot work here."""
     engine_class = class_of(engine)
-    precisions: Sequence[str] = getattr(engine_class, "precisions", ())
     for work, n_embd, batch_size in configs:
         config = configs[work, n_embd, batch_size]
         if engine == "scalar" and (n_embd > SCALAR_LIMIT or batch_size > 1):
             continue
-        if work == "generate" and batch_size > 1 and not hasattr(engine_class, "streams"):
+        if work == "generate" and batch_size > 1 and not engine_class.opens_streams:
             continue
-        for precision in precisions or ("exact",):
-            options: dict[str, Any] = {"precision": precision} if precisions else {}
-            if takes_threads(engine_class):
+        for precision in engine_class.precisions:
+            options: dict[str, Any] = {"precision": precision}
+            if engine_class.takes_threads:
                 options["threads"] = threads
 
             def open_it(config: Config = config, options: dict[str, Any] = options) -> Engine:

@@ -18,12 +18,11 @@ from typing import Any
 from microgpt import reference, sampling
 from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data import download
-from microgpt.engines.base import Engine
+from microgpt.engines.base import Engine, num_positions
 from microgpt.engines.choose import open_engine
 from microgpt.schedule import learning_rate
 from microgpt.system import hardware, safetensors
 from microgpt.system import text as text_tables
-from microgpt.tracing.names import num_positions
 from microgpt.verification import golden
 from microgpt.verification.cases import CASES, LEARNING_RATES, Case
 from microgpt.verification.compare import (
@@ -149,8 +148,8 @@ def verify(
     tell = progress or (lambda _: None)
     probe = CASES["many_heads"]
     opened = open_it(probe.params(), probe.config, probe.vocab_size)
-    name = type(opened).__module__.rpartition(".")[2]
-    kind = precision or str(getattr(opened, "precision", "exact"))
+    name = opened.name
+    kind = precision or opened.precision
     if kind not in PROMISES:
         raise ValueError(f"precision must be one of {', '.join(PROMISES)}, got precision={kind!r}")
     promise = PROMISES[kind] if tolerance is None else tolerance

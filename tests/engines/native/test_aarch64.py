@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS, Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
 
 from conftest import ROOT, golden
@@ -105,7 +106,7 @@ def on_aarch64(
     c = engine.config
     documents = [tokens for batch in batches for tokens in batch]
     text = [token for tokens in documents for token in tokens]
-    sizes = (c.n_embd, c.n_head, c.n_layer, c.block_size, engine.vocab_size, c.activation == "relu2")
+    sizes = (c.n_embd, c.n_head, c.n_layer, c.block_size, engine.vocab_size, list(ACTIVATIONS).index(c.activation))
     counts = (engine.precision == "exact", len(batches), len(documents), len(text), len(engine.params))
     head = struct.pack("@5i0d6i3di0d", *counts, *sizes, c.beta1, c.beta2, c.eps_adam, threads)
     columns: list[Any] = [engine.params, array("d", rates)]

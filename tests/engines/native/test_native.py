@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt.config import PRESETS, Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.choose import open_engine
 from microgpt.engines.native import engine as native_engine
 from microgpt.engines.native import library as native_library

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from microgpt.config import PRESETS, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.native.engine import PRECISIONS, kernel
 
 from conftest import ROOT, SOURCE, golden

@@ -8,7 +8,7 @@ from array import array
 from typing import Any
 
 from microgpt.config import PRESETS, Config, init
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.choose import open_engine
 from microgpt.engines.native.engine import NativeEngine
 from microgpt.sampling import generate

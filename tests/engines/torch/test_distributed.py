@@ -20,8 +20,8 @@ from microgpt.engines.choose import open_engine
 from microgpt.runs.folder import Folder
 from microgpt.runs.metrics import read_metrics
 from microgpt.runs.run import Run
-from microgpt.system.hardware import size
 from microgpt.system.locks import Lock
+from microgpt.system.text import size
 
 from conftest import TINY, clean_environment
 
@@ -243,7 +243,7 @@ def test_a_folder_that_is_taken_is_told_once_too(here: Path) -> None:
 
 
 def test_each_process_of_a_machine_needs_its_own_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgpt.system.hardware.free_memory", lambda: 1 << 20)
+    monkeypatch.setattr("microgpt.system.memory.free_memory", lambda: 1 << 20)
     for name, value in {"MASTER_ADDR": "localhost", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(MemoryError) as caught:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgpt.config import PRESETS, Config, init, offsets, shapes
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import class_of
 from microgpt.engines.scalar import ScalarEngine
@@ -378,7 +378,7 @@ def test_a_new_decoder_has_the_parameters_of_its_own_moment() -> None:
     seen.append(engine.decoder().feed(1))
     engine.params[5] += 0.25  # of wte[1], which is read
     seen.append(engine.decoder().feed(1))
-    engine.draw(1)
+    engine.draw_params(1)
     seen.append(engine.decoder().feed(1))
     assert seen[-1] == engine.decoder().feed(1)
     assert len({tuple(logits) for logits in seen}) == 4

@@ -37,6 +37,7 @@ FOLDERS = re.findall(
     r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
 )
 SECTIONS = len(FOLDERS)
+NAMES = [folder.partition("-")[2] for folder in FOLDERS]  # by which links name them
 PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.page.browser import FOLDERS, SECTIONS, Visit
+from lab.page.browser import FOLDERS, NAMES, SECTIONS, Visit
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -63,7 +63,7 @@ def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
         text = saved(tab, figure)
         root = ElementTree.fromstring(text)
         assert root.findtext(f"{SVG}title") == title
-        assert f"section={section}" in (root.findtext(f"{SVG}desc") or "") or section == 0
+        assert f"section={NAMES[section]}" in (root.findtext(f"{SVG}desc") or "") or section == 0
         said = words(root)
         assert title in said
         assert [number for number in numbers if " ".join(number.split()) not in said] == [], title

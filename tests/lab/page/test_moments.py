@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from microgpt.config import shapes
-from microgpt.data.documents import load
+from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
 from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.session import Session

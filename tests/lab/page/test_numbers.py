@@ -21,7 +21,8 @@ import pytest
 
 from microgpt import reference, sampling
 from microgpt.config import offsets, shapes
-from microgpt.data.documents import Data, load
+from microgpt.data.documents import Data
+from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import ScalarModel

@@ -194,18 +194,18 @@ def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
     visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link, in a tab that is open already
     visit.page.get_by_text("20 of 1,000 steps are done").wait_for()
     visit.settle()
-    assert shown() == ("#section=8&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "random", 20)
     visit.page.get_by_role("link", name="Gene").click()
     visit.settle()
-    assert shown() == ("#section=9&step=20", "random", 20)
+    assert shown() == ("#section=generation&step=20", "random", 20)
     visit.page.go_back()
     visit.settle()
-    assert shown() == ("#section=8&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "random", 20)
     visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
     visit.page.get_by_text("The link's model cannot be made: n_embd must be a multiple of n_head").wait_for()
-    assert shown() == ("#section=8&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "random", 20)
     visit.section(3)
-    assert shown() == ("#section=3&step=20", "random", 20)
+    assert shown() == ("#section=parameters&step=20", "random", 20)
 
 
 def test_an_address_speaks_of_a_run_that_was_begun_anew_after_the_pretrained_one_went_on(visit: Visit) -> None:
@@ -215,11 +215,11 @@ def test_an_address_speaks_of_a_run_that_was_begun_anew_after_the_pretrained_one
     visit.page.get_by_role("button", name="train 1", exact=True).click()
     visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
     visit.settle()
-    assert visit.page.evaluate("location.hash") == "#section=8"  # a link makes no pretrained weights
+    assert visit.page.evaluate("location.hash") == "#section=training"  # a link makes no pretrained weights
     visit.page.get_by_role("button", name="random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
     visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
-    assert visit.linked("step=10") == "#section=8&step=10"
+    assert visit.linked("step=10") == "#section=training&step=10"
 
 
 def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:

@@ -28,7 +28,7 @@ def shell(tab: Visit) -> Iterator[Visit]:
 
 
 def go(tab: Visit, **state: object) -> None:
-    tab.go(word="emma", **state)
+    tab.go(**{"word": "emma", **state})
     tab.settle()
 
 

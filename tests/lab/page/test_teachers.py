@@ -12,7 +12,7 @@ import pytest
 
 from microgpt.lab.playback.chapters import CHAPTERS
 
-from lab.page.browser import ROOT, SECTIONS, CountingServer, Visit
+from lab.page.browser import NAMES, ROOT, CountingServer, Visit
 from lab.page.test_access import AXE, violations
 from lab.page.test_words import figures
 
@@ -48,11 +48,11 @@ def lines_played() -> dict[str, str]:
 
 PLAYED = lines_played()
 STATES = [link.removeprefix("./#") for link in links() if link.startswith("./#")]
-DEFAULTS = {"section": "0", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both", "at": "0"}
+DEFAULTS = {"section": "minute", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both", "at": "0"}
 
 
 def test_there_are_links_into_every_section() -> None:
-    assert {dict(parse_qsl(state))["section"] for state in STATES} == {str(i) for i in range(SECTIONS)}
+    assert {dict(parse_qsl(state))["section"] for state in STATES} == {*NAMES}
     assert all(link.startswith("./") for link in links())  # under whatever address it is served
 
 
@@ -65,7 +65,7 @@ def test_the_plan_plays_every_chapter_that_it_can_use() -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> None:
     named = dict(parse_qsl(state))
-    tab.go(section=11)  # whatever the link before it has left
+    tab.go(section="chatgpt")  # whatever the link before it has left
     tab.page.wait_for_function("() => document.querySelector('.section p')?.textContent.startsWith('11 of')")
     tab.page.evaluate("(fragment) => { location.hash = fragment }", state)
     if "play" in named:
@@ -78,7 +78,7 @@ def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> Non
     else:
         tab.page.wait_for_function(
             "(number) => document.querySelector('.section p')?.textContent.startsWith(`${number} of`)",
-            arg=named["section"],
+            arg=NAMES.index(named["section"]),
         )
     tab.settle()
     now = dict(parse_qsl(tab.page.evaluate("location.hash.slice(1)")))

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import pytest
 
 from microgpt import reference
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
-from microgpt.engines.program import ACTIVATIONS
 from microgpt.lab.figures import adam as adam_figures
 from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.playback.chapters import CHAPTERS, Noted

@@ -82,6 +82,9 @@ export interface Model {
   symbols: string[] // what each token id writes; hex digits for a byte that writes nothing alone; BOS writes ''
   bos: number
   num_params: number
+  head_dim: number // the width of one attention head
+  sqrt_head_dim: number // its square root, by which attention scores are divided
+  uniform_loss: number // ln(vocab_size): the loss of a model that gives every token the same probability
   shapes: Shaped[]
   engine: string // 'native', 'scalar'
   note: string // why the engine is not the faster one, or ''

@@ -1,11 +1,12 @@
-"""The native engine: kernel.c, which is compiled when the package is installed, behind the contract of an engine.
+"""The native engine: forward, backward and Adam in C (kernel/), behind the contract of an engine.
 
 `exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes.
-The buffers of the contract lie in Python's memory; the kernel has its own copies, in its own layout and precision, and
-brings them up to date at the start and at the end of every call.
+The contract's buffers are Python's. The kernel keeps copies in its own layout and precision, and synchronizes them at
+the start and the end of every call.
 
-The kernel is reached through one seam with two sides: `library`, and in a browser `wasm`, whose exp, log
-and pow are others: there `exact` gives the reference's numbers to 1e-12 in one pass, and to 1e-9 over a run.
+The kernel is compiled when the package is installed. library.py binds it with ctypes; in a browser wasm.py reaches it
+as WebAssembly, whose exp, log and pow differ: there `exact` is within 1e-12 of the reference in one pass, and within
+1e-9 over a run.
 """
 
 from __future__ import annotations
@@ -16,91 +17,27 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import islice
-from typing import Protocol
+from typing import ClassVar
 
+from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, num_params
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens
+from microgpt.engines.base import Decoder, Engine, Streams, Tokens, check_batch, check_tokens, truncated
+from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
 
-# One call into the kernel lasts at most about this long, in seconds, or one step: Ctrl-C is answered between two calls.
+# A call into the kernel takes about this many seconds at most, or one step: Ctrl-C is handled between calls.
 SLICE = 0.05
-# So many steps are handed to the kernel at once: enough that Python does not show, few enough to hold in memory.
+# Steps per call into the kernel: enough to hide Python's overhead, few enough to hold in memory.
 STEPS_AT_ONCE = 4096
-
-
-class Kernel(Protocol):
-    """The seam: the functions of struct Kernel in kernel.c, over Python's buffers.
-
-    A net and a decoder are numbers that mean something to the kernel alone. Where there is no memory left, open and
-    decoder give 0, backward and train None. The documents of a call lie end to end in `tokens`.
-    """
-
-    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
-        """A net. sizes: n_embd, n_head, n_layer, block_size, vocab_size, relu2; adam: beta1, beta2, eps_adam."""
-        ...
-
-    def close(self, net: int) -> None: ...
-
-    def load(self, net: int, params: array[float], m: array[float] | None, v: array[float] | None) -> None:
-        """The net's numbers from these, the moments too where they are given."""
-        ...
-
-    def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
-        """The net's numbers into these."""
-        ...
-
-    def backward(
-        self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
-    ) -> float | None:
-        """The loss; adds the gradient to grads. weight: of each document."""
-        ...
-
-    def train(
-        self,
-        net: int,
-        tokens: array[int],
-        lengths: array[int],
-        batch_sizes: array[int],
-        learning_rates: array[float],
-        step: int,
-        seconds: float,
-    ) -> array[float] | None:
-        """The losses of as many of the steps as there is time for, one at least. step: how many were made before."""
-        ...
-
-    def update(
-        self,
-        net: int,
-        params: array[float],
-        grads: array[float],
-        m: array[float],
-        v: array[float],
-        step: int,
-        learning_rate: float,
-    ) -> None:
-        """Adam's step number `step` on these buffers, which clears grads."""
-        ...
-
-    def decoder(self, net: int, streams: int) -> int:
-        """Empty contexts over the net's parameters of this moment."""
-        ...
-
-    def decoder_close(self, decoder: int) -> None: ...
-
-    def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
-        """A token for each context; writes logits, (streams, vocab_size)."""
-        ...
-
-    def rewind(self, decoder: int) -> None: ...
 
 
 @cache
 def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
-    """The kernel for a precision; isa: `avx512`, `avx2` or `plain` instead of the best this machine has.
+    """Return the kernel for a precision. isa: `avx512`, `avx2` or `plain` instead of the best one available.
 
-    Raises ValueError for an unknown precision or an isa that this machine cannot run, ImportError with the remedy where
-    the kernel was not built.
+    Raises ValueError for an unknown precision or an isa that this machine cannot run, and ImportError, with the remedy,
+    if the kernel was not built.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
@@ -119,7 +56,11 @@ class NativeEngine(Engine):
     isa: `avx512`, `avx2` or `plain` instead of the best instruction set that this machine has.
     """
 
-    precisions = PRECISIONS
+    name: ClassVar[str] = "native"
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    takes_threads: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset({"isa"})
+    opens_streams: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -144,7 +85,7 @@ class NativeEngine(Engine):
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
         adam = (config.beta1, config.beta2, config.eps_adam)
         self._buffer("params")
-        self._net = self._kernel.open((*sizes, config.activation == "relu2"), adam, threads)
+        self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), adam, threads)
         if not self._net:
             raise MemoryError(f"a model of {self._length} parameters does not fit into memory")
 
@@ -161,7 +102,7 @@ class NativeEngine(Engine):
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
-        packed = _Packed(self.config.block_size)
+        packed = _Packed(self.config)
         packed.add(batch)
         grads = self._buffer("grads")
         self._kernel.load(self._net, self._buffer("params"), None, None)
@@ -192,7 +133,7 @@ class NativeEngine(Engine):
                     return losses
                 self.update(learning_rate)
         while True:
-            packed = _Packed(self.config.block_size)
+            packed = _Packed(self.config)
             try:
                 for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
                     check_batch(batch, self.vocab_size)
@@ -229,30 +170,25 @@ class NativeEngine(Engine):
             self._kernel.store(self._net, params, m, v)
         return losses
 
-    def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        decoder = self.decoder()
-        return [decoder.feed(token_id) for token_id in tokens]
-
     def decoder(self) -> NativeDecoder:
         return NativeDecoder(self)
 
     def streams(self, count: int) -> NativeStreams:
-        """`count` contexts that grow together, a token each at a time: several times faster than one after another."""
         return NativeStreams(self, count)
 
 
 class _Packed:
     """Documents end to end, as the kernel reads them, and the steps that they belong to."""
 
-    def __init__(self, block_size: int) -> None:
-        self._longest = block_size + 1
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self.tokens, self.lengths, self.batch_sizes = array("i"), array("i"), array("i")
         self.learning_rates = array("d")
 
     def add(self, batch: Sequence[Tokens], learning_rate: float = 0.0) -> None:
         """A step more. Of a document longer than the context only what is read is kept."""
         for document in batch:
-            read = document[: self._longest]
+            read = truncated(document, self._config)
             self.tokens.extend(read)
             self.lengths.append(len(read))
         self.batch_sizes.append(len(batch))
@@ -260,7 +196,7 @@ class _Packed:
 
     def after(self, steps: int) -> _Packed:
         """What is left when the first steps are made."""
-        left = _Packed(self._longest - 1)
+        left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
         left.lengths, left.batch_sizes = self.lengths[documents:], self.batch_sizes[steps:]
@@ -268,7 +204,7 @@ class _Packed:
         return left
 
 
-class NativeStreams:
+class NativeStreams(Streams):
     """Several growing contexts over the parameters of the moment when it was opened.
 
     A context's logits are the same to the last bit however many there are. alone: one context by the kernel's quickest
@@ -317,7 +253,7 @@ class NativeStreams:
         self._position = 0
 
 
-class NativeDecoder:
+class NativeDecoder(Decoder):
     """A growing context."""
 
     def __init__(self, engine: NativeEngine) -> None:

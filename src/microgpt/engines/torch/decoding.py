@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from microgpt.engines.base import DIVERGED, GREEDY, Tokens, check_tokens
+from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams, Tokens, check_tokens
 from microgpt.engines.torch.model import KeyValueCache
 
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-MANY = 1024  # tokens of a vocabulary that is drawn from on the device
+MANY = 1024  # tokens: a smaller vocabulary Python samples in a moment, exactly as the reference does
 
 
-class TorchStreams:
+class TorchStreams(Streams):
     """Several growing contexts over the parameters of the moment when it was opened."""
 
     def __init__(self, engine: TorchEngine, count: int) -> None:
@@ -26,6 +26,7 @@ class TorchStreams:
             raise ValueError(f"count must be from 1 to 65536, got count={count}")
         engine._take_back()
         self._engine, self.count = engine, count
+        self.draws = engine.vocab_size >= MANY
         with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
             self._model = engine._snapshot()
             dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
@@ -52,13 +53,8 @@ class TorchStreams:
             logits: Tensor = self._model(ids, self._cache)[:, 0]
         return logits
 
-    @property
-    def draw(self) -> Callable[[Tokens, Sequence[float], float, int | None], list[int]] | None:
-        """As the contract says; None for a vocabulary that Python draws from in a moment, and as the reference does."""
-        return self._draw if self._engine.vocab_size >= MANY else None
-
     @torch.inference_mode()
-    def _draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
+    def draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
         logits = self._logits(token_ids)
         if logits.device.type == "mps":  # which has no float64
             logits = logits.cpu()
@@ -82,20 +78,18 @@ class TorchStreams:
         self._cache.length = 0
 
 
-class TorchDecoder:
+class TorchDecoder(Decoder):
     """A growing context."""
 
     def __init__(self, engine: TorchEngine) -> None:
         self._streams = TorchStreams(engine, 1)
+        self.draws = self._streams.draws
 
     def feed(self, token_id: int) -> list[float]:
         return self._streams.feed([token_id])[0]
 
-    @property
-    def draw(self) -> Callable[[int, float, float, int | None], int] | None:
-        """As that of TorchStreams, for one."""
-        draw = self._streams.draw
-        return draw and (lambda token_id, chance, *how: draw([token_id], [chance], *how)[0])
+    def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
+        return self._streams.draw([token_id], [chance], temperature, top_k)[0]
 
 
 def full(block_size: int) -> str:

@@ -12,11 +12,12 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
-from microgpt.config import Config, num_params, offsets, shapes
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts
-from microgpt.system.hardware import free_memory, peak_memory, size, too_large
+from microgpt.config import Config, initial_std, num_params, offsets, shapes
+from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts, truncated
+from microgpt.system.memory import free_memory, peak_memory, too_large
+from microgpt.system.text import size
 
 try:
     import torch
@@ -50,7 +51,12 @@ class TorchEngine(Engine):
     from all processes, which all must ask for them.
     """
 
-    precisions = PRECISIONS
+    name: ClassVar[str] = "torch"
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    takes_threads: ClassVar[bool] = True
+    options: ClassVar[frozenset[str]] = frozenset({"device", "compile", "deterministic", "shard"})
+    opens_streams: ClassVar[bool] = True
+    draws_params: ClassVar[bool] = True
     has_gpu = staticmethod(has_gpu)
 
     def __init__(
@@ -114,15 +120,14 @@ class TorchEngine(Engine):
         self.model = Model(memory, config, self._aligned)
         self._loss: Any = torch.compile(loss) if compile else loss
 
-    def draw(self, seed: int) -> None:
+    def draw_params(self, seed: int) -> None:
         """Random first parameters by PyTorch's generator: quicker than Python's for millions, and the same anywhere."""
         generator = torch.Generator().manual_seed(seed)
         table = shapes(self.config, self.vocab_size)
         self._take_back()
         for name, where in offsets(table).items():
-            zero = self.config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
             numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
-            numbers.normal_(0.0, 0.0 if zero else self.config.init_std, generator=generator)
+            numbers.normal_(0.0, initial_std(self.config, name), generator=generator)
             self._tensors["params"][where].copy_(numbers)
         self._kept = None
 
@@ -213,10 +218,9 @@ class TorchEngine(Engine):
 
     def _padded(self, batch: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T) token ids, (B, T) targets and (B,) how many they are, T the longest document's."""
-        most = self.config.block_size + 1
         flat, lengths = array("i"), array("i")
         for document in batch:
-            read = document[:most]
+            read = truncated(document, self.config)
             flat.extend(read)
             lengths.append(len(read))
         if not flat or min(lengths) < 2 or not 0 <= min(flat) <= max(flat) < self.vocab_size:
@@ -361,7 +365,7 @@ class TorchEngine(Engine):
         # numbers of a position where they are most: logits, the MLP's, or attention's where no kernel spares them
         width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
         positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
-        for some in _gathered(documents, c.block_size + 1, READ_AHEAD * positions):
+        for some in _gathered((truncated(document, c) for document in documents), READ_AHEAD * positions):
             nats: dict[int, float] = {}
             by_length = sorted(range(len(some)), key=lambda i: len(some[i]))
             while by_length:
@@ -382,7 +386,6 @@ class TorchEngine(Engine):
         return TorchDecoder(self)
 
     def streams(self, count: int) -> TorchStreams:
-        """`count` contexts that grow together, a token each at a time."""
         return TorchStreams(self, count)
 
     def _snapshot(self) -> Model:
@@ -410,12 +413,12 @@ class TorchEngine(Engine):
             raise
 
 
-def _gathered(documents: Iterable[Tokens], longest: int, tokens: int) -> Iterator[list[Tokens]]:
-    """The documents, their first `longest` tokens, as many at a time as have that many `tokens` in all."""
+def _gathered(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
+    """The documents, as many at a time as have that many `tokens` in all."""
     some: list[Tokens] = []
     left = tokens
     for document in documents:
-        some.append(document[:longest])
+        some.append(document)
         left -= len(some[-1])
         if left <= 0:
             yield some

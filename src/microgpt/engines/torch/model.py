@@ -6,6 +6,8 @@ or a sum over processes is then one operation, whatever the number of matrices.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +16,10 @@ from microgpt.config import Config, Shapes, offsets
 
 IGNORED = -100  # the target of a position that is padding
 EPS = 1e-5  # the reference's, in rmsnorm
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {  # as in microgpt/activations.py
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+}
 
 
 class Memory:
@@ -66,7 +72,8 @@ class Layer(nn.Module):
     def __init__(self, memory: Memory, index: int, config: Config) -> None:
         super().__init__()
         name = f"layer{index}."
-        self.index, self.n_head, self.squared = index, config.n_head, config.activation == "relu2"
+        self.index, self.n_head = index, config.n_head
+        self.activation = ACTIVATIONS[config.activation]
         self.attn_wq = memory.parameter(f"{name}attn_wq")
         self.attn_wk = memory.parameter(f"{name}attn_wk")
         self.attn_wv = memory.parameter(f"{name}attn_wv")
@@ -86,8 +93,7 @@ class Layer(nn.Module):
             k, v = cache.add(self.index, k, v)
         x_attn = F.scaled_dot_product_attention(q, k, v, is_causal=cache is None)
         x = x + F.linear(x_attn.transpose(1, 2).reshape(B, T, C), self.attn_wo)
-        hidden = F.relu(F.linear(rmsnorm(x), self.mlp_fc1))
-        return x + F.linear(hidden.square() if self.squared else hidden, self.mlp_fc2)
+        return x + F.linear(self.activation(F.linear(rmsnorm(x), self.mlp_fc1)), self.mlp_fc2)
 
 
 class Model(nn.Module):

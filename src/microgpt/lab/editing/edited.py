@@ -22,13 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from microgpt import reference
 from microgpt.config import Config, Shapes, shapes
+from microgpt.engines.base import num_positions
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.runs.opening import check_size, over
-from microgpt.lab.runs.run import LabRun, data_info
+from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
+from microgpt.parameters import role
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.recorder import Tensor, forward
 
@@ -125,7 +128,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         v=array("d", bytes(8 * len(params))),
         step=0,
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
-        data=data_info(data),
+        provenance=Provenance.of(data),
     )
     about = f"A model of the edited program, which began at random, trained on {text.name}."
     run = LabRun(id, program.name, about, text, over(text, state, "", program))
@@ -423,7 +426,7 @@ def _config(program: Edited) -> Config:
     n_head = loss.get("n_head", program.seen.gpt_arguments.get("n_head"))
     if type(n_head) is not int:
         raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
-    zero = [name for name in table if name.endswith(("attn_wo", "mlp_fc2"))]
+    zero = [name for name in table if role(name).starts_at_zero]
     known: dict[str, Any] = {name: adam[name] for name in ("beta1", "beta2", "eps_adam") if name in adam}
     return Config(
         n_embd=table["wte"][1],
@@ -452,17 +455,12 @@ def _try(program: Edited, run: LabRun) -> None:
         made = forward(tokens, engine.model)
     except Exception as error:
         raise LabError(blamed(error) or str(error)) from None
-    count = tensor_names.num_positions(tokens, run.config)
+    count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
-    if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
+    if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
         program.notes.append(
             f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
         )
-
-
-def _kind(name: str) -> str:
-    """`resid_mid` of `pos3.layer0.resid_mid`."""
-    return ".".join(part for part in name.split(".") if not part[-1].isdigit() or part[:3] == "mlp")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from microgpt import reference
+from microgpt.config import Config
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
+from microgpt.flops import attention_flops, forward_flops, training_flops
 from microgpt.lab.editing import edited
 from microgpt.lab.requests import request
 
@@ -56,16 +57,15 @@ def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_s
     if not 0 <= tokens <= MAX_TOKENS:
         raise LabError(f"tokens must be from 0 to {MAX_TOKENS:,}, got tokens={tokens}")
     size = table_of(REFERENCE, n_embd, n_layer, block_size, vocab_size)
-    table = reference.shapes(vocab_size, n_embd, n_layer, block_size)
-    multiplied = sum(rows * columns for name, (rows, columns) in table.items() if name not in ("wte", "wpe"))
-    attention = 2 * 2 * n_layer * n_embd * block_size  # a product for each score, and one for each share of a value
+    config = Config(n_embd=n_embd, n_head=1, n_layer=n_layer, block_size=block_size)
+    forward = forward_flops(config, vocab_size)
     count = size["num_params"]
     return {
         "num_params": count,
-        "flops_token": 2 * multiplied + attention,
-        "attention": attention,
-        "flops_trained": 3 * (2 * multiplied + attention),
-        "flops_run": 3.0 * tokens * (2 * multiplied + attention),
+        "flops_token": forward,
+        "attention": attention_flops(config),
+        "flops_trained": training_flops(config, vocab_size),
+        "flops_run": 3.0 * tokens * forward,
         "bytes_kept": BYTES_KEPT * count,
         "bytes_trained": BYTES_TRAINED * count,
         "bytes_cache": BYTES_KEPT * 2 * n_layer * n_embd * block_size,  # keys and values of a full context

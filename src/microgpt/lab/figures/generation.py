@@ -9,7 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from microgpt import sampling
-from microgpt.engines.base import GREEDY
+from microgpt.engines.base import GREEDY, Decoder
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
 from microgpt.lab.editing.edited import Edited, unchanged
@@ -54,7 +54,7 @@ def generate(
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []
 
-    class Watched:
+    class Watched(Decoder):
         """The decoder, whose answers are noted."""
 
         def feed(self, token_id: int) -> Sequence[float]:

@@ -51,7 +51,7 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
         "letters": letters,
         "mean": mean,
         "perplexity": math.exp(mean) if mean < 700 else math.inf,  # beyond that exp leaves the range of floats
-        "uniform": math.log(run.engine.vocab_size),
+        "uniform": run.uniform_loss,
     }
 
 
@@ -61,6 +61,6 @@ def evaluate(session: Session) -> Evaluation:
     run = session.active
     edited.unchanged(run, "the loss on other documents is reckoned as it does", "loss", "softmax")
     indices = run.run.held_out or run.run.order
-    chosen = evaluation.spread(indices, EVALUATED[run.engine_name])
+    chosen = evaluation.spread(indices, EVALUATED[run.engine.name])
     score = run.run.score(chosen)
     return {"loss": score.loss, "documents": len(chosen), "held_out": bool(run.run.held_out)}

@@ -6,12 +6,11 @@ import math
 from array import array
 from typing import TYPE_CHECKING
 
-from microgpt.engines.base import Engine, Tokens
+from microgpt.engines.base import Engine, Tokens, num_positions
 from microgpt.errors import LabError
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
-from microgpt.tracing.names import num_positions
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.training import Hiker, HikerStep, Surface
@@ -54,7 +53,7 @@ def surface(
     run, tokens = session.active, session.tokens(word)
     places = run.index(x), run.index(y)
     engine = run.scratch()
-    affordable = SECONDS / (COST[run.engine_name] * len(engine.params) * num_positions(tokens, run.config))
+    affordable = SECONDS / (COST[run.engine.name] * len(engine.params) * num_positions(tokens, run.config))
     if 2 * steps + size * size > affordable:
         size = max(5, min(size, math.isqrt(int(affordable / 2)))) if size > 5 else size
         steps = min(steps, max(8, int(affordable / 4)))

@@ -41,7 +41,7 @@ def gate(session: Session, word: str, layer: int) -> Gate:
     place, (units, columns) = places[f"layer{layer}.mlp_fc1"], table[f"layer{layer}.mlp_fc1"]
     dead = set(range(units))
     order = run.run.order
-    documents = min(len(order), DOCUMENTS[run.engine_name])
+    documents = min(len(order), DOCUMENTS[run.engine.name])
     blank = array("d", bytes(8 * len(engine.grads)))
     for i in range(documents):
         engine.backward([run.run.data.sequence(order[i])])

@@ -17,7 +17,7 @@ from microgpt.lab.figures.meanings import meaning
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import names
-from microgpt.tracing.names import Shape
+from microgpt.tracing.names import Shape, indexed
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ def _among(
             break
         shape = shapes[name]
         if len(fit.at) == len(shape):
-            found.append(_number(trace, name + "".join(f"[{i}]" for i in fit.at)))
+            found.append(_number(trace, indexed(name, fit.at)))
         elif fit.components is not None:
-            found += [_number(trace, f"{name}[{i}]") for i in fit.components]
+            found += [_number(trace, indexed(name, [i])) for i in fit.components]
         else:
-            path = name + "".join(f"[{i}]" for i in fit.at)
+            path = indexed(name, fit.at)
             found.append({"path": path, "shape": shape[len(fit.at) :], "meaning": meaning(path), "value": None})
             if len(fits) == 1:  # nothing else is meant: its first numbers
-                rows = "[0]" * (len(shape) - len(fit.at) - 1)
-                found += [_number(trace, f"{path}{rows}[{i}]") for i in range(shape[-1])]
+                rows = [0] * (len(shape) - len(fit.at) - 1)
+                found += [_number(trace, indexed(path, [*rows, i])) for i in range(shape[-1])]
     return found[:limit]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from microgpt.engines.base import num_positions
 from microgpt.errors import LabError
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs import texts
-from microgpt.tracing.names import num_positions
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import ByTokenizer, Spelled, SpelledCharacter, Tokens, TypedCharacter

@@ -47,8 +47,11 @@ def model(session: Session) -> Model:
         "symbols": texts.names(run.run.tokenizer),
         "bos": run.run.tokenizer.bos,
         "num_params": run.run.num_params,
+        "head_dim": run.head_dim,
+        "sqrt_head_dim": run.head_dim**0.5,
+        "uniform_loss": run.uniform_loss,
         "shapes": [(name, *shape) for name, shape in run.shapes.items()],
-        "engine": run.engine_name,
+        "engine": run.engine.name,
         "note": run.engine.note,
         "program": edited.facts(run),
         "changes": [

@@ -19,6 +19,7 @@ from microgpt.lab.runs.opening import begin_again, over
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import spec_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _run(run: LabRun, text: int) -> Answer:
                 "symbols": run.run.tokenizer.symbols,
                 "spec": spec_of(run.run.tokenizer),
                 "rng": run.run.rng.getstate(),
-                "data": run.run.data_info,
+                "data": run.run.provenance.to_dict(),
                 "losses": _text(run.losses),
                 "validations": run.validations,
                 "edits": run.edits,
@@ -127,7 +128,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         v=now.v,
         step=now.step,
         rng_state=(version, tuple(internal), gauss_next),
-        data=facts["data"],
+        provenance=Provenance.from_dict(facts["data"]),
     )
     run = LabRun(
         facts["id"],

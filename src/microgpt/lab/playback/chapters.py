@@ -36,6 +36,7 @@ from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Exchanged, as_file
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented
+from microgpt.tracing.names import indexed, tensor_of
 from microgpt.tracing.steps import events_of, told, watch
 from microgpt.tracing.trace import Trace
 
@@ -91,9 +92,9 @@ class Story:
         if "table" in facts:
             return {"table": {name: self._full(item) for name, item in facts["table"].items()}}
         if "list" in facts:
-            name = str(facts["list"][0].get("path", "")).partition("[")[0]
+            name = tensor_of(str(facts["list"][0].get("path", "")))
             if self.graph and name in self.graph.shapes and len(self.graph.shapes[name]) == 2:
-                rows = [{"path": f"{name}[{row}]"} for row in range(self.graph.shapes[name][0])]
+                rows = [{"path": indexed(name, [row])} for row in range(self.graph.shapes[name][0])]
                 if facts["list"] == rows:
                     return {"path": name}
             return {"list": [self._full(item) for item in facts["list"]]}

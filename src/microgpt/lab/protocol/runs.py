@@ -58,6 +58,9 @@ class Model(TypedDict):
     symbols: Sequence[str]  # what each token id writes; hex digits for a byte that writes nothing alone; BOS writes ''
     bos: int
     num_params: int
+    head_dim: int  # the width of one attention head
+    sqrt_head_dim: float  # its square root, by which attention scores are divided
+    uniform_loss: float  # ln(vocab_size): the loss of a model that gives every token the same probability
     shapes: Sequence[Shaped]
     engine: str  # 'native', 'scalar'
     note: str  # why the engine is not the faster one, or ''

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from microgpt.config import offsets
 from microgpt.errors import DataError, LabError
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
+from microgpt.tracing.names import flat_position, indexed
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.runs import Comparison, Difference, FirstDifference, FirstDocuments
@@ -33,8 +33,8 @@ def _settings(a: LabRun, b: LabRun) -> list[Difference]:
         {
             **run.config.to_dict(),
             "program": run.program.name or "reference.py",
-            "data": run.run.data_info.get("source") or run.text.name,
-            "val_fraction": run.run.data_info.get("val_fraction", 0.0),
+            "data": run.run.provenance.source or run.text.name,
+            "val_fraction": run.run.provenance.val_fraction or 0.0,
             "changed by hand": ", ".join(f"{run.path(e.place)} at step {e.step}" for e in run.edits[:5]) or "nothing",
         }
         for run in (a, b)
@@ -79,20 +79,20 @@ def _differ(a: LabRun, b: LabRun, step: int) -> bool:
 
 def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
     """(tensor, path, number of a, number of b): the first difference; nan is for a number that one does not have."""
-    parts = offsets(a.shapes), offsets(b.shapes)
+    parts = a.model.offsets, b.model.offsets
     for name in {**parts[0], **parts[1]}:
         shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
         rows, columns = (max(sizes) for sizes in zip(*shapes))
         for row in range(rows):
             for column in range(columns):
                 x, y = (
-                    run.engine.params[part[name].start + row * shape[1] + column]
+                    run.engine.params[part[name].start + flat_position((row, column), shape)]
                     if row < shape[0] and column < shape[1]
                     else math.nan
                     for run, part, shape in zip((a, b), parts, shapes)
                 )
                 if x != y:
-                    return name, f"{name}[{row}][{column}]", x, y
+                    return name, indexed(name, (row, column)), x, y
     raise AssertionError("the runs do not differ")
 
 

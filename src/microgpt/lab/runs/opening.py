@@ -12,7 +12,7 @@ from typing import Any
 
 from microgpt import reference
 from microgpt.config import PRESETS, Config, shapes
-from microgpt.data.documents import MODES, Data
+from microgpt.data.documents import Data
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import DataError, DivergedError, LabError
 from microgpt.lab.runs.run import LabRun
@@ -20,6 +20,7 @@ from microgpt.lab.runs.texts import Text, as_file
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.metrics import read_metrics
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run
 from microgpt.system.safetensors import read
 from microgpt.verification import golden
@@ -71,13 +72,7 @@ def published(text: Text) -> LabRun:
         **buffers,
         step=facts["num_steps"],
         rng_state=random.Random(config.seed).getstate(),
-        data={
-            "source": "makemore",
-            "sha256": facts["data_sha256"],
-            "documents": "lines",
-            "num_docs": facts["num_docs"],
-            "val_fraction": 0.0,
-        },
+        provenance=Provenance("makemore", facts["data_sha256"], "lines", facts["num_docs"], 0.0),
     )
     name = f"trained for {facts['num_steps']} steps"
     about = (
@@ -106,9 +101,9 @@ def opened(
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
         raise LabError(f"{name!r} has made {state.step:,} steps; runs of at most {MAX_STEPS:,} can be opened here")
-    text = find(str(state.data.get("sha256")))
-    source = state.data.get("source") or "documents in memory"
-    text = text and text.in_mode(state.data.get("documents", MODES[0]))
+    text = find(str(state.provenance.sha256))
+    source = state.provenance.source or "documents in memory"
+    text = text and text.in_mode(state.provenance.mode)
     missing = ""
     if text is None:
         missing = f"{name} was trained on {source}, which is not here: load that file first, then open the run again"
@@ -141,10 +136,14 @@ def over(text: Text, state: Checkpoint, missing: str, program: Program = REFEREN
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
     """The run of a checkpoint before its first step, as its settings say."""
-    info = {
-        name: state.data[name] for name in ("val_fraction", "validate_every", "micro_batch_size") if name in state.data
-    }
-    return Run.begin(text.data(state.config, state.tokenizer()), state.config, **info)
+    kept = state.provenance
+    return Run.begin(
+        text.data(state.config, state.tokenizer()),
+        state.config,
+        val_fraction=kept.val_fraction or 0.0,
+        validate_every=kept.validate_every,
+        micro_batch_size=kept.micro_batch_size,
+    )
 
 
 def diverged(run: LabRun, error: DivergedError) -> str:

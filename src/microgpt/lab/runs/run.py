@@ -19,18 +19,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from microgpt import schedule, training
-from microgpt.config import Config, Shapes, offsets
-from microgpt.data.documents import Data
+from microgpt.config import Config, Shapes
 from microgpt.engines.base import Engine
-from microgpt.engines.choose import ENGINES, open_engine
+from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.requests import Answer
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
-from microgpt.tracing import names as tensor_names
+from microgpt.tracing.names import parameter_path, parameter_position
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol import runs as protocol
@@ -77,7 +77,7 @@ class LabRun:
         self.opened: Run | None = None  # of a file: how the run begins again, if it can
         self.missing = ""  # of a file: why its data cannot be had; empty where they are here
         self.saved: tuple[Any, Answer] | None = None  # as `saving` wrote it last
-        self.every = EVERY[self.engine_name]
+        self.every = EVERY[self.engine.name]
         self.frames: dict[int, Frame] = {}
         self.keep()
         self.first = run.step
@@ -88,11 +88,6 @@ class LabRun:
     def engine(self) -> Engine:
         """Of the package."""
         return self.run.engine
-
-    @property
-    def engine_name(self) -> str:
-        """`native` or `scalar`."""
-        return next(name for name, (_, kind) in ENGINES.items() if kind == type(self.engine).__name__)
 
     @property
     def step(self) -> int:
@@ -120,6 +115,16 @@ class LabRun:
         return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
+    def head_dim(self) -> int:
+        """The width of one attention head."""
+        return self.config.n_embd // self.config.n_head
+
+    @property
+    def uniform_loss(self) -> float:
+        """The loss, in nats per token, of a model that gives every token the same probability."""
+        return math.log(self.engine.vocab_size)
+
+    @property
     def next_rate(self) -> float:
         """The learning rate that its next step would have."""
         return self.rate(self.step)
@@ -143,20 +148,11 @@ class LabRun:
 
     def index(self, path: str) -> int:
         """The place of a parameter in the flat buffer. Raises ValueError for a path that is no single parameter."""
-        table = self.shapes
-        name, index = tensor_names.look_up(path, table)
-        if len(index) != 2:
-            raise LabError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
-        row, column = index
-        return int(offsets(table)[name].start) + row * table[name][1] + column
+        return parameter_position(path, self.shapes)
 
     def path(self, index: int) -> str:
         """The path of the parameter at this place in the flat buffer."""
-        table = self.shapes
-        for name, part in offsets(table).items():
-            if index < part.stop:
-                return tensor_names.element_path(name, table[name], index - part.start)
-        raise IndexError(f"index must be less than {len(self.engine.params)}, got {index}")
+        return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
         """The documents that the update after `step` updates reads."""
@@ -256,7 +252,7 @@ class LabRun:
         fresh, self.opened = self.opened, None
         twin = LabRun(self.id, self.name, self.about, self.text, fresh)
         end = self.frames[self.first]
-        if twin.engine_name == "scalar" and self.first > 50:
+        if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
                 f"{self.name} would have to be trained again for {self.first} steps, which takes too long with the"
                 " scalar engine: its earlier steps cannot be shown here"
@@ -325,12 +321,11 @@ class LabRun:
     def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
         if not again:
             return self.run.steps(pause_every=self.every, together=True, until=until)
-        info = self.run.data_info
         return training.train(  # without the held-out losses, which are known
             self.engine,
             self.run.data.sequence,
             self.run.order,
-            micro_batch_size=info.get("micro_batch_size"),
+            micro_batch_size=self.run.provenance.micro_batch_size,
             pause_every=self.every,
             together=True,
             until=until,
@@ -347,7 +342,7 @@ class LabRun:
             v=array("d", self.engine.v),
             step=self.step,
             rng_state=self.run.rng.getstate(),
-            data=dict(self.run.data_info),
+            provenance=self.run.provenance,
         )
         twin = LabRun(id, name, self.about, self.text, Run(state, lambda: self.run.data, program=self.program))
         twin.frames = {step: frame for step, frame in self.frames.items() if step <= self.step}
@@ -361,7 +356,7 @@ class LabRun:
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
             twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
-            twin.run.data_info = data_info(self.run.data)
+            twin.run.provenance = Provenance.of(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
@@ -378,7 +373,7 @@ class LabRun:
             "id": self.id,
             "name": self.name,
             "config": settings(self.config),
-            "data": self.run.data_info.get("source") or self.text.name,
+            "data": self.run.provenance.source or self.text.name,
             "step": self.step,
             "first": self.first if self.opened is None else 0,
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
@@ -392,14 +387,3 @@ class LabRun:
 def settings(config: Config) -> protocol.Config:
     """The settings that the page shows."""
     return cast("protocol.Config", config.to_dict())
-
-
-def data_info(data: Data) -> Answer:
-    """What a checkpoint tells of data that are trained on as a whole."""
-    return {
-        "source": data.source,
-        "sha256": data.sha256,
-        "documents": data.mode,
-        "num_docs": len(data),
-        "val_fraction": 0.0,
-    }

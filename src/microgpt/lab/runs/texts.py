@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microgpt.config import Config
-from microgpt.data.documents import MODES, Data, load
+from microgpt.data.documents import MODES, Data
+from microgpt.data.loading import load
 from microgpt.data.tokenizers import ByteTokenizer, Tokenizer
-from microgpt.engines.base import Tokens
+from microgpt.engines.base import Tokens, num_positions
 from microgpt.errors import LabError
-from microgpt.tracing.names import num_positions
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import LetterCount, Meant, Statistics

@@ -1,19 +1,19 @@
-/* The kernel's interface: the structs and the table of functions that Python calls. */
+/* The kernel's interface: the structs and the table of functions that Python binds (binding.py). */
 
 #pragma once
 #include <stdint.h>
 
-/* What a caller gives and gets: flat buffers of float64 in the layout of config.shapes, token ids end to end. */
+/* Buffers are flat float64 arrays in the layout of config.shapes; token ids of all documents lie end to end. */
 typedef struct Net Net;
 typedef struct Decoder Decoder;
 
 typedef struct {
-    int n_embd, n_head, n_layer, block_size, vocab_size, relu2;
+    int n_embd, n_head, n_layer, block_size, vocab_size, activation;
     double beta1, beta2, eps_adam;
     int threads;
 } Settings;
 
-typedef struct { /* documents, end to end: document i is lengths[i] tokens */
+typedef struct { /* document i is the next lengths[i] tokens */
     const int32_t *tokens, *lengths;
 } Documents;
 
@@ -26,7 +26,8 @@ typedef struct {
     int (*backward)(Net *, double *grads, Documents, int documents, double weight, double *loss);
     int (*train)(Net *, Documents, const int32_t *batch_sizes, const double *learning_rates, int64_t step, int steps,
                  double seconds, double *losses);
-    void (*update)(const Net *, double *params, double *grads, double *m, double *v, int64_t n, int64_t step, double lr);
+    void (*update)(const Net *, double *params, double *grads, double *m, double *v, int64_t n, int64_t step,
+                   double lr);
     Decoder *(*decoder)(const Net *, int streams);
     void (*decoder_close)(Decoder *);
     void (*feed)(Decoder *, const int32_t *token_ids, double *logits);

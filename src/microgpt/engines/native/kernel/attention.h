@@ -1,4 +1,4 @@
-/* Causal self-attention, forward and backward. */
+/* Causal multi-head attention, forward and backward. */
 
 #pragma once
 #include "exact.h"
@@ -7,53 +7,53 @@
 #include "matmul.h"
 #include <string.h>
 
-/* One query against the keys of positions first..row: weights[u] for each of these n positions, and their mixture of the
-values. The head's numbers are D long and start at q, keys, values; the next position's are `stride` further. */
-INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, ptrdiff_t stride,
-                         real *weights, real *exps, real *scale, real *slope, real *mixture) {
+/* One head, one query against n positions: weights = softmax(factor * q . keys), out = weights . values. A head has D
+numbers at q, keys and values; consecutive positions are `stride` numbers apart. */
+INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
+                         ptrdiff_t stride, real *weights, real *exps, real *scale, real *slope, real *out) {
     real *logits = weights;
     for (int u = 0; u < n; u++) {
         real sum = q[0] * keys[u * stride];
         for (int j = 1; j < d.D; j++) sum += q[j] * keys[u * stride + j];
         logits[u] = sum * factor;
     }
-    real largest = logits[0];
+    real max = logits[0];
     for (int u = 1; u < n; u++)
-        if (logits[u] > largest) largest = logits[u];
+        if (logits[u] > max) max = logits[u];
 #if EXACT
     double total = -0.0;
-    for (int u = 0; u < n; u++) total += exps[u] = libm_exp(logits[u] + -largest);
+    for (int u = 0; u < n; u++) total += exps[u] = libm_exp(logits[u] + -max);
     *scale = pow_minus_1(total);
     *slope = -1.0 * pow_minus_2(total);
     for (int u = 0; u < n; u++) weights[u] = exps[u] * *scale;
 #else
     (void)exps, (void)scale, (void)slope;
     for (int u = n; u < padded(n); u++) logits[u] = -1e30f;
-    vec sums = all(0);
+    vec sums = broadcast(0);
     for (int u = 0; u < n; u += LANES) {
-        vec e = vector_exp(load(logits + u) - largest);
+        vec e = vector_exp(load(logits + u) - max);
         store(weights + u, e);
         sums += e;
     }
-    real total = group_sum(sums, LANES)[0]; /* the padding adds less than 1e-37 to at least 1 */
+    real total = horizontal_sum(sums, LANES)[0]; /* the padding adds less than 1e-37 to a sum of at least 1 */
     for (int u = 0; u < n; u += LANES) store(weights + u, load(weights + u) / total);
 #endif
-    for (int j = 0; j < d.D; j++) mixture[j] = weights[0] * values[j];
+    for (int j = 0; j < d.D; j++) out[j] = weights[0] * values[j];
     for (int u = 1; u < n; u++)
-        for (int j = 0; j < d.D; j++) mixture[j] += weights[u] * values[u * stride + j];
+        for (int j = 0; j < d.D; j++) out[j] += weights[u] * values[u * stride + j];
 }
 
-/* From dmixture to dq (written), dkeys and dvalues (added to). dweights: room for n numbers. */
-INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values, ptrdiff_t stride,
-                          const real *weights, const real *exps, real scale, real slope, const real *dmixture,
-                          real *dweights, real *dq, real *dkeys, real *dvalues) {
+/* From dout: writes dq, adds to dkeys and dvalues. dweights: scratch for n numbers. */
+INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
+                          ptrdiff_t stride, const real *weights, const real *exps, real scale, real slope,
+                          const real *dout, real *dweights, real *dq, real *dkeys, real *dvalues) {
     real dtotal = 0;
     for (int u = n - 1; u >= 0; u--) {
         real dweight = 0;
-        for (int j = d.D - 1; j >= 0; j--) dweight += values[u * stride + j] * dmixture[j];
-        for (int j = 0; j < d.D; j++) dvalues[u * stride + j] += weights[u] * dmixture[j];
+        for (int j = d.D - 1; j >= 0; j--) dweight += values[u * stride + j] * dout[j];
+        for (int j = 0; j < d.D; j++) dvalues[u * stride + j] += weights[u] * dout[j];
         dweights[u] = dweight;
-#if EXACT /* weight = exp * total**-1, and every weight has made its own total**-1 */
+#if EXACT /* weight = exp * total**-1, and the reference computes total**-1 once for each weight */
         dtotal += slope * (exps[u] * dweight);
 #else
         dtotal += weights[u] * dweight;
@@ -73,100 +73,102 @@ INLINE void head_backward(Dims d, real factor, int n, const real *q, const real 
 }
 
 #if EXACT
-INLINE int heads_in_lanes(Dims d) { return (void)d, 0; }
+INLINE int packed_heads(Dims d) { return (void)d, 0; }
 #else
-/* Where heads fill whole vectors, or divide them evenly, float32 computes with all lanes at once, PIECE positions at a time:
-of position u + j the weight stands in every lane of the head that is j modulo PIECE. A group is the vectors that share
-one vector of weights: one vector of several small heads, or all vectors of one large head. */
-enum { MOST_VECTORS = 16 };
+/* Packed heads: when heads fill whole vectors or divide them evenly, float32 works on all lanes at once, BLOCK
+positions at a time. The weight of position u + j then is in every lane of its head whose index is j modulo BLOCK. A
+group is the vectors that share one vector of weights: one vector holding several small heads, or all vectors of one
+large head. */
+enum { MAX_VECTORS = 16 };
 
-INLINE int heads_in_lanes(Dims d) {
-    return !(d.D & (d.D - 1)) && d.D >= PIECE && d.C % LANES == 0 && d.D <= MOST_VECTORS * LANES;
+INLINE int packed_heads(Dims d) {
+    return !(d.D & (d.D - 1)) && d.D >= BLOCK && d.C % LANES == 0 && d.D <= MAX_VECTORS * LANES;
 }
 
-/* x . row in each head, for PIECE rows. */
-INLINE vec products_of_rows(const vec *x, const real *rows, ptrdiff_t stride, int n, const int vectors, const int width) {
-    vec products[PIECE];
-    UNROLL for (int j = 0; j < PIECE; j++) {
-        const real *row = rows + row_of(j, n) * stride;
+/* x . row in each head, for BLOCK rows: row j's in the lanes that are j modulo BLOCK. */
+INLINE vec dot_rows(const vec *x, const real *rows, ptrdiff_t stride, int n, const int vectors, const int width) {
+    vec products[BLOCK];
+    UNROLL for (int j = 0; j < BLOCK; j++) {
+        const real *row = rows + clamp_row(j, n) * stride;
         products[j] = x[0] * load(row);
         for (int i = 1; i < vectors; i++) products[j] += x[i] * load(row + i * LANES);
     }
-    vec sum = sums_of_pieces(products);
-    UNROLL for (int k = PIECE; k < width; k *= 2) sum += exchanged(sum, k);
+    vec sum = block_sums(products);
+    UNROLL for (int k = BLOCK; k < width; k *= 2) sum += shuffle_xor(sum, k);
     return sum;
 }
 
-/* sum += what lane j of each piece of `weights` makes of row j, for PIECE rows. */
-INLINE void add_rows(vec *sum, vec weights, const real *rows, ptrdiff_t stride, int n, const int vectors) {
-    UNROLL for (int j = 0; j < PIECE; j++) {
-        const real *row = rows + row_of(j, n) * stride;
-        for (int i = 0; i < vectors; i++) sum[i] += spread(weights, j) * load(row + i * LANES);
+/* sum += weight j * row j for BLOCK rows; weight j is lane j of each block of `weights`. */
+INLINE void accumulate_rows(vec *sum, vec weights, const real *rows, ptrdiff_t stride, int n, const int vectors) {
+    UNROLL for (int j = 0; j < BLOCK; j++) {
+        const real *row = rows + clamp_row(j, n) * stride;
+        for (int i = 0; i < vectors; i++) sum[i] += broadcast_in_block(weights, j) * load(row + i * LANES);
     }
 }
 
-/* A row against n positions; keys and values as in head_forward, but for all heads. weights: (n / PIECE, groups,
-LANES), which are kept for backward, else only used. */
-INLINE void lanes_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride, int keep,
-                          real *weights, real *mixture) {
+/* All heads of one query against n positions. weights: (n / BLOCK, groups, LANES); `keep` leaves the normalized
+weights there for backward, else it is only scratch. */
+INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
+                                 int keep, real *weights, real *out) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
-    const ivec lane = lane_numbers() & (PIECE - 1);
+    const ivec lane = lane_indices() & (BLOCK - 1);
     for (int g = 0; g < groups; g++) {
         const real *values = keys + d.Cp;
-        real *mine = weights + g * LANES;
-        vec query[MOST_VECTORS], sum[MOST_VECTORS], largest = all(-1e30f), total = all(0);
-        for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = all(0);
-        for (int u = 0; u < n; u += PIECE) {
+        real *group_weights = weights + g * LANES;
+        vec query[MAX_VECTORS], sum[MAX_VECTORS], max = broadcast(-1e30f), total = broadcast(0);
+        for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = broadcast(0);
+        for (int u = 0; u < n; u += BLOCK) {
             const real *rows = keys + u * stride;
-            const vec logits = n - u >= PIECE ? products_of_rows(query, rows, stride, PIECE, vectors, width)
-                                              : products_of_rows(query, rows, stride, n - u, vectors, width);
-            store(mine + u / PIECE * groups * LANES, logits);
-            largest = larger(logits, largest);
+            const vec logits = n - u >= BLOCK ? dot_rows(query, rows, stride, BLOCK, vectors, width)
+                                              : dot_rows(query, rows, stride, n - u, vectors, width);
+            store(group_weights + u / BLOCK * groups * LANES, logits);
+            max = vector_max(logits, max);
         }
-        UNROLL for (int k = 1; k < PIECE; k *= 2) largest = larger(largest, exchanged(largest, k));
-        for (int u = 0; u < n; u += PIECE) {
-            real *here = mine + u / PIECE * groups * LANES;
-            const vec e = (vec)((ivec)vector_exp(load(here) - largest) & (lane < n - u));
-            if (keep) store(here, e);
+        UNROLL for (int k = 1; k < BLOCK; k *= 2) max = vector_max(max, shuffle_xor(max, k));
+        for (int u = 0; u < n; u += BLOCK) {
+            real *block_weights = group_weights + u / BLOCK * groups * LANES;
+            const vec e = (vec)((ivec)vector_exp(load(block_weights) - max) & (lane < n - u));
+            if (keep) store(block_weights, e);
             total += e;
-            if (n - u >= PIECE)
-                add_rows(sum, e, values + u * stride, stride, PIECE, vectors);
+            if (n - u >= BLOCK)
+                accumulate_rows(sum, e, values + u * stride, stride, BLOCK, vectors);
             else
-                add_rows(sum, e, values + u * stride, stride, n - u, vectors);
+                accumulate_rows(sum, e, values + u * stride, stride, n - u, vectors);
         }
-        const vec inverse = 1.0f / group_sum(total, PIECE);
-        for (int u = 0; keep && u < n; u += PIECE) {
-            real *here = mine + u / PIECE * groups * LANES;
-            store(here, load(here) * inverse);
+        const vec inverse = 1.0f / horizontal_sum(total, BLOCK);
+        for (int u = 0; keep && u < n; u += BLOCK) {
+            real *block_weights = group_weights + u / BLOCK * groups * LANES;
+            store(block_weights, load(block_weights) * inverse);
         }
-        for (int i = 0; i < vectors; i++) store(mixture + i * LANES, sum[i] * inverse);
-        q += vectors * LANES, keys += vectors * LANES, mixture += vectors * LANES;
+        for (int i = 0; i < vectors; i++) store(out + i * LANES, sum[i] * inverse);
+        q += vectors * LANES, keys += vectors * LANES, out += vectors * LANES;
     }
 }
 
-/* dlogit = weight * (dweight - what the mean weight gained), and that mean is dmixture . mixture. */
-INLINE void lanes_backward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
-                           const real *weights, const real *mixture, const real *dmixture, real *dq, real *dkeys) {
+/* Softmax's gradient is dlogit = weight * (dweight - sum of weight * dweight), and that sum is dout . out. */
+INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
+                           const real *weights, const real *out, const real *dout, real *dq, real *dkeys) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
     for (int g = 0; g < groups; g++) {
         const real *values = keys + d.Cp;
         real *dvalues = dkeys + d.Cp;
-        vec query[MOST_VECTORS], dquery[MOST_VECTORS], gain[MOST_VECTORS], mean = all(0);
+        vec query[MAX_VECTORS], dquery[MAX_VECTORS], dout_vec[MAX_VECTORS], mean = broadcast(0);
         for (int i = 0; i < vectors; i++) {
-            query[i] = load(q + i * LANES) * factor, dquery[i] = all(0);
-            gain[i] = load(dmixture + i * LANES);
-            mean += gain[i] * load(mixture + i * LANES);
+            query[i] = load(q + i * LANES) * factor, dquery[i] = broadcast(0);
+            dout_vec[i] = load(dout + i * LANES);
+            mean += dout_vec[i] * load(out + i * LANES);
         }
-        mean = group_sum(mean, width);
-        for (int u = 0; u < n; u += PIECE) {
-            const vec these = load(weights + (u / PIECE * groups + g) * LANES);
-            const vec dlogits = these * (products_of_rows(gain, values + u * stride, stride, n - u, vectors, width) - mean);
-            UNROLL for (int j = 0; j < PIECE; j++) {
+        mean = horizontal_sum(mean, width);
+        for (int u = 0; u < n; u += BLOCK) {
+            const vec block_weights = load(weights + (u / BLOCK * groups + g) * LANES);
+            const vec dweights = dot_rows(dout_vec, values + u * stride, stride, n - u, vectors, width);
+            const vec dlogits = block_weights * (dweights - mean);
+            UNROLL for (int j = 0; j < BLOCK; j++) {
                 if (u + j == n) break;
-                const vec weight = spread(these, j), dlogit = spread(dlogits, j);
+                const vec weight = broadcast_in_block(block_weights, j), dlogit = broadcast_in_block(dlogits, j);
                 for (int i = 0; i < vectors; i++) {
                     const ptrdiff_t at = (u + j) * stride + i * LANES;
-                    store(dvalues + at, load(dvalues + at) + weight * gain[i]);
+                    store(dvalues + at, load(dvalues + at) + weight * dout_vec[i]);
                     store(dkeys + at, load(dkeys + at) + dlogit * query[i]);
                     dquery[i] += dlogit * load(keys + at);
                 }
@@ -174,76 +176,79 @@ INLINE void lanes_backward(Dims d, real factor, int n, const real *q, const real
         }
         for (int i = 0; i < vectors; i++) store(dq + i * LANES, dquery[i] * factor);
         const int step = vectors * LANES;
-        q += step, keys += step, mixture += step, dmixture += step, dq += step, dkeys += step;
+        q += step, keys += step, out += step, dout += step, dq += step, dkeys += step;
     }
 }
 #endif
 
-/* How many numbers a row's attention weights take. */
-INLINE size_t attention_width(Dims d) {
-    return heads_in_lanes(d) ? (size_t)(d.T + PIECE - 1) / PIECE * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
+/* How many numbers the attention weights of one row take. */
+INLINE size_t attn_weights_size(Dims d) {
+    return packed_heads(d) ? (size_t)(d.T + BLOCK - 1) / BLOCK * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
-/* All heads of rows from..to; a row looks at the rows first[row] .. row of its document. */
-INLINE void attention_forward(Dims d, const Net *net, const Work *work, Layer *layer, int from, int to) {
+/* All heads of rows from..to; a row attends to rows first[row] .. row of its document. */
+INLINE void attention_forward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
     for (int r = from; r < to; r++) {
-        const real *q = layer->qkv + r * stride * work->hop, *k = layer->qkv + work->first[r] * stride + d.Cp;
-        real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
+        const real *q = layer->qkv + r * stride * work->qkv_step, *k = layer->qkv + work->first[r] * stride + d.Cp;
+        real *weights = layer->attn_weights + r * attn_weights_size(d),
+             *exps = layer->attn_exps + r * attn_weights_size(d);
         real *x_attn = layer->x_attn + (ptrdiff_t)r * d.Cp;
         const int n = work->position[r] + 1;
 #if !EXACT
-        if (heads_in_lanes(d)) {
-            lanes_forward(d, factor, n, q, k, stride, work->hop == 1, weights, x_attn);
+        if (packed_heads(d)) {
+            packed_heads_forward(d, factor, n, q, k, stride, work->qkv_step == 1, weights, x_attn);
             continue;
         }
 #endif
         for (int h = 0; h < d.H; h++)
-            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride,
-                         weights + h * d.Tp, exps + h * d.Tp, layer->attn_scale + (ptrdiff_t)r * d.H + h,
+            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
+                         exps + h * d.Tp, layer->attn_scale + (ptrdiff_t)r * d.H + h,
                          layer->attn_slope + (ptrdiff_t)r * d.H + h, x_attn + h * d.D);
     }
 }
 
-INLINE void attention_backward(Dims d, const Net *net, const Work *work, Layer *layer, int from, int to) {
+INLINE void attention_backward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
     memset(layer->dqkv + from * stride, 0, sizeof(real) * (to - from) * stride);
     for (int r = to - 1; r >= from; r--) {
         const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
         real *dq = layer->dqkv + r * stride, *dk = layer->dqkv + work->first[r] * stride + d.Cp;
-        const real *weights = layer->attn_weights + r * attention_width(d), *exps = layer->attn_exps + r * attention_width(d);
-        const real *dmixture = work->d_attn + (ptrdiff_t)r * d.Cp;
+        const real *weights = layer->attn_weights + r * attn_weights_size(d),
+                   *exps = layer->attn_exps + r * attn_weights_size(d);
+        const real *dout = work->dx_attn + (ptrdiff_t)r * d.Cp;
         const int n = work->position[r] + 1;
 #if !EXACT
-        if (heads_in_lanes(d)) {
-            lanes_backward(d, factor, n, q, k, stride, weights, layer->x_attn + (ptrdiff_t)r * d.Cp, dmixture, dq, dk);
+        if (packed_heads(d)) {
+            packed_heads_backward(d, factor, n, q, k, stride, weights, layer->x_attn + (ptrdiff_t)r * d.Cp, dout, dq,
+                                  dk);
             continue;
         }
 #endif
         for (int h = d.H - 1; h >= 0; h--)
             head_backward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
-                          exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h], layer->attn_slope[(ptrdiff_t)r * d.H + h],
-                          dmixture + h * d.D, work->scores + (ptrdiff_t)r * d.Tp, dq + h * d.D, dk + h * d.D,
-                          dk + d.Cp + h * d.D);
+                          exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h],
+                          layer->attn_slope[(ptrdiff_t)r * d.H + h], dout + h * d.D, work->scores + (ptrdiff_t)r * d.Tp,
+                          dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
     }
 }
 
-/* From dqkv to the gradient of what attn_wq, attn_wk and attn_wv read. */
+/* dx = dqkv [wq; wk; wv]. exact adds the rows in the reference's order. */
 INLINE void qkv_backward_input(Dims d, const Net *net, const Layer *layer, const real *w, int from, int to, real *dx) {
     const int stride = 3 * d.Cp;
     const real *dqkv = layer->dqkv + (ptrdiff_t)from * stride;
 #if EXACT
     for (int r = 0, rows = to - from; r < rows; r += 4) { /* the rows of one document */
         const int32_t *order = r ? net->order : net->first_order;
-        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 is walked in another order: it comes alone, before the fours */
+        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 has its own order: alone, before the rest by fours */
             const int n = r ? (rows - r < 4 ? rows - r : 4) : 1;
             const real *dy[4];
             vec sum[4];
-            UNROLL for (int i = 0; i < 4; i++) {
+    UNROLL for (int i = 0; i < 4; i++) {
                 dy[i] = dqkv + (ptrdiff_t)(r + (i < n ? i : 0)) * stride;
-                sum[i] = all(0);
+                sum[i] = broadcast(0);
             }
             for (int k = 0; k < 3 * d.C; k++) {
                 vec row = load(w + (ptrdiff_t)(order[k]) * d.Cp + c);

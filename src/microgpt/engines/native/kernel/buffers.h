@@ -1,17 +1,17 @@
-/* Copies between the flat float64 buffers of Python and the kernel's own layout. */
+/* Loading and storing parameters and moments: Python's flat float64 buffers to the kernel's layout and back. */
 
 #pragma once
 #include "adam.h"
 #include "memory.h"
 #include "transpose.h"
 
-/* ours = flat / unit, row by row */
+/* to = flat / unit, row by row */
 static void copy_in(const Net *net, const double *flat, double unit, real *ours) {
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
         for (int r = 0; r < matrix->rows; r++) {
-            const double *from = flat + matrix->flat + (size_t)r * matrix->columns;
-            real *to = ours + matrix->at + (size_t)r * matrix->stride;
+            const double *from = flat + matrix->flat_offset + (size_t)r * matrix->columns;
+            real *to = ours + matrix->offset + (size_t)r * matrix->stride;
             for (int c = 0; c < matrix->columns; c++) to[c] = (real)(from[c] / unit);
         }
     }
@@ -21,46 +21,48 @@ static void copy_out(const Net *net, const real *ours, double unit, double *flat
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
         for (int r = 0; r < matrix->rows; r++) {
-            const real *from = ours + matrix->at + (size_t)r * matrix->stride;
-            double *to = flat + matrix->flat + (size_t)r * matrix->columns;
+            const real *from = ours + matrix->offset + (size_t)r * matrix->stride;
+            double *to = flat + matrix->flat_offset + (size_t)r * matrix->columns;
             for (int c = 0; c < matrix->columns; c++) to[c] = from[c] * unit;
         }
     }
 }
 
-/* m and v may be NULL: then only the parameters are wanted. */
+/* m and v may be NULL: only the parameters are loaded then. */
 static void net_load(Net *net, const double *params, const double *m, const double *v) {
     copy_in(net, params, 1, net->weights.w);
     for (int i = LM_HEAD; i < net->num_matrices; i++)
-        turn(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
-    if (m) copy_in(net, m, unit1(&net->settings), net->m);
-    if (v) copy_in(net, v, unit2(&net->settings), net->v);
+        update_transposed(&net->matrices[i], net->weights, 0, net->matrices[i].rows, net->matrices[i].stride);
+    if (m) copy_in(net, m, moment_unit1(&net->settings), net->m);
+    if (v) copy_in(net, v, moment_unit2(&net->settings), net->v);
 }
 
 static void net_store(const Net *net, double *params, double *m, double *v) {
     copy_out(net, net->weights.w, 1, params);
-    copy_out(net, net->m, unit1(&net->settings), m);
-    copy_out(net, net->v, unit2(&net->settings), v);
+    copy_out(net, net->m, moment_unit1(&net->settings), m);
+    copy_out(net, net->v, moment_unit2(&net->settings), v);
 }
 
-/* Adam on the flat buffers themselves, in our precision, so that it gives what `train` gives. */
+/* One Adam step on the flat buffers, in the kernel's precision, so that it gives the numbers of net_train. Clears
+grads. */
 static void net_update(const Net *net, double *params, double *grads, double *m, double *v, int64_t n, int64_t step,
                        double learning_rate) {
-    const Adam a = adam_of_step(&net->settings, step, learning_rate);
+    const Adam a = adam_constants(&net->settings, step, learning_rate);
     real w[ADAM_BLOCK] __attribute__((aligned(64))), g[ADAM_BLOCK] __attribute__((aligned(64)));
     real first[ADAM_BLOCK] __attribute__((aligned(64))), second[ADAM_BLOCK] __attribute__((aligned(64)));
     const unsigned mode = flush_denormals();
     for (int64_t at = 0; at < n; at += ADAM_BLOCK) {
         const int count = n - at < ADAM_BLOCK ? (int)(n - at) : ADAM_BLOCK;
         for (int i = 0; i < padded(count); i++) {
-            const int64_t j = at + (i < count ? i : 0); /* the padding repeats a number that is there */
+            const int64_t j = at + (i < count ? i : 0); /* the padding repeats the first number */
             w[i] = (real)params[j], g[i] = (real)grads[j];
-            first[i] = (real)(m[j] / unit1(&net->settings)), second[i] = (real)(v[j] / unit2(&net->settings));
+            first[i] = (real)(m[j] / moment_unit1(&net->settings)),
+            second[i] = (real)(v[j] / moment_unit2(&net->settings));
         }
         adam_block(&a, padded(count), w, first, second, g);
         for (int i = 0; i < count; i++) {
             params[at + i] = w[i], grads[at + i] = 0;
-            m[at + i] = first[i] * unit1(&net->settings), v[at + i] = second[i] * unit2(&net->settings);
+            m[at + i] = first[i] * moment_unit1(&net->settings), v[at + i] = second[i] * moment_unit2(&net->settings);
         }
     }
     restore_denormals(mode);

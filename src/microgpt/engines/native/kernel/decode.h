@@ -1,4 +1,4 @@
-/* Decoding: forward, one position at a time, over the weights of the moment when it was opened. */
+/* Decoding: forward one token at a time with cached keys and values, over a snapshot of the weights. */
 
 #pragma once
 #include "memory.h"
@@ -7,7 +7,7 @@
 struct Decoder {
     const Net *net;
     Weights weights;
-    Work work; /* a row for each stream; a layer's qkv starts with the position at hand, before which lie the earlier ones */
+    Workspace work; /* a row for each stream; each layer's qkv points at the current position, after the cached ones */
     int streams, position;
     void *memory;
 };
@@ -23,18 +23,19 @@ static Decoder *decoder_open(const Net *net, int streams) {
     Decoder *decoder = allocate(sizeof(Decoder));
     if (!decoder) return NULL;
     decoder->net = net, decoder->streams = streams;
-    decoder->memory = allocate((net->size + net->turned_size) * sizeof(real));
+    decoder->memory = allocate((net->size + net->transposed_size) * sizeof(real));
     if (!decoder->memory || !open_work(net->d, &decoder->work, streams, 0)) return decoder_close(decoder), NULL;
-    decoder->weights.w = decoder->memory, decoder->weights.w_turned = decoder->weights.w + net->size;
+    decoder->weights.w = decoder->memory, decoder->weights.w_transposed = decoder->weights.w + net->size;
     memcpy(decoder->weights.w, net->weights.w, net->size * sizeof(real));
-    memcpy(decoder->weights.w_turned, net->weights.w_turned, net->turned_size * sizeof(real));
+    memcpy(decoder->weights.w_transposed, net->weights.w_transposed, net->transposed_size * sizeof(real));
     return decoder;
 }
 
 INLINE void feed(Dims d, Decoder *decoder) {
     const Net *net = decoder->net;
     const real *w = decoder->weights.w;
-    embedding_forward(d, w + net->matrices[WTE].at, w + net->matrices[WPE].at, &decoder->work, 0, decoder->streams);
+    embedding_forward(d, w + net->matrices[WTE].offset, w + net->matrices[WPE].offset, &decoder->work, 0,
+                      decoder->streams);
     if (decoder->streams == 1)
         forward(d, net, decoder->weights, &decoder->work, 0, 1, 1);
     else
@@ -52,18 +53,20 @@ static void copy_logits(int n, const real *from, double *to) {
 #endif
 }
 
-/* One token for each stream; logits: (streams, V). */
+/* Feed one token to each stream; logits: (streams, V). */
 static void decoder_feed(Decoder *decoder, const int32_t *token_ids, double *logits) {
     Dims d = decoder->net->d;
-    const Work *work = &decoder->work;
+    const Workspace *work = &decoder->work;
     for (int s = 0; s < decoder->streams; s++)
-        work->token[s] = token_ids[s], work->position[s] = decoder->position, work->first[s] = s * d.T - decoder->position;
+        work->token[s] = token_ids[s], work->position[s] = decoder->position,
+        work->first[s] = s * d.T - decoder->position;
     IF_SIZE(16, feed(d, decoder)) feed(d, decoder);
     for (ptrdiff_t s = 0; s < decoder->streams; s++) copy_logits(d.V, work->logits + s * d.Vp, logits + s * d.V);
     for (int l = 0; l < d.L; l++) work->layers[l].qkv += 3 * d.Cp;
     decoder->position++;
 }
 
+/* Empty every context. */
 static void decoder_rewind(Decoder *decoder) {
     const Dims d = decoder->net->d;
     for (int l = 0; l < d.L; l++) decoder->work.layers[l].qkv -= (ptrdiff_t)3 * d.Cp * decoder->position;

@@ -1,21 +1,24 @@
-/* Picks the best table of functions for this machine: compiled once, beside net.c for each instruction set. */
+/* Picks the kernel for this machine: the best instruction set that the processor and operating system support. */
 
 #include "api.h"
 #include <string.h>
 
 #define TABLE(isa) extern const Kernel kernel_##isa##_exact, kernel_##isa##_float32;
 #ifdef HAVE_X86
-TABLE(avx512) TABLE(avx2)
+TABLE(avx512)
+TABLE(avx2)
 #endif
 TABLE(plain)
 
 #ifdef HAVE_X86
 #include <cpuid.h>
 
-/* What the processor can do and the operating system saves. (__builtin_cpu_supports answers no wherever zig links.) */
+/* Does the processor have AVX2 and fma (wide: AVX-512), and does the operating system save the registers? Asked
+directly because __builtin_cpu_supports always answers no when zig links. */
 static int has_avx(int wide) {
     unsigned a, b, c, d, saved, high;
-    const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28, avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28,
+                   avx512_f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & fma_xsave_avx) != fma_xsave_avx) return 0;
     __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
     const unsigned registers = wide ? 0xe6 : 0x06;
@@ -24,7 +27,7 @@ static int has_avx(int wide) {
 }
 #endif
 
-/* isa: the name of an instruction set, or NULL for the best that this machine has; NULL where it is not here. */
+/* isa: the name of an instruction set, or NULL for the best one. Returns NULL if this machine cannot run it. */
 __attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, const char *isa) {
 #define OFFER(name, works)                                                                                             \
     if ((isa ? !strcmp(isa, #name) : 1) && (works)) return exact ? &kernel_##name##_exact : &kernel_##name##_float32;

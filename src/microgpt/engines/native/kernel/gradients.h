@@ -1,4 +1,4 @@
-/* The weights' gradients, and the Adam step fused to them. */
+/* Weight gradients with the Adam step fused into them, shared out among threads. */
 
 #pragma once
 #include "adam.h"
@@ -7,45 +7,46 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* What the gradients are summed over, and what for. exact: for each document in the work a sum from 0, positions descending,
-and these are added up in turn. float32: one sum over all rows, ascending, so that it can stop at the end of any wave and go
-on in the next. The result goes into Adam and is never stored, or to net->grads. */
+/* What to sum the gradients over, and where they go. exact: one sum for each document, from 0 over descending
+positions, and these sums are added in the order of the documents. float32: one sum over all rows, ascending, which
+can stop after any micro-batch and continue in the next. The gradient either goes straight into Adam, never stored, or
+to net->grads. */
 typedef struct {
     const Net *net;
-    const Adam *adam;    /* NULL: keep the gradient */
-    int begun;           /* net->grads holds the sums of earlier documents */
-    int sums;
-    const int32_t *ends; /* the row where each ends */
+    const Adam *adam; /* NULL: store the gradient in net->grads */
+    int accumulate;   /* start from net->grads, the sum over earlier documents */
+    int num_sums;
+    const int32_t *ends; /* the row at which each sum ends */
 } Gradient;
 
-/* The two ends of a linear layer: what it read, and the gradient of what it put out. */
+/* A linear layer's weights, its input x and its output's gradient dy. */
 typedef struct {
     const Matrix *matrix;
     const real *x, *dy;
-    int xr, dyr;
-} Link;
+    int x_stride, dy_stride;
+} Linear;
 
-INLINE Link layer_link(Dims d, const Net *net, int l, int which) {
+INLINE Linear layer_linear(Dims d, const Net *net, int l, int which) {
     const Layer *layer = &net->work.layers[l];
     const Matrix *matrix = layer_matrix(net, l, which);
     switch (which) {
         case ATTN_WQ:
         case ATTN_WK:
-        case ATTN_WV: return (Link){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Cp, d.Cp, 3 * d.Cp};
-        case ATTN_WO: return (Link){matrix, layer->x_attn, layer->dx_mid, d.Cp, d.Cp};
-        case MLP_FC1: return (Link){matrix, layer->x_norm2, layer->dh, d.Cp, d.Fp};
-        default: return (Link){matrix, layer->h, layer->dx_out, d.Fp, d.Cp};
+        case ATTN_WV: return (Linear){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Cp, d.Cp, 3 * d.Cp};
+        case ATTN_WO: return (Linear){matrix, layer->x_attn, layer->dx_mid, d.Cp, d.Cp};
+        case MLP_FC1: return (Linear){matrix, layer->x_norm2, layer->dh, d.Cp, d.Fp};
+        default: return (Linear){matrix, layer->h, layer->dx_out, d.Fp, d.Cp};
     }
 }
 
-INLINE Link lm_head_link(Dims d, const Net *net) {
-    return (Link){&net->matrices[LM_HEAD], net->work.x_out, net->work.dlogits, d.Cp, d.Vp};
+INLINE Linear lm_head_linear(Dims d, const Net *net) {
+    return (Linear){&net->matrices[LM_HEAD], net->work.x_out, net->work.dlogits, d.Cp, d.Vp};
 }
 
-/* dwte and dwpe, which lie one after the other, += the gradient of their sum in rows from..to. */
+/* Add the gradient of x_embd, rows from..to, to dwte and dwpe, which are contiguous. */
 INLINE void embedding_backward(Dims d, const Net *net, int from, int to, real *grads) {
-    const Work *work = &net->work;
-    real *dwte = grads + net->matrices[WTE].at, *dwpe = grads + net->matrices[WPE].at;
+    const Workspace *work = &net->work;
+    real *dwte = grads + net->matrices[WTE].offset, *dwpe = grads + net->matrices[WPE].offset;
     for (int i = 0; i < to - from; i++)
         for (int c = 0, r = EXACT ? to - 1 - i : from + i; c < d.Cp; c += LANES) {
             vec dx = load(work->dx + (ptrdiff_t)r * d.Cp + c);
@@ -58,11 +59,11 @@ INLINE void embedding_backward(Dims d, const Net *net, int from, int to, real *g
 
 INLINE void embedding_gradient(Dims d, const Gradient *gradient) {
     const Net *net = gradient->net;
-    const size_t n = net->matrices[LM_HEAD].at;
-    if (!gradient->begun) memset(net->grads, 0, sizeof(real) * n);
-    for (int i = 0; i < gradient->sums; i++) {
+    const size_t n = net->matrices[LM_HEAD].offset;
+    if (!gradient->accumulate) memset(net->grads, 0, sizeof(real) * n);
+    for (int i = 0; i < gradient->num_sums; i++) {
         const int from = i ? gradient->ends[i - 1] : 0;
-        if (EXACT && (i || gradient->begun)) {
+        if (EXACT && (i || gradient->accumulate)) {
             memset(net->embedding_grads, 0, sizeof(real) * n);
             embedding_backward(d, net, from, gradient->ends[i], net->embedding_grads);
             add(1, (int)n, net->grads, net->embedding_grads, net->grads);
@@ -74,27 +75,30 @@ INLINE void embedding_gradient(Dims d, const Gradient *gradient) {
 }
 
 #if EXACT
-/* `rows` rows and `columns` columns of a matrix's gradient, from row o and column c on, through a panel in the nearest
-cache. */
-INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows, int c, int columns, const int stride) {
+/* The gradient of `rows` x `columns` weights from row o and column c on, in a panel that stays in L1 cache; then
+Adam. */
+INLINE void gradient_block(const Gradient *gradient, Linear linear, int o, int rows, int c, int columns,
+                           const int stride) {
     const Net *net = gradient->net;
-    real panel[ADAM_BLOCK] __attribute__((aligned(64))), more[ADAM_BLOCK] __attribute__((aligned(64)));
-    const size_t at = link.matrix->at + (size_t)o * stride + c;
+    real panel[ADAM_BLOCK] __attribute__((aligned(64))), document[ADAM_BLOCK] __attribute__((aligned(64)));
+    const size_t offset = linear.matrix->offset + (size_t)o * stride + c;
     const size_t row_bytes = sizeof(real) * columns;
-    if (gradient->begun)
-        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + at + (size_t)r * stride, row_bytes);
-    for (int i = 0, from = 0; i < gradient->sums; from = gradient->ends[i++]) {
-        const int first = i == 0 && !gradient->begun;
-        linear_backward_weights(gradient->ends[i] - from, rows, columns, link.dy + (ptrdiff_t)from * link.dyr + o, link.dyr,
-                                link.x + (ptrdiff_t)from * link.xr + c, link.xr, first ? panel : more, columns);
-        if (!first) add(rows, columns, panel, more, panel);
+    if (gradient->accumulate)
+        for (int r = 0; r < rows; r++) memcpy(panel + r * columns, net->grads + offset + (size_t)r * stride, row_bytes);
+    for (int i = 0, from = 0; i < gradient->num_sums; from = gradient->ends[i++]) {
+        const int first = i == 0 && !gradient->accumulate;
+        linear_backward_weights(gradient->ends[i] - from, rows, columns,
+                                linear.dy + (ptrdiff_t)from * linear.dy_stride + o, linear.dy_stride,
+                                linear.x + (ptrdiff_t)from * linear.x_stride + c, linear.x_stride,
+                                first ? panel : document, columns);
+        if (!first) add(rows, columns, panel, document, panel);
     }
     if (gradient->adam && columns == stride) {
-        adam_block(gradient->adam, rows * stride, net->weights.w + at, net->m + at, net->v + at, panel);
+        adam_block(gradient->adam, rows * stride, net->weights.w + offset, net->m + offset, net->v + offset, panel);
         return;
     }
     for (int r = 0; r < rows; r++) {
-        const size_t row = at + (size_t)r * stride;
+        const size_t row = offset + (size_t)r * stride;
         if (gradient->adam)
             adam_block(gradient->adam, columns, net->weights.w + row, net->m + row, net->v + row, panel + r * columns);
         else
@@ -102,29 +106,31 @@ INLINE void gradient_block(const Gradient *gradient, Link link, int o, int rows,
     }
 }
 
-/* Rows o..end of a matrix: the gradient, and Adam. stride: the matrix's, where it is a constant. */
-INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, const int stride) {
-    const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, high = ADAM_BLOCK / width;
-    for (; o < end; o += high)
+/* The gradient of rows o..end of a matrix, then Adam. stride: the matrix's, perhaps a compile-time constant. */
+INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
+    const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, height = ADAM_BLOCK / width;
+    for (; o < end; o += height)
         for (int c = 0; c < stride; c += width)
-            gradient_block(gradient, link, o, end - o < high ? end - o : high, c, stride - c < width ? stride - c : width,
-                           stride);
+            gradient_block(gradient, linear, o, end - o < height ? end - o : height, c,
+                           stride - c < width ? stride - c : width, stride);
 }
 #else
 enum { GRADIENT_ROWS = LANES < 8 ? LANES : 8 };
 
-/* GRADIENT_ROWS rows and N vectors of columns, in registers from the first product to the new weights. */
-INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, Link link, int o, int c, const int stride) {
+/* A tile of GRADIENT_ROWS rows and N vectors of columns, in registers from the first product to the updated weights. */
+INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, Linear linear, int o, int c,
+                          const int stride) {
     const int R = GRADIENT_ROWS;
     const Net *net = gradient->net;
-    const size_t at = link.matrix->at + (size_t)o * stride + c;
-    real *w = net->weights.w + at, *m = net->m + at, *v = net->v + at, *grads = net->grads + at;
-    const real *x = link.x + c, *dy = link.dy + o;
+    const size_t offset = linear.matrix->offset + (size_t)o * stride + c;
+    real *w = net->weights.w + offset, *m = net->m + offset, *v = net->v + offset, *grads = net->grads + offset;
+    const real *x = linear.x + c, *dy = linear.dy + o;
     vec sum[8][2];
     UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int j = 0; j < N; j++) sum[r][j] = gradient->begun ? load(grads + r * stride + j * LANES) : all(0);
+        UNROLL for (int j = 0; j < N; j++)
+            sum[r][j] = gradient->accumulate ? load(grads + r * stride + j * LANES) : broadcast(0);
     }
-    if (gradient->ends[0] > 32) { /* fetch what the next tile will change, while there is much to add up */
+    if (gradient->ends[0] > 32) { /* a long sum hides the prefetch of what the next tile updates */
         const ptrdiff_t next = c + N * LANES < stride ? N * LANES : (ptrdiff_t)R * stride - c;
         for (int r = 0; r < R; r++) {
             UNROLL for (int j = 0; j < N; j++) {
@@ -133,7 +139,7 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
             }
         }
     }
-    UNROLL4 for (int t = 0; t < gradient->ends[0]; t++, x += link.xr, dy += link.dyr) {
+    UNROLL4 for (int t = 0; t < gradient->ends[0]; t++, x += linear.x_stride, dy += linear.dy_stride) {
         vec row[2];
         UNROLL for (int j = 0; j < N; j++) row[j] = load(x + j * LANES);
         UNROLL for (int r = 0; r < R; r++) {
@@ -144,69 +150,70 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
         UNROLL for (int j = 0; j < N; j++) {
             const int i = r * stride + j * LANES;
             if (gradient->adam)
-                adam_lanes(a, sum[r][j], w + i, m + i, v + i);
+                adam_vector(a, sum[r][j], w + i, m + i, v + i);
             else
                 store(grads + i, sum[r][j]);
         }
     }
 }
 
-/* Rows o..end of a matrix: the gradient, and Adam. The rows that pad the matrix have no gradient and stay 0.
-stride: the matrix's, where it is a constant. */
-INLINE void gradient_rows(const Gradient *gradient, Link link, int o, int end, const int stride) {
+/* The gradient of rows o..end of a matrix, then Adam. Padding rows have no gradient and stay 0. stride: the matrix's,
+perhaps a compile-time constant. */
+INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
     const Adam a = gradient->adam ? *gradient->adam : (Adam){0};
-    const int wide = gradient->ends[0] > 16; /* where adding up takes longer than Adam */
+    const int wide = gradient->ends[0] > 16; /* the sums take longer than Adam */
     for (; o < end; o += GRADIENT_ROWS) {
         int c = 0;
-        for (; wide && c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, link, o, c, stride);
-        for (; c < stride; c += LANES) gradient_tile(1, gradient, &a, link, o, c, stride);
+        for (; wide && c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, linear, o, c, stride);
+        for (; c < stride; c += LANES) gradient_tile(1, gradient, &a, linear, o, c, stride);
     }
 }
 #endif
 
-/* Work is shared out in tasks, with numbers: the embeddings, then so many rows of each matrix. A thread walks through all
-numbers and does those that it drew. */
+/* Threads share the work as numbered tasks: the embeddings, then TASK_ROWS rows of each matrix after another. Every
+thread walks through all numbers and does the tasks it has taken. */
 enum { TASK_ROWS = EXACT ? 32 : 16 };
 
 typedef struct {
     int threads;
-    atomic_int next; /* the first number that nobody has */
-} Tickets;
+    atomic_int next; /* the first task that nobody has taken */
+} Tasks;
 
-INLINE int draw(Tickets *tickets) {
-    if (tickets->threads > 1) return atomic_fetch_add_explicit(&tickets->next, 1, memory_order_relaxed);
-    const int ticket = atomic_load_explicit(&tickets->next, memory_order_relaxed);
-    atomic_store_explicit(&tickets->next, ticket + 1, memory_order_relaxed);
-    return ticket;
+INLINE int take_task(Tasks *tasks) {
+    if (tasks->threads > 1) return atomic_fetch_add_explicit(&tasks->next, 1, memory_order_relaxed);
+    const int task = atomic_load_explicit(&tasks->next, memory_order_relaxed);
+    atomic_store_explicit(&tasks->next, task + 1, memory_order_relaxed);
+    return task;
 }
 
 typedef struct {
-    Tickets *tickets;
-    int mine, number; /* the number drawn, and that of the task at hand */
+    Tasks *tasks;
+    int mine, current; /* the task taken, and the one the walk has reached */
 } Walk;
 
-INLINE int is_mine(Walk *walk) { return walk->number++ == walk->mine; }
+INLINE int is_mine(Walk *walk) { return walk->current++ == walk->mine; }
 
-INLINE void link_backward(const Gradient *gradient, Link link, const int stride, Walk *walk) {
-    for (int o = 0; o < link.matrix->rows; o += TASK_ROWS) {
+/* A matrix's gradient, Adam and transposed copy: this thread's tasks. */
+INLINE void matrix_backward(const Gradient *gradient, Linear linear, const int stride, Walk *walk) {
+    for (int o = 0; o < linear.matrix->rows; o += TASK_ROWS) {
         if (!is_mine(walk)) continue;
-        const int end = o + TASK_ROWS < link.matrix->rows ? o + TASK_ROWS : link.matrix->rows;
-        gradient_rows(gradient, link, o, end, stride);
-        if (gradient->adam) turn(link.matrix, gradient->net->weights, o, end, stride);
-        walk->mine = draw(walk->tickets);
+        const int end = o + TASK_ROWS < linear.matrix->rows ? o + TASK_ROWS : linear.matrix->rows;
+        gradient_rows(gradient, linear, o, end, stride);
+        if (gradient->adam) update_transposed(linear.matrix, gradient->net->weights, o, end, stride);
+        walk->mine = take_task(walk->tasks);
     }
 }
 
-/* All gradients of the documents in the work: one thread's share. */
-INLINE void weights_backward(Dims d, const Gradient *gradient, Tickets *tickets) {
+/* All weight gradients of the micro-batch: this thread's tasks. */
+INLINE void weights_backward(Dims d, const Gradient *gradient, Tasks *tasks) {
     const Net *net = gradient->net;
-    Walk walk = {tickets, draw(tickets), 0};
+    Walk walk = {tasks, take_task(tasks), 0};
     if (is_mine(&walk)) {
         embedding_gradient(d, gradient);
-        walk.mine = draw(tickets);
+        walk.mine = take_task(tasks);
     }
     for (int l = -1; l < d.L; l++)
         for (int which = l < 0 ? MLP_FC1 : 0; which < MLP_FC2; which++)
-            link_backward(gradient, l < 0 ? lm_head_link(d, net) : layer_link(d, net, l, which), d.Cp, &walk);
-    for (int l = 0; l < d.L; l++) link_backward(gradient, layer_link(d, net, l, MLP_FC2), d.Fp, &walk);
+            matrix_backward(gradient, l < 0 ? lm_head_linear(d, net) : layer_linear(d, net, l, which), d.Cp, &walk);
+    for (int l = 0; l < d.L; l++) matrix_backward(gradient, layer_linear(d, net, l, MLP_FC2), d.Fp, &walk);
 }

@@ -1,4 +1,4 @@
-/* The layers apart from attention, forward and backward: embedding, rmsnorm, activation, cross-entropy. */
+/* Embedding, rmsnorm, cross-entropy and lm_head's input gradient: every layer except attention. */
 
 #pragma once
 #include "exact.h"
@@ -10,30 +10,30 @@ INLINE void add(int rows, int columns, const real *a, const real *b, real *sum) 
     for (int i = 0; i < rows * columns; i += LANES) store(sum + i, load(a + i) + load(b + i));
 }
 
-INLINE void embedding_forward(Dims d, const real *wte, const real *wpe, const Work *work, int from, int to) {
+INLINE void embedding_forward(Dims d, const real *wte, const real *wpe, const Workspace *work, int from, int to) {
     for (int r = from; r < to; r++)
         for (int c = 0; c < d.Cp; c += LANES)
-            store(work->x_embd + (ptrdiff_t)r * d.Cp + c,
-                  load(wte + (ptrdiff_t)work->token[r] * d.Cp + c) + load(wpe + (ptrdiff_t)work->position[r] * d.Cp + c));
+            store(work->x_embd + (ptrdiff_t)r * d.Cp + c, load(wte + (ptrdiff_t)work->token[r] * d.Cp + c) +
+                                                              load(wpe + (ptrdiff_t)work->position[r] * d.Cp + c));
 }
 
 #if !EXACT
-/* For PIECE rows: lane j of each piece has the product of a's row j with b's. */
-INLINE vec row_products(Dims d, const real *a, const real *b, int n) {
-    vec sum[PIECE];
-    UNROLL for (int j = 0; j < PIECE; j++) {
-        const ptrdiff_t row = (ptrdiff_t)row_of(j, n) * d.Cp;
+/* The dot products of BLOCK rows of a with those of b: row j's is in lane j of each block. */
+INLINE vec rowwise_dot(Dims d, const real *a, const real *b, int n) {
+    vec sum[BLOCK];
+    UNROLL for (int j = 0; j < BLOCK; j++) {
+        const ptrdiff_t row = (ptrdiff_t)clamp_row(j, n) * d.Cp;
         sum[j] = load(a + row) * load(b + row);
         for (int c = LANES; c < d.Cp; c += LANES) sum[j] += load(a + row + c) * load(b + row + c);
     }
-    vec products = sums_of_pieces(sum);
-    UNROLL for (int k = PIECE; k < LANES; k *= 2) products += exchanged(products, k);
+    vec products = block_sums(sum);
+    UNROLL for (int k = BLOCK; k < LANES; k *= 2) products += shuffle_xor(products, k);
     return products;
 }
 #endif
 
-/* y = x * scale, scale = (mean(x**2) + 1e-5)**-0.5. Keeps scale and slope for backward: d scale / d mean is
--0.5 (mean + 1e-5)**-1.5; float32 keeps scale**3 / C instead, which is -2 slope / C. */
+/* y = x * scale with scale = (mean(x**2) + 1e-5)**-0.5. Saves scale and slope for backward. exact: slope = d scale /
+d mean = -0.5 (mean + 1e-5)**-1.5; float32: slope = scale**3 / C, which is -2 / C times that. */
 INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, real *y, real *scale, real *slope) {
 #if EXACT
     for (int r = 0; r < rows; r++, x += d.Cp, y += d.Cp) {
@@ -45,106 +45,87 @@ INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, r
         for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * scale[r]);
     }
 #else
-    for (int r = 0; r < rows; r += PIECE) {
+    for (int r = 0; r < rows; r += BLOCK) {
         const int n = rows - r;
-        const vec scales = inverse_root(row_products(d, x, x, n) * (real)inverse_C + (real)1e-5);
+        const vec scales = vector_rsqrt(rowwise_dot(d, x, x, n) * (real)inverse_C + (real)1e-5);
         const vec slopes = scales * scales * scales * (real)inverse_C;
-        UNROLL for (int j = 0; j < PIECE; j++, x += d.Cp, y += d.Cp) {
+        UNROLL for (int j = 0; j < BLOCK; j++, x += d.Cp, y += d.Cp) {
             if (j >= n) break;
             scale[r + j] = scales[j], slope[r + j] = slopes[j];
-            for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * spread(scales, j));
+            for (int c = 0; c < d.Cp; c += LANES) store(y + c, load(x + c) * broadcast_in_block(scales, j));
         }
     }
 #endif
 }
 
-/* dx = before + scale dy + the share that came through scale. before: what reached x by the residual, or NULL. */
+/* dx = dresidual + scale dy + the gradient through scale. dresidual: x's gradient by the residual connection, or
+NULL. */
 INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy, const real *x, const real *scale,
-                             const real *slope, const real *before, real *dx) {
+                             const real *slope, const real *dresidual, real *dx) {
 #if EXACT
     for (int r = 0; r < rows; r++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
         double dscale = 0;
         for (int c = d.C - 1; c >= 0; c--) dscale += x[c] * dy[c];
         double dsquare = inverse_C * (slope[r] * dscale);
         for (int c = 0; c < d.Cp; c += LANES) {
-            vec share = load(x + c) * dsquare;
-            vec through = load(dy + c) * scale[r];
-            store(dx + c, (((before ? load(before + r * d.Cp + c) : all(0)) + through) + share) + share);
+            vec through_square = load(x + c) * dsquare; /* added twice: x**2 = x * x */
+            vec direct = load(dy + c) * scale[r];
+            vec skip = dresidual ? load(dresidual + r * d.Cp + c) : broadcast(0);
+            store(dx + c, ((skip + direct) + through_square) + through_square);
         }
     }
 #else
     (void)inverse_C;
-    for (int r = 0; r < rows; r += PIECE) {
+    for (int r = 0; r < rows; r += BLOCK) {
         const int n = rows - r;
-        const vec products = row_products(d, dy, x, n);
-        UNROLL for (int j = 0; j < PIECE; j++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
+        const vec products = rowwise_dot(d, dy, x, n);
+        UNROLL for (int j = 0; j < BLOCK; j++, x += d.Cp, dy += d.Cp, dx += d.Cp) {
             if (j >= n) break;
-            const vec shares = spread(products, j) * -slope[r + j]; /* twice the share is this times x */
+            const vec dsquare2 = broadcast_in_block(products, j) * -slope[r + j];
             for (int c = 0; c < d.Cp; c += LANES) {
-                const vec residual = before ? load(before + (r + j) * d.Cp + c) : all(0);
-                store(dx + c, fused(load(x + c), shares, fused(load(dy + c), all(scale[r + j]), residual)));
+                const vec skip = dresidual ? load(dresidual + (r + j) * d.Cp + c) : broadcast(0);
+                const vec direct = multiply_add(load(dy + c), broadcast(scale[r + j]), skip);
+                store(dx + c, multiply_add(load(x + c), dsquare2, direct));
             }
         }
     }
 #endif
 }
 
-INLINE void activation_forward(int rows, Dims d, real *relu, real *h) {
-    for (int i = 0; i < rows * d.Fp; i += LANES) {
-        vec x = load(h + i);
-        x = larger(x, all(0));
-        store(relu + i, x);
-        if (!d.relu2) continue; /* relu and h are the same rows */
-#if EXACT
-        for (int j = 0; j < LANES; j++) h[i + j] = pow_2(x[j]);
-#else
-        store(h + i, x * x);
-#endif
-    }
-}
-
-INLINE void activation_backward(int rows, Dims d, const real *relu, real *dh) {
-    for (int i = 0; i < rows * d.Fp; i += LANES) {
-        vec x = load(relu + i), dx = load(dh + i);
-        if (d.relu2) dx = (2 * x) * dx;
-        store(dh + i, where_positive(x, dx));
-    }
-}
-
-/* Each row's surprise -log p(target), and dlogits. */
-INLINE void cross_entropy(Dims d, const Work *work, int from, int to) {
+/* Each row's nll, -log p(target), and dlogits. */
+INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
     for (int r = from; r < to; r++) {
         real *z = work->logits + (ptrdiff_t)r * d.Vp, *dz = work->dlogits + (ptrdiff_t)r * d.Vp;
         const int target = work->target[r];
 #if EXACT
-        double largest = z[0], total = -0.0;
+        double max = z[0], total = -0.0;
         for (int j = 1; j < d.V; j++)
-            if (z[j] > largest) largest = z[j];
-        for (int j = 0; j < d.V; j++) total += z[j] = libm_exp(z[j] + -largest);
+            if (z[j] > max) max = z[j];
+        for (int j = 0; j < d.V; j++) total += z[j] = libm_exp(z[j] + -max);
         double inverse = pow_minus_1(total), p = z[target] * inverse;
-        work->surprise[r] = log(p) * -1.0;
+        work->nll[r] = log(p) * -1.0;
         double dp = (1 / p) * (-1.0 * work->dloss[r]);
         double dtotal = (-1.0 * pow_minus_2(total)) * (z[target] * dp);
         for (int j = 0; j < d.V; j++) dz[j] = z[j] * dtotal;
         dz[target] = z[target] * (inverse * dp + dtotal);
 #else
-        const int last = d.Vp - LANES; /* where the last vector starts, which is padded */
-        const vec ending = first_lanes(load(z + last), d.V - last, -1e30f);
-        vec most = ending;
-        for (int j = 0; j < last; j += LANES) most = larger(load(z + j), most);
-        most = group_largest(most);
-        vec sums = first_lanes(vector_exp(ending - most), d.V - last, 0);
+        const int last = d.Vp - LANES; /* where the last vector starts; it may end in padding */
+        const vec tail = blend_tail(load(z + last), d.V - last, -1e30f);
+        vec max = tail;
+        for (int j = 0; j < last; j += LANES) max = vector_max(load(z + j), max);
+        max = horizontal_max(max);
+        vec sums = blend_tail(vector_exp(tail - max), d.V - last, 0);
         store(dz + last, sums);
         for (int j = 0; j < last; j += LANES) {
-            const vec e = vector_exp(load(z + j) - most);
+            const vec e = vector_exp(load(z + j) - max);
             store(dz + j, e);
             sums += e;
         }
-        sums = group_sum(sums, LANES);
-        work->surprise[r] = most[0] - z[target]; /* and the logarithm of: */
-        work->total[r] = sums[0];
-        const vec share = work->dloss[r] / sums;
-        for (int j = 0; j < d.Vp; j += LANES) store(dz + j, load(dz + j) * share);
+        sums = horizontal_sum(sums, LANES);
+        work->nll[r] = max[0] - z[target]; /* + log(exp_sum), see sum_nll */
+        work->exp_sum[r] = sums[0];
+        const vec dnll = work->dloss[r] / sums;
+        for (int j = 0; j < d.Vp; j += LANES) store(dz + j, load(dz + j) * dnll);
 #endif
     }
 #if !EXACT
@@ -152,10 +133,10 @@ INLINE void cross_entropy(Dims d, const Work *work, int from, int to) {
 #endif
 }
 
-/* From dlogits to dx_out; the target's row of lm_head comes last. */
-INLINE void lm_head_backward_input(Dims d, const Work *work, const real *lm_head, int from, int to, real *dx) {
+/* dx = dlogits lm_head. exact adds the target's row last, as the reference does. */
+INLINE void lm_head_backward_input(Dims d, const Workspace *work, const real *lm_head, int from, int to, real *dx) {
 #if EXACT
-    for (int r = from; r < to; r++) { /* set aside: work->dy is not in use yet */
+    for (int r = from; r < to; r++) { /* take the target out; dy is free to hold it */
         work->dy[(ptrdiff_t)r * d.Cp] = work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]];
         work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] = 0;
     }

@@ -1,130 +1,132 @@
-/* Matrix products: one register-tiled loop behind the three products of a linear layer. */
+/* Matrix products: one register-tiled microkernel behind the forward and backward passes of a linear layer. */
 
 #pragma once
 #include "simd.h"
 
-/* y[r][c] = start + sum over k of a[r][k] b[k][c], k from 0, for R rows and N vectors of columns, all in registers; then
-+ plus[r][c], unless plus is NULL. a, ar, ak: where a[r][k] is (in numbers); bk: from one row of b to the next. All three
-linear operations are this one. */
-INLINE void tile(const int R, const int N, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk, int K,
-                 real start, const real *plus, real *y, ptrdiff_t yr) {
+/* y = init + a b for a tile of R rows and N vectors of columns, held in registers; each sum runs over ascending k.
+Epilogue: add `addend` (laid out like y) unless it is NULL. a[r][k] is at a[r * a_row + k * a_k]; b_k and y_row are
+row strides. */
+INLINE void microkernel(const int R, const int N, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b,
+                        ptrdiff_t b_k, int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
     vec sum[8][4];
     UNROLL for (int r = 0; r < R; r++) {
-        UNROLL for (int c = 0; c < N; c++) sum[r][c] = all(start);
+        UNROLL for (int c = 0; c < N; c++) sum[r][c] = broadcast(init);
     }
     UNROLL4 for (int k = 0; k < K; k++) {
         vec row[4];
         UNROLL for (int c = 0; c < N; c++) {
-            row[c] = load(b + k * bk + c * LANES);
-            if (N == 4) __builtin_prefetch(b + k * bk + (c + N) * LANES, 0, 2); /* the columns that come next */
+            row[c] = load(b + k * b_k + c * LANES);
+            if (N == 4) __builtin_prefetch(b + k * b_k + (c + N) * LANES, 0, 2); /* the next panel */
         }
         UNROLL for (int r = 0; r < R; r++) {
-            vec x = all(a[r * ar + k * ak]);
+            vec x = broadcast(a[r * a_row + k * a_k]);
             UNROLL for (int c = 0; c < N; c++) sum[r][c] += x * row[c];
         }
     }
     UNROLL for (int r = 0; r < R; r++) {
         UNROLL for (int c = 0; c < N; c++) {
-            if (plus) sum[r][c] = sum[r][c] + load(plus + r * yr + c * LANES);
-            store(y + r * yr + c * LANES, sum[r][c]);
+            if (addend) sum[r][c] = sum[r][c] + load(addend + r * y_row + c * LANES);
+            store(y + r * y_row + c * LANES, sum[r][c]);
         }
     }
 }
 
-/* The rows in blocks of at most `most` and as equal as can be. */
-INLINE void tiles(const int N, const int most, int rows, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b,
-                  ptrdiff_t bk, int K, real start, const real *plus, real *y, ptrdiff_t yr) {
-    for (int blocks = (rows + most - 1) / most; blocks > 0; blocks--) {
-        int R = (rows + blocks - 1) / blocks;
+/* A panel of N vectors of columns: its rows in tiles of at most max_rows, as equal in height as possible. */
+INLINE void panel(const int N, const int max_rows, int rows, const real *a, ptrdiff_t a_row, ptrdiff_t a_k,
+                  const real *b, ptrdiff_t b_k, int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
+    for (int tiles = (rows + max_rows - 1) / max_rows; tiles > 0; tiles--) {
+        int R = (rows + tiles - 1) / tiles;
         switch (R) {
 #define CASE(n)                                                                                                        \
     case n:                                                                                                            \
-        if (n <= most) tile(n, N, a, ar, ak, b, bk, K, start, plus, y, yr);                                            \
+        if (n <= max_rows) microkernel(n, N, a, a_row, a_k, b, b_k, K, init, addend, y, y_row);                        \
         break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
 #undef CASE
         }
-        rows -= R, a += R * ar, y += R * yr;
-        if (plus) plus += R * yr;
+        rows -= R, a += R * a_row, y += R * y_row;
+        if (addend) addend += R * y_row;
     }
 }
 
-INLINE void multiply_inline(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk,
-                            int K, real start, const real *plus, real *y, ptrdiff_t yr) {
+INLINE void matmul_inline(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b,
+                          ptrdiff_t b_k, int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
     int c = 0;
-#define PLUS (plus ? plus + c : NULL)
+#define ADDEND (addend ? addend + c : NULL)
     if (REGISTERS == 32)
-        for (; c + 4 * LANES <= columns; c += 4 * LANES) tiles(4, 6, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
+        for (; c + 4 * LANES <= columns; c += 4 * LANES)
+            panel(4, 6, rows, a, a_row, a_k, b + c, b_k, K, init, ADDEND, y + c, y_row);
     for (; c + 2 * LANES <= columns; c += 2 * LANES)
-        tiles(2, REGISTERS == 32 ? 8 : 6, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
-    if (c < columns) tiles(1, 8, rows, a, ar, ak, b + c, bk, K, start, PLUS, y + c, yr);
-#undef PLUS
+        panel(2, REGISTERS == 32 ? 8 : 6, rows, a, a_row, a_k, b + c, b_k, K, init, ADDEND, y + c, y_row);
+    if (c < columns) panel(1, 8, rows, a, a_row, a_k, b + c, b_k, K, init, ADDEND, y + c, y_row);
+#undef ADDEND
 }
 
 #if !EXACT
-/* One row, as eight sums which need not wait for each other: half the time, where there is nothing else to do meanwhile. */
-INLINE void multiply_row(int columns, const real *a, const real *b, ptrdiff_t bk, int K, const real *plus, real *y) {
+/* y = a b + addend for one row, with eight independent accumulators: the latency of a single chain of sums would
+double the time. */
+INLINE void matvec(int columns, const real *a, const real *b, ptrdiff_t b_k, int K, const real *addend, real *y) {
     for (int c = 0; c < columns; c += LANES) {
         vec sum[8];
         int k = 0;
-        UNROLL for (int i = 0; i < 8; i++) sum[i] = all(0);
+        UNROLL for (int i = 0; i < 8; i++) sum[i] = broadcast(0);
         for (; k + 8 <= K; k += 8) {
-            UNROLL for (int i = 0; i < 8; i++) sum[i] += a[k + i] * load(b + (k + i) * bk + c);
+            UNROLL for (int i = 0; i < 8; i++) sum[i] += a[k + i] * load(b + (k + i) * b_k + c);
         }
-        for (; k < K; k++) sum[0] += a[k] * load(b + k * bk + c);
+        for (; k < K; k++) sum[0] += a[k] * load(b + k * b_k + c);
         vec total = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-        if (plus) total = total + load(plus + c);
+        if (addend) total = total + load(addend + c);
         store(y + c, total);
     }
 }
 #endif
 
-NOINLINE void multiply_any(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk,
-                           int K, real start, const real *plus, real *y, ptrdiff_t yr) {
-    multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
+NOINLINE void matmul_generic(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b,
+                             ptrdiff_t b_k, int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
+    matmul_inline(rows, columns, a, a_row, a_k, b, b_k, K, init, addend, y, y_row);
 }
 
 #ifdef __wasm__
-#define OWN_CODE 0 /* which a browser would have to compile again while it runs */
+#define SPECIALIZE 0 /* a browser would spend its time compiling the copies */
 #else
-#define OWN_CODE 1
+#define SPECIALIZE 1
 #endif
 
-/* Code of its own where the sizes are known when compiling and small, else the common one. */
-INLINE void multiply(int rows, int columns, const real *a, ptrdiff_t ar, ptrdiff_t ak, const real *b, ptrdiff_t bk, int K,
-                     real start, const real *plus, real *y, ptrdiff_t yr) {
-    if (OWN_CODE && __builtin_constant_p(columns) && columns <= 64 && !(columns == 64 && K >= 64))
-        multiply_inline(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
+/* y = init + a b + addend: inlined where the sizes are small compile-time constants, else the shared copy. */
+INLINE void matmul(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b, ptrdiff_t b_k,
+                   int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
+    if (SPECIALIZE && __builtin_constant_p(columns) && columns <= 64 && !(columns == 64 && K >= 64))
+        matmul_inline(rows, columns, a, a_row, a_k, b, b_k, K, init, addend, y, y_row);
     else
-        multiply_any(rows, columns, a, ar, ak, b, bk, K, start, plus, y, yr);
+        matmul_generic(rows, columns, a, a_row, a_k, b, b_k, K, init, addend, y, y_row);
 }
 
-/* y = x w^T + plus, if there is one: each output is its own sum over the inputs, ascending. columns: the outputs, padded.
-one_row: there is but one (as a constant: else a row's numbers would depend on how many there are). */
-INLINE void linear_forward(const int one_row, int rows, int inputs, int columns, const real *x, int xr, const real *w_turned,
-                           int turned_stride, const real *plus, real *y, int yr) {
+/* y = x w^T + addend: each output is its own sum over ascending inputs. columns: outputs, padded. one_row is a
+compile-time constant and not `rows == 1`, so that a row's result never depends on how many rows there are. */
+INLINE void linear_forward(const int one_row, int rows, int inputs, int columns, const real *x, int x_stride,
+                           const real *w_transposed, int transposed_stride, const real *addend, real *y, int y_row) {
 #if !EXACT
     if (one_row) {
-        multiply_row(columns, x, w_turned, turned_stride, inputs, plus, y);
+        matvec(columns, x, w_transposed, transposed_stride, inputs, addend, y);
         return;
     }
 #endif
     (void)one_row;
-    multiply(rows, columns, x, xr, 1, w_turned, turned_stride, inputs, -0.0, plus, y, yr);
+    matmul(rows, columns, x, x_stride, 1, w_transposed, transposed_stride, inputs, -0.0, addend, y, y_row);
 }
 
-/* dx = dy w: each input collects from the rows of w, descending. */
-INLINE void linear_backward_input(int rows, int outputs, int columns, const real *dy, int dyr, const real *w, int stride,
-                                  real *dx, int dxr) {
-    multiply(rows, columns, dy + outputs - 1, dyr, -1, w + (ptrdiff_t)(outputs - 1) * stride, -stride, outputs, 0.0,
-             NULL, dx, dxr);
+/* dx = dy w, summed over the rows of w in descending order. */
+INLINE void linear_backward_input(int rows, int outputs, int columns, const real *dy, int dy_stride, const real *w,
+                                  int stride, real *dx, int dx_stride) {
+    matmul(rows, columns, dy + outputs - 1, dy_stride, -1, w + (ptrdiff_t)(outputs - 1) * stride, -stride, outputs, 0.0,
+           NULL, dx, dx_stride);
 }
 
 #if EXACT
-/* dw = dy^T x for `outputs` rows of w: each weight collects from the positions, descending. */
-INLINE void linear_backward_weights(int rows, int outputs, int columns, const real *dy, int dyr, const real *x, int xr,
-                                    real *dw, int stride) {
-    multiply(outputs, columns, dy + (ptrdiff_t)(rows - 1) * dyr, 1, -dyr, x + (ptrdiff_t)(rows - 1) * xr, -xr, rows, 0.0,
-             NULL, dw, stride);
+/* dw = dy^T x for `outputs` rows of w, summed over positions in descending order. */
+INLINE void linear_backward_weights(int rows, int outputs, int columns, const real *dy, int dy_stride, const real *x,
+                                    int x_stride, real *dw, int stride) {
+    matmul(outputs, columns, dy + (ptrdiff_t)(rows - 1) * dy_stride, 1, -dy_stride,
+           x + (ptrdiff_t)(rows - 1) * x_stride, -x_stride, rows, 0.0, NULL, dw, stride);
 }
 #endif

@@ -1,11 +1,12 @@
-/* Memory: allocation, and the net opened and closed. */
+/* Memory: aligned allocation, arenas, and opening and closing a net. */
 
 #pragma once
+#include "activation.h"
 #include "attention.h"
 #include <math.h>
 #include <stdlib.h>
 
-static void *allocate(uint64_t bytes) { /* zeros, aligned to 64 bytes */
+static void *allocate(uint64_t bytes) { /* zeroed, aligned to 64 bytes */
     char *raw = bytes < SIZE_MAX - 128 ? calloc(1, (size_t)bytes + 128) : NULL;
     if (!raw) return NULL;
     char *p = (char *)(((uintptr_t)raw + 127) & ~(uintptr_t)63);
@@ -21,69 +22,71 @@ static void release(void *p) {
 void __asan_poison_memory_region(void const volatile *address, size_t size);
 #endif
 
-/* Hands out pieces of one block; without a block it only counts how large it must be: in 64 bits, since more can be asked
-for than an address of 32 bits reaches. */
+/* A bump allocator over one block. Without a block it only counts how many bytes are needed, in 64 bits because a
+request can exceed a 32-bit address space. */
 typedef struct {
     char *memory;
     uint64_t used;
 } Arena;
 
-static void *take(Arena *arena, uint64_t bytes) {
+static void *arena_take(Arena *arena, uint64_t bytes) {
     char *p = arena->memory ? arena->memory + arena->used : NULL;
     arena->used += (bytes + 63) & ~(uint64_t)63;
-#ifdef __SANITIZE_ADDRESS__ /* a strip between the pieces that nobody may touch */
+#ifdef __SANITIZE_ADDRESS__ /* a red zone between allocations */
     if (p) __asan_poison_memory_region(arena->memory + arena->used, 64);
     arena->used += 64;
 #endif
     return p;
 }
 
-static real *take_reals(Arena *arena, uint64_t n) { return take(arena, n * sizeof(real)); }
+static real *arena_reals(Arena *arena, uint64_t n) { return arena_take(arena, n * sizeof(real)); }
 
-/* Memory for n rows: for training, or for the forward pass of n contexts which keep their keys and values. */
-static void lay_out_work(Arena *arena, Dims d, Work *work, uint64_t n, int backward) {
-    const uint64_t m = backward ? n : 0, kept = backward ? n : n * d.T;
-    Layer unused, *layers = take(arena, d.L * sizeof(Layer));
+/* Buffers of n rows: for training, or to decode n contexts, whose keys and values are cached. */
+static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int backward) {
+    const uint64_t m = backward ? n : 0, qkv_rows = backward ? n : n * d.T;
+    Layer unused, *layers = arena_take(arena, d.L * sizeof(Layer));
     work->layers = layers;
-    work->token = take(arena, n * sizeof(int32_t)), work->position = take(arena, n * sizeof(int32_t));
-    work->target = take(arena, n * sizeof(int32_t)), work->first = take(arena, n * sizeof(int32_t));
-    work->surprise = take(arena, n * sizeof(double)), work->total = take(arena, n * sizeof(double));
-    work->dloss = take_reals(arena, n);
-    work->x_embd = take_reals(arena, n * d.Cp), work->x_out = take_reals(arena, n * d.Cp);
-    work->scale0 = take_reals(arena, n), work->slope0 = take_reals(arena, n);
-    work->logits = take_reals(arena, n * d.Vp), work->dlogits = take_reals(arena, m * d.Vp);
-    work->dy = take_reals(arena, m * d.Cp), work->dx = take_reals(arena, m * d.Cp), work->d_attn = take_reals(arena, m * d.Cp);
-    work->scores = EXACT || !heads_in_lanes(d) ? take_reals(arena, m * d.Tp) : NULL;
+    work->token = arena_take(arena, n * sizeof(int32_t)), work->position = arena_take(arena, n * sizeof(int32_t));
+    work->target = arena_take(arena, n * sizeof(int32_t)), work->first = arena_take(arena, n * sizeof(int32_t));
+    work->nll = arena_take(arena, n * sizeof(double)), work->exp_sum = arena_take(arena, n * sizeof(double));
+    work->dloss = arena_reals(arena, n);
+    work->x_embd = arena_reals(arena, n * d.Cp), work->x_out = arena_reals(arena, n * d.Cp);
+    work->scale0 = arena_reals(arena, n), work->slope0 = arena_reals(arena, n);
+    work->logits = arena_reals(arena, n * d.Vp), work->dlogits = arena_reals(arena, m * d.Vp);
+    work->dy = arena_reals(arena, m * d.Cp), work->dx = arena_reals(arena, m * d.Cp),
+    work->dx_attn = arena_reals(arena, m * d.Cp);
+    work->scores = EXACT || !packed_heads(d) ? arena_reals(arena, m * d.Tp) : NULL;
     for (int l = 0; l < d.L; l++) {
         Layer *layer = layers ? &layers[l] : &unused;
-        layer->x = take_reals(arena, n * d.Cp), layer->x_norm1 = take_reals(arena, n * d.Cp);
-        layer->scale1 = take_reals(arena, n), layer->slope1 = take_reals(arena, n);
-        layer->qkv = take_reals(arena, kept * 3 * d.Cp);
-        layer->attn_weights = take_reals(arena, n * attention_width(d));
-        layer->attn_exps = EXACT ? take_reals(arena, n * attention_width(d)) : layer->attn_weights;
-        layer->attn_scale = take_reals(arena, n * d.H), layer->attn_slope = take_reals(arena, n * d.H);
-        layer->x_attn = take_reals(arena, n * d.Cp), layer->x_mid = take_reals(arena, n * d.Cp);
-        layer->x_norm2 = take_reals(arena, n * d.Cp);
-        layer->scale2 = take_reals(arena, n), layer->slope2 = take_reals(arena, n);
-        layer->h = take_reals(arena, n * d.Fp), layer->relu = d.relu2 ? take_reals(arena, n * d.Fp) : layer->h;
-        layer->dqkv = take_reals(arena, m * 3 * d.Cp), layer->dx_mid = take_reals(arena, m * d.Cp);
-        layer->dh = take_reals(arena, m * d.Fp), layer->dx_out = take_reals(arena, m * d.Cp);
+        layer->x = arena_reals(arena, n * d.Cp), layer->x_norm1 = arena_reals(arena, n * d.Cp);
+        layer->scale1 = arena_reals(arena, n), layer->slope1 = arena_reals(arena, n);
+        layer->qkv = arena_reals(arena, qkv_rows * 3 * d.Cp);
+        layer->attn_weights = arena_reals(arena, n * attn_weights_size(d));
+        layer->attn_exps = EXACT ? arena_reals(arena, n * attn_weights_size(d)) : layer->attn_weights;
+        layer->attn_scale = arena_reals(arena, n * d.H), layer->attn_slope = arena_reals(arena, n * d.H);
+        layer->x_attn = arena_reals(arena, n * d.Cp), layer->x_mid = arena_reals(arena, n * d.Cp);
+        layer->x_norm2 = arena_reals(arena, n * d.Cp);
+        layer->scale2 = arena_reals(arena, n), layer->slope2 = arena_reals(arena, n);
+        layer->h = arena_reals(arena, n * d.Fp);
+        layer->saved = d.activation == RELU ? layer->h : arena_reals(arena, n * d.Fp);
+        layer->dqkv = arena_reals(arena, m * 3 * d.Cp), layer->dx_mid = arena_reals(arena, m * d.Cp);
+        layer->dh = arena_reals(arena, m * d.Fp), layer->dx_out = arena_reals(arena, m * d.Cp);
     }
 }
 
-static int open_work(Dims d, Work *work, int rows, int backward) {
+static int open_work(Dims d, Workspace *work, int rows, int backward) {
     Arena arena = {0};
     lay_out_work(&arena, d, work, rows, backward);
     arena = (Arena){allocate(arena.used), 0};
     if (!arena.memory) return 0;
     lay_out_work(&arena, d, work, rows, backward);
     work->memory = arena.memory;
-    work->hop = backward ? 1 : d.T;
+    work->qkv_step = backward ? 1 : d.T;
     return 1;
 }
 
-/* The table of matrices, in the order of the flat buffers. wq, wk and wv lie side by side in one transposed matrix, so
-that one product gives queries, keys and values. */
+/* The table of matrices, in the order of the flat buffers. The transposes of wq, wk and wv lie side by side as one
+matrix, so one product gives queries, keys and values. */
 static void lay_out_matrices(Net *net) {
     const Dims d = net->d;
     for (int i = 0; i < net->num_matrices; i++) {
@@ -92,18 +95,23 @@ static void lay_out_matrices(Net *net) {
         const int columns = which == MLP_FC2 ? d.F : d.C;
         const int in_qkv = which >= ATTN_WQ && which <= ATTN_WV;
         Matrix *matrix = &net->matrices[i];
-        *matrix = (Matrix){rows, columns, padded(columns), net->flat_size, net->size, net->turned_size,
+        *matrix = (Matrix){rows,
+                           columns,
+                           padded(columns),
+                           net->flat_size,
+                           net->size,
+                           net->transposed_size,
                            in_qkv ? 3 * d.Cp : padded(rows)};
         net->flat_size += (size_t)rows * columns;
         net->size += (size_t)matrix->stride * (i < LM_HEAD ? rows : padded(rows));
         if (which == ATTN_WQ || which == ATTN_WK)
-            net->turned_size += d.Cp;
+            net->transposed_size += d.Cp;
         else if (i >= LM_HEAD)
-            net->turned_size += (size_t)matrix->stride * matrix->turned_stride - (in_qkv ? 2 * d.Cp : 0);
+            net->transposed_size += (size_t)matrix->stride * matrix->transposed_stride - (in_qkv ? 2 * d.Cp : 0);
     }
 }
 
-/* The rows of [wq; wk; wv], in the order in which their gradients reach what they read. */
+/* The order in which the reference adds the rows of [wq; wk; wv] to their input's gradient; see net.c. */
 static void lay_out_order(Net *net) {
     const Dims d = net->d;
     int32_t *next = net->order, *next_first = net->first_order;
@@ -125,23 +133,27 @@ static void net_close(Net *net) {
 }
 
 static void lay_out_net(Arena *arena, Net *net) {
-    net->order = take(arena, 3 * net->d.C * sizeof(int32_t)), net->first_order = take(arena, 3 * net->d.C * sizeof(int32_t));
-    net->weights.w = take_reals(arena, net->size), net->weights.w_turned = take_reals(arena, net->turned_size);
-    net->m = take_reals(arena, net->size), net->v = take_reals(arena, net->size), net->grads = take_reals(arena, net->size);
-    net->embedding_grads = EXACT ? take_reals(arena, net->matrices[LM_HEAD].at) : NULL;
+    net->order = arena_take(arena, 3 * net->d.C * sizeof(int32_t)),
+    net->first_order = arena_take(arena, 3 * net->d.C * sizeof(int32_t));
+    net->weights.w = arena_reals(arena, net->size),
+    net->weights.w_transposed = arena_reals(arena, net->transposed_size);
+    net->m = arena_reals(arena, net->size), net->v = arena_reals(arena, net->size),
+    net->grads = arena_reals(arena, net->size);
+    net->embedding_grads = EXACT ? arena_reals(arena, net->matrices[LM_HEAD].offset) : NULL;
 }
 
-/* A wave has at most so many rows for each thread, or one document: its activations stay near. */
-enum { WAVE_ROWS = 128 };
+/* The most rows of a micro-batch for each thread, one document at least: its activations then stay in cache. */
+enum { MICRO_BATCH_ROWS = 128 };
 
 static Net *net_open(const Settings *s) {
     Net *net = allocate(sizeof(Net));
     if (!net) return NULL;
     const int C = s->n_embd, H = s->n_head, V = s->vocab_size, T = s->block_size;
     net->settings = *s;
-    net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T), s->relu2};
+    net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T),
+                   s->activation};
     net->inverse_C = pow(C, -1.0), net->attn_factor = pow(pow(net->d.D, 0.5), -1.0);
-    net->wave_rows = T > WAVE_ROWS * s->threads ? T : WAVE_ROWS * s->threads;
+    net->micro_batch_rows = T > MICRO_BATCH_ROWS * s->threads ? T : MICRO_BATCH_ROWS * s->threads;
     net->num_matrices = FIRST_LAYER + LAYER_MATRICES * s->n_layer;
     net->matrices = allocate(net->num_matrices * sizeof(Matrix));
     if (!net->matrices) return net_close(net), NULL;

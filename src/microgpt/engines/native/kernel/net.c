@@ -1,26 +1,28 @@
-/* The native engine: forward, backward and Adam of reference.py by hand, without a graph.
+/* The native engine's kernel: reference.py's forward, backward and Adam in C, without a graph.
 
-One source, compiled several times. Each compilation is one precision for one instruction set and gives one table of
-functions (struct Kernel below); the last compilation, with DISPATCH defined, picks the best table for this machine.
+This one translation unit is compiled for each precision and instruction set. Each compilation gives one table of
+functions (struct Kernel in api.h), among which dispatch.c picks.
 
-    -DEXACT=1    float64, bit for bit the reference: SIMD runs across outputs and never along a sum, each sum is added in
-                 the reference's order, nothing is contracted (-ffp-contract=off), exp, log and pow are those of libm.
-    -DEXACT=0    float32, as fast as the machine goes: fma, an exp of our own, reciprocal square roots.
-                 With -DFLOAT64=1 the same in float64: `exact` in WebAssembly, where no libm of Python's is to be followed.
+    -DEXACT=1    float64, bit for bit the reference: SIMD runs across outputs and never along a sum, each sum is added
+                 in the reference's order, nothing is contracted (-ffp-contract=off), and exp, log and pow are libm's.
+    -DEXACT=0    float32, as fast as possible: fma, a vectorized exp, reciprocal square roots.
+                 With -DFLOAT64=1 the same in float64: `exact` in WebAssembly, where Python's libm is not available.
 
-How a pass works. The positions of a document (float32: of several documents) are the rows of matrices; a row is padded
-with zeros to whole vectors. A linear layer keeps its weights twice, as they are (a row for each output) and transposed:
-forward reads the transposed ones, backward the others, so that both stream along contiguous outputs.
+Layout. The positions of a document (float32: of several documents) are the rows of matrices; rows are padded with zeros
+to whole vectors. A linear layer keeps its weights twice, as they are (one row an output) and transposed: forward reads
+the transpose, backward the original, so both stream along contiguous outputs.
 
-The order in which the reference adds gradients (reversed post-order of its graph) is, for every sum of more than two terms:
-    - positions descending, since everything of position t is reached from its loss and never from an earlier one;
-    - into the input of a linear layer: its rows descending; in lm_head the target's row comes last;
-    - into the input of attn_wq, attn_wk, attn_wv: heads descending, in a head the rows of v, then k, then q, each
-      descending; at a document's first position, where the one key is still unseen when the first query is walked, the
-      rows of k and q take turns;
-    - into a query: the positions it looked at, descending; into a softmax's total: the same, each term by its own 1/total;
-    - into the input of an rmsnorm: first what came by the residual, then scale * dy, then twice the square's share.
-A sum() of the reference starts with its first term: here it starts from -0.0, to which adding anything is that thing; a
+Order of summation. The reference adds gradients in reversed post-order of its graph. For every sum of more than two
+terms:
+    - positions descend, because everything at position t is reached from its loss and never from an earlier one;
+    - a linear layer's input: rows of the weights descending; in lm_head the target's row comes last;
+    - the input of attn_wq, attn_wk, attn_wv: heads descending; within a head the rows of v, then k, then q, each
+      descending. At a document's first position, where the only key has not been visited when the first query is, the
+      rows of k and q alternate;
+    - a query: the positions it attends to, descending; a softmax's total: likewise, each term by its own 1 / total;
+    - an rmsnorm's input: first the residual connection's gradient, then scale * dy, then twice the term through the
+      square.
+The reference's sum() starts with its first term. Here a sum starts from -0.0, which leaves any term unchanged; a
 gradient starts from 0.0. */
 
 #include "api.h"
@@ -31,6 +33,7 @@ gradient starts from 0.0. */
 #include "matmul.h"
 #include "transpose.h"
 #include "attention.h"
+#include "activation.h"
 #include "layers.h"
 #include "model.h"
 #include "adam.h"

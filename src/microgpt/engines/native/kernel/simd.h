@@ -1,4 +1,4 @@
-/* Vectors: types, loads and stores, shuffles, and sums across lanes, for each instruction set. */
+/* SIMD vectors: types, loads and stores, shuffles, masks and horizontal sums, for each instruction set. */
 
 #pragma once
 #include <stddef.h>
@@ -34,7 +34,7 @@ typedef int32_t bits;
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
-#define REGISTERS 32
+#define REGISTERS 32 /* how many vector registers there are */
 #elif defined(__AVX2__)
 #define VECTOR_BYTES 32
 #define REGISTERS 16
@@ -52,28 +52,30 @@ typedef bits ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
 INLINE vec load(const real *p) { return *(const vec *)p; }
 INLINE void store(real *p, vec x) { *(vec *)p = x; }
-INLINE vec all(real x) { return x - (vec){0}; } /* minus, since -0.0 + 0.0 would lose its sign */
+INLINE vec broadcast(real x) { return x - (vec){0}; } /* x + 0.0 would turn -0.0 into 0.0 */
+
+/* n rounded up to whole vectors */
 INLINE int padded(int n) { return (n + LANES - 1) / LANES * LANES; }
 
-INLINE ivec lane_numbers(void) {
+INLINE ivec lane_indices(void) {
     ivec n;
     for (int i = 0; i < LANES; i++) n[i] = i;
     return n;
 }
 
-/* x with lanes i and i ^ k exchanged */
-INLINE vec exchanged(vec x, const int k) {
+/* Swap lanes i and i ^ k: one stage of a butterfly. */
+INLINE vec shuffle_xor(vec x, const int k) {
 #ifdef __clang__
     vec y;
     UNROLL for (int i = 0; i < LANES; i++) y[i] = x[i ^ k];
     return y;
 #else
-    return __builtin_shuffle(x, lane_numbers() ^ (bits)k);
+    return __builtin_shuffle(x, lane_indices() ^ (bits)k);
 #endif
 }
 
-/* a where a > b, else b: in relu, 0 for what is no number, as in Python's max(0.0, x). */
-INLINE vec larger(vec a, vec b) {
+/* a > b ? a : b in each lane. In relu this gives 0 for NaN, as Python's max(0.0, x) does. */
+INLINE vec vector_max(vec a, vec b) {
 #if defined(__AVX512F__) && FLOAT64
     return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
 #elif defined(__AVX512F__)
@@ -90,10 +92,11 @@ INLINE vec larger(vec a, vec b) {
 #endif
 }
 
-/* x where the condition's lane is positive, else 0 */
-INLINE vec where_positive(vec condition, vec x) {
+/* condition > 0 ? x : 0 in each lane. */
+INLINE vec mask_positive(vec condition, vec x) {
 #if defined(__AVX512F__) && FLOAT64
-    return (vec)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)condition, _mm512_setzero_pd(), _CMP_GT_OQ), (__m512d)x);
+    return (vec)_mm512_maskz_mov_pd(_mm512_cmp_pd_mask((__m512d)condition, _mm512_setzero_pd(), _CMP_GT_OQ),
+                                    (__m512d)x);
 #elif defined(__AVX512F__)
     return (vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)condition, _mm512_setzero_ps(), _CMP_GT_OQ), (__m512)x);
 #else
@@ -101,7 +104,7 @@ INLINE vec where_positive(vec condition, vec x) {
 #endif
 }
 
-INLINE vec square_root(vec x) {
+INLINE vec vector_sqrt(vec x) {
 #if defined(__AVX512F__) && FLOAT64
     return (vec)_mm512_sqrt_pd((__m512d)x);
 #elif defined(__AVX512F__)
@@ -123,7 +126,8 @@ INLINE vec square_root(vec x) {
 #endif
 }
 
-/* float32 treats numbers below 1e-38 as 0 while it works: moments that fade away cost a fifth of the time otherwise. */
+/* float32 flushes denormals to zero while it runs: decaying moments would otherwise cost a fifth of the time. Returns
+the mode to restore. */
 static unsigned flush_denormals(void) {
 #if !EXACT && defined(__SSE2__)
     const unsigned mode = _mm_getcsr();
@@ -149,61 +153,62 @@ static void restore_denormals(unsigned mode) {
 #endif
 }
 
-/* Vectors are made of pieces of 16 bytes, within which shuffling is cheapest. */
-enum { PIECE = 16 / sizeof(real), PIECES = VECTOR_BYTES / 16 };
+/* Lanes in a block of 128 bits, within which shuffles are cheapest. */
+enum { BLOCK = 16 / sizeof(real) };
 
-/* In each piece, the lower (upper) halves of a's and b's, lane by lane in turn: a0 b0 a1 b1. */
-INLINE vec interleaved(vec a, vec b, const int upper) {
+/* Interleave the lower (or upper) halves of a and b within each block: a0 b0 a1 b1 (unpack on x86, zip on Arm). */
+INLINE vec interleave(vec a, vec b, const int upper) {
 #ifdef __clang__
     vec y;
     UNROLL for (int i = 0; i < LANES; i++) {
-        const int from = i / PIECE * PIECE + i % PIECE / 2 + upper * PIECE / 2;
+        const int from = i / BLOCK * BLOCK + i % BLOCK / 2 + upper * BLOCK / 2;
         y[i] = i % 2 ? b[from] : a[from];
     }
     return y;
 #else
-    const ivec i = lane_numbers();
-    return __builtin_shuffle(a, b, (i & -PIECE) + ((i & (PIECE - 1)) >> 1) + (bits)(upper * PIECE / 2) + (i & 1) * LANES);
+    const ivec i = lane_indices();
+    return __builtin_shuffle(a, b,
+                             (i & -BLOCK) + ((i & (BLOCK - 1)) >> 1) + (bits)(upper * BLOCK / 2) + (i & 1) * LANES);
 #endif
 }
 
-/* In each group of `width` lanes, a power of two: the sum of the group, in every lane of it. */
-INLINE vec group_sum(vec x, const int width) {
-    UNROLL for (int k = 1; k < width; k *= 2) x += exchanged(x, k);
+/* The sum of each group of `width` lanes (a power of two), in every lane of the group. */
+INLINE vec horizontal_sum(vec x, const int width) {
+    UNROLL for (int k = 1; k < width; k *= 2) x += shuffle_xor(x, k);
     return x;
 }
 
-/* Many sums along vectors cost little more than one where PIECE of them are made together: in each piece, lane j has the
-sum of the piece's lanes in x[j]. */
-INLINE vec sums_of_pieces(const vec *x) {
-    if (PIECE == 2) return interleaved(x[0], x[1], 0) + interleaved(x[0], x[1], 1);
-    const vec even = interleaved(x[0], x[2 % PIECE], 0) + interleaved(x[0], x[2 % PIECE], 1);
-    const vec odd = interleaved(x[1], x[3 % PIECE], 0) + interleaved(x[1], x[3 % PIECE], 1);
-    return interleaved(even, odd, 0) + interleaved(even, odd, 1);
+/* Sum the lanes of BLOCK vectors at once, at little more than the cost of one horizontal sum: lane j of each block
+gets the sum of that block's lanes in x[j]. */
+INLINE vec block_sums(const vec *x) {
+    if (BLOCK == 2) return interleave(x[0], x[1], 0) + interleave(x[0], x[1], 1);
+    const vec even = interleave(x[0], x[2 % BLOCK], 0) + interleave(x[0], x[2 % BLOCK], 1);
+    const vec odd = interleave(x[1], x[3 % BLOCK], 0) + interleave(x[1], x[3 % BLOCK], 1);
+    return interleave(even, odd, 0) + interleave(even, odd, 1);
 }
 
-/* In each piece: lane j, everywhere. */
-INLINE vec spread(vec x, const int j) {
+/* Broadcast lane j of each block to the whole block. */
+INLINE vec broadcast_in_block(vec x, const int j) {
 #ifdef __clang__
     vec y;
-    UNROLL for (int i = 0; i < LANES; i++) y[i] = x[i / PIECE * PIECE + j];
+    UNROLL for (int i = 0; i < LANES; i++) y[i] = x[i / BLOCK * BLOCK + j];
     return y;
 #else
-    return __builtin_shuffle(x, (lane_numbers() & -PIECE) + j);
+    return __builtin_shuffle(x, (lane_indices() & -BLOCK) + j);
 #endif
 }
 
-/* Rows are taken PIECE at a time; where there are but n, fewer, those from n on repeat the last. */
-INLINE int row_of(int j, int n) { return j < n ? j : n - 1; }
+/* Loops take BLOCK rows at a time. When only n are left, the last one is repeated to fill the block. */
+INLINE int clamp_row(int j, int n) { return j < n ? j : n - 1; }
 
-/* x, but `rest` in all lanes from n on */
-INLINE vec first_lanes(vec x, int n, real rest) {
-    const ivec first = lane_numbers() < (bits)n;
-    return (vec)((first & (ivec)x) | (~first & (ivec)all(rest)));
+/* Blend: x in the first n lanes, `fill` in the others. */
+INLINE vec blend_tail(vec x, int n, real fill) {
+    const ivec mask = lane_indices() < (bits)n;
+    return (vec)((mask & (ivec)x) | (~mask & (ivec)broadcast(fill)));
 }
 
-/* The largest lane, in every lane. */
-INLINE vec group_largest(vec x) {
-    UNROLL for (int k = 1; k < LANES; k *= 2) x = larger(x, exchanged(x, k));
+/* The maximum over all lanes, in every lane. */
+INLINE vec horizontal_max(vec x) {
+    UNROLL for (int k = 1; k < LANES; k *= 2) x = vector_max(x, shuffle_xor(x, k));
     return x;
 }

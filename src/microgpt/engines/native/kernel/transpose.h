@@ -1,10 +1,10 @@
-/* Transposes a matrix, tile by tile. */
+/* Keeps the transposed copy of the weights up to date, tile by tile. */
 
 #pragma once
 #include "layout.h"
 
-/* A vector whose pieces come from places `stride` apart. */
-INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
+/* Gather a vector from 128-bit blocks that lie `stride` numbers apart. */
+INLINE vec gather_blocks(const real *p, ptrdiff_t stride) {
 #if defined(__AVX512F__)
     __m512 x = _mm512_castps128_ps512(_mm_load_ps((const float *)p));
     x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_load_ps((const float *)(p + stride)));
@@ -19,24 +19,24 @@ INLINE vec load_pieces(const real *p, ptrdiff_t stride) {
 #endif
 }
 
-/* A square of LANES x LANES, transposed: piece by piece, PIECE rows at a time. */
-INLINE void transpose_square(const real *from, ptrdiff_t from_stride, real *to, ptrdiff_t to_stride) {
-    UNROLL for (int j = 0; j < LANES; j += PIECE) {
-        vec rows[PIECE], mixed[PIECE];
-        UNROLL for (int i = 0; i < PIECE; i++) rows[i] = load_pieces(from + i * from_stride + j, PIECE * from_stride);
-        UNROLL for (int step = 1; step < PIECE; step *= 2) { /* a0 a1.. b0 b1.. -> a0 b0 a1 b1.. */
-            UNROLL for (int i = 0; i < PIECE; i++) mixed[i] = interleaved(rows[i / 2], rows[i / 2 + PIECE / 2], i % 2);
-            UNROLL for (int i = 0; i < PIECE; i++) rows[i] = mixed[i];
+/* Transpose a tile of LANES x LANES, BLOCK output rows at a time. */
+INLINE void transpose_tile(const real *from, ptrdiff_t from_stride, real *to, ptrdiff_t to_stride) {
+    UNROLL for (int j = 0; j < LANES; j += BLOCK) {
+        vec rows[BLOCK], mixed[BLOCK];
+        UNROLL for (int i = 0; i < BLOCK; i++) rows[i] = gather_blocks(from + i * from_stride + j, BLOCK * from_stride);
+        UNROLL for (int step = 1; step < BLOCK; step *= 2) { /* a0 a1.. b0 b1.. -> a0 b0 a1 b1.. */
+            UNROLL for (int i = 0; i < BLOCK; i++) mixed[i] = interleave(rows[i / 2], rows[i / 2 + BLOCK / 2], i % 2);
+            UNROLL for (int i = 0; i < BLOCK; i++) rows[i] = mixed[i];
         }
-        UNROLL for (int i = 0; i < PIECE; i++) store(to + (i + j) * to_stride, rows[i]);
+        UNROLL for (int i = 0; i < BLOCK; i++) store(to + (i + j) * to_stride, rows[i]);
     }
 }
 
-/* Brings rows o..end of the transposed copy of a matrix up to date. */
-INLINE void turn(const Matrix *matrix, Weights weights, int o, int end, const int stride) {
+/* Transpose rows o..end of a matrix into its transposed copy. */
+INLINE void update_transposed(const Matrix *matrix, Weights weights, int o, int end, const int stride) {
     for (int i = o; i < end; i += LANES)
         for (int j = 0; j < stride; j += LANES)
-            transpose_square(weights.w + matrix->at + (ptrdiff_t)i * stride + j, stride,
-                             weights.w_turned + matrix->turned + (ptrdiff_t)j * matrix->turned_stride + i,
-                             matrix->turned_stride);
+            transpose_tile(weights.w + matrix->offset + (ptrdiff_t)i * stride + j, stride,
+                             weights.w_transposed + matrix->transposed + (ptrdiff_t)j * matrix->transposed_stride + i,
+                             matrix->transposed_stride);
 }

@@ -1,4 +1,4 @@
-"""The command that resumes a run."""
+"""The command line to type to resume a run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from microgpt.runs.folder import Folder
 
 
 def resume_command(folder: Folder) -> str:
-    """What to type to go on with a run, by the same engine in the same way."""
+    """The command that resumes a run with the same engine and its options."""
     engine = folder.run.engine
     how = dict(folder.computed_by)
     if engine.device:
-        how |= {"engine": "torch", "precision": getattr(engine, "precision", None)}
+        how |= {"engine": engine.name, "precision": engine.precision}
     line = f"microgpt train --out {shlex.quote(str(folder.path))} --resume"
     for name, value in how.items():
         if value is True:

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from microgpt.config import Config
-from microgpt.data import pack, packed
-from microgpt.data.documents import load
-from microgpt.data.pack import prepare
-from microgpt.data.packed import check, open_prepared
+from microgpt.data.loading import load
+from microgpt.data.prepare import prepare
+from microgpt.data.prepared import check, open_prepared
 from microgpt.data.sources import NAMES
 from microgpt.errors import DataError, RunError
 from microgpt.runs.folder import Folder
@@ -32,8 +31,8 @@ STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 "
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many pieces, made in this process: the others would not know of it."""
-    monkeypatch.setattr(pack, "PIECE", 1000)
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1000)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Here)
 
 
 class Here:
@@ -66,7 +65,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != packed.DATA}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "data.json"}
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
@@ -111,7 +110,7 @@ def test_several_files_are_read_one_after_another(tmp_path: Path, small_pieces: 
 
 
 def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "PIECE", 1 << 14)
+    monkeypatch.setattr("microgpt.data.prepare.PIECE", 1 << 14)
     file = write(tmp_path / "text.txt", TEXT * 4)
     prepare([file], tmp_path / "one", workers=1)
     prepare([file], tmp_path / "three", workers=3)
@@ -146,18 +145,18 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
 KILLED = """
 import signal, sys
 from concurrent.futures import ThreadPoolExecutor
-from microgpt.data import pack
+from microgpt.data import prepare
 
 file, folder, reports, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
-pack.PIECE = 1 << 16
-pack.ProcessPoolExecutor = lambda workers, context: ThreadPoolExecutor(workers)  # which die together
+prepare.PIECE = 1 << 16
+prepare.ProcessPoolExecutor = lambda workers, context: ThreadPoolExecutor(workers)  # which die together
 seen = 0
 def report(*what):
     global seen
     seen += 1
     if seen == reports:  # it dies without a chance to tidy up, after so many seconds of the processor's time
         signal.setitimer(signal.ITIMER_PROF, seconds)
-pack.prepare([file], folder, workers=1, progress=report)
+prepare.prepare([file], folder, workers=1, progress=report)
 """
 
 
@@ -256,7 +255,7 @@ def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
             return super().submit(killed)
 
-    monkeypatch.setattr(pack, "ProcessPoolExecutor", Killed)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
     with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
         prepare([NAMES], tmp_path / "data")
 

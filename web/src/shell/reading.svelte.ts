@@ -1,9 +1,38 @@
 // Where the reader is in a section, and the way back there. The figures of a section that comes again grow as their answers
 // come; until they rest, or the reader moves, what stood at the top of the window is held there.
 
+import { untrack } from 'svelte'
+import { sections } from '../sections'
+import { app } from '../state.svelte'
+
 const PATIENCE = 3000 // milliseconds
 
-export interface Reading {
+/** A section opens at its top, but after the playhead where the reader had left it. */
+export function keepReading(): void {
+  let left: Reading | undefined // for the playhead, in this section
+  let played = app.play
+  $effect.pre(() => {
+    // before the section goes, or comes back
+    if (app.play && !played) left = untrack(() => readingOf(app.section))
+    played = app.play
+  })
+  $effect(() => {
+    void [app.section, app.play]
+    untrack(() => {
+      const { title } = sections[app.section] ?? sections[0]
+      document.title = `${app.play ? 'The program, played' : title} · microgpt lab`
+      if (!app.play) app.lines = []
+    })
+    document.getElementById('main')?.scrollTo({ top: 0 })
+    scrollTo({ top: 0 })
+    if (app.play) return
+    const back = left?.section === app.section ? left : undefined
+    left = undefined
+    return back && goBack(back)
+  })
+}
+
+interface Reading {
   section: number
   part: number // of the section: the first that is seen
   top: number // where it stands in the window
@@ -11,7 +40,7 @@ export interface Reading {
 
 const parts = () => [...document.querySelectorAll<HTMLElement>('#main > :not(.exercise)')]
 
-export function readingOf(section: number): Reading | undefined {
+function readingOf(section: number): Reading | undefined {
   if (!scrollY) return
   const all = parts()
   const part = all.findIndex((one) => one.getBoundingClientRect().bottom > 0)
@@ -19,7 +48,7 @@ export function readingOf(section: number): Reading | undefined {
 }
 
 /** Gives what ends it. */
-export function goBack({ part, top }: Reading): () => void {
+function goBack({ part, top }: Reading): () => void {
   const main = document.getElementById('main')!
   const hold = () => {
     const one = parts()[part]

@@ -1,13 +1,13 @@
-"""Prepared data: text beyond memory, tokenized once into files that training reads where it needs them.
+"""Prepared data: text beyond memory, tokenized once into files from which training reads what it needs.
 
-A prepared folder holds
+A folder of prepared data holds
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
-    starts.bin   where each document's first BOS stands, 8 bytes each; not for a stream, which is cut into windows
-    data.json    what they are: the tokenizer, how many, SHA-256 of both, and of which files they were made; written
-                 last: a folder without it is not finished
+    starts.bin   where each document's first BOS is, 8 bytes each; not for a stream, which is cut into windows
+    data.json    the tokenizer, the counts, SHA-256 of both, and which files they were made from; written last: a folder
+                 without it is not finished
 
-`preparing` makes them.
+data/prepare.py makes them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from microgpt.data.documents import Data
-from microgpt.data.permutation import Permutation
+from microgpt.data.split import Order, permuted
 from microgpt.data.substrings import FEW, found_in
 from microgpt.data.tokenizers import from_spec, width
 from microgpt.errors import DataError
 
 FORMAT = "microgpt-data/1"
 DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
-PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # of a folder that is not finished
+PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in a folder that is not finished
 COPY = 1 << 20  # bytes at a time
 
 Working = Callable[[str, int, int], None]  # (at what, done, of how many)
 
 
 class Prepared(Data):
-    """The data of a prepared folder. Nothing but what is asked for is in memory.
+    """The data of a prepared folder, memory-mapped: only what is read takes memory.
 
     source: the folder. sha256: of tokens.bin.
     """
@@ -68,11 +68,9 @@ class Prepared(Data):
         end = self.starts[i + 1] if i + 1 < len(self.starts) else len(self.tokens) - 1
         return list(self.tokens[self.starts[i] : end + 1])
 
-    def order(self, seed: int, val_fraction: float, rng: random.Random) -> tuple[Sequence[int], Sequence[int]]:
-        """As Data's, by a Permutation of the seed: it takes no memory, and nothing of rng."""
-        count = self.held_out_count(val_fraction)
-        shuffled = Permutation(len(self), f"{seed}:order")
-        return shuffled[: len(self) - count], shuffled[len(self) - count :]
+    def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
+        """As Data's, by a permutation of the seed, which takes no memory and nothing from rng."""
+        return permuted(len(self), seed, val_fraction)
 
     def known(self, texts: Iterable[str]) -> set[str]:
         wanted = set(texts)
@@ -86,7 +84,7 @@ class Prepared(Data):
         return {of_documents[document] for document in set(of_documents).intersection(documents)}
 
     def summary(self) -> dict[str, Any]:
-        """What people and programs are told of it."""
+        """The facts that `microgpt info` and `microgpt prepare` print."""
         return {
             "files": [name for name, _, _ in self.facts["asked"]["files"]],
             "tokenizer": self.facts["asked"]["tokenizer"],
@@ -107,7 +105,7 @@ class Prepared(Data):
 
 
 def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
-    """A file of so many numbers, which the operating system reads where it is looked at."""
+    """Map a file that must hold `count` numbers."""
     expected = count * array(kind).itemsize
     try:
         with path.open("rb") as file:
@@ -125,7 +123,7 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
 
 
 def is_prepared(path: Path) -> bool:
-    """Is this a folder that `prepare` has begun, finished or not?"""
+    """Is this a folder that `prepare` has begun, whether finished or not?"""
     return (path / DATA).is_file() or (path / PARTS / PLAN).is_file()
 
 
@@ -151,7 +149,7 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
 
 
 def check(folder: Path, progress: Working | None = None) -> None:
-    """Read all of it, and compare with its checksums; DataError where they differ."""
+    """Read all of it and compare it with its checksums; DataError if they differ."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
         if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
@@ -159,7 +157,7 @@ def check(folder: Path, progress: Working | None = None) -> None:
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """Of a file's bytes; empty where there is none."""
+    """The SHA-256 of a file; empty if there is none."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -1,7 +1,7 @@
-"""Makes prepared data: `prepare` tokenizes text files in parallel, and goes on where it was stopped.
+"""Make prepared data: tokenize text files in parallel, and resume where a stopped `prepare` left off.
 
-It cuts the files into pieces at ends of lines, always the same ones, so that neither how many processes work nor how
-often it was stopped changes a byte. Finished pieces wait in parts/ with their checksums, and are not made again.
+The files are always cut into the same pieces, at ends of lines, so that neither the number of processes nor a stop
+changes a byte. Finished pieces wait in parts/ with their checksums, and are not made again.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from microgpt.data.documents import MODES
-from microgpt.data.packed import (
+from microgpt.data.documents import check_mode, documents_of
+from microgpt.data.prepared import (
     COPY,
     DATA,
     FORMAT,
@@ -88,8 +88,7 @@ def prepare(
     """
     if sys.byteorder != "little":
         raise DataError("prepared data are for machines that store the low byte first, and this one does not")
-    if documents not in MODES:
-        raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={documents!r}")
+    check_mode(documents)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got workers={workers}")
     size_of(tokenizer)
@@ -229,9 +228,7 @@ def _pieces(path: Path) -> Iterator[Piece]:
 def _texts(piece: Piece, documents: str) -> list[str]:
     """The documents of a piece; of a stream, its text."""
     text = "".join(read_text(Path(piece.path), start=piece.start, stop=piece.stop))
-    if documents == "stream":
-        return [text]
-    return [line for raw in text.split("\n") if (line := raw.strip())]
+    return list(chain.from_iterable(documents_of([text], documents)))
 
 
 def _characters(index: int, piece: Piece, documents: str) -> str:

@@ -1,0 +1,92 @@
+"""Load a text: read it twice, once to learn its tokenizer and once to tokenize it.
+
+The file is read in pieces, so that memory holds nothing of it but the tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate
+
+from microgpt.data.documents import Data, check_mode, documents_of
+from microgpt.data.download import Progress
+from microgpt.data.sources import DATASETS, Watch, in_memory, locate, read_text
+from microgpt.data.tokenizers import CharTokenizer, Tokenizer, learn
+from microgpt.errors import DataError
+
+
+def load(
+    source: str | os.PathLike[str] | Sequence[str] = "names",
+    *,
+    mode: str = "lines",
+    block_size: int = 16,
+    bos_first: bool = False,
+    tokenizer: str | Tokenizer = "char",
+    progress: Progress | None = None,
+) -> Data:
+    """Read and tokenize a text.
+
+    source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once; a Path is always a file), or
+    documents in memory, which are read as the lines of a file.
+    block_size: the windows of a stream. tokenizer: one to read with, or the kind of a new one (see tokenizers.KINDS).
+    Raises DataError for a text that cannot be used, OSError for a file that cannot be read.
+    """
+    check_mode(mode)
+    name: str | None = None
+    if isinstance(source, (str, os.PathLike)):
+        path = locate(source, progress)
+        name = source if isinstance(source, str) and source in DATASETS else str(path.resolve())
+        read: Callable[[Watch | None], Iterable[str]] = partial(read_text, path)
+    else:
+        read = partial(in_memory, list(source))
+    digest = hashlib.sha256()
+    found: set[str] = set()
+
+    def texts() -> Iterator[str]:
+        for piece in documents_of(read(digest.update), mode):
+            found.update(*piece)
+            yield from piece
+
+    what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
+    if isinstance(tokenizer, str):
+        tokenizer = learn(tokenizer, texts(), bos_first)
+    for _ in () if found else texts():  # a tokenizer that learns nothing has not read the text: the digest needs it
+        pass
+    if not found:
+        raise DataError(f"{what} is empty: give a text with at least one document, one a line")
+    if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
+        raise DataError(
+            f"{what} has characters that the model has never seen: {_show(unknown)}; take them out, or train a model on"
+            " a text that has them"
+        )
+    data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
+    again = hashlib.sha256()
+    try:
+        _fill(data, documents_of(read(again.update), mode))
+    except KeyError:  # a character that was not there at the first reading
+        again.update(b"changed")
+    if again.digest() != digest.digest():
+        raise DataError(f"{what} changed while it was read: try again when nobody writes to it")
+    return data
+
+
+def _show(characters: Iterable[str]) -> str:
+    listed = sorted(characters)
+    return " ".join(map(repr, listed[:10])) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
+
+
+def _fill(data: Data, pieces: Iterable[list[str]]) -> None:
+    """Append the token ids of the whole text."""
+    if data.mode == "stream":
+        data.tokens.append(data.tokenizer.bos)
+    for documents in pieces:
+        tokens, lengths = data.tokenizer.pack(documents, bos=False)
+        data.tokens.extend(tokens)
+        if data.mode == "lines":
+            last = data.ends[-1] if data.ends else 0
+            data.ends.extend(accumulate(lengths[1:], initial=last + lengths[0]))
+    if data.mode == "stream":
+        data.tokens.append(data.tokenizer.bos)

@@ -1,0 +1,51 @@
+"""The held-out split: which sequences a run trains on, in which order, and which it holds out."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Sequence
+
+from microgpt.data.permutation import Permutation
+from microgpt.errors import DataError
+
+Order = tuple[Sequence[int], Sequence[int]]  # (the sequences to train on, in training order; the held-out ones)
+
+
+def held_out_count(total: int, val_fraction: float) -> int:
+    """How many of `total` sequences are held out.
+
+    Raises ValueError for a fraction outside [0, 1), DataError for one that leaves either part empty.
+    """
+    if not 0 <= val_fraction < 1:
+        raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
+    count = round(total * val_fraction)
+    if val_fraction and not 0 < count < total:
+        raise DataError(
+            f"val_fraction={val_fraction} of {total} documents leaves none to train on or none to hold out:"
+            " choose another fraction, or give more documents"
+        )
+    return count
+
+
+def hold_out(total: int, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
+    """Draw the held-out sequences: (the rest, they), both in the order of the file.
+
+    The draw has its own Random, so that the split leaves the run's random stream alone.
+    """
+    held_out = set(random.Random(f"{seed}:val").sample(range(total), held_out_count(total, val_fraction)))
+    return array("Q", (i for i in range(total) if i not in held_out)), array("Q", sorted(held_out))
+
+
+def shuffled(total: int, seed: int, val_fraction: float, rng: random.Random) -> Order:
+    """Split, then shuffle the training sequences with the run's rng, as the published script does."""
+    order, held_out = hold_out(total, seed, val_fraction)
+    rng.shuffle(order)
+    return order, held_out
+
+
+def permuted(total: int, seed: int, val_fraction: float) -> Order:
+    """Split and shuffle by one Permutation of the seed: it takes no memory, and nothing from the run's rng."""
+    count = held_out_count(total, val_fraction)
+    order = Permutation(total, f"{seed}:order")
+    return order[: total - count], order[total - count :]

@@ -1,0 +1,120 @@
+"""The kernel's binding, described once: its functions, their arguments, and typed calls over Python's buffers.
+
+The tables repeat kernel/api.h, and a test compares the two. library.py (ctypes) and wasm.py (WebAssembly) each turn
+them into functions that accept Python values. The kinds of values:
+
+    handle              a net or a decoder, as an address that only the kernel can follow; 0 if out of memory
+    int, int64, double  a number
+    settings            a sequence of the values of SETTINGS; the kernel gets a pointer to the struct
+    documents           (tokens, lengths), two array('i'): all documents end to end, and the length of each
+    ints, doubles       array('i') or array('d') that the kernel reads, or None where api.h allows NULL
+    written             array('d') that the kernel changes
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+SETTINGS = {
+    **dict.fromkeys(("n_embd", "n_head", "n_layer", "block_size", "vocab_size", "activation"), "int"),
+    **dict.fromkeys(("beta1", "beta2", "eps_adam"), "double"),
+    "threads": "int",
+}
+
+# The fields of struct Kernel after its name, in order -> (result, *arguments)
+FUNCTIONS = {
+    "open": ("handle", "settings"),
+    "close": ("void", "handle"),
+    "load": ("void", "handle", "doubles", "doubles", "doubles"),
+    "store": ("void", "handle", "written", "written", "written"),
+    "backward": ("int", "handle", "written", "documents", "int", "double", "written"),
+    "train": ("int", "handle", "documents", "ints", "doubles", "int64", "int", "double", "written"),
+    "update": ("void", "handle", "written", "written", "written", "written", "int64", "int64", "double"),
+    "decoder": ("handle", "handle", "int"),
+    "decoder_close": ("void", "handle"),
+    "feed": ("void", "handle", "ints", "written"),
+    "rewind": ("void", "handle"),
+}
+
+
+class Kernel:
+    """The kernel for one precision, over Python's buffers. functions: an attribute for each entry of FUNCTIONS."""
+
+    def __init__(self, functions: Any) -> None:
+        self.functions = functions
+
+    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
+        """Open a net.
+
+        sizes: n_embd, n_head, n_layer, block_size, vocab_size, activation. adam: beta1, beta2, eps_adam.
+        """
+        return self.functions.open((*sizes, *adam, threads)) or 0
+
+    def close(self, net: int) -> None:
+        self.functions.close(net)
+
+    def load(self, net: int, params: array[float], m: array[float] | None, v: array[float] | None) -> None:
+        """Copy the parameters into the net, and the moments if given."""
+        self.functions.load(net, params, m, v)
+
+    def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
+        """Copy the net's parameters and moments out."""
+        self.functions.store(net, params, m, v)
+
+    def backward(
+        self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
+    ) -> float | None:
+        """Add the gradient to grads; return the loss, or None if out of memory. weight: of each document."""
+        loss = array("d", [0.0])
+        done = self.functions.backward(net, grads, (tokens, lengths), len(lengths), weight, loss)
+        return loss[0] if done else None
+
+    def train(
+        self,
+        net: int,
+        tokens: array[int],
+        lengths: array[int],
+        batch_sizes: array[int],
+        learning_rates: array[float],
+        step: int,
+        seconds: float,
+    ) -> array[float] | None:
+        """Train for as many of the steps as `seconds` allow, at least one; step: the steps done before.
+
+        Returns their losses, or None if out of memory.
+        """
+        steps = len(learning_rates)
+        losses = array("d", bytes(8 * steps))
+        documents = (tokens, lengths)
+        done = self.functions.train(net, documents, batch_sizes, learning_rates, step, steps, seconds, losses)
+        return losses[:done] if done >= 0 else None
+
+    def update(
+        self,
+        net: int,
+        params: array[float],
+        grads: array[float],
+        m: array[float],
+        v: array[float],
+        step: int,
+        learning_rate: float,
+    ) -> None:
+        """Apply Adam's step number `step` to these buffers, and clear grads."""
+        self.functions.update(net, params, grads, m, v, len(params), step, learning_rate)
+
+    def decoder(self, net: int, streams: int) -> int:
+        """Open empty contexts over a snapshot of the net's parameters."""
+        return self.functions.decoder(net, streams) or 0
+
+    def decoder_close(self, decoder: int) -> None:
+        self.functions.decoder_close(decoder)
+
+    def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
+        """Feed one token to each context; writes logits, (streams, vocab_size)."""
+        self.functions.feed(decoder, token_ids, logits)
+
+    def rewind(self, decoder: int) -> None:
+        """Empty every context."""
+        self.functions.rewind(decoder)

@@ -1,0 +1,80 @@
+"""Evaluate a run: its loss on a text beside what counting letters reaches, and how many of its samples are new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from microgpt import evaluation
+from microgpt.data.documents import Data
+from microgpt.data.loading import load
+from microgpt.data.prepared import Working
+from microgpt.data.tokenizers import CharTokenizer
+from microgpt.engines.base import Tokens, truncated
+from microgpt.runs.samples import STREAMS
+from microgpt.runs.training_data import Source
+
+if TYPE_CHECKING:
+    from microgpt.runs.run import Run
+
+COUNTED = 200_000  # the most training sequences that letters are counted in, spread over all
+
+
+def evaluate(
+    run: Run, source: Source | None, limit: int, num_samples: int, seed: int, progress: Working | None
+) -> evaluation.Evaluation:
+    """Measure a run; see Run.evaluate."""
+    if source is None:
+        text, indices = run.data, run.held_out or range(len(run.data))
+        what = f"{'held-out part of' if run.held_out else 'training data'} {text.source or 'documents in memory'}"
+    else:
+        text = _read(run, source)
+        indices, what = range(len(text)), str(source) if text.source else "documents in memory"
+    chosen = evaluation.spread(indices, limit)
+    scores = {"model": run.score(chosen, text, progress)}
+    if not run.missing_data:
+        trained_on = evaluation.spread(run.order, COUNTED)
+        sequences = map(run.data.sequence, told_of(trained_on, "counting", len(trained_on), progress))
+        counts = evaluation.Counts(sequences, run.engine.vocab_size)
+        scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
+        for i in chosen:
+            letters, pairs = counts.score(truncated(text.sequence(i), run.config))
+            scores["letters"] += letters
+            scores["letter pairs"] += pairs
+    scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, run.engine.vocab_size)
+    if not isinstance(run.tokenizer, CharTokenizer):
+        characters = sum(_characters(run, text.sequence(i)) for i in chosen)
+        scores = {name: replace(score, characters=characters) for name, score in scores.items()}
+    samples: list[str] = []
+    for first in range(0, num_samples, STREAMS):
+        samples += run.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
+        if progress:
+            progress("writing", len(samples), num_samples)
+    known = None if run.missing_data else run.data.known(samples)
+    return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
+
+
+def told_of(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
+    """The items; progress is told of each one that is done."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if progress:
+            progress(what, done, total)
+
+
+def _characters(run: Run, tokens: Tokens) -> int:
+    """The number of characters that the model predicts of a sequence, BOS counted as one."""
+    targets = truncated(tokens, run.config)[1:]
+    return len(run.tokenizer.decode(targets)) + targets.count(run.tokenizer.bos)
+
+
+def _read(run: Run, source: Source) -> Data:
+    """Another text, read with the model's own tokenizer."""
+    return load(
+        source,
+        mode=run.provenance.mode,
+        block_size=run.config.block_size,
+        bos_first=run.config.bos_first,
+        tokenizer=run.tokenizer,
+    )

@@ -1,0 +1,94 @@
+"""The samples of a run: drawn from its model, many at a time, and looked up in its training data."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from microgpt import sampling
+from microgpt.data.documents import Data
+from microgpt.data.tokenizers import Tokenizer
+from microgpt.engines.base import Engine
+from microgpt.errors import DataError
+
+STREAMS = 64  # the most samples that grow together
+WRITTEN_AT_ONCE = 20  # samples: few enough to be seen as they come
+
+
+class Written(NamedTuple):
+    """A sample. known: whether it is in the training data; None where these are not here."""
+
+    text: str
+    known: bool | None
+
+
+def draw(
+    engine: Engine,
+    tokenizer: Tokenizer,
+    rng: random.Random,
+    n: int,
+    *,
+    temperature: float,
+    top_k: int | None,
+    prompt: str,
+    seed: int | None,
+    first: int,
+    max_new_tokens: int | None,
+    slide: bool,
+) -> list[str]:
+    """n texts, each with the prompt that it began with; see Run.sample. rng: the stream of samples without a seed."""
+    if n < 0:
+        raise ValueError(f"n must be at least 0, got n={n}")
+    if max_new_tokens is not None and max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
+    if slide and max_new_tokens is None:
+        max_new_tokens = 10 * engine.config.block_size  # a model that never closes a document must end somewhere
+    sampling.check_options(engine.vocab_size, temperature, top_k)
+    options: dict[str, Any] = {
+        "bos": tokenizer.bos,
+        "block_size": engine.config.block_size,
+        "temperature": temperature,
+        "top_k": top_k,
+        "prompt": _prompt_ids(prompt, tokenizer),
+        "max_new_tokens": max_new_tokens,
+    }
+    samples: list[Iterable[int]] = []
+    # each with its own random stream, so that they can grow together
+    if seed is not None and engine.opens_streams and not slide:
+        rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
+        for start in range(0, n, STREAMS):
+            samples += sampling.generate_together(engine.streams, rngs[start : start + STREAMS], **options)
+    else:
+        for i in range(first, first + n):
+            stream = rng if seed is None else random.Random(f"{seed}:{i}")
+            samples.append(list(sampling.generate(engine.decoder, stream, slide=slide, **options)))
+    return [prompt + tokenizer.decode(token_ids) for token_ids in samples]
+
+
+def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
+    try:
+        return tokenizer.encode(prompt)[1:-1]
+    except UnicodeEncodeError:
+        raise ValueError(f"prompt must be text, got a half of a character in prompt={prompt!r}: leave it out") from None
+    except KeyError as error:
+        known = "".join(tokenizer.symbols)
+        raise ValueError(
+            f"prompt has the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
+            f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
+        ) from None
+
+
+def looked_up(draw: Callable[..., list[str]], data: Data | None, n: int, new_only: bool) -> Iterator[list[Written]]:
+    """n samples, some at a time, each looked up in the data; see Run.write. draw: Run.sample with its options."""
+    written = drawn = 0
+    while written < n:
+        if drawn >= 100 * n:
+            raise DataError(f"only {written} of {drawn} samples are new: raise the temperature, or ask for fewer")
+        texts = draw(min(n - written, WRITTEN_AT_ONCE), first=drawn)
+        drawn += len(texts)
+        known = data.known(texts) if data else set()
+        samples = [Written(text, text in known if data else None) for text in texts]
+        samples = [sample for sample in samples if not (new_only and sample.known)]
+        written += len(samples)
+        yield samples

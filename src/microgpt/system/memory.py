@@ -1,0 +1,48 @@
+"""Memory: how much is free, how much a process took, and whether a model fits."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+from microgpt.system.processes import processes_here
+from microgpt.system.text import size
+
+
+def free_memory() -> int | None:
+    """Bytes that a process can still have; None where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has had so far; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024
+
+
+def check_model_fits(parameters: int) -> None:
+    """Raise MemoryError for a model whose numbers alone exceed the free memory."""
+    here = processes_here()  # each has a copy of its own
+    # a checkpoint's three buffers in float64, an engine's four in float32
+    needed, free = parameters * (3 * 8 + 4 * 4) * here, free_memory()
+    if free is not None and needed > free:
+        raise MemoryError(too_large(parameters, needed, free, "this machine", here))
+
+
+def too_large(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
+    """The error message for a model that does not fit."""
+    return (
+        f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained"
+        f"{f' by {processes} processes' * (processes > 1)}, and {where} has {size(free)} free: lower n_embd, n_layer or"
+        f" block_size{', or start fewer processes' * (processes > 1)}"
+    )

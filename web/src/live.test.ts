@@ -1,0 +1,149 @@
+// Live answers and changes of the model, with a session that is no Python: what is asked, when, and what the link says.
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Model } from './engine/protocol'
+import { fakePage, reaches, settled, worker } from './testing/worker'
+
+/** The page's own modules, new for each test, with a worker that is ready. */
+async function page() {
+  vi.resetModules()
+  const [component, { app }, { client, start }, live] = await Promise.all([
+    import('./testing/component.svelte'),
+    import('./state.svelte'),
+    import('./engine/page'),
+    import('./live.svelte'),
+  ])
+  const started = start()
+  await settled()
+  await started
+  await reaches(client, 'ready')
+  worker().received = []
+  return { app, client, ...component, ...live }
+}
+
+beforeEach(fakePage)
+afterEach(() => void vi.useRealTimers())
+
+test('an answer is asked for again when what it depends on changes, and when the model does', async () => {
+  const { app, live, change, flushSync, inComponent } = await page()
+  const forward = inComponent(() => live('forward', () => ({ word: app.word })))
+  expect(forward.waiting).toBe(true)
+  await settled()
+  expect(forward).toMatchObject({ value: { method: 'forward' }, error: '', waiting: false })
+  app.word = 'anna'
+  flushSync()
+  await settled()
+  await change('change', { path: 'wte[0][0]', value: 2 })
+  flushSync()
+  await settled()
+  expect(worker().asked).toEqual(['forward emma', 'forward anna', 'change wte[0][0]', 'forward anna'])
+  expect(forward.value).toMatchObject({ version: 1, weights: { 'wte[0][0]': 2 } })
+})
+
+test('of the questions that wait for an answer only the last is asked', async () => {
+  const { app, live, flushSync, inComponent } = await page()
+  const forward = inComponent(() => live('forward', () => ({ word: app.word })))
+  worker().holds = true
+  for (const word of ['a', 'an', 'ann', 'anna']) {
+    app.word = word
+    flushSync()
+  }
+  worker().release()
+  await settled()
+  await settled()
+  expect(worker().asked).toEqual(['forward emma', 'forward anna'])
+  expect(forward.waiting).toBe(false)
+})
+
+test('null asks nothing, and an answer that arrives after it is not shown', async () => {
+  const { app, live, flushSync, inComponent } = await page()
+  const forward = inComponent(() => live('forward', () => (app.word ? { word: app.word } : null)))
+  worker().holds = true
+  app.word = ''
+  flushSync()
+  worker().release()
+  await settled()
+  expect(worker().asked).toEqual(['forward emma'])
+  expect(forward.value).toBeUndefined()
+})
+
+test('an error is told, and the last answer stays until the next', async () => {
+  const { app, live, flushSync, inComponent } = await page()
+  const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
+  await settled()
+  app.number = 'wrong'
+  flushSync()
+  await settled()
+  expect(history).toMatchObject({ value: { method: 'history' }, error: 'no such weight: wrong' })
+  app.number = ''
+  flushSync()
+  await settled()
+  expect(history.error).toBe('')
+})
+
+test('a component that has gone asks nothing, and is told nothing', async () => {
+  const { app, live, flushSync, inComponent, leave } = await page()
+  const forward = inComponent(() => live('forward', () => ({ word: app.word })))
+  worker().holds = true
+  leave()
+  worker().release()
+  app.word = 'anna'
+  flushSync()
+  await settled()
+  expect(forward.value).toBeUndefined()
+  expect(worker().asked).toEqual(['forward emma'])
+})
+
+const model = (run: string, step: number) => ({ run, step, version: 1 }) as Model
+
+/** A session of which only the model at hand is asked. */
+function session(client: { ask: unknown }, answers: Model[]) {
+  vi.spyOn(client as { ask: () => Promise<Model> }, 'ask').mockImplementation(async () => answers.shift()!)
+}
+
+test('a link speaks of a run that was begun here, with its settings and steps', async () => {
+  const { app, client, change } = await page()
+  app.model = model('published', 1000)
+  session(client, [model('run1', 0), model('run1', 5), model('run2', 0), model('published', 1000)])
+  await change('reset', { config: { n_embd: 8 } })
+  expect([app.step, app.config]).toEqual([0, '{"n_embd":8}'])
+  await change('scrub', { step: 5 })
+  expect([app.step, app.config]).toEqual([5, '{"n_embd":8}'])
+  await change('reset', { config: { seed: 1 } })
+  expect([app.step, app.config]).toEqual([0, '{"n_embd":8,"seed":1}'])
+  await change('pretrained', {})
+  expect([app.step, app.config]).toEqual([-1, ''])
+})
+
+test('a link speaks of no run over the reader’s own text, nor of documents that are held out', async () => {
+  const { app, client, change } = await page()
+  app.model = model('published', 1000)
+  session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
+  await change('load_data', { name: 'mine.txt', base64: '' })
+  expect(app.step).toBe(-1)
+  await change('reset', { config: { n_embd: 8 } })
+  expect([app.step, app.config]).toEqual([-1, ''])
+  app.model = model('published', 1000)
+  await change('reset', { config: {}, val_fraction: 0.1 })
+  expect(app.step).toBe(-1)
+})
+
+test('a change that fails is told at the head of the page', async () => {
+  const { app, attempt } = await page()
+  await attempt('change', { path: 'wrong', value: 1 })
+  expect(app.notice).toBe('no such weight: wrong')
+  await attempt('change', { path: 'wte[0][0]', value: 1 })
+  expect(app.notice).toBe('')
+})
+
+test('a worker that was started again brings its model along', async () => {
+  const { app, client, change } = await page()
+  await change('change', { path: 'wte[0][0]', value: 2 })
+  expect(app.phase).toBe('ready')
+  worker().die()
+  expect([app.phase, app.progress]).toEqual(['loading', 'loading Python'])
+  await reaches(client, 'ready')
+  await settled()
+  expect([app.phase, app.notice]).toEqual(['ready', ''])
+  expect(app.model).toMatchObject({ weights: { 'wte[0][0]': 2 } })
+})

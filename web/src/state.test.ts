@@ -1,0 +1,105 @@
+// The state and its saved form: what a link holds, in which words, and what becomes of one that nobody has written.
+
+import { describe, expect, test } from 'vitest'
+import { sections } from './sections'
+import { NAMES } from './sections/names'
+import { app, read, write, type Saved } from './state.svelte'
+
+const OTHER: Saved = {
+  section: 5,
+  word: 'zoë & co = #1',
+  position: 0,
+  layer: 1,
+  head: 2,
+  number: 'pos3.layer0.q[9]',
+  level: 'plain',
+  theme: 'dark',
+  play: 'forward',
+  at: 700,
+  weight: 'wte[0][0]',
+  step: 20,
+  exercise: 'break-causality',
+  config: '{"n_embd":8}',
+  present: 2,
+  hide: 'source,prose',
+}
+
+test('an empty fragment is the state of a first visit, and has no saved form', () => {
+  expect(write(read(''))).toBe('#')
+  expect(write(read('#'))).toBe('#')
+  expect(read('')).toMatchObject({ section: 0, word: 'emma', position: 3, level: 'both', step: -1 })
+})
+
+test('what is written is read again, each part alone and all together', () => {
+  expect(read(write(OTHER))).toEqual(OTHER)
+  for (const [key, value] of Object.entries(OTHER)) {
+    const one = { ...read(''), [key]: value }
+    expect(read(write(one))).toEqual(one)
+    expect([...new URLSearchParams(write(one).slice(1)).keys()]).toEqual([key])
+  }
+})
+
+test('a link says its parts in one order, whatever the order in which they were given', () => {
+  expect(write(read('#word=anna&section=forward'))).toBe('#section=forward&word=anna')
+})
+
+test('what a link cannot mean is left as it was', () => {
+  const strange = '#section=nowhere&position=1e9&head=-&layer=99999999&level=loud&theme=pink&at=0.5&unknown=1'
+  expect(read(strange)).toEqual(read(''))
+  expect(read(`#word=${'a'.repeat(2000)}`).word).toHaveLength(500)
+})
+
+describe('a section', () => {
+  const NUMBERED = [
+    'minute',
+    'data',
+    'value',
+    'parameters',
+    'forward',
+    'attention',
+    'surprise',
+    'update',
+    'training',
+    'generation',
+    'workbench',
+    'chatgpt',
+  ]
+
+  test('is written by its name', () => {
+    expect(write({ ...read(''), section: 4 })).toBe('#section=forward')
+  })
+
+  test('is read by its name', () => {
+    for (const [i, name] of NAMES.entries()) expect(read(`#section=${name}`).section).toBe(i)
+  })
+
+  test('that an older link numbers is the one that the number always meant', () => {
+    for (const [i, name] of NUMBERED.entries()) expect(NAMES[read(`#section=${i}`).section]).toBe(name)
+  })
+
+  test('has a name of its own in the page', () => {
+    expect(new Set(NAMES).size).toBe(sections.length)
+    for (const [i, { load }] of sections.entries()) expect(String(load)).toContain(`/${i}-${NAMES[i]}/`)
+  })
+})
+
+describe('the state of the page', () => {
+  test('takes a fragment, and saves it again', () => {
+    app.load('#section=update&word=anna&hide=bar%2Cprose')
+    expect(write(app.saved)).toBe('#section=update&word=anna&hide=bar%2Cprose')
+    expect([app.hides('bar'), app.hides('prose'), app.hides('source')]).toEqual([true, true, false])
+    app.load('')
+    expect(write(app.saved)).toBe('#')
+  })
+
+  test('opens a number, and closes it when it is asked for again', () => {
+    app.open('loss')
+    expect(app.number).toBe('loss')
+    app.open('loss')
+    expect(app.number).toBe('')
+  })
+
+  test('knows no facts before there is a model', () => {
+    expect(app.facts).toEqual({})
+  })
+})

@@ -1,0 +1,19 @@
+// What a component is to the modules that it calls: an owner of effects, which ends.
+
+import { flushSync } from 'svelte'
+
+const ends: (() => void)[] = []
+
+export function inComponent<T>(make: () => T): T {
+  let made: T
+  ends.push($effect.root(() => void (made = make())))
+  flushSync()
+  return made!
+}
+
+/** Every component that a test has made goes. */
+export function leave(): void {
+  for (const end of ends.splice(0)) end()
+}
+
+export { flushSync }

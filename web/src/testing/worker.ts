@@ -1,0 +1,154 @@
+// A worker without Python: a session that knows a few weights, answers in the order of its messages, and dies when told
+// to. In its place the page has `Worker`, `fetch` and the Web Locks that a client uses, and a clock that tests turn.
+
+import { vi } from 'vitest'
+import { Client, type Status } from '../engine/client'
+import type { FromWorker, ToWorker } from '../engine/messages'
+
+export class FakeWorker {
+  /** Every worker that was started, the last one at the end. */
+  static all: FakeWorker[] = []
+  static boots = true
+  static deadly = '' // a request that holds this text kills the worker that reads it
+  static index = { answers: {} as Record<string, unknown>, files: {} }
+
+  onmessage: (event: { data: FromWorker }) => void = () => {}
+  onerror: () => void = () => {}
+  received: ToWorker[] = []
+  terminated = false
+  holds = false // answers wait in `held` until release()
+  #held: FromWorker[] = []
+  #lock = ''
+  #version = 0
+  #weights: Record<string, number> = {}
+
+  constructor() {
+    FakeWorker.all.push(this)
+  }
+
+  /** The requests that arrived, as `method` or `method path`. */
+  get asked(): string[] {
+    return this.received
+      .map((message) => ('text' in message ? message.text : 'stream' in message ? message.stream : ''))
+      .filter(Boolean)
+      .map((text) => JSON.parse(text))
+      .map(({ method, params }) => [method, params.path ?? params.word].filter(Boolean).join(' '))
+  }
+
+  postMessage(message: ToWorker): void {
+    this.received.push(message)
+    if ('root' in message) {
+      this.#lock = message.lock
+      locks.hold(message.lock)
+      this.say({ loading: 'python' })
+      if (FakeWorker.boots) this.say({ ready: { python: 1, kernel: 1, package: 1, session: 1 } })
+    } else if ('text' in message) {
+      const answer = this.#answer(JSON.parse(message.text))
+      if (answer) this.say({ id: message.id, text: JSON.stringify(answer) })
+    }
+  }
+
+  terminate(): void {
+    this.terminated = true
+    locks.release(this.#lock)
+  }
+
+  /** Post something to the page, in a turn of its own. */
+  say(message: FromWorker): void {
+    if (this.holds) this.#held.push(message)
+    else void Promise.resolve().then(() => !this.terminated && this.onmessage({ data: message }))
+  }
+
+  release(): void {
+    this.holds = false
+    for (const message of this.#held.splice(0)) this.say(message)
+  }
+
+  /** End with an error, as a worker whose Python has broken down. */
+  die(): void {
+    this.terminated = true
+    this.onerror()
+  }
+
+  /** End without a word, as a worker that has run out of memory. */
+  vanish(): void {
+    this.terminate()
+  }
+
+  /** The next event of the first stream that was asked for, `last` with the end after it. */
+  event(result: unknown, last = false): void {
+    const stream = this.received.find((message) => 'stream' in message)
+    if (!stream || !('stream' in stream)) throw new Error('no stream was asked for')
+    this.say({ id: stream.id, event: JSON.stringify(result) })
+    if (last) this.say({ id: stream.id, done: true })
+  }
+
+  #answer({ method, params }: { method: string; params: Record<string, never> }): object | undefined {
+    if (params.path === 'wrong') return { error: 'no such weight: wrong' }
+    if (FakeWorker.deadly && JSON.stringify(params).includes(FakeWorker.deadly)) {
+      queueMicrotask(() => this.die())
+      return
+    }
+    if (method === 'change') this.#weights = { ...this.#weights, [params.path]: params.value }
+    if (method === 'restore') this.#weights = JSON.parse(params.state)
+    if (method === 'save') return { result: { state: JSON.stringify(this.#weights) } }
+    if (method === 'change' || method === 'restore') this.#version += 1
+    return { result: { method, version: this.#version, weights: this.#weights } }
+  }
+}
+
+/** The Web Locks, of which a client needs that a request waits for the holder's end. */
+const locks = {
+  held: new Set<string>(),
+  waiting: new Map<string, (() => void)[]>(),
+  hold(name: string) {
+    this.held.add(name)
+  },
+  request(name: string, then: () => void) {
+    if (this.held.has(name)) this.waiting.set(name, [...(this.waiting.get(name) ?? []), then])
+    else queueMicrotask(then)
+  },
+  release(name: string) {
+    this.held.delete(name)
+    for (const then of this.waiting.get(name) ?? []) queueMicrotask(then)
+    this.waiting.delete(name)
+  },
+}
+
+/** Before each test: a page that has loaded, without a worker yet. */
+export function fakePage(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  FakeWorker.all = []
+  FakeWorker.boots = true
+  FakeWorker.deadly = ''
+  FakeWorker.index = { answers: {}, files: {} }
+  vi.stubGlobal('self', { location: new URL('http://localhost/lab/') })
+  vi.stubGlobal('Worker', FakeWorker)
+  vi.stubGlobal('navigator', { locks })
+  vi.stubGlobal('document', { readyState: 'complete', baseURI: 'http://localhost/lab/', hidden: false })
+  vi.stubGlobal('fetch', async () => ({ ok: true, json: async () => FakeWorker.index }))
+}
+
+export const worker = (): FakeWorker => FakeWorker.all.at(-1)!
+
+/** Settles when the client is in this state. */
+export function reaches<S extends Status['state']>(client: Client, state: S): Promise<Extract<Status, { state: S }>> {
+  return new Promise((resolve) => {
+    client.subscribe((status) => {
+      if (status.state === state) resolve(status as Extract<Status, { state: S }>)
+    })
+  })
+}
+
+/** A client whose first worker is ready. */
+export async function readyClient(): Promise<Client> {
+  const client = new Client('http://localhost/lab/')
+  vi.advanceTimersByTime(0)
+  await reaches(client, 'ready')
+  return client
+}
+
+/** Let everything happen that waits for no clock. */
+export async function settled(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0)
+}
