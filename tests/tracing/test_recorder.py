@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from microgpt import reference
 from microgpt.config import Config, init, offsets, shapes
+from microgpt.engines.base import num_positions
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import ScalarModel
 from microgpt.tracing import names as tensor_names
@@ -57,7 +58,7 @@ def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
 def test_the_forward_pass_records_every_name_of_the_table_in_its_shape(training):
     config, vocab_size, batch = training
     record = recording.forward(batch[0], ScalarModel(init(config, vocab_size, random.Random(1)), config, vocab_size))
-    table = tensor_names.intermediates(config, vocab_size, tensor_names.num_positions(batch[0], config))
+    table = tensor_names.intermediates(config, vocab_size, num_positions(batch[0], config))
     assert {name: tensor.shape for name, tensor in record.items()} == table
     assert list(record) == list(table)
     for shape, numbers in record.values():
@@ -134,7 +135,7 @@ def test_the_gradients_of_intermediates_obey_the_chain_rule():
     case = CASES["layers"]
     record = {name: np.array(numbers).reshape(shape) for name, (shape, numbers) in case.record().items()}
     doc = "step1.doc0."
-    count = tensor_names.num_positions(case.batches()[0][0], case.config)
+    count = num_positions(case.batches()[0][0], case.config)
     lm_head = sum(
         np.outer(record[f"{doc}grad.pos{t}.logits"], record[f"{doc}pos{t}.layer2.resid_post"]) for t in range(count)
     )

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from microgpt import reference
 from microgpt.config import PRESETS, Config, init, offsets, shapes
+from microgpt.engines.base import num_positions
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import ScalarModel
 from microgpt.tracing import inner_names
@@ -164,7 +165,7 @@ def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
     traced = case_trace("layers")
     case = CASES["layers"]
     table = tensor_names.tensors(
-        case.config, case.vocab_size, tensor_names.num_positions(case.batches()[0][0], case.config)
+        case.config, case.vocab_size, num_positions(case.batches()[0][0], case.config)
     )
     assert traced.graph.shapes == table
     for name, shape in table.items():
