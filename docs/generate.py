@@ -18,6 +18,7 @@ from pathlib import Path
 from microgpt import reference
 from microgpt.config import PRESETS, Config, num_params, shapes
 from microgpt.data.sources import NAMES
+from microgpt.parameters import role
 from microgpt.reference import Value
 from microgpt.tracing import names as tensor_names
 from microgpt.verification import port
@@ -27,17 +28,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 MARK = re.compile(r"<!--([a-z][\w:. -]*)-->(.*?)<!--/-->", re.DOTALL)
 
-ROLES = {
-    "wte": "token embeddings: a row for each token",
-    "wpe": "position embeddings: a row for each position",
-    "lm_head": "the next token's logits: a row for each token",
-    "layer0.attn_wq": "queries: what a position looks for",
-    "layer0.attn_wk": "keys: what it can be found by",
-    "layer0.attn_wv": "values: what it tells when it is found",
-    "layer0.attn_wo": "mixes what the heads found",
-    "layer0.mlp_fc1": "widens fourfold, before the activation",
-    "layer0.mlp_fc2": "narrows again, after it",
-}
 PLACES = {  # the rest of the file map: folders whose files have no first line of their own to show
     "web/": "the lab's page in Svelte and TypeScript; build_site.py builds it into the package",
     "web/src/engine/": "the worker, its client, and the generated protocol.ts",
@@ -96,7 +86,7 @@ def settings_table() -> str:
 def shapes_table() -> str:
     rows = ["| matrix | rows x columns | numbers | what it is |", "|---|---|---|---|"]
     for name, (height, width) in shapes(Config(), 27).items():
-        rows.append(f"| `{name}` | {height} x {width} | {height * width:,} | {ROLES[name]} |")
+        rows.append(f"| `{name}` | {height} x {width} | {height * width:,} | {role(name).meaning} |")
     rows.append(f"| | in all | {num_params(Config(), 27):,} | |")
     return "\n" + "\n".join(rows) + "\n"
 

@@ -48,5 +48,5 @@ if package.exists():
     add_compiled(package)
     zipfile.ZipFile(package).extractall("/microgpt")  # as the worker does
     sys.path.insert(0, "/microgpt")
-    importlib.import_module("microgpt.lab.session").Session()
+    importlib.import_module("microgpt.lab.wire").Wire()
 compile_loaded(Path("library.zip"))

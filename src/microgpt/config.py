@@ -14,6 +14,7 @@ from typing import Any
 
 from microgpt import reference
 from microgpt.activations import ACTIVATIONS, described
+from microgpt.parameters import role
 
 DECAYS = ("linear", "cosine")
 
@@ -196,6 +197,11 @@ def offsets(shapes: Shapes) -> dict[str, slice]:
     return table
 
 
+def initial_std(config: Config, name: str) -> float:
+    """The standard deviation of a parameter's initial numbers."""
+    return 0.0 if config.zero_init and role(name).starts_at_zero else config.init_std
+
+
 def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
     """The initial parameters as one flat buffer of float64, drawn from rng in the order of `shapes`.
 
@@ -203,7 +209,6 @@ def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
     """
     params = array("d")
     for name, (rows, columns) in shapes(config, vocab_size).items():
-        zero = config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
-        std = 0.0 if zero else config.init_std
+        std = initial_std(config, name)
         params.extend(rng.gauss(0, std) for _ in range(rows * columns))
     return params

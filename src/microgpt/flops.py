@@ -6,7 +6,8 @@ appendix B. Looking up a row of wte or wpe costs nothing.
 
 from __future__ import annotations
 
-from microgpt.config import Config, num_params
+from microgpt.config import Config, num_params, shapes
+from microgpt.parameters import role
 
 
 def attention_flops(config: Config) -> int:
@@ -17,8 +18,9 @@ def attention_flops(config: Config) -> int:
 
 def forward_flops(config: Config, vocab_size: int) -> int:
     """The flops of one token forward, with a full context before it."""
-    looked_up = (vocab_size + config.block_size) * config.n_embd  # wte and wpe
-    return 2 * (num_params(config, vocab_size) - looked_up) + attention_flops(config)
+    table = shapes(config, vocab_size)
+    multiplied = sum(rows * columns for name, (rows, columns) in table.items() if not role(name).is_lookup)
+    return 2 * multiplied + attention_flops(config)
 
 
 def training_flops(config: Config, vocab_size: int) -> int:

@@ -1,4 +1,4 @@
-"""The lab's session as several test files ask it."""
+"""The lab's session as test files ask it: through JSON, as the page does, each answer checked against its type."""
 
 from __future__ import annotations
 
@@ -6,33 +6,64 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from microgpt.lab.protocol.check import answer_faults
+from microgpt.lab.requests import REQUESTS
 from microgpt.lab.session import Session
+from microgpt.lab.wire import Wire
+
+
+def checked(method: str, text: str) -> dict[str, Any]:
+    """{"result": ...} or {"error": ...}; AssertionError where a result is not what the protocol promises."""
+    answer: dict[str, Any] = json.loads(text, parse_constant=lambda constant: f"{constant} is not JSON")
+    assert answer.keys() in ({"result"}, {"error"})
+    if "result" in answer:
+        assert answer_faults(REQUESTS[method], answer["result"])[:5] == [], method
+    return answer
+
+
+def answer(session: Session, method: str, **params: Any) -> dict[str, Any]:
+    """{"result": ...} or {"error": ...}."""
+    return checked(method, Wire(session).ask(json.dumps({"method": method, "params": params})))
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
-    """The answer; AssertionError with the sentence where it is an error."""
-    answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
-    assert "error" not in answer, answer["error"]
-    return answer["result"]
+    """The result; AssertionError with the sentence where it is an error."""
+    told = answer(session, method, **params)
+    assert "error" not in told, told["error"]
+    return told["result"]
+
+
+def events(session: Session, method: str, **params: Any) -> Iterator[dict[str, Any]]:
+    """The results of a stream, an error as {"error": ...} among them."""
+    for text in Wire(session).stream(json.dumps({"method": method, "params": params})):
+        told = checked(method, text)
+        yield told.get("result", told)
 
 
 class Lab:
-    """A session that is asked as the page asks it: in JSON."""
+    """A session that is asked as the page asks it."""
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session or Session()
+        self.wire = Wire(self.session)
 
     def ask(self, method: str, **params: Any) -> Any:
         return ask(self.session, method, **params)
 
+    def stream(self, method: str, **params: Any) -> list[dict[str, Any]]:
+        """The results of a stream that must succeed."""
+        told = list(events(self.session, method, **params))
+        assert "error" not in told[-1], told[-1]
+        return told
+
     def refused(self, method: str, **params: Any) -> str:
         """The sentence with which a request is refused; the session is as it was."""
-        before = self.session.ask('{"method": "model"}')
-        answer = json.loads(self.session.ask(json.dumps({"method": method, "params": params})))
-        assert "error" in answer, answer
-        assert self.session.ask('{"method": "model"}') == before
-        assert "mistake of ours" not in answer["error"]
-        return str(answer["error"])
+        before = self.ask("model")
+        told = answer(self.session, method, **params)
+        assert "error" in told, told
+        assert self.ask("model") == before
+        assert "this is a bug" not in told["error"]
+        return str(told["error"])
 
     def use(self, source: str) -> Any:
         """Put this program in the reference's place."""
@@ -40,9 +71,7 @@ class Lab:
 
     def events(self, **params: Any) -> Iterator[dict[str, Any]]:
         """Of training, an error among them."""
-        for event in self.session.stream(json.dumps({"method": "train", "params": params})):
-            answer = json.loads(event)
-            yield answer.get("result", answer)
+        return events(self.session, "train", **params)
 
     def train(self, steps: int, **params: Any) -> dict[str, Any]:
         """The last event of a training that must succeed."""

@@ -30,8 +30,9 @@ from microgpt.engines.native.library import LIBRARY
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab import snapshot
 from microgpt.lab.figures import generation
+from microgpt.lab.protocol import SCHEMA
+from microgpt.lab.requests import REQUESTS, parameters
 from microgpt.lab.runs import run as lab_run
-from microgpt.lab.session import Session
 from microgpt.reference import Value
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.run import Run
@@ -41,6 +42,7 @@ from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import trace
 
 from conftest import ROOT, SOURCE, clean_environment, every_python, golden, slow
+from lab import session_client
 from lab.session_client import Lab
 
 WORD = "emma"
@@ -82,13 +84,21 @@ def published() -> checkpoints.Checkpoint:
 
 
 def test_a_fresh_session_holds_the_published_model_and_its_curve(still: Lab) -> None:
-    hello = still.ask("hello")
-    model = hello["model"]
+    hello, model = still.ask("hello"), still.ask("model")
+    assert hello["schema"] == SCHEMA
     assert hello["python"].endswith(sys.version.split()[0])
     assert (model["step"], model["version"], model["num_params"]) == (1000, 0, 4192)
     assert "32,033 names" in model["about"]
     [run] = still.ask("runs")["runs"]
     assert run["losses"] == golden("final")["losses"]
+
+
+@pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
+def test_the_page_is_told_what_follows_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
+    model = lab.ask("reset", config={"n_embd": n_embd, "n_head": n_head})
+    width = len(lab.ask("forward", word="a")["tensors"]["pos0.layer0.x_attn.head0"]["data"])
+    assert (model["head_dim"], model["sqrt_head_dim"]) == (width, math.sqrt(width))
+    assert model["uniform_loss"] == lab.ask("loss", word="a")["uniform"] == math.log(len(model["symbols"]))
 
 
 def test_the_published_vocabulary_is_that_of_the_bundled_names() -> None:
@@ -118,7 +128,7 @@ def test_the_source_is_the_file_that_runs(still: Lab) -> None:
     ["", "[]", "null", '{"method": 1}', '{"method": "tokens", "params": []}', "{" * 100_000, '{"method": "__init__"}'],
 )
 def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
-    error = json.loads(still.session.ask(text))["error"]
+    error = json.loads(still.wire.ask(text))["error"]
     assert "a request must be JSON" in error or "there is no method" in error
 
 
@@ -176,25 +186,20 @@ ANY = st.one_of(
     st.sampled_from(["emma", "wte[0][0]", "loss", "published", "a*b"]),
     st.lists(st.floats(allow_nan=False, width=32), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()),
 )  # fmt: skip
-METHODS = sorted(name for name in dir(Session) if getattr(getattr(Session, name), "asked", "") == "method")
+METHODS = sorted(name for name, request in REQUESTS.items() if not request.streams)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(METHODS), values=st.lists(ANY, min_size=6, max_size=6))
 def test_no_request_ends_the_session(played: Lab, method: str, values: list[Any]) -> None:
-    import inspect
-
-    names = [name for name in inspect.signature(getattr(Session, method)).parameters if name != "self"]
-    text = played.session.ask(json.dumps({"method": method, "params": dict(zip(names, values))}))
-    answer = json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
-    assert answer.keys() in ({"result"}, {"error"})
-    assert "mistake of ours" not in answer.get("error", "")
+    told = session_client.answer(played.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
+    assert "this is a bug" not in told.get("error", "")
 
 
 def test_a_mistake_of_ours_is_an_answer_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microgpt.lab.runs.texts.tokens", lambda *_: 1 / 0)
-    answer = json.loads(lab.session.ask('{"method": "tokens", "params": {"text": "a"}}'))
-    assert answer["error"].startswith("this went wrong in the lab itself")
+    monkeypatch.setattr("microgpt.lab.runs.texts.encode", lambda *_: 1 / 0)
+    told = lab.session.ask("tokens", {"text": "a"})
+    assert told["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
     assert lab.ask("model")["step"] == 1000
 
 
@@ -499,18 +504,6 @@ def test_a_weight_that_breaks_the_numbers_is_told_in_words(lab: Lab) -> None:
     lab.ask("change", path="layer0.attn_wv[2][3]", value=1e300)
     assert "undo" in lab.refused("forward", word=WORD)
     assert lab.ask("undo")["changes"] == []
-
-
-def test_the_playhead_goes_through_the_reference(still: Lab) -> None:
-    events = still.ask("play", word=WORD)["events"]
-    lines = still.ask("source")["lines"]
-    functions = {f["name"]: range(f["first"], f["last"] + 1) for f in still.ask("source")["functions"]}
-    assert {event["function"] for event in events} == {"loss", "gpt", "rmsnorm", "linear", "attention", "softmax"}
-    assert all(event["line"] in functions[event["function"]] for event in events)
-    made = {path for event in events for path in event["paths"]}
-    assert {"pos4.logits", "pos4.layer0.attn_weights.head3", "loss"} <= made
-    first = next(event for event in events if "pos0.emb" in event["paths"])
-    assert "wpe" in lines[first["line"] - 1]
 
 
 # --- 5: attention
@@ -940,8 +933,8 @@ def test_what_happens_between_two_events_of_a_training_counts(lab: Lab) -> None:
 
 def test_a_training_that_is_stopped_stands_where_it_was_stopped(lab: Lab) -> None:
     lab.ask("reset")
-    events = lab.session.stream(json.dumps({"method": "train", "params": {"steps": 1000, "per_event": 50}}))
-    seen = [loss for _ in range(2) for loss in json.loads(next(events))["result"]["losses"]]
+    events = lab.session.stream("train", {"steps": 1000, "per_event": 50})
+    seen = [loss for _ in range(2) for loss in next(events)["result"]["losses"]]
     events.close()  # type: ignore[attr-defined]
     assert 0 < len(seen) <= 100
     assert curve(lab) == seen
@@ -1140,16 +1133,16 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
 TELL = """
 import json
 from microgpt.engines import choose
-from microgpt.lab.session import Session
 from microgpt.lab.snapshot import REQUESTS
+from microgpt.lab.wire import Wire
 
 choose.ENGINES = {"scalar": ("scalar", "ScalarEngine")}  # for every Python the same: the kernel has tests of its own
-session = Session()
+wire = Wire()
 told = {}
 
 def ask(method, **params):
     request = json.dumps({"method": method, "params": params})
-    told[f"{method} {len(told)}"] = json.loads(session.ask(request))
+    told[f"{method} {len(told)}"] = json.loads(wire.ask(request))
 
 for method, params in REQUESTS:
     if method != "hello":
@@ -1158,7 +1151,7 @@ ask("change", path="wte[4][3]", value=1.5)
 ask("forward", word="emma")
 ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 40}, val_fraction=0.01)
 told["training"] = [json.loads(event)["result"]["losses"]  # of more steps an event has as many as time allows
-                    for event in session.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
+                    for event in wire.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
 ask("scrub", step=7)
 ask("parameters", moments=True)
 ask("samples", seed=1, count=5, temperature=0.7)

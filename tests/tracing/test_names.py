@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microgpt.config import PRESETS, Config
+from microgpt.config import PRESETS, Config, shapes
 from microgpt.tracing import names as tensor_names
 
 TABLE = tensor_names.tensors(PRESETS["final"], 27, 4)
@@ -89,3 +89,20 @@ def test_a_wrong_path_is_told_what_there_is(path, message):
 def test_a_row_and_a_whole_tensor_have_paths_too():
     assert tensor_names.look_up("layer0.attn_wq[2]", TABLE) == ("layer0.attn_wq", (2,))
     assert tensor_names.look_up("layer0.attn_wq", TABLE) == ("layer0.attn_wq", ())
+
+
+@pytest.mark.parametrize("config", [Config(), Config(n_layer=3, n_embd=6, n_head=2, block_size=5)])
+def test_every_place_in_the_flat_buffer_has_its_path_and_back(config: Config) -> None:
+    table = shapes(config, 11)
+    paths = [
+        f"{name}[{row}][{column}]"
+        for name, (rows, columns) in table.items()
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    assert [tensor_names.parameter_path(position, table) for position in range(len(paths))] == paths
+    assert [tensor_names.parameter_position(path, table) for path in paths] == list(range(len(paths)))
+    with pytest.raises(IndexError, match=f"position must be from 0 to {len(paths) - 1}, got {len(paths)}"):
+        tensor_names.parameter_path(len(paths), table)
+    with pytest.raises(ValueError, match="path must be one number of a parameter, as wte"):
+        tensor_names.parameter_position("wte[4]", table)

@@ -164,9 +164,7 @@ def test_every_number_of_the_published_model_has_a_path_too() -> None:
 def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
     traced = case_trace("layers")
     case = CASES["layers"]
-    table = tensor_names.tensors(
-        case.config, case.vocab_size, num_positions(case.batches()[0][0], case.config)
-    )
+    table = tensor_names.tensors(case.config, case.vocab_size, num_positions(case.batches()[0][0], case.config))
     assert traced.graph.shapes == table
     for name, shape in table.items():
         for position, number in enumerate(traced.tensor(name).numbers):

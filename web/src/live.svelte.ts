@@ -4,7 +4,7 @@ import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
 import { client } from './engine/page'
 import { whole } from './engine/missing'
-import type { Method, Methods, Trained } from './engine/protocol'
+import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
@@ -18,8 +18,11 @@ export interface Live<T> {
  * One question at a time: while a slider moves, answers come as fast as they are made, and of the questions that wait
  * only the last is asked.
  */
-export function live<M extends Method>(method: M, params: () => Methods[M][0] | null): Live<Methods[M][1]> {
-  let value = $state.raw<Methods[M][1]>()
+export function live<M extends Method>(
+  method: M,
+  params: () => Requests[M]['params'] | null,
+): Live<Requests[M]['result']> {
+  let value = $state.raw<Requests[M]['result']>()
   let error = $state('')
   let waiting = $state(false)
   let alive = true
@@ -29,7 +32,7 @@ export function live<M extends Method>(method: M, params: () => Methods[M][0] | 
   let open = 0 // questions on their way
   let next: (() => void) | undefined
 
-  function ask(question: Methods[M][0]): void {
+  function ask(question: Requests[M]['params']): void {
     const number = ++asked
     const answered = (show: () => void) => {
       if (!alive || number < Math.max(shown, current)) return
@@ -92,13 +95,13 @@ const settingsOf = (run = ''): string | undefined =>
   run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
 /** A request that changes the model: every live answer follows, and the link too, where it can say it. */
-export async function change<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
+export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
   // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
   const settings = settingsOf(from)
-  const { config, val_fraction } = params as Methods['reset'][0]
+  const { config, val_fraction } = params as Requests['reset']['params']
   // nor does a link tell of documents that are held out
   if (method === 'reset' && settings && !val_fraction)
     repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config }))
@@ -106,7 +109,7 @@ export async function change<M extends Change>(method: M, params: Methods[M][0])
 }
 
 /** The same for a button, which has nowhere to say what went wrong: the head of the page says it. */
-export async function attempt<M extends Change>(method: M, params: Methods[M][0]): Promise<void> {
+export async function attempt<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   try {
     await change(method, params)
   } catch (reason) {
@@ -122,7 +125,11 @@ export function link(): void {
 }
 
 /** Train the active run; ended settles when it is done or was stopped. */
-export function train(steps: number, perEvent: number | undefined, onEvent: (event: Trained) => void): Stream {
+export function train(
+  steps: number,
+  perEvent: number | undefined,
+  onEvent: (event: Streams['train']['result']) => void,
+): Stream {
   app.notice = ''
   const from = app.model?.run
   const params = perEvent ? { steps, per_event: perEvent } : { steps }

@@ -1,7 +1,7 @@
 // The one state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
 // weights changed by hand never enter it.
 
-import type { Config, Model } from './engine/protocol'
+import type { Config, Requests } from './engine/protocol'
 import { NAMES } from './sections/names'
 
 export type Level = 'plain' | 'technical' | 'both'
@@ -71,7 +71,7 @@ class App {
   hide = $state(DEFAULTS.hide)
 
   // What the fragment does not hold
-  model = $state.raw<Model | null>(null) // as the session last told of it
+  model = $state.raw<Requests['model']['result'] | null>(null) // as the session last told of it
   lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
   progress = $state('') // what it is doing, in words
@@ -106,15 +106,15 @@ class App {
       vocab_size: count(model.symbols.length),
       num_letters: count(model.symbols.length - 1),
       n_embd: count(c.n_embd),
-      four_n_embd: count(4 * c.n_embd),
+      four_n_embd: count(model.shapes.find(([name]) => name === 'layer0.mlp_fc1')?.[1] ?? 0),
       n_head: count(c.n_head),
       n_layer: count(c.n_layer),
-      head_dim: count(c.n_embd / c.n_head),
-      sqrt_head_dim: String(Number(Math.sqrt(c.n_embd / c.n_head).toFixed(3))),
+      head_dim: count(model.head_dim),
+      sqrt_head_dim: String(Number(model.sqrt_head_dim.toFixed(3))),
       block_size: count(c.block_size),
       num_matrices: count(model.shapes.length),
       bos: String(model.bos),
-      uniform_loss: Math.log(model.symbols.length).toFixed(3),
+      uniform_loss: model.uniform_loss.toFixed(3),
       learning_rate: String(c.learning_rate),
       beta1: String(c.beta1),
       beta2: String(c.beta2),

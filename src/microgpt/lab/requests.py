@@ -1,77 +1,99 @@
-"""Requests in, answers out: the JSON between the page and the session, and the checks of what is asked.
+"""The registry of what the page can ask: feature modules register their requests, and parameters are checked here.
 
-A request is {"method": ..., "params": {...}}; an answer {"result": ...} or {"error": "a sentence for people"}. Floats
-keep their full precision; those that JSON lacks become the texts "inf", "-inf" and "nan".
+A request is a function of the session and the parameters, named as the page asks for it. Its return type, one of
+lab/protocol, is what the page is promised.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import math
-from array import array
-from collections.abc import Callable, Mapping
-from typing import Any, get_args, get_type_hints
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 from microgpt.errors import LabError
 
 Answer = dict[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """The method and the parameters of a request. Raises LabError for what is none."""
-    try:
-        request = json.loads(text)
-        method, params = request["method"], request.get("params", {})
-        if not (isinstance(method, str) and isinstance(params, dict)):
-            raise TypeError
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise LabError(
-            f'a request must be JSON {{"method": "...", "params": {{...}}}}, got {text!r:.80}: ask again like that'
-        ) from None
-    return method, params
+class Request(NamedTuple):
+    """A registered request."""
+
+    function: Callable[..., Any]
+    of_model: bool = False  # the answer is about the active model, and says about which version
+    changes: bool = False  # the model; the answer is the model as it then is
+    streams: bool = False  # it answers many times
 
 
-def dumps(answer: Answer) -> str:
-    """The answer as JSON text without spaces."""
-    try:
-        return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
-    except ValueError:  # a number that JSON lacks is somewhere in it
-        return json.dumps(_named(answer), allow_nan=False, separators=(",", ":"))
+REQUESTS: dict[str, Request] = {}
 
 
-def _plain(x: Any) -> Any:
-    if isinstance(x, (array, tuple)):
-        return list(x)
-    raise TypeError(f"{type(x).__name__} is nothing that JSON can hold")
+def request(function: F) -> F:
+    """Register a request whose answer does not depend on the model."""
+    return _register(function, Request(function))
 
 
-def _named(x: Any) -> Any:
-    """The same with every infinity and nan as text."""
-    if isinstance(x, float):
-        return x if math.isfinite(x) else str(x)
-    if isinstance(x, Mapping):
-        return {name: _named(value) for name, value in x.items()}
-    if isinstance(x, (list, tuple, array)):
-        return [_named(value) for value in x]
-    return x
+def model_request(function: F) -> F:
+    """Register a request about the active model: its version is added to the answer."""
+    return _register(function, Request(function, of_model=True))
+
+
+def change_request(function: F) -> F:
+    """Register a request that changes the active model. The function returns nothing; the answer is the new model."""
+    return _register(function, Request(function, of_model=True, changes=True))
+
+
+def stream_request(*, of_model: bool) -> Callable[[F], F]:
+    """Register long work that yields one answer after another."""
+    return lambda function: _register(function, Request(function, of_model=of_model, streams=True))
+
+
+def _register(function: F, request: Request) -> F:
+    name = function.__name__
+    assert name not in REQUESTS, f"{name} is registered twice"
+    REQUESTS[name] = request
+    return function
+
+
+def find(method: str, streams: bool) -> Request:
+    """The request of this name. Raises LabError, which lists what there is."""
+    found = REQUESTS.get(method)
+    if found is None or found.streams != streams:
+        kind = "stream" if streams else "method"
+        known = sorted(name for name, request in REQUESTS.items() if request.streams == streams)
+        raise LabError(f"there is no {kind} {method!r:.40}: there are {', '.join(known)}")
+    return found
+
+
+class Parameter(NamedTuple):
+    """A parameter of a request: its type, and its default where it has one."""
+
+    kind: Any
+    default: Any
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """What a request takes besides the session. Only these annotations are evaluated: the others are for mypy."""
+    _, *declared = inspect.signature(function).parameters.values()
+    names = getattr(function, "__globals__", {})
+    return {p.name: Parameter(eval(p.annotation, names), p.default) for p in declared}
 
 
 def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as the function takes them. Raises LabError, which names the parameter that is not.
+    """The parameters as the function takes them. Raises LabError, which names the parameter at fault.
 
-    JavaScript knows one kind of number: 2 is taken where a float is asked for, 2.0 where a whole number is.
+    JavaScript has one kind of number: 2 is taken where a float is expected, 2.0 where a whole number is.
     """
-    signature, hints = inspect.signature(function), get_type_hints(function)
-    known = [name for name in signature.parameters if name != "self"]
+    known = parameters(function)
     for name in params:
         if name not in known:
             raise LabError(f"{method} has no parameter {name!r:.40}: it takes {', '.join(known) or 'none'}")
     bound = {}
-    for name in known:
+    for name, (kind, default) in known.items():
         if name in params:
-            bound[name] = _checked(method, name, params[name], hints[name])
-        elif signature.parameters[name].default is inspect.Parameter.empty:
+            bound[name] = _checked(method, name, params[name], kind)
+        elif default is inspect.Parameter.empty:
             raise LabError(f"{method} needs the parameter {name!r}: give it")
     return bound
 
@@ -87,11 +109,14 @@ _A = {
 
 
 def _checked(method: str, name: str, value: Any, kind: Any) -> Any:
-    kinds = get_args(kind) if type(None) in get_args(kind) else (kind,)
-    if value is None and type(None) in kinds:
-        return None
-    of = kinds[0]
-    origin = getattr(of, "__origin__", of)
+    if type(None) in get_args(kind):
+        if value is None:
+            return None
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    origin = type(choices[0]) if choices else get_origin(kind) or kind
     if origin is float and type(value) is int:
         try:
             value = float(value)
@@ -99,12 +124,14 @@ def _checked(method: str, name: str, value: Any, kind: Any) -> Any:
             value = math.inf
     if origin is int and type(value) is float and value.is_integer():
         value = int(value)
+    if choices and (type(value) is not origin or value not in choices):
+        raise LabError(f"{name} must be one of {', '.join(map(str, choices))}, got {name}={value!r:.40}")
     if type(value) is not origin or (origin is float and not math.isfinite(value)):
         raise LabError(f"{name} of {method} must be {_A[origin]}, got {name}={value!r:.60}")
     if origin in (list, dict):
-        item = get_args(of)[-1]
-        if item is float:
-            pairs = value.items() if origin is dict else enumerate(value)
-            checked = {key: _checked(method, f"{name}[{key!r:.40}]", x, float) for key, x in pairs}
+        item = get_args(kind)[-1]
+        pairs = value.items() if origin is dict else enumerate(value)
+        if item is not Any:
+            checked = {key: _checked(method, f"{name}[{key!r:.40}]", x, item) for key, x in pairs}
             return checked if origin is dict else list(checked.values())
     return value

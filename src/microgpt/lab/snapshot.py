@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.errors import LabError
-from microgpt.lab.session import Session
+from microgpt.lab.wire import Wire
 
 WORD = "emma"
 SEED = 42
@@ -76,23 +76,22 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("adam", {"word": WORD, "path": STEEP}),
     ("schedule", {}),
     ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 23, "reach": 3, "steps": 200}),
-    ("play", {"word": WORD}),
     ("spelled", {"text": WORD}),
     ("generate", {**GENERATED, "prompt": "hello"}),
     *(
         ("budget", {**dict(zip(("n_embd", "n_layer", "block_size", "vocab_size"), sizes)), "tokens": tokens})
         for sizes, tokens in SIZES.items()
     ),
-    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "loss", "adam")),
+    *(("chapter", {"name": name, "word": WORD}) for name in ("data", "tokens", "forward", "loss", "adam")),
 )
 
 
 def snapshot() -> Iterator[tuple[str, Any]]:
     """Every request's name with its answer. Raises LabError for one that the session does not answer."""
-    session = Session()
+    wire = Wire()
 
     def ask(method: str, params: dict[str, Any]) -> tuple[str, Any]:
-        answer = json.loads(session.ask(json.dumps({"method": method, "params": params})))
+        answer = json.loads(wire.ask(json.dumps({"method": method, "params": params})))
         if "error" in answer:
             raise LabError(f"{name(method, params)}: {answer['error']}")
         return name(method, params), answer["result"]

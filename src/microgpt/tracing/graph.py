@@ -88,7 +88,7 @@ class Graph:
             elif len(shape) == 1 and len(nodes) > 1:
                 paths.append(f"{name}[{start}:{stop}]")
             elif len(shape) == 2 and start % shape[1] == 0 and len(nodes) == shape[1]:
-                paths.append(f"{name}[{start // shape[1]}]")
+                paths.append(tensor_names.indexed(name, [start // shape[1]]))
         return max(paths, key=lambda path: _alike(path, near), default=None)
 
     def node(self, path: str) -> Node:
@@ -99,18 +99,18 @@ class Graph:
         if path.startswith("node") and path[4:].isdecimal() and int(path[4:]) < len(self.nodes):
             return self.nodes[int(path[4:])]
         owner, _, role = path.rpartition(".")  # pos3.layer0.q[9].term4, pos3.probs.total
-        in_a_number = "]." in path or path.partition("[")[0] not in self.shapes
-        if not in_a_number or owner.partition("[")[0] not in self.shapes:
+        in_a_number = "]." in path or tensor_names.tensor_of(path) not in self.shapes
+        if not in_a_number or tensor_names.tensor_of(owner) not in self.shapes:
             owner, role = path, ""
         name, index = tensor_names.look_up(owner, self.shapes)
         shape = self.shapes[name]
         if not role:
             if len(index) < len(shape):
                 raise ValueError(f"path must name one number: {name} has shape {shape}, got path={path!r}")
-            return self.tensors[name][_position(index, shape)]
+            return self.tensors[name][tensor_names.flat_position(index, shape)]
         rest = ""
         if len(index) == len(shape):  # by the place that the number goes by, as its inner numbers do
-            name, position = self.places(self.tensors[name][_position(index, shape)])[0]
+            name, position = self.places(self.tensors[name][tensor_names.flat_position(index, shape)])[0]
             rest = tensor_names.element_path("", self.shapes[name], position)
         inside = self._look_inside(name)
         if f"{rest}.{role}" not in inside:
@@ -153,11 +153,3 @@ class Graph:
 def _alike(path: str, other: str) -> int:
     """How many characters two paths have in common before they part."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other)))
-
-
-def _position(index: Sequence[int], shape: Shape) -> int:
-    """Where the number with this index stands in a tensor's flat buffer."""
-    position = 0
-    for i, size in zip(index, shape):
-        position = position * size + i
-    return position

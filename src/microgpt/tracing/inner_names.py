@@ -39,16 +39,14 @@ what no tensor was made from; an execution of reference.py holds no such number.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from microgpt.tracing.instrument import Node
+from microgpt.tracing.names import indexed, without_place
 
 SUMS = {"q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits", "x_attn"}  # their last running total is the number
 DIVIDED_SUMS = {"attn_logits", "mean_square", "mean_loss"}
 SOFTMAXES = {"attn_weights", "probs"}
-
-_PLACE = re.compile(r"\b(?:pos|layer|head)\d+\b\.?")
 
 
 def kind(name: str) -> str:
@@ -59,7 +57,7 @@ def kind(name: str) -> str:
     """
     if name == "loss":
         return "mean_loss"
-    return _PLACE.sub("", name).rstrip(".").rpartition(".")[2]
+    return without_place(name).rpartition(".")[2]
 
 
 def running_totals(total: Node) -> list[Node]:
@@ -107,7 +105,7 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
     """
     what = kind(name)
     for position, node in enumerate(nodes):
-        owner = "." if is_scalar else f"[{position}]."
+        owner = "." if is_scalar else indexed("", [position]) + "."
         if what in SUMS or what in DIVIDED_SUMS:
             totals = sum_of(what, nodes, position)
             if what != "mean_loss":

@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from microgpt.config import Config, shapes
+from microgpt.config import Config, Shapes, offsets, shapes
 
 Shape = tuple[int, ...]
 Rows = Sequence[tuple[str, tuple[str, ...], str]]
@@ -151,6 +151,47 @@ def _instead(name: str, table: Iterable[str]) -> str:
     return f"; {owner or 'an execution'} has {', '.join(listed[:12])}{more}"
 
 
+# --- Arithmetic on paths
+
+
+def indexed(name: str, index: Sequence[int]) -> str:
+    """The path of what stands at an index: `parse` the other way round.
+
+    >>> indexed("layer0.attn_wq", (2, 5))
+    'layer0.attn_wq[2][5]'
+    """
+    return name + "".join(f"[{i}]" for i in index)
+
+
+def tensor_of(path: str) -> str:
+    """The name before the first index of a path, even of a path to an inner number.
+
+    >>> tensor_of("pos3.layer0.q[9].term4")
+    'pos3.layer0.q'
+    """
+    return path.partition("[")[0]
+
+
+_PLACE = re.compile(r"\b(?:pos|layer|head)\d+\b\.?")
+
+
+def without_place(name: str) -> str:
+    """The name of a tensor without its position, layer and head.
+
+    >>> without_place("pos3.layer0.attn_weights.head2"), without_place("pos3.emb_norm.scale")
+    ('attn_weights', 'emb_norm.scale')
+    """
+    return _PLACE.sub("", name).rstrip(".")
+
+
+def flat_position(index: Sequence[int], shape: Shape) -> int:
+    """Where the number with this index stands in a tensor's flat buffer, which holds row after row."""
+    position = 0
+    for i, size in zip(index, shape):
+        position = position * size + i
+    return position
+
+
 def element_path(name: str, shape: Shape, position: int) -> str:
     """The path of the number at `position` of a tensor's flat buffer.
 
@@ -162,5 +203,25 @@ def element_path(name: str, shape: Shape, position: int) -> str:
     index = []
     for size in reversed(shape):
         position, i = divmod(position, size)
-        index.append(f"[{i}]")
-    return name + "".join(reversed(index))
+        index.append(i)
+    return indexed(name, index[::-1])
+
+
+def parameter_position(path: str, shapes: Shapes) -> int:
+    """Where a parameter stands in the flat buffer of all parameters; shapes: their table.
+
+    Raises ValueError for a path that names no single parameter.
+    """
+    name, index = look_up(path, shapes)
+    if len(index) < len(shapes[name]):
+        raise ValueError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
+    start: int = offsets(shapes)[name].start
+    return start + flat_position(index, shapes[name])
+
+
+def parameter_path(position: int, shapes: Shapes) -> str:
+    """The path of the parameter at `position` of the flat buffer of all parameters."""
+    for name, part in offsets(shapes).items():
+        if part.start <= position < part.stop:
+            return element_path(name, shapes[name], position - part.start)
+    raise IndexError(f"position must be from 0 to {sum(map(math.prod, shapes.values())) - 1}, got {position}")

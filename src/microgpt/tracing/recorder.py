@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from microgpt.engines.base import Tokens, check_batch, num_positions
 from microgpt.engines.program import REFERENCE, ScalarModel, StateDict
 from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.parameters import role
 from microgpt.reference import Value
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.names import Shape
@@ -31,12 +32,6 @@ class Tensor(NamedTuple):
 
     shape: Shape
     numbers: array[float]
-
-
-MADE_BY = {  # the tensor that `linear` makes with a matrix
-    **{"attn_wq": "q", "attn_wk": "k", "attn_wv": "v", "attn_wo": "attn_out"},
-    **{"mlp_fc1": "mlp_pre", "mlp_fc2": "mlp_out"},
-}
 
 
 class Recorder:
@@ -159,8 +154,8 @@ class Recorder:
             self._norm(f"{layer}.mlp_norm", x, mid)
         elif matrix == "mlp_fc2":
             self.nodes[f"{layer}.mlp_act"] = x
-        if matrix in MADE_BY:
-            self.nodes[f"{layer}.{MADE_BY[matrix]}"] = out
+        if product := role(matrix).product:
+            self.nodes[f"{layer}.{product}"] = out
         return out
 
     def attention(self, run: Callable[..., Vector], *args: Any, **options: Any) -> Vector:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt.errors import LabError
-from microgpt.lab.figures.expression import MAX_MOVES, expression
+from microgpt.lab.figures.expression import MAX_MOVES, differentiate
 from microgpt.reference import Value
 
 DIAMOND = "b = a + a; c = b + b"
@@ -61,7 +61,7 @@ def test_the_nodes_are_those_that_the_reference_makes(source: str, values: dict[
     leaves = {name: Value(x) for name, x in values.items()}
     result = eval(source, {}, dict(leaves))
     result.backward()
-    answer = expression(source, values)
+    answer = differentiate(source, values)
     expected = sorted((node.data, node.grad, node.a is None) for node in reachable(result))
     drawn = sorted((node["data"], node["grad"], not node["operands"]) for node in answer["nodes"])
     assert drawn == expected
@@ -72,11 +72,12 @@ def test_the_nodes_are_those_that_the_reference_makes(source: str, values: dict[
 
 @given(source=inner, values=inputs)
 def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> None:
-    answer = expression(source, values)
+    answer = differentiate(source, values)
     h = 1e-5
     for check in answer["check"]:
         at = [
-            expression(source, {**values, check["name"]: values[check["name"]] + step})["nodes"] for step in (-h, 0, h)
+            differentiate(source, {**values, check["name"]: values[check["name"]] + step})["nodes"]
+            for step in (-h, 0, h)
         ]
         results = [nodes[answer["result"]]["data"] for nodes in at]
         kinked = any(
@@ -96,7 +97,7 @@ def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> N
 def test_the_moves_of_backward_lead_to_the_gradients(
     source: str, values: dict[str, float], order: str, accumulate: bool, times: int
 ) -> None:
-    answer = expression(source, values, order=order, accumulate=accumulate, times=times)
+    answer = differentiate(source, values, order=order, accumulate=accumulate, times=times)
     grads = dict.fromkeys(range(len(answer["nodes"])), 0.0)
     grads[answer["result"]] = 1.0
     for move in answer["backward"]:
@@ -120,7 +121,7 @@ def test_the_moves_of_backward_lead_to_the_gradients(
 def test_the_precautions_of_backward_are_seen_where_they_are_left_out(
     options: dict[str, Any], grad: float, right: bool
 ) -> None:
-    answer = expression(DIAMOND, {"a": 3.0}, **options)
+    answer = differentiate(DIAMOND, {"a": 3.0}, **options)
     assert by_name(answer)["a"]["grad"] == grad
     assert answer["right"] == right
     assert answer["check"][0]["difference"] == pytest.approx(4.0)
@@ -128,14 +129,14 @@ def test_the_precautions_of_backward_are_seen_where_they_are_left_out(
 
 def test_the_gradient_of_a_softmax_is_p_minus_one() -> None:
     values = {"a": 0.3, "b": -1.0, "c": 2.0}
-    answer = expression(SOFTMAX, values)
+    answer = differentiate(SOFTMAX, values)
     total = sum(map(math.exp, values.values()))
     grads = [check["grad"] for check in answer["check"]]
     assert grads == pytest.approx([math.exp(x) / total - (name == "a") for name, x in values.items()])
 
 
 def test_names_inputs_and_constants_are_told_apart() -> None:
-    answer = expression("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
+    answer = differentiate("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
     nodes = by_name(answer)
     assert list(nodes) == ["a", "x", "y"]
     assert nodes["y"]["id"] == answer["result"]
@@ -144,7 +145,7 @@ def test_names_inputs_and_constants_are_told_apart() -> None:
 
 
 def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
-    [check] = expression("log(a)", {"a": 1e-6})["check"]
+    [check] = differentiate("log(a)", {"a": 1e-6})["check"]
     assert math.isnan(check["difference"])
     assert check["grad"] == 1e6
 
@@ -192,25 +193,25 @@ def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
 )
 def test_what_cannot_be_read_or_computed_is_told_with_its_place(source: str, words: str) -> None:
     with pytest.raises(LabError) as error:
-        expression(source, {"a": 1.5, "b": 2.0, "c": 1.0})
+        differentiate(source, {"a": 1.5, "b": 2.0, "c": 1.0})
     assert words in str(error.value)
 
 
 @given(st.text("ab+-*/()=;. \n0123456789explogru", max_size=40))
 def test_any_text_is_read_or_refused(source: str) -> None:
     with suppress(LabError):
-        answer = expression(source, dict.fromkeys("abexplogru", 1.5))
+        answer = differentiate(source, dict.fromkeys("abexplogru", 1.5))
         assert answer["nodes"]
 
 
 def test_the_naive_order_is_stopped_where_its_paths_multiply() -> None:
     doubled = "; ".join(f"{y} = {x} + {x}" for x, y in zip("abcdefghijkl", "bcdefghijklm"))
     with pytest.raises(LabError, match=f"more than {MAX_MOVES:,} times"):
-        expression(doubled, {"a": 1.0}, order="naive")
-    assert by_name(expression(doubled, {"a": 1.0}))["a"]["grad"] == 2.0**12
+        differentiate(doubled, {"a": 1.0}, order="naive")
+    assert by_name(differentiate(doubled, {"a": 1.0}))["a"]["grad"] == 2.0**12
 
 
 @pytest.mark.parametrize("options", [{"order": "random"}, {"times": 3}])
 def test_other_ways_of_backward_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(LabError, match="must be"):
-        expression("a", {"a": 1.0}, **options)
+        differentiate("a", {"a": 1.0}, **options)

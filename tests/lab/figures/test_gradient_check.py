@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from microgpt.lab.session import Session
 from microgpt.tracing.trace import Trace
 
 from conftest import slow
+from lab.session_client import ask
 
 WORD = "emma"
 MODELS = {
@@ -30,20 +30,15 @@ EVERY_MODEL = pytest.mark.parametrize("model", MODELS)
 def session(model: str) -> Session:
     session = Session()
     if MODELS[model]:
-        answer(session, "reset", config=MODELS[model])
-        events = session.stream(json.dumps({"method": "train", "params": {"steps": 30}}))
-        assert all("error" not in event for event in events)  # so that no gradient is as small as at first
+        ask(session, "reset", config=MODELS[model])
+        assert all(
+            "error" not in event for event in session.stream("train", {"steps": 30})
+        )  # so that no gradient is as small as at first
     return session
 
 
-def answer(session: Session, method: str, **params: Any) -> Any:
-    told = json.loads(session.ask(json.dumps({"method": method, "params": params})))
-    assert "error" not in told, told["error"]
-    return told["result"]
-
-
 def traced(session: Session) -> Trace:
-    return session._trace(session._tokens(WORD))
+    return session.trace(session.tokens(WORD))
 
 
 def kinds(trace: Trace) -> dict[str, list[str]]:
@@ -86,7 +81,7 @@ def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: i
     tried = [path for paths in by_kind.values() for path in rng.sample(paths, min(3, len(paths)))]
     assert len(tried) > 80
     tried = rng.sample(tried, count or len(tried))
-    worst = {path: far(answer(lab, "nudge", word=WORD, path=path)) for path in tried}
+    worst = {path: far(ask(lab, "nudge", word=WORD, path=path)) for path in tried}
     off = {path: by for path, by in worst.items() if by > 1e-6}
     assert not off, f"largest: {max(worst.values())}"
 
@@ -96,7 +91,7 @@ def test_any_numbers_of_the_published_model(count: int, rng: random.Random) -> N
     lab = session("published")
     trace = traced(lab)
     nodes = rng.sample([node for node in trace.graph.nodes if node.op], count)
-    assert max(far(answer(lab, "nudge", word=WORD, path=trace.path(node))) for node in nodes) < 1e-6
+    assert max(far(ask(lab, "nudge", word=WORD, path=trace.path(node))) for node in nodes) < 1e-6
 
 
 def test_a_wrong_gradient_would_be_noticed() -> None:
@@ -105,7 +100,7 @@ def test_a_wrong_gradient_would_be_noticed() -> None:
     node = traced(lab).node("pos3.layer0.q[9]")
     right, node.grad = node.grad, 2 * node.grad
     try:
-        assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.q[9]")) > 0.1
+        assert far(ask(lab, "nudge", word=WORD, path="pos3.layer0.q[9]")) > 0.1
     finally:
         node.grad = right
 
@@ -125,12 +120,12 @@ def test_a_weight_is_pushed_in_the_program_itself() -> None:
     """The two losses of a nudge are those of a model with that weight changed, by an engine of its own."""
     lab = session("published")
     run = lab.active
-    told = answer(lab, "nudge", word=WORD, path="layer0.attn_wq[2][5]", eps=0.01)
+    told = ask(lab, "nudge", word=WORD, path="layer0.attn_wq[2][5]", eps=0.01)
     place = offsets(run.shapes)["layer0.attn_wq"].start + 2 * run.config.n_embd + 5
     for name, by in (("above", 0.01), ("below", -0.01)):
         engine = ScalarEngine(run.engine.params[:], run.config, run.engine.vocab_size)
         engine.params[place] += by
-        assert engine.backward([lab._tokens(WORD)]) == pytest.approx(told[name], abs=1e-12)
+        assert engine.backward([lab.tokens(WORD)]) == pytest.approx(told[name], abs=1e-12)
     assert told["way"] == "reference"
     assert told["eps"] == 0.01
     assert told["difference"] == pytest.approx((told["above"] - told["below"]) / 0.02)
@@ -145,9 +140,7 @@ def test_a_weight_is_pushed_in_the_program_itself() -> None:
     ],
 )
 def test_what_cannot_be_pushed_is_said(path: str, eps: float | None, says: str) -> None:
-    told = json.loads(
-        session("published").ask(json.dumps({"method": "nudge", "params": {"word": WORD, "path": path, "eps": eps}}))
-    )
+    told = session("published").ask("nudge", {"word": WORD, "path": path, "eps": eps})
     assert says in told["error"]
 
 
@@ -163,25 +156,24 @@ def test_a_push_that_is_of_no_use_is_said(
 ) -> None:
     """Of a probability of 5e-20, where each push that is tried goes below 0; of a weight far from 0."""
     lab = Session()
-    answer(lab, "change", path=weight, value=value)
-    told = json.loads(lab.ask(json.dumps({"method": "nudge", "params": {"word": WORD, "path": path, "eps": eps}})))
+    ask(lab, "change", path=weight, value=value)
+    told = lab.ask("nudge", {"word": WORD, "path": path, "eps": eps})
     assert says in told["error"]
-    assert far(answer(lab, "nudge", word=WORD, path=path, eps=better)) < 1e-3
+    assert far(ask(lab, "nudge", word=WORD, path=path, eps=better)) < 1e-3
 
 
 def test_an_edited_program_is_pushed_as_it_is() -> None:
     """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
     lab = Session()
-    source = "\n".join(answer(lab, "source")["lines"]) + "\n"
-    gelu = answer(lab, "vary", name="gelu", source=source)["source"]
-    answer(lab, "edit", source=gelu)
-    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) < 1e-6
-    assert far(answer(lab, "nudge", word=WORD, path="pos3.layer0.mlp_pre[9]")) < 1e-6
-    answer(lab, "edit", source=source.replace("node.a.grad += node.da", "node.a.grad = node.da"))
-    assert far(answer(lab, "nudge", word=WORD, path="wte[4][3]")) > 1e-3
-    answer(lab, "edit", source=source.replace("Value(self.data * other.data,", "Value(1.001 * self.data * other.data,"))
-    request = {"method": "nudge", "params": {"word": WORD, "path": "pos3.layer0.mlp_pre[9]"}}
-    assert "cannot be replayed" in json.loads(lab.ask(json.dumps(request)))["error"]
+    source = "\n".join(ask(lab, "source")["lines"]) + "\n"
+    gelu = ask(lab, "vary", name="gelu", source=source)["source"]
+    ask(lab, "edit", source=gelu)
+    assert far(ask(lab, "nudge", word=WORD, path="wte[4][3]")) < 1e-6
+    assert far(ask(lab, "nudge", word=WORD, path="pos3.layer0.mlp_pre[9]")) < 1e-6
+    ask(lab, "edit", source=source.replace("node.a.grad += node.da", "node.a.grad = node.da"))
+    assert far(ask(lab, "nudge", word=WORD, path="wte[4][3]")) > 1e-3
+    ask(lab, "edit", source=source.replace("Value(self.data * other.data,", "Value(1.001 * self.data * other.data,"))
+    assert "cannot be replayed" in lab.ask("nudge", {"word": WORD, "path": "pos3.layer0.mlp_pre[9]"})["error"]
 
 
 @EVERY_MODEL
@@ -190,7 +182,7 @@ def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
     rng = random.Random(3)
     for paths in kinds(traced(lab)).values():
         path = rng.choice(paths)
-        told = answer(lab, "blame", word=WORD, path=path)
+        told = ask(lab, "blame", word=WORD, path=path)
         total = 1.0 if told["start"] else 0.0
         for share in told["shares"]:
             assert share["add"] == share["local"] * share["grad"]
@@ -208,7 +200,7 @@ def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
     for path in ("pos0.layer0.q[3]", "pos3.emb[2]", "pos2.layer0.mlp_norm.scale", "layer0.attn_wv[3][5]"):
         for way in ("up", "down"):
             here, seen = path, [path]
-            while (there := answer(lab, "blame", word=WORD, path=here)[way]) is not None:
+            while (there := ask(lab, "blame", word=WORD, path=here)[way]) is not None:
                 index = trace.node(there).index, trace.node(here).index
                 assert index[0] > index[1] if way == "up" else index[0] < index[1]
                 here = there
@@ -238,7 +230,7 @@ def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
     ],
 )
 def test_half_a_name_finds_the_number(query: str, first: list[str]) -> None:
-    told = answer(session("published"), "find", word=WORD, query=query, position=3)
+    told = ask(session("published"), "find", word=WORD, query=query, position=3)
     assert [found["path"] for found in told["found"]][: len(first)] == first
     trace = traced(session("published"))
     for found in told["found"]:
@@ -251,7 +243,7 @@ def test_half_a_name_finds_the_number(query: str, first: list[str]) -> None:
 def test_every_tensor_is_found_by_its_name(model: str) -> None:
     lab = session(model)
     for name in traced(lab).graph.shapes:
-        assert answer(lab, "find", word=WORD, query=name)["found"][0]["path"] == name
+        assert ask(lab, "find", word=WORD, query=name)["found"][0]["path"] == name
 
 
 @pytest.mark.parametrize(
@@ -265,6 +257,6 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
     ],
 )
 def test_what_is_not_found_is_said(query: str, says: str) -> None:
-    told = answer(session("published"), "find", word=WORD, query=query)
+    told = ask(session("published"), "find", word=WORD, query=query)
     assert told["found"] == []
     assert told["why"].startswith(says)

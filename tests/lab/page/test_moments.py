@@ -24,16 +24,16 @@ import pytest
 from microgpt.config import shapes
 from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
+from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.session import Session
 
 from conftest import ROOT, SOURCE, slow
-from lab.page.test_numbers import NUMBER, Shown, Truth, mistake
-from lab.page.test_playhead import Head, head
-from lab.playback.test_chapters import Resolved
+from lab.other_python import told_by
+from lab.page.playhead import Head
+from lab.page.shown import NUMBER, Shown, mistake
+from lab.page.truth import Truth
+from lab.playback.resolved import Resolved
 from lab.session_client import ask
-from lab.test_session import told_by
-
-__all__ = ["head"]  # a fixture
 
 WORD = "emma"
 
@@ -163,7 +163,7 @@ class Played:
     def __init__(self, session: Session, chapter: str) -> None:
         self.story = ask(session, "chapter", name=chapter, word=WORD)
         self.resolved = Resolved(session, self.story)
-        self.trace = session._trace(session._tokens(WORD))
+        self.trace = session.trace(session.tokens(WORD))
         self.config, self.tokenizer = session.active.config, session.active.run.tokenizer
         self.facts, self.events = self.story["facts"], self.story["events"]
         self.prose = Truth(session.active.run, load(NAMES), WORD)
@@ -341,7 +341,7 @@ def test_backward_shows_cpythons_values_and_does_so_again(
 ) -> None:
     """At the first numbers of every tensor, one += after another, and at others between them; at `count` of these."""
     facts = ask(session, "chapter", name="backward", word=WORD)["facts"]
-    second = [step.second for step in session._relay(session._tokens(WORD)).steps]
+    second = [step.second for step in relay_of(session, WORD).steps]
     steps = {start + i for start, _ in facts["tensors_met"] for i in range(4)}
     steps |= {*range(0, facts["steps"], 199), facts["steps"] - 1}
     steps = set(rng.sample(sorted(steps), count or len(steps)))
@@ -373,9 +373,10 @@ import json
 from array import array
 from base64 import b64decode
 from base64 import b64encode
+from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.session import Session
 session = Session()
-steps = session._relay(session._tokens("emma")).steps
+steps = relay_of(session, "emma").steps
 numbers = array("d", [x for s in steps for x in (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)])
 who = [[s.node.index, s.operand.index, s.second] for s in steps]
 json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
@@ -390,7 +391,7 @@ def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Sessio
     program = tmp_path / "program.py"
     program.write_text(RELAY)
     told = told_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    steps = session._relay(session._tokens(WORD)).steps
+    steps = relay_of(session, WORD).steps
     assert told["who"] == [[s.node.index, s.operand.index, s.second] for s in steps]
     got = iter(array("d", b64decode(told["numbers"])))
     names = ("node", "node.grad", "operand", "local", "before", "after")

@@ -67,7 +67,7 @@ def test_a_file_of_ones_own_is_taken(tab: Visit, name: str) -> None:
     for section in range(SECTIONS):  # every section shows the new model, or says in words what is not to be had
         tab.section(section)
         tab.answers()
-        assert tab.page.get_by_text("mistake of ours").count() == 0
+        assert tab.page.get_by_text("this is a bug").count() == 0
     tab.section(8)
     tab.page.get_by_role("button", name="train 10", exact=True).click()
     tab.page.get_by_text("10 of 1,000 steps are done").wait_for()

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,8 @@ from microgpt.lab.server import SITE, Pages, export
 from microgpt.lab.session import Session
 
 from lab.page.browser import LATER, CountingServer, Visit
+from lab.page.plain_host import plain_host
+from lab.session_client import ask
 
 BUDGET = 300_000  # bytes before Python
 
@@ -52,9 +50,8 @@ def test_python_gets_ready_in_the_background(visit: Visit) -> None:
     visit.open()
     status = visit.ready()
     assert status["state"] == "ready", status
-    hello = visit.ask("hello")
-    assert hello["version"] == microgpt.__version__
-    assert hello["model"]["engine"] == "native"  # the kernel is WebAssembly here
+    assert visit.ask("hello")["version"] == microgpt.__version__
+    assert visit.ask("model")["engine"] == "native"  # the kernel is WebAssembly here
 
 
 def test_little_is_transferred_before_python(visit: Visit, lab_server: CountingServer) -> None:
@@ -89,15 +86,14 @@ def test_python_takes_over_without_a_jump(visit: Visit) -> None:
     for key, method, params, answer in snapshot():
         if method == "surface":
             continue  # of fewer points where the machine is busy
-        request = json.dumps({"method": method, "params": params})
-        assert list(differences(answer, json.loads(natively.ask(request))["result"]))[:5] == [], key
+        assert list(differences(answer, ask(natively, method, **params)))[:5] == [], key
         assert list(differences(answer, visit.ask(method, **params)))[:5] == [], key
 
 
 def test_errors_are_sentences(visit: Visit) -> None:
     visit.open()
     visit.ready()
-    natively = json.loads(Session().ask('{"method": "forward", "params": {"word": 7}}'))["error"]
+    natively = Session().ask("forward", {"word": 7})["error"]
     answer = visit.page.evaluate(
         "lab.ask('forward', { word: 7 }).catch((error) => [error.constructor.name, error.message])"
     )
@@ -281,20 +277,6 @@ def test_a_stream_stops_between_two_events_and_others_are_answered_meanwhile(vis
     )
     assert counts[0] == counts[1] >= 3
     assert counts[2] == counts[3] > 1000
-
-
-@contextmanager
-def plain_host(folder: Path) -> Iterator[str]:
-    """A web server that knows nothing of the page."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ The authority is reference.py itself, run once more over plain Values, with a tr
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from base64 import b64encode
@@ -20,12 +19,13 @@ from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
 from microgpt.lab.figures import adam as adam_figures
+from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.playback.chapters import CHAPTERS, Noted
 from microgpt.lab.session import Session
 from microgpt.reference import Value
-from microgpt.tracing import names as tensor_names
 from microgpt.tracing.steps import statements
 
+from lab.playback.resolved import Resolved
 from lab.session_client import ask
 
 WORD = "emma"
@@ -78,43 +78,6 @@ def arrivals(call: Callable[..., Any], *args: Any) -> tuple[Any, list[Arrival]]:
     return result, found
 
 
-class Resolved:
-    """What a chapter tells, with its paths followed to their numbers."""
-
-    def __init__(self, session: Session, chapter: Any) -> None:
-        self.told = chapter["told"]
-        self.events = chapter["events"]
-        parameters = ask(session, "parameters")["tensors"]
-        self.tensors = {**parameters, **chapter["tensors"]}
-
-    def numbers(self, path: str) -> Any:
-        name, _, slice_ = path.partition("[")
-        if ":" in slice_:
-            start, stop = map(int, slice_.rstrip("]").split(":"))
-            return self.tensors[name]["data"][start:stop]
-        shapes = {name: tuple(tensor["shape"]) for name, tensor in self.tensors.items()}
-        name, index = tensor_names.look_up(path, shapes)
-        data, shape = self.tensors[name]["data"], shapes[name]
-        if len(shape) == 2:
-            rows = [data[i : i + shape[1]] for i in range(0, len(data), shape[1])]
-            return rows[index[0]] if index else rows
-        return [data[index[0]]] if index else data
-
-    def value(self, told: Any) -> Any:
-        if "path" in told:
-            return told["value"] if "value" in told else self.numbers(told["path"])
-        if "paths" in told:
-            return told["values"]
-        if "table" in told:
-            return [self.value(item) for item in told["table"].values()]
-        if "list" in told:
-            return [self.value(item) for item in told["list"]]
-        return told.get("value")
-
-    def variables(self, event: Any, which: str = "known") -> dict[str, Any]:
-        return {name: self.value(self.told[i]) for name, i in event[which].items()}
-
-
 def same(a: Any, b: Any) -> bool:
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
@@ -142,7 +105,7 @@ def loss_arguments(session: Session, word: str) -> tuple[Any, ...]:
     run = session.active
     c = run.config
     state_dict = run.model.state_dict()
-    return session._tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
+    return session.tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
 
 
 @pytest.mark.parametrize("word", [WORD, "", "x", "maximiliannatalie"])
@@ -319,7 +282,7 @@ def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
 
 
 def test_every_step_of_backward_is_the_programs(session: Session, logged: list[tuple[int, float]]) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     assert len(logged) == len(relay) + 1  # the loss's own 1.0 comes first
     assert logged[0][1] == 1.0
     which: dict[int, int] = {}
@@ -332,7 +295,7 @@ def test_every_step_of_backward_is_the_programs(session: Session, logged: list[t
 
 
 def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     source = ask(session, "source")["lines"]
     chosen = random.Random(1).sample(range(len(relay)), 60)
     for at in [0, 1, *chosen, len(relay) - 1]:
@@ -354,7 +317,7 @@ def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> Non
 
 
 def test_what_backward_leaves_is_the_gradient(session: Session) -> None:
-    relay = session._relay(session._tokens(WORD))
+    relay = relay_of(session, WORD)
     last = {step.operand.index: step.after for step in relay.steps}
     grads = ask(session, "gradients", word=WORD)["grads"]
     flat = [g for name in grads for g in grads[name]]
@@ -447,8 +410,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
     source = "\n".join(ask(session, "source")["lines"]) + "\n"
     assert source.count(line) == 1
     ask(session, "edit", source=source.replace(line, "    " + edit.replace("{}", line.strip()) + "\n"))
-    request = json.dumps({"method": "chapter", "params": {"name": "data", "word": "a"}})
-    assert json.loads(session.ask(request))["error"] == (
+    assert session.ask("chapter", {"name": "data", "word": "a"})["error"] == (
         "the edited main() does more with the documents than shuffle them once: this cannot be played"
     )
     ask(session, "edit", source="# only shuffled\n" + source)
@@ -457,8 +419,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
 
 def test_what_cannot_be_played_is_told(session: Session) -> None:
     def error(method: str, **params: Any) -> str:
-        text: str = json.loads(session.ask(json.dumps({"method": method, "params": params})))["error"]
-        return text
+        return str(session.ask(method, params)["error"])
 
     assert error("chapter", name="nonsense", word=WORD).startswith("name must be one of data, tokens, forward")
     assert "temperature must be above 0" in error("chapter", name="sample", word=WORD, temperature=0)

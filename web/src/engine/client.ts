@@ -1,8 +1,8 @@
 // The page's side of the worker: it asks, and is answered. Until Python is ready the snapshot answers, which the build
 // computed with the same package. A worker that dies, or is stopped, is started again with the state it had.
 
-import type { FromWorker, Stage, ToWorker } from './messages'
-import type { Method, Methods, Streams } from './protocol'
+import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
+import { CHANGES, type Method, type Requests, type Streams } from './protocol'
 import { keyOf, Snapshot } from './snapshot'
 
 /** What went wrong, in a sentence for people. */
@@ -27,31 +27,17 @@ interface Pending {
   changes: boolean // the model
   tries: number // workers that died with it
   since: number // ms: when it was sent, or last gave an answer
-  take(text: string): void // the answer, or an event
+  take(answer: Answer): void // of a stream: each of many
   done(): void
   fail(error: AskError): void
 }
-
-/** After these the session's model is another. */
-const CHANGES: Method[] = [
-  'edit',
-  'load_data',
-  'change',
-  'undo',
-  'reset',
-  'pretrained',
-  'scrub',
-  'choose',
-  'open_run',
-  'restore',
-]
 
 const QUIET = 300 // ms after a change until the state is saved
 const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
 const REMEMBERED = 100 // answers
 const ATTEMPTS = 3 // to load, one after another
 
-const SAVE = JSON.stringify({ method: 'save', params: {} })
+const SAVE: Question<'save'> = { method: 'save', params: {} }
 const STOPPED = 'it was stopped'
 const DIED = 'Python broke down over this, and was started again as it was before'
 const LOST = 'Python broke down, and again on its way back to where it was: what was trained or changed last is lost'
@@ -72,7 +58,7 @@ export class Client {
   #answers = new Map<string, Promise<unknown>>() // about the model as it is now
   #pristine = true // nothing was asked that changes the snapshot's model
   #state: string | undefined // as last saved
-  #since: string[] = [] // requests that changed it since: to be made again after it is restored
+  #since: Question[] = [] // requests that changed it since: to be made again after it is restored
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
@@ -97,36 +83,39 @@ export class Client {
   }
 
   /** Rejects with an AskError. Equal questions about the same model share one answer: do not write into it. */
-  ask<M extends Method>(method: M, params: Methods[M][0]): Promise<Methods[M][1]> {
-    const text = JSON.stringify({ method, params })
+  ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
+    const question: Question<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {
       this.#changing()
-      return this.#request(text, true)
+      return this.#request(question, true)
     }
-    if (method === 'save' || this.#streaming) return this.#request(text)
+    if (method === 'save' || this.#streaming) return this.#request(question)
     const key = keyOf(method, params)
     let answer = this.#answers.get(key)
     if (!answer) {
-      answer = this.#pristine && this.status.state !== 'ready' ? this.#early(key, text) : this.#request(text)
+      answer = this.#pristine && this.status.state !== 'ready' ? this.#early(key, question) : this.#request(question)
       this.#answers.set(key, answer)
       if (this.#answers.size > REMEMBERED) this.#answers.delete(this.#answers.keys().next().value!)
     }
-    return answer as Promise<Methods[M][1]>
+    return answer as Promise<Requests[M]['result']>
   }
 
   /** Long work: one event after another, while other questions are answered. */
-  stream<S extends keyof Streams>(method: S, params: Streams[S][0], onEvent: (event: Streams[S][1]) => void): Stream {
+  stream<S extends keyof Streams>(
+    method: S,
+    params: Streams[S]['params'],
+    onEvent: (event: Streams[S]['result']) => void,
+  ): Stream {
     this.#changing()
     this.#streaming += 1
     const id = ++this.#lastId
     const ended = new Promise<void>((resolve, reject) => {
       this.#add(id, {
-        message: { id, stream: JSON.stringify({ method, params }) },
+        message: { id, stream: { method, params: plain(params) } },
         changes: true,
-        take: (text) => {
-          const { result, error } = JSON.parse(text)
-          if (error !== undefined) return reject(new AskError(error))
-          onEvent(result)
+        take: (answer) => {
+          if ('error' in answer) return reject(new AskError(answer.error))
+          onEvent(answer.result as Streams[S]['result'])
           if (performance.now() > this.#nextSave) void this.#save()
         },
         done: resolve,
@@ -156,21 +145,20 @@ export class Client {
 
   // --- Requests
 
-  #request<T>(text: string, changes = false): Promise<T> {
+  #request<M extends Method>(question: Question<M>, changes = false): Promise<Requests[M]['result']> {
     const id = ++this.#lastId
-    return new Promise<T>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.#add(id, {
-        message: { id, text },
+        message: { id, ask: question },
         changes,
         take: (answer) => {
           this.#pending.delete(id)
-          const { result, error } = JSON.parse(answer)
-          if (error !== undefined) return reject(new AskError(error))
+          if ('error' in answer) return reject(new AskError(answer.error))
           if (changes) {
-            this.#since.push(text)
+            this.#since.push(question)
             this.#saveSoon()
           }
-          resolve(result)
+          resolve(answer.result as Requests[M]['result'])
         },
         done: () => {},
         fail: reject,
@@ -179,8 +167,8 @@ export class Client {
   }
 
   /** From the snapshot, else from Python when it is ready. */
-  #early(key: string, text: string): Promise<unknown> {
-    return this.#snapshot.answer(key).catch(() => this.#request(text))
+  #early(key: string, question: Question<Method>): Promise<unknown> {
+    return this.#snapshot.answer(key).catch(() => this.#request(question))
   }
 
   #changing(): void {
@@ -222,7 +210,7 @@ export class Client {
     this.#nextSave = Infinity
     const start = performance.now()
     try {
-      const { state } = await this.#request<Methods['save'][1]>(SAVE)
+      const { state } = await this.#request(SAVE)
       this.#state = state
       this.#since = []
     } catch {
@@ -234,18 +222,18 @@ export class Client {
 
   /** Give a new worker the state that the last one had. */
   #restore(): void {
-    const texts = [...this.#since]
-    if (this.#state !== undefined) texts.unshift(JSON.stringify({ method: 'restore', params: { state: this.#state } }))
-    if (!texts.length) return this.#isReady()
+    const questions = [...this.#since]
+    if (this.#state !== undefined) questions.unshift({ method: 'restore', params: { state: this.#state } })
+    if (!questions.length) return this.#isReady()
     this.#tell({ state: 'loading', stage: 'restore', restarts: this.#restarts })
-    texts.forEach((text, i) => {
+    questions.forEach((ask, i) => {
       const id = ++this.#lastId
-      const take = (answer: string): void => {
+      const take = (answer: Answer): void => {
         this.#pending.delete(id)
-        this.#lost ||= JSON.parse(answer).error ?? ''
-        if (i === texts.length - 1) this.#isReady()
+        if ('error' in answer) this.#lost ||= answer.error
+        if (i === questions.length - 1) this.#isReady()
       }
-      const message = { id, text }
+      const message = { id, ask }
       this.#pending.set(id, {
         message,
         sent: true,
@@ -297,10 +285,8 @@ export class Client {
       this.#restore()
     } else if ('failed' in message) {
       this.#fail(message.failed)
-    } else if ('text' in message) {
-      this.#pending.get(message.id)?.take(message.text)
-    } else if ('event' in message) {
-      this.#pending.get(message.id)?.take(message.event)
+    } else if ('answer' in message) {
+      this.#pending.get(message.id)?.take(message.answer)
     } else {
       const stream = this.#pending.get(message.id)
       this.#pending.delete(message.id)
@@ -353,4 +339,11 @@ export class Client {
     this.status = status
     for (const listener of this.#listeners) listener(status)
   }
+}
+
+/** A copy that a message can carry: nothing in it is reactive, and nobody changes it before it is sent. */
+function plain<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(plain) as T
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, plain(item)])) as T
 }

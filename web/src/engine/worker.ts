@@ -1,15 +1,16 @@
 // The worker: Python (Pyodide), this very package unpacked into it, the kernel beside it, and one Session that answers.
-// It carries text to and fro and knows nothing of the model. Everything comes from the folder of the page, no other host.
+// It knows nothing of the model. Everything comes from the folder of the page, no other host.
 
-import type { FromWorker, Stage, ToWorker } from './messages'
+import type { Answer, FromWorker, Stage, ToWorker } from './messages'
 
-interface Session {
+// Python is asked, and answers, in JSON (lab/wire.py): here, and nowhere else, objects become text and text objects
+interface Wire {
   ask(text: string): string
   stream(text: string): Iterator<string>
 }
 
 const streams = new Map<number, Iterator<string>>()
-let session: Session
+let wire: Wire
 
 const post = (message: FromWorker): void => self.postMessage(message)
 
@@ -22,13 +23,13 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     const events = streams.get(data.stop)
     if (!events) return // it ended just before
     streams.delete(data.stop)
-    attempt(() => (events.return?.(), ''))
+    attempt(() => (events.return?.(), '{}'))
     post({ id: data.stop, done: true })
   } else if ('stream' in data) {
-    streams.set(data.id, session.stream(data.stream))
+    streams.set(data.id, wire.stream(JSON.stringify(data.stream)))
     if (streams.size === 1) later()
   } else {
-    post({ id: data.id, text: attempt(() => session.ask(data.text)) })
+    post({ id: data.id, answer: attempt(() => wire.ask(JSON.stringify(data.ask))) })
   }
 }
 
@@ -36,16 +37,16 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 function step(): void {
   for (const [id, events] of streams) {
     let done = false
-    const event = attempt(() => {
+    const answer = attempt(() => {
       const next = events.next()
       done = next.done === true
-      return next.value
+      return done ? '{}' : next.value
     })
     if (done) {
       streams.delete(id)
       post({ id, done: true })
     } else {
-      post({ id, event })
+      post({ id, answer })
     }
   }
   if (streams.size) later()
@@ -56,12 +57,12 @@ channel.port1.onmessage = step
 const later = (): void => channel.port2.postMessage(null) // a timer would wait 4 ms each time
 
 /** What Python answers. An exception of Python's is an answer too; any other has broken Python, and ends the worker. */
-function attempt(answer: () => string): string {
+function attempt(answer: () => string): Answer {
   try {
-    return answer()
+    return JSON.parse(answer())
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'PythonError') throw error
-    return JSON.stringify({ error: lastLine(error) })
+    return { error: lastLine(error) }
   }
 }
 
@@ -112,7 +113,7 @@ async function load(root: string): Promise<void> {
     python.unpackArchive(await archive, 'zip', { extractDir: '/microgpt' })
     python.runPython('import sys; sys.path.insert(0, "/microgpt")')
   })
-  session = await timed('session', () => python.pyimport('microgpt.lab.session').Session() as Session)
+  wire = await timed('session', () => python.pyimport('microgpt.lab.wire').Wire() as Wire)
   post({ ready: took })
 }
 

@@ -219,7 +219,7 @@ export const attention: Exercise[] = [
     async judge(asked) {
       const { app, ask } = asked
       const { head, layer } = placed(asked)
-      const size = app.model!.config.n_embd / app.model!.config.n_head
+      const size = app.model!.head_dim
       const [, t, i, j] = /^pos(\d+)\.layer(\d+)\.q\[(\d+)\]$/.exec(app.number)?.map(Number) ?? []
       if (t === undefined) return notOpen(asked, 'A component of q is asked for.')
       const facts = {

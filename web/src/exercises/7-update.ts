@@ -106,11 +106,11 @@ export const update: Exercise[] = [
       return predicted(
         asked,
         answer,
-        'It moves by {delta}: m̂ is {m}, the root of v̂ is {v}, and one by the other is 1 but for the sign.',
+        'It moves by {delta}: m̂ is {m} and v̂ is {v}, which is its square: one by the root of the other is 1 but for the sign.',
         {
           delta: show6(delta),
           m: three(m_hat),
-          v: three(Math.sqrt(v_hat)),
+          v: three(v_hat),
         },
       )
     },

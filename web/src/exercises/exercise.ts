@@ -1,7 +1,7 @@
 // What an exercise is. It is judged by what the figures are set to and by what the session says of that, never by what
 // somebody claims: a judge reads the state, asks, and tells what is right or wrong with the real numbers.
 
-import type { Config, Method, Methods } from '../engine/protocol'
+import type { Config, Method, Requests } from '../engine/protocol'
 import { show } from '../palette'
 import { reference } from '../source/lines.svelte'
 import type { app } from '../state.svelte'
@@ -26,7 +26,7 @@ export interface Asked {
   app: typeof app
   seen: typeof seen
   chosen: string
-  ask: <M extends Method>(method: M, params: Methods[M][0]) => Promise<Methods[M][1]>
+  ask: <M extends Method>(method: M, params: Requests[M]['params']) => Promise<Requests[M]['result']>
 }
 
 /** says: in the prose's markup; its {facts} are numbers of the session. */

@@ -1,7 +1,9 @@
 // The chapters of the playhead, in the order of the program, and which section of the guide each belongs to.
 
+import type { ChapterName } from '../engine/protocol'
+
 export interface Act {
-  name: string // as the session knows it
+  name: ChapterName
   title: string
   about: string
   section: number // where the guide speaks of it

@@ -46,7 +46,10 @@ class Kernel:
         self.functions = functions
 
     def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
-        """Open a net. sizes: the ints of SETTINGS before the doubles; adam: the doubles."""
+        """Open a net.
+
+        sizes: n_embd, n_head, n_layer, block_size, vocab_size, activation. adam: beta1, beta2, eps_adam.
+        """
         return self.functions.open((*sizes, *adam, threads)) or 0
 
     def close(self, net: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
-from microgpt.config import Config, num_params, offsets, shapes
+from microgpt.config import Config, initial_std, num_params, offsets, shapes
 from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts, truncated
 from microgpt.system.memory import free_memory, peak_memory, too_large
 from microgpt.system.text import size
@@ -126,9 +126,8 @@ class TorchEngine(Engine):
         table = shapes(self.config, self.vocab_size)
         self._take_back()
         for name, where in offsets(table).items():
-            zero = self.config.zero_init and name.endswith(("attn_wo", "mlp_fc2"))
             numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
-            numbers.normal_(0.0, 0.0 if zero else self.config.init_std, generator=generator)
+            numbers.normal_(0.0, initial_std(self.config, name), generator=generator)
             self._tensors["params"][where].copy_(numbers)
         self._kept = None
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from types import FunctionType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt import reference
 from microgpt.config import Config, Shapes, shapes
@@ -26,14 +26,17 @@ from microgpt.engines.base import num_positions
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
 from microgpt.lab.runs.opening import check_size, over
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
+from microgpt.parameters import role
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.recorder import Tensor, forward
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol import editing as protocol
 
 FILE = "edited reference.py"
 MAX_CHARACTERS = 200_000
@@ -155,12 +158,19 @@ def load(source: str, text: Text) -> Edited:
     return program
 
 
-def facts(run: LabRun) -> Answer | None:
+def facts(run: LabRun) -> protocol.Program | None:
     """What the page tells of an edited program."""
     program = run.program
     if not isinstance(program, Edited):
         return None
     return {"name": program.name, "changed": sorted(program.changed), "notes": program.notes}
+
+
+def need(program: Program, *functions: str) -> None:
+    """Raise LabError where an edited program no longer has these functions."""
+    for name in functions:
+        if not callable(getattr(program.module, name, None)):
+            raise LabError(f"the edited program has no function {name}(), from which this figure is made")
 
 
 def unchanged(run: LabRun, why: str, *functions: str) -> None:
@@ -416,7 +426,7 @@ def _config(program: Edited) -> Config:
     n_head = loss.get("n_head", program.seen.gpt_arguments.get("n_head"))
     if type(n_head) is not int:
         raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
-    zero = [name for name in table if name.endswith(("attn_wo", "mlp_fc2"))]
+    zero = [name for name in table if role(name).starts_at_zero]
     known: dict[str, Any] = {name: adam[name] for name in ("beta1", "beta2", "eps_adam") if name in adam}
     return Config(
         n_embd=table["wte"][1],
@@ -447,15 +457,10 @@ def _try(program: Edited, run: LabRun) -> None:
         raise LabError(blamed(error) or str(error)) from None
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
-    if kinds := list(dict.fromkeys(_kind(name) for name in gone)):
+    if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
         program.notes.append(
             f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
         )
-
-
-def _kind(name: str) -> str:
-    """`resid_mid` of `pos3.layer0.resid_mid`."""
-    return ".".join(part for part in name.split(".") if not part[-1].isdigit() or part[:3] == "mlp")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import ast
 from functools import cache
+from typing import TYPE_CHECKING
 
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import request
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.editing import Source
+    from microgpt.lab.session import Session
 
 HEADING = "# --- "
 
 
-def source(program: Program = REFERENCE) -> Answer:
+@request
+def source(session: Session) -> Source:
+    """The program that computes the numbers."""
+    return outline(session.active.program)
+
+
+def outline(program: Program = REFERENCE) -> Source:
     """The lines that run: those of the installed package, unless they were edited."""
     text = program.text
     lines = text.splitlines()
@@ -27,7 +38,7 @@ def source(program: Program = REFERENCE) -> Answer:
     return {
         "name": program.name,
         "lines": lines,
-        "functions": [{"name": name, "first": f.lineno, "last": f.end_lineno} for name, f in functions],
+        "functions": [{"name": name, "first": f.lineno, "last": f.end_lineno or f.lineno} for name, f in functions],
         "parts": [
             {"title": lines[first - 1].removeprefix(HEADING), "first": first, "last": last}
             for first, last in zip(headings, ends)
@@ -38,7 +49,7 @@ def source(program: Program = REFERENCE) -> Answer:
 @cache
 def line_of(text: str, program: Program = REFERENCE) -> int:
     """The number of the first line that holds this text. Raises LabError where an edited program has none."""
-    for number, line in enumerate(source(program)["lines"], 1):
+    for number, line in enumerate(outline(program)["lines"], 1):
         if text in line:
             return number
     raise LabError(f"the edited program has no line with `{text}`, at which this would be shown")

@@ -6,10 +6,14 @@ these lines, so that changes add up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import request
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.editing import Variants, Varied
+    from microgpt.lab.session import Session
 
 
 class Variant(NamedTuple):
@@ -173,13 +177,19 @@ VARIANTS = {
 }
 
 
-def told() -> Answer:
-    """The changes, for the page."""
-    changes = [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]
-    return {"changes": changes}
+@request
+def variants(session: Session) -> Variants:
+    """Changes to try."""
+    return {"changes": [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]}
 
 
-def apply(name: str, source: str) -> Answer:
+@request
+def vary(session: Session, name: str, source: str) -> Varied:
+    """The program with one of these changes."""
+    return {"source": apply(name, source)}
+
+
+def apply(name: str, source: str) -> str:
     """The program with that change. Raises LabError where a line that it changes is not there."""
     if name not in VARIANTS:
         raise LabError(f"there is no change {name!r:.40}: there are {', '.join(VARIANTS)}")
@@ -191,4 +201,4 @@ def apply(name: str, source: str) -> Answer:
                 " it: reset the file, then try again"
             )
         source = source.replace(old, new)
-    return {"source": source}
+    return source

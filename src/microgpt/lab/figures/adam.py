@@ -6,17 +6,22 @@ import sys
 from array import array
 from collections.abc import Iterable
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from microgpt.engines.base import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
-from microgpt.lab.requests import Answer
+from microgpt.lab.protocol.choices import Moved
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
 
-SHOWN = ("grad", "m", "v", "m_hat", "v_hat", "delta")
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.training import AdamStep, Schedule, Update
+    from microgpt.lab.session import Session
+
+SHOWN: tuple[Moved, ...] = get_args(Moved)
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
 DRAWN = 80  # steps of a schedule, at most, beside those where it bends
@@ -65,8 +70,10 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
     return How(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
 
 
-def schedule(run: LabRun) -> Answer:
-    """The learning rates of the run's steps as far as its plan goes, some of them: steps, made before each; rates."""
+@model_request
+def schedule(session: Session) -> Schedule:
+    """The learning rate, from the first step of the plan to its last."""
+    run = session.active
     last, planned = run.run.config.num_steps - 1, run.config.num_steps
     bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
     while planned <= last:  # a plan that was doubled
@@ -108,10 +115,17 @@ def _has(numbers: dict[str, Any], names: Iterable[str]) -> None:
             raise LabError(f"the edited adam() has no {name}: what this figure shows of it is not computed any more")
 
 
-def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Answer:
-    """Of all parameters, with the word's loss before and after. what: some of SHOWN, else all of them."""
-    if unknown := [name for name in what or () if name not in SHOWN]:
-        raise LabError(f"what must be a list of {', '.join(SHOWN)}, got {unknown[0]!r:.40}")
+@model_request
+def update(
+    session: Session,
+    word: str,
+    what: list[Moved] | None = None,
+    learning_rate: float | None = None,
+    fresh: bool = False,
+) -> Update:
+    """One step of Adam on the word, not kept: the word's loss before and after, and what it tells of each parameter."""
+    run, tokens = session.active, session.tokens(word)
+    way = how(run, learning_rate, fresh)
     loss, numbers = step(run, tokens, way)
     shown = [name for name in SHOWN if name in numbers] if what is None else what
     _has(numbers, shown)
@@ -125,8 +139,11 @@ def update(run: LabRun, tokens: Tokens, what: list[str] | None, way: How) -> Ans
     }
 
 
-def adam(run: LabRun, tokens: Tokens, path: str, way: How) -> Answer:
-    """Of one parameter, with all that adam reckons with."""
+@model_request
+def adam(session: Session, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> AdamStep:
+    """One step of Adam on the word, not kept: everything that it computes for one parameter."""
+    run, tokens = session.active, session.tokens(word)
+    way = how(run, learning_rate, fresh)
     index, c = run.index(path), run.config
     _, numbers = step(run, tokens, way)
     _has(numbers, NAMES)
@@ -140,6 +157,13 @@ def adam(run: LabRun, tokens: Tokens, path: str, way: How) -> Answer:
         "eps_adam": c.eps_adam,
         "m_before": way.m[index],
         "v_before": way.v[index],
-        **{name: numbers[name][index] for name in NAMES},
+        "grad": numbers["grad"][index],
+        "m": numbers["m"][index],
+        "v": numbers["v"][index],
+        "m_hat": numbers["m_hat"][index],
+        "v_hat": numbers["v_hat"][index],
+        "before": numbers["before"][index],
+        "after": numbers["after"][index],
+        "delta": numbers["delta"][index],
         "plain": -way.learning_rate * numbers["grad"][index],
     }

@@ -12,12 +12,18 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.editing import edited
+from microgpt.lab.protocol.choices import Order, Times
+from microgpt.lab.requests import request
 from microgpt.reference import Value
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.numbers import Expression, Op
+    from microgpt.lab.session import Session
 
 MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_MOVES = 2000, 500, 60, 2000
 FUNCTIONS = ("exp", "log", "relu")
@@ -187,7 +193,7 @@ def _constant(node: ast.expr, depth: int = 0) -> float | None:
     return None
 
 
-def inputs(statements: list[tuple[str, ast.expr]]) -> list[str]:
+def inputs_of(statements: list[tuple[str, ast.expr]]) -> list[str]:
     """The names that are read before a statement has set them, in the order in which they are met."""
     found, known = [], set()
     for name, expression in statements:
@@ -252,25 +258,35 @@ def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: t
     return result
 
 
+@request
 def expression(
+    session: Session,
+    source: str,
+    inputs: dict[str, float],
+    accumulate: bool = True,
+    order: Order = "topological",
+    times: Times = 1,
+) -> Expression:
+    """A small graph of Values, forward and backward."""
+    edited.unchanged(session.active, "expressions are computed with it", "Value.")
+    return differentiate(source, inputs, accumulate=accumulate, order=order, times=times)
+
+
+def differentiate(
     source: str,
     given: dict[str, float],
     *,
     accumulate: bool = True,
-    order: str = "topological",
-    times: int = 1,
-) -> Answer:
+    order: Order = "topological",
+    times: Times = 1,
+) -> Expression:
     """The graph of an expression, its backward pass, and every input's gradient beside its central difference.
 
     accumulate: False sets a gradient (=) where the reference adds to it (+=). order: `naive` lets a node pass its
     gradient on each time that it gets some, instead of once, when it has all of it. times: the calls of backward.
     """
-    if order not in ("topological", "naive"):
-        raise LabError(f"order must be topological or naive, got order={order!r:.40}")
-    if times not in (1, 2):
-        raise LabError(f"times must be 1 or 2, got times={times}")
     statements = parse(source)
-    names = inputs(statements)
+    names = inputs_of(statements)
     if missing := [name for name in names if name not in given]:
         raise LabError(f"the input {missing[0]} has no value: give it in inputs, or set it before it is used")
     made: list[Noted] = []
@@ -300,7 +316,7 @@ def expression(
         "nodes": [
             {
                 "id": i,
-                "op": node.op,
+                "op": cast("Op", node.op),
                 "exponent": node.exponent,
                 "name": node.name,
                 "data": node.data,

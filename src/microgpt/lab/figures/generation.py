@@ -6,15 +6,20 @@ import random
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from microgpt import sampling
 from microgpt.engines.base import GREEDY, Decoder
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
 from microgpt.lab.editing.edited import Edited, unchanged
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import names, spelled
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.texts import Ended, Generated, Letter, NearDocument, Samples
+    from microgpt.lab.session import Session
 
 NEAREST = 5
 MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
@@ -31,8 +36,12 @@ class Die(random.Random):
         return self.thrown
 
 
-def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int | None, prompt: str) -> Answer:
+@model_request
+def generate(
+    session: Session, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = ""
+) -> Generated:
     """Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from."""
+    run = session.active
     run_, c = run.run, run.config
     unchanged(run, "letters are drawn as it draws them", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
@@ -52,7 +61,7 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
             logits.append(decoder.feed(token_id))
             return logits[-1]
 
-    letters: list[Answer] = []
+    letters: list[Letter] = []
     bos, ids, symbols = run_.tokenizer.bos, list(chain.from_iterable(prompted)), names(run_.tokenizer)
 
     def note(token_id: int) -> None:
@@ -69,13 +78,13 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
             }
         )
 
-    drawn = sampling.generate(
+    token_ids = sampling.generate(
         Watched, die, bos=bos, block_size=c.block_size, temperature=temperature, top_k=top_k, prompt=ids
     )
-    for token_id in drawn:
+    for token_id in token_ids:
         note(token_id)
     text = prompt + run_.tokenizer.decode(letter["token_id"] for letter in letters)
-    ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
+    ended: Ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
     if ended == "bos":
         note(bos)
     data = run_.data
@@ -88,8 +97,16 @@ def generate(run: LabRun, seed: int, index: int, temperature: float, top_k: int 
     }
 
 
-def samples(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Answer:
-    """The first `count` samples of `seed`, and how many of them do not stand in the data."""
+@model_request
+def samples(
+    session: Session, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
+) -> Samples:
+    """The first `count` samples of `seed`, by the active model or another run's, and how many are not in the data."""
+    return drawn(session.active if run is None else session.run(run), seed, count, temperature, top_k)
+
+
+def drawn(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
+    """The samples of a run."""
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
     if isinstance(run.program, Edited) and count > EDITED_SAMPLES:
@@ -113,7 +130,7 @@ def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:
     return tokenizer.decode(sample(model.state_dict(), tokenizer.bos, rng, temperature, **model.sample_arguments))
 
 
-def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[Answer]:
+def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[NearDocument]:
     """The documents that the fewest edits (a letter put in, left out or changed) make of the text, nearest first.
 
     documents: sorted, each once. Of equally near ones the first in that order.

@@ -12,15 +12,19 @@ from array import array
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt.engines.base import Tokens
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import Answer, model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.numbers import Nudge
+    from microgpt.lab.session import Session
 
 # How far to push, in proportion to the number's size. Too far, and the loss is no straight line any more; too little,
 # and the two losses agree in all but their last digits. Which is best differs from number to number.
@@ -28,11 +32,14 @@ PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SMALLEST = 1e-3  # a number nearer to zero than this is pushed as far as this one
 
 
-def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | None = None) -> Answer:
+@model_request
+def nudge(session: Session, word: str, path: str, eps: float | None = None) -> Nudge:
     """The slope of the loss at a number, as the central difference, beside its gradient.
 
     eps: how far it is pushed. None tries PUSHES and takes the best of them: the gradient has no say in it.
     """
+    run, tokens = session.active, session.tokens(word)
+    trace = session.trace(tokens)
     node = trace.node(path)
     if eps is not None and not 0 < eps <= 1e3:
         raise LabError(f"eps must be more than 0 and at most 1000, got eps={eps}")
@@ -49,13 +56,17 @@ def nudge(run: LabRun, tokens: Tokens, trace: Trace, path: str, eps: float | Non
             raise LabError(f"a push of {eps:g} takes a number out of its range: choose a smaller eps") from None
         return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
+    found = pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))
     return {
         "path": path,
         "value": node.data,
         "grad": node.grad,
         "way": "reference" if _is_parameter(trace, node) else "replay",
         "remade": remade,
-        **(pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))),
+        "eps": found["eps"],
+        "above": found["above"],
+        "below": found["below"],
+        "difference": found["difference"],
     }
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import TYPE_CHECKING
 
 from microgpt.engines.base import Engine, Tokens, num_positions
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.training import Hiker, HikerStep, Surface
+    from microgpt.lab.session import Session
 
 # Where the engine is slow, a surface gets fewer points, and the hikers fewer steps: how many is reckoned and not timed,
 # so that the same question always has the same answer
@@ -18,16 +23,17 @@ COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient
 MAX_SIZE, MAX_STEPS = 101, 1000
 
 
+@model_request
 def surface(
-    run: LabRun,
-    tokens: Tokens,
+    session: Session,
+    word: str,
     x: str,
     y: str,
     size: int,
     reach: float,
     steps: int,
     learning_rate: float | None = None,
-) -> Answer:
+) -> Surface:
     """size x size real losses around the two parameters, from -reach to +reach, all others as they are.
 
     The hikers start where the model stands and move in these two directions only, with real gradients. Adam has this
@@ -44,6 +50,7 @@ def surface(
         raise LabError(f"steps must be from 0 to {MAX_STEPS}, got steps={steps}")
     if learning_rate is not None and not 0 < learning_rate <= 1e6:
         raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
+    run, tokens = session.active, session.tokens(word)
     places = run.index(x), run.index(y)
     engine = run.scratch()
     affordable = SECONDS / (COST[run.engine.name] * len(engine.params) * num_positions(tokens, run.config))
@@ -80,7 +87,7 @@ def _hikers(
     start: tuple[float, ...],
     steps: int,
     learning_rate: float,
-) -> list[Answer]:
+) -> list[Hiker]:
     model = run.model
     zeros = array("d", bytes(8 * len(engine.grads)))
 
@@ -93,7 +100,7 @@ def _hikers(
 
     at, m, v = [Value(p) for p in start], [0.0, 0.0], [0.0, 0.0]
     loss, grad = look(list(start))
-    adam = [{"x": start[0], "y": start[1], "loss": loss}]
+    adam: list[HikerStep] = [{"x": start[0], "y": start[1], "loss": loss}]
     first = 0.0
     for step in range(1, steps + 1):
         for p, g in zip(at, grad):
@@ -107,7 +114,7 @@ def _hikers(
     loss, grad = look(point)
     slope = math.hypot(*grad)
     rate = first / slope if slope else learning_rate
-    sgd = [{"x": point[0], "y": point[1], "loss": loss}]
+    sgd: list[HikerStep] = [{"x": point[0], "y": point[1], "loss": loss}]
     for _ in range(steps):
         point = [p - rate * g for p, g in zip(point, grad)]
         loss, grad = look(point)

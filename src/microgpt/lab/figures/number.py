@@ -1,65 +1,39 @@
-"""Any number of a word's execution, opened: the sum that made it, the numbers around it, its gradient; the playhead.
+"""Any number of a word's execution, opened: how it was made, from what, for what, and its gradient.
 
-All of it is read off one recorded execution (`tracing`); the words for a number come from naming's table, and its
-formula from the very line of the reference that made it.
+All of it is read off one recorded execution (`tracing`); the formula comes from the very line that made the number.
 """
 
 from __future__ import annotations
 
 import ast
-import math
 import re
-from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from microgpt.engines.base import Tokens
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
-from microgpt.lab.editing.source import source
-from microgpt.lab.requests import Answer
-from microgpt.lab.runs.run import LabRun
-from microgpt.lab.runs.texts import read
-from microgpt.tracing import inner_names
-from microgpt.tracing import names as tensor_names
-from microgpt.tracing.trace import Trace
+from microgpt.lab.editing.source import outline
+from microgpt.lab.figures.meanings import is_inner, kind, meaning
+from microgpt.lab.requests import Answer, model_request
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.numbers import After, Link, Opened, Term
+    from microgpt.lab.session import Session
 
 USERS = 32  # that are shown of those made from a number
-AROUND, MOST_AROUND, FURTHEST = 60, 300, 12  # numbers of a neighbourhood, at most, and the steps that it reaches
-
-# What the matrices are for; naming's table has the words for all that is computed with them
-PARAMETERS = {
-    "wte": "token embeddings: a row for each token",
-    "wpe": "position embeddings: a row for each position",
-    "lm_head": "the next token's logits: a row for each token",
-    "attn_wq": "queries: what a position looks for",
-    "attn_wk": "keys: what it can be found by",
-    "attn_wv": "values: what it tells when it is found",
-    "attn_wo": "mixes what the heads found",
-    "mlp_fc1": "widens fourfold, before the activation",
-    "mlp_fc2": "narrows again, after it",
-}
-KINDS = {
-    **dict.fromkeys(("q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits"), "linear"),
-    **dict.fromkeys(("emb", "resid_pre", "resid_mid", "resid_post"), "add"),
-    **dict.fromkeys(("emb_norm", "attn_norm", "mlp_norm", "mean_square", "scale"), "rmsnorm"),
-    **dict.fromkeys(("attn_weights", "probs"), "softmax"),
-    **dict.fromkeys(("loss", "mean_loss"), "loss"),
-    "attn_logits": "attention logit",
-    "x_attn": "attention mix",
-    "mlp_act": "relu",
-}
 
 
-def number(run: LabRun, trace: Trace, path: str) -> Answer:
+@model_request
+def number(session: Session, word: str, path: str) -> Opened:
     """One number: how it was made, from what, for what, and how strongly the loss answers to it."""
+    trace = session.trace(session.tokens(word))
     count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
     if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
         raise LabError(f"this word has no position {found[1]}: it has {count}, counted from 0; open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     program = trace.program
-    terms = [
+    terms: list[Term] = [
         {
             "factors": term["factors"] or [{"path": term["path"], "value": term["value"]}],
             "value": term["value"],
@@ -72,7 +46,7 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
         "value": facts["value"],
         "grad": facts["grad"],
         "meaning": meaning(path) + _unless(program, line),
-        "kind": _kind(path if _is_inner(path) else facts["path"], facts["op"]),
+        "kind": kind(path if is_inner(path) else facts["path"], facts["op"]),
         "line": line,
         "formula": _said(program, path, line, facts["op"]),
         "terms": terms,
@@ -84,170 +58,13 @@ def number(run: LabRun, trace: Trace, path: str) -> Answer:
     }
 
 
-def _edge(facts: Answer) -> Answer:
+def _edge(facts: Answer) -> Link:
     return {"path": facts["path"], "value": facts["value"], "local": facts["local_gradient"]}
-
-
-def neighbourhood(trace: Trace, path: str, up: int, down: int, limit: int = AROUND) -> Answer:
-    """The graph around a number: `up` steps towards the loss, `down` steps towards the parameters."""
-    for name, steps in (("up", up), ("down", down)):
-        if not 0 <= steps <= FURTHEST:
-            raise LabError(f"{name} must be from 0 to {FURTHEST}, got {name}={steps}")
-    if not 1 <= limit <= MOST_AROUND:
-        raise LabError(f"limit must be from 1 to {MOST_AROUND}, got limit={limit}")
-    found = trace.neighbourhood(path, depth_up=up, depth_down=down, limit=limit)
-    return {
-        "nodes": [
-            {
-                **{what: node[what] for what in ("path", "op", "value", "grad")},
-                "named": bool(trace.graph.places(trace.node(node["path"]))),
-            }
-            for node in found["nodes"]
-        ],
-        "edges": [{"from": e["from"], "to": e["to"], "local": e["local_gradient"]} for e in found["edges"]],
-        "cut": not found["complete"],
-    }
-
-
-def blame(trace: Trace, path: str) -> Answer:
-    """The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order."""
-    return {
-        "path": path,
-        "grad": trace.node(path).grad,
-        "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
-        "shares": [
-            {
-                "path": share["path"],
-                "grad": share["grad"],
-                "local": share["local_gradient"],
-                "add": share["add"],
-                "total": share["after"],
-            }
-            for share in trace.contributions(path)
-        ],
-        "up": _next_named(trace, path, trace.contributions),
-        "down": _next_named(trace, path, trace.passed_on),
-    }
-
-
-def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
-    """The next number of a tensor on the way of the largest gradient: towards the loss, or towards the parameters."""
-    while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
-        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones the last: not the total
-        if trace.graph.places(trace.node(path)):
-            return path
-    return None
-
-
-def _is_constant(trace: Trace, path: str) -> bool:
-    node = trace.node(path)
-    return not node.op and not trace.graph.places(node)
-
-
-def play(trace: Trace) -> Answer:
-    """The execution line by line, and which numbers each line made."""
-    return {
-        "events": [
-            {
-                **{what: event[what] for what in ("line", "function", "depth", "owner")},
-                "paths": list(dict.fromkeys(path for told in event["changed"].values() for path in _paths(told))),
-            }
-            for event in trace.events
-        ]
-    }
-
-
-def _paths(told: Answer) -> Iterator[str]:
-    """The numbers that a variable holds."""
-    if "path" in told:
-        yield told["path"]
-    yield from told.get("paths", ())
-    for inner in told.get("list", ()):
-        yield from _paths(inner)
-
-
-def gradients(run: LabRun, tokens: Tokens, trace: Trace) -> Answer:
-    """d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in
-    the matrices, which is where it stays."""
-    grads = {name: trace.grad(name).numbers for name in run.shapes}
-    count = len(read(tokens, run.config))
-    table = tensor_names.intermediates(run.config, run.engine.vocab_size, count)
-    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some
-    way = [*reversed(made), *reversed(list(run.shapes))]
-    return {
-        "loss": trace.node("loss").data,
-        "grads": grads,
-        "zero_rows": {
-            name: [r for r in range(rows) if not any(grads[name][r * columns : (r + 1) * columns])]
-            for name, (rows, columns) in run.shapes.items()
-        },
-        "norms": [
-            {"name": name, "norm": math.sqrt(math.fsum(g * g for g in trace.grad(name).numbers))} for name in way
-        ],
-    }
-
-
-# --- Words for a number
-
-
-def _tensor(path: str) -> str:
-    """The name of the tensor that a path leads into."""
-    return path.partition("[")[0]
-
-
-def _kind(path: str, op: str) -> str:
-    if op in ("parameter", "constant"):
-        return op
-    if _is_inner(path):
-        return op
-    return KINDS.get(inner_names.kind(_tensor(path)), op)
-
-
-_TABLE = [
-    (re.compile(re.sub(r"\\{[tih]\\}", r"\\d+", re.escape(name))), meaning)
-    for part in (
-        tensor_names.EMBEDDING,
-        tensor_names.BEFORE_HEADS,
-        tensor_names.HEAD,
-        tensor_names.AFTER_HEADS,
-        tensor_names.OUTPUT,
-        tensor_names.DOCUMENT,
-    )
-    for name, _, meaning in part
-]
-_INSIDE = (
-    (r"term\d+", "one of the products that are added up for"),
-    (r"sum\d+", "the running total, on the way to"),
-    (r"total", "the sum, on the way to"),
-    (r"inverse", "1 / what is divided by, on the way to"),
-    (r"shifted", "before the last operation, on the way to"),
-    (r".*", "on the way to"),
-)
-
-
-def meaning(path: str) -> str:
-    """What a number or a tensor is, in words."""
-    name = _tensor(path)
-    matrix = name.rpartition(".")[2]
-    if "]." not in path and matrix in PARAMETERS:
-        return PARAMETERS[matrix]
-    for pattern, meaning in _TABLE:
-        if "]." not in path and pattern.fullmatch(name):
-            return meaning
-    owner, _, role = path.rpartition(".")
-    return next(f"{words} {owner}" for pattern, words in _INSIDE if re.fullmatch(pattern, role))
-
-
-def _is_inner(path: str) -> bool:
-    """Whether a number is none of naming's table, but was made on the way to one."""
-    name = _tensor(path)
-    known = name.rpartition(".")[2] in PARAMETERS or any(pattern.fullmatch(name) for pattern, _ in _TABLE)
-    return "]." in path or not known
 
 
 def _unless(program: Program, line: int) -> str:
     """A word of warning where the function of this line was edited: what is said is said of the reference."""
-    inside = (f["name"] for f in source(program)["functions"] if f["first"] <= line <= f["last"])
+    inside = (f["name"] for f in outline(program)["functions"] if f["first"] <= line <= f["last"])
     return " (as the unedited program has it)" if any(name in program.changed for name in inside) else ""
 
 
@@ -275,7 +92,7 @@ def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
     `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]` has the whole
     `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, the term `qj * kj` and the rest `/ len(q) ** 0.5`.
     """
-    lines = source(program)["lines"]
+    lines = outline(program)["lines"]
 
     def written(node: ast.expr) -> str:
         """As the file has it."""
@@ -304,13 +121,13 @@ def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
 _WRITTEN = {"add": "a + b", "mul": "a * b", "pow": "a ** {exponent}", "exp": "a.exp()", "log": "a.log()"}
 
 
-def _after(program: Program, path: str, line: int, opened: Answer) -> Answer | None:
+def _after(program: Program, path: str, line: int, opened: Answer) -> After | None:
     """What was done with the sum, or in place of one: the last operation, in the reference's words."""
     if not opened["steps"]:
         return None
     last = opened["steps"][-1]
     formula = formulas(program)[line]
-    if _is_inner(path):
+    if is_inner(path):
         text = _WRITTEN[last["op"]].format(**last) if last["op"] in _WRITTEN else formula.whole
     elif opened["terms"] and not formula.rest and formula.term:
         return None  # a sum of one term is that term

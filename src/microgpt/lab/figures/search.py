@@ -10,15 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from microgpt.errors import LabError
-from microgpt.lab.figures.number import meaning
-from microgpt.lab.requests import Answer
+from microgpt.lab.figures.meanings import meaning
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import names
-from microgpt.tracing.names import Shape
+from microgpt.tracing.names import Shape, indexed
 from microgpt.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.numbers import Found, FoundNumber
+    from microgpt.lab.session import Session
 
 MOST = 50  # that are told at once
 OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # a number, or a row, for each token
@@ -33,12 +37,13 @@ class Fit(NamedTuple):
     components: range | None = None
 
 
-def find(run: LabRun, trace: Trace, query: str, position: int, limit: int = 12) -> Answer:
+@model_request
+def find(session: Session, word: str, query: str, position: int = 0, limit: int = 12) -> Found:
     """Numbers that fit what is typed: the best first, those at `position` before others; or in words why none does."""
     if not 1 <= limit <= MOST:
         raise LabError(f"limit must be from 1 to {MOST}, got limit={limit}")
-    words = query.split()
-    found: list[Answer] = []
+    run, trace, words = session.active, session.trace(session.tokens(word)), query.split()
+    found: list[FoundNumber] = []
     if len(words) == 1 and "]." in query:
         found = _inside(trace, query, limit)
     elif words:
@@ -46,7 +51,7 @@ def find(run: LabRun, trace: Trace, query: str, position: int, limit: int = 12) 
     return {"query": query, "found": found, "why": "" if found or not words else _why(trace, query)}
 
 
-def _inside(trace: Trace, query: str, limit: int) -> list[Answer]:
+def _inside(trace: Trace, query: str, limit: int) -> list[FoundNumber]:
     """The numbers made on the way to one that is written out."""
     owner, _, begun = query.rpartition(".")
     try:
@@ -61,7 +66,7 @@ def _inside(trace: Trace, query: str, limit: int) -> list[Answer]:
 
 def _among(
     run: LabRun, shapes: dict[str, Shape], trace: Trace, words: Sequence[str], position: int, limit: int
-) -> list[Answer]:
+) -> list[FoundNumber]:
     fits: list[tuple[int, int, int, str, Fit]] = []
     for order, (name, shape) in enumerate(shapes.items()):
         fit = _fit(run, name, shape, words)
@@ -69,21 +74,21 @@ def _among(
             where = re.match(r"pos(\d+)\.", name)
             fits.append((fit.rank, abs(int(where[1]) - position) if where else 0, order, name, fit))
     fits.sort()
-    found: list[Answer] = []
+    found: list[FoundNumber] = []
     for _, _, _, name, fit in fits:
         if len(found) >= limit:
             break
         shape = shapes[name]
         if len(fit.at) == len(shape):
-            found.append(_number(trace, name + "".join(f"[{i}]" for i in fit.at)))
+            found.append(_number(trace, indexed(name, fit.at)))
         elif fit.components is not None:
-            found += [_number(trace, f"{name}[{i}]") for i in fit.components]
+            found += [_number(trace, indexed(name, [i])) for i in fit.components]
         else:
-            path = name + "".join(f"[{i}]" for i in fit.at)
+            path = indexed(name, fit.at)
             found.append({"path": path, "shape": shape[len(fit.at) :], "meaning": meaning(path), "value": None})
             if len(fits) == 1:  # nothing else is meant: its first numbers
-                rows = "[0]" * (len(shape) - len(fit.at) - 1)
-                found += [_number(trace, f"{path}{rows}[{i}]") for i in range(shape[-1])]
+                rows = [0] * (len(shape) - len(fit.at) - 1)
+                found += [_number(trace, indexed(path, [*rows, i])) for i in range(shape[-1])]
     return found[:limit]
 
 
@@ -132,7 +137,7 @@ def _rank(word: str, name: str, parts: Sequence[str]) -> int | None:
     return 5 if len(word) > 2 and word in name else None
 
 
-def _number(trace: Trace, path: str) -> Answer:
+def _number(trace: Trace, path: str) -> FoundNumber:
     return {"path": path, "shape": [], "meaning": meaning(path), "value": trace.node(path).data}
 
 

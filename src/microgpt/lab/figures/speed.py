@@ -10,15 +10,19 @@ import statistics
 from array import array
 from collections.abc import Iterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from microgpt.config import Config
 from microgpt.engines.base import Engine, Tokens
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
-from microgpt.lab.runs.texts import Text
+from microgpt.lab.requests import stream_request
 from microgpt.runs.run import Run
 from microgpt.schedule import learning_rate
 from microgpt.verification.compare import compare
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.training import Ladder, Rung
+    from microgpt.lab.session import Session
 
 RUNGS = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
 MAX_STEPS = 1000  # minutes of the reference
@@ -27,18 +31,29 @@ KERNEL_SECONDS = 0.3  # for the rounds of a rung that is through in milliseconds
 Stretch = Iterator[tuple[list[float], float, int]]  # losses so far, the seconds that they took, rounds
 
 
-def ladder(text: Text, steps: int) -> Iterator[Answer]:
+@stream_request(of_model=False)
+def ladder(session: Session, steps: int) -> Iterator[Ladder]:
     """How far each rung is, again and again; the last answer is done."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
-    rungs: list[Answer] = [
-        {"engine": engine, "precision": precision, "step": 0, "seconds": 0.0, "rounds": 0, "losses": [], "why": ""}
+    rungs: list[Rung] = [
+        {
+            "engine": engine,
+            "precision": precision,
+            "step": 0,
+            "seconds": 0.0,
+            "rounds": 0,
+            "losses": [],
+            "ratio": None,
+            "difference": None,
+            "why": "",
+        }
         for engine, precision in RUNGS
     ]
     config = Config()
     for rung in rungs:
         try:
-            run = Run.begin(text.data(config), config, engine=rung["engine"], precision=rung["precision"])
+            run = Run.begin(session.names.data(config), config, engine=rung["engine"], precision=rung["precision"])
         except ImportError as error:
             rung["why"] = str(error)
             continue
@@ -51,7 +66,7 @@ def ladder(text: Text, steps: int) -> Iterator[Answer]:
     yield {"steps": steps, "rungs": [_compared(rung, rungs[0]) for rung in rungs], "done": True}
 
 
-def _compared(rung: Answer, reference: Answer) -> Answer:
+def _compared(rung: Rung, reference: Rung) -> Rung:
     """With how many times as fast as the reference it is, and how far from its losses, where both are through."""
     if not rung["losses"] or len(rung["losses"]) != len(reference["losses"]) or rung is reference:
         return {**rung, "ratio": None, "difference": None}

@@ -12,17 +12,21 @@ from array import array
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt.engines.base import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.lab.editing.edited import Names
-from microgpt.lab.figures.figures import Recorded, loss
-from microgpt.lab.requests import Answer
+from microgpt.lab.figures.loss import by_letter
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import label, read
 from microgpt.tracing.recorder import Recorder, Tensor
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.figures import Unmasked, UnmaskedDocuments
+    from microgpt.lab.session import Session
 
 MAX_DOCUMENTS = 100
 
@@ -75,8 +79,10 @@ def _handed(functions: dict[str, Any], before: list[Any]) -> list[Any]:
     return lists
 
 
-def unmasked(run: LabRun, tokens: Tokens, masked: Recorded) -> Answer:
+@model_request
+def unmasked(session: Session, word: str) -> Unmasked:
     """The whole matrix of every head, how much of each row lies on the future, and the surprise with and without."""
+    run, tokens = session.active, session.tokens(word)
     ids, c = read(tokens, run.config), run.config
     made = passes(run, tokens)[-1]
 
@@ -96,16 +102,17 @@ def unmasked(run: LabRun, tokens: Tokens, masked: Recorded) -> Answer:
         "logits": matrices("attn_logits"),
         "weights": weights,
         "future": future,
-        "masked": loss(run, tokens, masked),
-        "unmasked": loss(run, tokens, made),
+        "masked": by_letter(run, tokens, session.forward(tokens)),
+        "unmasked": by_letter(run, tokens, made),
     }
 
 
-def documents(run: LabRun, count: int) -> Answer:
+@model_request
+def unmasked_documents(session: Session, count: int) -> UnmaskedDocuments:
     """The mean loss of the first `count` documents that training reads, or of all, with the mask and without."""
     if not 1 <= count <= MAX_DOCUMENTS:
         raise LabError(f"count must be from 1 to {MAX_DOCUMENTS}, got count={count}")
-    losses = []
+    run, losses = session.active, []
     for i in run.run.order[:count]:
         made = passes(run, run.run.data.sequence(i))
         losses.append((made[0]["loss"].numbers[0], made[-1]["loss"].numbers[0]))

@@ -7,13 +7,19 @@ local gradients are those that the numbers keep, and each += is made once more f
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from microgpt.errors import LabError
+from microgpt.lab.editing import edited
 from microgpt.lab.editing.source import line_of
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import model_request
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.playback import Giver, PassedOn, Passing
+    from microgpt.lab.session import Session
 
 GIVERS = 64  # of a number's contributions, that are told one by one
 ABOVE = 3  # of the numbers that gave to the one whose turn it is
@@ -70,7 +76,7 @@ class Relay:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def step(self, at: int) -> Answer:
+    def step(self, at: int) -> PassedOn:
         """One +=."""
         if not 0 <= at < len(self.steps):
             raise LabError(f"step must be from 0 to {len(self.steps) - 1}, got step={at}")
@@ -80,19 +86,13 @@ class Relay:
         above = list(
             {self.steps[i].node: i for i in self._given[node]}.values()
         )  # x * x gives twice, and is one number
+        other, slope = (node.a, node.da) if second else (node.b, node.db)
         return {
             "step": at,
             "line": line_of("node.b.grad +=" if second else "node.a.grad +=", self.program),
             "node": self._number(node, node.grad, ""),
             "operand": self._number(operand, after, path),
-            "other": next(
-                (
-                    {**self._number(other, self._grad(other, at), path), "local": slope}
-                    for other, slope, is_b in ((node.a, node.da, False), (node.b, node.db, True))
-                    if other is not None and is_b != second
-                ),
-                None,
-            ),
+            "other": None if other is None else {**self._number(other, self._grad(other, at), path), "local": slope},
             "local": local,
             "add": local * node.grad,
             "before": before,
@@ -108,10 +108,10 @@ class Relay:
         """A number's gradient after this step."""
         return next((self.steps[i].after for i in reversed(self._given[node]) if i <= at), 0.0)
 
-    def _number(self, node: Node, grad: float, near: str) -> Answer:
+    def _number(self, node: Node, grad: float, near: str) -> Passing:
         return {"path": self.graph.path(node, near), "op": node.op, "value": node.data, "grad": grad}
 
-    def _giver(self, i: int, near: str) -> Answer:
+    def _giver(self, i: int, near: str) -> Giver:
         step = self.steps[i]
         return {
             "step": i,
@@ -120,3 +120,21 @@ class Relay:
             "add": step.local * step.node.grad,
             "after": step.after,
         }
+
+
+_RELAYS: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
+
+
+def relay_of(session: Session, word: str) -> Relay:
+    """The recorded backward() of a word, step by step."""
+    edited.unchanged(session.active, "the relay shows what it did", "Value.backward")
+    recorded = session.trace(session.tokens(word))
+    if recorded not in _RELAYS:
+        _RELAYS[recorded] = Relay(recorded)
+    return _RELAYS[recorded]
+
+
+@model_request
+def passed_on(session: Session, word: str, step: int) -> PassedOn:
+    """One += of backward()."""
+    return relay_of(session, word).step(step)

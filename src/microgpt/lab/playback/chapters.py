@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from microgpt.data.sources import NAMES
 from microgpt.data.tokenizers import ByteTokenizer
@@ -29,16 +29,23 @@ from microgpt.errors import LabError
 from microgpt.lab.editing.source import line_of
 from microgpt.lab.figures import adam as adam_figures
 from microgpt.lab.figures.generation import Die
-from microgpt.lab.playback.backward import Relay
-from microgpt.lab.requests import Answer
+from microgpt.lab.playback.backward import Relay, relay_of
+from microgpt.lab.protocol.choices import ChapterName
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Exchanged, as_file
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented
+from microgpt.tracing.names import indexed, tensor_of
 from microgpt.tracing.steps import events_of, told, watch
-from microgpt.tracing.trace import Trace, trace_model
+from microgpt.tracing.trace import Trace
 
-CHAPTERS = ("data", "tokens", "forward", "loss", "backward", "adam", "sample")
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.playback import Chapter, ChapterFacts, PlayEvent, Told
+    from microgpt.lab.protocol.values import Tensor
+    from microgpt.lab.session import Session
+
+CHAPTERS: tuple[ChapterName, ...] = get_args(ChapterName)
 SHOWN = 12  # documents of the list
 EXCHANGES = 8  # of the shuffle's, at its beginning and at its end
 
@@ -48,7 +55,7 @@ class Story:
 
     def __init__(self, graph: Graph | None = None) -> None:
         self.graph = graph
-        self.events: list[Answer] = []
+        self.events: list[PlayEvent] = []
         self.told: list[Facts] = []
         self._known: dict[str, int] = {}
         self._described: dict[int, int] = {}  # a variable that stays the same object is described once
@@ -58,7 +65,7 @@ class Story:
         """Add an event, and what is to be said of it besides."""
         known, changed = self._point(event["known"]), self._point(event["changed"])
         where = {name: event[name] for name in ("line", "function", "depth", "owner")}
-        self.events.append({**where, "known": known, "changed": changed, **more})
+        self.events.append(cast("PlayEvent", {**where, "known": known, "changed": changed, **more}))
 
     def beneath(self, event: Facts, function: str, known: Facts, changed: Facts, **more: Any) -> None:
         """Add what happens inside a statement, in the standard library."""
@@ -85,29 +92,60 @@ class Story:
         if "table" in facts:
             return {"table": {name: self._full(item) for name, item in facts["table"].items()}}
         if "list" in facts:
-            name = str(facts["list"][0].get("path", "")).partition("[")[0]
+            name = tensor_of(str(facts["list"][0].get("path", "")))
             if self.graph and name in self.graph.shapes and len(self.graph.shapes[name]) == 2:
-                rows = [{"path": f"{name}[{row}]"} for row in range(self.graph.shapes[name][0])]
+                rows = [{"path": indexed(name, [row])} for row in range(self.graph.shapes[name][0])]
                 if facts["list"] == rows:
                     return {"path": name}
             return {"list": [self._full(item) for item in facts["list"]]}
         return facts
 
-    def answer(self, chapter: str, names: Iterable[str] = (), **facts: Any) -> Answer:
+    def answer(self, chapter: ChapterName, names: Iterable[str] = (), **facts: Any) -> Chapter:
         """The chapter, with the numbers of the tensors of these names."""
         graph = self.graph
-        tensors = {
+        tensors: dict[str, Tensor] = {
             name: {"shape": graph.shapes[name], "data": [node.data for node in graph.tensors[name]]}
             for name in names
             if graph
         }
-        return {"chapter": chapter, "events": self.events, "told": self.told, "tensors": tensors, "facts": facts}
+        return {
+            "chapter": chapter,
+            "events": self.events,
+            "told": cast("list[Told]", self.told),
+            "tensors": tensors,
+            "facts": cast("ChapterFacts", facts),
+        }
 
 
 # --- Chapters
 
 
-def documents(run: LabRun) -> Answer:
+@model_request
+def chapter(
+    session: Session,
+    name: ChapterName,
+    word: str,
+    path: str = "",
+    seed: int = 42,
+    index: int = 0,
+    temperature: float = 0.5,
+) -> Chapter:
+    """A part of the program, played. path: of the parameter, for `adam`; seed, index, temperature: for `sample`."""
+    run, ids = session.active, session.tokens(word)
+    if name == "data":
+        return documents(run)
+    if name == "tokens":
+        return tokens(run, ids)
+    if name == "backward":
+        return backward(relay_of(session, word))
+    if name == "adam":
+        return adam(run, session.trace(ids), path)
+    if name == "sample":
+        return sample(run, seed, index, temperature)
+    return forward(run, ids, session.stepped(ids), name)
+
+
+def documents(run: LabRun) -> Chapter:
     """The first lines of main(), as they stand: over this run's text, with the file's own seed and sizes."""
     printed: list[str] = []
     exchanges: list[tuple[int, int]] = []
@@ -184,7 +222,7 @@ def _rename(event: Facts, name: str, texts: Sequence[str]) -> None:
             variables[name] = _texts(texts)
 
 
-def tokens(run: LabRun, ids: Tokens) -> Answer:
+def tokens(run: LabRun, ids: Tokens) -> Chapter:
     """Tokenizer(), encode() and decode(), letter by letter."""
     if isinstance(run.run.tokenizer, ByteTokenizer):
         raise LabError("the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another")
@@ -218,12 +256,7 @@ def tokens(run: LabRun, ids: Tokens) -> Answer:
     return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
 
 
-def record(run: LabRun, ids: Tokens) -> Trace:
-    """loss() of the word, with its steps."""
-    return trace_model(ids, run.model, backward=False, events=True)
-
-
-def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
+def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
     """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
@@ -236,7 +269,7 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: str) -> Answer:
     return story.answer(chapter, names, tokens=list(ids))
 
 
-def backward(relay: Relay) -> Answer:
+def backward(relay: Relay) -> Chapter:
     """How the relay runs, tensor by tensor and number by number; its single steps are asked for one at a time."""
     return Story().answer(
         "backward",
@@ -248,7 +281,7 @@ def backward(relay: Relay) -> Answer:
     )
 
 
-def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
+def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
     """The update of one parameter, as it is among all; without a path that with the largest gradient."""
     way = adam_figures.how(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
@@ -276,7 +309,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Answer:
     )
 
 
-def sample(run: LabRun, seed: int, index: int, temperature: float) -> Answer:
+def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
     """sample() over this run's parameters; the die of each token is that of `microgpt sample`."""
     tokenizer = run.run.tokenizer
     if not temperature > 0:

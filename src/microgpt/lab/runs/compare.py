@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from microgpt.config import offsets
 from microgpt.errors import DataError, LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
+from microgpt.tracing.names import flat_position, indexed
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.runs import Comparison, Difference, FirstDifference, FirstDocuments
+    from microgpt.lab.session import Session
 
 
-def compare(a: LabRun, b: LabRun) -> Answer:
-    """Two runs beside each other, from their first common step to the last."""
-    return {"a": a.id, "b": b.id, "differs": _settings(a, b), "first": _first(a, b), "documents": _documents(a, b)}
+@model_request
+def compare(session: Session, a: str, b: str) -> Comparison:
+    """Where two runs part, from their first common step to the last."""
+    one, other = session.run(a), session.run(b)
+    return {
+        "a": a,
+        "b": b,
+        "differs": _settings(one, other),
+        "first": _first(one, other),
+        "documents": _documents(one, other),
+    }
 
 
-def _settings(a: LabRun, b: LabRun) -> list[Answer]:
+def _settings(a: LabRun, b: LabRun) -> list[Difference]:
     tables = [
         {
             **run.config.to_dict(),
@@ -33,7 +46,7 @@ def _settings(a: LabRun, b: LabRun) -> list[Answer]:
     ]
 
 
-def _first(a: LabRun, b: LabRun) -> Answer | None:
+def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
     """The first step after which a weight differs, and the first such weight in the order of the tensors."""
     low, high = max(a.first, b.first), min(a.furthest, b.furthest)
     if low > high:
@@ -66,24 +79,24 @@ def _differ(a: LabRun, b: LabRun, step: int) -> bool:
 
 def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
     """(tensor, path, number of a, number of b): the first difference; nan is for a number that one does not have."""
-    parts = offsets(a.shapes), offsets(b.shapes)
+    parts = a.model.offsets, b.model.offsets
     for name in {**parts[0], **parts[1]}:
         shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
         rows, columns = (max(sizes) for sizes in zip(*shapes))
         for row in range(rows):
             for column in range(columns):
                 x, y = (
-                    run.engine.params[part[name].start + row * shape[1] + column]
+                    run.engine.params[part[name].start + flat_position((row, column), shape)]
                     if row < shape[0] and column < shape[1]
                     else math.nan
                     for run, part, shape in zip((a, b), parts, shapes)
                 )
                 if x != y:
-                    return name, f"{name}[{row}][{column}]", x, y
+                    return name, indexed(name, (row, column)), x, y
     raise AssertionError("the runs do not differ")
 
 
-def _documents(a: LabRun, b: LabRun) -> Answer | None:
+def _documents(a: LabRun, b: LabRun) -> FirstDocuments | None:
     """The first step whose documents differ, of those whose documents are known."""
     for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
         try:

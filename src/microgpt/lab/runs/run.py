@@ -16,10 +16,10 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from microgpt import schedule, training
-from microgpt.config import Config, Shapes, offsets
+from microgpt.config import Config, Shapes
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
@@ -30,7 +30,10 @@ from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import Run, spec_of
-from microgpt.tracing import names as tensor_names
+from microgpt.tracing.names import parameter_path, parameter_position
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol import runs as protocol
 
 FRAME_BYTES = 16_000_000  # that the frames of one run may take
 EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
@@ -112,6 +115,16 @@ class LabRun:
         return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
+    def head_dim(self) -> int:
+        """The width of one attention head."""
+        return self.config.n_embd // self.config.n_head
+
+    @property
+    def uniform_loss(self) -> float:
+        """The loss, in nats per token, of a model that gives every token the same probability."""
+        return math.log(self.engine.vocab_size)
+
+    @property
     def next_rate(self) -> float:
         """The learning rate that its next step would have."""
         return self.rate(self.step)
@@ -135,20 +148,11 @@ class LabRun:
 
     def index(self, path: str) -> int:
         """The place of a parameter in the flat buffer. Raises ValueError for a path that is no single parameter."""
-        table = self.shapes
-        name, index = tensor_names.look_up(path, table)
-        if len(index) != 2:
-            raise LabError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
-        row, column = index
-        return int(offsets(table)[name].start) + row * table[name][1] + column
+        return parameter_position(path, self.shapes)
 
     def path(self, index: int) -> str:
         """The path of the parameter at this place in the flat buffer."""
-        table = self.shapes
-        for name, part in offsets(table).items():
-            if index < part.stop:
-                return tensor_names.element_path(name, table[name], index - part.start)
-        raise IndexError(f"index must be less than {len(self.engine.params)}, got {index}")
+        return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
         """The documents that the update after `step` updates reads."""
@@ -363,7 +367,7 @@ class LabRun:
         twin.go(max(s for s in twin.frames if s <= self.step))
         return twin
 
-    def describe(self, active: bool) -> Answer:
+    def describe(self, active: bool) -> protocol.Run:
         """For the list of runs."""
         return {
             "id": self.id,
@@ -380,6 +384,6 @@ class LabRun:
         }
 
 
-def settings(config: Config) -> Answer:
+def settings(config: Config) -> protocol.Config:
     """The settings that the page shows."""
-    return config.to_dict()
+    return cast("protocol.Config", config.to_dict())

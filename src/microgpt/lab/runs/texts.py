@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import tempfile
 import unicodedata
 from base64 import b64encode
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt.config import Config
 from microgpt.data.documents import MODES, Data
@@ -21,12 +20,13 @@ from microgpt.data.loading import load
 from microgpt.data.tokenizers import ByteTokenizer, Tokenizer
 from microgpt.engines.base import Tokens, num_positions
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.texts import LetterCount, Meant, Statistics
 
 MAX_BYTES = 50_000_000
 MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
 MAX_TYPED = 1000  # characters of a text that is typed
-SHOWN = 12  # documents
 BUNDLED = "names"
 
 
@@ -36,7 +36,7 @@ class Text:
     def __init__(self, name: str = BUNDLED, content: bytes | None = None, mode: str = MODES[0]) -> None:
         self.name, self.content, self.mode = name, content, mode
         self._read: dict[tuple[Any, ...], Data] = {}
-        self._statistics: dict[int, Answer] = {}
+        self._statistics: dict[int, Statistics] = {}
         self._sorted: dict[int, list[str]] = {}
 
     @cached_property
@@ -75,12 +75,12 @@ class Text:
         places = {text: bisect_left(documents, text) for text in texts}
         return {text for text, i in places.items() if i < len(documents) and documents[i] == text}
 
-    def statistics(self, data: Data) -> Answer:
+    def statistics(self, data: Data) -> Statistics:
         """How often each letter occurs, and how long the documents are."""
         if id(data) not in self._statistics:
             counts = Counter(data.tokens)
             bos = data.tokenizer.bos
-            letters = [
+            letters: list[LetterCount] = [
                 {"char": char, "id": token_id, "count": counts[token_id]}
                 for token_id, char in enumerate(names(data.tokenizer))
                 if token_id != bos
@@ -170,28 +170,7 @@ def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
     return found
 
 
-def tokens(text: str, tokenizer: Tokenizer, config: Config) -> Answer:
-    """What the tokenizer makes of a text, token by token, with the characters that are none."""
-    ids, labels = encode(text, tokenizer), names(tokenizer)
-    characters: list[Answer] = []
-    unknown: dict[str, None] = {}
-    for char, of_char in zip(text, spelled(text, tokenizer)):
-        characters += [{"char": labels[token_id], "id": token_id, "known": True} for token_id in of_char]
-        if not of_char:
-            characters.append({"char": char, "id": None, "known": False})
-            unknown[char] = None
-    positions = num_positions(ids, config)
-    return {
-        "characters": characters,
-        "ids": ids,
-        "unknown": list(unknown),
-        "positions": positions,
-        "cut": max(0, len(ids) - 2 - positions),
-        "meant": meant(text, tokenizer),
-    }
-
-
-def meant(text: str, tokenizer: Tokenizer) -> Answer | None:
+def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
     """The nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
 
     None where all of it can be read as it is, and where nothing would be left.
@@ -260,11 +239,3 @@ class Exchanged(list[str]):
         else:
             self._tell(self._first, i)
             self._first = None
-
-
-def shuffle(documents: list[str], seed: int) -> Answer:
-    """random.shuffle itself at work on a list, swap by swap."""
-    swaps: list[Answer] = []
-    items = Exchanged(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))
-    random.Random(seed).shuffle(items)
-    return {"seed": seed, "before": documents, "swaps": swaps}

@@ -38,8 +38,8 @@ export function rowMeans(name: string): string {
   return 'rows: the residual stream; columns: units'
 }
 export function bands(name: string): [number, number] {
-  const config = app.model?.config
-  const head = config && config.n_head > 1 ? config.n_embd / config.n_head : 0
+  const { model } = app
+  const head = model && model.config.n_head > 1 ? model.head_dim : 0
   return [/attn_w[qkv]/.test(name) ? head : 0, /attn_wo/.test(name) ? head : 0]
 }
 /** As it was, where weights were changed by hand, so that their cells get a ring. */

@@ -1,27 +1,32 @@
 // A position's way through the program: its statements one after another, and what is there when each is reached.
 
-import type { Play } from '../../engine/protocol'
-
-export type Moment = Play['events'][number]
+import type { Chapter, PlayEvent, Told } from '../../engine/protocol'
 
 export interface Walk {
-  moments: Moment[] // the statements, in the order in which the program arrives at them
+  moments: PlayEvent[] // the statements, in the order in which the program arrives at them
   ready: Map<string, number> // tensor -> the first moment at which it is there; moments.length: at the end
 }
 
 /** A statement that calls others is done when the program arrives at one that lies no deeper. */
-function done(moments: Moment[], i: number): number {
+function done(moments: PlayEvent[], i: number): number {
   for (let k = i + 1; k < moments.length; k++) if (moments[k].depth <= moments[i].depth) return k
   return moments.length
 }
 
-export function walk(play: Play, position: number, tensors: string[]): Walk {
+/** The paths of the numbers that a variable holds. */
+function paths(told: Told): string[] {
+  if ('path' in told) return [told.path]
+  if ('paths' in told) return told.paths
+  return 'list' in told ? told.list.flatMap(paths) : []
+}
+
+export function walk(story: Chapter, position: number, tensors: string[]): Walk {
   const here = `pos${position}`
-  const moments = play.events.filter(({ owner }) => owner === here || owner.startsWith(`${here}.`))
+  const moments = story.events.filter(({ owner }) => owner === here || owner.startsWith(`${here}.`))
   const ready = new Map<string, number>()
   moments.forEach((moment, i) => {
     const at = done(moments, i)
-    for (const path of moment.paths) {
+    for (const path of Object.values(moment.changed).flatMap((index) => paths(story.told[index]))) {
       const name = path.replace(/(\[\d+\])+$/, '')
       ready.set(name, Math.min(at, ready.get(name) ?? at))
     }

@@ -11,8 +11,7 @@ export const place = {
   },
   /** The components of q, k and v that the head owns. */
   get components(): number[] {
-    const { n_embd, n_head } = app.model?.config ?? { n_embd: 0, n_head: 1 }
-    const size = n_embd / n_head
+    const size = app.model?.head_dim ?? 0
     return Array.from({ length: size }, (_, j) => this.head * size + j)
   },
 }

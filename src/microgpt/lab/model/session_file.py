@@ -8,13 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from microgpt.config import Config
 from microgpt.engines.program import REFERENCE
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import Answer, change_request, request
 from microgpt.lab.runs.opening import begin_again, over
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
@@ -22,32 +22,43 @@ from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import spec_of
 
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.runs import Saved
+    from microgpt.lab.session import Session
+
 FORMAT = "microgpt lab/1"
 
 
-class State(NamedTuple):
-    """What a session is made of."""
-
-    texts: list[Text]  # the bundled names first
-    runs: dict[str, LabRun]
-    active: LabRun
-    begun: int
-    version: int
-
-
-def save(state: State) -> str:
-    """The session as text."""
-    read = [run.text for run in state.runs.values()]  # some read one of the texts as a stream that was read as lines
-    texts = list(dict.fromkeys([*state.texts, *read]))
+@request
+def save(session: Session) -> Saved:
+    """All that `restore` needs, as one text."""
+    read = [run.text for run in session.by_id.values()]  # one may read as a stream a text that was loaded as lines
+    texts = list(dict.fromkeys([*session.texts, *read]))
     saved = {
         "format": FORMAT,
-        "version": state.version,
-        "begun": state.begun,
-        "active": state.active.id,
+        "version": session.version,
+        "begun": session.begun,
+        "active": session.active.id,
         "texts": [{"name": text.name, "mode": text.mode, "base64": text.base64} for text in texts[1:]],
-        "runs": [_run(run, texts.index(run.text)) for run in state.runs.values()],
+        "runs": [_run(run, texts.index(run.text)) for run in session.by_id.values()],
     }
-    return json.dumps(saved, separators=(",", ":"))
+    return {"state": json.dumps(saved, separators=(",", ":"))}
+
+
+@change_request
+def restore(session: Session, state: str) -> None:
+    """Bring back the session that was saved."""
+    try:
+        saved: dict[str, Any] = json.loads(state)
+        if saved["format"] != FORMAT:
+            raise ValueError(f"its format is {saved['format']!r:.40}")
+        texts = [session.names, *map(_text_of, saved["texts"])]  # the bundled names first
+        runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
+        active, begun, version = runs[saved["active"]], int(saved["begun"]), int(saved["version"])
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise LabError(f"the saved state cannot be read ({error!r:.80}): begin anew") from None
+    session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
+    session.version = max(session.version, version)
 
 
 def _run(run: LabRun, text: int) -> Answer:
@@ -97,19 +108,6 @@ def _numbers(text: str) -> array[float]:
     numbers = array("d")
     numbers.frombytes(bytes(8 * int(text.split()[0])) if text.endswith(" zeros") else base64.b64decode(text))
     return numbers
-
-
-def restore(text: str, names: Text) -> State:
-    """What `save` wrote. names: the bundled text. Raises LabError for a text that `save` did not write."""
-    try:
-        saved: dict[str, Any] = json.loads(text)
-        if saved["format"] != FORMAT:
-            raise ValueError(f"its format is {saved['format']!r:.40}")
-        texts = [names, *map(_text_of, saved["texts"])]
-        runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
-        return State(texts, runs, runs[saved["active"]], int(saved["begun"]), int(saved["version"]))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise LabError(f"the saved state cannot be read ({error!r:.80}): begin anew") from None
 
 
 def _text_of(facts: dict[str, Any]) -> Text:

@@ -1,0 +1,44 @@
+"""The training data: its letters and lengths, and the shuffle, swap by swap."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from microgpt.errors import LabError
+from microgpt.lab.requests import model_request, request
+from microgpt.lab.runs.texts import Exchanged
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.texts import DataSet, Shuffle, Swap
+    from microgpt.lab.session import Session
+
+SHOWN = 12  # documents
+MAX_SHUFFLED = 100
+
+
+@model_request
+def data(session: Session) -> DataSet:
+    """The text that the active model is trained on."""
+    run = session.active
+    data = run.run.data
+    return {
+        "name": data.source or run.text.name,
+        **run.text.statistics(data),
+        "unread": data.unread(run.config.block_size),
+        "first": [data.text(i) for i in range(min(SHOWN, len(data)))],
+        "shuffled": [data.text(i) for i in run.run.order[:SHOWN]],
+    }
+
+
+@request
+def shuffle(session: Session, seed: int, count: int) -> Shuffle:
+    """random.shuffle itself at work on a list, swap by swap."""
+    data = session.active.run.data
+    if not 2 <= count <= min(len(data), MAX_SHUFFLED):
+        raise LabError(f"count must be from 2 to {min(len(data), MAX_SHUFFLED)}, got count={count}")
+    documents = [data.text(i) for i in range(count)]
+    swaps: list[Swap] = []
+    items = Exchanged(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))
+    random.Random(seed).shuffle(items)
+    return {"seed": seed, "before": documents, "swaps": swaps}

@@ -1,0 +1,27 @@
+"""Every number of a word's way through the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from microgpt.lab.requests import model_request
+from microgpt.lab.runs import texts
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.figures import Forward
+    from microgpt.lab.session import Session
+
+
+@model_request
+def forward(session: Session, word: str) -> Forward:
+    """Every number of a word's way through the model."""
+    tokens, run = session.tokens(word), session.active
+    now = session.forward(tokens)
+    before = session.forward(tokens, run.unchanged()) if run.changes else now
+    return {
+        "word": word,
+        "tokens": tokens,
+        "positions": len(texts.read(tokens, run.config)),
+        "tensors": {name: {"shape": tensor.shape, "data": tensor.numbers} for name, tensor in now.items()},
+        "before": {name: t.numbers for name, t in before.items() if t.numbers != now[name].numbers},
+    }

@@ -1,0 +1,33 @@
+"""The graph behind the loss of a word: how large, and how deep."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from microgpt.lab.requests import model_request
+from microgpt.tracing.instrument import Node
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.figures import Graph
+    from microgpt.lab.session import Session
+
+
+@model_request
+def graph(session: Session, word: str) -> Graph:
+    """How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest."""
+    trace = session.trace(session.tokens(word))
+    depth: dict[Node, int] = {}
+    behind = {trace.node("loss")}
+    for node in reversed(trace.graph.nodes):  # what a number was made from was made before it
+        if node in behind:
+            behind.update(x for x in (node.a, node.b) if x is not None)
+    for node in trace.graph.nodes:
+        if node in behind:
+            depth[node] = 1 + max((depth[x] for x in (node.a, node.b) if x is not None), default=-1)
+    return {
+        "nodes": len(behind),
+        "operations": sum(node.a is not None for node in behind),
+        "depth": max(depth.values()),
+        "limit": sys.getrecursionlimit(),
+    }

@@ -1,0 +1,87 @@
+"""Words for a number: what it is, and of which kind."""
+
+from __future__ import annotations
+
+import re
+
+from microgpt.tracing import inner_names
+from microgpt.tracing import names as tensor_names
+
+# What the matrices are for; the table of names has the words for everything computed with them
+PARAMETERS = {
+    "wte": "token embeddings: a row for each token",
+    "wpe": "position embeddings: a row for each position",
+    "lm_head": "the next token's logits: a row for each token",
+    "attn_wq": "queries: what a position looks for",
+    "attn_wk": "keys: what it can be found by",
+    "attn_wv": "values: what it tells when it is found",
+    "attn_wo": "mixes what the heads found",
+    "mlp_fc1": "widens fourfold, before the activation",
+    "mlp_fc2": "narrows again, after it",
+}
+
+KINDS = {
+    **dict.fromkeys(("q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits"), "linear"),
+    **dict.fromkeys(("emb", "resid_pre", "resid_mid", "resid_post"), "add"),
+    **dict.fromkeys(("emb_norm", "attn_norm", "mlp_norm", "mean_square", "scale"), "rmsnorm"),
+    **dict.fromkeys(("attn_weights", "probs"), "softmax"),
+    **dict.fromkeys(("loss", "mean_loss"), "loss"),
+    "attn_logits": "attention logit",
+    "x_attn": "attention mix",
+    "mlp_act": "relu",
+}
+
+
+def meaning(path: str) -> str:
+    """What a number or a tensor is, in words."""
+    name = _tensor(path)
+    matrix = name.rpartition(".")[2]
+    if "]." not in path and matrix in PARAMETERS:
+        return PARAMETERS[matrix]
+    for pattern, meaning in _TABLE:
+        if "]." not in path and pattern.fullmatch(name):
+            return meaning
+    owner, _, role = path.rpartition(".")
+    return next(f"{words} {owner}" for pattern, words in _INSIDE if re.fullmatch(pattern, role))
+
+
+def kind(path: str, op: str) -> str:
+    if op in ("parameter", "constant"):
+        return op
+    if is_inner(path):
+        return op
+    return KINDS.get(inner_names.kind(_tensor(path)), op)
+
+
+def is_inner(path: str) -> bool:
+    """Whether a number is none of the table of names, but was made on the way to one."""
+    name = _tensor(path)
+    known = name.rpartition(".")[2] in PARAMETERS or any(pattern.fullmatch(name) for pattern, _ in _TABLE)
+    return "]." in path or not known
+
+
+def _tensor(path: str) -> str:
+    """The name of the tensor that a path leads into."""
+    return path.partition("[")[0]
+
+
+_TABLE = [
+    (re.compile(re.sub(r"\\{[tih]\\}", r"\\d+", re.escape(name))), meaning)
+    for part in (
+        tensor_names.EMBEDDING,
+        tensor_names.BEFORE_HEADS,
+        tensor_names.HEAD,
+        tensor_names.AFTER_HEADS,
+        tensor_names.OUTPUT,
+        tensor_names.DOCUMENT,
+    )
+    for name, _, meaning in part
+]
+_INSIDE = (
+    (r"term\d+", "one of the products that are added up for"),
+    (r"sum\d+", "the running total, on the way to"),
+    (r"total", "the sum, on the way to"),
+    (r"inverse", "1 / what is divided by, on the way to"),
+    (r"shifted", "before the last operation, on the way to"),
+    (r".*", "on the way to"),
+)

@@ -1,0 +1,83 @@
+"""The graph around a number, and the chain rule at it: what each user added to its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from microgpt.errors import LabError
+from microgpt.lab.editing import edited
+from microgpt.lab.requests import Answer, model_request
+from microgpt.tracing.trace import Trace
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.numbers import Blame, Neighbourhood
+    from microgpt.lab.session import Session
+
+AROUND, MOST_AROUND, FURTHEST = 60, 300, 12  # numbers of a neighbourhood, at most, and the steps that it reaches
+
+
+@model_request
+def neighbourhood(
+    session: Session, word: str, path: str, up: int = 1, down: int = 1, limit: int = AROUND
+) -> Neighbourhood:
+    """The graph around a number: `up` steps towards the loss, `down` steps towards the parameters."""
+    for name, steps in (("up", up), ("down", down)):
+        if not 0 <= steps <= FURTHEST:
+            raise LabError(f"{name} must be from 0 to {FURTHEST}, got {name}={steps}")
+    if not 1 <= limit <= MOST_AROUND:
+        raise LabError(f"limit must be from 1 to {MOST_AROUND}, got limit={limit}")
+    trace = session.trace(session.tokens(word))
+    found = trace.neighbourhood(path, depth_up=up, depth_down=down, limit=limit)
+    return {
+        "nodes": [
+            {
+                "path": node["path"],
+                "op": node["op"],
+                "value": node["value"],
+                "grad": node["grad"],
+                "named": bool(trace.graph.places(trace.node(node["path"]))),
+            }
+            for node in found["nodes"]
+        ],
+        "edges": [{"from": e["from"], "to": e["to"], "local": e["local_gradient"]} for e in found["edges"]],
+        "cut": not found["complete"],
+    }
+
+
+@model_request
+def blame(session: Session, word: str, path: str) -> Blame:
+    """The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order."""
+    edited.unchanged(session.active, "what it adds up is told", "Value.backward")
+    trace = session.trace(session.tokens(word))
+    return {
+        "path": path,
+        "grad": trace.node(path).grad,
+        "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
+        "shares": [
+            {
+                "path": share["path"],
+                "grad": share["grad"],
+                "local": share["local_gradient"],
+                "add": share["add"],
+                "total": share["after"],
+            }
+            for share in trace.contributions(path)
+        ],
+        "up": _next_named(trace, path, trace.contributions),
+        "down": _next_named(trace, path, trace.passed_on),
+    }
+
+
+def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
+    """The next number of a tensor on the way of the largest gradient: towards the loss, or towards the parameters."""
+    while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones the last: not the total
+        if trace.graph.places(trace.node(path)):
+            return path
+    return None
+
+
+def _is_constant(trace: Trace, path: str) -> bool:
+    node = trace.node(path)
+    return not node.op and not trace.graph.places(node)

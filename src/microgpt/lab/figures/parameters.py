@@ -1,0 +1,60 @@
+"""The parameters: all of them, one over the steps of its run, and the tokens whose embeddings lie near one."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from microgpt.errors import LabError
+from microgpt.lab.requests import model_request
+from microgpt.lab.runs.texts import names
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.figures import History, Nearest, OtherToken, Parameters
+    from microgpt.lab.session import Session
+
+
+@model_request
+def parameters(session: Session, moments: bool = False) -> Parameters:
+    """The matrices, and Adam's moments where they are asked for."""
+    run = session.active
+    e, parts = run.engine, run.model.offsets
+    return {
+        "tensors": {name: {"shape": run.shapes[name], "data": e.params[part]} for name, part in parts.items()},
+        "m": {name: e.m[part] for name, part in parts.items() if moments},
+        "v": {name: e.v[part] for name, part in parts.items() if moments},
+    }
+
+
+@model_request
+def nearest(session: Session, symbol: str) -> Nearest:
+    """The tokens by the distance of their rows of wte from that of one: which letters training has made alike."""
+    run = session.active
+    symbols = names(run.run.tokenizer)
+    if symbol not in symbols:
+        raise LabError(f"symbol must be one of {', '.join(map(repr, symbols))}, got symbol={symbol!r:.40}")
+    wte, width = run.engine.params[run.model.offsets["wte"]], run.config.n_embd
+    own = symbols.index(symbol)
+    table = [wte[i : i + width] for i in range(0, len(wte), width)]
+    others: list[OtherToken] = [
+        {"symbol": other, "id": token_id, "distance": math.dist(table[token_id], table[own])}
+        for token_id, other in enumerate(symbols)
+        if token_id != own
+    ]
+    return {"symbol": symbol, "others": sorted(others, key=lambda other: other["distance"])}
+
+
+@model_request
+def history(session: Session, path: str) -> History:
+    """A parameter at the steps whose weights are kept, and now; and Adam's moments of it now."""
+    run = session.active
+    index = run.index(path)
+    values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}
+    values[run.step] = run.engine.params[index]
+    return {
+        "path": path,
+        "steps": sorted(values),
+        "values": [values[step] for step in sorted(values)],
+        "m": run.engine.m[index],
+        "v": run.engine.v[index],
+    }

@@ -1,0 +1,59 @@
+"""What the tokenizer makes of a text, and what one of bytes would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from microgpt.engines.base import num_positions
+from microgpt.errors import LabError
+from microgpt.lab.requests import model_request
+from microgpt.lab.runs import texts
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.texts import ByTokenizer, Spelled, SpelledCharacter, Tokens, TypedCharacter
+    from microgpt.lab.session import Session
+
+BYTE_TOKENS = 256  # what a byte can be
+
+
+@model_request
+def tokens(session: Session, text: str) -> Tokens:
+    """What the tokenizer makes of a text, token by token, with the characters that are none."""
+    tokenizer, config = session.active.run.tokenizer, session.active.config
+    ids, labels = texts.encode(text, tokenizer), texts.names(tokenizer)
+    characters: list[TypedCharacter] = []
+    unknown: dict[str, None] = {}
+    for char, of_char in zip(text, texts.spelled(text, tokenizer)):
+        characters += [{"char": labels[token_id], "id": token_id, "known": True} for token_id in of_char]
+        if not of_char:
+            characters.append({"char": char, "id": None, "known": False})
+            unknown[char] = None
+    return {
+        "characters": characters,
+        "ids": ids,
+        "unknown": list(unknown),
+        "positions": num_positions(ids, config),
+        "cut": max(0, len(ids) - 2 - config.block_size),
+        "meant": texts.meant(text, tokenizer),
+    }
+
+
+@model_request
+def spelled(session: Session, text: str) -> Spelled:
+    """A text as this model's characters and as UTF-8 bytes, with what the tables of tokens of either would take."""
+    tokenizer = session.active.run.tokenizer
+    if len(text) > texts.MAX_TYPED:
+        raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: type less")
+    characters: list[SpelledCharacter] = [
+        {"char": char, "id": next(iter(of_char), None), "bytes": list(char.encode("utf-8", "surrogatepass"))}
+        for char, of_char in zip(text, texts.spelled(text, tokenizer))
+    ]
+    sizes: ByTokenizer = {"characters": len(tokenizer.symbols), "bytes": BYTE_TOKENS + 1}  # and BOS
+    width = 2 * session.active.config.n_embd  # a row of wte and one of lm_head
+    return {
+        "characters": characters,
+        "num_bytes": sum(len(character["bytes"]) for character in characters),
+        "unknown": sum(character["id"] is None for character in characters),
+        "vocab_size": sizes,
+        "rows": {"characters": width * sizes["characters"], "bytes": width * sizes["bytes"]},
+    }

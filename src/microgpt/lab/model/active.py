@@ -1,0 +1,107 @@
+"""The active model: what it is, the list of runs, going to another run or step, weights changed by hand, its file."""
+
+from __future__ import annotations
+
+import base64
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import microgpt
+from microgpt.lab.editing import edited
+from microgpt.lab.protocol import SCHEMA
+from microgpt.lab.requests import change_request, model_request, request
+from microgpt.lab.runs import texts
+from microgpt.lab.runs.run import settings
+from microgpt.runs.run import spec_of
+
+if TYPE_CHECKING:
+    from microgpt.lab.protocol.runs import ExportedModel, Hello, Model, Runs
+    from microgpt.lab.session import Session
+
+
+@request
+def hello(session: Session) -> Hello:
+    """Who answers."""
+    return {
+        "version": microgpt.__version__,
+        "schema": SCHEMA,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+    }
+
+
+@model_request
+def model(session: Session) -> Model:
+    """The active model."""
+    run = session.active
+    changes = [run.changes[index] for index in sorted(run.changes)]
+    return {
+        "run": run.id,
+        "name": run.name,
+        "about": run.about,
+        "step": run.step,
+        "num_steps": run.run.config.num_steps,
+        "config": settings(run.config),
+        "tokenizer": spec_of(run.run.tokenizer).get("kind", "char"),
+        "symbols": texts.names(run.run.tokenizer),
+        "bos": run.run.tokenizer.bos,
+        "num_params": run.run.num_params,
+        "head_dim": run.head_dim,
+        "sqrt_head_dim": run.head_dim**0.5,
+        "uniform_loss": run.uniform_loss,
+        "shapes": [(name, *shape) for name, shape in run.shapes.items()],
+        "engine": run.engine.name,
+        "note": run.engine.note,
+        "program": edited.facts(run),
+        "changes": [
+            {"path": run.path(e.place), "before": e.before, "after": run.engine.params[e.place]} for e in changes
+        ],
+    }
+
+
+@model_request
+def runs(session: Session) -> Runs:
+    """All runs with their curves."""
+    return {"runs": [run.describe(run is session.active) for run in session.by_id.values()]}
+
+
+@change_request
+def choose(session: Session, run: str) -> None:
+    """Make another run the active one."""
+    session.active = session.run(run)
+
+
+@change_request
+def pretrained(session: Session) -> None:
+    """Go back to the published model."""
+    session.active = session.by_id["published"]
+    session.active.go(session.active.furthest)
+
+
+@change_request
+def scrub(session: Session, step: int) -> None:
+    """Go to the run's weights after that step, exactly."""
+    session.active.go(step)
+
+
+@change_request
+def change(session: Session, path: str, value: float) -> None:
+    """Set one parameter by hand."""
+    session.active.change(path, value)
+
+
+@change_request
+def undo(session: Session) -> None:
+    """Take back every change made by hand."""
+    session.active.undo()
+
+
+@request
+def export_model(session: Session) -> ExportedModel:
+    """The active model as a checkpoint, which `microgpt sample` reads."""
+    edited.exportable(session.active)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        session.active.run.save(path)
+        return {"base64": base64.b64encode(path.read_bytes()).decode(), "name": path.name}

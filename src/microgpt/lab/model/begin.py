@@ -1,0 +1,80 @@
+"""New runs: a random model, an edited program, another text, a run from its files."""
+
+from __future__ import annotations
+
+import base64 as base64_codec
+import binascii
+from typing import TYPE_CHECKING, Annotated, Any
+
+from microgpt.config import Config
+from microgpt.engines.program import REFERENCE
+from microgpt.errors import LabError
+from microgpt.lab.editing import edited
+from microgpt.lab.protocol.choices import Documents
+from microgpt.lab.requests import change_request
+from microgpt.lab.runs import opening, texts
+from microgpt.lab.runs.texts import Text
+from microgpt.training import check_options
+
+if TYPE_CHECKING:
+    from microgpt.lab.session import Session
+
+Settings = Annotated[dict[str, Any], "Partial<Config>"]
+
+
+@change_request
+def reset(session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float = 0.0) -> None:
+    """Begin a new random model, as a new run over the same text."""
+    changes, active = dict(config or {}), session.active
+    if active.program is not REFERENCE:
+        if changes or val_fraction:
+            raise LabError("the settings of an edited program stand in its main(): change them there")
+        return edit(session, active.program.text)
+    known = Config().to_dict()
+    for setting in changes:
+        if setting not in known:
+            raise LabError(f"there is no setting {setting!r:.40}: there are {', '.join(known)}")
+    changes = {
+        setting: int(value) if type(known[setting]) is int and type(value) is float and value.is_integer() else value
+        for setting, value in changes.items()
+    }
+    new = active.config.replace(**changes)
+    check_options(new.batch_size, None, None)
+    session.add(opening.begin(session.new_id(), name or "random", active.text, new, val_fraction))
+
+
+@change_request
+def edit(session: Session, source: str) -> None:
+    """Put an edited program in the reference's place, as a new run over the same text."""
+    session.add(edited.begin(session.new_id(), session.active.text, source))
+
+
+@change_request
+def load_data(session: Session, name: str, base64: str, documents: Documents | None = None) -> None:
+    """Begin an untrained run over a file. A text of one line is read as a stream, unless `documents` says otherwise."""
+    text, active = texts.own(name, _bytes("base64", base64), documents), session.active
+    if active.program is not REFERENCE:
+        run = edited.begin(session.new_id(), text, active.program.text)
+    else:
+        run = opening.begin(session.new_id(), f"over {name}", text, active.config)
+    session.texts.append(text)
+    session.add(run)
+
+
+@change_request
+def open_run(session: Session, name: str, checkpoint: str, metrics: str) -> None:
+    """Open a run from the files of its folder: the checkpoint in base64, the metrics as JSON lines."""
+
+    def text(sha256: str) -> Text | None:
+        """The text of this session with that checksum, if there is one."""
+        return next((text for text in reversed(session.texts) if text.data(Config()).sha256 == sha256), None)
+
+    content = _bytes("checkpoint", checkpoint)
+    session.add(opening.opened(session.new_id(), name, content, metrics, text, session.names))
+
+
+def _bytes(name: str, text: str) -> bytes:
+    try:
+        return base64_codec.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise LabError(f"{name} must be base64: {error}") from None

@@ -1,0 +1,106 @@
+"""The types of the protocol at run time: what a request answers with, and whether an answer is that.
+
+Tests hold every answer against its type, and web/protocol.py reads the types here. The page's Python never loads this.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from microgpt.lab.protocol import choices, editing, figures, numbers, playback, runs, texts, training, values
+from microgpt.lab.requests import Request
+
+MODULES = (values, choices, runs, editing, texts, figures, numbers, training, playback)
+TYPES: dict[str, Any] = {name: kind for module in MODULES for name, kind in vars(module).items() if name[0].isupper()}
+NOT_IN_JSON = ("inf", "-inf", "nan")
+_UNIONS = (Union, types.UnionType)
+
+
+def answer_type(request: Request) -> Any:
+    """The type of a request's answer, or of each answer of a stream."""
+    if request.changes:
+        return runs.Model
+    written: str = request.function.__annotations__["return"]
+    return TYPES[re.sub(r"^Iterator\[(.*)\]$", r"\1", written)]
+
+
+def answer_faults(request: Request, answer: Any) -> list[str]:
+    """Every place where an answer, as the page reads it from JSON, is not what its type says."""
+    if not request.of_model:
+        return list(faults(answer, answer_type(request)))
+    if not isinstance(answer, dict) or "version" not in answer:
+        return ["version is missing"]
+    plain = {name: value for name, value in answer.items() if name != "version"}
+    return [*faults(answer["version"], int, "version"), *faults(plain, answer_type(request))]
+
+
+def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
+    """Every place where a value is not of a type, in words."""
+    origin, args = get_origin(kind), get_args(kind)
+    if is_typeddict(kind):
+        yield from _object_faults(value, kind, where)
+    elif origin in (Sequence, tuple) or origin is Mapping:
+        yield from _container_faults(value, origin, args, where)
+    elif origin in _UNIONS:
+        others = [one for one in args if one is not type(None)]
+        if len(others) < len(args) and value is None:
+            return
+        if len(others) == 1:
+            yield from faults(value, others[0], where)
+        elif all(any(faults(value, one, where)) for one in others):
+            yield f"{where} fits none of its types, got {value!r:.60}"
+    elif not _fits(value, kind, origin, args):
+        name = args[1] if origin is Annotated else getattr(kind, "__name__", kind)
+        yield f"{where} must be {name}, got {value!r:.60}"
+
+
+def _is_number(kind: Any) -> bool:
+    return kind is float or get_origin(kind) is Annotated
+
+
+def _fits(value: Any, kind: Any, origin: Any, args: tuple[Any, ...]) -> bool:
+    if origin is Annotated and value in NOT_IN_JSON:
+        return True
+    if _is_number(kind):
+        return type(value) in (int, float) and math.isfinite(value)
+    if origin is Literal:
+        return value in args
+    return type(value) is kind
+
+
+@cache
+def fields(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _object_faults(value: Any, kind: Any, where: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{where} must be an object, got {value!r:.60}"
+        return
+    known = fields(kind)
+    yield from (f"{where}.{name} is missing" for name in kind.__required_keys__ - value.keys())
+    yield from (f"{where}.{name} is not in the protocol" for name in value.keys() - known.keys())
+    for name in known.keys() & value.keys():
+        yield from faults(value[name], known[name], f"{where}.{name}")
+
+
+def _container_faults(value: Any, origin: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
+    if origin is Mapping and isinstance(value, dict):
+        for key, item in value.items():
+            yield from faults(key, args[0], f"{where}: the key")
+            yield from faults(item, args[1], f"{where}[{key!r}]")
+    elif origin is Mapping or not isinstance(value, list):
+        yield f"{where} must be {'an object' if origin is Mapping else 'a list'}, got {value!r:.60}"
+    elif origin is tuple:
+        if len(value) != len(args):
+            yield f"{where} must have {len(args)} items, got {len(value)}"
+        for i, (item, kind) in enumerate(zip(value, args)):
+            yield from faults(item, kind, f"{where}[{i}]")
+    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # most items of an answer, at a glance
+        for i, item in enumerate(value):
+            yield from faults(item, args[0], f"{where}[{i}]")

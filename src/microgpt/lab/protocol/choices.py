@@ -1,0 +1,9 @@
+"""The choices that requests take as parameters. Feature modules import them, so that nothing else is defined here."""
+
+from typing import Literal
+
+Documents = Literal["lines", "stream"]
+Order = Literal["topological", "naive"]  # of backward
+Times = Literal[1, 2]  # calls of backward
+Moved = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update tells of each parameter
+ChapterName = Literal["data", "tokens", "forward", "loss", "backward", "adam", "sample"]

@@ -1,0 +1,77 @@
+"""The border between Python and JavaScript: requests come in as JSON text, answers go out as JSON text.
+
+Text is the fastest way across: an answer may hold 100,000 numbers, and Pyodide would convert them one by one. Floats
+keep their full precision; those that JSON lacks become "inf", "-inf" and "nan".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from microgpt.errors import LabError
+from microgpt.lab.requests import Answer
+from microgpt.lab.session import Session
+
+
+class Wire:
+    """A session that is asked in JSON."""
+
+    def __init__(self, session: Session | None = None) -> None:
+        self.session = session or Session()
+
+    def ask(self, text: str) -> str:
+        """Answer {"method": ..., "params": {...}} with {"result": ...} or {"error": "a sentence for people"}."""
+        try:
+            return dumps(self.session.ask(*parse(text)))
+        except LabError as error:
+            return dumps({"error": str(error)})
+
+    def stream(self, text: str) -> Iterator[str]:
+        """The answers to a request for long work, one at a time; whoever stops asking stops the work."""
+        try:
+            yield from map(dumps, self.session.stream(*parse(text)))
+        except LabError as error:
+            yield dumps({"error": str(error)})
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """The method and the parameters of a request. Raises LabError for anything else."""
+    try:
+        request = json.loads(text)
+        method, params = request["method"], request.get("params", {})
+        if not (isinstance(method, str) and isinstance(params, dict)):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise LabError(
+            f'a request must be JSON {{"method": "...", "params": {{...}}}}, got {text!r:.80}: ask again like that'
+        ) from None
+    return method, params
+
+
+def dumps(answer: Answer) -> str:
+    """The answer as JSON text without spaces."""
+    try:
+        return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
+    except ValueError:  # it holds a number that JSON lacks
+        return json.dumps(_named(answer), allow_nan=False, separators=(",", ":"))
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, array):
+        return x.tolist()
+    raise TypeError(f"{type(x).__name__} has no form in JSON")
+
+
+def _named(x: Any) -> Any:
+    """The same with every infinity and nan as text."""
+    if isinstance(x, float):
+        return x if math.isfinite(x) else str(x)
+    if isinstance(x, Mapping):
+        return {name: _named(value) for name, value in x.items()}
+    if isinstance(x, (list, tuple, array)):
+        return [_named(value) for value in x]
+    return x

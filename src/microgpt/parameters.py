@@ -1,0 +1,37 @@
+"""What each of the model's nine parameters is for, and how it is used: the one table of their roles."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Parameter(NamedTuple):
+    """The role of a parameter.
+
+    is_lookup: a pass reads one of its rows at each position, and never multiplies with it. product: the tensor that a
+    layer computes by multiplying with it. starts_at_zero: where Config.zero_init is set.
+    """
+
+    meaning: str
+    is_lookup: bool = False
+    product: str = ""
+    starts_at_zero: bool = False
+
+
+PARAMETERS = {
+    "wte": Parameter("token embeddings: a row for each token", is_lookup=True),
+    "wpe": Parameter("position embeddings: a row for each position", is_lookup=True),
+    "lm_head": Parameter("the next token's logits: a row for each token"),
+    "attn_wq": Parameter("queries: what a position looks for", product="q"),
+    "attn_wk": Parameter("keys: what it can be found by", product="k"),
+    "attn_wv": Parameter("values: what it tells when it is found", product="v"),
+    "attn_wo": Parameter("mixes what the heads found", product="attn_out", starts_at_zero=True),
+    "mlp_fc1": Parameter("widens fourfold, before the activation", product="mlp_pre"),
+    "mlp_fc2": Parameter("narrows again, after it", product="mlp_out", starts_at_zero=True),
+}
+UNKNOWN = Parameter("")  # one that an edited program adds
+
+
+def role(name: str) -> Parameter:
+    """The role of a parameter by its full name, such as layer0.attn_wq."""
+    return PARAMETERS.get(name.rpartition(".")[2], UNKNOWN)

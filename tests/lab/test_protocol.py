@@ -1,0 +1,218 @@
+"""The lab's protocol: protocol.ts is fresh, and every request answers as its type says."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import runpy
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from microgpt.engines.program import REFERENCE
+from microgpt.lab.protocol import check
+from microgpt.lab.protocol.figures import Loss
+from microgpt.lab.requests import REQUESTS, Request
+
+from conftest import ROOT
+from lab.session_client import Lab, checked
+
+WEB = ROOT / "web"
+PROGRAM = REFERENCE.text.replace("16, 1, 4, 16\n", "2, 1, 2, 6\n").replace("len(params), 1000\n", "len(params), 4\n")
+DOCUMENTS = base64.b64encode(b"anna\nbob\neve\nanne\nbea\nabe\n").decode()
+SMALL = {"n_embd": 2, "n_head": 2, "block_size": 6, "num_steps": 8, "batch_size": 2}
+WORD, PATH = "ann", "pos1.layer0.q[1]"
+SIZES = {"n_embd": 8, "n_layer": 2, "block_size": 16, "vocab_size": 27}
+
+
+def generated() -> str:
+    text: Callable[[], str] = runpy.run_path(str(WEB / "protocol.py"))["text"]
+    return text()
+
+
+# --- protocol.ts
+
+
+def test_protocol_ts_is_generated_from_the_types() -> None:
+    written = (WEB / "src" / "engine" / "protocol.ts").read_text(encoding="utf-8")
+    assert written == generated(), "run `python web/protocol.py`"
+
+
+def more(session: Any, word: str, count: int = 3) -> Loss:
+    """One more request."""
+    raise NotImplementedError
+
+
+def test_a_request_that_is_new_or_gone_makes_protocol_ts_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = generated()
+    monkeypatch.setitem(REQUESTS, "more", Request(more, of_model=True))
+    [added] = [line for line in generated().splitlines() if line not in before and "*" not in line]
+    assert added == "  more: { params: { word: string; count?: number }; result: Loss & OfModel }"
+    monkeypatch.delitem(REQUESTS, "more")
+    monkeypatch.delitem(REQUESTS, "loss")
+    assert "  loss: {" in before
+    assert "  loss: {" not in generated()
+
+
+def test_a_field_goes_to_protocol_ts_with_its_meaning() -> None:
+    assert "  perplexity: Num // exp(mean): as unsure as among that many equally likely tokens\n" in generated()
+    assert "  letter?: number // tokens: of the word, that is looked up\n" in generated()
+    assert "export interface PlayEvent extends Besides {\n" in generated()
+
+
+# --- the answers
+
+
+@cache
+def answered() -> frozenset[str]:
+    """The requests that a session answers, from the first to the last; each answer fits its type, or this fails."""
+    lab, asked = Lab(), set()
+
+    def ask(method: str, **params: Any) -> Any:
+        asked.add(method)
+        return lab.ask(method, **params)
+
+    checkpoint = ask("export_model")["base64"]
+    for method in ("hello", "variants", "source", "runs"):
+        ask(method)
+    ask("load_data", name="own.txt", base64=DOCUMENTS)
+    ask("open_run", name="opened", checkpoint=checkpoint, metrics="")
+    ask("choose", run="run1")
+    ask("reset", config=SMALL, name="small", val_fraction=0.2)
+    lab.train(4)
+    ask("scrub", step=2)
+    ask("change", path="wte[1][0]", value=0.5)
+    ask("forward", word=WORD)
+    ask("undo")
+    for method in ("model", "data", "schedule", "evaluate", "pretrained"):
+        ask(method)
+    ask("choose", run="run3")
+    lab.train(2)
+    ask("compare", a="run3", b="run4")
+    ask("compare", a="run3", b="run1")
+    for method in ("attention", "unmasked", "loss", "graph", "gradients"):
+        ask(method, word=WORD)
+    ask("tokens", text="anné")
+    ask("spelled", text="anné")
+    ask("shuffle", seed=1, count=3)
+    for order in ("topological", "naive"):
+        ask("expression", source="y = relu(x * x + 2) ** 2 / exp(x) + log(x)", inputs={"x": 1.5}, order=order)
+    ask("parameters", moments=True)
+    ask("nearest", symbol="a")
+    ask("history", path="wte[0][0]")
+    ask("sizes", **SIZES)
+    ask("budget", **SIZES, tokens=1000)
+    for path in (PATH, "loss", "wte[0][0]", "pos1.layer0.attn_weights.head0[1]", f"{PATH}.term1"):
+        ask("number", word=WORD, path=path)
+        ask("neighbourhood", word=WORD, path=path)
+        ask("blame", word=WORD, path=path)
+    ask("nudge", word=WORD, path=PATH)
+    for query in ("q", "wte[0]", f"{PATH}.", "nonsense"):
+        ask("find", word=WORD, query=query)
+    for name in ("data", "tokens", "forward", "loss", "backward", "adam", "sample"):
+        ask("chapter", name=name, word=WORD)
+    ask("passed_on", word=WORD, step=0)
+    ask("passed_on", word=WORD, step=20)
+    ask("unmasked_documents", count=2)
+    ask("softmax", logits=[1.0, 2.0], scale=0.5)
+    ask("update", word=WORD, what=["delta"])
+    ask("update", word=WORD, fresh=True)
+    ask("adam", word=WORD, path="wte[0][0]")
+    ask("surface", word=WORD, x="wte[0][0]", y="wte[0][1]", size=3, reach=1, steps=2)
+    ask("gate", word=WORD, layer=0)
+    ask("generate", seed=1, index=0, temperature=0.5)
+    ask("samples", seed=1, count=2, temperature=0.5)
+    ask("edit", source=ask("vary", name="gelu", source=PROGRAM)["source"])
+    for method in ("model", "source", "runs"):
+        ask(method)
+    ask("number", word=WORD, path="pos0.layer0.mlp_act[0]")
+    ask("restore", state=ask("save")["state"])
+    return frozenset(asked)
+
+
+def test_every_request_is_answered_as_its_type_says() -> None:
+    assert answered() == {name for name, request in REQUESTS.items() if not request.streams}
+
+
+def test_every_stream_is_answered_as_its_type_says() -> None:
+    lab = Lab()
+    told = {"train": lab.stream("train", steps=2, per_event=1), "ladder": lab.stream("ladder", steps=1)}
+    assert told.keys() == {name for name, request in REQUESTS.items() if request.streams}
+    for events in told.values():
+        assert [event["done"] for event in events] == [False] * (len(events) - 1) + [True]
+
+
+LOSS = {
+    "version": 3,
+    "letters": [{"position": 0, "read": "·", "target": "a", "target_id": 0, "prob": 0.5, "loss": 0.7}],
+    "mean": 0.7,
+    "perplexity": "inf",
+    "uniform": 3,  # JavaScript has one kind of number
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda a: a.pop("mean"), "answer.mean is missing"),
+        (lambda a: a.pop("version"), "version is missing"),
+        (lambda a: a.update(more=1), "answer.more is not in the protocol"),
+        (lambda a: a["letters"][0].update(more=1), "answer.letters[0].more is not in the protocol"),
+        (lambda a: a["letters"][0].pop("prob"), "answer.letters[0].prob is missing"),
+        (lambda a: a["letters"][0].update(read=1), "answer.letters[0].read must be str, got 1"),
+        (lambda a: a["letters"][0].update(position=0.5), "answer.letters[0].position must be int, got 0.5"),
+        (lambda a: a["letters"][0].update(position=True), "answer.letters[0].position must be int, got True"),
+        (lambda a: a.update(letters={}), "answer.letters must be a list, got {}"),
+        (lambda a: a.update(letters=[[]]), "answer.letters[0] must be an object, got []"),
+        (lambda a: a.update(mean="inf"), "answer.mean must be float, got 'inf'"),
+        (lambda a: a.update(mean=None), "answer.mean must be float, got None"),
+        (lambda a: a.update(perplexity="much"), "answer.perplexity must be Num, got 'much'"),
+        (lambda a: a.update(version="3"), "version must be int, got '3'"),
+    ],
+)
+def test_an_answer_that_is_not_as_its_type_says_is_noticed(change: Callable[[Any], object], fault: str) -> None:
+    answer = copy.deepcopy(LOSS)
+    assert check.answer_faults(REQUESTS["loss"], answer) == []
+    change(answer)
+    assert check.answer_faults(REQUESTS["loss"], answer) == [fault]
+
+
+UPDATE = {"step": 1, "learning_rate": 0.1, "fresh": True, "loss_before": 1.0, "loss_after": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("Shaped", ["wte", 27, 16], ["wte", 27]),
+        ("Shaped", ["wte", 27, 16], ["wte", "27", 16]),
+        ("Moved", "m_hat", "m_hut"),
+        ("Told", {"path": "q", "value": 1.0, "grad": "nan"}, {"path": "q", "value": 1.0}),
+        ("Told", {"list": [{"value": [1, None]}]}, {"list": [{"value": [[1]]}]}),
+        ("PlaySwap", {"i": 1, "j": 2, "turn": 0, "of": 5}, {"i": 1, "j": 2, "turn": 0}),
+        ("ChapterFacts", {"before": ["anna"]}, {"before": [1]}),
+        ("Besides", {}, {"letter": "a"}),
+        ("Update", {**UPDATE, "tensors": {"wte": {"m": [0.5]}}}, {**UPDATE, "tensors": {"wte": {"n": [0.5]}}}),
+    ],
+)
+def test_every_kind_of_type_is_held(kind: str, right: Any, wrong: Any) -> None:
+    assert list(check.faults(right, check.TYPES[kind])) == []
+    assert list(check.faults(wrong, check.TYPES[kind])) != []
+
+
+def test_the_tests_own_client_holds_the_answers() -> None:
+    assert checked("softmax", '{"result":{"probs":[0.5,0.5]}}')
+    with pytest.raises(AssertionError, match="softmax"):
+        checked("softmax", '{"result":{"probs":[0.5,NaN]}}')
+    with pytest.raises(AssertionError, match="softmax"):
+        checked("softmax", '{"result":{"chances":[0.5,0.5]}}')
+
+
+def test_the_version_tells_of_every_change() -> None:
+    lab = Lab()
+    version = lab.ask("model")["version"]
+    assert lab.ask("loss", word=WORD)["version"] == version
+    assert lab.ask("change", path="wte[1][0]", value=0.5)["version"] == version + 1
+    assert lab.ask("loss", word=WORD)["version"] == version + 1
+    assert "version" not in lab.ask("shuffle", seed=1, count=3)
