@@ -37,7 +37,8 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
         method, _, params = key.partition(" ")
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params
         assert answer == still.ask(method, **json.loads(params)), key
-    assert len(gzip.compress(out.read_bytes())) < 200_000  # in all: the long ones are fetched when a figure asks
+    # in all; the long ones are fetched when a figure asks, and page/test_speed.py holds what each section takes
+    assert len(gzip.compress(out.read_bytes())) < 220_000
 
 
 # --- Other Pythons
