@@ -64,7 +64,7 @@ class Comments:
         self.beside: dict[int, str] = {}
         self.alone: dict[int, str] = {}
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == tokenize.COMMENT:
+            if token.type == tokenize.COMMENT and "type: ignore" not in token.string:
                 found = self.alone if not token.line[: token.start[1]].strip() else self.beside
                 found[token.start[0]] = token.string.removeprefix("#").strip()
 
@@ -82,8 +82,10 @@ def types(module: ModuleType) -> Iterator[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef):
             yield from interface(node, vars(module)[node.name], comments)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            assert isinstance(target, ast.Name)
+            name = target.id
             kind = vars(module)[name]
             yield ""
             if is_typeddict(kind):  # in the form that allows any name of a field

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
+from microgpt.activations import ACTIVATIONS
+from microgpt.config import DECAYS
 from microgpt.lab.protocol.editing import Program
 from microgpt.lab.protocol.values import Num, Shaped
 
-Activation = Literal["relu", "relu2"]
-Decay = Literal["linear", "cosine"]
+Activation: TypeAlias = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]
+Decay: TypeAlias = Literal[DECAYS]  # type: ignore[valid-type]
 TokenizerKind = Literal["char", "byte"]
 
 
