@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import re
 
+from microgpt.parameters import PARAMETERS
 from microgpt.tracing import inner_names
 from microgpt.tracing import names as tensor_names
-
-# What the matrices are for; the table of names has the words for everything computed with them
-PARAMETERS = {
-    "wte": "token embeddings: a row for each token",
-    "wpe": "position embeddings: a row for each position",
-    "lm_head": "the next token's logits: a row for each token",
-    "attn_wq": "queries: what a position looks for",
-    "attn_wk": "keys: what it can be found by",
-    "attn_wv": "values: what it tells when it is found",
-    "attn_wo": "mixes what the heads found",
-    "mlp_fc1": "widens fourfold, before the activation",
-    "mlp_fc2": "narrows again, after it",
-}
 
 KINDS = {
     **dict.fromkeys(("q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits"), "linear"),
@@ -37,7 +25,7 @@ def meaning(path: str) -> str:
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
     if "]." not in path and matrix in PARAMETERS:
-        return PARAMETERS[matrix]
+        return PARAMETERS[matrix].meaning
     for pattern, meaning in _TABLE:
         if "]." not in path and pattern.fullmatch(name):
             return meaning
@@ -62,7 +50,7 @@ def is_inner(path: str) -> bool:
 
 def _tensor(path: str) -> str:
     """The name of the tensor that a path leads into."""
-    return path.partition("[")[0]
+    return tensor_names.tensor_of(path)
 
 
 _TABLE = [
