@@ -81,7 +81,7 @@ def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> No
     facts = {name: value for name, value in prepared.items() if name != "files"}
     facts["tokens"] = f"{facts['tokens']:,}"
     rows = [("data", ""), ("files", Path("words.txt").resolve()), *facts.items()]
-    assert out == "data: prepared data\n\n" + "".join(f"{name:14}  {value}".rstrip() + "\n" for name, value in rows)
+    assert out == "data: prepared data\n\n" + "".join(f"{name:15}  {value}".rstrip() + "\n" for name, value in rows)
 
 
 def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:

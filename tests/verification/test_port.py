@@ -261,7 +261,7 @@ def test_a_folder_without_results_is_refused(tmp_path):
 
 def test_a_huge_file_is_not_read(tmp_path):
     with (tmp_path / "final.safetensors").open("wb") as file:
-        file.truncate(port.MAX_FILE + 1)
+        file.truncate(ports.MAX_FILE + 1)
     with pytest.raises(ValueError, match="more than 268435456 are not read"):
         ports.against(tmp_path)
 
