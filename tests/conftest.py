@@ -1,6 +1,4 @@
-"""What several test files need: the public data set, the golden figures, the Python interpreters of this machine, and
-the lab's page in a browser (lab/page/browser.py).
-"""
+"""What several test files need: the public data set, the golden figures, the interpreters of this machine."""
 
 from __future__ import annotations
 
@@ -27,8 +25,6 @@ from hypothesis import strategies as st
 import microgpt
 from microgpt.config import Config
 from microgpt.data.download import MAKEMORE_SHA256, cache_folder
-
-pytest_plugins = ["lab.page.browser"]
 
 settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
 settings.load_profile("shared machine")
@@ -75,6 +71,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 PACKAGE = Path(microgpt.__file__).parent  # that is tested: SOURCE, or what was installed from it
+HEAVY = {"torch", "numpy", "typer", "rich", "matplotlib"}  # what `import microgpt` must not load
 TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
 
 

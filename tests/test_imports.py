@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SOURCE, clean_environment
+from conftest import HEAVY, SOURCE, clean_environment
 
 # Of a folder, its entries from the top down: each imports what stands in the lines below its own. Folders that are
 # not here have no order of their own; no folder may have a cycle.
@@ -45,7 +45,6 @@ LAYERS: dict[str, list[str]] = {
 }
 TYPED = "lab.session"  # the modules that register requests name its class in their signatures; it loads them
 FACADE = "__init__"  # microgpt itself: only the command line and the lab import it, for the version
-HEAVY = {"torch", "numpy", "typer", "rich", "matplotlib"}
 
 
 def modules(root: Path) -> dict[str, Path]:

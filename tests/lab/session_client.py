@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -90,3 +91,14 @@ class Lab:
         """The model to the last bit."""
         engine = self.session.active.engine
         return engine.params.tobytes(), engine.m.tobytes(), engine.v.tobytes(), engine.step
+
+
+def file(text: str | bytes) -> str:
+    """A file as the page sends it."""
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+
+
+def curve(lab: Lab) -> list[float]:
+    """Of the active run."""
+    [run] = [run for run in lab.ask("runs")["runs"] if run["active"]]
+    return list(run["losses"])

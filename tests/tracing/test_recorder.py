@@ -86,7 +86,8 @@ def numpy_forward(tokens, weights, config):
         out[f"{pos}.tok_emb"], out[f"{pos}.pos_emb"] = weights["wte"][token], weights["wpe"][t]
         x = rmsnorm(pos, "emb", "emb_norm", weights["wte"][token] + weights["wpe"][t])
         for i in range(config.n_layer):
-            layer, w = f"{pos}.layer{i}", {name: weights[f"layer{i}.{name}"] for name in recording.MADE_BY}
+            layer, prefix = f"{pos}.layer{i}", f"layer{i}."
+            w = {name.removeprefix(prefix): weights[name] for name in weights if name.startswith(prefix)}
             normed = rmsnorm(layer, "resid_pre", "attn_norm", x)
             q, k, v = (w[name] @ normed for name in ("attn_wq", "attn_wk", "attn_wv"))
             keys.setdefault(i, []).append(k)

@@ -1,4 +1,4 @@
-"""The built page in a browser: what its tests share, as fixtures.
+"""A tab of a browser that visits the built page, and the server that it visits.
 
 Chromium is driven by Playwright. Every request to another host than this machine is refused and kept in mind, and a
 test fails where the page tried one, or wrote an error to the console.
@@ -7,17 +7,11 @@ test fails where the page tried one, or wrote an error to the console.
 from __future__ import annotations
 
 import re
-import runpy
-import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
-from microgpt.lab.server import SITE, Handler, Pages, Server
+from microgpt.lab.server import Handler, Pages, Server
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,6 +32,7 @@ FOLDERS = re.findall(
 )
 SECTIONS = len(FOLDERS)
 NAMES = [folder.partition("-")[2] for folder in FOLDERS]  # by which links name them
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
 
@@ -66,34 +61,6 @@ class CountingServer(Server):
         super().__init__(pages, 0)
         self.RequestHandlerClass = CountingHandler
         self.sent: list[tuple[str, int]] = []
-
-
-@pytest.fixture(scope="session")
-def lab_server() -> Iterator[CountingServer]:
-    """The built page, served as `microgpt lab` serves it; skips where it is not what its sources say."""
-    build_site: dict[str, Any] = runpy.run_path(str(ROOT / "build_site.py"))
-    if not (SITE / "index.html").is_file():
-        pytest.skip("the lab's page is not built: it needs npm, and `python hatch_build.py site`")
-    if not build_site["is_marked"](SITE / build_site["STAMP"], build_site["digest"](build_site["sources"]())):
-        pytest.skip("the lab's page is older than its sources: `python hatch_build.py site` builds it")
-    with CountingServer(Pages()) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser; skips where there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 # Counts the questions that the page has not been answered yet: figures are complete when there are none. idle() waits
@@ -194,24 +161,3 @@ class Visit:
     def ask(self, method: str, **params: Any) -> Any:
         """What the page's client answers. Raises Playwright's Error with the sentence that it rejects with."""
         return self.page.evaluate("([method, params]) => lab.ask(method, params)", [method, params])
-
-
-@pytest.fixture
-def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
-    """A tab for the page, not opened yet."""
-    visit = Visit(chromium, lab_server.url)
-    yield visit
-    visit.context.close()
-    assert visit.refused == []
-    assert visit.errors == []
-
-
-@pytest.fixture(scope="module")
-def tab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
-    """A tab in which Python is ready, for tests that leave the model as they found it."""
-    visit = Visit(chromium, lab_server.url)
-    visit.open()
-    assert visit.ready()["state"] == "ready"
-    yield visit
-    visit.context.close()
-    assert (visit.refused, visit.errors) == ([], [])

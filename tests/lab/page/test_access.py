@@ -6,32 +6,10 @@ import re
 
 import pytest
 
-from lab.page.browser import ROOT, SECTIONS, Visit
+from lab.page.axe import violations
+from lab.page.browser import SECTIONS, SIZES, Visit
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 EVERY_SECTION = pytest.mark.parametrize("section", range(SECTIONS))
-SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The checker's source: the page's policy lets no such script in, so it comes by way of the driver."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not here: npm ci in web/")
-    return AXE.read_text()
-
-
-def violations(tab: Visit, axe: str, *rules: str) -> list[str]:
-    """Of all of axe's rules, unless some are named."""
-    if not tab.page.evaluate("'axe' in globalThis"):
-        tab.page.evaluate(axe)
-    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
-    found = tab.page.evaluate("(options) => axe.run(options)", options)["violations"]
-    return [
-        f"{rule['id']}: {node['target']} {(node['any'] or node['all'] or node['none'])[0]['message']}"
-        for rule in found
-        for node in rule["nodes"]
-    ]
 
 
 @EVERY_SECTION

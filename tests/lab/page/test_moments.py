@@ -28,13 +28,12 @@ from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.session import Session
 
 from conftest import ROOT, SOURCE, slow
-from lab.page.test_numbers import NUMBER, Shown, Truth, mistake
-from lab.page.test_playhead import Head, head
-from lab.playback.test_chapters import Resolved
+from lab.other_python import told_by
+from lab.page.playhead import Head
+from lab.page.shown import NUMBER, Shown, mistake
+from lab.page.truth import Truth
+from lab.playback.resolved import Resolved
 from lab.session_client import ask
-from lab.test_session import told_by
-
-__all__ = ["head"]  # a fixture
 
 WORD = "emma"
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from microgpt.lab.server import SITE, Pages, export
 from microgpt.lab.session import Session
 
 from lab.page.browser import LATER, CountingServer, Visit
+from lab.page.plain_host import plain_host
 from lab.session_client import ask
 
 BUDGET = 300_000  # bytes before Python
@@ -280,20 +277,6 @@ def test_a_stream_stops_between_two_events_and_others_are_answered_meanwhile(vis
     )
     assert counts[0] == counts[1] >= 3
     assert counts[2] == counts[3] > 1000
-
-
-@contextmanager
-def plain_host(folder: Path) -> Iterator[str]:
-    """A web server that knows nothing of the page."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: Path) -> None:

@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from microgpt.lab.playback.chapters import CHAPTERS
 from microgpt.lab.session import Session
 
-from lab.page.browser import Visit
-from lab.page.test_access import SIZES, axe, violations
+from lab.page.axe import violations
+from lab.page.browser import SIZES, Visit
+from lab.page.playhead import Head
 from lab.session_client import ask
 
-__all__ = ["axe"]  # a fixture
-
 WORD = "emma"
-READ = """() => {
-  const main = document.querySelector('main').innerText
-  const scrubber = document.querySelector('.transport input[type=range]')
-  const variables = [...document.querySelectorAll('.variables dl > *')].map((e) => e.innerText)
-  const lit = [...document.querySelectorAll('.source li.lit')].map((e) => Number(e.dataset.line))
-  return { at: Number(scrubber.value), main, variables, lit }
-}"""
 
 
 @pytest.fixture(scope="module")
 def session() -> Session:
     return Session()
-
-
-class Head:
-    """The playhead of a tab."""
-
-    def __init__(self, tab: Visit) -> None:
-        self.tab, self.page = tab, tab.page
-
-    def open(self, chapter: str, at: int = 0, **state: object) -> None:
-        self.tab.go(section=4)
-        self.tab.go(play=chapter, at=at, **state)
-        self.page.wait_for_selector(".transport")
-        self.page.wait_for_selector("main .line")
-        self.tab.settle()
-
-    def read(self) -> dict[str, Any]:
-        self.tab.settle()
-        told: dict[str, Any] = self.page.evaluate(READ)
-        return told
-
-    @property
-    def at(self) -> int:
-        return int(self.page.locator(".transport input[type=range]").input_value())
-
-    @property
-    def last(self) -> int:
-        return int(self.page.locator(".transport input[type=range]").get_attribute("max") or 0)
-
-    def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    def key(self, name: str) -> None:
-        self.page.keyboard.press(name)
-
-
-@pytest.fixture
-def head(tab: Visit) -> Iterator[Head]:
-    yield Head(tab)
-    tab.page.set_viewport_size(SIZES["wide"])
-    tab.go(section=0)
-    tab.page.wait_for_selector(".transport", state="detached")
 
 
 @pytest.mark.smoke

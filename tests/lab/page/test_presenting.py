@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from lab.page.axe import violations
 from lab.page.browser import FOLDERS, SECTIONS, Visit
-from lab.page.test_access import AXE, violations
 
 ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) => e.checkVisibility())
   .map((e) => e.querySelector('h3').textContent)"""
@@ -181,7 +181,5 @@ def test_every_section_can_be_presented(presented: Visit, section: int) -> None:
         presented.page.keyboard.press("PageDown")
 
 
-def test_axe_finds_nothing_while_presenting(presented: Visit) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not here: npm ci in web/")
-    assert violations(presented, AXE.read_text()) == []
+def test_axe_finds_nothing_while_presenting(presented: Visit, axe: str) -> None:
+    assert violations(presented, axe) == []

@@ -9,9 +9,8 @@ import pytest
 
 from microgpt.lab.server import SITE, Pages, export
 
-from lab.page.browser import Visit
-from lab.page.test_access import SIZES
-from lab.page.test_page import plain_host
+from lab.page.browser import SIZES, Visit
+from lab.page.plain_host import plain_host
 
 NUMBER = "pos3.layer0.q[9]"
 BOX = """(selector) => {

@@ -12,9 +12,9 @@ import pytest
 
 from microgpt.lab.playback.chapters import CHAPTERS
 
+from lab.page.axe import violations
 from lab.page.browser import NAMES, ROOT, CountingServer, Visit
-from lab.page.test_access import AXE, violations
-from lab.page.test_words import figures
+from lab.page.typed_figures import figures
 
 PAGE = (ROOT / "web" / "teachers.html").read_text(encoding="utf-8")
 
@@ -106,12 +106,10 @@ def teachers(chromium: Any, lab_server: CountingServer) -> Any:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing(teachers: Visit, width: int, scheme: Any) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not here: npm ci in web/")
+def test_axe_finds_nothing(teachers: Visit, axe: str, width: int, scheme: Any) -> None:
     teachers.page.set_viewport_size({"width": width, "height": 900})
     teachers.page.emulate_media(color_scheme=scheme)
-    assert violations(teachers, AXE.read_text()) == []
+    assert violations(teachers, axe) == []
 
 
 def test_it_does_not_scroll_sideways_at_320_pixels(teachers: Visit) -> None:

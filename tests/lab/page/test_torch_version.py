@@ -16,7 +16,7 @@ from microgpt import reference
 
 from conftest import SOURCE, golden
 from lab.page.browser import FOLDERS, ROOT, Visit
-from lab.page.test_words import figures
+from lab.page.typed_figures import figures
 
 EXPLAIN = ROOT / "web" / "src" / "explain"
 WHOLE = EXPLAIN / "microgpt_torch.py"

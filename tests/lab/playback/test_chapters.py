@@ -23,9 +23,9 @@ from microgpt.lab.playback.backward import relay_of
 from microgpt.lab.playback.chapters import CHAPTERS, Noted
 from microgpt.lab.session import Session
 from microgpt.reference import Value
-from microgpt.tracing import names as tensor_names
 from microgpt.tracing.steps import statements
 
+from lab.playback.resolved import Resolved
 from lab.session_client import ask
 
 WORD = "emma"
@@ -76,43 +76,6 @@ def arrivals(call: Callable[..., Any], *args: Any) -> tuple[Any, list[Arrival]]:
     finally:
         sys.settrace(before)
     return result, found
-
-
-class Resolved:
-    """What a chapter tells, with its paths followed to their numbers."""
-
-    def __init__(self, session: Session, chapter: Any) -> None:
-        self.told = chapter["told"]
-        self.events = chapter["events"]
-        parameters = ask(session, "parameters")["tensors"]
-        self.tensors = {**parameters, **chapter["tensors"]}
-
-    def numbers(self, path: str) -> Any:
-        name, _, slice_ = path.partition("[")
-        if ":" in slice_:
-            start, stop = map(int, slice_.rstrip("]").split(":"))
-            return self.tensors[name]["data"][start:stop]
-        shapes = {name: tuple(tensor["shape"]) for name, tensor in self.tensors.items()}
-        name, index = tensor_names.look_up(path, shapes)
-        data, shape = self.tensors[name]["data"], shapes[name]
-        if len(shape) == 2:
-            rows = [data[i : i + shape[1]] for i in range(0, len(data), shape[1])]
-            return rows[index[0]] if index else rows
-        return [data[index[0]]] if index else data
-
-    def value(self, told: Any) -> Any:
-        if "path" in told:
-            return told["value"] if "value" in told else self.numbers(told["path"])
-        if "paths" in told:
-            return told["values"]
-        if "table" in told:
-            return [self.value(item) for item in told["table"].values()]
-        if "list" in told:
-            return [self.value(item) for item in told["list"]]
-        return told.get("value")
-
-    def variables(self, event: Any, which: str = "known") -> dict[str, Any]:
-        return {name: self.value(self.told[i]) for name, i in event[which].items()}
 
 
 def same(a: Any, b: Any) -> bool:

@@ -9,30 +9,21 @@ from typing import Any
 
 import pytest
 
-from microgpt.config import Config, offsets, shapes
+from microgpt.config import offsets, shapes
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.lab.playback.chapters import CHAPTERS
-from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
 
-from lab.page.browser import Visit
+from lab.runs import byte_run
+from lab.runs.byte_run import CONFIG, TEXT
 from lab.session_client import Lab
 
-TEXT = "anna\nzoë\nbob\nchloë\n日本\nmarie-ève jr\n" * 5
-CONFIG = Config(n_embd=8, n_head=2, block_size=12, num_steps=20)
 BOS = 256
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was trained on bytes, with its text beside it."""
-    path = tmp_path_factory.mktemp("bytes")
-    (path / "own.txt").write_text(TEXT, encoding="utf-8")
-    run = Run.begin(path / "own.txt", CONFIG, tokenizer="byte", engine="scalar")
-    with Folder.create(path / "run", run) as kept:
-        for _ in kept.train():
-            pass
-    return path
+    return byte_run.train(tmp_path_factory.mktemp("bytes"))
 
 
 def opened(folder: Path) -> Lab:
@@ -179,17 +170,3 @@ def test_byte_pairs_are_refused(tmp_path: Path) -> None:
         "the tokens of 'run' are byte pairs (bpe:300), and a word cannot be cut into them here: open a run that was"
         " trained with --tokenizer char or byte"
     )
-
-
-def test_the_page_takes_any_letter_for_one_that_the_model_can_read(visit: Visit, folder: Path) -> None:
-    visit.open("#section=10")
-    assert visit.ready()["state"] == "ready"
-    files = visit.page.locator("input[accept='.safetensors,.jsonl']")
-    files.set_input_files(folder / "run" / "model.safetensors")
-    visit.page.locator("main [role=status]", has_text="is under every figure now").wait_for()
-    visit.section(6)
-    visit.page.get_by_label("a word", exact=True).fill("zoë 日")
-    visit.settle()
-    assert "The model knows no “" not in visit.page.locator("body").inner_text()
-    visit.page.get_by_role("button", name="add", exact=True).click()
-    visit.page.locator("[data-path='loss zoë 日']").wait_for()

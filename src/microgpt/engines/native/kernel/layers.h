@@ -70,8 +70,8 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
         for (int c = 0; c < d.Cp; c += LANES) {
             vec through_square = load(x + c) * dsquare; /* added twice: x**2 = x * x */
             vec direct = load(dy + c) * scale[r];
-            vec skip = dresidual ? load(dresidual + r * d.Cp + c) : broadcast(0);
-            store(dx + c, ((skip + direct) + through_square) + through_square);
+            store(dx + c, (((dresidual ? load(dresidual + r * d.Cp + c) : broadcast(0)) + direct) + through_square) +
+                              through_square);
         }
     }
 #else
@@ -84,8 +84,8 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
             const vec dsquare2 = broadcast_in_block(products, j) * -slope[r + j];
             for (int c = 0; c < d.Cp; c += LANES) {
                 const vec skip = dresidual ? load(dresidual + (r + j) * d.Cp + c) : broadcast(0);
-                const vec direct = multiply_add(load(dy + c), broadcast(scale[r + j]), skip);
-                store(dx + c, multiply_add(load(x + c), dsquare2, direct));
+                store(dx + c, multiply_add(load(x + c), dsquare2,
+                                           multiply_add(load(dy + c), broadcast(scale[r + j]), skip)));
             }
         }
     }

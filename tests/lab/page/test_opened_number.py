@@ -11,8 +11,8 @@ import pytest
 from microgpt.lab.session import Session
 from microgpt.tracing.trace import Trace
 
-from lab.page.browser import Visit
-from lab.page.test_access import AXE, SIZES, violations
+from lab.page.axe import violations
+from lab.page.browser import SIZES, Visit
 
 WORD = "emma"
 KINDS = [
@@ -214,18 +214,16 @@ def test_what_is_not_found_is_said(tab: Visit) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing_in_an_open_number(tab: Visit, size: str) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not here: npm ci in web/")
+def test_axe_finds_nothing_in_an_open_number(tab: Visit, axe: str, size: str) -> None:
     tab.page.set_viewport_size(SIZES[size])
     for theme in ("light", "dark"):
         tab.page.emulate_media(color_scheme=theme)
         open_number(tab, "pos3.layer0.q[9]")
-        assert violations(tab, AXE.read_text()) == []
+        assert violations(tab, axe) == []
     tab.page.emulate_media(color_scheme="light")
     tab.page.keyboard.press("Escape")
     box(tab).fill("q head2")
     tab.page.locator(".find [role=option]").first.wait_for()
-    assert violations(tab, AXE.read_text()) == []
+    assert violations(tab, axe) == []
     box(tab).fill("")
     tab.page.set_viewport_size(SIZES["wide"])

@@ -1,0 +1,91 @@
+"""`microgpt info`: every fact of a run, or of prepared data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cli.commands import WORDS, Microgpt, Reference, strict_json
+
+
+def test_info_tells_what_a_run_is(run: Path, microgpt: Microgpt, trained: Path) -> None:
+    words = trained / "words.txt"
+    digest = json.loads((run / "config.json").read_text())["data"]["sha256"]
+    assert microgpt("info run") == (
+        0,
+        f"""\
+run: 12 of 12 steps
+
+settings
+n_embd         4
+n_head         2
+n_layer        1
+block_size     4
+activation     relu
+init_std       0.08
+zero_init      False
+bos_first      False
+learning_rate  0.01
+warmup_steps   0
+decay          linear
+beta1          0.85
+beta2          0.99
+eps_adam       1e-08
+clip           0.0
+num_steps      12
+batch_size     1
+temperature    0.5
+seed           42
+
+data
+source        {words}
+sha256        {digest}
+documents     lines
+num_docs      12
+val_fraction  0.0
+vocab_size    17
+
+parameters
+wte             17 x 4   68
+wpe              4 x 4   16
+lm_head         17 x 4   68
+layer0.attn_wq   4 x 4   16
+layer0.attn_wk   4 x 4   16
+layer0.attn_wv   4 x 4   16
+layer0.attn_wo   4 x 4   16
+layer0.mlp_fc1  16 x 4   64
+layer0.mlp_fc2  4 x 16   64
+in all                  344
+""",
+        "",
+    )
+
+
+def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+    answer = microgpt("info run --json")
+    assert (answer.status, answer.err, answer.out.count("\n")) == (0, "", 1)
+    kept = json.loads((run / "config.json").read_text())
+    assert strict_json(answer.out) == {
+        **kept,
+        "step": 12,
+        "symbols": [*sorted(set("".join(WORDS))), ""],
+        "shapes": {name: list(shape) for name, shape in truth.shapes.items()},
+    }
+
+
+def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> None:
+    prepared = strict_json(microgpt("prepare words.txt -o data --json").out)
+    assert strict_json(microgpt("info data --json").out) == prepared
+    status, out, err = microgpt("info data")
+    assert (status, err) == (0, "")
+    facts = {name: value for name, value in prepared.items() if name != "files"}
+    facts["tokens"] = f"{facts['tokens']:,}"
+    rows = [("data", ""), ("files", Path("words.txt").resolve()), *facts.items()]
+    assert out == "data: prepared data\n\n" + "".join(f"{name:14}  {value}".rstrip() + "\n" for name, value in rows)
+
+
+def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:
+    assert microgpt("train words.txt --resume --out run").status == 0  # the data is here now
+    told = microgpt("info run").out
+    Path("words.txt").unlink()
+    assert microgpt("info run") == (0, told, "")

@@ -1,0 +1,31 @@
+"""`microgpt plot`: the picture, and what is said of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.commands import Microgpt
+
+# --- info and plot
+
+
+def test_plot_draws_and_says_where(run: Path, microgpt: Microgpt) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'microgpt-lab[plot]'")
+    assert microgpt("plot run run -o both.png --smoothing 5") == (0, "", "wrote both.png\n")
+    assert Path("both.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --- Bad input: status 2, one line that names argument, value and remedy, and nothing on the disk has changed
+
+
+def test_plot_without_matplotlib_says_what_to_install(
+    run: Path, here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert microgpt("plot run") == (2, "", "error: plot needs matplotlib: pip install matplotlib\n")
+    assert not Path("loss.svg").exists()

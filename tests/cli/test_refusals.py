@@ -1,0 +1,346 @@
+"""Bad input: status 2, one line that names argument, value and remedy, and an unchanged disk."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt.system.safetensors import Tensor, write
+
+from cli.commands import SMALL, WORDS, Microgpt, Reference, contents, names, numbered
+from conftest import clean_environment
+
+
+@pytest.fixture
+def shelf(run: Path, here: Path) -> Path:
+    """The current folder with a run and much that is none."""
+    Path("empty.txt").write_bytes(b"")
+    Path("blank.txt").write_text("\n  \n\t\n")
+    Path("binary.txt").write_bytes(b"ab\0c\n")
+    Path("latin1.txt").write_bytes("anna\nrené\n".encode("latin-1"))
+    Path("other.txt").write_text("anna\nbob\n")
+    Path("xyz.txt").write_text("xyz\n")
+    Path("foreign").mkdir()
+    Path("foreign/config.json").write_text('{"name": "not ours"}\n')
+    shutil.copytree(run, "cut")
+    Path("cut/model.safetensors").write_bytes((run / "model.safetensors").read_bytes()[:1000])
+    return here
+
+
+UNKNOWN_RUN = "give the folder of a run (microgpt train --out), or a checkpoint"
+IN_A_RUN = "leave it out, or begin a new run"
+NUMBER = "must be a finite number of at least 0, got"
+REFUSED = {
+    # the text
+    "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
+    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
+    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one a line",
+    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one a line"),
+    "train binary.txt": "'binary.txt' is not a text: a zero byte at offset 2; give a text file in UTF-8",
+    "train latin1.txt": (
+        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+    ),
+    "train foreign": "'foreign' is a folder: give a text file",
+    # the settings
+    "train words.txt --n-embd 6 --n-head 4": (
+        "n_embd must be a multiple of n_head, got n_embd=6, n_head=4 (try n_embd=8)"
+    ),
+    "train words.txt --n-embd 0": "n_embd must be at least 1, got n_embd=0",
+    "train words.txt --n-head 0": "n_head must be at least 1, got n_head=0",
+    "train words.txt --n-layer 0": "n_layer must be at least 1, got n_layer=0",
+    "train words.txt --block-size -3": "block_size must be at least 1, got block_size=-3",
+    "train words.txt --num-steps 0": "num_steps must be at least 1, got num_steps=0",
+    "train words.txt --batch-size 0": "batch_size must be at least 1, got batch_size=0",
+    "train words.txt --temperature -1": f"temperature {NUMBER} temperature=-1.0",
+    "train words.txt --temperature nan": f"temperature {NUMBER} temperature=nan",
+    "train words.txt --learning-rate inf": f"learning_rate {NUMBER} learning_rate=inf",
+    "train words.txt --init-std -0.1": f"init_std {NUMBER} init_std=-0.1",
+    "train words.txt --beta1 1": "beta1 must be at least 0 and less than 1, got beta1=1.0",
+    "train words.txt --beta2 -0.5": "beta2 must be at least 0 and less than 1, got beta2=-0.5",
+    "train words.txt --eps-adam 0": "eps_adam must be a finite number above 0, got eps_adam=0.0",
+    "train words.txt --activation gelu": "activation must be one of relu, relu2, got activation='gelu'",
+    "train words.txt --preset last": (
+        "preset must be one of final, first, baby, baby-cpu, gpt2-small, gpt2-medium, gpt2-large, gpt2-xl, got"
+        " preset='last'"
+    ),
+    "train words.txt --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
+    "train words.txt --documents pages": "documents must be one of lines, stream, got documents='pages'",
+    "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",
+    "train words.txt --val-fraction -0.1": "val_fraction must be at least 0 and less than 1, got val_fraction=-0.1",
+    "train words.txt --val-fraction 0.01": (
+        "val_fraction=0.01 of 12 documents leaves none to train on or none to hold out: choose another fraction, or"
+        " give more documents"
+    ),
+    "train words.txt --micro-batch-size 2": "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2",
+    "train words.txt --micro-batch-size 0": "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=0",
+    f"train words.txt {SMALL} --out run --overwrite --micro-batch-size 2": (
+        "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2"
+    ),
+    # the folder
+    "train words.txt --out run": (
+        "out='run' holds a run already: add --resume to go on with it, --overwrite to replace it, or give another"
+        " folder"
+    ),
+    "train words.txt --out foreign": "out='foreign' holds 'config.json', which is not a run's: give another folder",
+    "train words.txt --out foreign --overwrite": (
+        "out='foreign' holds 'config.json', which is not a run's: give another folder"
+    ),
+    "train words.txt --out words.txt": "out='words.txt' is a file: give a folder",
+    "train words.txt --out words.txt/run": (
+        "cannot write to out='words.txt/run': Not a directory; give another folder"
+    ),
+    "train nowhere.txt --out run --overwrite": (
+        "no file 'nowhere.txt': give a text file, or a data set (names, makemore)"
+    ),
+    "train words.txt --engine scalar --threads 2": (
+        "threads must be 1 with the scalar engine, got threads=2: the native engine takes more"
+    ),
+    "train words.txt --engine scalar --threads 0": (
+        "threads must be 1 with the scalar engine, got threads=0: the native engine takes more"
+    ),
+    "train words.txt --quiet --json": "quiet and json exclude each other: leave one of them out",
+    # going on
+    "train words.txt --resume": "resume needs the folder of the run: add --out DIR",
+    "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
+    "train --resume --out foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
+    "train other.txt --resume --out run": (
+        "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): give that"
+        " text, or begin a new run"
+    ),
+    "train nowhere.txt --resume --out run": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
+    "train --resume --out run --n-embd 8": f"n_embd cannot change in a run, got n_embd=8, the run has 4: {IN_A_RUN}",
+    "train --resume --out run --seed 1": f"seed cannot change in a run, got seed=1, the run has 42: {IN_A_RUN}",
+    "train --resume --out run --activation relu2": (
+        f"activation cannot change in a run, got activation='relu2', the run has 'relu': {IN_A_RUN}"
+    ),
+    "train --resume --out run --val-fraction 0.5": (
+        f"val_fraction cannot change in a run, got val_fraction=0.5, the run has 0.0: {IN_A_RUN}"
+    ),
+    "train --resume --out run --documents stream": (
+        f"documents cannot change in a run, got documents='stream', the run has 'lines': {IN_A_RUN}"
+    ),
+    "train --resume --out run --num-steps 11": (
+        "num_steps must be at least the 12 steps already made, got num_steps=11"
+    ),
+    "train --resume --out run --num-steps 20 --micro-batch-size 2": (
+        "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2"
+    ),
+    "train --resume --out run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
+    # using a run
+    "sample nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
+    "sample foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
+    "sample cut": (
+        "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header is said to take {header}"
+        " bytes, but only 992 follow; give another one, or train again"
+    ),
+    "sample empty.txt": (
+        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file has at least 8 bytes, this one has 0; give"
+        " another one, or train again"
+    ),
+    "sample run --temperature -0.5": f"temperature {NUMBER} temperature=-0.5",
+    "sample run --temperature nan": f"temperature {NUMBER} temperature=nan",
+    "sample run --top-k 0": "top_k must be from 1 to the vocabulary's 17 tokens, got top_k=0",
+    "sample run --top-k 18": "top_k must be from 1 to the vocabulary's 17 tokens, got top_k=18",
+    "sample run --max-new-tokens 0": "max_new_tokens must be at least 1, got max_new_tokens=0",
+    "sample run --prompt anz": (
+        "prompt has the character 'z', which the model has never seen, got prompt='anz': use its own characters"
+        " (abcdefghijklmnor)"
+    ),
+    "sample run --prompt anna": (
+        "prompt must be shorter than block_size=4 tokens, got 4: shorten it, or let the context slide (slide=True,"
+        " --slide)"
+    ),
+    "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
+    "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
+    "evaluate run nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
+    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
+    "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
+    "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
+    "plot nowhere": "'nowhere' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
+    "plot run -o loss.xyz": "output must end in one of .svg, .png, .pdf, got 'loss.xyz'",
+    "plot run --smoothing 0": "smoothing must be at least 1 step, got smoothing=0",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=list(REFUSED))
+def test_what_makes_no_sense_is_refused_in_one_line_and_changes_nothing(
+    line: str, shelf: Path, microgpt: Microgpt
+) -> None:
+
+    from microgpt.engines.choose import ENGINES
+
+    facts = {
+        "here": str(shelf),
+        "engines": ", ".join(ENGINES),
+        "header": int.from_bytes((shelf / "run" / "model.safetensors").read_bytes()[:8], "little"),
+        **{n: hashlib.sha256((shelf / f"{n}.txt").read_bytes()).hexdigest()[:12] for n in ("other", "words")},
+    }
+    before = contents(shelf)
+    answer = microgpt(line)
+    # what was said before the mistake was found is no harm
+    assert answer.err.splitlines()[-1] == f"error: {REFUSED[line].format(**facts)}"
+    assert (answer.status, answer.out) == (2, "")
+    after = contents(shelf)
+    assert after.keys() == before.keys()
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("train words.txt --n-embed 8", ["--n-embed"]),
+        ("train words.txt --n-embd sixteen", ["--n-embd", "sixteen"]),
+        ("train words.txt --n-embd 1.5", ["--n-embd", "1.5"]),
+        ("train words.txt --learning-rate fast", ["--learning-rate", "fast"]),
+        ("train words.txt --zero-init=maybe", ["--zero-init"]),
+        ("train words.txt --checkpoint-every -1", ["--checkpoint-every", "-1"]),
+        ("train words.txt --validate-every 0", ["--validate-every", "0"]),
+        ("train words.txt more.txt", ["more.txt"]),
+        ("train words.txt --out", ["--out"]),
+        ("sample", ["RUN"]),
+        ("sample run -n -1", ["-n", "-1"]),
+        ("sample run -n many", ["-n", "many"]),
+        ("evaluate run --limit -1", ["--limit", "-1"]),
+        ("plot", ["RUN"]),
+        ("dream", ["dream"]),
+    ],
+)
+def test_what_cannot_be_parsed_is_refused_in_one_line_that_names_it(
+    line: str, named: list[str], shelf: Path, microgpt: Microgpt
+) -> None:
+    """The words are the parser's own, and change with its version."""
+    before = contents(shelf)
+    answer = microgpt(line)
+    assert (answer.status, answer.out) == (2, "")
+    assert re.fullmatch(r"error: .*\n", answer.err)
+    assert [name for name in named if name not in answer.err] == []
+    assert contents(shelf) == before
+
+
+def test_a_text_with_characters_that_the_model_has_never_seen_is_refused_with_a_remedy(
+    shelf: Path, microgpt: Microgpt
+) -> None:
+    before = contents(shelf)
+    for line in ("train xyz.txt --resume --out run", "evaluate run xyz.txt"):
+        answer = microgpt(line)
+        assert (answer.status, answer.out) == (2, "")
+        told = re.fullmatch(
+            r"error: .*xyz\.txt' has characters that the model has never seen: 'x' 'y' 'z'(.*)\n", answer.err
+        )
+        assert told, answer.err
+        assert re.search("give|use|begin|train", told[1]), "what should one do?"
+    assert contents(shelf) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_a_folder_that_cannot_be_made_is_refused(here: Path, microgpt: Microgpt) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --out /proc/run")
+    message = "error: cannot write to out='/proc/run': No such file or directory; give another folder\n"
+    assert answer == (2, "", message)
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    shelf: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def forbidden(self: Path, *args: Any, **options: Any) -> Any:
+        if self.name in ("words.txt", "model.safetensors"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **options)
+
+    before = contents(shelf)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", forbidden)
+        text, model = microgpt("train words.txt"), microgpt("info run")
+    assert text == (2, "", "error: cannot read 'words.txt': Permission denied; give a text file that you may read\n")
+    assert (model.status, model.out) == (2, "")
+    assert re.fullmatch(r"error: .*run/model\.safetensors.*Permission denied.*\n", model.err)
+    assert contents(shelf) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_a_text_that_fails_while_it_is_read_is_named(here: Path, microgpt: Microgpt) -> None:
+    """/proc/self/mem opens, but has nothing at its beginning."""
+    answer = microgpt("train /proc/self/mem")
+    assert (answer.status, answer.out) == (2, "")
+    assert re.fullmatch(r"error: .*'?/proc/self/mem'?.*Input/output error.*\n", answer.err)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no /dev/stdin on Windows")
+def test_a_text_from_a_pipe_is_read_or_refused_in_one_line(here: Path) -> None:
+    """A pipe can be read only once: `zcat words.gz | microgpt train /dev/stdin`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "microgpt", "train", "/dev/stdin", *SMALL.split(), "--quiet"],
+        cwd=here,
+        env=clean_environment(),
+        input="".join(word + "\n" for word in WORDS),
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
+    if done.returncode:
+        assert re.fullmatch(r"error: .*/dev/stdin.*\n", done.stderr)
+        assert names(here) == ["words.txt"]
+    else:
+        assert done.stdout == numbered(Reference.of_words().after_training)
+
+
+def test_a_model_of_another_program_is_not_replaced(shelf: Path, microgpt: Microgpt) -> None:
+    """Other programs' folders hold a config.json and a model.safetensors too."""
+    write("foreign/model.safetensors", {"weight": Tensor("F32", (1,), bytes(4))}, {"format": "pt"})
+    before = contents(shelf)
+    for more in ("", "--overwrite", "--resume"):
+        answer = microgpt(f"train words.txt {SMALL} --out foreign {more}")
+        assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
+        assert "foreign" in answer.err
+        assert contents(shelf) == before
+
+
+def test_a_damaged_run_may_be_replaced(shelf: Path, microgpt: Microgpt) -> None:
+    assert microgpt(f"train words.txt {SMALL} --out cut --overwrite").status == 0
+    assert microgpt("info cut").status == 0
+
+
+def test_a_checkpoint_file_is_no_folder_to_go_on_in(shelf: Path, microgpt: Microgpt) -> None:
+    before = contents(shelf)
+    answer = microgpt("train --resume --out run/model.safetensors --num-steps 13")
+    assert (answer.status, answer.out) == (2, "")
+    assert re.fullmatch(r"error: out='run/model\.safetensors' .*\n", answer.err)
+    assert contents(shelf) == before
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, 5000, -1])
+def test_a_checkpoint_that_is_cut_anywhere_is_refused_by_every_command(
+    run: Path, here: Path, microgpt: Microgpt, length: int
+) -> None:
+    model = run / "model.safetensors"
+    model.write_bytes(model.read_bytes()[:length])
+    before = contents(here)
+    for command in ("sample run", "evaluate run", "info run", "train --resume --out run"):
+        answer = microgpt(command)
+        assert (answer.status, answer.out) == (2, "")
+        assert re.fullmatch(
+            r"error: 'run/model\.safetensors' is not a microgpt checkpoint, or is damaged: .*; give another one, or"
+            r" train again\n",
+            answer.err,
+        )
+    assert contents(here) == before
+
+
+@pytest.mark.parametrize("temperature", ["1e-308", "1e-320"])
+def test_a_temperature_of_almost_nothing_is_greedy_or_refused(run: Path, microgpt: Microgpt, temperature: str) -> None:
+    answer = microgpt(f"sample run -n 3 --temperature {temperature}")
+    if answer.status == 0:
+        assert answer.out == microgpt("sample run -n 3 --temperature 0").out
+    else:
+        assert (answer.status, answer.out) == (2, "")
+        assert re.fullmatch(r"error: temperature .* got temperature=.*\n", answer.err)

@@ -1,0 +1,82 @@
+"""`microgpt train --resume`: the run that never stopped, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from microgpt.cli import display
+
+from cli.commands import SMALL, Microgpt, Reference, contents, metrics, numbered, untimed
+
+
+def test_metrics_beyond_the_checkpoint_are_cut_back_when_a_run_goes_on(
+    here: Path, microgpt: Microgpt, stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process that was killed leaves: more metrics than its checkpoint knows of, the last line half written."""
+    command = f"train words.txt {SMALL} --quiet --checkpoint-every 1"
+    whole = microgpt(f"{command} --out whole")
+    stop_at(4)
+    assert microgpt(f"{command} --out killed").status == 130
+    monkeypatch.setattr(display.Quiet, "step", lambda self, step: None)
+    with Path("killed/metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "loss": 1.0, "learning_rate": 0.1, "tokens": 1}\n{"step": 6, "lo')
+    assert microgpt("train --out killed --resume --quiet") == whole
+    assert contents(here / "killed") == contents(here / "whole")
+
+
+def test_a_complete_run_that_is_resumed_prints_its_samples_again_and_changes_nothing(
+    run: Path, microgpt: Microgpt, truth: Reference
+) -> None:
+    before = contents(run)
+    assert microgpt("train --out run --resume --quiet") == (0, numbered(truth.after_training), "")
+    assert contents(run) == before
+
+
+def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Microgpt) -> None:
+    answer = microgpt("train --out run --resume")
+    assert answer.status == 0
+    assert answer.err.splitlines()[-2:] == [
+        "already complete: all 12 steps are made; to go on, resume with a higher --num-steps",
+        "saved in run; more samples: microgpt sample run",
+    ]
+
+
+def test_a_run_may_grow_and_its_learning_rate_is_recomputed_and_said(
+    run: Path, microgpt: Microgpt, trained: Path
+) -> None:
+    before = metrics(run)
+    answer = microgpt("train --out run --resume --num-steps 16")
+    assert answer.status == 0
+    assert untimed(answer.err).splitlines()[0] == (
+        "num_steps: 12 -> 16; the learning rate is recomputed, to fall to 0 over all of them"
+    )
+    assert "resumed after step 12 of 16" in answer.err.splitlines()
+    after = metrics(run)
+    assert after[:12] == before
+    assert [step["learning_rate"] for step in after[12:]] == [0.01 * (1 - s / 16) for s in range(12, 16)]
+    assert json.loads((run / "config.json").read_text())["config"]["num_steps"] == 16
+
+
+def test_a_run_may_shrink_to_the_steps_already_made(
+    here: Path, microgpt: Microgpt, stop_at: Callable[[int], None]
+) -> None:
+    stop_at(5)
+    assert microgpt(f"train words.txt {SMALL} --quiet --checkpoint-every 1 --out run").status == 130
+    assert microgpt("train --out run --resume --num-steps 5 --quiet").status == 0
+    assert len(metrics(here / "run")) == 5
+
+
+def test_a_run_goes_on_with_its_data_at_another_place(run: Path, here: Path, microgpt: Microgpt) -> None:
+    Path("words.txt").rename("moved.txt")
+    assert microgpt("train moved.txt --out run --resume --num-steps 13").status == 0
+    assert json.loads((run / "config.json").read_text())["data"]["source"] == str(here / "moved.txt")
+    assert microgpt("info run --json").out.count(str(here / "moved.txt")) == 1
+
+
+def test_settings_that_are_the_runs_own_may_be_repeated_when_it_goes_on(run: Path, microgpt: Microgpt) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --out run --resume --engine scalar --val-fraction 0 --documents lines")
+    assert answer.status == 0

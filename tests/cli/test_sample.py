@@ -1,0 +1,168 @@
+"""`microgpt sample`: the texts that the reference draws."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from microgpt import reference
+
+from cli.commands import SMALL, WORDS, Microgpt, Reference, numbered, strict_json
+from conftest import TINY
+
+
+def test_sample_draws_each_text_from_a_stream_of_its_own(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+    answer = microgpt("sample run -n 30 --json")
+    assert (answer.status, answer.err) == (0, "")
+    assert [strict_json(line) for line in answer.out.splitlines()] == [
+        {"text": text, "known": text in WORDS} for text in truth.samples(30)
+    ]
+
+
+@pytest.mark.parametrize(("seed", "temperature"), [(7, 0.5), (42, 2.0), (-1, 0.1)])
+def test_sample_prints_what_the_reference_draws(
+    run: Path, microgpt: Microgpt, truth: Reference, seed: int, temperature: float
+) -> None:
+    texts = truth.samples(20, seed, temperature)
+    assert not set(texts) & set(WORDS)  # else they would be marked
+    assert microgpt(f"sample run --seed {seed} --temperature {temperature}") == (0, numbered(texts), "")
+
+
+def test_five_samples_are_the_first_five_of_eight(run: Path, microgpt: Microgpt) -> None:
+    five, eight = (microgpt(f"sample run -n {n}").out.splitlines() for n in (5, 8))
+    assert five == eight[:5]
+    assert len(eight) == 8
+
+
+def test_a_checkpoint_file_alone_can_write(run: Path, here: Path, microgpt: Microgpt) -> None:
+    shutil.copy(run / "model.safetensors", "alone.safetensors")
+    assert microgpt("sample alone.safetensors -n 5") == microgpt("sample run -n 5")
+
+
+def test_temperature_0_writes_the_likeliest_text_every_time(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+    c, keys, values = TINY, [[]], [[]]
+    token_id, token_ids = truth.tokenizer.bos, []
+    for pos_id in range(c.block_size):
+        logits = [x.data for x in reference.gpt(token_id, pos_id, keys, values, truth.state_dict, c.n_head)]
+        token_id = logits.index(max(logits))
+        if token_id == truth.tokenizer.bos:
+            break
+        token_ids.append(token_id)
+    expected = truth.tokenizer.decode(token_ids)
+    for option in ("--temperature 0", "--top-k 1", "--temperature 0 --seed 5"):
+        lines = microgpt(f"sample run -n 3 --json {option}").out.splitlines()
+        assert [json.loads(line)["text"] for line in lines] == [expected] * 3
+
+
+def test_a_prompt_begins_every_sample(run: Path, microgpt: Microgpt) -> None:
+    lines = microgpt("sample run -n 10 --prompt an --json").out.splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    assert all(text.startswith("an") and len(text) <= 4 for text in texts)
+    assert any(len(text) > 2 for text in texts)
+
+
+def test_max_new_tokens_ends_a_sample(run: Path, microgpt: Microgpt) -> None:
+    whole, short = (
+        [json.loads(line)["text"] for line in microgpt(f"sample run --json {option}").out.splitlines()]
+        for option in ("", "--max-new-tokens 2")
+    )
+    assert short == [text[:2] for text in whole]
+
+
+def test_slide_goes_on_beyond_block_size(run: Path, microgpt: Microgpt) -> None:
+    whole, slid = (
+        [json.loads(line)["text"] for line in microgpt(f"sample run --temperature 1 --json {option}").out.splitlines()]
+        for option in ("", "--slide --max-new-tokens 30")
+    )
+    assert [text[:4] for text in slid] == whole
+    assert max(map(len, slid)) > 4
+    longer = microgpt("sample run -n 1 --prompt annabob --slide --json")
+    assert json.loads(longer.out)["text"].startswith("annabob")
+
+
+def test_slide_alone_ends(run: Path, microgpt: Microgpt) -> None:
+    """A model that never closes a document must end somewhere."""
+    answer = microgpt("sample run -n 5 --slide --temperature 0 --json")
+    assert answer.status == 0
+    assert all(len(json.loads(line)["text"]) <= 40 for line in answer.out.splitlines())
+
+
+def test_no_samples_are_no_output(run: Path, microgpt: Microgpt) -> None:
+    assert microgpt("sample run -n 0") == (0, "", "")
+
+
+@pytest.fixture
+def parrot(here: Path, microgpt: Microgpt) -> Path:
+    """A model that has learned to write its only words, a and b, and sometimes others."""
+    Path("parrot.txt").write_text("a\nb\n")
+    options = "--n-embd 4 --n-head 2 --block-size 3 --num-steps 20 --learning-rate 0.03"
+    assert microgpt(f"train parrot.txt {options} --out parrot --quiet").status == 0
+    return here / "parrot"
+
+
+def test_samples_that_stand_in_the_training_data_are_marked(parrot: Path, microgpt: Microgpt) -> None:
+    answer = microgpt("sample parrot -n 50 --temperature 2")
+    texts = [json.loads(line) for line in microgpt("sample parrot -n 50 --temperature 2 --json").out.splitlines()]
+    assert {text["known"] for text in texts} == {True, False}
+    assert all(text["known"] == (text["text"] in ("a", "b")) for text in texts)
+    width = max(len(f"sample {i + 1:2d}: {text['text']}") for i, text in enumerate(texts))
+    expected = [f"sample {i + 1:2d}: {text['text']}" for i, text in enumerate(texts)]
+    expected = [
+        f"{line:{width}}  in the training data" if text["known"] else line for line, text in zip(expected, texts)
+    ]
+    assert answer.out.splitlines() == expected
+
+
+def test_new_only_gives_the_same_samples_without_the_known_ones(parrot: Path, microgpt: Microgpt) -> None:
+    def texts(options: str) -> list[str]:
+        lines = microgpt(f"sample parrot --temperature 2 --json {options}").out.splitlines()
+        return [json.loads(line)["text"] for line in lines]
+
+    new = [text for text in texts("-n 100") if text not in ("a", "b")]
+    assert len(new) >= 6
+    assert texts("-n 6 --new-only") == new[:6]
+    assert texts("-n 3 --new-only") == new[:3]
+
+
+def test_new_only_gives_up_where_a_model_writes_nothing_new(parrot: Path, microgpt: Microgpt) -> None:
+    answer = microgpt("sample parrot -n 2 --new-only --temperature 0")
+    assert answer == (
+        2,
+        "",
+        "error: only 0 of 200 samples are new: raise the temperature, or ask for fewer\n",
+    )
+
+
+def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, microgpt: Microgpt) -> None:
+    assert microgpt(f"train words.txt {SMALL} --out run").status == 0
+    with_data = microgpt("sample run -n 5 --seed 7")
+    Path("words.txt").rename("moved.txt")
+    note = (
+        f"note: the training data are no longer at {str(here / 'words.txt')!r}: say where that text is now:"
+        " --data FILE, or microgpt train FILE --resume; so no sample is compared with it\n"
+    )
+    assert microgpt("sample run -n 5 --seed 7") == (0, with_data.out, note)
+    answer = microgpt("sample run -n 1 --json")
+    assert json.loads(answer.out)["known"] is None
+    assert answer.err == note
+    refused = microgpt("sample run --new-only")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("error: the training data are no longer at ")
+    assert microgpt("sample run -n 5 --seed 7 --data moved.txt") == with_data
+
+
+def test_a_model_whose_data_has_changed_still_writes_and_says_so(here: Path, microgpt: Microgpt) -> None:
+    assert microgpt(f"train words.txt {SMALL} --out run").status == 0
+    Path("words.txt").write_text("anna\n")
+    answer = microgpt("sample run -n 5")
+    assert answer.status == 0
+    assert re.fullmatch(
+        r"note: '.*words\.txt' is not the text that the run was trained on \(SHA-256 [0-9a-f]{12}\.\.\., expected"
+        r" [0-9a-f]{12}\.\.\.\): say where that text is now: --data FILE, or microgpt train FILE --resume; so no sample"
+        r" is compared with it\n",
+        answer.err,
+    )

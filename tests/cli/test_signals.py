@@ -1,0 +1,161 @@
+"""Ctrl-C and requests to terminate: a run stops, is saved, and can be resumed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from microgpt.cli import display, signals
+
+from cli.commands import SMALL, Microgpt, Reference, contents, metrics, names, numbered
+from conftest import clean_environment
+
+LONG = "--n-embd 4 --n-head 2 --block-size 4 --num-steps 600"  # about two seconds
+
+
+PRESSED = """
+import signal, sys
+from microgpt.__main__ import main
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", PRESSED], env=clean_environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
+
+
+WAITING = """  # the command, which waits after its third step
+import sys
+from microgpt.__main__ import main
+from microgpt.runs.folder import Folder
+train = Folder.train
+def waits(*arguments, **options):
+    for step in train(*arguments, **options):
+        if step.step == 3:
+            print("here", flush=True)
+            sys.stdin.readline()
+        yield step
+Folder.train = waits
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bit(
+    here: Path, microgpt: Microgpt, number: signal.Signals, status: int
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
+        cwd=here,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(number)
+    out, err = process.communicate("go on\n")
+    assert (process.returncode, out) == (status, "")
+    told = re.fullmatch(r"stopped and saved after step (\d+); go on with: microgpt (.*)", err.splitlines()[-1])
+    assert told, err
+    assert told[1] == "3"
+    assert [step["step"] for step in metrics(here / "stopped")] == list(range(1, int(told[1]) + 1))
+
+    again = microgpt(told[2])
+    assert again.status == 0
+    assert f"resumed after step {told[1]} of 600" in again.err
+    uninterrupted = microgpt(f"train words.txt {LONG} --out whole --quiet")
+    assert again.out == uninterrupted.out
+    assert contents(here / "stopped") == contents(here / "whole")
+
+
+@pytest.mark.parametrize("at", [1, 5, 11])
+@pytest.mark.parametrize(
+    ("out", "options"),
+    [
+        ("plain", ""),
+        ("my run", ""),
+        ("held-out", "--val-fraction 0.25"),
+        ("often", "--val-fraction 0.25 --validate-every 3"),
+        ("batches", "--batch-size 3 --micro-batch-size 2"),
+        ("stream", "--documents stream"),
+    ],
+    ids=["plain", "a space in the name", "held out", "held out, measured often", "batches", "stream"],
+)
+def test_the_command_that_a_stopped_run_tells_leaves_what_an_uninterrupted_one_leaves(
+    here: Path,
+    microgpt: Microgpt,
+    stop_at: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    out: str,
+    options: str,
+) -> None:
+    command = f"train words.txt {SMALL} {options} --quiet --checkpoint-every 1"
+    with monkeypatch.context() as here_only:
+        expected = microgpt(f"{command} --out whole")
+        assert expected.status == 0
+        stop_at(at)
+        stopped = microgpt(f"{command} --out {shlex.quote(out)}")
+        here_only.undo()
+    assert stopped.status == 130
+    told = stopped.err.splitlines()[-1]
+    assert told.startswith(f"stopped and saved after step {at}; go on with: microgpt train ")
+    monkeypatch.setattr(display.Quiet, "step", lambda self, step: None)
+    again = microgpt(told.partition("go on with: microgpt ")[2] + " --quiet")
+    assert again == (0, expected.out, "")
+    assert contents(here / out) == contents(here / "whole")
+
+
+def test_a_run_that_is_stopped_at_its_last_step_is_complete(
+    here: Path, microgpt: Microgpt, stop_at: Callable[[int], None], truth: Reference
+) -> None:
+    stop_at(12)
+    assert microgpt(f"train words.txt {SMALL} --quiet") == (0, numbered(truth.after_training), "")
+
+
+def test_the_first_signal_is_kept_and_the_second_acts_at_once() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[int] = []
+
+    def twice() -> None:
+        with signals.signals() as caught:
+            signal.raise_signal(signal.SIGINT)
+            seen.extend(caught)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert seen == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_before_training_leaves_no_traceback_and_no_folder(
+    here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("microgpt.runs.training_data.load_data", interrupted)
+    answer = microgpt(f"train words.txt {SMALL}")
+    assert (answer.status, answer.out) == (130, "")
+    assert answer.err.strip() in ("", "error: stopped")
+    assert names(here) == ["words.txt"]

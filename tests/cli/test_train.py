@@ -1,0 +1,255 @@
+"""`microgpt train`: what it prints, and what it leaves on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from microgpt import reference
+from microgpt.config import PRESETS, Config
+from microgpt.runs import checkpoint as checkpoints
+from microgpt.schedule import learning_rate
+
+from cli.commands import SMALL, WORDS, Microgpt, Reference, contents, metrics, names, numbered, strict_json, untimed
+from conftest import TINY
+
+# --- train: what it prints
+
+
+def test_quiet_prints_the_20_samples_of_the_reference_and_nothing_else(
+    here: Path, microgpt: Microgpt, truth: Reference
+) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --quiet")
+    assert answer == (0, numbered(truth.after_training), "")
+
+
+def test_a_log_tells_the_run_its_steps_and_where_it_is_saved(here: Path, microgpt: Microgpt, truth: Reference) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --engine scalar --out first")
+    mean, weight, steps = 0.0, 0.0, []
+    for i, loss in enumerate(truth.losses):
+        mean, weight = 0.98 * mean + 0.02 * loss, 0.98 * weight + 0.02
+        steps.append(f"step {i + 1:4d} /   12 | loss {loss:.4f} | smoothed {mean / weight:.4f} | TIME")
+    predicted = sum(len(word) + 1 for word in WORDS)
+    unread = sum(max(0, len(word) + 1 - 4) for word in WORDS)
+    assert answer.status == 0
+    assert answer.out == numbered(truth.after_training)
+    assert untimed(answer.err).splitlines() == [
+        "num docs: 12",
+        "vocab size: 17",
+        f"num params: {truth.num_params}",
+        f"data: {here / 'words.txt'}, {predicted - 12} tokens, 1 byte each",
+        f"not read: {unread / predicted:.1%} of the tokens, which lie beyond block_size=4: a larger one reads more",
+        *steps,
+        "saved in first; more samples: microgpt sample first",
+    ]
+
+
+def test_json_prints_an_object_a_line_and_each_step_as_the_metrics_keep_it(
+    here: Path, microgpt: Microgpt, truth: Reference
+) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --json --out run")
+    assert (answer.status, answer.err) == (0, "")
+    begin, *steps, end = answer.out.splitlines()
+    facts = strict_json(begin)
+    assert facts == {**json.loads(Path("run/config.json").read_text()), "step": 0}
+    assert steps == Path("run/metrics.jsonl").read_text().splitlines()
+    assert strict_json(end) == {"samples": truth.after_training}
+
+
+def test_json_of_a_text_with_held_out_documents_keeps_full_precision(here: Path, microgpt: Microgpt) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --json --out run --val-fraction 0.25 --validate-every 5")
+    steps = [strict_json(line) for line in answer.out.splitlines()[1:-1]]
+    assert steps == metrics(here / "run")
+    assert [step["step"] for step in steps if "val_loss" in step] == [5, 10, 12]
+    # what is shown at the end is what `evaluate` measures
+    evaluated = strict_json(microgpt("evaluate run --json --num-samples 0").out)
+    assert evaluated["model"]["loss"] == steps[-1]["val_loss"]
+    assert evaluated["text"] == f"held-out part of {here / 'words.txt'}"
+    assert evaluated["documents"] == 3
+
+
+# --- train: what it leaves
+
+
+def test_a_run_folder_holds_what_the_reference_computed(run: Path, truth: Reference, trained: Path) -> None:
+    assert names(run) == ["config.json", "metrics.jsonl", "model.safetensors", "samples.txt"]
+    words = trained / "words.txt"
+    assert json.loads((run / "config.json").read_text()) == {
+        "config": TINY.to_dict(),
+        "data": {
+            "source": str(words),
+            "sha256": hashlib.sha256(words.read_bytes()).hexdigest(),
+            "documents": "lines",
+            "num_docs": 12,
+            "val_fraction": 0.0,
+        },
+        "vocab_size": 17,
+        "num_params": truth.num_params,
+    }
+    shuffled = list(WORDS)
+    random.Random(42).shuffle(shuffled)
+    assert metrics(run) == [
+        {"step": i + 1, "loss": loss, "learning_rate": rate, "tokens": min(4, len(shuffled[i]) + 1)}
+        for i, (loss, rate) in enumerate(zip(truth.losses, truth.rates))
+    ]
+    assert (run / "samples.txt").read_text() == numbered(truth.after_training)
+
+
+def test_the_model_file_holds_the_references_parameters_for_the_safetensors_package(
+    run: Path, truth: Reference
+) -> None:
+    safetensors = pytest.importorskip("safetensors.numpy", reason="the package safetensors reads the file")
+    tensors = safetensors.load_file(run / "model.safetensors")
+    for name, matrix in truth.state_dict.items():
+        assert tensors[name].tolist() == [[p.data for p in row] for row in matrix], name
+    names = set(truth.state_dict)
+    assert set(tensors) == names | {f"adam_m.{n}" for n in names} | {f"adam_v.{n}" for n in names}
+
+
+def test_runs_without_out_are_numbered(here: Path, microgpt: Microgpt) -> None:
+    for number in ("1", "2", "3"):
+        answer = microgpt(f"train words.txt {SMALL} --num-steps 1")
+        assert answer.err.splitlines()[-1] == f"saved in runs/{number}; more samples: microgpt sample runs/{number}"
+    assert names(Path("runs")) == ["1", "2", "3"]
+
+
+def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) -> None:
+    config = Config(
+        n_embd=6,
+        n_head=3,
+        n_layer=2,
+        block_size=3,
+        activation="relu2",
+        init_std=0.1,
+        zero_init=True,
+        bos_first=True,
+        learning_rate=0.02,
+        warmup_steps=1,
+        decay="cosine",
+        beta1=0.7,
+        beta2=0.9,
+        eps_adam=1e-7,
+        clip=0.5,
+        num_steps=2,
+        batch_size=3,
+        temperature=0.9,
+        seed=7,
+    )
+    assert all(value != getattr(Config(), name) for name, value in config.to_dict().items())
+    options = []
+    for name, value in config.to_dict().items():
+        option = "--" + name.replace("_", "-")
+        options.append(option if value is True else f"{option} {value}")
+    assert microgpt(f"train words.txt --out run {' '.join(options)}").status == 0
+    assert json.loads(Path("run/config.json").read_text())["config"] == config.to_dict()
+
+
+def test_a_preset_is_where_the_other_options_start_from(here: Path, microgpt: Microgpt) -> None:
+    assert microgpt(f"train words.txt --out run --preset first {SMALL} --no-zero-init").status == 0
+    expected = PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12, zero_init=False)
+    assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_dict()
+
+
+def test_a_stream_is_read_in_windows_of_block_size(here: Path, microgpt: Microgpt) -> None:
+    text = Path("words.txt").read_text()
+    tokenizer = reference.Tokenizer(set(text))
+    tokens = tokenizer.encode(text)
+    windows = [tokens[i : i + 5] for i in range(0, len(tokens) - 1, 4)]
+    expected = Reference(windows, tokenizer, TINY)
+    answer = microgpt(f"train words.txt --documents stream {SMALL} --out run --json")
+    assert [step["loss"] for step in metrics(here / "run")] == expected.losses
+    assert strict_json(answer.out.splitlines()[-1]) == {"samples": expected.after_training}
+
+
+def test_held_out_documents_are_not_trained_on(here: Path, microgpt: Microgpt) -> None:
+    held_out = random.Random("42:val").sample(range(12), 3)
+    tokenizer = reference.Tokenizer(set("".join(WORDS)))
+    kept = [tokenizer.encode(word) for i, word in enumerate(WORDS) if i not in held_out]
+    assert microgpt(f"train words.txt {SMALL} --val-fraction 0.25 --out run").status == 0
+    assert [step["loss"] for step in metrics(here / "run")] == Reference(kept, tokenizer, TINY).losses
+
+
+def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, microgpt: Microgpt) -> None:
+    options = f"train words.txt {SMALL} --batch-size 3"
+    for out, more in (("plain", ""), ("micro", "--micro-batch-size 2"), ("often", "--checkpoint-every 1")):
+        assert microgpt(f"{options} --out {out} {more}").status == 0
+    assert Path("often/model.safetensors").read_bytes() == Path("plain/model.safetensors").read_bytes()
+    plain, micro = (checkpoints.load(f"{out}/model.safetensors") for out in ("plain", "micro"))
+    assert (micro.params, micro.m, micro.v) == (plain.params, plain.m, plain.v)
+    assert micro.data == {**plain.data, "micro_batch_size": 2}
+    assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
+
+
+def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt: Microgpt) -> None:
+    line = f"train words.txt {SMALL} --clip 0.5 --warmup-steps 3 --decay cosine --out run"
+    assert microgpt(line).status == 0
+    kept = checkpoints.load(here / "run" / "model.safetensors").config
+    assert (kept.clip, kept.warmup_steps, kept.decay) == (0.5, 3, "cosine")
+    rates = [metric["learning_rate"] for metric in metrics(here / "run")]
+    assert rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
+    assert rates == [learning_rate(step, len(rates), 0.01, 3, "cosine") for step in range(len(rates))]
+    assert microgpt("train --out run --resume --clip 0.5").status == 0
+    refused = microgpt("train --out run --resume --decay linear")
+    assert (refused.status, refused.err.splitlines()[-1]) == (
+        2,
+        "error: decay cannot change in a run, got decay='linear', the run has 'cosine': leave it out, or begin a new"
+        " run",
+    )
+
+
+def test_threads_change_nothing(here: Path, microgpt: Microgpt) -> None:
+    if microgpt(f"train words.txt {SMALL} --engine native --out native").status:
+        pytest.skip("the native engine is not built")
+    for threads in (1, 2):
+        assert microgpt(f"train words.txt {SMALL} --batch-size 4 --threads {threads} --out {threads}").status == 0
+    assert contents(here / "1") == contents(here / "2")
+    for option in ("--resume", "--overwrite"):
+        assert microgpt(f"train words.txt {SMALL} --batch-size 4 --threads 2 --out 1 {option}").status == 0
+        assert contents(here / "1") == contents(here / "2")
+
+
+def test_overwrite_leaves_what_a_new_run_leaves(run: Path, here: Path, microgpt: Microgpt) -> None:
+    options = f"train words.txt {SMALL} --seed 3 --num-steps 5"
+    assert microgpt(f"{options} --out new").status == 0
+    assert microgpt(f"{options} --out run --overwrite").status == 0
+    assert contents(run) == contents(here / "new")
+
+
+# --- train: what cannot go on
+
+
+def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, microgpt: Microgpt) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1")
+    *_, last = answer.err.splitlines()
+    assert answer.status == 1
+    assert answer.out == ""
+    assert re.match(  # nan or inf, as the engine's arithmetic has it
+        r"error: the loss of step 2 is (nan|inf): begin a new run with a lower learning_rate=1000000000.0 or"
+        r" init_std=0.08; the last checkpoint is whole",
+        last,
+    )
+    assert [step["step"] for step in metrics(here / "run")] == [1]
+    assert strict_json(microgpt("info run --json").out)["step"] == 1
+    assert microgpt("sample run -n 3").status == 0
+
+
+def test_the_last_checkpoint_of_a_run_that_diverged_can_be_evaluated(here: Path, microgpt: Microgpt) -> None:
+    """Its loss is so high that its perplexity is no float."""
+    assert microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1").status == 1
+    assert microgpt("evaluate run --num-samples 3").status == 0
+    assert strict_json(microgpt("evaluate run --num-samples 3 --json").out)["model"]["loss"] > 1000
+
+
+@pytest.mark.parametrize("init_std", ["1e200", "1e308"])
+def test_initial_parameters_that_are_too_large_are_said_without_a_traceback(
+    here: Path, microgpt: Microgpt, init_std: str
+) -> None:
+    answer = microgpt(f"train words.txt {SMALL} --init-std {init_std}")
+    assert answer.status in (1, 2)
+    assert answer.err.splitlines()[-1].startswith("error: ")
+    assert "init_std=1e+" in answer.err.splitlines()[-1]

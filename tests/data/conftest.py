@@ -1,0 +1,20 @@
+"""Fixtures of the data: text files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[bytes | str], Path]:
+    """Put a text into a file."""
+
+    def write(content: bytes | str) -> Path:
+        path = tmp_path / "text.txt"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write

@@ -1,0 +1,255 @@
+"""Files as people have them are read as the reference reads them, or refused by name and offset."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt import reference
+from microgpt.data import download, sources
+from microgpt.data.loading import load
+from microgpt.errors import DataError
+
+from data.texts import Write, assert_reads_as_the_reference, refusal, thoroughly
+
+# --- The bundled names
+
+
+def test_the_bundled_names_are_thousands_of_different_ones_of_the_letters_a_to_z() -> None:
+    lines = sources.NAMES.read_bytes().decode("ascii").split("\n")
+    assert lines.pop() == ""  # the last line ends too
+    assert len(lines) >= 3000
+    assert [line for line in lines if not re.fullmatch("[a-z]+", line)] == []
+    assert [name for name, count in Counter(lines).items() if count > 1] == []
+
+
+def test_the_bundled_names_are_the_default_and_use_every_letter() -> None:
+    names = load()
+    assert names.source == "names"
+    assert names.sha256 == hashlib.sha256(sources.NAMES.read_bytes()).hexdigest()
+    assert names.tokenizer.symbols == [*"abcdefghijklmnopqrstuvwxyz", ""]
+    assert_reads_as_the_reference(names, reference.documents(sources.NAMES))
+    assert_reads_as_the_reference(load("names", bos_first=True), reference.documents(sources.NAMES), bos_first=True)
+
+
+@pytest.mark.golden
+def test_the_golden_names_are_read_as_the_published_script_reads_them(names_file: Path) -> None:
+    names = load(names_file)
+    assert names.sha256 == download.MAKEMORE_SHA256
+    assert (len(names), names.vocab_size, names.bytes_per_token) == (32033, 27, 1)
+    assert_reads_as_the_reference(names, reference.documents(names_file))
+
+
+# --- Files as people have them
+
+
+TEXTS = {
+    "one a line": "emma\nolivia\nava\n",
+    "no line end at the end": "emma\nolivia\nava",
+    "CRLF": "emma\r\nolivia\r\nava\r\n",
+    "lone CR": "emma\rolivia\rava\r",
+    "all line ends at once": "a\r\n\rb\n\rc\r\r\nd\n\n\r\r",
+    "blank lines": "\n\nemma\n\n\n \t \nava\n\n",
+    "space around": "  emma \n\tolivia\t\n ava van dam \n\u3000あ\u3000\n",
+    "unusual spaces and line ends within": "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g\xa0h\n\x1ci\x1f\n",
+    "one document": "emma",
+    "one character": "a",
+    "accents": "zoë\nrenée\nñandú\n",
+    "combining characters": "e\u0301\né\n\u0301\n",
+    "Japanese": "さくら\nゆい\n陽葵\n",
+    "emoji": "😀\n👩\u200d👩\u200d👧\n🇳🇱🇯🇵\n",
+    "right to left": "\u200fمحمد\nנועה\n",
+    "the highest character": "\U0010ffff\n\ufffe\uffff\n\ud7ff\ue000\n",
+    "a mark within": "a\n\ufeffb\nc\ufeff\n",
+}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\ufeff\ufeff"], ids=["plain", "BOM", "two BOMs"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_file_is_read_as_the_reference_reads_it(write: Write, name: str, mark: str) -> None:
+    path = write(mark + TEXTS[name])
+    text = load(path)
+    assert_reads_as_the_reference(text, reference.documents(path))
+    assert text.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert text.source == str(path.resolve())
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff", "\ufeff\ufeff"], ids=["plain", "BOM", "two BOMs"])
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, 7])
+def test_the_pieces_in_which_a_file_is_read_do_not_matter(
+    write: Write, monkeypatch: pytest.MonkeyPatch, piece: int, mark: str
+) -> None:
+    monkeypatch.setattr(sources, "PIECE", piece)
+    for text in TEXTS.values():
+        path = write(mark + text)
+        assert_reads_as_the_reference(load(path), reference.documents(path))
+
+
+def test_a_byte_order_mark_alone_is_an_empty_file(write: Write) -> None:
+    with pytest.raises(DataError, match="is empty"):
+        load(write(b"\xef\xbb\xbf"))
+
+
+@thoroughly
+@given(documents=st.lists(st.text(st.characters() | st.sampled_from("\r\n\ufeffab"), max_size=9), max_size=9))
+def test_documents_in_memory_are_read_as_their_file(
+    tmp_path_factory: pytest.TempPathFactory, documents: list[str]
+) -> None:
+    lines = re.split("\r\n|\r|\n", "\n".join(documents).removeprefix("\ufeff"))
+    expected = [line.strip() for line in lines if line.strip()]
+    if not expected:
+        with pytest.raises(DataError, match=r"^the list of documents is empty: give a text with at least one document"):
+            load(documents)
+        return
+    memory = load(documents)
+    assert memory.source is None
+    assert_reads_as_the_reference(memory, expected)
+    path = tmp_path_factory.getbasetemp() / "memory.txt"
+    content = "\n".join(documents).encode("utf-8", "surrogatepass")
+    path.write_bytes(content)
+    assert memory.sha256 == hashlib.sha256(content).hexdigest()
+    if not re.search("[\0\ud800-\udfff]", "".join(documents)):
+        file = load(path)
+        assert (file.tokens, file.ends, file.sha256) == (memory.tokens, memory.ends, memory.sha256)
+
+
+def test_documents_in_memory_must_be_strings() -> None:
+    with pytest.raises(DataError, match=r"^documents must be strings, got int at 1$"):
+        load(["a", 1])  # type: ignore[list-item]
+
+
+# --- Texts that cannot be used
+
+
+def test_a_missing_file_is_named_with_the_data_sets_there_are() -> None:
+    assert refusal("none.txt") == "no file 'none.txt': give a text file, or a data set (names, makemore)"
+
+
+@pytest.mark.parametrize("mode", ["lines", "stream"])
+def test_an_empty_file_is_refused(write: Write, mode: str) -> None:
+    path = write("")
+    expected = f"{str(path)!r} is empty: give a text with at least one document, one a line"
+    assert refusal(path, mode=mode) == expected
+
+
+@pytest.mark.parametrize("text", ["\n", " ", "\r\n\r\n", " \t\n\u3000\n\x85", "\ufeff\n\n"])
+def test_a_file_of_blank_lines_is_refused(write: Write, text: str) -> None:
+    path = write(text)
+    assert refusal(path) == f"{str(path)!r} is empty: give a text with at least one document, one a line"
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path) == f"{str(tmp_path)!r} is a folder: give a text file"
+    assert refusal(str(tmp_path)) == f"{str(tmp_path)!r} is a folder: give a text file"
+
+
+def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("emma\n")
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))  # root may read all, so that a mode would not do
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a text file that you may read"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file is known here that opens and cannot be read")
+def test_a_file_that_opens_and_cannot_be_read_is_refused() -> None:
+    assert refusal("/proc/self/mem") == "cannot read '/proc/self/mem' at offset 0: Input/output error"
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 1 << 20])
+@pytest.mark.parametrize("mode", ["lines", "stream"])
+@pytest.mark.parametrize(("content", "offset"), [(b"\0", 0), (b"emma\n\0\0", 5), (b"\x89PNG"[1:] + bytes(9), 3)])
+def test_a_zero_byte_is_named_with_its_offset(
+    write: Write, monkeypatch: pytest.MonkeyPatch, content: bytes, offset: int, mode: str, piece: int
+) -> None:
+    monkeypatch.setattr(sources, "PIECE", piece)
+    path = write(content)
+    expected = f"{str(path)!r} is not a text: a zero byte at offset {offset}; give a text file in UTF-8"
+    assert refusal(path, mode=mode) == expected
+
+
+NOT_UTF8 = [
+    b"\xff",
+    b"emma\xe9\n",  # Latin-1
+    b"zo\xc3\xab\nren\xe9e\n",  # first right, then Latin-1
+    b"\xef\xbb\xbfa\x80",
+    b"ab\xc3",  # truncated at the end, after one byte of two
+    b"ab\xe3\x81",  # two of three
+    b"ab\xf0\x9f\x98",  # three of four
+    b"\xf0\x9f\x98\x80\xf0\x9f\x98a",
+    b"a\xed\xa0\x80",  # a surrogate
+    b"a\xc0\xaf",  # overlong
+    b"a\xf4\x90\x80\x80",  # beyond the last character
+    "emma\n".encode("utf-16-le").replace(b"\0", b"\xff"),
+]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, 1 << 20])
+@pytest.mark.parametrize("content", NOT_UTF8)
+def test_a_byte_that_is_not_utf8_is_named_with_its_offset(
+    write: Write, monkeypatch: pytest.MonkeyPatch, content: bytes, piece: int
+) -> None:
+    """Python's own decoder, given all the bytes at once, says where."""
+    monkeypatch.setattr(sources, "PIECE", piece)
+    path = write(content)
+    with pytest.raises(UnicodeDecodeError) as error:
+        content.decode()
+    at = error.value.start
+    assert refusal(path) == (
+        f"{str(path)!r} is not UTF-8: byte 0x{content[at]:02x} at offset {at};"
+        " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+    )
+
+
+@thoroughly
+@given(content=st.binary(max_size=20).map(lambda content: content.replace(b"\0", b"\xe3")), piece=st.integers(1, 5))
+def test_random_bytes_are_read_or_refused_at_the_offset_that_python_says(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, piece: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.txt"
+    path.write_bytes(content)
+    expected = "is empty"  # where it is refused at all
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        expected = f"byte 0x{content[error.start]:02x} at offset {error.start};"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "PIECE", piece)
+        try:
+            load(path)
+        except DataError as error:
+            got = str(error)
+        else:
+            got = "is empty"
+    assert expected in got
+
+
+def test_an_offset_is_right_far_beyond_the_first_piece(write: Write) -> None:
+    offset = 3 * sources.PIECE - 1  # the character lies across the boundary of two pieces
+    path = write("é".encode() * (offset // 2) + b"a\xe3\x81b")
+    assert f"byte 0xe3 at offset {offset};" in refusal(path)
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="this system has no /dev/stdin")
+def test_a_pipe_is_read_whole_or_refused() -> None:
+    """A file is read twice, and a pipe is empty the second time: no training data must not pass for some."""
+    script = (
+        "from microgpt.data.loading import load\n"
+        "from microgpt.errors import DataError\n"
+        "try: print(list(load('/dev/stdin')))\n"
+        "except DataError as error: print('DataError', error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input="ab\nba\n", capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['ab', 'ba']\n" or done.stdout.startswith("DataError"), done.stdout

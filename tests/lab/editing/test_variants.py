@@ -1,0 +1,254 @@
+"""The changes to try: each runs, and does to every figure what its name says."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt.config import PRESETS, Config, offsets
+from microgpt.lab.editing import output
+from microgpt.lab.editing.variants import VARIANTS
+from microgpt.lab.playback.chapters import CHAPTERS
+from microgpt.runs.run import Run
+from microgpt.tracing.trace import trace
+
+from conftest import golden
+from lab.editing.changed_source import FILE, with_change
+from lab.session_client import Lab
+
+WORD = "emma"
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_applies_and_runs(name: str) -> None:
+    lab = Lab()
+    source = lab.ask("vary", name=name, source=FILE)["source"]
+    assert source != FILE
+    program = lab.use(source)["program"]
+    assert program["changed"]
+    losses = lab.losses(2)
+    lab.ask("choose", run="published")
+    lab.ask("reset")
+    assert len(losses) == 2
+    assert all(map(math.isfinite, losses))
+    assert losses != lab.losses(2)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
+    lab = Lab()
+    lab.use(with_change(name))
+    point = {"x": "wte[0][0]", "y": "wte[4][0]", "size": 3, "reach": 1, "steps": 2}
+    questions: list[tuple[str, dict[str, Any]]] = [
+        *[(method, {"word": WORD}) for method in ("forward", "loss", "gradients", "attention", "graph", "update")],
+        *[("number", {"word": WORD, "path": path}) for path in ("pos3.layer0.q[9]", "pos3.layer0.mlp_act[0]", "loss")],
+        ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
+        ("number", {"word": WORD, "path": "pos3.layer0.resid_post[0]"}),
+        ("neighbourhood", {"word": WORD, "path": "pos3.layer0.q[9]", "up": 2, "down": 2}),
+        *[("chapter", {"name": chapter, "word": "a"}) for chapter in CHAPTERS],
+        ("passed_on", {"word": WORD, "step": 5}),
+        ("blame", {"word": WORD, "path": "pos3.layer0.q[9]"}),
+        *[("nudge", {"word": "a", "path": path}) for path in ("wte[0][0]", "pos1.layer0.mlp_pre[3]")],
+        ("find", {"word": WORD, "query": "q head2"}),
+        ("nearest", {"symbol": "a"}),
+        ("budget", {"n_embd": 16, "n_layer": 1, "block_size": 16, "vocab_size": 27}),
+        ("runs", {}),
+        ("gate", {"word": WORD, "layer": 0}),
+        ("adam", {"word": WORD, "path": "wte[0][0]"}),
+        ("surface", {"word": WORD, **point}),
+        ("samples", {"seed": 1, "count": 2, "temperature": 0.5}),
+        ("generate", {"seed": 1, "index": 0, "temperature": 0.5}),
+        ("evaluate", {}),
+        ("export_model", {}),
+        ("softmax", {"logits": [1.0, 2.0], "scale": 1.0}),
+        ("expression", {"source": "y = x * x", "inputs": {"x": 2.0}}),
+        ("data", {}),
+        ("parameters", {"moments": True}),
+        ("history", {"path": "wte[0][0]"}),
+    ]
+    said: dict[str, str] = {}
+    for method, params in questions:
+        answer = lab.session.ask(method, params)
+        assert "this is a bug" not in answer.get("error", ""), (method, answer)
+        said[method] = answer.get("error", "")
+    assert not any(said[method] for method in ("forward", "loss", "gradients", "update", "samples", "find", "nudge"))
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
+    """Central differences, by the program's own loss."""
+    lab = Lab()
+    lab.use(with_change(name))
+    run = lab.session.active
+    tokens = lab.session.tokens("ann")
+    recorded = lab.session.trace(tokens)
+    rng = random.Random(1)
+    for matrix, part in offsets(run.shapes).items():
+        grads = recorded.grad(matrix).numbers
+        i = max(range(len(grads)), key=lambda i: abs(grads[i])) if rng.random() < 0.8 else rng.randrange(len(grads))
+        slopes = []
+        for step in (1e-5, -1e-5):
+            params = array("d", run.engine.params)
+            params[part.start + i] += step
+            slopes.append(run.scratch(params).backward([tokens]))
+        assert grads[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, abs=1e-6), matrix
+
+
+def test_the_edited_programs_chapters_are_its_own_lines() -> None:
+    lab = Lab()
+    lab.use(with_change("gelu"))
+    lines = lab.ask("source")["lines"]
+    played = lab.ask("chapter", name="forward", word="a")
+    called = next(i for i, line in enumerate(lines, 1) if "x = [xi.gelu() for xi in x]" in line)
+    assert called in {event["line"] for event in played["events"]}
+    nudged = lab.ask("nudge", word="a", path="pos0.layer0.mlp_pre[3]")  # its slope is gelu's own
+    assert nudged["difference"] == pytest.approx(nudged["grad"], abs=1e-7)
+    assert lab.ask("chapter", name="sample", word="a")["facts"]["text"] is not None
+
+
+def test_two_layers_are_the_packages_own_two_layers() -> None:
+    lab = Lab()
+    lab.use(with_change("two_layers"))
+    run = lab.session.active
+    config = Config(n_layer=2)
+    own = Run.begin(lab.session.names.data(config), config, engine="scalar")
+    assert run.config == config
+    assert lab.losses(3) == [step.loss for step in own.steps(until=3)]
+    assert run.engine.params == own.engine.params
+    tokens = lab.session.tokens(WORD)
+    expected = trace(tokens, own.engine.params, config, 27)
+    for name, tensor in lab.ask("forward", word=WORD)["tensors"].items():
+        assert array("d", tensor["data"]) == expected.tensor(name).numbers, name
+
+
+def test_the_first_version_is_the_preset_of_that_name() -> None:
+    lab = Lab()
+    lab.use(with_change("first"))
+    config = PRESETS["first"]
+    run = lab.session.active
+    assert run.config == config.replace(activation="relu")  # what is squared stands in gpt() now
+    own = Run.begin(lab.session.names.data(config), config, engine="scalar")
+    assert run.engine.params == own.engine.params
+    losses = lab.losses(10)
+    assert losses == pytest.approx([step.loss for step in own.steps(until=10)], abs=1e-9)
+
+
+def test_the_first_version_makes_its_published_losses(
+    names_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[Any] = []
+    monkeypatch.chdir(tmp_path)
+    # as many digits as there are, where the program prints four
+    source = with_change("first").replace("loss {surprise.data:.4f}", "loss {surprise.data!r}")
+    output.run(source, names_file.read_text(), lambda piece: pieces.append(json.loads(piece)), steps=12)
+    losses = [loss for piece in pieces for loss in piece["losses"]]
+    assert losses == pytest.approx(golden("first")["losses"][:12], abs=1e-9)
+
+
+def test_without_the_scale_the_logits_are_q_times_k() -> None:
+    lab = Lab()
+    lab.use(with_change("no_scale"))
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    for t in range(3):
+        for h in range(4):
+            q = tensors[f"pos{t}.layer0.q"]["data"][4 * h : 4 * h + 4]
+            for s, logit in enumerate(tensors[f"pos{t}.layer0.attn_logits.head{h}"]["data"]):
+                product = 0.0
+                for a, b in zip(q, tensors[f"pos{s}.layer0.k"]["data"][4 * h : 4 * h + 4]):
+                    product += a * b
+                assert logit == product
+    number = lab.ask("number", word=WORD, path="pos2.layer0.attn_logits.head0[1]")
+    assert number["formula"] == "sum(qj * kj for qj, kj in zip(q, k))"
+    assert number["meaning"].endswith("(as the unedited program has it)")
+    assert number["recomputed"] == number["value"]
+    assert len(number["terms"]) == 4
+    attention = lab.ask("attention", word=WORD)
+    assert attention["own"]
+    assert attention["difference"] > 0.01  # from the textbook's
+    assert attention["logits"][0][2][1][:2] == tensors["pos1.layer0.attn_logits.head2"]["data"]
+    assert attention["logits"][0][2][1][2:] == ["-inf"] * (attention["positions"] - 2)
+    assert attention["weights"][0][2][1][:2] == tensors["pos1.layer0.attn_weights.head2"]["data"]
+
+
+def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:
+    lab = Lab()
+    program = lab.use(with_change("no_residual"))["program"]
+    assert "makes no resid_mid, mlp_norm.mean_square, mlp_norm.scale and resid_post;" in program["notes"][0]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    assert "pos0.layer0.resid_pre" in tensors
+    assert "pos0.layer0.mlp_norm" in tensors
+    assert "pos0.layer0.mlp_norm.mean_square" not in tensors  # of resid_mid, says the table
+    assert "pos0.layer0.attn_norm.mean_square" in tensors
+    assert not [name for name in tensors if name.endswith(("resid_mid", "resid_post"))]
+    said = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
+    assert said.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
+
+
+def test_another_norm_loses_the_names_of_the_old_ones_inside() -> None:
+    lab = Lab()
+    program = lab.use(with_change("layernorm"))["program"]
+    assert "attn_norm.scale" in program["notes"][0]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    normed = tensors["pos1.layer0.attn_norm"]["data"]
+    assert sum(normed) == pytest.approx(0.0, abs=1e-12)
+    assert sum(x * x for x in normed) / 16 == pytest.approx(1.0, abs=1e-2)
+    assert "pos1.emb_norm.scale" not in tensors
+
+
+def test_gelu_is_gelu_and_has_no_gates() -> None:
+    lab = Lab()
+    lab.use(with_change("gelu"))
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    for x, y in zip(tensors["pos2.layer0.mlp_pre"]["data"], tensors["pos2.layer0.mlp_act"]["data"]):
+        assert y == pytest.approx(x * (1 + math.erf(x / 2**0.5)) / 2, abs=1e-15)
+    assert "it has no gates to show" in lab.refused("gate", word=WORD, layer=0)
+    number = lab.ask("number", word=WORD, path="pos2.layer0.mlp_act[3]")
+    assert number["recomputed"] == number["value"]
+
+
+def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
+    lab = Lab()
+    lab.use(with_change("sgd"))
+    run = lab.session.active
+    assert run.next_rate == 0.1
+    update = lab.ask("update", word=WORD, what=["grad", "delta"])
+    for name, told in update["tensors"].items():
+        for grad, delta in zip(told["grad"], told["delta"]):
+            assert delta == pytest.approx(-0.1 * grad, abs=1e-12), name
+    assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
+    lab.losses(2)
+    assert not any(run.engine.m)
+
+
+def test_tied_weights_are_one_matrix_with_both_gradients() -> None:
+    lab = Lab()
+    model = lab.use(with_change("tied"))
+    assert model["num_params"] == 4192 - 27 * 16
+    assert "lm_head" not in [name for name, *_ in model["shapes"]]
+    tensors = lab.ask("forward", word=WORD)["tensors"]
+    wte = lab.ask("parameters")["tensors"]["wte"]["data"]
+    out = tensors["pos0.layer0.resid_post"]["data"]
+    total = 0.0
+    for w, x in zip(wte[16:32], out):
+        total += w * x
+    assert tensors["pos0.logits"]["data"][1] == total
+    assert lab.ask("gradients", word=WORD)["zero_rows"].get("wte") == []
+    lab.losses(1)
+    lab.refused("export_model")
+
+
+def test_changes_add_up() -> None:
+    lab = Lab()
+    changed = lab.use(with_change("gelu", "no_scale", "two_layers", "tied"))["program"]["changed"]
+    assert set(changed) == {"Value.gelu", "gpt", "attention", "main", "shapes"}
+    said = lab.refused("vary", name="gelu", source=with_change("gelu"))
+    assert said.startswith("“GELU” changes the line `")

@@ -1,0 +1,36 @@
+"""Attention as a masked matrix, and softmax."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from microgpt import reference
+from microgpt.reference import Value
+
+from lab.session_client import Lab
+
+WORD = "emma"
+
+
+def test_the_masked_matrix_is_the_growing_lists(still: Lab) -> None:
+    for word in (WORD, "", "a", "maximiliannatalie"):
+        answer, forward = still.ask("attention", word=word), still.ask("forward", word=word)
+        assert answer["difference"] == 0.0
+        assert len(answer["labels"]) == answer["positions"]
+        for h, rows in enumerate(answer["weights"][0]):
+            for t, row in enumerate(rows):
+                assert answer["sums"][0][h][t] == pytest.approx(1, abs=1e-12)
+                assert answer["sums"][0][h][t] == pytest.approx(math.fsum(row), abs=1e-15)
+                assert row[t + 1 :] == [0.0] * (answer["positions"] - t - 1)
+                assert answer["logits"][0][h][t][t + 1 :] == ["-inf"] * (answer["positions"] - t - 1)
+                assert row[: t + 1] == forward["tensors"][f"pos{t}.layer0.attn_weights.head{h}"]["data"]
+
+
+def test_softmax_goes_from_uniform_to_peaked(still: Lab) -> None:
+    assert still.ask("softmax", logits=[1, 2, 3, 4], scale=0)["probs"] == [0.25] * 4
+    probs = still.ask("softmax", logits=[1, 2, 3, 4], scale=50)["probs"]
+    assert probs[3] == pytest.approx(1)
+    same = [p.data for p in reference.softmax([Value(x) for x in (1.0, 2.0, 3.0, 4.0)])]
+    assert still.ask("softmax", logits=[1, 2, 3, 4], scale=1)["probs"] == same

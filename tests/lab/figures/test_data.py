@@ -1,0 +1,104 @@
+"""The text: its tokens, its statistics, the shuffle, and a reader's own file."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt.data.loading import load
+from microgpt.data.sources import NAMES
+
+from lab.session_client import Lab, file
+
+
+def test_tokens_are_the_tokenizers_and_unknown_characters_are_told(still: Lab) -> None:
+    answer = still.ask("tokens", text="Zoë emma")
+    tokenizer = load("names").tokenizer
+    assert answer["ids"] == tokenizer.encode("oemma")
+    assert [c["id"] for c in answer["characters"]] == [None, 14, None, None, 4, 12, 12, 0]
+    assert answer["unknown"] == ["Z", "ë", " "]
+    assert (answer["positions"], answer["cut"]) == (6, 0)
+    long = still.ask("tokens", text="a" * 20)
+    assert (long["positions"], long["cut"]) == (16, 4)
+
+
+def test_the_statistics_are_those_of_the_file(still: Lab) -> None:
+    names = NAMES.read_text().split()
+    data = still.ask("data")
+    counts = Counter("".join(names))
+    assert {x["char"]: x["count"] for x in data["letters"]} == {**counts, "": len(names)}
+    assert dict(map(tuple, data["lengths"])) == Counter(map(len, names))
+    assert (data["num_docs"], data["num_chars"]) == (len(names), sum(map(len, names)))
+    assert data["first"] == names[:12]
+    assert data["unread"] == sum(max(0, len(n) + 1 - 16) for n in names) / sum(len(n) + 1 for n in names)
+    order = list(names)
+    random.Random(42).shuffle(order)
+    assert data["shuffled"] == order[:12]
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(2, 60))
+def test_the_shuffle_is_randoms_swap_by_swap(still: Lab, seed: int, count: int) -> None:
+    answer = still.ask("shuffle", seed=seed, count=count)
+    now = list(answer["before"])
+    for swap in answer["swaps"]:
+        now[swap["i"]], now[swap["j"]] = now[swap["j"]], now[swap["i"]]
+        assert now == swap["after"]
+    expected = list(answer["before"])
+    random.Random(seed).shuffle(expected)
+    assert now == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "'own.txt' is empty"),
+        (b" \n\n \n", "'own.txt' is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "'own.txt' is not"),
+        (b"abc\0def", "'own.txt' is not a text: a zero byte at offset 3"),
+        ("Zoë".encode("latin-1"), "'own.txt' is not UTF-8: byte 0xeb at offset 2"),
+        ("".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "'own.txt' has 5,000 different characters"),
+    ],
+)
+def test_a_file_that_is_no_data_is_refused_in_words(still: Lab, content: str | bytes, words: str) -> None:
+    assert words in still.refused("load_data", name="own.txt", base64=file(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "num_docs", "some"),
+    [
+        ("さくら\nはると\nゆい\n" * 20, 60, "さ"),
+        ("🦊🐻\n🐼🐨🐯\n👩‍🚀\n", 3, "🦊"),
+        ("one line of text and nothing else, which is read as a stream " * 5, None, "t"),
+        ("\ufeffanna\r\nbob\r\n", 2, "b"),
+    ],
+)
+def test_an_own_text_is_taken_and_trained_on(lab: Lab, content: str, num_docs: int | None, some: str) -> None:
+    model = lab.ask("load_data", name="own.txt", base64=file(content))
+    assert (model["step"], model["num_params"]) == (0, sum(rows * columns for _, rows, columns in model["shapes"]))
+    assert some in model["symbols"]
+    data = lab.ask("data")
+    assert data["name"] == "own.txt"
+    assert num_docs in (None, data["num_docs"])
+    lab.train(5)
+    lab.ask("forward", word=some)
+    assert lab.ask("generate", seed=1, index=0, temperature=1.0)["letters"]
+    lab.ask("samples", seed=1, count=3, temperature=1.0)
+
+
+def test_five_megabytes_are_taken_as_lines_and_as_one_line(lab: Lab) -> None:
+    rng = random.Random(5)
+    words = ["".join(rng.choices("abcdefghij", k=rng.randint(3, 9))) for _ in range(5000)]
+    lines = "\n".join(rng.choices(words, k=750_000))
+    assert len(lines) > 5_000_000
+    lab.ask("load_data", name="lines.txt", base64=file(lines))
+    assert lab.ask("data")["num_docs"] == 750_000
+    lab.train(3)
+    lab.ask("load_data", name="line.txt", base64=file(lines.replace("\n", " ")))
+    data = lab.ask("data")
+    assert data["num_chars"] == len(lines)
+    assert data["num_docs"] == -(-(len(lines) + 1) // 16)
+    lab.train(3)

@@ -1,0 +1,81 @@
+"""The loss letter by letter, the graph behind it, and the gates of the MLP."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+
+from microgpt import reference
+from microgpt.config import Config, shapes
+from microgpt.engines.scalar import ScalarEngine
+from microgpt.reference import Value
+from microgpt.tracing.trace import trace
+
+from lab.published import published
+from lab.session_client import Lab
+
+WORD = "emma"
+SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
+
+
+@pytest.mark.parametrize("word", [WORD, "", "z", "maximiliannatalie"])
+def test_the_mean_of_the_shown_losses_is_the_programs(still: Lab, word: str) -> None:
+    answer = still.ask("loss", word=word)
+    tokens = still.ask("forward", word=word)["tokens"]
+    program = ScalarEngine(published().params, Config(), 27).backward([tokens])
+    assert answer["mean"] == program
+    assert sum(x["loss"] for x in answer["letters"]) / len(answer["letters"]) == pytest.approx(program, abs=1e-12)
+    assert answer["uniform"] == math.log(27)
+    assert all(x["loss"] == -math.log(x["prob"]) for x in answer["letters"])
+
+
+def test_the_perplexity_is_the_die_that_is_as_unsure(still: Lab) -> None:
+    answer = still.ask("loss", word=WORD)
+    assert math.log(answer["perplexity"]) == pytest.approx(answer["mean"], rel=1e-12)
+
+
+def test_the_graph_of_a_word_is_as_large_and_as_deep_as_a_walk_finds(still: Lab) -> None:
+    tokens = still.ask("forward", word=WORD)["tokens"]
+    answer = still.ask("graph", word=WORD)
+    params = published().params
+    leaves = iter([Value(p) for p in params])
+    state_dict = {
+        name: [[next(leaves) for _ in range(columns)] for _ in range(rows)]
+        for name, (rows, columns) in shapes(Config(), 27).items()
+    }
+    loss = reference.loss(tokens, state_dict, 1, 4, 16)
+    level, depth, seen = {loss}, 0, {loss}
+    while below := {x for node in level for x in (node.a, node.b) if x is not None}:
+        level, depth, seen = below, depth + 1, seen | below
+    assert (answer["nodes"], answer["depth"]) == (len(seen), depth)
+    assert answer["operations"] == sum(node.a is not None for node in seen)
+    assert answer["limit"] == sys.getrecursionlimit()
+
+
+def test_a_power_tells_its_exponent(still: Lab) -> None:
+    nodes = still.ask("expression", source="y = x**3 / 2", inputs={"x": 2})["nodes"]
+    assert [node["exponent"] for node in nodes if node["op"] == "**"] == [3]
+    assert {node["exponent"] for node in nodes if node["op"] != "**"} == {None}
+
+
+def test_a_gate_is_open_where_its_input_is_positive_and_dead_units_never_are(lab: Lab) -> None:
+    lab.ask("reset", config={**SMALL, "num_steps": 40})
+    lab.train(40)
+    for column in range(8):
+        lab.ask("change", path=f"layer0.mlp_fc1[5][{column}]", value=0)
+    answer = lab.ask("gate", word="anna", layer=0)
+    tensors = lab.ask("forward", word="anna")["tensors"]
+    for t, gate in enumerate(answer["open"]):
+        assert gate == [x > 0 for x in tensors[f"pos{t}.layer0.mlp_pre"]["data"]]
+    run = lab.session.active.run
+    ever: set[int] = set()
+    for i in range(60):  # by another way: the recorded forward pass of some of these documents
+        recorded = trace(run.data.sequence(run.order[i]), run.engine.params, run.config, 27, backward=False)
+        for t in range(min(8, len(run.data.sequence(run.order[i])) - 1)):
+            ever |= {u for u, x in enumerate(recorded.tensor(f"pos{t}.layer0.mlp_pre").numbers) if x > 0}
+    assert answer["documents"] >= 60
+    assert not ever & set(answer["dead"])
+    assert 5 in answer["dead"]
+    assert len(answer["dead"]) < 32

@@ -1,0 +1,209 @@
+"""Training in the lab: the command line's curve, scrubbing, branches, and where runs part."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from microgpt.runs.run import Run
+from microgpt.tracing import names as tensor_names
+
+from lab.cli_run import cli_losses
+from lab.session_client import Lab, curve
+
+WORD = "emma"
+SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
+
+
+def test_the_same_seed_gives_the_curve_of_the_command_line(lab: Lab, tmp_path: Path) -> None:
+    expected = cli_losses(tmp_path, "--num-steps", "200")
+    lab.ask("reset", config={"num_steps": 200})
+    seen: list[float] = []
+    for event in lab.events(steps=120, per_event=7):
+        seen += event["losses"]
+        assert event["step"] == len(seen)
+    lab.train(1)
+    lab.train(79)
+    assert curve(lab) == pytest.approx(expected, rel=0, abs=1e-9)
+    assert seen == curve(lab)[:120]
+    assert lab.ask("samples", seed=42, count=5, temperature=0.5)["texts"] == Run.load(tmp_path / "run").sample(
+        5, seed=42, temperature=0.5
+    )
+
+
+def test_other_settings_too_and_the_held_out_losses(lab: Lab, tmp_path: Path) -> None:
+    options = {"n_embd": 8, "batch_size": 3, "seed": 7, "num_steps": 50}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    expected = cli_losses(tmp_path, *words, "--val-fraction", "0.1")
+    lab.ask("reset", config=options, val_fraction=0.1)
+    lab.train(50)
+    assert curve(lab) == pytest.approx(expected, rel=0, abs=1e-9)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    [run] = [run for run in lab.ask("runs")["runs"] if run["active"]]
+    held_out = [{"step": line["step"], "loss": line["val_loss"]} for line in lines if "val_loss" in line]
+    assert len(held_out) == 10
+    assert run["validations"] == held_out
+    evaluation = lab.ask("evaluate")
+    assert evaluation["held_out"]
+    assert evaluation["loss"] == pytest.approx(held_out[-1]["loss"], abs=1e-9)
+    assert not Lab().ask("evaluate")["held_out"]
+
+
+def test_scrubbing_restores_the_weights_exactly(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 250})
+    states = {0: lab.state()}
+    for event in lab.events(steps=260, per_event=13):  # beyond its plan
+        states[event["step"]] = lab.state()
+    for step in random.Random(1).sample(sorted(states), len(states)):
+        assert lab.ask("scrub", step=step)["step"] == step
+        assert lab.state() == states[step]
+    single = Lab()
+    single.ask("reset", config={"num_steps": 250})
+    for step in range(1, 40):
+        single.train(1)
+        lab.ask("scrub", step=step)
+        assert lab.state() == single.state()
+
+
+def test_scrubbing_passes_through_what_was_changed_by_hand(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 200})
+    lab.train(33)
+    lab.ask("change", path="wte[4][0]", value=2.0)
+    lab.ask("change", path="wte[4][1]", value=-1.0)
+    lab.ask("change", path="wte[4][1]", value=-2.0)
+    lab.train(50)
+    assert lab.ask("model")["changes"] == []
+    states = {83: lab.state()}
+    lab.train(100)
+    states[183] = lab.state()
+    for step in (10, 183, 33, 83):
+        model = lab.ask("scrub", step=step)
+        assert model["changes"] == []
+        if step in states:
+            assert lab.state() == states[step]
+    plain = Lab()
+    plain.ask("reset", config={"num_steps": 200})
+    plain.train(33)
+    lab.ask("scrub", step=33)
+    assert lab.state() == plain.state()  # before the change
+
+
+def test_training_on_after_scrubbing_back_is_a_branch(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 100})
+    lab.train(60)
+    whole, state = curve(lab), lab.state()
+    lab.ask("scrub", step=25)
+    event = lab.train(35)
+    model = lab.ask("model")
+    assert model["run"] == event["run"] == "run2"
+    assert curve(lab) == whole  # nothing was changed: it goes the same way
+    assert lab.state() == state
+    answer = lab.ask("runs")["runs"]
+    assert [run["id"] for run in answer] == ["published", "run1", "run2"]
+    assert answer[2]["branch"] == {"run": "run1", "step": 25}
+    assert (answer[1]["step"], answer[1]["losses"]) == (60, whole)
+    assert lab.ask("compare", a="run1", b="run2")["first"] is None
+    lab.ask("scrub", step=30)
+    lab.ask("change", path="lm_head[0][0]", value=1.0)
+    lab.train(30)
+    part = lab.ask("compare", a="run1", b="run3")
+    assert part["first"]["step"] == 31
+    assert part["documents"] is None
+    assert part["differs"] == [{"setting": "changed by hand", "a": "nothing", "b": "lm_head[0][0] at step 30"}]
+
+
+def test_two_runs_part_where_they_part(lab: Lab) -> None:
+    for config in ({"num_steps": 100}, {"num_steps": 100, "beta2": 0.95}, {"num_steps": 100, "seed": 1}):
+        lab.ask("reset", config={"seed": 42, "beta2": 0.99, **config})
+        lab.train(100)
+    early = lab.ask("compare", a="run1", b="run2")
+    assert early["differs"] == [{"setting": "beta2", "a": 0.99, "b": 0.95}]
+    # the first step's v_hat is the squared gradient for any beta2, but for the last bit
+    assert early["first"]["step"] in (1, 2)
+    values = []
+    for run in ("run1", "run2"):
+        lab.ask("choose", run=run)
+        lab.ask("scrub", step=early["first"]["step"])
+        name, (row, column) = tensor_names.parse(early["first"]["path"])
+        tensor = lab.ask("parameters")["tensors"][name]
+        values.append(tensor["data"][row * tensor["shape"][1] + column])
+    assert values == [early["first"]["a"], early["first"]["b"]]
+    assert values[0] != values[1]
+    seeds = lab.ask("compare", a="run1", b="run3")
+    assert seeds["first"]["step"] == 0
+    assert seeds["first"]["path"] == "wte[0][0]"
+    assert seeds["documents"]["step"] == 1
+    assert {setting["setting"] for setting in seeds["differs"]} == {"seed"}
+
+
+def test_the_published_model_stays_as_it_is_when_it_is_trained_on(lab: Lab) -> None:
+    state = lab.state()
+    event = lab.train(20)
+    assert event["run"] != "published"
+    assert event["learning_rate"] == pytest.approx(0.005 * (1 - 19 / 1000))  # the plan is doubled: half its first rate
+    assert lab.ask("pretrained")["run"] == "published"
+    assert lab.state() == state
+
+
+def test_a_run_does_not_depend_on_how_many_steps_are_asked_for_at_a_time(lab: Lab) -> None:
+    ends = []
+    for parts in ((90,), (1, 29, 1, 9, 50)):
+        lab.ask("reset", config={**SMALL, "num_steps": 20})
+        for steps in parts:
+            lab.train(steps)
+        ends.append((lab.state(), curve(lab)))
+    assert ends[0] == ends[1]
+    assert lab.ask("model")["num_steps"] == 160
+
+
+def test_what_happens_between_two_events_of_a_training_counts(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 100})
+    events = lab.events(steps=40, per_event=1)
+    assert [next(events)["step"] for _ in range(10)] == list(range(1, 11))
+    lab.ask("forward", word=WORD)
+    lab.ask("change", path="wte[4][0]", value=3.0)
+    version = lab.ask("model")["version"]
+    event = next(events)
+    assert (event["step"], event["version"]) == (11, version + 1)
+    state = lab.state()
+    lab.ask("scrub", step=5)
+    assert list(events) == []  # the run was taken away
+    lab.ask("scrub", step=11)
+    assert lab.state() == state
+    plain = Lab()
+    plain.ask("reset", config={"num_steps": 100})
+    plain.train(10)
+    plain.ask("change", path="wte[4][0]", value=3.0)
+    plain.train(1)
+    assert plain.state() == state
+
+
+def test_a_training_that_is_stopped_stands_where_it_was_stopped(lab: Lab) -> None:
+    lab.ask("reset")
+    events = lab.session.stream("train", {"steps": 1000, "per_event": 50})
+    seen = [loss for _ in range(2) for loss in next(events)["result"]["losses"]]
+    events.close()  # type: ignore[attr-defined]
+    assert 0 < len(seen) <= 100
+    assert curve(lab) == seen
+    assert lab.ask("model")["step"] == len(seen)
+    lab.train(3)
+    assert len(curve(lab)) == len(seen) + 3
+
+
+def test_a_training_that_leaves_the_numbers_ends_with_a_sentence(lab: Lab) -> None:
+    lab.ask("reset", config={"learning_rate": 1e150, "num_steps": 50})
+    *_, last = lab.events(steps=50)
+    assert "begin a new run with a lower learning_rate=1e+150" in last["error"]
+    assert "can be scrubbed back" in last["error"]
+    assert len(curve(lab)) == lab.ask("model")["step"] < 50
+    assert lab.ask("scrub", step=0)["step"] == 0
+    lab.ask("forward", word=WORD)
+
+
+def test_steps_that_make_no_sense_are_refused(lab: Lab) -> None:
+    for params, words in (({"steps": 0}, "steps must be from 1"), ({"steps": 5, "per_event": 0}, "per_event must be")):
+        [answer] = lab.events(**params)
+        assert words in answer["error"]

@@ -1,0 +1,55 @@
+"""The workbench of a tab, as a reader works at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microgpt.engines.program import REFERENCE
+
+from lab.page.browser import Visit
+
+SECTION = 10
+FILE = REFERENCE.text
+LOSS_OF_EDITED = 180_000  # ms that Python and a program may take on a busy machine
+
+
+class Bench:
+    """The workbench of a tab."""
+
+    def __init__(self, tab: Visit) -> None:
+        self.tab, self.page = tab, tab.page
+        tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def open(self) -> None:
+        self.tab.section(SECTION)
+        self.page.locator(".cm-content").wait_for()
+
+    @property
+    def text(self) -> str:
+        """What the editor holds, to the byte: from the page's own state, by its file."""
+        with self.page.expect_download() as download:
+            self.click("Save the file")
+        return Path(download.value.path()).read_bytes().decode()
+
+    def click(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    def write(self, source: str) -> None:
+        """Put a text into the editor as a hand would: select all, and paste."""
+        self.page.evaluate("(text) => navigator.clipboard.writeText(text)", source)
+        self.page.locator(".cm-content").focus()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.press("Control+v")
+
+    def wait(self, text: str, where: str = "main") -> None:
+        script = "([where, text]) => [...document.querySelectorAll(where)].some((e) => e.textContent.includes(text))"
+        self.page.wait_for_function(script, arg=[where, text], timeout=LOSS_OF_EDITED)
+
+    def run(self, source: str) -> None:
+        self.write(source)
+        self.click("Run")
+
+    def marked(self) -> str:
+        """The line that is marked as wrong; the editor draws no lines while it is out of sight."""
+        self.page.locator(".editor").scroll_into_view_if_needed()
+        return str(self.page.locator(".cm-wrong").inner_text())

@@ -1,0 +1,107 @@
+"""What the tests of the page ask for: the served page, a browser, a tab in it, and who works in that tab."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from microgpt.lab.server import SITE, Pages
+
+from lab.page.axe import AXE
+from lab.page.bench import Bench
+from lab.page.browser import FLAGS, ROOT, SIZES, CountingServer, Visit
+from lab.page.playhead import Head
+from lab.page.reader import Reader
+
+
+@pytest.fixture(scope="session")
+def lab_server() -> Iterator[CountingServer]:
+    """The built page, served as `microgpt lab` serves it; skips where it is not what its sources say."""
+    build_site: dict[str, Any] = runpy.run_path(str(ROOT / "build_site.py"))
+    if not (SITE / "index.html").is_file():
+        pytest.skip("the lab's page is not built: it needs npm, and `python hatch_build.py site`")
+    if not build_site["is_marked"](SITE / build_site["STAMP"], build_site["digest"](build_site["sources"]())):
+        pytest.skip("the lab's page is older than its sources: `python hatch_build.py site` builds it")
+    with CountingServer(Pages()) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; skips where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab for the page, not opened yet."""
+    visit = Visit(chromium, lab_server.url)
+    yield visit
+    visit.context.close()
+    assert visit.refused == []
+    assert visit.errors == []
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+    """A tab in which Python is ready, for tests that leave the model as they found it."""
+    visit = Visit(chromium, lab_server.url)
+    visit.open()
+    assert visit.ready()["state"] == "ready"
+    yield visit
+    visit.context.close()
+    assert (visit.refused, visit.errors) == ([], [])
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The checker's source: the page's policy lets no such script in, so it comes by way of the driver."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here: npm ci in web/")
+    return AXE.read_text()
+
+
+@pytest.fixture
+def head(tab: Visit) -> Iterator[Head]:
+    yield Head(tab)
+    tab.page.set_viewport_size(SIZES["wide"])
+    tab.go(section=0)
+    tab.page.wait_for_selector(".transport", state="detached")
+
+
+@pytest.fixture
+def reader(tab: Visit) -> Reader:
+    tab.page.set_viewport_size(SIZES["wide"])
+    return Reader(tab)
+
+
+@pytest.fixture
+def bench(tab: Visit) -> Iterator[Bench]:
+    """The workbench, open; afterwards nothing runs there, and the file is as it was."""
+    bench = Bench(tab)
+    bench.open()
+    yield bench
+    # at once, where it is there: a program may end by itself meanwhile
+    stop = "() => [...document.querySelectorAll('main button')].find((e) => e.innerText === 'Stop')?.click()"
+    bench.page.evaluate(stop)
+    bench.open()
+    bench.page.evaluate(stop.replace("Stop", "hide the output"))
+    if bench.page.get_by_role("button", name="Reset the file").is_enabled():
+        bench.click("Reset the file")
+    bench.click("Back to the names")
+    bench.tab.settle()

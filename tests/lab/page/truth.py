@@ -1,0 +1,406 @@
+"""What each number of the page must be, by its path: computed in CPython with the package's own tools."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from microgpt import reference, sampling
+from microgpt.config import offsets, shapes
+from microgpt.data.documents import Data
+from microgpt.engines.base import Engine
+from microgpt.engines.choose import open_engine
+from microgpt.engines.program import ScalarModel
+from microgpt.evaluation import spread
+from microgpt.runs.run import VAL_DOCUMENTS, Run
+from microgpt.tracing.recorder import forward
+from microgpt.tracing.trace import trace
+
+# Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
+OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
+LOGIT = r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]"
+MIX = r"pos(\d+)\.layer(\d+)\.x_attn\.head(\d+)\[(\d+)\]"
+STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
+
+
+class Truth:
+    """What a model makes of a word, natively, by the paths that the page gives to numbers."""
+
+    losses: Sequence[float]  # of the run's steps
+    before: Truth  # of the same word, before a weight was changed by hand
+
+    def __init__(self, run: Run, data: Data, word: str, temperature: float = 0.5) -> None:
+        self.run, self.data, self.word, self.temperature = run, data, word, temperature
+        self.config, self.tokenizer, self.params = run.config, run.tokenizer, run.engine.params
+        self.vocab_size = len(self.tokenizer.symbols)
+        self.shapes = shapes(self.config, self.vocab_size)
+        self.places = offsets(self.shapes)
+        self.tokens = self.tokenizer.encode(word)
+        self.positions = min(self.config.block_size, len(self.tokens) - 1)
+
+    # --- tensors and their gradients
+
+    @cached_property
+    def tensors(self) -> dict[str, Any]:
+        return forward(self.tokens, ScalarModel(self.params, self.config, self.vocab_size))
+
+    @cached_property
+    def trace(self) -> Any:
+        return trace(self.tokens, self.params, self.config, self.vocab_size)
+
+    @cached_property
+    def grads(self) -> array[float]:
+        engine = self.engine()
+        engine.backward([self.tokens])
+        return engine.grads
+
+    def engine(self, params: array[float] | None = None) -> Engine:
+        engine, _ = open_engine("auto", array("d", params or self.params), self.config, self.vocab_size), None
+        return engine
+
+    def loss_of(self, word: str) -> float:
+        return self.engine().backward([self.tokenizer.encode(word)])
+
+    def place(self, path: str) -> int:
+        """The index of a parameter in the flat buffer."""
+        name, row, column = re.fullmatch(r"([\w.]+)\[(\d+)\]\[(\d+)\]", path).groups()  # type: ignore[union-attr]
+        return self.places[name].start + int(row) * self.shapes[name][1] + int(column)
+
+    def steepest(self, *names: str) -> str:
+        """The parameter with the largest gradient."""
+        found = []
+        for name in names or self.shapes:
+            part, columns = self.places[name], self.shapes[name][1]
+            i = max(range(part.stop - part.start), key=lambda i: abs(self.grads[part][i]))
+            found.append((abs(self.grads[part][i]), f"{name}[{i // columns}][{i % columns}]"))
+        return max(found, key=lambda item: item[0])[1]
+
+    # --- one update
+
+    @property
+    def fresh(self) -> bool:
+        """Whether Adam's memory is empty, as a published model's is."""
+        return not any(self.run.engine.v)
+
+    @property
+    def rate(self) -> float:
+        """The next step's: 0.01 falls to 0 over 1,000 steps; whoever trains on has 2,000, half of which are done."""
+        return {100: 0.009, 1000: 0.005}[self.run.step]
+
+    @cached_property
+    def updated(self) -> dict[str, list[float]]:
+        """Adam's numbers of every parameter, as Kingma and Ba write them."""
+        c, e, t = self.config, self.run.engine, 1 if self.fresh else self.run.step + 1
+        numbers: dict[str, list[float]] = {name: [] for name in ("m", "v", "m_hat", "v_hat", "after", "delta")}
+        for p, g, m, v in zip(self.params, self.grads, e.m, e.v):
+            m = c.beta1 * m + (1 - c.beta1) * g
+            v = c.beta2 * v + (1 - c.beta2) * g**2
+            m_hat, v_hat = m / (1 - c.beta1**t), v / (1 - c.beta2**t)
+            after = p - self.rate * m_hat / (v_hat**0.5 + c.eps_adam)
+            for name, x in zip(numbers, (m, v, m_hat, v_hat, after, after - p)):
+                numbers[name].append(x)
+        return numbers
+
+    # --- generation
+
+    @cached_property
+    def generated(self) -> list[tuple[float, list[float], Any]]:
+        """Of sample 0 with seed 42: for each letter the die, the probabilities and the logits."""
+        die, dice = random.Random("42:0"), random.Random("42:0")
+        ids = list(
+            sampling.generate(
+                self.run.engine.decoder,
+                die,
+                bos=self.tokenizer.bos,
+                block_size=self.config.block_size,
+                temperature=self.temperature,
+            )
+        )
+        decoder = self.run.engine.decoder()
+        read = [self.tokenizer.bos, *ids][: self.config.block_size]
+        logits = [decoder.feed(token_id) for token_id in read]
+        return [(dice.random(), self.softened(row, self.temperature), row) for row in map(list, logits)]
+
+    @staticmethod
+    def softened(logits: list[float], temperature: float) -> list[float]:
+        return [p.data for p in reference.softmax([reference.Value(logit) / temperature for logit in logits])]
+
+    @cached_property
+    def samples(self) -> list[str]:
+        return self.run.sample(12, temperature=0.5, seed=42)
+
+    # --- a path's number
+
+    def number(self, path: str) -> float | str:
+        """Raises KeyError for a path that says nothing."""
+        for pattern, rule in self.RULES:
+            if found := re.fullmatch(pattern, path):
+                return rule(self, *found.groups())  # type: ignore[no-any-return]
+        raise KeyError(path)
+
+    def tensor(self, name: str, index: str) -> float:
+        if name in self.places:
+            return self.params[self.place(name + index)]
+        return self._at(self.tensors[name], index)
+
+    def grad(self, name: str, index: str) -> float:
+        return self.grads[self.place(name + index)] if name in self.places else self._at(self.trace.grad(name), index)
+
+    @staticmethod
+    def _at(tensor: Any, index: str) -> float:
+        at = 0
+        for size, i in zip(tensor.shape, re.findall(r"\d+", index)):
+            at = at * size + int(i)
+        return tensor.numbers[at]  # type: ignore[no-any-return]
+
+    def norm(self, name: str) -> float:
+        numbers = self.grads[self.places[name]] if name in self.places else self.trace.grad(name).numbers
+        return math.hypot(*numbers)
+
+    def zero_rows(self, name: str) -> int:
+        rows, columns = self.shapes[name]
+        grads = self.grads[self.places[name]]
+        return sum(not any(grads[r * columns : (r + 1) * columns]) for r in range(rows))
+
+    def products(self, pos: str, layer: str, head: str, s: str) -> list[float]:
+        """Of a query with a key, number by number."""
+        size = self.config.n_embd // self.config.n_head
+        part = slice(int(head) * size, (int(head) + 1) * size)
+        q = self.tensors[f"pos{pos}.layer{layer}.q"].numbers[part]
+        k = self.tensors[f"pos{s}.layer{layer}.k"].numbers[part]
+        return [a * b for a, b in zip(q, k)]
+
+    def score(self, *place: str, upto: int | None = None) -> float:
+        """q . k, not yet divided, added up from the left."""
+        total = 0.0
+        for product in self.products(*place)[: None if upto is None else upto + 1]:
+            total += product
+        return total
+
+    def largest(self, what: str) -> float:
+        numbers = {"parameter": self.params, "grad": self.grads}.get(what) or getattr(self.run.engine, what)
+        return max(map(abs, numbers))
+
+    def masked(self, tensor: str, t: str, s: str) -> float:
+        assert int(s) > int(t)  # what is shown of the program's own is never masked
+        return -math.inf if tensor == "attn_logits" else 0.0
+
+    def fact(self, name: str) -> float | str:
+        """What the prose says of the model and its data."""
+        c = self.config
+        facts: dict[str, float | str] = {
+            **c.to_dict(),
+            "activation": {"relu": "max(0, x)", "relu2": "max(0, x)²"}[c.activation],
+            "word": self.word,
+            "vocab_size": self.vocab_size,
+            "num_letters": self.vocab_size - 1,
+            "num_params": len(self.params),
+            "num_matrices": len(self.shapes),
+            "num_docs": len(self.data),
+            "four_n_embd": 4 * c.n_embd,
+            "head_dim": c.n_embd // c.n_head,
+            "sqrt_head_dim": (c.n_embd / c.n_head) ** 0.5,
+            "bos": self.tokenizer.bos,
+            "uniform_loss": math.log(self.vocab_size),
+            "step": self.run.step,
+            "heads": c.n_head,
+        }
+        return facts[name]
+
+    def mixed(self, pos: str, layer: str, head: str, j: str) -> list[float]:
+        """What each position adds to a component of what a head hands on."""
+        owner = f"pos{pos}.layer{layer}"
+        size = self.config.n_embd // self.config.n_head
+        values = [
+            self.tensors[f"pos{s}.layer{layer}.v"].numbers[int(head) * size + int(j)] for s in range(int(pos) + 1)
+        ]
+        return [w * v for w, v in zip(self.tensors[f"{owner}.attn_weights.head{head}"].numbers, values)]
+
+    def dead(self, layer: str) -> int:
+        """Units of an MLP that are open for none of a thousand documents."""
+        shut = set(range(self.shapes[f"layer{layer}.mlp_fc1"][0]))
+        for i in self.run.order[:1000]:
+            if not shut:
+                break
+            tensors = forward(self.data.sequence(i), ScalarModel(self.params, self.config, self.vocab_size))
+            for name, tensor in tensors.items():
+                if name.endswith(f".layer{layer}.mlp_pre"):
+                    shut -= {unit for unit, x in enumerate(tensor.numbers) if x > 0}
+        return len(shut)
+
+    def budget(self, name: str, length: str | None, what: str) -> float:
+        """Of a model of other sizes: counted as the table of its matrices has them."""
+        c = self.config
+        n_embd, n_layer, block_size, vocab_size = PUBLISHED.get(
+            name, (c.n_embd, c.n_layer, c.block_size, self.vocab_size)
+        )
+        block_size = int(length or block_size)
+        layers = n_layer * 12 * n_embd**2
+        count = layers + (2 * vocab_size + block_size) * n_embd
+        attention = 4 * n_layer * n_embd * block_size
+        token = 2 * (layers + vocab_size * n_embd) + attention
+        return {
+            "num_params": count,
+            "attention": attention,
+            "flops_token": token,
+            "flops_trained": 3 * token,
+            "flops_run": 3.0 * token * 300e9,
+            "bytes_kept": 2 * count,
+            "bytes_trained": 16 * count,
+            "bytes_cache": 4 * n_layer * n_embd * block_size,
+        }[what]
+
+    def spelled(self, what: str) -> int:
+        """Of the word as characters and as bytes."""
+        found: dict[str, int] = {
+            "num_bytes": len(self.word.encode()),
+            "vocab_size.bytes": 257,
+            "vocab_size.characters": self.vocab_size,
+            "rows.bytes": 2 * 257 * self.config.n_embd,
+            "rows.characters": 2 * self.vocab_size * self.config.n_embd,
+        }
+        return found[what]
+
+    @cached_property
+    def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
+        """Who goes down along two parameters, by Adam and by plain descent: (x, y, loss) after each step."""
+        engine, c = self.engine(), self.config
+        places = [self.place(self.steepest(name)) for name in STEEP]
+        start = [self.params[place] for place in places]
+
+        def look(at: list[float]) -> tuple[float, list[float]]:
+            for place, x in zip(places, at):
+                engine.params[place] = x
+            engine.grads[:] = array("d", bytes(8 * len(engine.grads)))
+            loss = engine.backward([self.tokens])
+            return loss, [engine.grads[place] for place in places]
+
+        ways: dict[str, list[tuple[float, float, float]]] = {}
+        loss, slope = look(start)
+        at, m, v = start, [0.0, 0.0], [0.0, 0.0]
+        ways["Adam"] = [(*at, loss)]
+        for t in range(1, WALKED + 1):
+            m = [c.beta1 * x + (1 - c.beta1) * g for x, g in zip(m, slope)]
+            v = [c.beta2 * x + (1 - c.beta2) * g**2 for x, g in zip(v, slope)]
+            moves = [x / (1 - c.beta1**t) / ((y / (1 - c.beta2**t)) ** 0.5 + c.eps_adam) for x, y in zip(m, v)]
+            at = [x - c.learning_rate * move for x, move in zip(at, moves)]
+            loss, slope = look(at)
+            ways["Adam"].append((*at, loss))
+        loss, slope = look(start)
+        at = start
+        ways["SGD"] = [(*at, loss)]
+        self.sgd_rate = math.dist(start, ways["Adam"][1][:2]) / math.hypot(*slope)
+        for _ in range(WALKED):
+            at = [x - self.sgd_rate * g for x, g in zip(at, slope)]
+            loss, slope = look(at)
+            ways["SGD"].append((*at, loss))
+        return ways
+
+    def hiker(self, name: str, step: str, what: str) -> float:
+        return self.hikers[name][int(step)][["x", "y", "loss"].index(what)]
+
+    def hiker_rate(self, name: str) -> float:
+        return self.config.learning_rate if name == "Adam" or not self.hikers else self.sgd_rate
+
+    def evaluated(self) -> float:
+        return self.run.score(spread(self.run.order, VAL_DOCUMENTS), self.data).loss
+
+    def adam(self, name: str) -> float:
+        i = self.place(self.steepest())
+        if name == "plain":
+            return -self.rate * self.grads[i]
+        if name.endswith("_before"):
+            return getattr(self.run.engine, name[0])[i]  # type: ignore[no-any-return]
+        return self.updated[name][i]
+
+    def shares(self, column: str, token_id: str) -> float:
+        temperature = (0.2, self.temperature, 2.0)[int(column)]
+        return self.softened(self.generated[0][2], temperature)[int(token_id)]
+
+    @cached_property
+    def nearest(self) -> list[int]:
+        text = self.run.sample(1, temperature=self.temperature, seed=42)[0]
+        return sorted(distance(text, name) for name in set(self.data))
+
+    T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
+    RULES: tuple[tuple[str, Callable[..., Any]], ...] = (
+        ("uniform", lambda t: math.log(t.vocab_size)),
+        ("perplexity", lambda t: math.exp(t.number("loss"))),
+        ("num_params", lambda t: len(t.params)),
+        ("step", lambda t: t.run.step),
+        ("learning_rate", lambda t: t.rate),
+        ("loss after", lambda t: t.engine(array("d", t.updated["after"])).backward([t.tokens])),
+        ("unmoved", lambda t: t.updated["delta"].count(0.0)),
+        ("attention.difference", lambda t: 0.0),
+        ("evaluate(?:.loss)?", evaluated),
+        ("(plain|delta|m|v|m_hat|v_hat|m_before|v_before)", adam),
+        (r"token\[(\d+)\]", lambda t, i: t.tokens[int(i)]),
+        (r"count\[(\d+)\]", lambda t, i: t.counts[int(i)]),
+        (r"length\[(\d+)\]", lambda t, n: sum(len(name) == int(n) for name in t.data)),
+        (r"samples\[(\d+)\]", lambda t, i: t.samples[int(i)]),
+        (r"nearest\[(\d+)\]\.distance", lambda t, i: t.nearest[int(i)]),
+        (r"generated\[(\d+)\]\.die", lambda t, i: t.generated[int(i)][0]),
+        (r"generated\[(\d+)\]\.probs\[(\d+)\]", lambda t, i, j: t.generated[int(i)][1][int(j)]),
+        (r"first\.probs\[(\d+)\]", lambda t, j: t.generated[0][1][int(j)]),
+        (r"temperature\[(\d)\]\.probs\[(\d+)\]", shares),
+        (r"loss (\w+)", loss_of),
+        (r"size ([\w.]+)", lambda t, name: t.shapes[name][0] * t.shapes[name][1]),
+        (r"sizes ([\w-]+)", lambda t, name: sum(r * c for r, c in reference.shapes(*OTHERS[name]).values())),
+        (r"zero_rows ([\w.]+)", zero_rows),
+        (r"norm grad ([\w.]+)", norm),
+        (r"open ([\w.]+)", lambda t, name: sum(x > 0 for x in t.tensors[name].numbers)),
+        (r"sum ([\w.]+)", lambda t, name: math.fsum(t.tensors[name].numbers)),
+        (rf"{LOGIT}\.total", score),
+        (rf"{LOGIT}\.term(\d+)", lambda t, *place: t.products(*place[:4])[int(place[4])]),
+        (rf"{LOGIT} so far (\d+)", lambda t, *place: t.score(*place[:4], upto=int(place[4]))),
+        (rf"{MIX}\.term(\d+)", lambda t, *place: t.mixed(*place[:4])[int(place[4])]),
+        (rf"{MIX} so far (\d+)", lambda t, *place: [*accumulate(t.mixed(*place[:4]))][int(place[4])]),
+        (r"masked pos(\d+)\.layer\d+\.(attn_\w+)\.head\d+\[(\d+)\]", lambda t, pos, name, s: t.masked(name, pos, s)),
+        (r"share ([\w.]+)", lambda t, name: t.number(f"size {name}") / len(t.params)),
+        (r"largest (\w+)", largest),
+        (r"-largest (\w+)", lambda t, what: -t.largest(what)),
+        (r"(beta1|beta2|eps_adam)", lambda t, name: getattr(t.config, name)),
+        (r"fact (\w+)", fact),
+        (r"dead layer(\d+)\.mlp_pre", dead),
+        (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
+        (r"(SGD|Adam)\.learning_rate", hiker_rate),
+        (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
+        (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
+        (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
+        (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),
+        (r"(.+) in (\w+)", lambda t, path, unit: t.number(path) / UNITS[unit]),
+        (r"num_chars", lambda t: sum(map(len, t.data))),
+        (r"budget ([\w-]+)(?:@(\d+))?\.(\w+)", budget),
+        (r"published GPT-3\.flops", lambda t: 3.14e23),  # table D.1 of its paper
+        (r"spelled\[(\d+)\]\.id", lambda t, i: t.tokenizer.token_ids[t.word[int(i)]]),
+        (r"spelled\[(\d+)\]\.bytes\[(\d+)\]", lambda t, i, j: t.word[int(i)].encode()[int(j)]),
+        (r"spelled\.([\w.]+)", spelled),
+        (f"grad {T}", grad),
+        (T, tensor),
+    )
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        found = Counter(self.tokenizer.token_ids[char] for name in self.data for char in name)
+        return {**found, self.tokenizer.bos: len(self.data)}
+
+
+def distance(a: str, b: str) -> int:
+    """Edits between two texts, by the recursion of Wagner and Fischer, row by row."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row = row, [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+    return row[-1]
+
+
+UNITS = {"million": 1e6, "billion": 1e9, "trillion": 1e12, "bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+PUBLISHED = {"GPT-2-small": (768, 12, 1024, 50_257), "GPT-3": (12_288, 96, 2048, 50_257)}  # section 11's

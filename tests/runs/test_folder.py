@@ -1,0 +1,122 @@
+"""The folder of a run: resumed, it is the folder of the run that never stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import microgpt
+from microgpt.config import PRESETS, Config
+from microgpt.errors import RunError
+from microgpt.runs.folder import Folder
+from microgpt.runs.metrics import read_metrics
+from microgpt.runs.run import Run
+
+from conftest import TINY
+from runs.training import DOCUMENTS, contents, needs, trained
+
+VARIANTS = {
+    "final": TINY,
+    "first": PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12),
+    "batches": TINY.replace(batch_size=3),
+    "two layers": TINY.replace(n_layer=2, num_steps=8),
+}
+
+
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("options", [{}, {"val_fraction": 0.3}, {"together": True}], ids=["plain", "held out", "bulk"])
+def test_a_resumed_run_is_the_run_that_never_stopped(config: Config, options: dict[str, Any], tmp_path: Path) -> None:
+    whole = trained(config, tmp_path / "whole", **options)
+    assert trained(config, tmp_path / "once", [5], **options) == whole
+    assert trained(config, tmp_path / "often", [1, 2, 6, 7], **options) == whole
+
+
+def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
+    needs("native")
+    whole = trained(TINY, tmp_path / "whole")
+    folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))
+    for stop, engine in ((3, "native"), (7, "scalar"), (12, "native")):
+        for step in folder.train():
+            if step.step == stop:
+                folder.save()
+                break
+        folder.close()
+        folder = Folder.resume(tmp_path / "run", source=DOCUMENTS, engine=engine)
+    folder.close()
+    assert contents(tmp_path / "run") == whole
+
+
+def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> None:
+    whole = trained(TINY, tmp_path / "whole")
+    folder = Folder.create(tmp_path / "crashed", Run.begin(DOCUMENTS, TINY))
+    for step in folder.train(checkpoint_every=4):
+        if step.step == 7:
+            break  # three steps that no checkpoint knows, their metrics on disk
+    metrics = tmp_path / "crashed" / "metrics.jsonl"
+    assert len(read_metrics(metrics)) == 7
+    with metrics.open("a") as file:
+        file.write('{"step": 8, "lo')  # and a line half written
+    folder.close()
+    with Folder.resume(tmp_path / "crashed", source=DOCUMENTS) as folder:
+        for _ in folder.train(checkpoint_every=4):
+            pass
+    assert contents(tmp_path / "crashed") == whole
+
+
+def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
+    trained(TINY, tmp_path / "run")
+    folder = Folder.resume(tmp_path / "run", source=DOCUMENTS, changes={"num_steps": 20})
+    assert folder.planned_steps == 12
+    assert (
+        microgpt.load(tmp_path / "run").config.num_steps == 20
+    )  # at once: it may be killed before its next checkpoint
+    steps = list(folder.train())
+    assert [s.step for s in steps] == list(range(13, 21))
+    assert steps[0].learning_rate == TINY.learning_rate * (1 - 12 / 20)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["num_steps"] == 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_embd": 8}, "n_embd cannot change in a run, got n_embd=8, the run has 4: leave it out, or begin a new run"),
+        ({"seed": 1}, "seed cannot change in a run, got seed=1, the run has 42"),
+        ({"val_fraction": 0.5}, "val_fraction cannot change in a run, got val_fraction=0.5, the run has 0.0"),
+        ({"num_steps": 3}, "num_steps must be at least the 12 steps already made, got num_steps=3"),
+    ],
+)
+def test_what_cannot_change_is_refused_and_nothing_is_lost(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    before = trained(TINY, tmp_path / "run")
+    with pytest.raises(RunError, match=message):
+        Folder.resume(tmp_path / "run", source=DOCUMENTS, changes=changes)
+    assert contents(tmp_path / "run") == before
+
+
+def test_other_data_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
+    before = trained(TINY, tmp_path / "run")
+    with pytest.raises(microgpt.DataError, match="is not the text that the run was trained on"):
+        Folder.resume(tmp_path / "run", source=[*DOCUMENTS, "abe"])
+    with pytest.raises(microgpt.DataError, match="has characters that the model has never seen: 'z'"):
+        Folder.resume(tmp_path / "run", source=["zz"])
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
+    before = trained(TINY, tmp_path / "run")
+    run = Run.begin(DOCUMENTS, TINY.replace(seed=1))
+    with pytest.raises(RunError, match="holds a run already: add --resume to go on with it, --overwrite to replace it"):
+        Folder.create(tmp_path / "run", run)
+    assert contents(tmp_path / "run") == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("precious")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match=r"holds 'config.json', which is not a run's: give another folder"):
+            Folder.create(tmp_path / "mine", run, overwrite=overwrite)
+    assert contents(tmp_path / "mine") == {"config.json": b"precious"}
+    Folder.create(tmp_path / "run", run, overwrite=True)
+    assert microgpt.load(tmp_path / "run").step == 0

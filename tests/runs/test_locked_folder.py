@@ -1,0 +1,175 @@
+"""Two processes, one folder: at most one trains in it."""
+
+from __future__ import annotations
+
+import gc
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import microgpt
+from microgpt.errors import RunError
+from microgpt.runs.folder import Folder
+from microgpt.runs.run import Run
+
+from conftest import TINY, clean_environment
+from runs.training import DOCUMENTS, TRAIN, contents
+
+
+def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None:
+    documents, path = tmp_path / "documents.txt", tmp_path / "run"
+    documents.write_text("\n".join(DOCUMENTS))
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(path), str(documents), "100000", "never", "0"],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    run = Run.begin(documents, TINY)
+    message = re.escape(f"out={str(path)!r} is in use by process {process.pid}: wait until it ends, or stop it")
+    locks = list(path.glob("*.lock"))
+    for _ in range(3):
+        with pytest.raises(RunError, match=message):
+            Folder.resume(path)
+        with pytest.raises(RunError, match=message):
+            Folder.create(path, run, overwrite=True)
+    assert list(path.glob("*.lock")) == locks
+    assert len(locks) == 1
+    while microgpt.load(path).step == 0:  # who reads needs no lock
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert list(path.glob("*.lock")) == locks  # nobody has tidied up
+    steps = microgpt.load(path).step
+    assert steps > 0
+    with Folder.resume(path) as folder:
+        assert folder.run.step == steps
+        assert locks[0] not in list(path.glob("*.lock"))
+    assert list(path.glob("*.lock")) == []
+
+
+def test_a_lock_ends_with_its_folder_object(tmp_path: Path) -> None:
+    folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY))
+    assert len(list((tmp_path / "run").glob("*.lock"))) == 1
+    again = Folder.resume(tmp_path / "run", source=DOCUMENTS)  # by the same process
+    folder.close()
+    assert len(list((tmp_path / "run").glob("*.lock"))) == 1
+    del again
+    gc.collect()
+    assert list((tmp_path / "run").glob("*.lock")) == []
+
+
+def test_of_many_processes_that_begin_at_once_at_most_one_trains(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from microgpt.errors import LockedError
+from microgpt.system.locks import Lock
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    lock = Lock(Path(sys.argv[1]))
+    print("mine", flush=True)
+except LockedError:
+    print("another's", flush=True)
+sys.stdin.read()  # who has it keeps it until all have tried
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    pipes = [(process.stdin, process.stdout) for process in processes if process.stdin and process.stdout]
+    assert [out.readline() for _, out in pipes] == ["ready\n"] * 6
+    for go, _ in pipes:
+        go.write("\n")
+        go.flush()
+    said = [out.readline().strip() for _, out in pipes]
+    for process in processes:
+        process.communicate()
+    assert set(said) <= {"mine", "another's"}
+    assert said.count("mine") <= 1
+    assert list(tmp_path.iterdir()) == []
+
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+from microgpt.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("limit", [1000, 25_000])  # bytes a file may have: no checkpoint fits; it does, metrics do not
+def test_the_system_s_own_refusal_to_write_is_told_in_one_line(limit: int, tmp_path: Path) -> None:
+    documents = tmp_path / "documents.txt"
+    documents.write_text("\n".join(DOCUMENTS))
+    arguments = ["train", str(documents), "--out", "run", "--n-embd", "4", "--n-head", "2", "--block-size", "4"]
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit), *arguments, "--checkpoint-every", "10", "--num-steps", "400"],
+        cwd=tmp_path,
+        env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"},  # the limit would cut those files too
+        capture_output=True,
+        text=True,
+    )
+    last = run.stderr.splitlines()[-1]
+    if limit == 1000:
+        assert last == "error: cannot write to out='run': File too large; give another folder"
+        assert run.returncode == 2
+        assert contents(tmp_path / "run") == {}
+    else:
+        assert "File too large; the last checkpoint is whole: microgpt train --out run --resume goes on from it" in last
+        assert run.returncode == 1
+        assert 0 < microgpt.load(tmp_path / "run").step < 400
+
+
+def test_a_checkpoint_that_takes_long_is_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, saves = [0.0], []
+
+    def save(folder: Folder) -> None:
+        saves.append(folder.run.step)
+        now[0] += 6.0
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    run = Run.begin(DOCUMENTS, TINY.replace(num_steps=40), engine="scalar")
+    with Folder.create(tmp_path / "run", run) as folder:
+        monkeypatch.setattr(Folder, "save", save)
+        for _ in folder.train():
+            now[0] += 10.0
+    # more than 30 seconds after the beginning; then 6 seconds may be a twentieth of 120; and at the end
+    assert saves == [5, 18, 31, 40]
+
+
+def test_of_several_processes_the_one_that_writes_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the others a checkpoint of gigabytes costs nothing: they would ask for the next one after 30 seconds."""
+    now, saves = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Folder, "save", lambda folder: saves.append(folder.run.step))
+    run = Run.begin(DOCUMENTS, TINY, engine="scalar")
+    for _ in Folder(Path("of the first process"), run, run.config.num_steps, None).train():
+        now[0] += 100.0
+    assert saves == [TINY.num_steps]
+
+
+def test_a_process_that_is_gone_is_no_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(_: Folder) -> None:
+        raise ConnectionError("another process of this training has ended")
+
+    monkeypatch.setattr(Folder, "save", save)
+    with pytest.raises(ConnectionError, match="has ended"):
+        Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))

@@ -1,0 +1,148 @@
+"""Atomic writes: a file is whole or was never there, whichever call fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microgpt.system.files import atomic
+from microgpt.system.safetensors import Tensor, read, write
+
+from system.packages import facts, written
+
+OLD = {"a": Tensor("F32", (1,), b"old.")}
+NEW = {"a": Tensor("F32", (2,), b"newer..."), "b": Tensor("F32", (1,), b"!!!!")}
+
+
+class Disk:
+    """The calls of the system by which a file is written, of which number `fail_at` fails as on a full disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
+        self.fail_at, self.calls = fail_at, list[str]()
+        open_file, replace = Path.open, Path.replace
+
+        def path_open(path: Path, *args: Any, **kwargs: Any) -> Any:
+            return File(self.call("open", open_file, path, *args, **kwargs), self)
+
+        monkeypatch.setattr(Path, "open", path_open)
+        monkeypatch.setattr(Path, "replace", lambda *args: self.call("replace", replace, *args))
+        for name in ("fsync", "open", "close"):
+            monkeypatch.setattr(os, name, self.counted(f"os.{name}", getattr(os, name)))
+
+    def counted(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self.call(name, function, *args, **kwargs)
+
+    def call(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        self.calls.append(name)
+        if len(self.calls) == self.fail_at + 1:
+            if name == "os.close":  # a descriptor is gone even where closing it fails
+                function(*args)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return function(*args, **kwargs)
+
+
+class File:
+    def __init__(self, file: Any, disk: Disk) -> None:
+        self.file, self.disk = file, disk
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.file, name)
+        return self.disk.counted(name, value) if name in ("write", "flush", "close") else value
+
+
+def test_whichever_call_fails_the_file_is_whole_and_nothing_is_left_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.safetensors"
+    failed = {}
+    for fail_at in range(50):
+        write(path, OLD)
+        with monkeypatch.context() as patch:
+            disk = Disk(patch, fail_at)
+            try:
+                write(path, NEW)
+            except OSError as error:
+                failed[fail_at] = disk.calls[fail_at], error.errno
+        replaced = "replace" in disk.calls[:fail_at]  # then what fails is only to make the rename last
+        assert replaced or fail_at in failed
+        assert facts(read(path)[0]) == facts(NEW if replaced else OLD), disk.calls
+        assert list(tmp_path.iterdir()) == [path], disk.calls
+        if len(disk.calls) <= fail_at:
+            break
+    else:
+        pytest.fail("the file was never written")
+    assert {error for _, error in failed.values()} == {errno.ENOSPC}
+    names = [name for name, _ in failed.values()]
+    assert {"open", "write", "flush", "os.fsync", "close", "replace"} <= set(names)
+    assert names.count("write") >= 3  # the header and each tensor
+
+
+def test_the_bytes_are_on_the_disk_before_they_take_the_place_of_the_old_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        disk = Disk(patch, fail_at=-1)
+        write(tmp_path / "x", NEW)
+    at = {name: i for i, name in reversed(list(enumerate(disk.calls)))}  # of its first time
+    last_write = max(i for i, name in enumerate(disk.calls) if name == "write")
+    assert last_write < at["flush"] < at["os.fsync"] < at["replace"], disk.calls
+    assert "os.fsync" in disk.calls[at["replace"] :], disk.calls  # the folder's, so that the rename survives too
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes: the system's own refusal, in the middle of a write.
+
+    (Python ignores the signal that comes with it, so that an OSError remains.)
+    """
+    resource = pytest.importorskip("resource", reason="this system has no limit for the size of a file")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_disk_that_is_full_after_any_byte_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    content = written(path, NEW)
+    write(path, OLD)
+    for size in range(len(content)):
+        with files_end_at(size), pytest.raises(OSError, match=re.escape(os.strerror(errno.EFBIG))):
+            write(path, NEW)
+        assert facts(read(path)[0]) == facts(OLD)
+        assert list(tmp_path.iterdir()) == [path]
+    with files_end_at(len(content)):
+        write(path, NEW)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, stop: type[BaseException]) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    with pytest.raises(stop), atomic(path) as file:  # noqa: PT012
+        file.write(b"new")
+        raise stop
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_was_not_there_is_not_there_after_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic(tmp_path / "x") as file:  # noqa: PT012
+        file.write(b"new")
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_does_not_exist_is_an_oserror(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "missing" / "x", NEW)
