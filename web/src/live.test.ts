@@ -1,7 +1,7 @@
 // Live answers and changes of the model, with a session that is no Python: what is asked, when, and what the link says.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Model } from './engine/protocol'
+import type { Requests } from './engine/protocol'
 import { fakePage, reaches, settled, worker } from './testing/worker'
 
 /** The page's own modules, new for each test, with a worker that is ready. */
@@ -93,6 +93,8 @@ test('a component that has gone asks nothing, and is told nothing', async () => 
   expect(forward.value).toBeUndefined()
   expect(worker().asked).toEqual(['forward emma'])
 })
+
+type Model = Requests['model']['result']
 
 const model = (run: string, step: number) => ({ run, step, version: 1 }) as Model
 

@@ -104,6 +104,15 @@ describe('the cache', () => {
     expect(worker().asked).toHaveLength(102)
   })
 
+  test('a question is sent as it was when it was asked, whatever it is made of', async () => {
+    const client = await readyClient()
+    const inputs = { x: 1 }
+    const answer = client.ask('expression', new Proxy({ source: 'y = x', inputs: new Proxy(inputs, {}) }, {}))
+    inputs.x = 2
+    await answer
+    expect(worker().received.at(-1)).toMatchObject({ ask: { params: { source: 'y = x', inputs: { x: 1 } } } })
+  })
+
   test('an error is an answer, and names its cause', async () => {
     const client = await readyClient()
     await expect(client.ask('history', { path: 'wrong' })).rejects.toThrow(new AskError('no such weight: wrong'))
@@ -295,7 +304,7 @@ test('silence counts from the question, or from the last word since', async () =
   const asked = client.ask('forward', { word: 'emma' })
   vi.advanceTimersByTime(700)
   expect(client.silence).toBe(700)
-  worker().onmessage({ data: { id: -1, event: '' } })
+  worker().onmessage({ data: { id: -1, answer: { result: null } } })
   vi.advanceTimersByTime(200)
   expect(client.silence).toBe(200)
   worker().release()

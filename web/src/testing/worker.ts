@@ -3,7 +3,7 @@
 
 import { vi } from 'vitest'
 import { Client, type Status } from '../engine/client'
-import type { FromWorker, ToWorker } from '../engine/messages'
+import type { Answer, FromWorker, Question, ToWorker } from '../engine/messages'
 
 export class FakeWorker {
   /** Every worker that was started, the last one at the end. */
@@ -29,22 +29,21 @@ export class FakeWorker {
   /** The requests that arrived, as `method` or `method path`. */
   get asked(): string[] {
     return this.received
-      .map((message) => ('text' in message ? message.text : 'stream' in message ? message.stream : ''))
-      .filter(Boolean)
-      .map((text) => JSON.parse(text))
-      .map(({ method, params }) => [method, params.path ?? params.word].filter(Boolean).join(' '))
+      .flatMap((message) => ('ask' in message ? message.ask : 'stream' in message ? message.stream : []))
+      .map(({ method, params }) => [method, ...['path', 'word'].flatMap((name) => Reflect.get(params, name) ?? [])])
+      .map(([method, of]) => [method, of].filter(Boolean).join(' '))
   }
 
   postMessage(message: ToWorker): void {
-    this.received.push(message)
+    this.received.push(structuredClone(message)) // as a browser does, which refuses what cannot be sent
     if ('root' in message) {
       this.#lock = message.lock
       locks.hold(message.lock)
       this.say({ loading: 'python' })
       if (FakeWorker.boots) this.say({ ready: { python: 1, kernel: 1, package: 1, session: 1 } })
-    } else if ('text' in message) {
-      const answer = this.#answer(JSON.parse(message.text))
-      if (answer) this.say({ id: message.id, text: JSON.stringify(answer) })
+    } else if ('ask' in message) {
+      const answer = this.#answer(message.ask)
+      if (answer) this.say({ id: message.id, answer })
     }
   }
 
@@ -76,14 +75,15 @@ export class FakeWorker {
   }
 
   /** The next event of the first stream that was asked for, `last` with the end after it. */
-  event(result: unknown, last = false): void {
+  event(answer: Answer, last = false): void {
     const stream = this.received.find((message) => 'stream' in message)
     if (!stream || !('stream' in stream)) throw new Error('no stream was asked for')
-    this.say({ id: stream.id, event: JSON.stringify(result) })
+    this.say({ id: stream.id, answer })
     if (last) this.say({ id: stream.id, done: true })
   }
 
-  #answer({ method, params }: { method: string; params: Record<string, never> }): object | undefined {
+  #answer(question: Question): Answer | undefined {
+    const { method, params } = question as { method: string; params: Record<string, never> }
     if (params.path === 'wrong') return { error: 'no such weight: wrong' }
     if (FakeWorker.deadly && JSON.stringify(params).includes(FakeWorker.deadly)) {
       queueMicrotask(() => this.die())

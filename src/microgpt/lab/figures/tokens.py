@@ -28,12 +28,13 @@ def tokens(session: Session, text: str) -> Tokens:
         if not of_char:
             characters.append({"char": char, "id": None, "known": False})
             unknown[char] = None
+    positions = num_positions(ids, config)
     return {
         "characters": characters,
         "ids": ids,
         "unknown": list(unknown),
-        "positions": num_positions(ids, config),
-        "cut": max(0, len(ids) - 2 - config.block_size),
+        "positions": positions,
+        "cut": max(0, len(ids) - 2 - positions),
         "meant": texts.meant(text, tokenizer),
     }
 
