@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import random
@@ -181,7 +182,7 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     assert Path("often/model.safetensors").read_bytes() == Path("plain/model.safetensors").read_bytes()
     plain, micro = (checkpoints.load(f"{out}/model.safetensors") for out in ("plain", "micro"))
     assert (micro.params, micro.m, micro.v) == (plain.params, plain.m, plain.v)
-    assert micro.data == {**plain.data, "micro_batch_size": 2}
+    assert micro.provenance == dataclasses.replace(plain.provenance, micro_batch_size=2)
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
 
 

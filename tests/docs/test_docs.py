@@ -147,7 +147,7 @@ def test_the_library_example_of_the_readme_works(desk: Path) -> None:
 
 def test_the_commands_of_the_readme_are_those_of_the_makefile_and_the_command_line() -> None:
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    for target in re.findall(r"\bmake (\w+)", readme):
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", readme, re.MULTILINE):
         assert f"\n{target}:" in makefile
     run = subprocess.run(
         [sys.executable, "-m", "microgpt", "--help"],

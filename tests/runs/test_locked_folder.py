@@ -108,7 +108,7 @@ LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
-from microgpt.cli import main
+from microgpt.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

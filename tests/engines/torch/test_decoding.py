@@ -57,9 +57,9 @@ def test_of_equals_the_device_takes_the_lower_and_of_no_number_none() -> None:
     config = WIDE.replace(init_std=0.0)
     engine = TorchEngine(init(config, 27, random.Random(5)), config, 27)  # every logit is 0
     streams = engine.streams(2)
-    assert streams._draw([1, 2], [0.0, 0.0], 0.0, None) == [0, 0]
-    assert streams._draw([1, 2], [0.999, 0.5], 1.0, 4) == [3, 2]
-    assert streams._draw([1, 2], [1.0, 0.0], 1.0, None) == [26, 0]
+    assert streams.draw([1, 2], [0.0, 0.0], 0.0, None) == [0, 0]
+    assert streams.draw([1, 2], [0.999, 0.5], 1.0, 4) == [3, 2]
+    assert streams.draw([1, 2], [1.0, 0.0], 1.0, None) == [26, 0]
     engine.params[0] = math.nan
     with pytest.raises(FloatingPointError, match="train a new one"):
-        engine.streams(1)._draw([0], [0.5], 1.0, None)
+        engine.streams(1).draw([0], [0.5], 1.0, None)
