@@ -26,8 +26,14 @@ import microgpt
 from microgpt.config import Config
 from microgpt.data.download import MAKEMORE_SHA256, cache_folder
 
-settings.register_profile("shared machine", deadline=None)  # a test is not wrong because the machine is busy
-settings.load_profile("shared machine")
+# A test is not wrong because the machine is busy
+settings.register_profile("full", deadline=None, max_examples=100)
+settings.register_profile("quick", deadline=None, max_examples=25)
+
+
+def examples(count: int) -> int:
+    """The max_examples of a test that tries `count` in test-all: of the quick tests a quarter, as of all others."""
+    return max(1, count * settings.default.max_examples // 100)  # type: ignore[union-attr]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("quick" if "not slow" in config.option.markexpr else "full")  # before a test is imported
     if hasattr(config, "workerinput"):  # a worker of xdist draws the cases that all workers draw
         config.option.seed = config.workerinput["seed"]
     elif config.option.seed is None:

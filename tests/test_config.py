@@ -21,9 +21,9 @@ from microgpt import reference
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS, SIZES, Config, init, num_params, offsets, shapes
 
-from conftest import golden
+from conftest import examples, golden
 
-thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(200))
 
 VOCAB_SIZE = 27  # of the public names, whose letters are a to z
 

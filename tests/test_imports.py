@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,22 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
+@cache
+def parsed(source: str) -> tuple[list[ast.Import | ast.ImportFrom | ast.Call], frozenset[int]]:
+    """Of a file: its imports and calls, and the lines that are there for a type checker alone."""
+    kept: list[ast.Import | ast.ImportFrom | ast.Call] = []
+    typing_only = set[int]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call)):
+            kept.append(node)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            typing_only |= {inner.lineno for inner in ast.walk(node) if isinstance(inner, ast.stmt)}
+    return kept, frozenset(typing_only)
+
+
 def imports(source: str, known: dict[str, Path]) -> Iterator[tuple[str, int]]:
     """What a file imports, with the line: our own modules without `microgpt.`, the others by their first name."""
-    for node in ast.walk(ast.parse(source)):
+    for node in parsed(source)[0]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -118,13 +132,7 @@ def faults(root: Path) -> list[str]:
     graph: dict[str, set[str]] = {}
     for name, path in files.items():
         source = path.read_text()
-        typing_only = {
-            node.lineno
-            for branch in ast.walk(ast.parse(source))
-            if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
-            for node in ast.walk(branch)
-            if isinstance(node, ast.stmt)
-        }
+        nodes, typing_only = parsed(source)
         if name == FACADE:
             continue
         for imported, line in imports(source, files):
@@ -144,7 +152,7 @@ def faults(root: Path) -> list[str]:
                 found.append(f"{where}torch outside its engine")
             if name in ("training", "sampling") and imported.startswith("engines.") and imported != "engines.base":
                 found.append(f"{where}names an engine")
-        calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+        calls = (node for node in nodes if isinstance(node, ast.Call))
         if name in ("training", "sampling"):
             found += [f"{name} prints" for call in calls if getattr(call.func, "id", "") == "print"]
     return found + [f"a circle: {circle}" for circle in cycles(graph)]

@@ -17,7 +17,7 @@ import pytest
 from microgpt import reference
 from microgpt.reference import Value
 
-from conftest import SOURCE, clean_environment, every_python, golden
+from conftest import SOURCE, clean_environment, every_python, golden, slow
 
 # Runs the copied file's own main(), or its first steps, and tells what its lines round off: every loss, and the weights
 # at the end
@@ -247,9 +247,10 @@ def test_pytorch_finds_the_same_loss_and_gradients() -> None:
             assert [p.grad for p in row] == pytest.approx(expected, rel=1e-9, abs=1e-13), name
 
 
-def test_a_deep_model_trains_where_recursion_dies() -> None:
+@pytest.mark.parametrize("length", [3, slow(15)])
+def test_a_deep_model_trains_where_recursion_dies(length: int) -> None:
     state_dict = small_model(n_layer=8, n_embd=16)
-    tokens = [26, *range(15), 26]
+    tokens = [26, *range(length), 26]
     loss = reference.loss(tokens, state_dict, 8, 4, 16)
 
     def depth_first(node: Value | None, seen: set[Value]) -> None:

@@ -87,6 +87,7 @@ def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bi
     assert contents(here / "stopped") == contents(here / "whole")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("at", [1, 5, 11])
 @pytest.mark.parametrize(
     ("out", "options"),

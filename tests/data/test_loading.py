@@ -121,6 +121,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(write: Write, monkeypat
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", ["lines", "stream"])
 def test_memory_grows_by_less_than_three_bytes_for_a_byte_of_text(tmp_path: Path, mode: str) -> None:
     """The growth from a file to a larger one: what the pieces take is the same for both."""

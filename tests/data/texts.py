@@ -16,7 +16,9 @@ from microgpt.data.documents import Data
 from microgpt.data.loading import load
 from microgpt.errors import DataError
 
-thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=200)
+from conftest import examples
+
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(200))
 
 
 Write = Callable[[bytes | str], Path]

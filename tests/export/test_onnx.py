@@ -17,7 +17,7 @@ from microgpt.config import PRESETS, Config
 from microgpt.export.onnx import to_onnx
 from microgpt.runs.run import Run
 
-from conftest import ROOT
+from conftest import ROOT, examples
 
 numpy = pytest.importorskip("numpy", reason="NumPy is not here: pip install numpy")
 
@@ -63,7 +63,7 @@ def trained(**settings: Any) -> Run:
     block_size=st.integers(1, 12),
     activation=st.sampled_from(["relu", "relu2"]),
 )
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_the_logits_are_the_engines(
     tmp_path_factory: pytest.TempPathFactory,
     precision: str,

@@ -98,6 +98,7 @@ def test_an_old_node_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert bool(BUILD_SITE["system_npm"]()) is taken, version
 
 
+@pytest.mark.slow  # npm takes its time
 def test_a_registry_that_cannot_be_reached_is_told(tree: Path, tmp_path: Path) -> None:
     if not BUILD_SITE["system_npm"]():
         pytest.skip("no npm here")

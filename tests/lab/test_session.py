@@ -17,7 +17,7 @@ from microgpt.data.loading import load
 from microgpt.lab.protocol import SCHEMA
 from microgpt.lab.requests import REQUESTS, parameters
 
-from conftest import golden
+from conftest import examples, golden
 from lab import session_client
 from lab.published import published
 from lab.session_client import Lab
@@ -131,7 +131,7 @@ ANY = st.one_of(
 METHODS = sorted(name for name, request in REQUESTS.items() if not request.streams)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(METHODS), values=st.lists(ANY, min_size=6, max_size=6))
 def test_no_request_ends_the_session(played: Lab, method: str, values: list[Any]) -> None:
     told = session_client.answer(played.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))

@@ -16,7 +16,9 @@ from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
 
-thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=150)
+from conftest import examples
+
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(150))
 
 
 SMALL = Config(n_embd=2, n_head=1, n_layer=2, block_size=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
 from microgpt.system import safetensors
 
-from conftest import TINY
+from conftest import TINY, slow
 from runs.training import DOCUMENTS, contents, trained
+
+
+every_write = pytest.mark.parametrize("every", [4, slow(1)])  # the quick test lets one write in four fail
 
 
 class FailingDisk:
@@ -81,7 +85,10 @@ class FailingDisk:
             raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@every_write
+def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: random.Random
+) -> None:
     config = TINY.replace(num_steps=6)
     whole = trained(config, tmp_path / "whole", checkpoint_every=2)
     disk = FailingDisk(monkeypatch)
@@ -89,7 +96,7 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(tmp_path: Path, mo
     writes = disk.count
     assert writes > 40
     loaded = 0
-    for allowed in range(writes):
+    for allowed in range(rng.randrange(every), writes, every):
         disk.count, disk.allowed = 0, allowed
         path = tmp_path / f"full{allowed}"
         try:  # of one operation alone, the last, the failure may be passed over: the folder's own sync
@@ -107,8 +114,9 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(tmp_path: Path, mo
     print(f"{writes} writes failed one after the other; {loaded} times there was a checkpoint, and it was whole")
 
 
+@every_write
 def test_a_disk_that_is_full_while_a_run_is_resumed_loses_no_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: random.Random
 ) -> None:
     config = TINY.replace(num_steps=6)
     whole = trained(config, tmp_path / "whole", checkpoint_every=2)
@@ -129,7 +137,7 @@ def test_a_disk_that_is_full_while_a_run_is_resumed_loses_no_checkpoint(
     assert resumed(tmp_path / "counted") == whole
     writes = disk.count
     assert writes > 20
-    for allowed in range(writes):
+    for allowed in range(rng.randrange(every), writes, every):
         path = tmp_path / f"full{allowed}"
         shutil.copytree(tmp_path / "stopped", path)
         disk.count, disk.allowed = 0, allowed

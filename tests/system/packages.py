@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from microgpt.errors import SafetensorsError
 from microgpt.system.safetensors import Tensor, parse, write
 
-thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=300)
+from conftest import examples
+
+thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(300))
 
 
 SIZES = {"F64": 8, "F32": 4}  # bytes of a number of each type that ours reads

@@ -18,6 +18,8 @@ from microgpt.tracing import names as tensor_names
 from microgpt.tracing import recorder as recording
 from microgpt.verification.cases import CASES, LEARNING_RATES
 
+from conftest import examples
+
 
 @st.composite
 def trainings(draw):
@@ -35,7 +37,7 @@ def trainings(draw):
     return config, vocab_size, draw(st.lists(document, min_size=1, max_size=3))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(trainings())
 def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
     config, vocab_size, batch = training
@@ -53,7 +55,7 @@ def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
             assert buffer[part] == record[f"step1.{kind}.{name}"].numbers
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(trainings())
 def test_the_forward_pass_records_every_name_of_the_table_in_its_shape(training):
     config, vocab_size, batch = training

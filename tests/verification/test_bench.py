@@ -15,6 +15,10 @@ from microgpt.verification import bench as bench_module
 
 @pytest.fixture
 def second_engine(monkeypatch):
+    disguise(monkeypatch)
+
+
+def disguise(monkeypatch):
     """An engine of two precisions on the list, of which one is slightly wrong; it is the scalar engine in disguise."""
 
     class Disguised(ScalarEngine):
@@ -51,9 +55,11 @@ def second_engine(monkeypatch):
     monkeypatch.setattr(bench_module, "open_engine", open_engine)
 
 
-@pytest.fixture
-def ladder(second_engine):
-    return bench_module.bench(engines=["scalar", "disguised"], sizes=(4, 8), batch_sizes=(1, 2), seconds=0.03, rounds=3)
+@pytest.fixture(scope="module")
+def ladder():
+    with pytest.MonkeyPatch.context() as patch:
+        disguise(patch)
+        return bench_module.bench(engines=["scalar", "disguised"], sizes=(4, 8), batch_sizes=(1, 2), seconds=0.03, rounds=3)
 
 
 def test_every_engine_precision_and_size_has_its_rung(ladder):

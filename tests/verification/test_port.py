@@ -19,7 +19,7 @@ from microgpt.system.safetensors import Tensor, read, write
 from microgpt.verification import port as ports
 from microgpt.verification.cases import CASES
 
-from conftest import ROOT
+from conftest import ROOT, examples
 from tracing.test_recorder import numpy_forward
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_is_none_is_refused(content, message, tmp_path):
     assert message in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
     content = bytearray((exported / "many_heads.safetensors").read_bytes())

@@ -32,7 +32,7 @@ from microgpt.engines.native import library as native_library
 from microgpt.engines.native.engine import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
-from conftest import ROOT, TINY, golden, models, slow
+from conftest import ROOT, TINY, examples, golden, models, slow
 
 try:
     kernel()
@@ -68,7 +68,7 @@ def assert_same_state(expected: Any, got: Any) -> None:
         assert_same(name, getattr(expected, name), getattr(got, name))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(models(), st.sampled_from(ISAS), st.integers(1, 3), st.sampled_from([None, 5]))
 def test_exact_is_the_scalar_engine_to_the_last_bit(model: Any, isa: str, threads: int, total: int | None) -> None:
     config, vocab_size, batches, seed = model

@@ -18,7 +18,7 @@ from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.scalar import ScalarEngine
 
-from conftest import TINY, golden, models
+from conftest import TINY, examples, golden, models
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
 
@@ -30,7 +30,7 @@ from engines.torch.cases import DOCUMENTS, WIDE, assert_close, every_precision  
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(models(), st.sampled_from([None, 5]))
 def test_float64_gives_the_reference_s_losses_gradients_and_logits(model: Any, total: int | None) -> None:
     config, vocab_size, batches, seed = model
