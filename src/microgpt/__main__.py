@@ -1,4 +1,4 @@
-"""The command `microgpt`, also as `python -m microgpt`."""
+"""The entry point of `python -m microgpt`, which runs the `microgpt` command."""
 
 import sys
 

@@ -1,8 +1,9 @@
-"""The MLP's activation functions: the one Python table of them.
+"""The table of the MLP's activation functions.
 
-Each is an argument for the reference's `activation`: a function of one Value, or of anything with a Value's operations.
-Its docstring describes it in --help. The setting's choices, the ONNX export and the kernel's numbers derive from the
-table. The kernel (engines/native/kernel/activation.h) and the torch model (engines/torch/model.py) have their own code.
+This is the only such table in Python. Each is an argument for the reference's `activation`: a function of one Value, or
+of anything with a Value's operations. Its docstring describes it in --help. The setting's choices, the ONNX export and
+the kernel's numbers derive from the table. The kernel (engines/native/kernel/activation.h) and the torch model
+(engines/torch/model.py) have their own code.
 """
 
 from __future__ import annotations

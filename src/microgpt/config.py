@@ -1,6 +1,6 @@
-"""What a model and its training are: the sizes and settings, the published presets, and the table of parameters.
+"""Model sizes, training settings, the published presets, and the table of parameter shapes.
 
-No vocab_size: that comes from the data.
+There is no vocab_size here: it comes from the data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How good a model is: its loss on a text, beside what counting letters reaches, and how much of its writing is new."""
+"""Measure a model: its loss against unigram and bigram baselines, and the novelty of its samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of floating-point operations; a multiplication and an addition count as two.
+"""Count floating-point operations; a multiply-add counts as two.
 
 After Kaplan and others, 2020 (arXiv:2001.08361, section 2.1, table 1), and the model flops of arXiv:2204.02311,
 appendix B. Looking up a row of wte or wpe costs nothing.

@@ -1,4 +1,7 @@
-"""What each of the model's nine parameters is for, and how it is used: the one table of their roles."""
+"""The roles of the model's nine parameters: what each is for and how it is used.
+
+This is the only table of them.
+"""
 
 from __future__ import annotations
 

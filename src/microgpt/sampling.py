@@ -1,4 +1,4 @@
-"""Text from a model: a generator of token ids, one draw at a time, behind any engine's decoder."""
+"""Sampling: generate token ids one at a time with any engine's decoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Training: a generator of steps behind the contract of an engine. It prints nothing and knows no files."""
+"""The training loop: a generator of steps that works with any engine.
+
+It prints nothing and knows nothing of files.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The command line: a file for each command; it parses, calls and prints, and computes nothing itself."""
+"""The command line, with one file for each command.
+
+A command parses, calls and prints; it computes nothing itself.
+"""

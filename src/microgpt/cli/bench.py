@@ -1,4 +1,4 @@
-"""`microgpt bench`: measure the engines side by side."""
+"""`microgpt bench`: measure the speed and accuracy of the engines side by side."""
 
 from __future__ import annotations
 

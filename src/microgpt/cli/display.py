@@ -1,4 +1,7 @@
-"""The display of training: in a terminal, in a log, and as JSON. Text for people goes to stderr."""
+"""Training progress as shown in a terminal, in a log, or as JSON.
+
+Text for people goes to stderr.
+"""
 
 from __future__ import annotations
 

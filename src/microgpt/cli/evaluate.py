@@ -1,4 +1,4 @@
-"""`microgpt evaluate`: measure a model's loss and novelty."""
+"""`microgpt evaluate`: measure a model's loss and how many of its samples are new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`microgpt export` (an ONNX file) and `microgpt plot` (loss curves)."""
+"""`microgpt export` and `microgpt plot`: write an ONNX file, and draw loss curves."""
 
 from __future__ import annotations
 

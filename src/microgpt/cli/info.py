@@ -1,4 +1,4 @@
-"""`microgpt info`: describe a run or prepared data."""
+"""`microgpt info`: describe a run or a folder of prepared data."""
 
 from __future__ import annotations
 

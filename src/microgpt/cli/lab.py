@@ -1,4 +1,4 @@
-"""`microgpt lab`: serve the page."""
+"""`microgpt lab`: serve the lab's page to a browser."""
 
 from __future__ import annotations
 

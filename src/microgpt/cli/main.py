@@ -1,4 +1,4 @@
-"""The entry point of the command line: its commands, its errors and its exit status."""
+"""The command line's entry point: dispatch to a command, error messages and exit status."""
 
 from __future__ import annotations
 

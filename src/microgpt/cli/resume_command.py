@@ -1,4 +1,4 @@
-"""The command line to type to resume a run."""
+"""The command that a user can paste to resume a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals while a run trains: Ctrl-C, and requests to terminate."""
+"""Signal handling during training: Ctrl-C and termination requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: how a text is cut into them, and `Data`, their tokens in memory.
+"""Splitting a text into documents, and `Data`, which holds their tokens in memory.
 
 A document is a line of the text, without the space around it; blank lines are none. Read as a `stream`, the text is one
 long document, which training reads in windows of block_size + 1 tokens.

@@ -1,4 +1,4 @@
-"""Download the public names.txt (the data set `makemore`) into a cache."""
+"""Download the public names.txt (the makemore data set) into a cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a text: read it twice, once to learn its tokenizer and once to tokenize it.
+"""Load a text in two passes: one to learn its tokenizer, one to tokenize it.
 
 The file is read in pieces, so that memory holds nothing of it but the tokens.
 """

@@ -1,4 +1,4 @@
-"""A random permutation that takes no memory: each element is computed when it is read.
+"""A random permutation in constant memory: each element is computed when it is read.
 
 A Feistel network mixes the bits of a number in invertible rounds, so that no two numbers become the same; a number that
 leaves the range is mixed again until it is within (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).

@@ -1,7 +1,8 @@
-"""Make prepared data: tokenize text files in parallel, and resume where a stopped `prepare` left off.
+"""Tokenize large text files in parallel, and resume an interrupted `prepare`.
 
-The files are always cut into the same pieces, at ends of lines, so that neither the number of processes nor a stop
-changes a byte. Finished pieces wait in parts/ with their checksums, and are not made again.
+The result is prepared data (data/prepared.py). The files are always cut into the same pieces, at ends of lines, so that
+neither the number of processes nor a stop changes a byte. Finished pieces wait in parts/ with their checksums, and are
+not made again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Prepared data: text beyond memory, tokenized once into files from which training reads what it needs.
+"""Prepared data: text too large for memory, tokenized once into files that training reads from.
 
-A folder of prepared data holds
+Training reads only the parts that it needs. A folder of prepared data holds
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
     starts.bin   where each document's first BOS is, 8 bytes each; not for a stream, which is cut into windows

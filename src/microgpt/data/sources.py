@@ -1,4 +1,4 @@
-"""Sources of text: files in UTF-8, named data sets, documents in memory."""
+"""Text sources: UTF-8 files, named data sets, and documents in memory."""
 
 from __future__ import annotations
 

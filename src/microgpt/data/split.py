@@ -1,4 +1,4 @@
-"""The held-out split: which sequences a run trains on, in which order, and which it holds out."""
+"""The train/held-out split: which sequences a run trains on, in what order, and which it holds out."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Substring search: which of many short sequences occur in a long one, in one pass at the speed of C.
+"""Substring search: find which of many short sequences occur in a long one.
 
-An occurrence that is long enough covers, whole, one of the blocks of 8 bytes that begin at the multiples of a stride.
-So those blocks alone are looked up, in a table of the blocks that the short sequences have at their first places, and
-only where one is known anything is compared.
+It takes one pass, at the speed of C. An occurrence that is long enough covers, whole, one of the blocks of 8 bytes that
+begin at the multiples of a stride. So those blocks alone are looked up, in a table of the blocks that the short
+sequences have at their first places, and only where one is known anything is compared.
 """
 
 from __future__ import annotations

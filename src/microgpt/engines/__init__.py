@@ -1,1 +1,1 @@
-"""Engines: three ways to compute the same model behind one contract."""
+"""Engines: three implementations of the same model behind one interface."""

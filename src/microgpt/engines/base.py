@@ -1,4 +1,4 @@
-"""The contract of an engine, as an abstract class.
+"""The engine interface, an abstract class, and the numerical rules that every engine follows.
 
 An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random
 numbers or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the

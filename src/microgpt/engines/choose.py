@@ -1,4 +1,4 @@
-"""The choice of an engine: by its name, or by `auto`."""
+"""Choose an engine by name, or the fastest available with `auto`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The program that runs, reference.py or an edited one; and the model that it runs: settings and parameters.
+"""The program that engines run (reference.py or an edited one), and the model it runs.
 
-Engines and traces call the functions of a Program, so that an edited one can take the reference's place
-(lab/editing/edited.py makes it). Nothing here computes.
+The model is its settings and parameters. Engines and traces call the functions of a Program, so that an edited one can
+take the reference's place (lab/editing/edited.py makes it). Nothing here computes.
 """
 
 from __future__ import annotations

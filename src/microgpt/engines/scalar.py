@@ -1,4 +1,7 @@
-"""The scalar engine: reference.py itself behind the contract of an engine. Slow, and right by definition."""
+"""The scalar engine: reference.py itself behind the engine interface.
+
+Slow, and right by definition.
+"""
 
 from __future__ import annotations
 

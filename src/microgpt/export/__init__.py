@@ -1,1 +1,1 @@
-"""Export: a model or its metrics for other programs."""
+"""Export a model or its metrics to other programs."""

@@ -1,6 +1,7 @@
-"""A trained model as an ONNX file, for programs in other languages: onnxruntime, browsers, phones.
+"""Export a trained model as an ONNX file.
 
-One graph serves both uses, with N sequences side by side:
+Programs in other languages can run it: onnxruntime, browsers, phones. One graph serves both uses, with N sequences side
+by side:
 
     tokens   int64 (N, T)                    the next T tokens of each; the first is BOS
     keys     float (n_layer, N, P, n_embd)   of the P tokens before them, as an earlier call gave them; P is 0 at first

@@ -1,4 +1,7 @@
-"""Loss curves of runs as a picture (PNG, SVG or PDF). Needs matplotlib: the extra `plot`."""
+"""Plot the loss curves of runs as PNG, SVG or PDF.
+
+Needs matplotlib: the extra `plot`.
+"""
 
 from __future__ import annotations
 

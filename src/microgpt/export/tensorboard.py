@@ -1,4 +1,7 @@
-"""A run's metrics for TensorBoard, in the folder `tensorboard` beside them."""
+"""Export a run's metrics to TensorBoard.
+
+They are written to the folder `tensorboard` beside the metrics.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""The lab: a page in which every number is the real program's. `session.py` is what the page can ask."""
+"""The lab: an interactive page whose every number comes from the real program.
+
+`session.py` is what the page can ask.
+"""

@@ -1,7 +1,7 @@
-"""The registry of what the page can ask: feature modules register their requests, and parameters are checked here.
+"""The registry of requests that the page can make, with checks of their parameters.
 
-A request is a function of the session and the parameters, named as the page asks for it. Its return type, one of
-lab/protocol, is what the page is promised.
+Feature modules register their requests. A request is a function of the session and the parameters, named as the page
+asks for it. Its return type, one of lab/protocol, is what the page is promised.
 """
 
 from __future__ import annotations

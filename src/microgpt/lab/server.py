@@ -1,7 +1,8 @@
-"""The built page on loopback, or in a folder for any other host, with the runs that were named.
+"""Serve the built page on loopback, or write it to a folder for another host.
 
-It is read, and nothing else: an address is looked up in the list of the page's files, so that there is no way out of
-them, and a request that names another host (a page elsewhere whose name was bent to this machine) gets nothing.
+The runs that were named come with it. The page is only read: an address is looked up in the list of the page's
+files, so that there is no way out of them, and a request that names another host (a page elsewhere whose name was bent
+to this machine) gets nothing.
 """
 
 from __future__ import annotations

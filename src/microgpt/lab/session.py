@@ -1,8 +1,9 @@
-"""A session of the lab: its runs and texts, and the recorded executions that the next question may need again.
+"""A lab session: its runs and texts, and a cache of recorded executions.
 
-`ask` answers a request, `stream` a request for long work. The modules of the rooms register what can be asked
-(requests.py); nothing here draws, and nothing here computes what the package can say. It runs the same in a browser
-(Pyodide) as here. Whatever goes wrong becomes a sentence in an answer, and the session is then as it was before.
+The cache holds the executions that the next question may need again. `ask` answers a request, `stream` a request for
+long work. The modules of the rooms register what can be asked (requests.py); nothing here draws, and nothing here
+computes what the package can say. It runs the same in a browser (Pyodide) as here. Whatever goes wrong becomes a
+sentence in an answer, and the session is then as it was before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The answers that the page shows before Python has loaded there: a fresh session, asked now, when the page is built.
+"""The answers that the page shows before Python has loaded, computed at build time.
+
+They come from a fresh session.
 
     python -m microgpt.lab.snapshot [OUT.json]
 

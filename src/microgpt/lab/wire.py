@@ -1,8 +1,8 @@
-"""The border between Python and JavaScript: requests come in as JSON text, answers go out as JSON text.
+"""The boundary between Python and JavaScript: JSON requests in, JSON answers out.
 
-The worker turns text into objects and objects into text, and nobody else does. Through JSON an answer is the same from
-the snapshot, from Pyodide and from CPython: None is null, a tuple a list, a float keeps its full precision, and those
-that JSON lacks become "inf", "-inf" and "nan".
+Both are text. The worker turns text into objects and objects into text, and nobody else does. Through JSON an answer is
+the same from the snapshot, from Pyodide and from CPython: None is null, a tuple a list, a float keeps its full
+precision, and those that JSON lacks become "inf", "-inf" and "nan".
 """
 
 from __future__ import annotations

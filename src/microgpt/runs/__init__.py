@@ -1,1 +1,1 @@
-"""Runs: a model with its data, its random stream and its progress, and the folder that it is kept in."""
+"""Runs: a model with its data, random stream and progress, and the folder that stores it."""

@@ -1,4 +1,6 @@
-"""A checkpoint: the whole state of a run in one safetensors file, from which it resumes or is used.
+"""A checkpoint: the complete state of a run in one safetensors file.
+
+A run resumes from it, and other commands use the model in it.
 
 Tensors (float64, or float32 if the engine computes in float32): each parameter under its own name, Adam's moments
 under `adam_m.` and `adam_v.` plus the name.

@@ -1,4 +1,4 @@
-"""The condition of a training run: learning rate, gradient norm, speed, model flops utilisation, memory."""
+"""Training diagnostics: learning rate, gradient norm, speed, model FLOPs utilization, memory."""
 
 from __future__ import annotations
 

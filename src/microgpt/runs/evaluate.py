@@ -1,4 +1,4 @@
-"""Evaluate a run: its loss on a text beside what counting letters reaches, and how many of its samples are new."""
+"""Evaluate a run: its loss against unigram and bigram baselines, and the novelty of its samples."""
 
 from __future__ import annotations
 

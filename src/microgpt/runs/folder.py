@@ -1,7 +1,8 @@
-"""The folder of a run: create it, train in it, resume it. Its checkpoint is always whole.
+"""A run's folder: create it, train in it, and resume it.
 
-It holds `model.safetensors` (the checkpoint, which is all that a run needs to resume), and for people and their tools
-`config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and `samples.txt`.
+Its checkpoint is always whole. It holds `model.safetensors` (the checkpoint, which is all that a run needs to resume),
+and for people and their tools `config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and
+`samples.txt`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The layout of a run folder: the names of its files, and how a folder is found or chosen."""
+"""The layout of a run folder: its file names, and how a folder is found or chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of a run: metrics.jsonl, a JSON line for each step, written and read."""
+"""Read and write a run's metrics: metrics.jsonl, with one JSON line per step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Provenance: which text a run is trained on, and how it reads it. Every checkpoint records it."""
+"""Provenance: which text a run is trained on, and how the run reads it.
+
+Every checkpoint records it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run: one model with its data, its random stream and its progress, from `begin` or `load` to `save`."""
+"""A run: one model with its data, random stream and progress, from start or load to save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The samples of a run: drawn from its model, many at a time, and looked up in its training data."""
+"""Samples from a run's model, drawn in batches and checked against its training data."""
 
 from __future__ import annotations
 

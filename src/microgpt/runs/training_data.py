@@ -1,4 +1,4 @@
-"""The training data of a run: load them when it begins, find them again when it resumes."""
+"""A run's training data: load it at the start, and find it again on resume."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The operating system: files, locks, processes, memory, hardware, and text for people."""
+"""Operating-system support: files, locks, processes, memory, hardware, and text output."""

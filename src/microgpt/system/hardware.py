@@ -1,4 +1,7 @@
-"""Hardware: the facts that a measurement is quoted with (processor, cores, system, Python, compiler)."""
+"""Hardware and software facts to quote with a measurement.
+
+They are the processor, its cores, the system, Python and the compiler.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""One process at a time in a folder. Each leaves a file there that is named after it, and looks for those of others.
+"""A lock that lets only one process at a time work in a folder.
 
-Two that come at the same moment may both be turned away, but never both let in. What a process leaves behind that was
-killed is recognised, as no such process runs any more, and removed. Readers need no lock. It keeps the processes of one
-machine apart, not those of two that share a folder: there a number says nothing about the other's process.
+Each process leaves a file there that is named after it, and looks for those of others. Two that come at the same moment
+may both be turned away, but never both let in. What a process leaves behind that was killed is recognised, as no such
+process runs any more, and removed. Readers need no lock. It keeps the processes of one machine apart, not those of two
+that share a folder: there a number says nothing about the other's process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Memory: how much is free, how much a process took, and whether a model fits."""
+"""Memory: how much is free, how much a process uses, and whether a model fits."""
 
 from __future__ import annotations
 

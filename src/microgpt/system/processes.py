@@ -1,4 +1,4 @@
-"""Processes: the rank of this one among those that train together, and whether another is alive."""
+"""Processes: the rank of this one in distributed training, and whether another is alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The safetensors file format: named tensors of F64 or F32 in one file that cannot run code.
+"""The safetensors file format: named F64 or F32 tensors in one file that cannot run code.
 
 A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
 then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package

@@ -1,4 +1,7 @@
-"""Text for people: tables (aligned for a terminal, or in Markdown) and sizes in bytes."""
+"""Text formatting for people: tables and sizes in bytes.
+
+Tables are aligned for a terminal, or in Markdown.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tracing: every number of an execution of the reference, by its name."""
+"""Tracing: record every number of an execution of the reference, by name."""

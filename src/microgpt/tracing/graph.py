@@ -1,4 +1,7 @@
-"""The numbers of an execution and their paths: from `pos3.layer0.q[9].term4` to the node, and back."""
+"""Look up the numbers of an execution by path, and the path of a number.
+
+A path such as `pos3.layer0.q[9].term4` leads to a node of the graph, and back.
+"""
 
 from __future__ import annotations
 

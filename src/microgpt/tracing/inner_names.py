@@ -1,7 +1,8 @@
-"""The names of the numbers inside a number: what naming's table leaves out.
+"""Names for intermediate numbers, such as the products inside a sum.
 
-`pos3.layer0.q[9]` is in the table; the products that were added up to it are not. Such an inner number has the path of
-its owner, a dot, and its role. j counts what is added up, from 0.
+They are the numbers inside a number, which the table in names.py leaves out. `pos3.layer0.q[9]` is in the table; the
+products that were added up to it are not. Such an inner number has the path of its owner, a dot, and its role. j counts
+what is added up, from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
         [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and v of position j

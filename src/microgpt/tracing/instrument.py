@@ -1,4 +1,4 @@
-"""The reference, instrumented: every Value knows its op, its line, and when it was made.
+"""The reference, instrumented: every Value knows its op, its line and when it was created.
 
 reference.py (or an edited program) is not touched, and nothing is computed a second time: its own code runs, in a copy
 of its namespace. There its functions are the wrapped ones of `recorder`, and the Value that its methods make is a Node.

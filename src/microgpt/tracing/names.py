@@ -1,6 +1,7 @@
-"""Names of numbers: the one table that says what every tensor of an execution of the reference is called.
+"""The names of all tensors in an execution of the reference.
 
-A figure, a link, a test and `verify` all name a number by its path: the name of its tensor, then its index.
+This is the only table of them. A figure, a link, a test and `verify` all name a number by its path: the name of its
+tensor, then its index.
 
     layer0.attn_wq[2][5]                   a parameter: row 2, column 5
     pos3.layer0.q[9]                       the query at position 3, in layer 0, its component 9

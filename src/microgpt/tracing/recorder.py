@@ -1,8 +1,9 @@
-"""The program at work, recorded: every number of naming's table, and of a training, as reference.py computes it.
+"""Record a running program: every named number of an execution or a training run.
 
-Nothing is computed a second time here. The program's own functions run, in a copy of their namespace in which those
-that call one another are wrapped, so that each call notes what went in and what came out; reference.py is not touched.
-An edited program is recorded in the same way.
+The names are those of the table in names.py, and the numbers are as reference.py computes them. Nothing is computed a
+second time here. The program's own functions run, in a copy of their namespace in which those that call one another are
+wrapped, so that each call notes what went in and what came out; reference.py is not touched. An edited program is
+recorded in the same way.
 """
 
 from __future__ import annotations

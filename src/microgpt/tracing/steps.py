@@ -1,4 +1,4 @@
-"""The program running slowly: at which statement of the file it arrives when, and what its variables are there.
+"""Record a running program statement by statement, with its variables at each one.
 
 An event is an arrival at a statement of one of the reference's functions. A comprehension belongs to its statement, as
 a statement written over several lines is one; how often Python itself comes by on the way differs from version to

@@ -1,4 +1,4 @@
-"""One execution of the reference, recorded: every number with its name, the graph around it, and the program's steps.
+"""One recorded execution of the reference: its named numbers, its graph and its steps.
 
     trace = microgpt.trace(tokens, params, config, vocab_size, events=True)
     trace.number("pos3.layer0.q[9]")             its value, its gradient, what it is made from and what is made from it

@@ -1,1 +1,1 @@
-"""Verification: is an engine, or somebody's port, the reference? And how fast is it?"""
+"""Verification: whether an engine or a port matches the reference, and how fast it is."""

@@ -1,8 +1,9 @@
-"""The ladder: how fast is each engine, and how far from the reference, side by side on this machine.
+"""The benchmark: each engine's speed, and its distance from the reference, on this machine.
 
-Every rung does the same work: it trains on the bundled names, or feeds them to a model, from the same first weights.
-The rungs take turns, round by round, so that a change of the machine's speed meets all of them; what is told of a rung
-is the median of its rounds. What only exists once, opening an engine or laying out documents, is not timed.
+The engines are compared side by side, as the rungs of a ladder. Every rung does the same work: it trains on the bundled
+names, or feeds them to a model, from the same first weights. The rungs take turns, round by round, so that a change of
+the machine's speed meets all of them; what is told of a rung is the median of its rounds. What only exists once,
+opening an engine or laying out documents, is not timed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The small trainings on which engines, and other people's ports, are compared with the reference.
+"""The small training cases on which engines and ports are compared with the reference.
 
-Between them they hold every choice of the algorithm: several layers, one head and many, head sizes whose root is not a
-round number, both activations, projections that start at zero, BOS first and last, batches of documents of different
-lengths, documents longer than the context and as short as one token.
+The ports may be other people's. Between them they hold every choice of the algorithm: several layers, one head and
+many, head sizes whose root is not a round number, both activations, projections that start at zero, BOS first and last,
+batches of documents of different lengths, documents longer than the context and as short as one token.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far two tensors are apart: which of their numbers differ in bits, by how much at most, and where first."""
+"""Compare two tensors: which numbers differ in bits, by how much at most, and where first."""
 
 from __future__ import annotations
 

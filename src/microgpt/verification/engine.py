@@ -1,7 +1,8 @@
-"""The oracle: is an engine the reference? Tensor by tensor over small trainings, then over the published runs.
+"""Verify an engine against the reference, tensor by tensor and on the published runs.
 
-The truth is reference.py itself, recorded (`recording`), and the figures of the published runs (golden/). The scalar
-engine is held against them like any other.
+This is the oracle: it compares every tensor over small training runs first, then the published runs. The truth is
+reference.py itself, recorded (`recording`), and the figures of the published runs (golden/). The scalar engine is held
+against them like any other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""For ports of the algorithm in any language: the reference's numbers as files, and somebody's files against them.
+"""Verify a port in any language: export the reference's numbers, and check the port's against them.
 
-`export` writes a folder that docs/verify.md describes completely; a port computes the same tensors from the same
-inputs, writes them under the same names, and `against` says where the two part first.
+Both sides are files. `export` writes a folder that docs/verify.md describes completely; a port computes the same
+tensors from the same inputs, writes them under the same names, and `against` says where the two part first.
 """
 
 from __future__ import annotations

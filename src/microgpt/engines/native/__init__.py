@@ -1,1 +1,1 @@
-"""The native engine: the algorithm by hand in C, as a shared library or as WebAssembly."""
+"""The native engine: hand-written C, as a shared library or as WebAssembly."""

@@ -1,7 +1,8 @@
-"""The kernel's binding, described once: its functions, their arguments, and typed calls over Python's buffers.
+"""The kernel's binding: its C functions, their argument types, and typed calls over Python buffers.
 
-The tables repeat kernel/api.h, and a test compares the two. library.py (ctypes) and wasm.py (WebAssembly) each turn
-them into functions that accept Python values. The kinds of values:
+The functions and their arguments are described once, here. The tables repeat kernel/api.h, and a test compares the two.
+library.py (ctypes) and wasm.py (WebAssembly) each turn them into functions that accept Python values. The kinds of
+values:
 
     handle              a net or a decoder, as an address that only the kernel can follow; 0 if out of memory
     int, int64, double  a number

@@ -1,8 +1,8 @@
-"""The native engine: forward, backward and Adam in C (kernel/), behind the contract of an engine.
+"""The native engine: forward, backward and Adam in C, behind the engine interface.
 
-`exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as the machine goes.
-The contract's buffers are Python's. The kernel keeps copies in its own layout and precision, and synchronizes them at
-the start and the end of every call.
+The C is in kernel/. `exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as
+the machine goes. The contract's buffers are Python's. The kernel keeps copies in its own layout and precision, and
+synchronizes them at the start and the end of every call.
 
 The kernel is compiled when the package is installed. library.py binds it with ctypes; in a browser wasm.py reaches it
 as WebAssembly, whose exp, log and pow differ: there `exact` is within 1e-12 of the reference in one pass, and within

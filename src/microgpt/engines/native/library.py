@@ -1,4 +1,7 @@
-"""The kernel as a shared library, bound with ctypes: it reads and writes Python's own buffers."""
+"""The kernel as a shared library, bound with ctypes.
+
+It reads and writes Python's own buffers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel as a WebAssembly module in a browser, reached from Pyodide through `js`.
+"""The kernel as a WebAssembly module in the browser, called from Pyodide through `js`.
 
 Before Python opens it, the page must instantiate kernel.wasm, call its _initialize, and put its exports on globalThis
 as microgptKernel. The module has a memory of its own: buffers are copied into it before a call, and back afterwards.

@@ -1,4 +1,4 @@
-"""Decoding with the torch engine: contexts that grow token by token."""
+"""Decoding with the torch engine: extend contexts one token at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of a device for the torch engine: CUDA, MPS or the CPU."""
+"""Choose the torch engine's device: CUDA, MPS or the CPU."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Several processes that train one model, each on its part of every batch: on one machine, or on many.
+"""Data-parallel training: several processes train one model, each on its share of every batch.
 
-torchrun starts them and tells each its rank, the number of all (the world size) and where to find the others. What they
-say to each other goes through PyTorch's own process groups: NCCL between GPUs, Gloo otherwise.
+The processes run on one machine or on many. torchrun starts them and tells each its rank, the number of all (the world
+size) and where to find the others. What they say to each other goes through PyTorch's own process groups: NCCL between
+GPUs, Gloo otherwise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The torch engine: the model in PyTorch, on a GPU where there is one. For sizes at which a CPU's core is too slow.
+"""The torch engine's forward, backward and Adam in PyTorch, on a GPU if there is one.
 
-The numbers live in flat tensors on the device. A buffer of the contract is gathered from there when somebody asks for
-it, and, as its owner may have written to it, put back before the next computation: training copies nothing.
+It is for models too large for a single CPU core. The numbers live in flat tensors on the device. A buffer of the
+contract is gathered from there when somebody asks for it, and, as its owner may have written to it, put back before the
+next computation: training copies nothing.
 """
 
 from __future__ import annotations

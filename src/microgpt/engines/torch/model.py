@@ -1,7 +1,8 @@
-"""The model as an nn.Module whose parameters bear the reference's names, over memory that somebody else owns.
+"""The model as an nn.Module whose parameters have the reference's names.
 
-All parameters lie in one flat tensor, in the layout of `config.shapes`, and all gradients in another: an update, a norm
-or a sum over processes is then one operation, whatever the number of matrices.
+The caller owns the memory that they live in. All parameters lie in one flat tensor, in the layout of `config.shapes`,
+and all gradients in another: an update, a norm or a sum over processes is then one operation, whatever the number of
+matrices.
 """
 
 from __future__ import annotations

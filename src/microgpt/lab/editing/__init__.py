@@ -1,1 +1,1 @@
-"""An edited program in the reference's place."""
+"""Editing the program: run an edited reference in place of the original."""

@@ -1,4 +1,4 @@
-"""An edited program in the reference's place: whatever the figures show is then computed by it.
+"""An edited program in place of the reference, so that every figure is computed by it.
 
 What main() does is found out by running it once, with loss(), adam() and sample() replaced by ones that only note what
 they are handed: the sizes, the seed, the learning rate of each step, the first parameters are main()'s own. Where an

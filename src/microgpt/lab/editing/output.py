@@ -1,7 +1,7 @@
-"""A program run as `python reference.py names.txt` runs it, in a worker of its own: what it prints, how it ends.
+"""Run a program as `python reference.py names.txt` would, and capture its output.
 
-What is printed goes out in pieces, a few times a second, up to a limit: beyond it lines are only counted, so that a
-program that prints without end drowns nobody.
+It runs in a worker of its own, and how it ends is reported too. What is printed goes out in pieces, a few times a
+second, up to a limit: beyond it lines are only counted, so that a program that prints without end drowns nobody.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The program as a text with a table of contents: its lines, its functions, its own headings."""
+"""The program's source with a table of contents: its lines, functions and headings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Changes to try: each an edit of the program's own lines, with what to expect of it.
+"""Suggested edits of the program, each with what to expect from it.
 
-An edit is a list of (lines as they stand, lines in their place). It applies to any version of the file that still has
-these lines, so that changes add up.
+Each one changes lines of the program itself. An edit is a list of (lines as they stand, lines in their place). It
+applies to any version of the file that still has these lines, so that changes add up.
 """
 
 from __future__ import annotations

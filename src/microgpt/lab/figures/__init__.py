@@ -1,1 +1,1 @@
-"""What the page's figures show, computed by the package."""
+"""The data behind the page's figures, computed by the package."""

@@ -1,4 +1,7 @@
-"""One step of Adam on the word at hand, by the program's own adam, and not kept."""
+"""One step of Adam on the current word, for show: the update is not kept.
+
+The program's own adam() computes it.
+"""
 
 from __future__ import annotations
 

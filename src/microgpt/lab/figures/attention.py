@@ -1,4 +1,7 @@
-"""Attention as the textbook's masked matrix, beside the program's growing lists; softmax at several scales."""
+"""Attention as the textbook's masked matrix, and softmax at several scales.
+
+The matrix is shown beside the program's growing lists.
+"""
 
 from __future__ import annotations
 

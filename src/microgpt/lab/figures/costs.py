@@ -1,7 +1,7 @@
-"""What a model of other sizes has and costs: parameters, arithmetic, memory. No such model is made.
+"""The parameters, arithmetic and memory that a model of any size would need.
 
-The arithmetic is the reference's: of its matrices, and of the scores and mixes of attention. FLOP counts a
-multiplication and an addition as two (Kaplan and others, 2020, arXiv 2001.08361, section 2.1, table 1).
+No such model is built. The arithmetic is the reference's: of its matrices, and of the scores and mixes of attention.
+FLOP counts a multiplication and an addition as two (Kaplan and others, 2020, arXiv 2001.08361, section 2.1, table 1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The training data: its letters and lengths, and the shuffle, swap by swap."""
+"""The training data: letter counts, document lengths, and the shuffle, swap by swap."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""An expression as a graph of the reference's own Values, with its backward pass and a check of every gradient.
+"""An arithmetic expression as a graph of Values, with its backward pass and gradient checks.
 
-The little language: statements separated by `;` or new lines; names, numbers, + - * / and ** to a constant power, unary
-minus, exp, log and relu as functions or methods. `c = a * b; d = c.relu() + 1`. Names that no statement has set are the
-inputs. It is read by Python's own parser and nothing of it is executed: each operation becomes a call of Value's own.
+The Values are the reference's own, and every gradient is checked. The little language: statements separated by `;` or
+new lines; names, numbers, + - * / and ** to a constant power, unary minus, exp, log and relu as functions or methods.
+`c = a * b; d = c.relu() + 1`. Names that no statement has set are the inputs. The expression is read by Python's own
+parser and nothing of it is executed: each operation becomes a call of Value's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every number of a word's way through the model."""
+"""The forward pass of a word, with every number along the way."""
 
 from __future__ import annotations
 

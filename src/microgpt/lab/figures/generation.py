@@ -1,4 +1,7 @@
-"""New texts, letter by letter, with the die that chose each, and the training documents that a text is close to."""
+"""New samples, letter by letter, with the random draw behind each letter.
+
+The training documents closest to a sample are listed with it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gradient checked by hand: push a number a little up and a little down, and see what the loss makes of it.
+"""A gradient check by finite differences: nudge a number up and down, and watch the loss.
 
 A parameter is pushed in a copy of the weights, and reference.py runs anew. Any other number has no place where it could
 be set, so the execution is replayed from there on: the same operations, on the same numbers, but for those that were

@@ -1,4 +1,4 @@
-"""d loss / d every parameter, and how large the gradient is on its way down from the loss."""
+"""The gradient of every parameter, and its size on the way back from the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph behind the loss of a word: how large, and how deep."""
+"""The size and depth of the computation graph behind a word's loss."""
 
 from __future__ import annotations
 

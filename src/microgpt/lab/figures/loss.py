@@ -1,4 +1,4 @@
-"""The loss of a word, letter by letter, and of documents that training does not read."""
+"""The loss of a word, letter by letter, and the loss on held-out documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The loss of a word over two parameters, and two hikers who go downhill on it: plain descent, and Adam."""
+"""The loss as a surface over two parameters, with gradient descent and Adam descending it.
+
+The loss is that of one word; the two optimizers are drawn as hikers going downhill.
+"""
 
 from __future__ import annotations
 

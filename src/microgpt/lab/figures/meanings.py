@@ -1,4 +1,4 @@
-"""Words for a number: what it is, and of which kind."""
+"""Descriptions in words of any number: what it is, and what kind it is."""
 
 from __future__ import annotations
 

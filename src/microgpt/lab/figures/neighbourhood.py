@@ -1,4 +1,4 @@
-"""The graph around a number, and the chain rule at it: what each user added to its gradient."""
+"""The graph around a number, and the chain rule there: what each user added to its gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any number of a word's execution, opened: how it was made, from what, for what, and its gradient.
+"""Any number of a word's execution in detail: its formula, inputs, users and gradient.
 
 All of it is read off one recorded execution (`tracing`); the formula comes from the very line that made the number.
 """

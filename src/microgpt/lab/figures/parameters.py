@@ -1,4 +1,7 @@
-"""The parameters: all of them, one over the steps of its run, and the tokens whose embeddings lie near one."""
+"""The parameters: all values, the history of one, and the nearest neighbours of an embedding.
+
+The history of a parameter runs over the steps of its run; the neighbours are tokens.
+"""
 
 from __future__ import annotations
 

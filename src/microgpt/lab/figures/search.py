@@ -1,8 +1,9 @@
-"""A number by its name, or by half of it: what the page offers while somebody types `pos3.layer0.q[9]` or `q head2`.
+"""Search for a number by name or part of a name, with suggestions as the user types.
 
-Words in any order, each of which must fit: a piece of the name or its beginning (`q`, `attn`, `pos3`), a pattern with
-`*` (`pos*.loss`), an index (`wte[4]`), a head (`q head2`: the components that head owns), a token (`probs e`), a word
-of the meaning (`query`). What is inside a number is offered once the number is written out: `pos3.layer0.q[9].`
+Queries look like `pos3.layer0.q[9]` or `q head2`. Words in any order, each of which must fit: a piece of the name or
+its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a head (`q head2`: the
+components that head owns), a token (`probs e`), a word of the meaning (`query`). What is inside a number is offered
+once the number is written out: `pos3.layer0.q[9].`
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The ladder of engines, climbed while somebody watches: the same steps by the reference and by the kernel, timed here.
+"""A live speed comparison of the engines: the same training steps, timed on this machine.
 
-Every rung begins with the same random weights and reads the same names in the same order, so that the losses can be
-held against each other. `microgpt bench` measures more, and more carefully; this is what a page can wait for.
+The page shows it as a ladder, which climbs from the reference to the kernel while the reader watches. Every rung begins
+with the same random weights and reads the same names in the same order, so that the losses can be held against each
+other. `microgpt bench` measures more, and more carefully; this is what a page can wait for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tokenizer makes of a text, and what one of bytes would."""
+"""A text as tokens: the model's tokenizer compared with a byte tokenizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention without its mask: every position looks at all positions of the word, also at those that come later.
+"""Attention without the causal mask: every position also sees the positions after it.
 
 The program has no mask that could be taken away: it has lists that grow. Here gpt() is handed lists that hold the keys
 and values of the whole word from the beginning, and whatever it appends takes the place of what stood there for its

@@ -1,1 +1,1 @@
-"""The active model: what it is, how it begins, how it is trained, and how it outlives the worker."""
+"""The active model: how it starts, trains, and survives a restart of the worker."""

@@ -1,4 +1,7 @@
-"""The active model: what it is, the list of runs, going to another run or step, weights changed by hand, its file."""
+"""The active model: its description, the list of runs, manual weight edits, and its file.
+
+The page can also switch to another run or step here.
+"""
 
 from __future__ import annotations
 

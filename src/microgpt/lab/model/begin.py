@@ -1,4 +1,4 @@
-"""New runs: a random model, an edited program, another text, a run from its files."""
+"""Start a new run: from random weights, an edited program, another text, or a run's files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A session as one text, and back: settings, own texts, runs with their curves, weights to the last bit.
+"""Save a session as one text, and restore it.
 
-Of a run's frames the first and the last are kept; what lies between is trained again when somebody goes there.
+It holds the settings, the user's own texts, the runs with their curves, and the weights to the last bit. Of a run's
+frames the first and the last are kept; what lies between is trained again when somebody goes there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training the active model, an event for each stretch of steps."""
+"""Train the active model, sending an event after every few steps."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The program played line by line, and backward one += at a time."""
+"""Playback: the program line by line, and backward() one += at a time."""

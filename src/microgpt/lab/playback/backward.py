@@ -1,7 +1,8 @@
-"""backward() of a word's loss, one += after another: who passes on how much to whom, and what comes together there.
+"""The backward pass of a word's loss, one += at a time.
 
-Nothing is drawn up again by rule: the order is the one in which backward() itself went over the graph (`tracing`), the
-local gradients are those that the numbers keep, and each += is made once more from them, in that order.
+Each += shows which number passes how much to which, and what accumulates there. Nothing is drawn up again by rule: the
+order is the one in which backward() itself went over the graph (`tracing`), the local gradients are those that the
+numbers keep, and each += is made once more from them, in that order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The playhead's chapters: executions of the reference, statement by statement, each as one plain answer.
+"""The chapters of playback: executions of the reference, statement by statement.
+
+Each chapter is one plain answer.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
     tokens    the word to token ids and back

@@ -1,6 +1,7 @@
-"""The types of the protocol at run time: what a request answers with, and whether an answer is that.
+"""Check at run time that an answer has the type its request declares.
 
-Tests hold every answer against its type, and web/protocol.py reads the types here. The page's Python never loads this.
+It also says which type a request answers with. Tests hold every answer against its type, and web/protocol.py reads the
+types here. The page's Python never loads this.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The choices that requests take as parameters. Feature modules import them, so that nothing else is defined here."""
+"""The choices that requests accept as parameters.
+
+Feature modules import them, so nothing else is defined here.
+"""
 
 from typing import Literal
 

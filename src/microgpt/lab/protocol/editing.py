@@ -1,4 +1,4 @@
-"""Answers about the program: its source, an edit of it, the changes offered to try."""
+"""Answer types for the program: its source, an edit of it, and suggested changes."""
 
 from __future__ import annotations
 

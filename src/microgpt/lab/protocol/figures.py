@@ -1,4 +1,4 @@
-"""Answers that figures draw: one word through the model, the parameters, the costs of other sizes."""
+"""Answer types for figures: a word's forward pass, the parameters, the costs of other sizes."""
 
 from __future__ import annotations
 

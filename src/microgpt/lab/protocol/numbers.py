@@ -1,4 +1,4 @@
-"""Answers about single numbers: one opened, its neighbours, its gradient checked, a small expression."""
+"""Answer types for single numbers: details, neighbours, gradient checks, small expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of Play: a chapter of the running program, and backward one += at a time."""
+"""Answer types for playback: a chapter of the running program, and backward() one += at a time."""
 
 from __future__ import annotations
 

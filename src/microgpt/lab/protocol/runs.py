@@ -1,4 +1,4 @@
-"""Answers about models and runs: the active model, the list of runs, training, comparison, files."""
+"""Answer types for models and runs: the active model, the run list, training, comparison, files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers about texts: what the tokenizer makes of one, the training data, new texts."""
+"""Answer types for texts: a text as tokens, the training data, new samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers about learning: one update of Adam, the schedule, the loss as a surface, the engines timed."""
+"""Answer types for training: an Adam update, the schedule, the loss surface, engine timings."""
 
 from __future__ import annotations
 

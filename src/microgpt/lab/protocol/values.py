@@ -1,4 +1,4 @@
-"""The types that many answers share: numbers, tensors, names in the table of parameters."""
+"""Types that many answers share: numbers, tensors, and names in the table of parameters."""
 
 from __future__ import annotations
 

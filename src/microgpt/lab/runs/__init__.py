@@ -1,1 +1,1 @@
-"""The runs of a lab session: the texts, the way back to every step, the saved session."""
+"""The runs of a lab session: the texts, access to every step, and the saved session."""

@@ -1,4 +1,4 @@
-"""Where two runs part: the settings, the first documents and the first number that differ."""
+"""Compare two runs: the settings, the first documents and the first number that differ."""
 
 from __future__ import annotations
 

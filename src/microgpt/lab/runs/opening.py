@@ -1,4 +1,4 @@
-"""The ways in which a run of the lab begins: published, random, from a file, over saved state."""
+"""Open a run in the lab: published, random, from a file, or from saved state."""
 
 from __future__ import annotations
 

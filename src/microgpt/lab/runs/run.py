@@ -1,4 +1,4 @@
-"""The runs of a session: each a Run of the package, with its curve, and the way back to every one of its steps.
+"""A run in the lab: a Run of the package, its loss curve, and a way back to any step.
 
 The state after a step is kept every so often, as a frame; any other step is reached by training on from the frame
 before it, which gives the same bits again. Weights that somebody changed by hand are part of a run from the moment it

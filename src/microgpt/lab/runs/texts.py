@@ -1,4 +1,4 @@
-"""The texts that a session's models are trained on, and what can be told of them: letters, lengths, the shuffle."""
+"""The training texts of a session, with their letter counts, lengths and shuffle."""
 
 from __future__ import annotations
 

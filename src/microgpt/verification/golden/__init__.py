@@ -1,4 +1,7 @@
-"""The golden figures: losses, final weights and samples of the published runs, one file a preset."""
+"""Golden data: losses, final weights and samples of the published runs.
+
+Each preset has its own file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-/* The kernel's interface: the structs and the table of functions that Python binds (binding.py). */
+/* The kernel's public interface: the structs and the function table that Python binds.
+
+binding.py repeats these tables for Python. */
 
 #pragma once
 #include <stdint.h>

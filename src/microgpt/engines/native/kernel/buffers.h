@@ -1,4 +1,6 @@
-/* Loading and storing parameters and moments: Python's flat float64 buffers to the kernel's layout and back. */
+/* Copying parameters and moments between Python's flat buffers and the kernel's layout.
+
+Python's buffers are flat float64 arrays; loading and storing convert to the kernel's precision and back. */
 
 #pragma once
 #include "adam.h"

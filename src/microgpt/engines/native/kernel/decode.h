@@ -1,4 +1,4 @@
-/* Decoding: forward one token at a time with cached keys and values, over a snapshot of the weights. */
+/* Decoding with a key-value cache: one token at a time, over a snapshot of the weights. */
 
 #pragma once
 #include "memory.h"

@@ -1,4 +1,6 @@
-/* Picks the kernel for this machine: the best instruction set that the processor and operating system support. */
+/* Runtime dispatch: choose the kernel built for this machine's instruction set.
+
+It takes the best instruction set that both the processor and the operating system support. */
 
 #include "api.h"
 #include <string.h>

@@ -1,4 +1,6 @@
-/* libm's exp and pow, bit for bit; pow by a cheaper operation where the result provably is the same. */
+/* Bit-exact exp and pow: the same results as libm.
+
+pow is replaced by a cheaper operation wherever the result is provably the same. */
 
 #pragma once
 #include "simd.h"

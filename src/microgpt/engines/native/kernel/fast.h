@@ -1,4 +1,6 @@
-/* Vectorized exp, fused multiply-add and reciprocal square root: accurate, but not bit for bit libm's. */
+/* Vectorized exp, fused multiply-add and reciprocal square root.
+
+They are accurate, but do not match libm bit for bit. */
 
 #pragma once
 #include "simd.h"

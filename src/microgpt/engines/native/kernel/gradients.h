@@ -1,4 +1,4 @@
-/* Weight gradients with the Adam step fused into them, shared out among threads. */
+/* Weight gradients fused with the Adam step, divided among threads. */
 
 #pragma once
 #include "adam.h"

@@ -1,4 +1,6 @@
-/* Embedding, rmsnorm, cross-entropy and lm_head's input gradient: every layer except attention. */
+/* Embedding, rmsnorm, cross-entropy and the input gradient of lm_head.
+
+Together these are all layers except attention. */
 
 #pragma once
 #include "exact.h"

@@ -1,4 +1,4 @@
-/* Dimensions and memory layout: matrices, and the activations and gradients of each layer. */
+/* Dimensions and memory layout of the matrices, and of each layer's activations and gradients. */
 
 #pragma once
 #include "api.h"

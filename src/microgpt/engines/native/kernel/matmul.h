@@ -1,4 +1,6 @@
-/* Matrix products: one register-tiled microkernel behind the forward and backward passes of a linear layer. */
+/* Matrix products, built on one register-tiled microkernel.
+
+It serves the forward and backward passes of a linear layer. */
 
 #pragma once
 #include "simd.h"

@@ -1,4 +1,4 @@
-/* Memory: aligned allocation, arenas, and opening and closing a net. */
+/* Memory management: aligned allocation, arenas, and opening and closing a net. */
 
 #pragma once
 #include "activation.h"

@@ -1,4 +1,4 @@
-/* The native engine's kernel: reference.py's forward, backward and Adam in C, without a graph.
+/* The native engine's kernel: the reference's forward, backward and Adam in C, without a graph.
 
 This one translation unit is compiled for each precision and instruction set. Each compilation gives one table of
 functions (struct Kernel in api.h), among which dispatch.c picks.

@@ -1,4 +1,6 @@
-/* SIMD vectors: types, loads and stores, shuffles, masks and horizontal sums, for each instruction set. */
+/* SIMD vectors for each instruction set: types, loads and stores, shuffles, masks and sums.
+
+The sums are horizontal: over the lanes of one vector. */
 
 #pragma once
 #include <stddef.h>

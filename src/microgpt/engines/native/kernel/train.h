@@ -1,4 +1,4 @@
-/* Training steps on one thread or several: micro-batches, chunks of documents, barriers. */
+/* Training steps on one or more threads: micro-batches, chunks of documents and barriers. */
 
 #pragma once
 #ifndef __wasm__

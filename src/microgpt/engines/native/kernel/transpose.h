@@ -1,4 +1,4 @@
-/* Keeps the transposed copy of the weights up to date, tile by tile. */
+/* The transposed copy of the weights, updated tile by tile. */
 
 #pragma once
 #include "layout.h"
