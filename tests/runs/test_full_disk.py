@@ -21,7 +21,6 @@ from microgpt.system import safetensors
 from conftest import TINY, slow
 from runs.training import DOCUMENTS, contents, trained
 
-
 every_write = pytest.mark.parametrize("every", [4, slow(1)])  # the quick test lets one write in four fail
 
 

@@ -59,7 +59,9 @@ def disguise(monkeypatch):
 def ladder():
     with pytest.MonkeyPatch.context() as patch:
         disguise(patch)
-        return bench_module.bench(engines=["scalar", "disguised"], sizes=(4, 8), batch_sizes=(1, 2), seconds=0.03, rounds=3)
+        return bench_module.bench(
+            engines=["scalar", "disguised"], sizes=(4, 8), batch_sizes=(1, 2), seconds=0.03, rounds=3
+        )
 
 
 def test_every_engine_precision_and_size_has_its_rung(ladder):
