@@ -25,6 +25,7 @@ from microgpt.runs.run import Run
 from conftest import clean_environment, slow
 
 TEXT = NAMES.read_text(encoding="utf-8")
+FEW = "".join(TEXT.splitlines(keepends=True)[:4000])
 STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 " * 300
 
 
@@ -235,15 +236,15 @@ def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_piec
 
 
 def test_what_is_damaged_can_be_made_again(tmp_path: Path, small_pieces: None) -> None:
-    folder = tmp_path / "data"
-    whole = prepare([NAMES], folder).sha256
+    folder, file = tmp_path / "data", write(tmp_path / "names.txt", FEW)
+    whole = prepare([file], folder).sha256
     (folder / "data.json").write_text("{")
     (folder / ".tokens.bin.999999999.tmp").write_text("half")
     with pytest.raises(DataError, match=r"holds data that are damaged, .*: add --overwrite"):
-        prepare([NAMES], folder)
-    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+        prepare([file], folder)
+    assert prepare([file], folder, overwrite=True).sha256 == whole
     (folder / "tokens.bin").unlink()
-    assert prepare([NAMES], folder, overwrite=True).sha256 == whole
+    assert prepare([file], folder, overwrite=True).sha256 == whole
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "starts.bin", "tokens.bin"]
 
 
@@ -283,7 +284,7 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
 
 @pytest.mark.parametrize("tokenizer", ["char", "byte"])
 def test_a_run_over_it_stops_and_goes_on_bit_for_bit(tmp_path: Path, small_pieces: None, tokenizer: str) -> None:
-    prepare([NAMES], tmp_path / "data", tokenizer=tokenizer)
+    prepare([write(tmp_path / "names.txt", FEW)], tmp_path / "data", tokenizer=tokenizer)
     config = Config(n_embd=4, n_head=2, block_size=8, num_steps=30)
     whole = Run.begin(tmp_path / "data", config, val_fraction=0.1)
     losses = [step.loss for step in whole]
@@ -308,9 +309,10 @@ def test_a_run_over_it_stops_and_goes_on_bit_for_bit(tmp_path: Path, small_piece
 
 
 def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None) -> None:
-    prepare([NAMES], tmp_path / "chars")
-    prepare([NAMES], tmp_path / "bytes", tokenizer="byte")
-    prepare([write(tmp_path / "text.txt", TEXT + "zoe\n")], tmp_path / "more")
+    names = write(tmp_path / "names.txt", FEW)
+    prepare([names], tmp_path / "chars")
+    prepare([names], tmp_path / "bytes", tokenizer="byte")
+    prepare([write(tmp_path / "text.txt", FEW + "zoe\n")], tmp_path / "more")
     config = Config(n_embd=4, n_head=2, num_steps=2)
     Folder.create(tmp_path / "run", Run.begin(tmp_path / "chars", config)).close()
     for other, words in (("bytes", "with another tokenizer than the run's"), ("more", "is not the text that the run")):

@@ -283,6 +283,7 @@ def numbers(traced: Trace) -> Iterator[tuple[str, Node]]:
         yield traced.path(node), node
 
 
+@pytest.mark.sampled(2)
 @every_small
 def test_operands_and_users_are_the_same_edges_seen_from_both_ends(name: str) -> None:
     traced = small(name)
@@ -353,6 +354,7 @@ def test_the_line_is_the_one_that_made_the_number(path: str, statement: str) -> 
 # --- The sums
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("model", [*MAKERS, *PRESETS])
 def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
     traced = case_trace(model) if model in PRESETS else small(model)
@@ -364,6 +366,7 @@ def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
             assert bits(opened["recomputed"]) == bits(opened["value"]) == bits(number), opened["path"]
 
 
+@pytest.mark.sampled(2)
 @every_small
 def test_inner_numbers_open_too(name: str) -> None:
     traced = small(name)
@@ -539,6 +542,7 @@ def test_contributions_add_up_for_every_parameter_of_the_published_model() -> No
     assert len(traced.contributions("layer0.attn_wq[9][5]")) == 5  # a += at each position
 
 
+@pytest.mark.sampled(2)
 @every_small
 def test_the_order_of_backward_played_again_gives_every_gradient(name: str) -> None:
     traced = small(name)

@@ -110,6 +110,7 @@ def loss_arguments(session: Session, word: str) -> tuple[Any, ...]:
     return session.tokens(word), state_dict, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("word", [WORD, "", "x", "maximiliannatalie"])
 def test_forward_tells_the_values_of_the_running_program(session: Session, word: str) -> None:
     chapter = ask(session, "chapter", name="forward", word=word)
@@ -354,6 +355,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_chapter_plays_for_any_model(name: str) -> None:
     session = Session()
