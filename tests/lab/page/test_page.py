@@ -135,7 +135,10 @@ def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: V
         """() => {  // what was saved comes back as something else
           const post = Worker.prototype.postMessage
           Worker.prototype.postMessage = function (message) {
-            if (message.text?.includes('"restore"')) message.text = message.text.replace('microgpt lab/1', 'nonsense')
+            if (message.ask?.method === 'restore') {
+              const state = message.ask.params.state.replace('microgpt lab/1', 'nonsense')
+              message = { ...message, ask: { method: 'restore', params: { state } } }
+            }
             post.call(this, message)
           }
         }"""
@@ -228,7 +231,7 @@ def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: V
     worker.evaluate(
         """const ask = self.onmessage
         self.onmessage = (message) => {
-          if (message.data.text?.includes('evil')) throw new Error('broken')
+          if (message.data.ask?.params.text === 'evil') throw new Error('broken')
           ask(message)
         }
         void 0"""
