@@ -164,7 +164,7 @@ def test_an_address_that_the_reader_enters_is_not_written_over(head: Head) -> No
       document.querySelector('.transport [aria-label="Step into"]').click()
     }""")
     head.page.wait_for_selector(".transport", state="detached")
-    assert head.tab.linked("section=3") == "#section=3"
+    assert head.tab.linked("section=parameters") == "#section=parameters"
 
 
 def test_it_does_not_play_on_once_the_reader_has_left(head: Head) -> None:
