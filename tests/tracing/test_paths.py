@@ -1,0 +1,156 @@
+"""Paths: every number has one that leads back to it, and a path to no number is refused in words."""
+
+from __future__ import annotations
+
+import doctest
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microgpt.engines.base import num_positions
+from microgpt.tracing import inner_names
+from microgpt.tracing import names as tensor_names
+from microgpt.verification.cases import CASES
+
+from tracing.traces import (
+    MAKERS,
+    bits,
+    case_trace,
+    emma,
+    every_small,
+    small,
+)
+
+
+@every_small
+def test_every_number_has_one_path_that_leads_back_to_it(name: str) -> None:
+    traced = small(name)
+    paths = [traced.path(node) for node in traced.graph.nodes]
+    assert len(set(paths)) == len(paths)
+    assert [path for path in paths if path.startswith("node")] == []
+    for path, node in zip(paths, traced.graph.nodes):
+        assert traced.node(path) is node, path
+
+
+def test_every_number_of_the_published_model_has_a_path_too() -> None:
+    traced = emma()
+    paths = [traced.path(node) for node in traced.graph.nodes]
+    assert len(set(paths)) == len(paths) > 40_000
+    assert all(traced.node(path) is node for path, node in zip(paths, traced.graph.nodes))
+    assert not any(path.startswith("node") for path in paths)
+
+
+def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
+    traced = case_trace("layers")
+    case = CASES["layers"]
+    table = tensor_names.tensors(case.config, case.vocab_size, num_positions(case.batches()[0][0], case.config))
+    assert traced.graph.shapes == table
+    for name, shape in table.items():
+        for position, number in enumerate(traced.tensor(name).numbers):
+            path = tensor_names.element_path(name, shape, position)
+            node = traced.node(path)
+            assert bits(node.data) == bits(number)
+            assert path in traced.graph.names(node)
+
+
+def test_the_examples_of_the_docstrings_hold() -> None:
+    assert doctest.testmod(inner_names).failed == 0
+    assert doctest.testmod(inner_names).attempted == 1
+
+
+def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
+    explained = set(re.findall(r"^ {8}(?:\[i\]\.)?(\w+)", inner_names.__doc__ or "", re.MULTILINE))
+    explained |= set(re.findall(r"[;,] {1,2}(?:\[i\]\.)?(sum|total)\b", inner_names.__doc__ or ""))
+    found = set()
+    for name in MAKERS:
+        traced = small(name)
+        inner = [node for node in traced.graph.nodes if not traced.graph.places(node)]
+        found |= {re.sub(r"\d+$", "", traced.path(node).rpartition(".")[2]) for node in inner}
+    sampled = {"scaled", "inverse_temperature"}  # test_stepping meets these
+    assert found == explained - sampled
+    assert sampled <= explained
+
+
+def test_a_number_that_is_handed_on_has_several_names() -> None:
+    traced = small("two layers")
+    assert traced.graph.names(traced.node("pos1.layer1.resid_pre[2]")) == [
+        "pos1.layer0.resid_post[2]",
+        "pos1.layer1.resid_pre[2]",
+    ]
+    assert traced.graph.names(traced.node("pos2.layer0.x_attn[4]")) == [
+        "pos2.layer0.x_attn.head1[1]",
+        "pos2.layer0.x_attn[4]",
+    ]
+    assert traced.graph.names(traced.node("wte[0][5]"))[:3] == ["wte[0][5]", "pos1.tok_emb[5]", "pos3.tok_emb[5]"]
+    assert traced.node("pos2.layer0.x_attn[4].term1") is traced.node("pos2.layer0.x_attn.head1[1].term1")
+    # an operand goes by the name that is nearest to what was asked for
+    assert [x["path"] for x in traced.number("pos1.layer1.resid_mid[2]")["operands"]] == [
+        "pos1.layer1.attn_out[2]",
+        "pos1.layer1.resid_pre[2]",
+    ]
+    assert [x["path"] for x in traced.number("pos3.emb[5]")["operands"]] == ["pos3.tok_emb[5]", "pos3.pos_emb[5]"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("pos0.layer0.q", "path must name one number: pos0.layer0.q has shape (6,), got path='pos0.layer0.q'"),
+        ("wte[1]", "path must name one number: wte has shape (4, 6), got path='wte[1]'"),
+        (
+            "pos0.layer0.q[2].exp",
+            "there is no 'exp' in pos0.layer0.q[2]; it has term0, term1, term2, term3, term4, term5, sum0, sum1, sum2,"
+            " sum3, sum4, got path='pos0.layer0.q[2].exp'",
+        ),
+        ("wte[1][2].term0", "there is no 'term0' in wte[1][2]; it has nothing inside, got path='wte[1][2].term0'"),
+        ("pos9.loss", "there is no tensor 'pos9.loss'; nor is there a 'pos9'"),
+        ("pos0.los", "there is no tensor 'pos0.los'; pos0 has tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
+        (
+            "pos0.layer0.q[6].term0",
+            "an index into pos0.layer0.q of shape (6,) must be from 0 to 5, got path='pos0.layer0.q[6]'",
+        ),
+        ("", "path must be a name with an index after it"),
+        ("node99999999", "there is no tensor 'node99999999'"),
+    ],
+)
+def test_a_path_to_no_number_is_told_what_there_is(path: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small("two layers").number(path)
+
+
+PIECES = [
+    "pos1",
+    "layer0",
+    ".",
+    "q",
+    "[2]",
+    "[-1]",
+    "[",
+    "]",
+    "probs",
+    "term1",
+    "sum",
+    "total",
+    "node",
+    "7",
+    "wte",
+    "\u0663",
+]
+
+
+@given(st.text(max_size=20) | st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_any_text_is_a_path_or_a_value_error(text: str) -> None:
+    traced = small("two layers")
+    try:
+        node = traced.node(text)
+    except ValueError:
+        return
+    assert traced.node(traced.path(node)) is node
+
+
+def test_a_number_can_be_asked_for_by_its_turn() -> None:
+    traced = small("two layers")
+    turns = traced.backward_order()
+    assert traced.number(f"node{turns[0]}")["path"] == "loss"
+    assert traced.number("node0")["path"] == "wte[0][0]"
