@@ -42,7 +42,9 @@ class Bench:
         self.page.keyboard.press("Control+v")
 
     def wait(self, text: str, where: str = "main") -> None:
-        script = "([where, text]) => [...document.querySelectorAll(where)].some((e) => e.textContent.includes(text))"
+        # as it is read: any white space is one space
+        script = """([where, text]) => [...document.querySelectorAll(where)]
+          .some((e) => e.textContent.replace(/\\s+/g, ' ').includes(text))"""
         self.page.wait_for_function(script, arg=[where, text], timeout=LOSS_OF_EDITED)
 
     def run(self, source: str) -> None:
