@@ -67,7 +67,7 @@ class Work:
         self.engine = NativeEngine(array("d", params), config, 27, precision=precision, threads=threads)
         self.steps = max(32, 16_000_000 // (len(params) * batch) // (4 if precision == "exact" else 1))
         self.batch, self.threads = batch, threads
-        self.packed = _Packed(config.block_size)
+        self.packed = _Packed(config)
         for step in range(self.steps):
             rows = [documents[(step * batch + i) % len(documents)] for i in range(batch)]
             self.packed.add(rows, 0.16 / n_embd * (1 - step / self.steps))

@@ -48,7 +48,7 @@ def seconds(work):
 
 def rounds(precision):
     found = {"engine": [], "training": []}
-    packed = _Packed(config.block_size)
+    packed = _Packed(config)
     for i in order:
         packed.add([data.sequence(i)], 0.01)
     for _ in range(ROUNDS):
