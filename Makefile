@@ -31,7 +31,7 @@ test-page: $(TEST)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "browser and not slow"
 
 test-all: $(TEST)
-	@echo "Every test in full, about 15 minutes on two cores."
+	@echo "Every test in full, about half an hour on two cores."
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(TEST)
