@@ -42,10 +42,10 @@ class Bench:
         self.page.keyboard.press("Control+v")
 
     def wait(self, text: str, where: str = "main") -> None:
-        # as it is read: any white space is one space
+        # as it is read: any white space is one space, in what is waited for too
         script = """([where, text]) => [...document.querySelectorAll(where)]
           .some((e) => e.textContent.replace(/\\s+/g, ' ').includes(text))"""
-        self.page.wait_for_function(script, arg=[where, text], timeout=LOSS_OF_EDITED)
+        self.page.wait_for_function(script, arg=[where, " ".join(text.split())], timeout=LOSS_OF_EDITED)
 
     def run(self, source: str) -> None:
         self.write(source)
