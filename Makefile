@@ -38,6 +38,7 @@ lint: $(TEST)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/words.py
 	$(call npm,lint)
 	$(call npm,format:check)
 	$(call npm,check)
