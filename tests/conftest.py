@@ -27,22 +27,24 @@ from microgpt.config import Config
 from microgpt.data.download import MAKEMORE_SHA256, cache_folder
 
 # A test is not wrong because the machine is busy
-settings.register_profile("full", deadline=None, max_examples=100)
+settings.register_profile("whole", deadline=None, max_examples=100)
+settings.register_profile("shorter", deadline=None, max_examples=50)
 settings.register_profile("quick", deadline=None, max_examples=25)
 
 
 def examples(count: int) -> int:
-    """The max_examples of a test that tries `count` in test-all: of the quick tests a quarter, as of all others."""
+    """The max_examples of a test that tries `count` in test-all; CI tries half of them, `make test` a quarter."""
     return max(1, count * settings.default.max_examples // 100)  # type: ignore[union-attr]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="repeat a run that drew its cases with this seed (default: a new one)")
-    parser.addoption("--whole", action="store_true", help="the published run to its end on every Python and on aarch64")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.load_profile("quick" if "not slow" in config.option.markexpr else "full")  # before a test is imported
+    chosen = config.option.markexpr
+    profile = "quick" if "not slow" in chosen else "shorter" if "not whole" in chosen else "whole"
+    settings.load_profile(profile)  # before a test is imported
     if hasattr(config, "workerinput"):  # a worker of xdist draws the cases that all workers draw
         config.option.seed = config.workerinput["seed"]
     elif config.option.seed is None:
@@ -76,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         drawn = random.Random(f"{config.option.seed} {name}").sample(range(len(its)), min(count, len(its)))
         for i, item in enumerate(its):
             if i not in drawn:
-                item.add_marker("slow")
+                item.add_marker("whole")
 
 
 # As in a shell's background: what the tests start would ignore Ctrl-C too
@@ -154,7 +156,7 @@ def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def interpreters() -> dict[str, str]:
     """The Pythons that are installed here: version -> path. The one that runs the tests is always among them."""
     found = {OURS: sys.executable}
-    for name in ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "pypy3"):
+    for name in (*[f"python{version}" for version in VERSIONS], "pypy3"):
         path = shutil.which(name)
         version = name.removeprefix("python")
         # a version manager's stand-in is on the PATH even where the version is not active
@@ -173,6 +175,7 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the Python that runs the tests
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def slow(*values: object) -> Any:
@@ -180,9 +183,14 @@ def slow(*values: object) -> Any:
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
+def whole(*values: object) -> Any:
+    """The full form of a test whose shorter forms CI runs: `make test-all` runs it."""
+    return pytest.param(*values, marks=pytest.mark.whole)
+
+
 every_python = pytest.mark.parametrize(
     "python",
-    [version if version == OURS else slow(version) for version in ("3.10", "3.11", "3.12", "3.13", "3.14")],
+    [version if version == OURS else slow(version) for version in VERSIONS],
     indirect=True,
 )
 

@@ -17,7 +17,7 @@ import pytest
 from microgpt import reference
 from microgpt.reference import Value
 
-from conftest import SOURCE, clean_environment, every_python, golden, slow
+from conftest import OURS, SOURCE, VERSIONS, clean_environment, golden, slow, whole
 
 # Runs the copied file's own main(), or its first steps, and tells what its lines round off: every loss, and the weights
 # at the end
@@ -76,18 +76,16 @@ def run_alone(python: str, names_file: Path, folder: Path, steps: int) -> tuple[
     return told, lines
 
 
-def steps_on(python: str, config: pytest.Config) -> int:
-    """How many steps of the published run an interpreter makes: all where it runs the tests, or where --whole asks."""
-    return 0 if python == sys.executable or config.option.whole else 200
+OTHERS = [version for version in VERSIONS if version != OURS]
+PUBLISHED = [(OURS, 0), *[slow(version, 100) for version in OTHERS], *[whole(version, 0) for version in OTHERS]]
 
 
 @pytest.mark.golden
-@every_python
+@pytest.mark.parametrize(("python", "steps"), PUBLISHED, indirect=["python"])
 def test_the_golden_run_is_reproduced_to_the_last_bit(
-    python: str, names_file: Path, tmp_path: Path, pytestconfig: pytest.Config
+    python: str, steps: int, names_file: Path, tmp_path: Path
 ) -> None:
     published = golden("final")
-    steps = steps_on(python, pytestconfig)
     told, lines = run_alone(python, names_file, tmp_path, steps)
     assert len(told["losses"]) == (steps or published["num_steps"])
     assert [(i, a, b) for i, (a, b) in enumerate(zip(told["losses"], published["losses"])) if a != b] == []
@@ -247,7 +245,7 @@ def test_pytorch_finds_the_same_loss_and_gradients() -> None:
             assert [p.grad for p in row] == pytest.approx(expected, rel=1e-9, abs=1e-13), name
 
 
-@pytest.mark.parametrize("length", [3, slow(15)])
+@pytest.mark.parametrize("length", [3, whole(15)])
 def test_a_deep_model_trains_where_recursion_dies(length: int) -> None:
     state_dict = small_model(n_layer=8, n_embd=16)
     tokens = [26, *range(length), 26]

@@ -9,10 +9,10 @@ import pytest
 
 from microgpt.data.permutation import Permutation
 
-from conftest import slow
+from conftest import whole
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 1000, slow(65537)])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 1000, whole(65537)])
 def test_every_number_comes_once(n: int) -> None:
     order = Permutation(n, "7:order")
     assert len(order) == n
@@ -35,7 +35,7 @@ def test_places_are_as_in_a_list() -> None:
             _ = order[i]
 
 
-@pytest.mark.parametrize("seeds", [3_000, slow(12_000)])
+@pytest.mark.parametrize("seeds", [3_000, whole(12_000)])
 def test_it_is_as_even_as_chance(seeds: int) -> None:
     n = 12
     counts = [[0] * n for _ in range(n)]

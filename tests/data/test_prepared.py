@@ -22,7 +22,7 @@ from microgpt.errors import DataError, RunError
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
 
-from conftest import clean_environment, slow
+from conftest import clean_environment, whole
 
 TEXT = NAMES.read_text(encoding="utf-8")
 FEW = "".join(TEXT.splitlines(keepends=True)[:4000])
@@ -161,7 +161,7 @@ prepare.prepare([file], folder, workers=1, progress=report)
 """
 
 
-@pytest.mark.parametrize("copies", [8, slow(40)])
+@pytest.mark.parametrize("copies", [8, whole(40)])
 def test_killed_at_any_moment_it_goes_on(tmp_path: Path, copies: int, rng: random.Random) -> None:
     file = write(tmp_path / "text.txt", TEXT * copies)
     prepare([file], tmp_path / "whole")

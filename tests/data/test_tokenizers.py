@@ -15,7 +15,7 @@ from microgpt import reference
 from microgpt.data.sources import NAMES
 from microgpt.data.tokenizers import BpeTokenizer, ByteTokenizer, CharTokenizer, from_spec, learn, size_of
 
-from conftest import slow
+from conftest import whole
 
 UNICODE = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]  # all but the surrogates, which are no text
 TEXT = NAMES.read_text(encoding="utf-8") + "the cat sat on the mat; Ünïcödé, 日本語, 🙂\n" * 40
@@ -47,7 +47,7 @@ def test_bytes_are_utf_8(bos_first: bool) -> None:
     assert tokenizer.decode(tokenizer.encode("aé")[:-2]) == "a�"
 
 
-@pytest.mark.parametrize("every", [64, slow(1)])
+@pytest.mark.parametrize("every", [64, whole(1)])
 def test_every_character_of_unicode_comes_back(every: int, bpe: BpeTokenizer, rng: random.Random) -> None:
     characters = UNICODE[rng.randrange(every) :: every]
     everything = "".join(characters)

@@ -17,7 +17,7 @@ from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINES, open_engine, preference
 
-from conftest import TINY, golden, slow
+from conftest import TINY, golden, whole
 
 VOCAB = 6
 # How an engine is asked to be the reference, and how far it may be off: adding in another order
@@ -121,7 +121,7 @@ def test_losses_follow_the_parameters(name: str) -> None:
 
 @every_engine
 @every_config
-@pytest.mark.parametrize("count", [5, slow(25)])
+@pytest.mark.parametrize("count", [5, whole(25)])
 def test_gradients_are_central_differences(name: str, config: Config, count: int, rng: random.Random) -> None:
     engine = opened(name, config)
     engine.backward(BATCH)

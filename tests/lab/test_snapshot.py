@@ -92,6 +92,7 @@ def assert_same(expected: Any, got: Any, path: str = "") -> None:
 
 
 @cache
+@cache
 def told_here() -> Any:
     """What this Python tells."""
     return told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")

@@ -18,10 +18,10 @@ from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
 from microgpt.system import safetensors
 
-from conftest import TINY, slow
+from conftest import TINY, whole
 from runs.training import DOCUMENTS, contents, trained
 
-every_write = pytest.mark.parametrize("every", [4, slow(1)])  # the quick test lets one write in four fail
+every_write = pytest.mark.parametrize("every", [4, whole(1)])  # the quick test lets one write in four fail
 
 
 class FailingDisk:

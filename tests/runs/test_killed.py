@@ -15,11 +15,11 @@ from microgpt.runs.folder import Folder
 from microgpt.runs.metrics import read_metrics
 from microgpt.runs.run import Run
 
-from conftest import clean_environment, slow
+from conftest import clean_environment, whole
 from runs.training import DOCUMENTS, TRAIN, contents
 
 
-@pytest.mark.parametrize("kills", [10, slow(60)])
+@pytest.mark.parametrize("kills", [10, whole(60)])
 def test_a_run_killed_many_times_is_the_run_that_never_stopped(kills: int, tmp_path: Path, rng: random.Random) -> None:
     documents, num_steps = tmp_path / "documents.txt", 100_000
     documents.write_text("\n".join(DOCUMENTS))

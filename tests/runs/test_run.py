@@ -14,12 +14,12 @@ from microgpt.runs.folder import Folder
 from microgpt.runs.metrics import read_metrics
 from microgpt.runs.run import Run
 
-from conftest import TINY, golden, slow
+from conftest import TINY, golden, whole
 from runs.training import DOCUMENTS, contents, needs
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("engine", [slow(name) if name == "scalar" else name for name in ENGINES])
+@pytest.mark.parametrize("engine", [whole(name) if name == "scalar" else name for name in ENGINES])
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
     needs(engine)

@@ -20,7 +20,7 @@ from microgpt.system import safetensors
 from microgpt.verification import engine as engine_verification
 from microgpt.verification import golden
 
-from conftest import slow
+from conftest import whole
 
 CASE = "batch"
 
@@ -46,7 +46,7 @@ def position(config, vocab_size, name, row, column):
     return offsets(table)[name].start + row * table[name][1] + column
 
 
-@pytest.mark.parametrize("count", [3, slow(len(engine_verification.CASES))])
+@pytest.mark.parametrize("count", [3, whole(len(engine_verification.CASES))])
 def test_the_scalar_engine_is_the_reference_to_the_last_bit_in_every_case(count, rng):
     cases = rng.sample(list(engine_verification.CASES), count)
     report = engine_verification.verify("scalar", cases=cases, golden_steps=0)

@@ -28,7 +28,7 @@ from microgpt.config import PRESETS, Config, init
 from microgpt.data.loading import load
 from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
 
-from conftest import ROOT, golden
+from conftest import ROOT, golden, whole
 
 GLIBC = Path("/usr/aarch64-linux-gnu")  # of the package libc6-arm64-cross
 
@@ -137,11 +137,10 @@ def published_run(names_file: Path, steps: int) -> tuple[array[float], Batches, 
 
 
 @pytest.mark.golden
+@pytest.mark.parametrize("steps", [40, whole(1000)])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_neon_repeats_the_published_losses(
-    program: Program, names_file: Path, precision: str, pytestconfig: pytest.Config
-) -> None:
-    params, batches, rates = published_run(names_file, 1000 if pytestconfig.option.whole else 200)
+def test_neon_repeats_the_published_losses(program: Program, names_file: Path, precision: str, steps: int) -> None:
+    params, batches, rates = published_run(names_file, steps)
     engine = NativeEngine(params, PRESETS["final"], 27, precision=precision)
     got = on_aarch64(program, engine, batches, rates)
     after_first = 1 + 2 * len(params)

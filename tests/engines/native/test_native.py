@@ -32,7 +32,7 @@ from microgpt.engines.native import library as native_library
 from microgpt.engines.native.engine import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
-from conftest import ROOT, TINY, examples, golden, models, slow
+from conftest import ROOT, TINY, examples, golden, models, whole
 
 try:
     kernel()
@@ -316,7 +316,7 @@ def test_ctrl_c_is_answered_inside_a_bulk_call() -> None:
 
 
 @every_precision
-@pytest.mark.parametrize("steps", [100_000, slow(1_000_000)])
+@pytest.mark.parametrize("steps", [100_000, whole(1_000_000)])
 def test_memory_does_not_grow_over_many_steps(precision: str, steps: int) -> None:
     config = TINY
     engine = NativeEngine(init(config, 5, random.Random(5)), config, 5, precision=precision)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
 
-from conftest import slow
+from conftest import whole
 from lab.session_client import Lab, file
 
 
@@ -90,7 +90,7 @@ def test_an_own_text_is_taken_and_trained_on(lab: Lab, content: str, num_docs: i
     lab.ask("samples", seed=1, count=3, temperature=1.0)
 
 
-@pytest.mark.parametrize("count", [75_000, slow(750_000)])  # the longer is of five megabytes
+@pytest.mark.parametrize("count", [75_000, whole(750_000)])  # the longer is of five megabytes
 def test_a_long_text_is_taken_as_lines_and_as_one_line(lab: Lab, count: int) -> None:
     rng = random.Random(5)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(3, 9))) for _ in range(5000)]

@@ -11,14 +11,14 @@ from microgpt.config import PRESETS, Config, offsets, shapes
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import trace
 
-from conftest import slow
+from conftest import whole
 from lab.published import published
 from lab.session_client import Lab
 
 WORD = "emma"
 
 
-@pytest.mark.parametrize("count", [200, slow(None)])
+@pytest.mark.parametrize("count", [200, whole(None)])
 def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(
     still: Lab, count: int | None, rng: random.Random
 ) -> None:

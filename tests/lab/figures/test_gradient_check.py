@@ -14,7 +14,7 @@ from microgpt.lab.figures import gradient_check
 from microgpt.lab.session import Session
 from microgpt.tracing.trace import Trace
 
-from conftest import slow
+from conftest import whole
 from lab.session_client import ask
 
 WORD = "emma"
@@ -57,7 +57,7 @@ def far(told: Any) -> float:
 
 
 @EVERY_MODEL
-@pytest.mark.parametrize("count", [8, slow(None)])
+@pytest.mark.parametrize("count", [8, whole(None)])
 def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: int | None, rng: random.Random) -> None:
     """count: how many of the numbers are tried, None for three of each kind."""
     lab = session(model)
@@ -86,7 +86,7 @@ def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: i
     assert not off, f"largest: {max(worst.values())}"
 
 
-@pytest.mark.parametrize("count", [10, slow(200)])
+@pytest.mark.parametrize("count", [10, whole(200)])
 def test_any_numbers_of_the_published_model(count: int, rng: random.Random) -> None:
     lab = session("published")
     trace = traced(lab)

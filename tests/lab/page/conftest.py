@@ -57,15 +57,32 @@ def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
     assert visit.errors == []
 
 
-@pytest.fixture(scope="module")
-def tab(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
+@pytest.fixture(scope="session")
+def open_tabs(chromium: Any, lab_server: CountingServer) -> Iterator[list[Visit]]:
+    """The tab that the tests share, since Python takes seconds to load: none until one asks, and after a failure."""
+    tabs: list[Visit] = []
+    yield tabs
+    for tab in tabs:
+        tab.context.close()
+
+
+@pytest.fixture
+def tab(
+    chromium: Any, lab_server: CountingServer, open_tabs: list[Visit], request: pytest.FixtureRequest
+) -> Iterator[Visit]:
     """A tab in which Python is ready, for tests that leave the model as they found it."""
-    visit = Visit(chromium, lab_server.url)
-    visit.open()
-    assert visit.ready()["state"] == "ready"
-    yield visit
-    visit.context.close()
-    assert (visit.refused, visit.errors) == ([], [])
+    if not open_tabs:
+        open_tabs.append(Visit(chromium, lab_server.url))
+        open_tabs[0].open()
+        assert open_tabs[0].ready()["state"] == "ready"
+    [tab] = open_tabs
+    failed = request.session.testsfailed
+    yield tab
+    seen = tab.refused, tab.errors
+    if seen != ([], []) or request.session.testsfailed > failed:  # who knows what it left behind
+        open_tabs.remove(tab)
+        tab.context.close()
+    assert seen == ([], [])
 
 
 @pytest.fixture(scope="session")
