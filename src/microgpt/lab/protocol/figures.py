@@ -11,7 +11,7 @@ from microgpt.lab.protocol.values import Num, Shaped, Tensor
 class Parameters(TypedDict):
     """All parameters, and Adam's moments on request."""
 
-    tensors: Mapping[str, Tensor]  # by name, in the order of the checkpoint
+    tensors: Mapping[str, Tensor]  # by name, in the order of shapes()
     m: Mapping[str, Sequence[float]]  # empty unless `moments` was requested
     v: Mapping[str, Sequence[float]]
 
@@ -104,7 +104,7 @@ class Loss(TypedDict):
 
 
 class Unmasked(TypedDict):
-    """Attention to the whole word, without the mask, and its effect on the loss, computed by the program's own gpt()."""
+    """Attention to the whole word, without the mask, and its effect on the loss. The program's own gpt() computes it."""
 
     positions: int
     labels: Sequence[str]

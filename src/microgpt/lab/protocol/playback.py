@@ -92,7 +92,7 @@ class PlayEvent(Besides):
 
 
 class ChapterFacts(TypedDict, total=False):
-    """Facts about a chapter. A comment names the chapter that has the field and those below it."""
+    """Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one."""
 
     num_docs: int  # data
     text: str  # data: the name of the text; sample: the generated text

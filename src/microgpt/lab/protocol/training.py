@@ -19,7 +19,7 @@ class Update(TypedDict):
     fresh: bool  # whether m and v were zero before, as requested or because the model has no moments yet
     loss_before: float
     loss_after: float
-    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # what was requested; everything if nothing was
+    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # the requested ones; all of them without `what`
 
 
 class AdamStep(TypedDict):
