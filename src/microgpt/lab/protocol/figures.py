@@ -68,7 +68,7 @@ class Forward(TypedDict):
     tokens: Sequence[int]  # with BOS at both ends
     positions: int
     tensors: Mapping[str, Tensor]  # every tensor of the table of names, from `pos0.tok_emb` to `loss`
-    before: Mapping[str, Sequence[float]]  # tensors that differ because of weights changed by hand: their former values
+    before: Mapping[str, Sequence[float]]  # the former values of the tensors that weights changed by hand have changed
 
 
 class Attention(TypedDict):

@@ -102,7 +102,7 @@ class Text:
                 lengths = Counter(len(data.sequence(i)) for i in range(len(data)))
             elif isinstance(data.tokenizer, ByteTokenizer):
                 lengths = Counter(map(len, data))
-            else:  # a character a token
+            else:  # one token per character
                 lengths = Counter(end - start for start, end in zip(chain((0,), data.ends), data.ends))
             self._statistics[id(data)] = {
                 "num_docs": len(data),
@@ -164,7 +164,7 @@ def own(name: str, content: bytes, mode: str | None) -> Text:
     if not content:
         raise LabError(f"{name!r} is empty: choose a text with at least one document, one per line")
     if len(content) > MAX_BYTES:
-        raise LabError(f"{name!r} has {len(content):,} bytes, but the lab takes at most {MAX_BYTES:,}: use a part of it")
+        raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use a part of it")
     if mode not in (None, *MODES):
         raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
     text = Text(name, content, mode or MODES[0])
@@ -206,8 +206,7 @@ def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
 def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
     """Return the nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
 
-    Returns:
-        None if the model can read the text as it is, or if nothing would be left of it.
+    The result is None if the model can read the text as it is, or if nothing would be left of it.
     """
     if all(spelled(text, tokenizer)):
         return None
