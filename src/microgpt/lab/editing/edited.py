@@ -507,9 +507,7 @@ def _try(program: Edited, run: LabRun) -> None:
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
-        program.notes.append(
-            f"The program does not compute {_listed(kinds)}; a figure that needs one of these says so"
-        )
+        program.notes.append(f"The program does not compute {_listed(kinds)}; a figure that needs one of these says so")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
             for _ in chain(run.train(stop), [None]):  # at each pause, and at the end
                 if run.step > sent:
                     yield event()
-                    if session.active is not run or run.step != run.furthest:  # the page switched to another run or step
+                    if session.active is not run or run.step != run.furthest:  # the page went elsewhere
                         return
                     sent, began = run.step, perf_counter()
     except DivergedError as error:

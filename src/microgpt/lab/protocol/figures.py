@@ -104,7 +104,7 @@ class Loss(TypedDict):
 
 
 class Unmasked(TypedDict):
-    """Attention to the whole word, without the mask, and its effect on the loss. The program's own gpt() computes it."""
+    """Attention to the whole word, without the mask, and its effect on the loss, from the program's own gpt()."""
 
     positions: int
     labels: Sequence[str]

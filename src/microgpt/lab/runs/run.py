@@ -257,8 +257,8 @@ class LabRun:
         if step > self.furthest:
             return f"step must be from {self.first} to {self.furthest}, got step={step}: train the run further first"
         return (
-            f"step must be from {self.first} to {self.furthest}, got step={step}: the weights of {self.name} are not"
-            f" known before step {self.first}; begin a run of your own, which can be scrubbed back to any step"
+            f"step must be from {self.first} to {self.furthest}, got step={step}: the weights of {self.name!r} are"
+            f" not known before step {self.first}; begin a run of your own, which can be scrubbed back to any step"
         )
 
     def _begin_again(self) -> None:
@@ -273,7 +273,7 @@ class LabRun:
         end = self.frames[self.first]
         if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
-                f"the earlier steps of {self.name} cannot be shown: with the scalar engine it takes too long to train"
+                f"the earlier steps of {self.name!r} cannot be shown: with the scalar engine it takes too long to train"
                 f" its {self.first} steps again"
             )
         twin.losses = array("d", [math.nan]) * self.first
@@ -282,7 +282,7 @@ class LabRun:
         far = max(abs(a - b) for a, b in zip(twin.engine.params, end.params))
         if not far <= 1e-9:
             raise LabError(
-                f"the earlier steps of {self.name} cannot be shown: it was not trained in one go with the settings in"
+                f"the earlier steps of {self.name!r} cannot be shown: it was not trained in one go with the settings in"
                 " its file, since training it again leads to other weights"
             )
         self.frames = {**twin.frames, **self.frames}
