@@ -1,7 +1,7 @@
 """Run a program as `python reference.py names.txt` would, and capture its output.
 
-The program runs in a worker of its own, and how it ends is reported, too. Its output is sent in pieces, about 20 times a
-second and up to a limit. Beyond the limit lines are only counted, so that endless output does not flood the page.
+The program runs in a worker of its own, and how it ends is reported, too. Its output is sent in pieces, about 20 times
+a second and up to a limit. Beyond the limit lines are only counted, so that endless output does not flood the page.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
     low, high = max(a.first, b.first), min(a.furthest, b.furthest)
     if low > high:
         raise LabError(
-            f"{a.name!r} and {b.name!r} have no step in common: the weights of one are known up to step {high}, those of"
-            f" the other from step {low} on; train the first one further"
+            f"{a.name!r} and {b.name!r} have no step in common: the weights of one are known up to step {high}, those"
+            f" of the other from step {low} on; train the first one further"
         )
     twins = a.twin(), b.twin()
     common = sorted({step for step in a.frames.keys() & b.frames.keys() if low <= step <= high} | {low, high})

@@ -158,7 +158,7 @@ def over(text: Text, state: Checkpoint, missing: str, program: Program = REFEREN
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
-    """Return the run of a checkpoint as it was before its first step, made from its settings."""
+    """Begin the run of a checkpoint again, with the same settings."""
     kept = state.provenance
     return Run.begin(
         text.data(state.config, state.tokenizer()),
