@@ -179,7 +179,7 @@ class Server(ThreadingHTTPServer):
 
 
 def hosts(port: int) -> list[list[str]]:
-    """Return the lists of Host headers that a request to this port may have: exactly one header, in any valid form.
+    """Return the Host headers that a request to this port may have, each as a list of one header.
 
     Browsers leave out port 80.
     """

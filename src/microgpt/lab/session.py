@@ -42,6 +42,10 @@ class Session:
         active: The active run.
         version: The number of changes of the active model so far.
         begun: The number of runs that were added; new ids are counted from it.
+
+    Example:
+        >>> Session().ask("tokens", {"text": "emma"})["result"]["ids"]
+        [26, 4, 12, 12, 0, 26]
     """
 
     def __init__(self) -> None:
@@ -159,7 +163,7 @@ def _key(model: ScalarModel, tokens: list[int]) -> Key:
 
 
 def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:
-    """Return the cached value of the key, which is made if it is missing. Only the `most` last used are kept."""
+    """Return the cached value of a key, and make it if it is missing. Only the `most` last used values are kept."""
     if key not in known:
         known[key] = make()
         while len(known) > most:

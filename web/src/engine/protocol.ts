@@ -382,13 +382,13 @@ export interface Nearest {
   others: OtherToken[]
 }
 
-/** The parameters of a model of other sizes, from the program's own shapes(). */
+/** The parameters of a model of another size, from the program's own shapes(). */
 export interface Sizes {
   num_params: number
   shapes: Shaped[]
 }
 
-/** The costs of a model of other sizes. The model itself is never built. */
+/** The costs of a model of another size. The model itself is never built. */
 export interface Budget {
   num_params: number
   flops_token: number // the forward pass of a token after a full context; a multiplication with an addition counts as 2

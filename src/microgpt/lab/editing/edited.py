@@ -221,7 +221,7 @@ def unchanged(run: LabRun, why: str, *functions: str) -> None:
 
 
 def exportable(run: LabRun) -> None:
-    """Check that a run's checkpoint is of use to `microgpt sample`, which computes with the reference.
+    """Check that `microgpt sample`, which computes with the reference, can use a run's checkpoint.
 
     Raises:
         LabError: The edited program computes with other functions, or has other parameters.
@@ -243,7 +243,7 @@ def exportable(run: LabRun) -> None:
 
 
 def _compiled(text: str) -> ModuleType:
-    """Load the text as a module whose print() prints nothing."""
+    """Load the text as a module with a print() that does nothing."""
     module = ModuleType("edited")
     module.__dict__["print"] = lambda *_, **__: None
     try:

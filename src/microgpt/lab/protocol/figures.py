@@ -42,14 +42,14 @@ class Nearest(TypedDict):
 
 
 class Sizes(TypedDict):
-    """The parameters of a model of other sizes, from the program's own shapes()."""
+    """The parameters of a model of another size, from the program's own shapes()."""
 
     num_params: int
     shapes: Sequence[Shaped]
 
 
 class Budget(TypedDict):
-    """The costs of a model of other sizes. The model itself is never built."""
+    """The costs of a model of another size. The model itself is never built."""
 
     num_params: int
     flops_token: int  # the forward pass of a token after a full context; a multiplication with an addition counts as 2

@@ -62,7 +62,7 @@ class LabRun:
     """A run in the lab.
 
     Attributes:
-        config: The configuration as planned. `run.config` has num_steps doubled where training has passed it.
+        config: The configuration as planned. In `run.config`, num_steps is doubled once training passes it.
         losses: The losses of steps 1, 2, ...; nan where they are not known.
         validations: The held-out losses, as (step, loss).
         edits: The weights changed by hand that the run was trained with.
@@ -172,7 +172,7 @@ class LabRun:
         return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
-        """Return the documents that the update reads which follows `step` updates."""
+        """Return the documents read by the update that follows `step` updates."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
 
@@ -314,7 +314,7 @@ class LabRun:
         self.changes.clear()
 
     def _train(self, target: int, seconds: float, again: bool) -> Iterator[None]:
-        """Train until `target` updates are made, with the edits on the way. again: these steps are repeated."""
+        """Train until `target` updates are made, with the edits on the way. again: these steps were made before."""
         paused = time.perf_counter()
         while self.step < target:
             if again:

@@ -150,7 +150,7 @@ class as_file:
 
 
 def own(name: str, content: bytes, mode: str | None) -> Text:
-    """Return a file that the page loaded as a text.
+    """Make a text of a file that the page loaded.
 
     Args:
         name: The name of the file.
