@@ -57,8 +57,11 @@ def test_a_request_that_is_new_or_gone_makes_protocol_ts_stale(monkeypatch: pyte
 
 
 def test_a_field_goes_to_protocol_ts_with_its_meaning() -> None:
-    assert "  perplexity: Num // exp(mean): as unsure as among that many equally likely tokens\n" in generated()
-    assert "  letter?: number // tokens: of the word, that is looked up\n" in generated()
+    assert (
+        "  perplexity: Num // exp(mean): the model is as unsure as among that many equally likely tokens\n"
+        in generated()
+    )
+    assert "  letter?: number // tokens: the index of the letter that is looked up\n" in generated()
     assert "export interface PlayEvent extends Besides {\n" in generated()
 
 

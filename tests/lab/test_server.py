@@ -277,9 +277,11 @@ def test_a_taken_port_is_replaced_unless_it_was_asked_for(site: Path, monkeypatc
         monkeypatch.setattr(lab_server, "PORT", other.server_port)
         with Server(Pages(site=site)) as server:
             assert server.server_port != other.server_port
-        with pytest.raises(SiteError, match=rf"port={other.server_port} cannot be had \(.*in use.*\): give another"):
+        with pytest.raises(
+            SiteError, match=rf"port={other.server_port} is not available \(.*in use.*\): choose another"
+        ):
             Server(Pages(site=site), other.server_port)
-    with pytest.raises(SiteError, match="port=70000 cannot be had"):
+    with pytest.raises(SiteError, match="port=70000 is not available"):
         Server(Pages(site=site), 70000)
 
 
@@ -303,9 +305,7 @@ def test_the_export_touches_no_folder_that_holds_something(site: Path, tmp_path:
     export(Pages(site=site), tmp_path / "empty")
     before = sorted((tmp_path / "empty").rglob("*"))
     for target in (tmp_path / "empty", tmp_path / "secret.txt"):
-        with pytest.raises(
-            SiteError, match=r"export needs a new or an empty folder, got export=.* which holds something"
-        ):
+        with pytest.raises(SiteError, match="export must be a new or empty folder, got export='"):
             export(Pages(site=site), target)
     assert sorted((tmp_path / "empty").rglob("*")) == before
 
@@ -319,8 +319,8 @@ def test_without_the_page_the_command_says_why(
     monkeypatch.setattr(lab_server, "SITE", tmp_path / "nothing")
     monkeypatch.setattr(lab_server, "NO_SITE", tmp_path / "no_site.txt")
     assert cli.main(["lab", "--no-browser"]) == 2
-    words = "error: the lab's page is not in this installation: install npm (with node 20.19, 22.12 or newer), and then"
-    assert capsys.readouterr().err == f"{words} this package again\n"
+    words = "error: the lab's page is not in this installation: install npm (with Node 20.19, 22.12 or newer), then"
+    assert capsys.readouterr().err == f"{words} reinstall this package\n"
     (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON asks for that")
     assert cli.main(["lab", "--no-browser"]) == 2
     assert (

@@ -77,7 +77,7 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
-        ("nothing", {}, "there is no method 'nothing': there are adam, attention"),
+        ("nothing", {}, "there is no method 'nothing': the methods are adam, attention"),
         ("train", {"steps": 1}, "there is no method 'train'"),
         ("forward", {}, "forward needs the parameter 'word'"),
         ("forward", {"word": WORD, "colour": 1}, "forward has no parameter 'colour': it takes word"),
@@ -100,9 +100,9 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("reset", {"config": {"num_steps": "many"}}, "num_steps must be a whole number, got num_steps='many'"),
         ("reset", {"config": {"n_embd": 4096}}, "choose a smaller n_embd, n_layer or block_size"),
         ("reset", {"val_fraction": 2}, "val_fraction must be at least 0 and less than 1"),
-        ("reset", {"config": {"batch_size": 10_000_000}}, "batch_size must be at most 1024 here"),
-        ("choose", {"run": "mine"}, "there is no run 'mine': there are published"),
-        ("scrub", {"step": 3}, "the weights before step 1000 are not known here"),
+        ("reset", {"config": {"batch_size": 10_000_000}}, "batch_size must be at most 1024 in the lab"),
+        ("choose", {"run": "mine"}, "there is no run 'mine': the runs are published"),
+        ("scrub", {"step": 3}, "the weights of 'trained for 1000 steps' are not known before step 1000"),
         ("scrub", {"step": 1001}, "train the run further first"),
         ("generate", {"seed": 1, "index": 0, "temperature": 0}, "temperature must be above 0"),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "top_k": 28}, "top_k must be from 1 to"),

@@ -1,4 +1,4 @@
 """The lab: an interactive page whose every number comes from the real program.
 
-`session.py` is what the page can ask.
+`session.py` answers the page's requests.
 """

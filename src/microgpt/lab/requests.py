@@ -1,7 +1,7 @@
 """The registry of requests that the page can make, with checks of their parameters.
 
-Feature modules register their requests. A request is a function of the session and the parameters, named as the page
-asks for it. Its return type, one of lab/protocol, is what the page is promised.
+Feature modules register their requests here. A request is a function of the session and the request's parameters; its
+name is the method that the page asks for, and its return type, from lab/protocol, is the type of the answer.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Request(NamedTuple):
     """A registered request."""
 
     function: Callable[..., Any]
-    of_model: bool = False  # the answer is about the active model, and says about which version
-    changes: bool = False  # the model; the answer is the model as it then is
-    streams: bool = False  # it answers many times
+    of_model: bool = False  # the answer is about the active model, and includes its version
+    changes: bool = False  # the request changes the active model, and the answer is the changed model
+    streams: bool = False  # the request yields many answers
 
 
 REQUESTS: dict[str, Request] = {}
@@ -35,7 +35,7 @@ def request(function: F) -> F:
 
 
 def model_request(function: F) -> F:
-    """Register a request about the active model: its version is added to the answer."""
+    """Register a request about the active model. The model's version is added to the answer."""
     return _register(function, Request(function, of_model=True))
 
 
@@ -45,7 +45,14 @@ def change_request(function: F) -> F:
 
 
 def stream_request(*, of_model: bool) -> Callable[[F], F]:
-    """Register long work that yields one answer after another."""
+    """Register a request for long work, which yields many answers.
+
+    Args:
+        of_model: Whether the answers are about the active model. Its version is then added to each.
+
+    Returns:
+        A decorator.
+    """
     return lambda function: _register(function, Request(function, of_model=of_model, streams=True))
 
 
@@ -57,33 +64,55 @@ def _register(function: F, request: Request) -> F:
 
 
 def find(method: str, streams: bool) -> Request:
-    """The request of this name. Raises LabError, which lists what there is."""
+    """Return the registered request with this name.
+
+    Args:
+        method: The name of the request.
+        streams: Whether to look among the streams or among the other requests.
+
+    Raises:
+        LabError: No request has this name. The message lists the names.
+    """
     found = REQUESTS.get(method)
     if found is None or found.streams != streams:
         kind = "stream" if streams else "method"
         known = sorted(name for name, request in REQUESTS.items() if request.streams == streams)
-        raise LabError(f"there is no {kind} {method!r:.40}: there are {', '.join(known)}")
+        raise LabError(f"there is no {kind} {method!r:.40}: the {kind}s are {', '.join(known)}")
     return found
 
 
 class Parameter(NamedTuple):
-    """A parameter of a request: its type, and its default where it has one."""
+    """A parameter of a request: its type and its default, which is `inspect.Parameter.empty` if there is no default."""
 
     kind: Any
     default: Any
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """What a request takes besides the session. Only these annotations are evaluated: the others are for mypy."""
+    """Return the parameters that a request takes besides the session.
+
+    Only their annotations are evaluated. The session and the return type are imported for mypy alone.
+    """
     _, *declared = inspect.signature(function).parameters.values()
     names = getattr(function, "__globals__", {})
     return {p.name: Parameter(eval(p.annotation, names), p.default) for p in declared}
 
 
 def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as the function takes them. Raises LabError, which names the parameter at fault.
+    """Check a request's parameters and convert them to the types that its function expects.
 
-    JavaScript has one kind of number: 2 is taken where a float is expected, 2.0 where a whole number is.
+    JavaScript has only one type of number, so 2 is accepted for a float and 2.0 for an integer.
+
+    Args:
+        method: The name of the request, for error messages.
+        function: The function of the request.
+        params: The parameters as they came from the page.
+
+    Returns:
+        The function's arguments by name, without those that keep their defaults.
+
+    Raises:
+        LabError: A parameter is unknown, missing or of the wrong type. The message names it.
     """
     known = parameters(function)
     for name in params:
@@ -94,7 +123,7 @@ def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> d
         if name in params:
             bound[name] = _checked(method, name, params[name], kind)
         elif default is inspect.Parameter.empty:
-            raise LabError(f"{method} needs the parameter {name!r}: give it")
+            raise LabError(f"{method} needs the parameter {name!r}, which is missing")
     return bound
 
 

@@ -1,8 +1,8 @@
 """Serve the built page on loopback, or write it to a folder for another host.
 
-The runs that were named come with it. The page is only read: an address is looked up in the list of the page's
-files, so that there is no way out of them, and a request that names another host (a page elsewhere whose name was bent
-to this machine) gets nothing.
+The runs named on the command line are served with it. Nothing can be written, and an address is looked up in the list
+of the page's files, so no address leads outside them. A request whose Host header names another host is refused: it may
+come from a foreign page whose name was made to resolve to this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.layout import METRICS, MODEL, checkpoint_file
 
 SITE = Path(__file__).parent / "site"
-NO_SITE = Path(__file__).parent / "no_site.txt"  # written by the build that could not make the page
+NO_SITE = Path(__file__).parent / "no_site.txt"  # the reason, written by a build without the page
 HOST = "127.0.0.1"
-PORT = 8000  # when it is free
-NOT_BUILT = "install npm (with node 20.19, 22.12 or newer), and then this package again"
+PORT = 8000  # if it is free
+NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -50,7 +50,8 @@ TYPES = {
 COMPRESSED = {".css", ".html", ".js", ".json", ".mjs", ".svg"}
 
 HEADERS = {
-    # web/vite.config.ts puts the same into the page, for hosts that send no headers; there no frame can be forbidden
+    # web/vite.config.ts puts the same policy into the page, for hosts that send no headers; frame-ancestors works only
+    # in a header
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:;"
         " worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
@@ -59,7 +60,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # a run that trains changes its files
+    "Cache-Control": "no-cache",  # a run's files change while it trains
 }
 
 
@@ -69,23 +70,38 @@ class NamedRun:
 
     name: str
     model: Path
-    metrics: Path | None  # a checkpoint alone has none
+    metrics: Path | None  # None for a bare checkpoint
 
     @classmethod
     def find(cls, path: Path) -> NamedRun:
-        """Raises RunError or CheckpointError where there is no run."""
+        """Find the run at a path, which is a run folder or a checkpoint.
+
+        Raises:
+            RunError: There is no run at the path.
+            CheckpointError: The checkpoint cannot be read.
+        """
         model = checkpoint_file(path)
         checkpoints.load(model)
         return cls(path.resolve().name, model, path / METRICS if path.is_dir() else None)
 
 
 def trouble() -> str:
-    """Why the page was not built when the package was; empty where it was."""
+    """Return why the package was built without the page, or "" if no reason was recorded."""
     return NO_SITE.read_text(encoding="utf-8") if NO_SITE.is_file() else ""
 
 
 class Pages:
-    """What can be asked for, by its address. The files may change while they are served: a run that trains does."""
+    """The files that can be served: the page, and the runs named on the command line.
+
+    They are looked up again for every request, since the files of a run change while it trains.
+
+    Args:
+        runs: The runs to serve with the page.
+        site: The folder of the built page; None for the one in this package.
+
+    Raises:
+        SiteError: The page was not built.
+    """
 
     def __init__(self, runs: Sequence[NamedRun] = (), site: Path | None = None) -> None:
         site = site or SITE
@@ -94,7 +110,7 @@ class Pages:
         self.runs, self.site = runs, site
 
     def all(self) -> dict[str, Path | bytes]:
-        """Address -> file, or content."""
+        """Return a table from address to file, or to content that is in no file."""
         found: dict[str, Path | bytes] = {}
         for path in sorted(self.site.rglob("*")):
             name = path.relative_to(self.site).as_posix()
@@ -111,12 +127,16 @@ class Pages:
 
 
 def export(pages: Pages, folder: Path) -> None:
-    """Write everything into a folder that is new or empty; its addresses are relative, so that any static host will do.
+    """Write the page and its runs into a new or empty folder.
 
-    index.html comes last: what has none is not complete.
+    All addresses are relative, so any static host can serve the folder. index.html is written last: a folder without it
+    is incomplete.
+
+    Raises:
+        SiteError: The folder is not empty, or is not a folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SiteError(f"export needs a new or an empty folder, got export={str(folder)!r}, which holds something")
+        raise SiteError(f"export must be a new or empty folder, got export={str(folder)!r}")
     found = pages.all()
     for name in sorted(found, key=lambda name: (name == "index.html", name)):
         source, target = found[name], folder / name
@@ -125,10 +145,18 @@ def export(pages: Pages, folder: Path) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers on loopback until it is shut down. port: None is PORT, or a free one where that is taken."""
+    """An HTTP server on loopback.
+
+    Args:
+        pages: The files to serve.
+        port: The port to listen on; None for PORT, or for any free port if PORT is taken.
+
+    Raises:
+        SiteError: The given port cannot be used.
+    """
 
     daemon_threads = True
-    allow_reuse_address = os.name == "posix"  # on Windows two servers could then have the same port
+    allow_reuse_address = os.name == "posix"  # on Windows this would let two servers share a port
 
     def __init__(self, pages: Pages, port: int | None = None) -> None:
         self.pages = pages
@@ -136,39 +164,42 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
             if port is not None:
-                raise SiteError(f"port={port} cannot be had ({error}): give another, or none") from None
+                raise SiteError(f"port={port} is not available ({error}): choose another, or leave it out") from None
             super().__init__((HOST, 0), Handler)
         self.hosts = hosts(self.server_port)
         self.url = f"http://{HOST}:{self.server_port}/"
 
     def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # HTTPServer's asks the network for this machine's name
+        TCPServer.server_bind(self)  # HTTPServer.server_bind would look up this machine's name on the network
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a browser that goes away, or sends nothing, is no fault
+        if not isinstance(sys.exc_info()[1], OSError):  # a browser may disconnect, or send nothing
             super().handle_error(request, client_address)
 
 
 def hosts(port: int) -> list[list[str]]:
-    """What a request to this port may carry as its Host headers: one, in which a browser leaves out port 80."""
+    """Return the Host headers that a request to this port may have, each as a list of one header.
+
+    Browsers leave out port 80.
+    """
     ports = ["", ":80"] if port == 80 else [f":{port}"]
     return [[name + given] for name in (HOST, "localhost") for given in ports]
 
 
 def open_browser(url: str) -> None:
-    """Where there is one with windows; one that runs in the terminal would take it away."""
+    """Open the page in a graphical browser, if there is one. A text browser would take over the terminal."""
     try:
         found = webbrowser.get()
     except webbrowser.Error:
         return
     if type(found) is not webbrowser.GenericBrowser:
-        threading.Thread(target=found.open, args=(url,), daemon=True).start()  # some wait until it is closed
+        threading.Thread(target=found.open, args=(url,), daemon=True).start()  # some block until they are closed
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds that a connection may be silent
+    timeout = 60  # seconds of silence after which a connection is closed
     server: Server
 
     def version_string(self) -> str:
@@ -191,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(HTTPStatus.NOT_FOUND)
         try:
             content = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError:  # it went since
+        except OSError:  # deleted since it was looked up
             return self.refuse(HTTPStatus.NOT_FOUND)
         ending = Path(name).suffix
         accepted = [coding.split(";")[0].strip() for coding in self.headers.get("Accept-Encoding", "").split(",")]
@@ -205,7 +236,7 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def refuse(self, status: HTTPStatus) -> None:
-        self.close_connection = True  # what else the request carries is not read
+        self.close_connection = True  # the request's body is not read
         self.send_response(status)
         self.send_header("Connection", "close")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -1,9 +1,9 @@
 """A lab session: its runs and texts, and a cache of recorded executions.
 
-The cache holds the executions that the next question may need again. `ask` answers a request, `stream` a request for
-long work. The modules of the rooms register what can be asked (requests.py); nothing here draws, and nothing here
-computes what the package can say. It runs the same in a browser (Pyodide) as here. Whatever goes wrong becomes a
-sentence in an answer, and the session is then as it was before.
+The cache holds the executions that the next request may need again. `ask` answers a request, `stream` a request for
+long work. The modules in PACKAGES register the requests (requests.py). The session renders nothing, and leaves every
+computation to the package. It runs the same in a browser (Pyodide) and in CPython. An error becomes a sentence in the
+answer, and leaves the session unchanged.
 """
 
 from __future__ import annotations
@@ -25,15 +25,28 @@ from microgpt.lab.runs.texts import Text
 from microgpt.tracing.recorder import Tensor, forward
 from microgpt.tracing.trace import Trace, trace_model
 
-ROOMS = ("runs", "editing", "model", "figures", "playback")  # whose modules register requests
-KEPT, KEPT_TRACES = 4, 2  # recorded words; those with their graphs, which take some 10 MB each
+PACKAGES = ("runs", "editing", "model", "figures", "playback")  # their modules register requests
+KEPT, KEPT_TRACES = 4, 2  # cached forward passes, and cached traces, whose graphs take about 10 MB each
 
-Key = tuple[Any, tuple[int, ...]]  # of a model, tokens
+Key = tuple[Any, tuple[int, ...]]  # the model's key, and the token ids
 T = TypeVar("T")
 
 
 class Session:
-    """Begins with the published model. version counts the changes of the active model, from 0."""
+    """A lab session. It begins with the published model.
+
+    Attributes:
+        names: The bundled names.
+        texts: All texts that were loaded, the bundled names first.
+        by_id: The runs by their ids.
+        active: The active run.
+        version: The number of changes of the active model so far.
+        begun: The number of runs that were added; new ids are counted from it.
+
+    Example:
+        >>> Session().ask("tokens", {"text": "emma"})["result"]["ids"]
+        [26, 4, 12, 12, 0, 26]
+    """
 
     def __init__(self) -> None:
         self.names = Text()
@@ -42,7 +55,7 @@ class Session:
         self.by_id: dict[str, LabRun] = {first.id: first}
         self.active: LabRun = first
         self.version = 0
-        self.begun = 0  # runs so far: their ids
+        self.begun = 0
         self._recorded: OrderedDict[Key, dict[str, Tensor]] = OrderedDict()
         self._traced: OrderedDict[Key, Trace] = OrderedDict()
         self._stepped: OrderedDict[Key, Trace] = OrderedDict()
@@ -50,25 +63,42 @@ class Session:
     # --- requests in, answers out
 
     def ask(self, method: str, params: dict[str, Any] | None = None) -> Answer:
-        """Answer with {"result": ...}, or {"error": "a sentence for people"}."""
+        """Answer a request.
+
+        Args:
+            method: The name of the request.
+            params: Its parameters by name.
+
+        Returns:
+            {"result": ...}, or {"error": "a sentence for people"}.
+        """
         try:
             request = find(method, streams=False)
             return {
-                "result": self._told(request, request.function(self, **bind(method, request.function, params or {})))
+                "result": self._finish(request, request.function(self, **bind(method, request.function, params or {})))
             }
         except Exception as error:
             return {"error": _sentence(error)}
 
     def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[Answer]:
-        """The answers to a request for long work, one at a time; whoever stops asking stops the work."""
+        """Answer a request for long work.
+
+        Args:
+            method: The name of the request.
+            params: Its parameters by name.
+
+        Yields:
+            One answer at a time, each {"result": ...} or {"error": "a sentence for people"}. The work advances only as
+            answers are taken, and closing the generator stops it.
+        """
         try:
             request = find(method, streams=True)
             for event in request.function(self, **bind(method, request.function, params or {})):
-                yield {"result": self._told(request, event)}
+                yield {"result": self._finish(request, event)}
         except Exception as error:
             yield {"error": _sentence(error)}
 
-    def _told(self, request: Request, answer: Any) -> Any:
+    def _finish(self, request: Request, answer: Any) -> Any:
         if request.changes:
             self.version += 1
             answer = REQUESTS["model"].function(self)
@@ -77,42 +107,51 @@ class Session:
     # --- runs
 
     def new_id(self) -> str:
-        """The id of the next run."""
+        """Return the id for the next run."""
         return f"run{self.begun + 1}"
 
     def add(self, run: LabRun) -> None:
-        """Make a new run the active one."""
+        """Add a new run, and make it the active one."""
         self.begun += 1
         self.by_id[run.id] = run
         self.active = run
 
     def run(self, id: str) -> LabRun:
-        """The run of this id. Raises LabError where there is none."""
+        """Return the run with this id.
+
+        Raises:
+            LabError: No run has this id.
+        """
         if id not in self.by_id:
-            raise LabError(f"there is no run {id!r:.40}: there are {', '.join(self.by_id)}")
+            raise LabError(f"there is no run {id!r:.40}: the runs are {', '.join(self.by_id)}")
         return self.by_id[id]
 
     # --- a word through the active model
 
     def tokens(self, word: str) -> list[int]:
-        """The word as token ids, BOS at both ends."""
+        """Return the word as token ids, with BOS at both ends."""
         tokens = texts.encode(word, self.active.run.tokenizer)
         check_batch([tokens], self.active.engine.vocab_size)
         return tokens
 
     def forward(self, tokens: list[int], model: ScalarModel | None = None) -> dict[str, Tensor]:
-        """The recorded forward pass of a model, by default the active one."""
+        """Return the recorded forward pass of a model: its tensors by name.
+
+        Args:
+            tokens: The token ids, with BOS at both ends.
+            model: The model; None for the active one.
+        """
         model = model or self.active.model
         return _kept(self._recorded, KEPT, _key(model, tokens), lambda: edited.Names(forward(tokens, model)))
 
     def trace(self, tokens: list[int]) -> Trace:
-        """The recorded execution, backward included."""
-        edited.unchanged(self.active, "the graph is read off what it keeps", "Value.__init__")
+        """Return the recorded execution of the active model, including the backward pass."""
+        edited.unchanged(self.active, "the graph is read from what it stores", "Value.__init__")
         model = self.active.model
         return _kept(self._traced, KEPT_TRACES, _key(model, tokens), lambda: trace_model(tokens, model))
 
     def stepped(self, tokens: list[int]) -> Trace:
-        """The recorded forward pass, statement by statement."""
+        """Return the recorded forward pass of the active model, statement by statement."""
         model = self.active.model
         return _kept(
             self._stepped, 1, _key(model, tokens), lambda: trace_model(tokens, model, backward=False, events=True)
@@ -124,7 +163,7 @@ def _key(model: ScalarModel, tokens: list[int]) -> Key:
 
 
 def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:
-    """What is known under the key, or is made now; only the last few are kept."""
+    """Return the cached value of a key, and make it if it is missing. Only the `most` last used values are kept."""
     if key not in known:
         known[key] = make()
         while len(known) > most:
@@ -134,23 +173,23 @@ def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]
 
 
 def _sentence(error: Exception) -> str:
-    """What went wrong, for people."""
+    """Return a sentence for people about what went wrong."""
     if not isinstance(error, LabError) and (said := edited.blamed(error)):
         return f"the edited program, {said}"
     if isinstance(error, FloatingPointError):
-        return f"{error}; take back what was changed by hand (undo), or go back to an earlier step"
+        return f"{error}; undo the changes made by hand, or go back to an earlier step"
     if isinstance(error, (ValueError, ImportError, DivergedError)):
         return str(error)
     if isinstance(error, MemoryError):
-        return "this needs more memory than there is: choose a smaller model, or a shorter text"
+        return "this needs more memory than is available: choose a smaller model, or a shorter text"
     return f"this is a bug in the lab; please report it: {type(error).__name__}: {error}"
 
 
 def _register_requests() -> None:
     here = Path(__file__).parent
-    for room in ROOMS:
-        for module in sorted((here / room).glob("*.py")):
-            import_module(f"microgpt.lab.{room}.{module.stem}")
+    for package in PACKAGES:
+        for module in sorted((here / package).glob("*.py")):
+            import_module(f"microgpt.lab.{package}.{module.stem}")
 
 
 _register_requests()

@@ -1,11 +1,12 @@
 """The answers that the page shows before Python has loaded, computed at build time.
 
-They come from a fresh session.
+They come from a new session.
 
     python -m microgpt.lab.snapshot [OUT.json]
 
-writes a JSON object: request -> answer. A request's name is its method and its parameters with sorted keys and without
-spaces: `forward {"word":"emma"}`. The page loads it first of all, so that only what is seen at once belongs here.
+writes a JSON object that maps each request to its answer. A request is written as its method and its parameters, with
+sorted keys and without spaces: `forward {"word":"emma"}`. The page loads this file first, so it holds only what is
+visible at once.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from microgpt.lab.wire import Wire
 
 WORD = "emma"
 SEED = 42
-STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the largest gradients of these matrices
+STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # those with the largest gradients in their matrices
 GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
-TEMPERATURES = (0.2, 0.5, 2.0)  # side by side
+TEMPERATURES = (0.2, 0.5, 2.0)  # shown side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
-EXP = {  # its curve, a point for each input
+EXP = {  # the curve of exp, one point per input
     "source": ";".join(f"y{i}=exp(x{i})" for i in range(len(POINTS))),
     "inputs": {f"x{i}": x for i, x in enumerate(POINTS)},
 }
 
-SIZES = {  # section 11: this model and two that are published; the tokens that they were trained on, where it is known
+SIZES = {  # section 11: this model and two published ones, and the tokens it was trained on; 0: not stated
     (16, 1, 16, 27): 0,
     (768, 12, 1024, 50_257): 0,
     (12_288, 96, 2048, 50_257): 300_000_000_000,
-    (12_288, 96, 1024, 50_257): 0,  # the same after half its context
+    (12_288, 96, 1024, 50_257): 0,  # the same model after half its context
 }
 
-# What the page asks in its first state. It may be asked for more, which then waits for Python.
+# What the page requests in its first state. All other requests wait for Python.
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hello", {}),
     ("source", {}),
@@ -89,7 +90,11 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def snapshot() -> Iterator[tuple[str, Any]]:
-    """Every request's name with its answer. Raises LabError for one that the session does not answer."""
+    """Yield the name and the answer of every request.
+
+    Raises:
+        LabError: The session refused a request.
+    """
     wire = Wire()
 
     def ask(method: str, params: dict[str, Any]) -> tuple[str, Any]:
@@ -101,17 +106,17 @@ def snapshot() -> Iterator[tuple[str, Any]]:
     for method, params in REQUESTS:
         yield ask(method, params)
     _, generated = ask("generate", GENERATED)
-    for temperature in TEMPERATURES:  # of the first letter's scores
+    for temperature in TEMPERATURES:  # applied to the logits of the first letter
         yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})
 
 
 def name(method: str, params: dict[str, Any]) -> str:
-    """What a request is called."""
+    """Return the name of a request: its method, and its parameters as JSON."""
     return f"{method} {json.dumps(params, sort_keys=True, separators=(',', ':'), ensure_ascii=False)}"
 
 
 def main() -> None:
-    """Write the snapshot to the file that is named, else to standard output."""
+    """Write the snapshot to the file named on the command line, or to standard output."""
     text = json.dumps(dict(snapshot()), separators=(",", ":"), allow_nan=False)
     if len(sys.argv) > 1:
         Path(sys.argv[1]).write_text(text, encoding="utf-8")

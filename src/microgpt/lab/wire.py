@@ -1,8 +1,8 @@
 """The boundary between Python and JavaScript: JSON requests in, JSON answers out.
 
-Both are text. The worker turns text into objects and objects into text, and nobody else does. Through JSON an answer is
-the same from the snapshot, from Pyodide and from CPython: None is null, a tuple a list, a float keeps its full
-precision, and those that JSON lacks become "inf", "-inf" and "nan".
+Both are text, which only the worker converts to and from JavaScript objects. Since every answer passes through JSON, it
+is the same from the snapshot, from Pyodide and from CPython: None becomes null, a tuple a list, and a float keeps its
+full precision. The numbers that JSON lacks become "inf", "-inf" and "nan".
 """
 
 from __future__ import annotations
@@ -19,20 +19,34 @@ from microgpt.lab.session import Session
 
 
 class Wire:
-    """A session that is asked in JSON."""
+    """A session with a JSON interface."""
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session or Session()
 
     def ask(self, text: str) -> str:
-        """Answer {"method": ..., "params": {...}} with {"result": ...} or {"error": "a sentence for people"}."""
+        """Answer a request.
+
+        Args:
+            text: The request as JSON: {"method": ..., "params": {...}}.
+
+        Returns:
+            The answer as JSON: {"result": ...} or {"error": "a sentence for people"}.
+        """
         try:
             return dumps(self.session.ask(*parse(text)))
         except LabError as error:
             return dumps({"error": str(error)})
 
     def stream(self, text: str) -> Iterator[str]:
-        """The answers to a request for long work, one at a time; whoever stops asking stops the work."""
+        """Answer a request for long work.
+
+        Args:
+            text: The request as JSON, as for `ask`.
+
+        Yields:
+            One answer at a time, as JSON. Closing the generator stops the work.
+        """
         try:
             yield from map(dumps, self.session.stream(*parse(text)))
         except LabError as error:
@@ -40,35 +54,37 @@ class Wire:
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """The method and the parameters of a request. Raises LabError for anything else."""
+    """Return the method and the parameters of a request.
+
+    Raises:
+        LabError: The text is not a request.
+    """
     try:
         request = json.loads(text)
         method, params = request["method"], request.get("params", {})
         if not (isinstance(method, str) and isinstance(params, dict)):
             raise TypeError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise LabError(
-            f'a request must be JSON {{"method": "...", "params": {{...}}}}, got {text!r:.80}: ask again like that'
-        ) from None
+        raise LabError(f'a request must be JSON {{"method": "...", "params": {{...}}}}, got {text!r:.80}') from None
     return method, params
 
 
 def dumps(answer: Answer) -> str:
-    """The answer as JSON text without spaces."""
+    """Return the answer as JSON text without spaces."""
     try:
         return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
-    except ValueError:  # it holds a number that JSON lacks
+    except ValueError:  # the answer contains a number that JSON lacks
         return json.dumps(_named(answer), allow_nan=False, separators=(",", ":"))
 
 
 def _plain(x: Any) -> Any:
     if isinstance(x, array):
         return x.tolist()
-    raise TypeError(f"{type(x).__name__} has no form in JSON")
+    raise TypeError(f"{type(x).__name__} cannot be written as JSON")
 
 
 def _named(x: Any) -> Any:
-    """The same with every infinity and nan as text."""
+    """Return x with every infinity and nan as text."""
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, Mapping):

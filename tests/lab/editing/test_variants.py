@@ -182,7 +182,7 @@ def test_without_the_scale_the_logits_are_q_times_k() -> None:
 def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:
     lab = Lab()
     program = lab.use(with_change("no_residual"))["program"]
-    assert "makes no resid_mid, mlp_norm.mean_square, mlp_norm.scale and resid_post;" in program["notes"][0]
+    assert "does not compute resid_mid, mlp_norm.mean_square, mlp_norm.scale and resid_post;" in program["notes"][0]
     tensors = lab.ask("forward", word=WORD)["tensors"]
     assert "pos0.layer0.resid_pre" in tensors
     assert "pos0.layer0.mlp_norm" in tensors

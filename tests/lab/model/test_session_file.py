@@ -60,9 +60,9 @@ def test_a_state_of_a_run_whose_text_is_not_here_says_so_again(lab: Lab, tmp_pat
     other.ask("restore", state=lab.ask("save")["state"])
     assert lab.state() == other.state()
     for one in (lab, other):
-        assert "which is not here: load that file first" in one.refused("data")
+        assert "which is not loaded: load that file first" in one.refused("data")
         [answer] = one.events(steps=1)
-        assert "which is not here: load that file first" in answer["error"]
+        assert "which is not loaded: load that file first" in answer["error"]
 
 
 def test_a_state_of_runs_over_one_text_read_both_ways(lab: Lab, tmp_path: Path) -> None:

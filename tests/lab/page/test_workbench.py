@@ -33,7 +33,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
 def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
     """In the editor its first line, in its figure the difference; and the page stands still."""
     for name, line in (
-        ("no mask", "# what is still to be guessed"),
+        ("no mask", "# the lists then hold"),
         ("GELU", "def gelu(self)"),
         ("two layers", "16, 2, 4"),
     ):

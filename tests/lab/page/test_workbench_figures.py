@@ -40,11 +40,11 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
 def test_a_figure_of_what_is_gone_says_so_and_the_others_go_on(bench: Bench) -> None:
     bench.click("no residual")
     bench.click("Use in all figures")
-    bench.wait("it makes no resid_mid", ".used")
+    bench.wait("does not compute resid_mid", ".used")
     bench.tab.section(4)
     failed = bench.page.locator("main .failed").all_text_contents()
     assert failed
-    assert all("the edited program makes no" in text for text in failed)
+    assert all("the edited program does not compute" in text for text in failed)
     bench.tab.section(6)
     assert bench.page.locator("main .failed, main [role=alert]").count() == 0
 
@@ -52,7 +52,7 @@ def test_a_figure_of_what_is_gone_says_so_and_the_others_go_on(bench: Bench) -> 
 def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> None:
     bench.click("no residual")
     bench.click("Use in all figures")
-    bench.wait("it makes no resid_mid", ".used")
+    bench.wait("does not compute resid_mid", ".used")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
     bench.open()

@@ -45,9 +45,9 @@ def test_of_a_run_whose_text_is_not_here_only_the_end_is_known(lab: Lab, tmp_pat
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
     assert curve(lab) == ["nan"] * 5
-    assert "are not known here" in lab.refused("scrub", step=3)
+    assert "are not known before step 5" in lab.refused("scrub", step=3)
     [answer] = lab.events(steps=1)
-    assert "which is not here: load that file first" in answer["error"]
+    assert "which is not loaded: load that file first" in answer["error"]
     lab.ask("forward", word="anna")
     lab.ask("load_data", name="own.txt", base64=file((tmp_path / "own.txt").read_bytes()))
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
@@ -68,7 +68,7 @@ def test_a_run_of_too_many_steps_is_refused(still: Lab, tmp_path: Path) -> None:
     state.step = 1_000_001
     checkpoints.save(tmp_path / "model", state)
     sentence = still.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
-    assert sentence == "'run' has made 1,000,001 steps; runs of at most 1,000,000 can be opened here"
+    assert sentence == "'run' has 1,000,001 steps, but the lab opens only runs of at most 1,000,000 steps"
 
 
 def test_damaged_metrics_are_refused_in_words(still: Lab, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ export function whole<T>(answer: T): T {
     get(target, name) {
       if (typeof name !== 'string' || name in target || !/^(pos|layer)\d|^(loss|lm_head|wte|wpe)$/.test(name))
         return Reflect.get(target, name)
-      throw new MissingError(`the edited program makes no ${name}: this figure cannot be drawn of it`)
+      throw new MissingError(`the edited program does not compute ${name}, which this figure needs`)
     },
   })
   return { ...answer, tensors: told }

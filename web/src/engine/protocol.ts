@@ -7,18 +7,18 @@ export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or nan, whi
 
 export type Shaped = [string, number, number] // a parameter's name, rows, columns
 
-/** What every answer about the active model carries besides. */
+/** The field that every answer about the active model has in addition to its own. */
 export interface OfModel {
-  version: number // counts the changes of the model, so that an answer says of which state it speaks
+  version: number // counts the model's changes, and so identifies the state that an answer is about
 }
 
-/** A tensor, row after row. */
+/** A tensor, row by row. */
 export interface Tensor {
   shape: number[]
   data: number[]
 }
 
-/** A number and where it is found. */
+/** A number and its path. */
 export interface PathValue {
   path: string
   value: Num
@@ -26,11 +26,11 @@ export interface PathValue {
 
 export type Documents = 'lines' | 'stream'
 
-export type Order = 'topological' | 'naive' // of backward
+export type Order = 'topological' | 'naive' // the order in which backward visits the nodes
 
-export type Times = 1 | 2 // calls of backward
+export type Times = 1 | 2 // the number of calls of backward
 
-export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update tells of each parameter
+export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each parameter
 
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
@@ -74,12 +74,12 @@ export interface Change {
 export interface Model {
   run: string // the id of the active run
   name: string // 'trained for 1000 steps', 'random', a file's name
-  about: string // in a sentence or two: what it was trained on, and what is not known of that
-  step: number // updates made
-  num_steps: number // planned; doubled each time that training goes beyond it
+  about: string // a sentence or two on what it was trained on, and what is unknown about that
+  step: number // the number of updates made
+  num_steps: number // the number of updates planned, which is doubled each time that training passes it
   config: Config
   tokenizer: TokenizerKind
-  symbols: string[] // what each token id writes; hex digits for a byte that writes nothing alone; BOS writes ''
+  symbols: string[] // the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
   bos: number
   num_params: number
   head_dim: number // the width of one attention head
@@ -87,19 +87,19 @@ export interface Model {
   uniform_loss: number // ln(vocab_size): the loss of a model that gives every token the same probability
   shapes: Shaped[]
   engine: string // 'native', 'scalar'
-  note: string // why the engine is not the faster one, or ''
+  note: string // why the faster engine is not used, or ''
   changes: Change[] // weights changed by hand
-  program: Program | null // an edited one, which then computes every number; null: the reference
+  program: Program | null // the edited program that computes every number; null for the reference
 }
 
-/** Who answers. */
+/** The versions of the package, this protocol and Python. */
 export interface Hello {
-  version: string // of the package
-  schema: number // of this protocol
+  version: string
+  schema: number
   python: string
 }
 
-/** The run and the step from which another run goes on. */
+/** The run and the step that a branch starts from. */
 export interface Branch {
   run: string
   step: number
@@ -117,11 +117,11 @@ export interface Run {
   name: string
   config: Config
   data: string
-  step: number // where it stands
+  step: number // the step that it is at
   first: number // the earliest step that it can be scrubbed to
-  program: string // '' for the reference, 'edited: gpt'
-  branch: Branch | null // where it comes from
-  losses: Num[] // of each step made; 'nan' where the file of an opened run does not tell
+  program: string // 'edited: gpt', or '' for the reference
+  branch: Branch | null // where it branched off
+  losses: Num[] // the loss of each step; 'nan' where the files of an opened run do not record it
   validations: Validation[]
   active: boolean
 }
@@ -131,25 +131,25 @@ export interface Runs {
   runs: Run[]
 }
 
-/** An event of training, for each stretch of steps. */
+/** A training event, sent after every few steps. */
 export interface Trained {
   run: string
   step: number
-  losses: number[] // of the steps since the last event
-  document: string // of the last step
+  losses: number[] // the losses of the steps since the last event
+  document: string // the last document of the last step
   learning_rate: number
   steps_per_second: number
   done: boolean
 }
 
-/** A setting that two runs do not share. */
+/** A setting in which two runs differ. */
 export interface Difference {
   setting: string
   a: string | number | boolean
   b: string | number | boolean
 }
 
-/** The first weight that differs, after the first step at which one does. */
+/** The first weight that differs, at the first step at which any does. */
 export interface FirstDifference {
   step: number
   tensor: string
@@ -165,16 +165,16 @@ export interface FirstDocuments {
   b: string
 }
 
-/** Where two runs part. */
+/** The differences between two runs, and where they diverge. */
 export interface Comparison {
   a: string
   b: string
   differs: Difference[]
-  first: FirstDifference | null // null: nowhere
+  first: FirstDifference | null // null if no weight differs
   documents: FirstDocuments | null
 }
 
-/** The loss on documents that training does not read, or, where none are held out, on training documents. */
+/** The loss on held-out documents, or on training documents if none are held out. */
 export interface Evaluation {
   loss: number
   documents: number
@@ -187,7 +187,7 @@ export interface ExportedModel {
   name: string
 }
 
-/** All that `restore` needs after the worker was stopped. */
+/** The state that `restore` needs after the worker was stopped. */
 export interface Saved {
   state: string
 }
@@ -195,25 +195,25 @@ export interface Saved {
 /** An edited program. */
 export interface Program {
   name: string // 'edited: gpt, rmsnorm'
-  changed: string[] // functions and methods that differ from the reference's
-  notes: string[] // what the figures do not follow, in words
+  changed: string[] // the functions and methods that differ from the reference's
+  notes: string[] // sentences about what the figures cannot follow
 }
 
-/** Where a function stands. */
+/** The place of a function in the file: its first and last line. */
 export interface SourceFunction {
-  name: string // a method as Value.backward
+  name: string // of a method: 'Value.backward'
   first: number
   last: number
 }
 
-/** A part of the file under one of its own headings. */
+/** A part of the file, under one of its headings. */
 export interface SourcePart {
   title: string // '1. Data ...'
   first: number
   last: number
 }
 
-/** The program that computes the numbers: the installed reference.py, unless it was edited. */
+/** The program that computes the numbers: the installed reference.py, or an edited version of it. */
 export interface Source {
   name: string // '' for the reference
   lines: string[] // line 1 is lines[0]
@@ -221,30 +221,30 @@ export interface Source {
   parts: SourcePart[]
 }
 
-/** A change to try. */
+/** A suggested change of the program. */
 export interface Variant {
   name: string
   title: string
   about: string // what it changes, and what to expect
 }
 
-/** All changes to try. */
+/** All suggested changes. */
 export interface Variants {
   changes: Variant[]
 }
 
-/** The program with one of these changes. */
+/** The program with a suggested change applied. */
 export interface Varied {
   source: string
 }
 
 export type Ended = 'bos' | 'block_size'
 
-/** A character as typed, or one of the tokens that write it. */
+/** A token of a typed text, or a character without a token. */
 export interface TypedCharacter {
   char: string
   id: number | null
-  known: boolean // false: the closed vocabulary has no such character
+  known: boolean // false for a character that the vocabulary lacks
 }
 
 /** The nearest text that the model can read. */
@@ -253,24 +253,24 @@ export interface Meant {
   dropped: string[]
 }
 
-/** What the tokenizer makes of a text. */
+/** A text as the tokenizer encodes it. */
 export interface Tokens {
   characters: TypedCharacter[]
-  ids: number[] // with BOS at both ends, unknown characters left out
-  unknown: string[] // each once
-  positions: number // how many are computed: at most block_size
-  cut: number // characters beyond block_size, which are not read
-  meant: Meant | null // null where all of the text can be read, or none of it
+  ids: number[] // with BOS at both ends and without the unknown characters
+  unknown: string[] // the unknown characters, each once
+  positions: number // the number of positions that are computed: at most block_size
+  cut: number // the number of tokens beyond block_size, which are not read
+  meant: Meant | null // null if the model can read all of the text, or none of it
 }
 
-/** How often a token occurs. */
+/** A token and how often it occurs. */
 export interface LetterCount {
   char: string
   id: number
   count: number
 }
 
-/** How often each letter of a text occurs, and how long its documents are. */
+/** The letter counts and document lengths of a text. */
 export interface Statistics {
   num_docs: number
   num_chars: number // without the line ends
@@ -281,19 +281,19 @@ export interface Statistics {
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
-  unread: number // share of the characters beyond block_size
+  unread: number // the share of the characters that lie beyond block_size
   first: string[] // the first 12 documents of the file
   shuffled: string[] // the first 12 after the shuffle with the run's seed
 }
 
-/** One exchange of a shuffle. */
+/** One swap of a shuffle. */
 export interface Swap {
   i: number
   j: number
   after: string[] // the list after it
 }
 
-/** random.shuffle of a short list, swap by swap: Fisher and Yates, from the end. */
+/** random.shuffle of a short list, swap by swap: the Fisher-Yates shuffle, from the end. */
 export interface Shuffle {
   seed: number
   before: string[]
@@ -307,7 +307,7 @@ export interface SpelledCharacter {
   bytes: number[]
 }
 
-/** A count for a tokenizer of characters, and one for a tokenizer of bytes. */
+/** A count for the model's tokenizer, and the same for a byte tokenizer. */
 export interface ByTokenizer {
   characters: number
   bytes: number
@@ -322,20 +322,20 @@ export interface Spelled {
   rows: ByTokenizer // numbers in wte and lm_head
 }
 
-/** A token drawn, and what it was drawn from. */
+/** A sampled token, and the probabilities it was sampled from. */
 export interface Letter {
   position: number
   probs: number[] // by token id, after temperature and top-k
   logits: number[]
-  die: number // random(), 0 to 1
+  die: number // the chance: random(), from [0, 1)
   token_id: number
-  char: string // '' is BOS: the end
+  char: string // '' for BOS, which ends the text
 }
 
-/** A training document that a text is close to. */
+/** A training document that is close to a text. */
 export interface NearDocument {
   text: string
-  distance: number // letters to put in, leave out or change
+  distance: number // the number of letters to insert, delete or replace
 }
 
 /** A new text, letter by letter. */
@@ -350,77 +350,77 @@ export interface Generated {
 /** Several new texts. */
 export interface Samples {
   texts: string[]
-  new: number // how many are not in the data
+  new: number // how many of them are not in the training data
 }
 
-/** Every parameter, and Adam's moments on request. */
+/** All parameters, and Adam's moments on request. */
 export interface Parameters {
-  tensors: Record<string, Tensor> // by name, in the file's order
-  m: Record<string, number[]> // with `moments`, else empty
+  tensors: Record<string, Tensor> // by name, in the order of shapes()
+  m: Record<string, number[]> // empty unless `moments` was requested
   v: Record<string, number[]>
 }
 
-/** A parameter at the steps whose weights are kept. */
+/** The values of a parameter at the steps whose weights are kept. */
 export interface History {
   path: string
   steps: number[]
   values: number[]
-  m: number // Adam's moments of it now
+  m: number // Adam's present moments of the parameter
   v: number
 }
 
-/** A token by the distance of its embedding. */
+/** A token, and the distance of its embedding. */
 export interface OtherToken {
   symbol: string
   id: number
   distance: number // Euclidean
 }
 
-/** The tokens whose rows of wte lie around one token's, the nearest first. */
+/** The tokens whose rows of wte are nearest to one token's row, the nearest first. */
 export interface Nearest {
   symbol: string
   others: OtherToken[]
 }
 
-/** The parameters of a model of other sizes, by the program's own shapes(). */
+/** The parameters of a model of another size, from the program's own shapes(). */
 export interface Sizes {
   num_params: number
   shapes: Shaped[]
 }
 
-/** What a model of other sizes costs. No such model is made. */
+/** The costs of a model of another size. The model itself is never built. */
 export interface Budget {
   num_params: number
-  flops_token: number // one token forward, after a full context; a multiplication and an addition count as two
-  attention: number // the part of it that grows with the context
-  flops_trained: number // one token forward and backward
-  flops_run: number // `tokens` of them
+  flops_token: number // the forward pass of a token after a full context; a multiplication with an addition counts as 2
+  attention: number // the part of flops_token that grows with the context
+  flops_trained: number // the forward and backward pass of a token
+  flops_run: number // the forward and backward passes of `tokens` tokens
   bytes_kept: number // the weights in 16 bits
-  bytes_trained: number // weights, gradients and Adam's moments in 32 bits
-  bytes_cache: number // keys and values of a full context in 16 bits
+  bytes_trained: number // the weights, gradients and Adam's moments in 32 bits
+  bytes_cache: number // the keys and values of a full context in 16 bits
 }
 
-/** Every number of a word's way through the model. */
+/** Every number of a word's forward pass. */
 export interface Forward {
   word: string
   tokens: number[] // with BOS at both ends
   positions: number
-  tensors: Record<string, Tensor> // every tensor of the table of names, `pos0.tok_emb` to `loss`
-  before: Record<string, number[]> // the tensors that weights changed by hand have changed, as they were
+  tensors: Record<string, Tensor> // every tensor of the table of names, from `pos0.tok_emb` to `loss`
+  before: Record<string, number[]> // the former values of the tensors that weights changed by hand have changed
 }
 
-/** The textbook's attention: masked matrices, T x T, from the program's q and k. Indexed [layer][head][row]. */
+/** Attention as in a textbook: masked T x T matrices of the program's q and k. Indexed [layer][head][row]. */
 export interface Attention {
   positions: number
   labels: string[] // the token read at each position; BOS is '·'
   logits: Num[][][][] // a masked cell is '-inf'
   weights: number[][][][] // a masked cell is 0
-  sums: number[][][] // each row of weights, added up from the left
-  difference: number // the largest between the textbook's numbers and the program's growing lists
-  own: boolean // an edited program departs from the textbook: the matrices hold what its lists do
+  sums: number[][][] // the sum of each row of weights, added from the left
+  difference: number // the largest difference between the textbook's numbers and the program's growing lists
+  own: boolean // true: an edited program departs from the textbook, and the matrices have the numbers of its lists
 }
 
-/** How surprising the next letter is at one position. */
+/** The loss of the next letter at one position. */
 export interface LetterLoss {
   position: number
   read: string
@@ -434,27 +434,27 @@ export interface LetterLoss {
 export interface Loss {
   letters: LetterLoss[]
   mean: number // the program's loss
-  perplexity: Num // exp(mean): as unsure as among that many equally likely tokens
+  perplexity: Num // exp(mean): the model is as unsure as among that many equally likely tokens
   uniform: number // ln(vocab_size)
 }
 
-/** Attention that looks at the whole word, and what that does to the loss: computed by the program's own gpt(). */
+/** Attention to the whole word, without the mask, and its effect on the loss, from the program's own gpt(). */
 export interface Unmasked {
   positions: number
   labels: string[]
-  logits: number[][][][] // [layer][head] -> T x T, nothing masked
+  logits: number[][][][] // [layer][head] -> T x T, with nothing masked
   weights: number[][][][]
-  future: number[][][] // [layer][head] -> how much of each row lies on later positions
-  masked: Loss // the program's own
+  future: number[][][] // [layer][head] -> the share of each row that is on later positions
+  masked: Loss // the program's own loss
   unmasked: Loss
 }
 
-/** Mean losses of the first documents that training reads, with the mask and without. */
+/** The mean loss of the first documents that training reads, with and without the mask. */
 export interface UnmaskedDocuments {
   documents: number
   masked: number
   unmasked: number
-  lower: number // documents whose loss is lower without the mask
+  lower: number // the number of documents whose loss is lower without the mask
 }
 
 /** The program's softmax of scaled logits. */
@@ -462,32 +462,32 @@ export interface Softmax {
   probs: number[]
 }
 
-/** How large the gradient of a tensor is. */
+/** The norm of a tensor's gradient. */
 export interface GradientNorm {
   name: string
   norm: number
 }
 
-/** d loss / d each parameter. */
+/** The gradient of the loss with respect to every parameter. */
 export interface Gradients {
   loss: number
   grads: Record<string, number[]>
   zero_rows: Record<string, number[]> // rows whose gradient is exactly 0
-  norms: GradientNorm[] // of every tensor in the order of backward, the loss first
+  norms: GradientNorm[] // for every tensor in the order of backward, the loss first
 }
 
-/** How large and how deep the graph behind the loss of a word is. */
+/** The size and depth of the graph behind a word's loss. */
 export interface Graph {
   nodes: number
-  operations: number // nodes that are no leaves
-  depth: number // operations in the longest chain from a leaf to the loss
-  limit: number // how deep Python lets calls nest
+  operations: number // the nodes that are not leaves
+  depth: number // the number of operations in the longest chain from a leaf to the loss
+  limit: number // Python's recursion limit
 }
 
-/** Which units of a layer's MLP let something through. */
+/** The open and the dead units of a layer's MLP. */
 export interface Gate {
-  open: boolean[][] // of every position and unit: mlp_pre > 0
-  dead: number[] // units open for none of `documents` training documents
+  open: boolean[][] // [position][unit]: whether mlp_pre > 0
+  dead: number[] // units that are open for none of `documents` training documents
   documents: number
   layer: number
 }
@@ -500,37 +500,37 @@ export type Way = 'reference' | 'replay'
 export interface Term {
   factors: PathValue[]
   value: Num
-  total: Num // so far
+  total: Num // the sum so far
 }
 
-/** What is done with a sum. */
+/** The operation that follows a sum. */
 export interface After {
   text: string // '/ 4 ** 0.5'
   value: Num
   operands: PathValue[]
 }
 
-/** A number that another one was made from, or went into. */
+/** An operand or a user of a number. */
 export interface Link {
   path: string
   value: Num
   local: Num
 }
 
-/** One number, opened. */
+/** The breakdown of a number. */
 export interface Opened {
   path: string
   value: Num
-  grad: Num // d loss / d number, for the word at hand
+  grad: Num // d loss / d number, for the current word
   meaning: string // from the table of names
   kind: string // 'parameter', 'linear', 'rmsnorm', 'softmax', 'attention logit', 'attention mix', 'relu', 'loss' ...
-  line: number // of the reference, where it is made; 0 for a parameter
-  formula: string // in the reference's words: 'sum(wi * xi for wi, xi in zip(row, x))'
-  terms: Term[] // the sum in the program's order; a factor has a path of its own
+  line: number // the line of the program that computes it; 0 for a parameter
+  formula: string // as the program writes it: 'sum(wi * xi for wi, xi in zip(row, x))'
+  terms: Term[] // the sum in the program's order; each factor has a path of its own
   after: After | null
-  recomputed: Num // the terms put together once more: equal to value
-  operands: Link[] // the graph: made from
-  users: Link[] // the graph: used by, at most 32
+  recomputed: Num // computed once more from the terms: equal to value
+  operands: Link[] // the nodes that it was computed from
+  users: Link[] // the nodes that were computed from it, at most 32
   num_users: number
 }
 
@@ -540,55 +540,55 @@ export interface NearNumber {
   op: string
   value: Num
   grad: Num
-  named: boolean // whether it is a number of a tensor
+  named: boolean // whether it belongs to a tensor
 }
 
 export interface Edge {
   from: string // the operand
-  to: string // the number made of it
+  to: string // the number computed from it
   local: Num
 }
 
-/** A piece of the graph around a number. */
+/** The part of the graph around a number. */
 export interface Neighbourhood {
   nodes: NearNumber[]
   edges: Edge[]
-  cut: boolean // whether more was left out
+  cut: boolean // whether some nodes were left out
 }
 
-/** What one user of a number added to its gradient. */
+/** The contribution of one user of a number to the number's gradient. */
 export interface Share {
   path: string
   grad: Num
   local: Num
   add: Num // local * the user's grad
-  total: Num // so far
+  total: Num // the gradient so far
 }
 
-/** The chain rule at a number: what each user of it added to its gradient, in the order of backward. */
+/** The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward. */
 export interface Blame {
   path: string
   grad: Num
-  start: boolean // the loss itself, where backward begins with 1
+  start: boolean // whether it is the loss itself, where backward begins with 1
   shares: Share[]
-  up: string | null // the next number of a tensor along the largest gradient, towards the loss
-  down: string | null // and towards the parameters
+  up: string | null // the next number that belongs to a tensor, along the largest gradient towards the loss
+  down: string | null // the same towards the parameters
 }
 
-/** A gradient beside the central difference. */
+/** A gradient and the central difference to compare it with. */
 export interface Nudge {
   path: string
   value: Num
   grad: Num
-  way: Way // a parameter: the program ran again; else: the recorded operations, from the number on
-  remade: number // numbers that were made again
+  way: Way // for a parameter, the program ran again; for others, the recorded operations from the number on
+  remade: number // how many numbers were computed again
   eps: number
-  above: number // the loss with the number eps higher
-  below: number
+  above: number // the loss when the number is eps higher
+  below: number // the loss when it is eps lower
   difference: number // (above - below) / (2 eps)
 }
 
-/** A number that fits, or a tensor or row that still needs an index: it has a shape, and no value. */
+/** A number that matches, or a tensor or row that still needs an index, which has a shape but no value. */
 export interface FoundNumber {
   path: string
   shape: number[]
@@ -596,14 +596,14 @@ export interface FoundNumber {
   value: Num | null
 }
 
-/** Numbers that fit what is typed. */
+/** The numbers that match a search. */
 export interface Found {
   query: string
   found: FoundNumber[]
-  why: string // why there are none
+  why: string // the reason if nothing was found
 }
 
-/** What a node was made from. */
+/** An operand of a node. */
 export interface ExpressionOperand {
   id: number
   local: Num // d node / d operand
@@ -611,9 +611,9 @@ export interface ExpressionOperand {
 
 /** A Value of an expression. */
 export interface ExpressionNode {
-  id: number // in the order in which the program made them
+  id: number // counted in the order in which the program made the nodes
   op: Op
-  exponent: number | null // of **
+  exponent: number | null // the exponent of **
   name: string // the variable that holds it, or ''
   data: Num
   grad: Num
@@ -627,11 +627,11 @@ export interface ExpressionMove {
   operand: number
   local: Num
   out: Num // the node's gradient
-  before: Num // the operand's
+  before: Num // the operand's gradient, before and after
   after: Num
 }
 
-/** An input's gradient beside its central difference. */
+/** The gradient of an input and the central difference to compare it with. */
 export interface ExpressionCheck {
   name: string
   grad: Num
@@ -641,23 +641,25 @@ export interface ExpressionCheck {
 /** A small graph of Values, forward and backward. */
 export interface Expression {
   nodes: ExpressionNode[]
-  result: number // id
-  order: number[] // ids as backward visits them; naive: a node passes on whenever it gets some, so ids repeat
+  result: number // the id of the result
+  // The ids in the order in which backward visits them. In naive order a node passes gradient on every time that it
+  // receives some, so that ids repeat.
+  order: number[]
   backward: ExpressionMove[]
   check: ExpressionCheck[]
-  right: boolean // whether grads are those of the true rules (accumulating, topological, once)
+  right: boolean // whether the gradients are correct: as with accumulation, topological order and one call of backward
 }
 
 export type Hiking = 'SGD' | 'Adam'
 
-/** One step of Adam on a word, not kept. */
+/** One step of Adam on a word. The model does not keep it. */
 export interface Update {
-  step: number // that it would be, as Adam counts: 1 where its memory is empty
+  step: number // the number that Adam would give the step; 1 if its moments are zero
   learning_rate: number
-  fresh: boolean // m and v were empty before: as requested, or because the model has none yet
+  fresh: boolean // whether m and v were zero before, as requested or because the model has no moments yet
   loss_before: number
   loss_after: number
-  tensors: Record<string, Partial<Record<Moved, number[]>>> // what was asked for, else all of it
+  tensors: Record<string, Partial<Record<Moved, number[]>>> // the requested ones; all of them without `what`
 }
 
 /** One step of Adam for one parameter. */
@@ -679,22 +681,22 @@ export interface AdamStep {
   before: number
   after: number
   delta: number // after - before
-  plain: number // what plain descent would do: -learning_rate * grad
+  plain: number // the change by plain gradient descent: -learning_rate * grad
 }
 
-/** The learning rate, from the first step of the plan to its last; some steps of it. */
+/** The learning rate at some steps of the plan, from the first step to the last. */
 export interface Schedule {
-  steps: number[] // updates made before each
+  steps: number[] // the number of updates made before each of them
   rates: number[]
 }
 
-/** A parameter that varies along a surface. */
+/** A parameter that varies along one axis of a surface. */
 export interface Axis {
   path: string
   values: number[]
 }
 
-/** Where a hiker stands. */
+/** A hiker's position. */
 export interface HikerStep {
   x: number
   y: number
@@ -708,7 +710,7 @@ export interface Hiker {
   path: HikerStep[]
 }
 
-/** The loss of a word over two parameters, the others as they are. */
+/** The loss of a word over two parameters, while all others stay the same. */
 export interface Surface {
   x: Axis
   y: Axis
@@ -716,20 +718,20 @@ export interface Surface {
   hikers: Hiker[]
 }
 
-/** An engine, as far as it has come. */
+/** An engine in the speed comparison, and its progress. */
 export interface Rung {
   engine: string
   precision: string
   step: number
-  seconds: number // for its steps so far; the median, where there were several rounds
+  seconds: number // the time for its steps so far; the median if there were several rounds
   rounds: number
   losses: number[]
-  ratio: number | null // times as fast as the reference
-  difference: number | null // the largest between its losses and the reference's
-  why: string // why the engine is missing here, or ''
+  ratio: number | null // how many times as fast as the reference it is
+  difference: number | null // the largest difference between its losses and the reference's
+  why: string // why the engine is not available, or ''
 }
 
-/** An event while the engines climb: each rung as far as it is. */
+/** An event of the speed comparison: the progress of every engine. */
 export interface Ladder {
   steps: number
   rungs: Rung[]
@@ -738,25 +740,25 @@ export interface Ladder {
 
 export type Plain = string | number | boolean | null
 
-/** One number, as it was at that moment. */
+/** One number, with its value and gradient at that moment. */
 export interface ToldNumber {
   path: string
   value: Num
   grad: Num
 }
 
-/** A tensor or a part of one. */
+/** A tensor, or a part of one. */
 export interface ToldTensor {
   path: string // 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 }
 
-/** Numbers that no tensor holds. */
+/** Numbers that belong to no tensor. */
 export interface ToldNumbers {
   paths: string[]
   values: Num[]
 }
 
-/** What is no Value. */
+/** A variable that is not a Value. */
 export interface ToldPlain {
   value: string | number | boolean | null | Plain[]
 }
@@ -771,7 +773,7 @@ export interface ToldTable {
   table: Record<string, Told>
 }
 
-/** What is described in words. */
+/** A variable that is described in words. */
 export interface ToldText {
   text: string
 }
@@ -779,52 +781,52 @@ export interface ToldText {
 // A variable of the running program
 export type Told = ToldNumber | ToldTensor | ToldNumbers | ToldPlain | ToldList | ToldTable | ToldText
 
-/** An exchange within the shuffle. */
+/** One swap within the shuffle. */
 export interface PlaySwap {
   i: number
   j: number
-  turn: number
-  of: number
+  turn: number // the number of the swap, from 0
+  of: number // the number of all swaps
 }
 
-/** What some chapters say of an event besides. */
+/** The further fields that the events of some chapters have. Each comment names the chapter. */
 export interface Besides {
-  first?: string[] // data: the list's first documents after it
+  first?: string[] // data: the first documents of the list, after the event
   swap?: PlaySwap // data
   printed?: string // data
-  letter?: number // tokens: of the word, that is looked up
-  die?: number // sample: what the line throws
-  text?: string // sample: what is written so far
+  letter?: number // tokens: the index of the letter that is looked up
+  die?: number // sample: the chance that the line draws
+  text?: string // sample: the text so far
 }
 
-/** An arrival at a statement: what its function knows then, and what the statement changes; places in `told`. */
+/** The program's arrival at a statement. */
 export interface PlayEvent extends Besides {
   line: number
   function: string
   depth: number
   owner: string
-  known: Record<string, number>
-  changed: Record<string, number>
+  known: Record<string, number> // the variables of the function at that moment, as indices into the chapter's `told`
+  changed: Record<string, number> // the variables that the statement changes, as indices into `told`
 }
 
-/** What a chapter is about, by chapter. */
+/** Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one. */
 export interface ChapterFacts {
   num_docs?: number // data
-  text?: string // data: its name; sample: what was written
-  before?: string[] | number // data: documents; adam: the parameter
+  text?: string // data: the name of the text; sample: the generated text
+  before?: string[] | number // data: the first documents, before the shuffle; adam: the parameter
   after?: string[] | number
   ids?: number[] // tokens
   symbols?: string[]
   bos?: number
   decoded?: string
   tokens?: number[] // forward, loss
-  steps?: number // backward: +=, one after another
-  operations?: number // that have a turn
-  nodes?: number
-  tensors_met?: [number, string][] // the step at which the first number of a tensor comes to its turn
-  numbers_met?: number[] // at which another number of a tensor does
+  steps?: number // backward: the number of +=
+  operations?: number // the number of nodes that have a turn
+  nodes?: number // the number of nodes behind the loss
+  tensors_met?: [number, string][] // a tensor, and the step at which its first number has its turn
+  numbers_met?: number[] // the steps at which another number of a tensor has its turn
   path?: string // adam
-  index?: number // adam: of the parameter; sample: of the sample
+  index?: number // adam: the index of the parameter; sample: the index of the sample
   count?: number
   grad?: number
   learning_rate?: number
@@ -834,29 +836,29 @@ export interface ChapterFacts {
   temperature?: number
 }
 
-/** A part of the program, played. */
+/** A part of the program that can be played: its events, one by one. */
 export interface Chapter {
   chapter: ChapterName
-  events: PlayEvent[] // none for backward, whose steps are asked for one at a time
-  told: Told[]
-  tensors: Record<string, Tensor> // that the execution made, parameters aside
+  events: PlayEvent[] // empty for backward, whose steps are requested one at a time
+  told: Told[] // the variables that the events point to
+  tensors: Record<string, Tensor> // the tensors that the execution computed, without the parameters
   facts: ChapterFacts
 }
 
-/** A number while its gradient is passed on. */
+/** A number in a step of the backward pass. */
 export interface Passing {
   path: string
   op: string
   value: Num
-  grad: Num // of the operands as it is after the step, of others complete
+  grad: Num // for an operand, the gradient after the step; for other numbers, the complete gradient
 }
 
-/** The second operand of two. */
+/** The node's other operand. */
 export interface OtherOperand extends Passing {
   local: Num
 }
 
-/** A number that adds to another's gradient. */
+/** A number that adds to another number's gradient. */
 export interface Giver extends Passing {
   step: number
   local: Num
@@ -868,18 +870,18 @@ export interface Giver extends Passing {
 export interface PassedOn {
   step: number
   line: number
-  node: Passing // whose turn it is
-  operand: Passing // that is given something
+  node: Passing // the number whose turn it is
+  operand: Passing // the number whose gradient grows
   other: OtherOperand | null
   local: Num
   add: Num // local * node.grad
   before: Num
   after: Num
-  givers: Giver[] // to the operand, over all of backward
+  givers: Giver[] // the first of those that add to the operand's gradient, over the whole backward pass
   num_givers: number
-  above: Giver[] // to the node, before its turn
+  above: Giver[] // the first of those that added to the node's gradient before its turn
   num_above: number
-  final: Num
+  final: Num // the operand's complete gradient
 }
 
 /** What is answered once: its parameters, and the answer. */
@@ -898,15 +900,15 @@ export interface Requests {
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
   /** Make another run the active one. */
   choose: { params: { run: string }; result: Model & OfModel }
-  /** Where two runs part, from their first common step to the last. */
+  /** Compare two runs: their settings, and where they diverge between their first common step and their last. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
   /** The text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
-  /** Put an edited program in the reference's place, as a new run over the same text. */
+  /** Begin a new run with an edited program in place of the reference, on the same text. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** The loss on documents that training does not read, or, where none are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
-  /** The active model as a checkpoint, which `microgpt sample` reads. */
+  /** Export the active model as a checkpoint, which `microgpt sample` reads. */
   export_model: { params: Record<string, never>; result: ExportedModel }
   /** A small graph of Values, forward and backward. */
   expression: { params: { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: Order; times?: Times }; result: Expression }
@@ -922,15 +924,15 @@ export interface Requests {
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest. */
   graph: { params: { word: string }; result: Graph & OfModel }
-  /** Who answers. */
+  /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
   /** A parameter at the steps whose weights are kept, and now; and Adam's moments of it now. */
   history: { params: { path: string }; result: History & OfModel }
-  /** Begin an untrained run over a file. A text of one line is read as a stream, unless `documents` says otherwise. */
+  /** Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** The surprise, letter by letter. */
   loss: { params: { word: string }; result: Loss & OfModel }
-  /** The active model. */
+  /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
   /** The tokens by the distance of their rows of wte from that of one: which letters training has made alike. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
@@ -948,19 +950,19 @@ export interface Requests {
   passed_on: { params: { word: string; step: number }; result: PassedOn & OfModel }
   /** Go back to the published model. */
   pretrained: { params: Record<string, never>; result: Model & OfModel }
-  /** Begin a new random model, as a new run over the same text. */
+  /** Begin a new run with a random model on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
-  /** Bring back the session that was saved. */
+  /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }
-  /** All runs with their curves. */
+  /** List all runs with their curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
   /** The first `count` samples of `seed`, by the active model or another run's, and how many are not in the data. */
   samples: { params: { seed: number; count: number; temperature: number; top_k?: number; run?: string }; result: Samples & OfModel }
-  /** All that `restore` needs, as one text. */
+  /** Save the session as one text, for `restore`. */
   save: { params: Record<string, never>; result: Saved }
   /** The learning rate, from the first step of the plan to its last. */
   schedule: { params: Record<string, never>; result: Schedule & OfModel }
-  /** Go to the run's weights after that step, exactly. */
+  /** Go to the active run's weights after a step, exactly as they were. */
   scrub: { params: { step: number }; result: Model & OfModel }
   /** random.shuffle itself at work on a list, swap by swap. */
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
@@ -968,7 +970,7 @@ export interface Requests {
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
   /** The program's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win. */
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
-  /** The program that computes the numbers. */
+  /** Return the source of the program that computes the numbers. */
   source: { params: Record<string, never>; result: Source }
   /** A text as this model's characters and as UTF-8 bytes, with what the tables of tokens of either would take. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
@@ -976,7 +978,7 @@ export interface Requests {
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
   /** What the tokenizer makes of a text, token by token, with the characters that are none. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
-  /** Take back every change made by hand. */
+  /** Undo every change made by hand. */
   undo: { params: Record<string, never>; result: Model & OfModel }
   /** The whole matrix of every head, how much of each row lies on the future, and the surprise with and without. */
   unmasked: { params: { word: string }; result: Unmasked & OfModel }
@@ -984,9 +986,9 @@ export interface Requests {
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
   /** One step of Adam on the word, not kept: the word's loss before and after, and what it tells of each parameter. */
   update: { params: { word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
-  /** Changes to try. */
+  /** List the suggested changes of the program. */
   variants: { params: Record<string, never>; result: Variants }
-  /** The program with one of these changes. */
+  /** Apply a suggested change to a program. */
   vary: { params: { name: string; source: string }; result: Varied }
 }
 
@@ -994,7 +996,7 @@ export interface Requests {
 export interface Streams {
   /** How far each rung is, again and again; the last answer is done. */
   ladder: { params: { steps: number }; result: Ladder }
-  /** Train the active model from where it stands; a run that was scrubbed back gets a branch. */
+  /** Train the active model from its present step. A run that was scrubbed back gets a branch. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
 }
 

@@ -1,8 +1,8 @@
 """An edited program in place of the reference, so that every figure is computed by it.
 
-What main() does is found out by running it once, with loss(), adam() and sample() replaced by ones that only note what
-they are handed: the sizes, the seed, the learning rate of each step, the first parameters are main()'s own. Where an
-edit goes beyond what figures can follow, it is told in words: nothing is computed with the unedited program instead.
+main() is run once, with loss(), adam() and sample() replaced by functions that only record their arguments. This gives
+the sizes, the seed, the learning rate of each step and the first parameters that main() itself uses. If an edit goes
+beyond what the figures can follow, a message says so. Nothing is computed with the unedited program instead.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 FILE = "edited reference.py"
 MAX_CHARACTERS = 200_000
 MAX_STEPS = 100_000
-READ = 200  # documents whose order is compared
+READ = 200  # documents whose order is compared with the seed's shuffle
 
-# The functions that the figures call, and what each must take
+# The functions that the figures call, and the parameters that each must take first
 NEEDED = {
     "init": ("shapes", "rng"),
     "gpt": ("token_id", "pos_id", "keys", "values", "state_dict"),
@@ -56,7 +56,7 @@ NEEDED = {
 
 @dataclass
 class Seen:
-    """What main() did."""
+    """A record of what main() did."""
 
     seed: Any = None
     tokenizer: Any = None
@@ -74,7 +74,16 @@ class Seen:
 
 
 class Edited(Program):
-    """A program that somebody edited. changed: the functions that differ, are new or are gone."""
+    """An edited program.
+
+    Attributes:
+        text: The source.
+        module: The source, loaded as a module.
+        changed: The names of the functions that differ from the reference's, are new or are missing.
+        name: The name that the page shows.
+        seen: What main() did.
+        notes: Sentences about what the figures cannot follow.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -85,7 +94,7 @@ class Edited(Program):
         self.notes: list[str] = []
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
-        """As main() made them."""
+        """Return the shapes of the parameters that main() made."""
         return {name: (len(matrix), len(matrix[0])) for name, matrix in self.seen.state_dict.items()}
 
     def loss_arguments(self, config: Config) -> dict[str, Any]:
@@ -101,19 +110,28 @@ class Edited(Program):
         return self.seen.adam_arguments or {}
 
     def learning_rate(self, step: int, scheduled: float) -> float:
-        """main()'s own, as long as it trains."""
+        """Return main()'s own learning rate; after its last step, the scheduled one."""
         return self.seen.rates[step] if step < len(self.seen.rates) else scheduled
 
 
 class Names(dict[str, Tensor]):
-    """Recorded tensors; a name that the edited program does not make is told of."""
+    """Recorded tensors by name. A name that the edited program does not compute raises LabError."""
 
     def __missing__(self, name: str) -> Tensor:
-        raise LabError(f"the edited program makes no {name}: this figure cannot be drawn of it")
+        raise LabError(f"the edited program does not compute {name}, which this figure needs")
 
 
 def begin(id: str, text: Text, source: str) -> LabRun:
-    """A new run whose numbers the edited program computes. Raises LabError, which names the line, where it cannot."""
+    """Begin a run whose numbers the edited program computes.
+
+    Args:
+        id: The id for the run.
+        text: The text that the run trains on.
+        source: The source of the program.
+
+    Raises:
+        LabError: The program fails, or the figures cannot follow it. The message names the line of an error.
+    """
     program = load(source, text)
     seen = program.seen
     config = _config(program)
@@ -130,36 +148,45 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
         provenance=Provenance.of(data),
     )
-    about = f"A model of the edited program, which began at random, trained on {text.name}."
+    about = f"A model of the edited program that starts from random weights and trains on {text.name}."
     run = LabRun(id, program.name, about, text, over(text, state, "", program))
     _try(program, run)
     order = run.run.order
     expected = [data.sequence(order[i % len(order)]) for i in range(min(READ, len(seen.tokens)))]
     if [list(tokens) for tokens in seen.tokens[:READ]] != [list(tokens) for tokens in expected]:
-        program.notes.append("main() reads the documents in another order; the figures keep to the seed's shuffle")
+        program.notes.append("main() reads the documents in another order; the figures use the seed's shuffle")
     return run
 
 
 def load(source: str, text: Text) -> Edited:
-    """The program of this source, and what its main() does with the text."""
+    """Load a program, and record what its main() does with the text.
+
+    Args:
+        source: The source of the program.
+        text: The text that main() reads.
+
+    Raises:
+        LabError: The program is too long or fails, the figures cannot follow it, or the text is not read as lines.
+    """
     if len(source) > MAX_CHARACTERS:
         raise LabError(f"the program must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it")
     program = Edited(source)
     data = text.data(Config())
     if data.mode != "lines":
-        raise LabError(f"an edited program reads documents, one a line; {text.name} is one long text: load another")
+        raise LabError(f"an edited program reads one document per line, but {text.name} is one long text: load another")
     program.seen = _watched(program.module, [data.text(i) for i in range(len(data))])
     program.seen.gpt_arguments = _gpt_arguments(program)
     if _skeleton(source) != _skeleton(REFERENCE.text):
         program.notes.append(
-            "main() has other statements; the figures take from it the settings, the first parameters and the learning"
-            " rates, and do each step as the reference does: loss(), backward(), adam(). Run does what main() does"
+            "main() has other statements than the reference. The figures take only the settings, the first parameters"
+            " and the learning rates from it, and do each step as the reference does: loss(), backward(), adam(). Run"
+            " does what main() does"
         )
     return program
 
 
 def facts(run: LabRun) -> protocol.Program | None:
-    """What the page tells of an edited program."""
+    """Return what the page shows about a run's edited program; None for the reference."""
     program = run.program
     if not isinstance(program, Edited):
         return None
@@ -167,37 +194,56 @@ def facts(run: LabRun) -> protocol.Program | None:
 
 
 def need(program: Program, *functions: str) -> None:
-    """Raise LabError where an edited program no longer has these functions."""
+    """Check that an edited program still has the functions that a figure needs.
+
+    Raises:
+        LabError: A function is missing.
+    """
     for name in functions:
         if not callable(getattr(program.module, name, None)):
-            raise LabError(f"the edited program has no function {name}(), from which this figure is made")
+            raise LabError(f"the edited program has no function {name}(), which this figure needs")
 
 
 def unchanged(run: LabRun, why: str, *functions: str) -> None:
-    """Raise LabError where a function that something else stands for was edited; `Value.`: any method it had."""
+    """Check that functions were not edited, for a figure that relies on the reference's version of them.
+
+    Args:
+        run: The run whose program is checked.
+        why: Why the figure relies on them, for the message: "name() was edited, and <why>".
+        functions: The names of the functions; "Value." stands for all methods of the reference's Value.
+
+    Raises:
+        LabError: A function was edited.
+    """
     for name in sorted(run.program.changed):
         if name in _reference_functions() and (name in functions or ("Value." in functions and name[:6] == "Value.")):
-            raise LabError(f"{name}() was edited, and {why}: this cannot be shown of the edited program")
+            raise LabError(f"{name}() was edited, and {why}: this cannot be shown for the edited program")
 
 
 def exportable(run: LabRun) -> None:
-    """Raise LabError where the file's readers, which run the reference, would compute with other functions."""
+    """Check that `microgpt sample`, which computes with the reference, can use a run's checkpoint.
+
+    Raises:
+        LabError: The edited program computes with other functions, or has other parameters.
+    """
     model = {"Tokenizer.encode", "Tokenizer.decode", *(name for name in run.program.changed if name[:6] == "Value.")}
     model |= {"linear", "softmax", "rmsnorm", "attention", "gpt"}
     if different := sorted(model & run.program.changed & _reference_functions().keys()):
         raise LabError(
-            f"the edited {_listed([f'{name}()' for name in different])} would not go with the numbers:"
-            " `microgpt sample` computes with the unedited program. Keep the edited file, and train it with python"
+            f"the weights need the edited {_listed([f'{name}()' for name in different])}, but `microgpt sample`"
+            " computes with the unedited program: save the edited file instead, and train it with Python"
         )
     if run.shapes != shapes(run.config, run.engine.vocab_size):
-        raise LabError("the edited program has other parameters than `microgpt sample` knows: keep the edited file")
+        raise LabError(
+            "the edited program has other parameters than `microgpt sample` expects: save the edited file instead"
+        )
 
 
 # --- The module
 
 
 def _compiled(text: str) -> ModuleType:
-    """The text as a module, which prints nothing."""
+    """Load the text as a module with a print() that does nothing."""
     module = ModuleType("edited")
     module.__dict__["print"] = lambda *_, **__: None
     try:
@@ -217,14 +263,14 @@ def _compiled(text: str) -> ModuleType:
         if there[: len(needed)] != list(needed):
             line = f.__code__.co_firstlineno
             raise LabError(
-                f"line {line}: the figures call {name}({', '.join(needed)}, ...), and it now takes"
-                f" ({', '.join(there)}): keep these names first, and add others after them"
+                f"line {line}: the figures call {name}({', '.join(needed)}, ...), but it now takes"
+                f" ({', '.join(there)}): keep these parameters first, and add others after them"
             )
     return module
 
 
 def blamed(error: BaseException) -> str:
-    """The sentence for a mistake in an edited program, with its line; empty where it is none of its own."""
+    """Return the sentence for an error in an edited program, with its line; "" if the error is from elsewhere."""
     for one in (error, error.__cause__, error.__context__):
         line = _line(one.__traceback__) if one else None
         if line and one and not isinstance(one, LabError):
@@ -233,7 +279,7 @@ def blamed(error: BaseException) -> str:
 
 
 def _line(traceback: TracebackType | None) -> int | None:
-    """The innermost line of the edited program."""
+    """Return the innermost line of the edited program in a traceback."""
     line = None
     while traceback:
         if traceback.tb_frame.f_code.co_filename == FILE:
@@ -243,7 +289,7 @@ def _line(traceback: TracebackType | None) -> int | None:
 
 
 def _functions(text: str) -> dict[str, str]:
-    """What each function and method does, as text that neither comments nor line numbers change."""
+    """Return the code of each function and method as text, without its comments, docstrings and line numbers."""
     table: dict[str, str] = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
@@ -272,7 +318,7 @@ def _changed(text: str) -> set[str]:
 
 
 class _Skeleton(ast.NodeTransformer):
-    """main() without its figures, and without what it hands to the functions that are watched."""
+    """Remove from main() its constants, and the arguments of the functions whose calls are recorded."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant(0)
@@ -294,16 +340,16 @@ def _skeleton(text: str) -> str:
 
 
 def _watched(module: ModuleType, documents: list[str]) -> Seen:
-    """Run main() with the long work left out."""
+    """Run main() without its long computations, and record what it does."""
     seen = Seen()
     bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
 
-    def rest(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """What a function was handed for the parameters that it needs, and the others by name."""
+    def split(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments for the needed parameters of a function, and its other arguments by name."""
         given = bind[name](*args, **options).arguments
         return [given[needed] for needed in NEEDED[name]], {k: x for k, x in given.items() if k not in NEEDED[name]}
 
-    class Chance(random.Random):
+    class Seeded(random.Random):
         def __init__(self, seed: Any = None) -> None:
             seen.seed = seed
             super().__init__(seed)
@@ -318,41 +364,44 @@ def _watched(module: ModuleType, documents: list[str]) -> Seen:
             seen.backward += 1
 
     def init(*args: Any, **options: Any) -> Any:
-        seen.init_std = rest("init", args, options)[1].get("init_std", math.nan)
+        seen.init_std = split("init", args, options)[1].get("init_std", math.nan)
         seen.state_dict = module.init(*args, **options)
         return seen.state_dict
 
     def loss(*args: Any, **options: Any) -> Any:
-        (tokens, state_dict), others = rest("loss", args, options)
+        (tokens, state_dict), others = split("loss", args, options)
         if state_dict is not seen.state_dict:
-            raise LabError("main() hands loss() other parameters than init() made: the figures cannot follow that")
+            raise LabError("main() must pass loss() the parameters that init() made: the figures cannot follow others")
         if seen.loss_arguments is not None and others != seen.loss_arguments:
-            raise LabError("main() hands loss() other settings at some steps than at others: the figures need the same")
+            raise LabError("main() must pass loss() the same settings at every step: the figures cannot follow others")
         seen.loss_arguments = others
         seen.tokens.append(tokens)
         return Surprise(0.0)
 
     def adam(*args: Any, **options: Any) -> None:
-        (params, _, _, step, rate), others = rest("adam", args, options)
+        (params, _, _, step, rate), others = split("adam", args, options)
         if step != len(seen.rates) + 1 or step > MAX_STEPS:
-            raise LabError(f"main() hands adam() the step {step}, where {len(seen.rates) + 1} comes next")
+            raise LabError(
+                f"main() must pass adam() the steps 1, 2, ... up to {MAX_STEPS:,} at most, got step={step} after"
+                f" {len(seen.rates)} steps"
+            )
         if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
-            raise LabError("main() hands adam() other numbers than all parameters in their order: figures need these")
+            raise LabError("main() must pass adam() all parameters in their order: the figures cannot follow others")
         if seen.adam_arguments is not None and others != seen.adam_arguments:
-            raise LabError("main() hands adam() other settings at some steps than at others: the figures need the same")
+            raise LabError("main() must pass adam() the same settings at every step: the figures cannot follow others")
         seen.adam_arguments = others
         seen.rates.append(rate)
 
     def sample(*args: Any, **options: Any) -> list[int]:
-        (_, _, rng, temperature), seen.sample_arguments = rest("sample", args, options)
+        (_, _, rng, temperature), seen.sample_arguments = split("sample", args, options)
         seen.rng_state = seen.rng_state or rng.getstate()
         seen.temperature = temperature
         return []
 
-    chance = ModuleType("random")
-    chance.__dict__.update({**vars(random), "Random": Chance})
+    watched_random = ModuleType("random")
+    watched_random.__dict__.update({**vars(random), "Random": Seeded})
     space = {
-        **{**vars(module), "random": chance, "Tokenizer": Watched},
+        **{**vars(module), "random": watched_random, "Tokenizer": Watched},
         **{f.__name__: f for f in (init, loss, adam, sample)},
     }
     main, collects = module.main, gc.isenabled()
@@ -361,7 +410,7 @@ def _watched(module: ModuleType, documents: list[str]) -> Seen:
     except LabError:
         raise
     except (Exception, SystemExit) as error:
-        raise LabError(blamed(error) or f"main() does not run: {type(error).__name__}: {error}") from None
+        raise LabError(blamed(error) or f"main() fails: {type(error).__name__}: {error}") from None
     finally:
         if collects:
             gc.enable()
@@ -377,7 +426,7 @@ def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
         raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
-        raise LabError("main() must make a Tokenizer, and parameters with init(), wte and wpe among them")
+        raise LabError("main() must make a Tokenizer, and call init() for parameters that include wte and wpe")
     for name, matrix in seen.state_dict.items():
         rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
         if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
@@ -385,19 +434,19 @@ def _check(seen: Seen, value: type) -> None:
         if not all(isinstance(x, value) for row in rows for x in row):
             raise LabError(f"the matrices that init() makes must hold Values, which {name!r} does not")
     if not seen.rates:
-        raise LabError("main() never calls adam(): the figures take from it how the model learns")
+        raise LabError("main() must call adam() at every step: the figures take the learning rates from its calls")
     if not len(seen.tokens) == seen.backward == len(seen.rates):
         raise LabError(
-            "the figures train with one loss(), one backward() of it and one adam() a step; main() has"
+            "the figures train with one loss(), one backward() and one adam() per step, but main() has"
             f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} of them. Run does what main() does"
         )
     expected = reference.Tokenizer([s for s in seen.tokenizer.symbols if s], seen.tokenizer.bos == 0)
     if expected.symbols != seen.tokenizer.symbols:
-        raise LabError("the figures need the tokens in sorted order, with BOS first or last: leave Tokenizer so")
+        raise LabError("the figures need the tokens in sorted order, with BOS first or last: keep to that in Tokenizer")
 
 
 def _gpt_arguments(program: Edited) -> dict[str, Any]:
-    """What loss() hands to gpt() besides what every call has; found out with one document."""
+    """Return the settings that loss() passes to gpt(), found by computing a part of one document."""
     module, seen = program.module, program.seen
     bind = inspect.signature(module.gpt).bind
     found: dict[str, Any] = {}
@@ -414,18 +463,18 @@ def _gpt_arguments(program: Edited) -> dict[str, Any]:
     try:
         loss(seen.tokens[0][:3], seen.state_dict, **(seen.loss_arguments or {}))
     except (Exception, SystemExit) as error:
-        raise LabError(blamed(error) or f"loss() does not run: {type(error).__name__}: {error}") from None
+        raise LabError(blamed(error) or f"loss() fails: {type(error).__name__}: {error}") from None
     return found
 
 
 def _config(program: Edited) -> Config:
-    """The settings that main() has, as far as the page speaks of them."""
+    """Return the settings of main() that the page shows."""
     seen, adam, loss = program.seen, program.seen.adam_arguments or {}, program.seen.loss_arguments or {}
     table = program.shapes(Config(), 0)
     layers = {name.partition(".")[0] for name in table if name.startswith("layer")}
     n_head = loss.get("n_head", program.seen.gpt_arguments.get("n_head"))
     if type(n_head) is not int:
-        raise LabError("the figures must know how many heads there are: hand n_head to loss() as the reference does")
+        raise LabError("the figures need the number of heads: pass n_head to loss() as the reference does")
     zero = [name for name in table if role(name).starts_at_zero]
     known: dict[str, Any] = {name: adam[name] for name in ("beta1", "beta2", "eps_adam") if name in adam}
     return Config(
@@ -445,7 +494,7 @@ def _config(program: Edited) -> Config:
 
 
 def _try(program: Edited, run: LabRun) -> None:
-    """One step on a copy, so that what does not run is told before any figure asks; and which names are gone."""
+    """Take one step on a copy, so that errors appear before a figure asks, and note which names are missing."""
     tokens = program.seen.tokens[0]
     engine = run.scratch()
     assert isinstance(engine, ScalarEngine)
@@ -458,9 +507,7 @@ def _try(program: Edited, run: LabRun) -> None:
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
-        program.notes.append(
-            f"Of the numbers that the figures know it makes no {_listed(kinds)}; what is drawn of these says so"
-        )
+        program.notes.append(f"The program does not compute {_listed(kinds)}; a figure that needs one of these says so")
 
 
 def _listed(words: Sequence[str]) -> str:

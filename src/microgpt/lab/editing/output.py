@@ -1,7 +1,7 @@
 """Run a program as `python reference.py names.txt` would, and capture its output.
 
-It runs in a worker of its own, and how it ends is reported too. What is printed goes out in pieces, a few times a
-second, up to a limit: beyond it lines are only counted, so that a program that prints without end drowns nobody.
+The program runs in a worker of its own, and how it ends is reported, too. Its output is sent in pieces, about 20 times
+a second and up to a limit. Beyond the limit lines are only counted, so that endless output does not flood the page.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ from microgpt.lab.requests import Answer
 FILE, DOCUMENTS = "reference.py", "names.txt"
 MAX_CHARACTERS = 300_000  # of output
 PIECE_SECONDS = 0.05
-MAX_FRAMES = 12  # of a traceback that are shown
-MAX_LINE = 500  # characters of a line in which a loss is looked for
-# a number and no more than that: none is read from "loss 1.2.3"
+MAX_FRAMES = 12  # of a traceback
+MAX_LINE = 500  # characters of a line that are searched for a loss
+# A number that is complete: "loss 1.2.3" has no loss
 LOSS = re.compile(r"\bloss:? *(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)(?![\w.]*\d)")
 
 
 class _EnoughError(BaseException):
-    """As many steps are made as were asked for."""
+    """The requested number of steps was made."""
 
 
 class Output:
-    """Where a program prints to. send: takes a piece as JSON: {text, losses, more}.
+    """The standard output of a program.
 
-    losses: that the lines tell, as `step 1 | loss 3.3`; more: lines that are left out so far.
+    Args:
+        send: Called with each piece as JSON: {text, losses, more}. losses are those in lines such as
+            `step 1 | loss 3.3`; more is the number of lines left out so far.
+        steps: The number of losses after which the program is stopped; 0 for no limit.
     """
 
     def __init__(self, send: Callable[[str], object], steps: int) -> None:
         self.send, self.steps = send, steps
         self.text: list[str] = []
         self.losses: list[float] = []
-        self.characters = self.more = self.told = self.made = 0
+        self.characters = self.more = self.sent = self.made = 0
         self.line = ""
         self.last = time.monotonic()
 
     def write(self, text: str) -> int:
-        """As a file's."""
+        """Write a text, as to a file."""
         self._read(text)
         if self.characters < MAX_CHARACTERS:
             self.text.append(text[: MAX_CHARACTERS - self.characters])
@@ -61,7 +64,7 @@ class Output:
         return len(text)
 
     def _read(self, text: str) -> None:
-        """The losses in lines that are complete."""
+        """Find the losses in the lines that are complete."""
         *whole, line = (self.line + text).split("\n")
         self.line = line[:MAX_LINE]
         for line in whole:
@@ -70,22 +73,30 @@ class Output:
                 self.made += 1
 
     def flush(self) -> None:
-        """Send what has gathered."""
-        if self.text or self.more != self.told:
+        """Send the output since the last piece."""
+        if self.text or self.more != self.sent:
             piece = {"text": "".join(self.text), "losses": self.losses, "more": self.more}
             self.send(json.dumps(piece))
-        self.text, self.losses, self.told, self.last = [], [], self.more, time.monotonic()
+        self.text, self.losses, self.sent, self.last = [], [], self.more, time.monotonic()
 
     def isatty(self) -> bool:
-        """No."""
+        """Return False: the output is not a terminal."""
         return False
 
 
 def run(source: str, documents: str | None, send: Callable[[str], object], steps: int = 0) -> str:
-    """Run the program over documents (text, one a line; None: the bundled names); gives {error, line, seconds} as JSON.
+    """Run a program until it ends or has made enough steps.
 
-    steps: how many losses may be printed until it is stopped; 0: it runs to its end. error: empty where it ended well.
-    The files are written to the current folder, as a program's own are.
+    The program and its documents are written to the current folder, where the program's own files also go.
+
+    Args:
+        source: The source of the program.
+        documents: The text that it reads, with one document per line; None for the bundled names.
+        send: Called with each piece of output (see Output).
+        steps: The number of printed losses after which the program is stopped; 0 to run it to its end.
+
+    Returns:
+        {error, line, seconds} as JSON. The error is "" if the program ended without one.
     """
     text = NAMES.read_text(encoding="utf-8") if documents is None else documents
     for name, content in ((FILE, source), (DOCUMENTS, text)):
@@ -101,21 +112,21 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         pass
     except SystemExit as end:
         if end.code not in (None, 0):
-            error["error"] = f"the program ended itself: sys.exit({end.code!r})"
+            error["error"] = f"the program exited: sys.exit({end.code!r})"
     except BaseException as caught:
-        error = told(caught)
+        error = _report(caught)
     finally:
         sys.stdout, sys.stderr, sys.argv = was
         output.flush()
-        gc.enable()  # a program that was stopped may have left it off
+        gc.enable()  # a stopped program may have left it disabled
         gc.collect()
         for name in (FILE, DOCUMENTS):
-            Path(name).unlink(missing_ok=True)  # a program may remove or rename its own
+            Path(name).unlink(missing_ok=True)  # the program may have removed or renamed it
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 
-def told(error: BaseException) -> Answer:
-    """The traceback as far as it is the program's own, and the line that it ends in."""
+def _report(error: BaseException) -> Answer:
+    """Return the part of the traceback that is in the program, and the line where it ends."""
     facts = traceback.TracebackException.from_exception(error)
     own = [frame for frame in facts.stack if frame.filename == FILE]
     lines = own[:1] + own[-MAX_FRAMES + 1 :] if len(own) > MAX_FRAMES else own
@@ -123,6 +134,6 @@ def told(error: BaseException) -> Answer:
     facts.__cause__ = facts.__context__ = None
     text = "".join(facts.format()).rstrip()
     if len(own) > len(lines):
-        text = f"({len(own)} calls deep: the first and the last {MAX_FRAMES - 1} are shown)\n{text}"
+        text = f"({len(own)} calls deep; the first and the last {MAX_FRAMES - 1} are shown)\n{text}"
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == FILE else own[-1].lineno if own else 0
     return {"error": text, "line": line or 0}

@@ -19,12 +19,12 @@ HEADING = "# --- "
 
 @request
 def source(session: Session) -> Source:
-    """The program that computes the numbers."""
+    """Return the source of the program that computes the numbers."""
     return outline(session.active.program)
 
 
 def outline(program: Program = REFERENCE) -> Source:
-    """The lines that run: those of the installed package, unless they were edited."""
+    """Return a program's lines, functions and parts. The reference is that of the installed package."""
     text = program.text
     lines = text.splitlines()
     functions = []
@@ -48,8 +48,12 @@ def outline(program: Program = REFERENCE) -> Source:
 
 @cache
 def line_of(text: str, program: Program = REFERENCE) -> int:
-    """The number of the first line that holds this text. Raises LabError where an edited program has none."""
+    """Return the number of the first line that contains a text.
+
+    Raises:
+        LabError: An edited program has no such line.
+    """
     for number, line in enumerate(outline(program)["lines"], 1):
         if text in line:
             return number
-    raise LabError(f"the edited program has no line with `{text}`, at which this would be shown")
+    raise LabError(f"the edited program has no line with `{text}`, where this would be shown")

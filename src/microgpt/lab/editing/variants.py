@@ -1,7 +1,7 @@
 """Suggested edits of the program, each with what to expect from it.
 
-Each one changes lines of the program itself. An edit is a list of (lines as they stand, lines in their place). It
-applies to any version of the file that still has these lines, so that changes add up.
+Each one changes lines of the program itself. It consists of pairs of texts: lines of the file, and the lines that
+replace them. It applies to any version of the file that still has these lines, so several changes can be combined.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 class Variant(NamedTuple):
-    """about: what is changed, and what to expect. edits: (old, new), each old text standing exactly once."""
+    """A suggested change.
+
+    Attributes:
+        title: The title on its button.
+        about: What it changes, and what to expect from it.
+        edits: Pairs of (old, new) text. Each old text must occur exactly once in the program.
+    """
 
     title: str
     about: str
@@ -46,13 +52,13 @@ BETAS = "beta1=0.85, beta2=0.99, eps_adam=1e-8"
 VARIANTS = {
     "gelu": Variant(
         "GELU",
-        "The activation of GPT-2 in place of ReLU: a new method of `Value`, with a slope of its own. It lets"
-        " a little through below 0, so that no unit is ever quite dead. At this size the losses hardly differ.",
+        "GPT-2's activation in place of ReLU: a new method of `Value`, with its own derivative. It lets a little"
+        " through below 0, so no unit is ever completely dead. At this size the losses hardly differ.",
         (
             (
                 RELU,
                 RELU
-                + "    def gelu(self):  # x * how much of a bell curve lies below x\n"
+                + "    def gelu(self):  # x times the share of a bell curve that lies below x\n"
                 + "        below = (1 + math.erf(self.data / 2**0.5)) / 2\n"
                 + "        height = math.exp(-self.data**2 / 2) / (2 * math.pi) ** 0.5\n"
                 + "        return Value(self.data * below, self, below + self.data * height)\n",
@@ -62,9 +68,9 @@ VARIANTS = {
     ),
     "no_residual": Variant(
         "no residual",
-        "Without the two lines that add back what was there before, each block must hand on all that the next"
-        " one is to know, and the gradient has one way down instead of a motorway. Learning is slower; with"
-        " more layers it would stop altogether.",
+        "Without the two lines that add its input back, each block must pass on everything that the next one needs,"
+        " and the gradient loses its motorway down through the layers. Learning is slower; with more layers it would"
+        " stop altogether.",
         (
             (
                 '        x = linear(x_attn, state_dict[f"layer{i}.attn_wo"])\n'
@@ -80,13 +86,13 @@ VARIANTS = {
     ),
     "layernorm": Variant(
         "LayerNorm",
-        "GPT-2 takes the mean away before it divides; RMSNorm leaves that out, and nobody misses it. Expect a"
-        " curve that can hardly be told from the other. (GPT-2 also learns a scale and a shift for each"
-        " component; left out here.)",
+        "GPT-2 subtracts the mean before it divides; RMSNorm leaves that out, and nobody misses it. Expect a curve"
+        " that looks almost the same. (GPT-2 also learns a scale and a shift for each component, which are left out"
+        " here.)",
         (
             (
                 RMSNORM,
-                '    """x with its mean taken away, at a common loudness: LayerNorm."""\n'
+                '    """x with its mean subtracted, at a common loudness: LayerNorm."""\n'
                 "    mean = sum(x) / len(x)\n"
                 "    x = [xi - mean for xi in x]\n"
                 "    variance = sum(xi * xi for xi in x) / len(x)\n"
@@ -97,9 +103,9 @@ VARIANTS = {
     ),
     "no_scale": Variant(
         "no 1/√d",
-        "The scores are the plain q · k. They are larger, so that softmax is more peaked, and a sharper"
-        " softmax passes on less gradient. At a head of {head_dim} numbers the division is only by {sqrt_head_dim}:"
-        " the two curves stay close. In GPT-3 it divides by more than 11.",
+        "The scores are plain q · k. They are larger, so softmax is more peaked, and a sharper softmax passes on less"
+        " gradient. With {head_dim} numbers in a head, the missing division is only by {sqrt_head_dim}, so the two"
+        " curves stay close. GPT-3 divides by more than 11.",
         (
             (
                 "sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -109,24 +115,24 @@ VARIANTS = {
     ),
     "no_mask": Variant(
         "no mask",
-        "Training with a look ahead: every document is read once beforehand, so that the lists hold what is still to"
-        " be guessed. Measure some hundreds of steps: for a long while both curves go together, then this one falls to"
-        " where no honest model can be, once a head has found out that the answer stands one position further on. Run"
-        " it to its end, and see what names it writes: there nothing stands ahead.",
+        "Training with a look ahead: every document is read once beforehand, so the lists already hold the letters that"
+        " are still to be predicted. Measure a few hundred steps: for a long while the two curves stay together, then"
+        " this one falls lower than any honest model can get, once a head has discovered that the answer is one"
+        " position ahead. Run it to the end and see what names it writes: in sampling, there is nothing ahead.",
         (
             (
                 READING,
-                "    for pos_id, token_id in enumerate(tokens[:block_size]):  # what is still to be guessed is in the"
-                " lists\n"
+                "    for pos_id, token_id in enumerate(tokens[:block_size]):  # the lists then hold what is to be"
+                " predicted\n"
                 "        gpt(token_id, pos_id, keys, values, state_dict, n_head, activation)\n" + READING,
             ),
         ),
     ),
     "sgd": Variant(
         "SGD instead of Adam",
-        "Each parameter moves by its gradient times one rate, the same for all. With Adam's rate it would crawl;"
-        " with ten times that, as here, it keeps up on a model of one layer, where all gradients are of much the"
-        " same size. Try a rate ten times larger again: one unlucky document, and the loss blows up.",
+        "Each parameter moves by its gradient times one rate, the same for all. With Adam's rate training would crawl;"
+        " with ten times that, as here, it keeps up on a model of one layer, where all gradients have about the same"
+        " size. Try a rate ten times larger still: one unlucky document, and the loss blows up.",
         (
             (
                 ADAM,
@@ -137,9 +143,9 @@ VARIANTS = {
     ),
     "tied": Variant(
         "weight tying",
-        "One table for reading a letter and for predicting it, as in GPT-2: `lm_head` goes, and `wte` gets"
-        " the gradients of both. In a model this small it is a tenth of all parameters; what a letter looks"
-        " like from the input need not be what it is recognised by at the output.",
+        "One table for reading a letter and for predicting it, as in GPT-2: `lm_head` goes, and `wte` gets the"
+        " gradients of both. In a model this small that saves a tenth of the parameters. But the best description of a"
+        " letter at the input need not be the best one at the output.",
         (
             ('"wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}', '"wpe": (block_size, n_embd)}'),
             ('    return linear(x, state_dict["lm_head"])', '    return linear(x, state_dict["wte"])'),
@@ -147,15 +153,15 @@ VARIANTS = {
     ),
     "two_layers": Variant(
         "two layers",
-        "Twice the blocks, nearly twice the parameters and the time. On names, within a thousand steps, the"
-        " second layer has little to add: depth pays when there is more to learn and more time to learn it.",
+        "Twice the blocks, and nearly twice the parameters and the time. On names, within a thousand steps, the second"
+        " layer has little to add: depth pays off when there is more to learn and more time to learn it.",
         ((CONFIG + "16, 1, 4, 16", CONFIG + "16, 2, 4, 16"),),
     ),
     "first": Variant(
         "the first version",
-        "What microgpt was on the day it was published: ReLU squared, half the context, BOS first, smaller"
-        " weights at the start and those that write into the stream at 0, slower averages in Adam, half the"
-        " steps. Each block begins by adding nothing, and the first loss lies near that of knowing nothing.",
+        "microgpt on the day it was published: ReLU squared, half the context, BOS first, smaller initial weights, with"
+        " those that write into the residual stream at 0, slower averages in Adam, and half the steps. Each block"
+        " begins by adding nothing, and the first loss is close to that of a model that knows nothing.",
         (
             ("        x = [activation(xi) for xi in x]\n", "        x = [activation(xi) ** 2 for xi in x]\n"),
             (
@@ -179,26 +185,37 @@ VARIANTS = {
 
 @request
 def variants(session: Session) -> Variants:
-    """Changes to try."""
+    """List the suggested changes of the program."""
     return {"changes": [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]}
 
 
 @request
 def vary(session: Session, name: str, source: str) -> Varied:
-    """The program with one of these changes."""
+    """Apply a suggested change to a program."""
     return {"source": apply(name, source)}
 
 
 def apply(name: str, source: str) -> str:
-    """The program with that change. Raises LabError where a line that it changes is not there."""
+    """Apply a suggested change to a program.
+
+    Args:
+        name: The name of the change.
+        source: The program.
+
+    Returns:
+        The changed program.
+
+    Raises:
+        LabError: There is no such change, or the program lacks a line that it replaces.
+    """
     if name not in VARIANTS:
-        raise LabError(f"there is no change {name!r:.40}: there are {', '.join(VARIANTS)}")
+        raise LabError(f"there is no change {name!r:.40}: the changes are {', '.join(VARIANTS)}")
     for old, new in VARIANTS[name].edits:
         if source.count(old) != 1:
             line = old.strip().splitlines()[0]
             raise LabError(
-                f"“{VARIANTS[name].title}” changes the line `{line}`, which the program no longer has as the file has"
-                " it: reset the file, then try again"
+                f"“{VARIANTS[name].title}” changes the line `{line}`, which is different in this program: reset the"
+                " file, then try again"
             )
         source = source.replace(old, new)
     return source

@@ -1,6 +1,6 @@
 """The active model: its description, the list of runs, manual weight edits, and its file.
 
-The page can also switch to another run or step here.
+Requests that switch to another run or step are here, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @request
 def hello(session: Session) -> Hello:
-    """Who answers."""
+    """Return the versions of the package, the protocol and Python."""
     return {
         "version": microgpt.__version__,
         "schema": SCHEMA,
@@ -36,7 +36,7 @@ def hello(session: Session) -> Hello:
 
 @model_request
 def model(session: Session) -> Model:
-    """The active model."""
+    """Describe the active model."""
     run = session.active
     changes = [run.changes[index] for index in sorted(run.changes)]
     return {
@@ -65,7 +65,7 @@ def model(session: Session) -> Model:
 
 @model_request
 def runs(session: Session) -> Runs:
-    """All runs with their curves."""
+    """List all runs with their curves."""
     return {"runs": [run.describe(run is session.active) for run in session.by_id.values()]}
 
 
@@ -84,7 +84,7 @@ def pretrained(session: Session) -> None:
 
 @change_request
 def scrub(session: Session, step: int) -> None:
-    """Go to the run's weights after that step, exactly."""
+    """Go to the active run's weights after a step, exactly as they were."""
     session.active.go(step)
 
 
@@ -96,13 +96,13 @@ def change(session: Session, path: str, value: float) -> None:
 
 @change_request
 def undo(session: Session) -> None:
-    """Take back every change made by hand."""
+    """Undo every change made by hand."""
     session.active.undo()
 
 
 @request
 def export_model(session: Session) -> ExportedModel:
-    """The active model as a checkpoint, which `microgpt sample` reads."""
+    """Export the active model as a checkpoint, which `microgpt sample` reads."""
     edited.exportable(session.active)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"

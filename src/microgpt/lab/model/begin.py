@@ -24,16 +24,16 @@ Settings = Annotated[dict[str, Any], "Partial<Config>"]
 
 @change_request
 def reset(session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float = 0.0) -> None:
-    """Begin a new random model, as a new run over the same text."""
+    """Begin a new run with a random model on the same text."""
     changes, active = dict(config or {}), session.active
     if active.program is not REFERENCE:
         if changes or val_fraction:
-            raise LabError("the settings of an edited program stand in its main(): change them there")
+            raise LabError("the settings of an edited program are in its main(): change them there")
         return edit(session, active.program.text)
     known = Config().to_dict()
     for setting in changes:
         if setting not in known:
-            raise LabError(f"there is no setting {setting!r:.40}: there are {', '.join(known)}")
+            raise LabError(f"there is no setting {setting!r:.40}: the settings are {', '.join(known)}")
     changes = {
         setting: int(value) if type(known[setting]) is int and type(value) is float and value.is_integer() else value
         for setting, value in changes.items()
@@ -45,13 +45,13 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
 
 @change_request
 def edit(session: Session, source: str) -> None:
-    """Put an edited program in the reference's place, as a new run over the same text."""
+    """Begin a new run with an edited program in place of the reference, on the same text."""
     session.add(edited.begin(session.new_id(), session.active.text, source))
 
 
 @change_request
 def load_data(session: Session, name: str, base64: str, documents: Documents | None = None) -> None:
-    """Begin an untrained run over a file. A text of one line is read as a stream, unless `documents` says otherwise."""
+    """Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise."""
     text, active = texts.own(name, _bytes("base64", base64), documents), session.active
     if active.program is not REFERENCE:
         run = edited.begin(session.new_id(), text, active.program.text)
@@ -66,7 +66,7 @@ def open_run(session: Session, name: str, checkpoint: str, metrics: str) -> None
     """Open a run from the files of its folder: the checkpoint in base64, the metrics as JSON lines."""
 
     def text(sha256: str) -> Text | None:
-        """The text of this session with that checksum, if there is one."""
+        """Return the text of this session with that checksum, or None."""
         return next((text for text in reversed(session.texts) if text.data(Config()).sha256 == sha256), None)
 
     content = _bytes("checkpoint", checkpoint)

@@ -1,7 +1,7 @@
 """Save a session as one text, and restore it.
 
-It holds the settings, the user's own texts, the runs with their curves, and the weights to the last bit. Of a run's
-frames the first and the last are kept; what lies between is trained again when somebody goes there.
+The text contains the texts that the user loaded, and all runs with their settings, curves and weights, to the last bit.
+Only the first and the last frame of a run are saved. The steps between them are trained again when they are needed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FORMAT = "microgpt lab/1"
 
 @request
 def save(session: Session) -> Saved:
-    """All that `restore` needs, as one text."""
-    read = [run.text for run in session.by_id.values()]  # one may read as a stream a text that was loaded as lines
+    """Save the session as one text, for `restore`."""
+    read = [run.text for run in session.by_id.values()]  # a run may read as a stream a text that was loaded as lines
     texts = list(dict.fromkeys([*session.texts, *read]))
     saved = {
         "format": FORMAT,
@@ -48,23 +48,23 @@ def save(session: Session) -> Saved:
 
 @change_request
 def restore(session: Session, state: str) -> None:
-    """Bring back the session that was saved."""
+    """Restore a saved session."""
     try:
         saved: dict[str, Any] = json.loads(state)
         if saved["format"] != FORMAT:
-            raise ValueError(f"its format is {saved['format']!r:.40}")
-        texts = [session.names, *map(_text_of, saved["texts"])]  # the bundled names first
+            raise ValueError(f"unknown format {saved['format']!r:.40}")
+        texts = [session.names, *map(_text_of, saved["texts"])]  # the bundled names come first
         runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
         active, begun, version = runs[saved["active"]], int(saved["begun"]), int(saved["version"])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise LabError(f"the saved state cannot be read ({error!r:.80}): begin anew") from None
+        raise LabError(f"the saved state cannot be read ({error!r:.80}): start again") from None
     session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
     session.version = max(session.version, version)
 
 
 def _run(run: LabRun, text: int) -> Answer:
     key = (text, run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
-    if run.saved is None or run.saved[0] != key:  # a run that nobody trains is written once
+    if run.saved is None or run.saved[0] != key:  # a run that does not change is written only once
         first, last = run.frames[min(run.frames)], run.frames[max(run.frames)]
         e = run.engine
         run.saved = (
@@ -123,7 +123,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     state = Checkpoint(
         config=config,
         symbols=facts["symbols"],
-        spec=facts.get("spec", {}),  # which a state that was saved before there were bytes lacks
+        spec=facts.get("spec", {}),  # missing in states from before the byte tokenizer
         params=array("d", now.params),
         m=now.m,
         v=now.v,

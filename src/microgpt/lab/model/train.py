@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.runs import Trained
     from microgpt.lab.session import Session
 
-MAX_STEPS = 1_000_000  # that one request may train
+MAX_STEPS = 1_000_000  # per request
 
 
 @stream_request(of_model=True)
 def train(session: Session, steps: int, per_event: int | None = None) -> Iterator[Trained]:
-    """Train the active model from where it stands; a run that was scrubbed back gets a branch."""
+    """Train the active model from its present step. A run that was scrubbed back gets a branch."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
     if per_event is not None and per_event < 1:
         raise LabError(f"per_event must be at least 1, got per_event={per_event}")
     run = _to_train(session)
-    target, told, began = run.step + steps, run.step, perf_counter()
+    target, sent, began = run.step + steps, run.step, perf_counter()
 
     def event() -> Trained:
-        losses = run.losses[told : run.step]
+        losses = run.losses[sent : run.step]
         session.version += 1
         return {
             "run": run.id,
@@ -44,24 +44,24 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
 
     try:
         while run.step < target:
-            stop = target if per_event is None else min(target, told + per_event)
-            for _ in chain(run.train(stop), [None]):  # at its pauses, and at its end
-                if run.step > told:
+            stop = target if per_event is None else min(target, sent + per_event)
+            for _ in chain(run.train(stop), [None]):  # at each pause, and at the end
+                if run.step > sent:
                     yield event()
-                    if session.active is not run or run.step != run.furthest:  # somebody has gone elsewhere meanwhile
+                    if session.active is not run or run.step != run.furthest:  # the page went elsewhere
                         return
-                    told, began = run.step, perf_counter()
+                    sent, began = run.step, perf_counter()
     except DivergedError as error:
-        if run.step > told:
+        if run.step > sent:
             yield event()
         raise LabError(opening.diverged(run, error)) from None
 
 
 def _to_train(session: Session) -> LabRun:
-    """The active run, or, where it is to stay as it is, its branch."""
+    """Return the run to train: the active one, or a branch of it if it is frozen or was scrubbed back."""
     run = session.active
     if not run.frozen and run.step == run.furthest:
-        _ = run.run.order  # fails now, before anything is changed, where its data are missing
+        _ = run.run.order  # raises an error if the data are missing, before anything is changed
         return run
     count = sum(other.branch is not None and other.branch[0] == run.id for other in session.by_id.values())
     name = f"{run.name}, trained on" if run.frozen else f"{run.name}, from step {run.step}"

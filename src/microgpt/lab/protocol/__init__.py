@@ -1,8 +1,8 @@
 """The protocol between the page and the session: the type and fields of every answer.
 
-Each field has its meaning beside it. Answers are plain data: dicts, sequences, strings and numbers. web/protocol.py
-writes web/src/engine/protocol.ts from these types and from the registered requests (lab/requests.py); comments beside
-and above a field go along.
+A comment beside a field says what it means. Answers are plain data: dicts, sequences, strings and numbers.
+web/protocol.py generates web/src/engine/protocol.ts from these types and the registered requests (lab/requests.py), and
+copies the comments beside and above the fields.
 """
 
-SCHEMA = 1  # counts up when a request or a field goes, or means something else
+SCHEMA = 1  # incremented when a request or a field is removed, or changes its meaning

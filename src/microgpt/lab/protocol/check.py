@@ -1,7 +1,7 @@
 """Check at run time that an answer has the type its request declares.
 
-It also says which type a request answers with. Tests hold every answer against its type, and web/protocol.py reads the
-types here. The page's Python never loads this.
+The type of each request's answer is looked up here, too. The tests check every answer against its type, and
+web/protocol.py reads the types. Python in the page never loads this module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNIONS = (Union, types.UnionType)
 
 
 def answer_type(request: Request) -> Any:
-    """The type of a request's answer, or of each answer of a stream."""
+    """Return the type of a request's answer; for a stream, the type of each answer."""
     if request.changes:
         return runs.Model
     written: str = request.function.__annotations__["return"]
@@ -31,7 +31,15 @@ def answer_type(request: Request) -> Any:
 
 
 def answer_faults(request: Request, answer: Any) -> list[str]:
-    """Every place where an answer, as the page reads it from JSON, is not what its type says."""
+    """Return every place where an answer differs from the type that its request declares.
+
+    Args:
+        request: The request that was answered.
+        answer: The answer as the page reads it from JSON.
+
+    Returns:
+        A sentence for each place; empty if the answer fits its type.
+    """
     if not request.of_model:
         return list(faults(answer, answer_type(request)))
     if not isinstance(answer, dict) or "version" not in answer:
@@ -41,7 +49,13 @@ def answer_faults(request: Request, answer: Any) -> list[str]:
 
 
 def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
-    """Every place where a value is not of a type, in words."""
+    """Yield a sentence for every place where a value differs from a type.
+
+    Args:
+        value: The value, as read from JSON.
+        kind: The type that it must have.
+        where: The name of the value in the sentences.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
         yield from _object_faults(value, kind, where)
@@ -54,7 +68,7 @@ def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
         if len(others) == 1:
             yield from faults(value, others[0], where)
         elif all(any(faults(value, one, where)) for one in others):
-            yield f"{where} fits none of its types, got {value!r:.60}"
+            yield f"{where} must have one of its types, got {value!r:.60}"
     elif not _fits(value, kind, origin, args):
         name = args[1] if origin is Annotated else getattr(kind, "__name__", kind)
         yield f"{where} must be {name}, got {value!r:.60}"
@@ -102,6 +116,6 @@ def _container_faults(value: Any, origin: Any, args: tuple[Any, ...], where: str
             yield f"{where} must have {len(args)} items, got {len(value)}"
         for i, (item, kind) in enumerate(zip(value, args)):
             yield from faults(item, kind, f"{where}[{i}]")
-    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # most items of an answer, at a glance
+    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # fast: most items of an answer
         for i, item in enumerate(value):
             yield from faults(item, args[0], f"{where}[{i}]")

@@ -6,7 +6,7 @@ Feature modules import them, so nothing else is defined here.
 from typing import Literal
 
 Documents = Literal["lines", "stream"]
-Order = Literal["topological", "naive"]  # of backward
-Times = Literal[1, 2]  # calls of backward
-Moved = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update tells of each parameter
+Order = Literal["topological", "naive"]  # the order in which backward visits the nodes
+Times = Literal[1, 2]  # the number of calls of backward
+Moved = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update reports for each parameter
 ChapterName = Literal["data", "tokens", "forward", "loss", "backward", "adam", "sample"]

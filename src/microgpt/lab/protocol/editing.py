@@ -10,20 +10,20 @@ class Program(TypedDict):
     """An edited program."""
 
     name: str  # 'edited: gpt, rmsnorm'
-    changed: Sequence[str]  # functions and methods that differ from the reference's
-    notes: Sequence[str]  # what the figures do not follow, in words
+    changed: Sequence[str]  # the functions and methods that differ from the reference's
+    notes: Sequence[str]  # sentences about what the figures cannot follow
 
 
 class SourceFunction(TypedDict):
-    """Where a function stands."""
+    """The place of a function in the file: its first and last line."""
 
-    name: str  # a method as Value.backward
+    name: str  # of a method: 'Value.backward'
     first: int
     last: int
 
 
 class SourcePart(TypedDict):
-    """A part of the file under one of its own headings."""
+    """A part of the file, under one of its headings."""
 
     title: str  # '1. Data ...'
     first: int
@@ -31,7 +31,7 @@ class SourcePart(TypedDict):
 
 
 class Source(TypedDict):
-    """The program that computes the numbers: the installed reference.py, unless it was edited."""
+    """The program that computes the numbers: the installed reference.py, or an edited version of it."""
 
     name: str  # '' for the reference
     lines: Sequence[str]  # line 1 is lines[0]
@@ -40,7 +40,7 @@ class Source(TypedDict):
 
 
 class Variant(TypedDict):
-    """A change to try."""
+    """A suggested change of the program."""
 
     name: str
     title: str
@@ -48,12 +48,12 @@ class Variant(TypedDict):
 
 
 class Variants(TypedDict):
-    """All changes to try."""
+    """All suggested changes."""
 
     changes: Sequence[Variant]
 
 
 class Varied(TypedDict):
-    """The program with one of these changes."""
+    """The program with a suggested change applied."""
 
     source: str

@@ -9,25 +9,25 @@ from microgpt.lab.protocol.values import Num, Shaped, Tensor
 
 
 class Parameters(TypedDict):
-    """Every parameter, and Adam's moments on request."""
+    """All parameters, and Adam's moments on request."""
 
-    tensors: Mapping[str, Tensor]  # by name, in the file's order
-    m: Mapping[str, Sequence[float]]  # with `moments`, else empty
+    tensors: Mapping[str, Tensor]  # by name, in the order of shapes()
+    m: Mapping[str, Sequence[float]]  # empty unless `moments` was requested
     v: Mapping[str, Sequence[float]]
 
 
 class History(TypedDict):
-    """A parameter at the steps whose weights are kept."""
+    """The values of a parameter at the steps whose weights are kept."""
 
     path: str
     steps: Sequence[int]
     values: Sequence[float]
-    m: float  # Adam's moments of it now
+    m: float  # Adam's present moments of the parameter
     v: float
 
 
 class OtherToken(TypedDict):
-    """A token by the distance of its embedding."""
+    """A token, and the distance of its embedding."""
 
     symbol: str
     id: int
@@ -35,56 +35,56 @@ class OtherToken(TypedDict):
 
 
 class Nearest(TypedDict):
-    """The tokens whose rows of wte lie around one token's, the nearest first."""
+    """The tokens whose rows of wte are nearest to one token's row, the nearest first."""
 
     symbol: str
     others: Sequence[OtherToken]
 
 
 class Sizes(TypedDict):
-    """The parameters of a model of other sizes, by the program's own shapes()."""
+    """The parameters of a model of another size, from the program's own shapes()."""
 
     num_params: int
     shapes: Sequence[Shaped]
 
 
 class Budget(TypedDict):
-    """What a model of other sizes costs. No such model is made."""
+    """The costs of a model of another size. The model itself is never built."""
 
     num_params: int
-    flops_token: int  # one token forward, after a full context; a multiplication and an addition count as two
-    attention: int  # the part of it that grows with the context
-    flops_trained: int  # one token forward and backward
-    flops_run: float  # `tokens` of them
+    flops_token: int  # the forward pass of a token after a full context; a multiplication with an addition counts as 2
+    attention: int  # the part of flops_token that grows with the context
+    flops_trained: int  # the forward and backward pass of a token
+    flops_run: float  # the forward and backward passes of `tokens` tokens
     bytes_kept: int  # the weights in 16 bits
-    bytes_trained: int  # weights, gradients and Adam's moments in 32 bits
-    bytes_cache: int  # keys and values of a full context in 16 bits
+    bytes_trained: int  # the weights, gradients and Adam's moments in 32 bits
+    bytes_cache: int  # the keys and values of a full context in 16 bits
 
 
 class Forward(TypedDict):
-    """Every number of a word's way through the model."""
+    """Every number of a word's forward pass."""
 
     word: str
     tokens: Sequence[int]  # with BOS at both ends
     positions: int
-    tensors: Mapping[str, Tensor]  # every tensor of the table of names, `pos0.tok_emb` to `loss`
-    before: Mapping[str, Sequence[float]]  # the tensors that weights changed by hand have changed, as they were
+    tensors: Mapping[str, Tensor]  # every tensor of the table of names, from `pos0.tok_emb` to `loss`
+    before: Mapping[str, Sequence[float]]  # the former values of the tensors that weights changed by hand have changed
 
 
 class Attention(TypedDict):
-    """The textbook's attention: masked matrices, T x T, from the program's q and k. Indexed [layer][head][row]."""
+    """Attention as in a textbook: masked T x T matrices of the program's q and k. Indexed [layer][head][row]."""
 
     positions: int
     labels: Sequence[str]  # the token read at each position; BOS is '·'
     logits: Sequence[Sequence[Sequence[Sequence[Num]]]]  # a masked cell is '-inf'
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]  # a masked cell is 0
-    sums: Sequence[Sequence[Sequence[float]]]  # each row of weights, added up from the left
-    difference: float  # the largest between the textbook's numbers and the program's growing lists
-    own: bool  # an edited program departs from the textbook: the matrices hold what its lists do
+    sums: Sequence[Sequence[Sequence[float]]]  # the sum of each row of weights, added from the left
+    difference: float  # the largest difference between the textbook's numbers and the program's growing lists
+    own: bool  # true: an edited program departs from the textbook, and the matrices have the numbers of its lists
 
 
 class LetterLoss(TypedDict):
-    """How surprising the next letter is at one position."""
+    """The loss of the next letter at one position."""
 
     position: int
     read: str
@@ -99,29 +99,29 @@ class Loss(TypedDict):
 
     letters: Sequence[LetterLoss]
     mean: float  # the program's loss
-    perplexity: Num  # exp(mean): as unsure as among that many equally likely tokens
+    perplexity: Num  # exp(mean): the model is as unsure as among that many equally likely tokens
     uniform: float  # ln(vocab_size)
 
 
 class Unmasked(TypedDict):
-    """Attention that looks at the whole word, and what that does to the loss: computed by the program's own gpt()."""
+    """Attention to the whole word, without the mask, and its effect on the loss, from the program's own gpt()."""
 
     positions: int
     labels: Sequence[str]
-    logits: Sequence[Sequence[Sequence[Sequence[float]]]]  # [layer][head] -> T x T, nothing masked
+    logits: Sequence[Sequence[Sequence[Sequence[float]]]]  # [layer][head] -> T x T, with nothing masked
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]
-    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> how much of each row lies on later positions
-    masked: Loss  # the program's own
+    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> the share of each row that is on later positions
+    masked: Loss  # the program's own loss
     unmasked: Loss
 
 
 class UnmaskedDocuments(TypedDict):
-    """Mean losses of the first documents that training reads, with the mask and without."""
+    """The mean loss of the first documents that training reads, with and without the mask."""
 
     documents: int
     masked: float
     unmasked: float
-    lower: int  # documents whose loss is lower without the mask
+    lower: int  # the number of documents whose loss is lower without the mask
 
 
 class Softmax(TypedDict):
@@ -131,34 +131,34 @@ class Softmax(TypedDict):
 
 
 class GradientNorm(TypedDict):
-    """How large the gradient of a tensor is."""
+    """The norm of a tensor's gradient."""
 
     name: str
     norm: float
 
 
 class Gradients(TypedDict):
-    """d loss / d each parameter."""
+    """The gradient of the loss with respect to every parameter."""
 
     loss: float
     grads: Mapping[str, Sequence[float]]
     zero_rows: Mapping[str, Sequence[int]]  # rows whose gradient is exactly 0
-    norms: Sequence[GradientNorm]  # of every tensor in the order of backward, the loss first
+    norms: Sequence[GradientNorm]  # for every tensor in the order of backward, the loss first
 
 
 class Graph(TypedDict):
-    """How large and how deep the graph behind the loss of a word is."""
+    """The size and depth of the graph behind a word's loss."""
 
     nodes: int
-    operations: int  # nodes that are no leaves
-    depth: int  # operations in the longest chain from a leaf to the loss
-    limit: int  # how deep Python lets calls nest
+    operations: int  # the nodes that are not leaves
+    depth: int  # the number of operations in the longest chain from a leaf to the loss
+    limit: int  # Python's recursion limit
 
 
 class Gate(TypedDict):
-    """Which units of a layer's MLP let something through."""
+    """The open and the dead units of a layer's MLP."""
 
-    open: Sequence[Sequence[bool]]  # of every position and unit: mlp_pre > 0
-    dead: Sequence[int]  # units open for none of `documents` training documents
+    open: Sequence[Sequence[bool]]  # [position][unit]: whether mlp_pre > 0
+    dead: Sequence[int]  # units that are open for none of `documents` training documents
     documents: int
     layer: int

@@ -16,11 +16,11 @@ class Term(TypedDict):
 
     factors: Sequence[PathValue]
     value: Num
-    total: Num  # so far
+    total: Num  # the sum so far
 
 
 class After(TypedDict):
-    """What is done with a sum."""
+    """The operation that follows a sum."""
 
     text: str  # '/ 4 ** 0.5'
     value: Num
@@ -28,7 +28,7 @@ class After(TypedDict):
 
 
 class Link(TypedDict):
-    """A number that another one was made from, or went into."""
+    """An operand or a user of a number."""
 
     path: str
     value: Num
@@ -36,20 +36,20 @@ class Link(TypedDict):
 
 
 class Opened(TypedDict):
-    """One number, opened."""
+    """The breakdown of a number."""
 
     path: str
     value: Num
-    grad: Num  # d loss / d number, for the word at hand
+    grad: Num  # d loss / d number, for the current word
     meaning: str  # from the table of names
     kind: str  # 'parameter', 'linear', 'rmsnorm', 'softmax', 'attention logit', 'attention mix', 'relu', 'loss' ...
-    line: int  # of the reference, where it is made; 0 for a parameter
-    formula: str  # in the reference's words: 'sum(wi * xi for wi, xi in zip(row, x))'
-    terms: Sequence[Term]  # the sum in the program's order; a factor has a path of its own
+    line: int  # the line of the program that computes it; 0 for a parameter
+    formula: str  # as the program writes it: 'sum(wi * xi for wi, xi in zip(row, x))'
+    terms: Sequence[Term]  # the sum in the program's order; each factor has a path of its own
     after: After | None
-    recomputed: Num  # the terms put together once more: equal to value
-    operands: Sequence[Link]  # the graph: made from
-    users: Sequence[Link]  # the graph: used by, at most 32
+    recomputed: Num  # computed once more from the terms: equal to value
+    operands: Sequence[Link]  # the nodes that it was computed from
+    users: Sequence[Link]  # the nodes that were computed from it, at most 32
     num_users: int
 
 
@@ -60,64 +60,64 @@ class NearNumber(TypedDict):
     op: str
     value: Num
     grad: Num
-    named: bool  # whether it is a number of a tensor
+    named: bool  # whether it belongs to a tensor
 
 
 Edge = TypedDict(
     "Edge",
     {
         "from": str,  # the operand
-        "to": str,  # the number made of it
+        "to": str,  # the number computed from it
         "local": Num,
     },
 )
 
 
 class Neighbourhood(TypedDict):
-    """A piece of the graph around a number."""
+    """The part of the graph around a number."""
 
     nodes: Sequence[NearNumber]
     edges: Sequence[Edge]
-    cut: bool  # whether more was left out
+    cut: bool  # whether some nodes were left out
 
 
 class Share(TypedDict):
-    """What one user of a number added to its gradient."""
+    """The contribution of one user of a number to the number's gradient."""
 
     path: str
     grad: Num
     local: Num
     add: Num  # local * the user's grad
-    total: Num  # so far
+    total: Num  # the gradient so far
 
 
 class Blame(TypedDict):
-    """The chain rule at a number: what each user of it added to its gradient, in the order of backward."""
+    """The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward."""
 
     path: str
     grad: Num
-    start: bool  # the loss itself, where backward begins with 1
+    start: bool  # whether it is the loss itself, where backward begins with 1
     shares: Sequence[Share]
-    up: str | None  # the next number of a tensor along the largest gradient, towards the loss
-    down: str | None  # and towards the parameters
+    up: str | None  # the next number that belongs to a tensor, along the largest gradient towards the loss
+    down: str | None  # the same towards the parameters
 
 
 class Nudge(TypedDict):
-    """A gradient beside the central difference."""
+    """A gradient and the central difference to compare it with."""
 
     path: str
     value: Num
     grad: Num
-    way: Way  # a parameter: the program ran again; else: the recorded operations, from the number on
-    remade: int  # numbers that were made again
+    way: Way  # for a parameter, the program ran again; for others, the recorded operations from the number on
+    remade: int  # how many numbers were computed again
     eps: float
-    above: float  # the loss with the number eps higher
-    below: float
+    above: float  # the loss when the number is eps higher
+    below: float  # the loss when it is eps lower
     difference: float  # (above - below) / (2 eps)
 
 
 class FoundNumber(TypedDict):
-    """A number that fits, or a tensor or row that still needs an index: it has a shape, and no value."""
+    """A number that matches, or a tensor or row that still needs an index, which has a shape but no value."""
 
     path: str
     shape: Sequence[int]
@@ -126,15 +126,15 @@ class FoundNumber(TypedDict):
 
 
 class Found(TypedDict):
-    """Numbers that fit what is typed."""
+    """The numbers that match a search."""
 
     query: str
     found: Sequence[FoundNumber]
-    why: str  # why there are none
+    why: str  # the reason if nothing was found
 
 
 class ExpressionOperand(TypedDict):
-    """What a node was made from."""
+    """An operand of a node."""
 
     id: int
     local: Num  # d node / d operand
@@ -143,9 +143,9 @@ class ExpressionOperand(TypedDict):
 class ExpressionNode(TypedDict):
     """A Value of an expression."""
 
-    id: int  # in the order in which the program made them
+    id: int  # counted in the order in which the program made the nodes
     op: Op
-    exponent: float | None  # of **
+    exponent: float | None  # the exponent of **
     name: str  # the variable that holds it, or ''
     data: Num
     grad: Num
@@ -160,12 +160,12 @@ class ExpressionMove(TypedDict):
     operand: int
     local: Num
     out: Num  # the node's gradient
-    before: Num  # the operand's
+    before: Num  # the operand's gradient, before and after
     after: Num
 
 
 class ExpressionCheck(TypedDict):
-    """An input's gradient beside its central difference."""
+    """The gradient of an input and the central difference to compare it with."""
 
     name: str
     grad: Num
@@ -176,8 +176,10 @@ class Expression(TypedDict):
     """A small graph of Values, forward and backward."""
 
     nodes: Sequence[ExpressionNode]
-    result: int  # id
-    order: Sequence[int]  # ids as backward visits them; naive: a node passes on whenever it gets some, so ids repeat
+    result: int  # the id of the result
+    # The ids in the order in which backward visits them. In naive order a node passes gradient on every time that it
+    # receives some, so that ids repeat.
+    order: Sequence[int]
     backward: Sequence[ExpressionMove]
     check: Sequence[ExpressionCheck]
-    right: bool  # whether grads are those of the true rules (accumulating, topological, once)
+    right: bool  # whether the gradients are correct: as with accumulation, topological order and one call of backward

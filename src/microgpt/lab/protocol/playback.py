@@ -12,7 +12,7 @@ Plain = str | int | float | bool | None
 
 
 class ToldNumber(TypedDict):
-    """One number, as it was at that moment."""
+    """One number, with its value and gradient at that moment."""
 
     path: str
     value: Num
@@ -20,20 +20,20 @@ class ToldNumber(TypedDict):
 
 
 class ToldTensor(TypedDict):
-    """A tensor or a part of one."""
+    """A tensor, or a part of one."""
 
     path: str  # 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 
 
 class ToldNumbers(TypedDict):
-    """Numbers that no tensor holds."""
+    """Numbers that belong to no tensor."""
 
     paths: Sequence[str]
     values: Sequence[Num]
 
 
 class ToldPlain(TypedDict):
-    """What is no Value."""
+    """A variable that is not a Value."""
 
     value: Plain | Sequence[Plain]
 
@@ -51,7 +51,7 @@ class ToldTable(TypedDict):
 
 
 class ToldText(TypedDict):
-    """What is described in words."""
+    """A variable that is described in words."""
 
     text: str
 
@@ -61,55 +61,55 @@ Told = ToldNumber | ToldTensor | ToldNumbers | ToldPlain | ToldList | ToldTable 
 
 
 class PlaySwap(TypedDict):
-    """An exchange within the shuffle."""
+    """One swap within the shuffle."""
 
     i: int
     j: int
-    turn: int
-    of: int
+    turn: int  # the number of the swap, from 0
+    of: int  # the number of all swaps
 
 
 class Besides(TypedDict, total=False):
-    """What some chapters say of an event besides."""
+    """The further fields that the events of some chapters have. Each comment names the chapter."""
 
-    first: Sequence[str]  # data: the list's first documents after it
+    first: Sequence[str]  # data: the first documents of the list, after the event
     swap: PlaySwap  # data
     printed: str  # data
-    letter: int  # tokens: of the word, that is looked up
-    die: float  # sample: what the line throws
-    text: str  # sample: what is written so far
+    letter: int  # tokens: the index of the letter that is looked up
+    die: float  # sample: the chance that the line draws
+    text: str  # sample: the text so far
 
 
 class PlayEvent(Besides):
-    """An arrival at a statement: what its function knows then, and what the statement changes; places in `told`."""
+    """The program's arrival at a statement."""
 
     line: int
     function: str
     depth: int
     owner: str
-    known: Mapping[str, int]
-    changed: Mapping[str, int]
+    known: Mapping[str, int]  # the variables of the function at that moment, as indices into the chapter's `told`
+    changed: Mapping[str, int]  # the variables that the statement changes, as indices into `told`
 
 
 class ChapterFacts(TypedDict, total=False):
-    """What a chapter is about, by chapter."""
+    """Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one."""
 
     num_docs: int  # data
-    text: str  # data: its name; sample: what was written
-    before: Sequence[str] | float  # data: documents; adam: the parameter
+    text: str  # data: the name of the text; sample: the generated text
+    before: Sequence[str] | float  # data: the first documents, before the shuffle; adam: the parameter
     after: Sequence[str] | float
     ids: Sequence[int]  # tokens
     symbols: Sequence[str]
     bos: int
     decoded: str
     tokens: Sequence[int]  # forward, loss
-    steps: int  # backward: +=, one after another
-    operations: int  # that have a turn
-    nodes: int
-    tensors_met: Sequence[tuple[int, str]]  # the step at which the first number of a tensor comes to its turn
-    numbers_met: Sequence[int]  # at which another number of a tensor does
+    steps: int  # backward: the number of +=
+    operations: int  # the number of nodes that have a turn
+    nodes: int  # the number of nodes behind the loss
+    tensors_met: Sequence[tuple[int, str]]  # a tensor, and the step at which its first number has its turn
+    numbers_met: Sequence[int]  # the steps at which another number of a tensor has its turn
     path: str  # adam
-    index: int  # adam: of the parameter; sample: of the sample
+    index: int  # adam: the index of the parameter; sample: the index of the sample
     count: int
     grad: float
     learning_rate: float
@@ -120,32 +120,32 @@ class ChapterFacts(TypedDict, total=False):
 
 
 class Chapter(TypedDict):
-    """A part of the program, played."""
+    """A part of the program that can be played: its events, one by one."""
 
     chapter: ChapterName
-    events: Sequence[PlayEvent]  # none for backward, whose steps are asked for one at a time
-    told: Sequence[Told]
-    tensors: Mapping[str, Tensor]  # that the execution made, parameters aside
+    events: Sequence[PlayEvent]  # empty for backward, whose steps are requested one at a time
+    told: Sequence[Told]  # the variables that the events point to
+    tensors: Mapping[str, Tensor]  # the tensors that the execution computed, without the parameters
     facts: ChapterFacts
 
 
 class Passing(TypedDict):
-    """A number while its gradient is passed on."""
+    """A number in a step of the backward pass."""
 
     path: str
     op: str
     value: Num
-    grad: Num  # of the operands as it is after the step, of others complete
+    grad: Num  # for an operand, the gradient after the step; for other numbers, the complete gradient
 
 
 class OtherOperand(Passing):
-    """The second operand of two."""
+    """The node's other operand."""
 
     local: Num
 
 
 class Giver(Passing):
-    """A number that adds to another's gradient."""
+    """A number that adds to another number's gradient."""
 
     step: int
     local: Num
@@ -158,15 +158,15 @@ class PassedOn(TypedDict):
 
     step: int
     line: int
-    node: Passing  # whose turn it is
-    operand: Passing  # that is given something
+    node: Passing  # the number whose turn it is
+    operand: Passing  # the number whose gradient grows
     other: OtherOperand | None
     local: Num
     add: Num  # local * node.grad
     before: Num
     after: Num
-    givers: Sequence[Giver]  # to the operand, over all of backward
+    givers: Sequence[Giver]  # the first of those that add to the operand's gradient, over the whole backward pass
     num_givers: int
-    above: Sequence[Giver]  # to the node, before its turn
+    above: Sequence[Giver]  # the first of those that added to the node's gradient before its turn
     num_above: int
-    final: Num
+    final: Num  # the operand's complete gradient

@@ -52,12 +52,12 @@ class Model(TypedDict):
 
     run: str  # the id of the active run
     name: str  # 'trained for 1000 steps', 'random', a file's name
-    about: str  # in a sentence or two: what it was trained on, and what is not known of that
-    step: int  # updates made
-    num_steps: int  # planned; doubled each time that training goes beyond it
+    about: str  # a sentence or two on what it was trained on, and what is unknown about that
+    step: int  # the number of updates made
+    num_steps: int  # the number of updates planned, which is doubled each time that training passes it
     config: Config
     tokenizer: TokenizerKind
-    symbols: Sequence[str]  # what each token id writes; hex digits for a byte that writes nothing alone; BOS writes ''
+    symbols: Sequence[str]  # the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
     bos: int
     num_params: int
     head_dim: int  # the width of one attention head
@@ -65,21 +65,21 @@ class Model(TypedDict):
     uniform_loss: float  # ln(vocab_size): the loss of a model that gives every token the same probability
     shapes: Sequence[Shaped]
     engine: str  # 'native', 'scalar'
-    note: str  # why the engine is not the faster one, or ''
+    note: str  # why the faster engine is not used, or ''
     changes: Sequence[Change]  # weights changed by hand
-    program: Program | None  # an edited one, which then computes every number; null: the reference
+    program: Program | None  # the edited program that computes every number; null for the reference
 
 
 class Hello(TypedDict):
-    """Who answers."""
+    """The versions of the package, this protocol and Python."""
 
-    version: str  # of the package
-    schema: int  # of this protocol
+    version: str
+    schema: int
     python: str
 
 
 class Branch(TypedDict):
-    """The run and the step from which another run goes on."""
+    """The run and the step that a branch starts from."""
 
     run: str
     step: int
@@ -99,11 +99,11 @@ class Run(TypedDict):
     name: str
     config: Config
     data: str
-    step: int  # where it stands
+    step: int  # the step that it is at
     first: int  # the earliest step that it can be scrubbed to
-    program: str  # '' for the reference, 'edited: gpt'
-    branch: Branch | None  # where it comes from
-    losses: Sequence[Num]  # of each step made; 'nan' where the file of an opened run does not tell
+    program: str  # 'edited: gpt', or '' for the reference
+    branch: Branch | None  # where it branched off
+    losses: Sequence[Num]  # the loss of each step; 'nan' where the files of an opened run do not record it
     validations: Sequence[Validation]
     active: bool
 
@@ -115,19 +115,19 @@ class Runs(TypedDict):
 
 
 class Trained(TypedDict):
-    """An event of training, for each stretch of steps."""
+    """A training event, sent after every few steps."""
 
     run: str
     step: int
-    losses: Sequence[float]  # of the steps since the last event
-    document: str  # of the last step
+    losses: Sequence[float]  # the losses of the steps since the last event
+    document: str  # the last document of the last step
     learning_rate: float
     steps_per_second: float
     done: bool
 
 
 class Difference(TypedDict):
-    """A setting that two runs do not share."""
+    """A setting in which two runs differ."""
 
     setting: str
     a: str | float | bool
@@ -135,7 +135,7 @@ class Difference(TypedDict):
 
 
 class FirstDifference(TypedDict):
-    """The first weight that differs, after the first step at which one does."""
+    """The first weight that differs, at the first step at which any does."""
 
     step: int
     tensor: str
@@ -153,17 +153,17 @@ class FirstDocuments(TypedDict):
 
 
 class Comparison(TypedDict):
-    """Where two runs part."""
+    """The differences between two runs, and where they diverge."""
 
     a: str
     b: str
     differs: Sequence[Difference]
-    first: FirstDifference | None  # null: nowhere
+    first: FirstDifference | None  # null if no weight differs
     documents: FirstDocuments | None
 
 
 class Evaluation(TypedDict):
-    """The loss on documents that training does not read, or, where none are held out, on training documents."""
+    """The loss on held-out documents, or on training documents if none are held out."""
 
     loss: float
     documents: int
@@ -178,6 +178,6 @@ class ExportedModel(TypedDict):
 
 
 class Saved(TypedDict):
-    """All that `restore` needs after the worker was stopped."""
+    """The state that `restore` needs after the worker was stopped."""
 
     state: str

@@ -9,11 +9,11 @@ Ended = Literal["bos", "block_size"]
 
 
 class TypedCharacter(TypedDict):
-    """A character as typed, or one of the tokens that write it."""
+    """A token of a typed text, or a character without a token."""
 
     char: str
     id: int | None
-    known: bool  # false: the closed vocabulary has no such character
+    known: bool  # false for a character that the vocabulary lacks
 
 
 class Meant(TypedDict):
@@ -24,18 +24,18 @@ class Meant(TypedDict):
 
 
 class Tokens(TypedDict):
-    """What the tokenizer makes of a text."""
+    """A text as the tokenizer encodes it."""
 
     characters: Sequence[TypedCharacter]
-    ids: Sequence[int]  # with BOS at both ends, unknown characters left out
-    unknown: Sequence[str]  # each once
-    positions: int  # how many are computed: at most block_size
-    cut: int  # characters beyond block_size, which are not read
-    meant: Meant | None  # null where all of the text can be read, or none of it
+    ids: Sequence[int]  # with BOS at both ends and without the unknown characters
+    unknown: Sequence[str]  # the unknown characters, each once
+    positions: int  # the number of positions that are computed: at most block_size
+    cut: int  # the number of tokens beyond block_size, which are not read
+    meant: Meant | None  # null if the model can read all of the text, or none of it
 
 
 class LetterCount(TypedDict):
-    """How often a token occurs."""
+    """A token and how often it occurs."""
 
     char: str
     id: int
@@ -43,7 +43,7 @@ class LetterCount(TypedDict):
 
 
 class Statistics(TypedDict):
-    """How often each letter of a text occurs, and how long its documents are."""
+    """The letter counts and document lengths of a text."""
 
     num_docs: int
     num_chars: int  # without the line ends
@@ -55,13 +55,13 @@ class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
-    unread: float  # share of the characters beyond block_size
+    unread: float  # the share of the characters that lie beyond block_size
     first: Sequence[str]  # the first 12 documents of the file
     shuffled: Sequence[str]  # the first 12 after the shuffle with the run's seed
 
 
 class Swap(TypedDict):
-    """One exchange of a shuffle."""
+    """One swap of a shuffle."""
 
     i: int
     j: int
@@ -69,7 +69,7 @@ class Swap(TypedDict):
 
 
 class Shuffle(TypedDict):
-    """random.shuffle of a short list, swap by swap: Fisher and Yates, from the end."""
+    """random.shuffle of a short list, swap by swap: the Fisher-Yates shuffle, from the end."""
 
     seed: int
     before: Sequence[str]
@@ -85,7 +85,7 @@ class SpelledCharacter(TypedDict):
 
 
 class ByTokenizer(TypedDict):
-    """A count for a tokenizer of characters, and one for a tokenizer of bytes."""
+    """A count for the model's tokenizer, and the same for a byte tokenizer."""
 
     characters: int
     bytes: int
@@ -102,21 +102,21 @@ class Spelled(TypedDict):
 
 
 class Letter(TypedDict):
-    """A token drawn, and what it was drawn from."""
+    """A sampled token, and the probabilities it was sampled from."""
 
     position: int
     probs: Sequence[float]  # by token id, after temperature and top-k
     logits: Sequence[float]
-    die: float  # random(), 0 to 1
+    die: float  # the chance: random(), from [0, 1)
     token_id: int
-    char: str  # '' is BOS: the end
+    char: str  # '' for BOS, which ends the text
 
 
 class NearDocument(TypedDict):
-    """A training document that a text is close to."""
+    """A training document that is close to a text."""
 
     text: str
-    distance: int  # letters to put in, leave out or change
+    distance: int  # the number of letters to insert, delete or replace
 
 
 class Generated(TypedDict):
@@ -133,4 +133,4 @@ class Samples(TypedDict):
     """Several new texts."""
 
     texts: Sequence[str]
-    new: int  # how many are not in the data
+    new: int  # how many of them are not in the training data

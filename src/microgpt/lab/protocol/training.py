@@ -12,14 +12,14 @@ Hiking = Literal["SGD", "Adam"]
 
 
 class Update(TypedDict):
-    """One step of Adam on a word, not kept."""
+    """One step of Adam on a word. The model does not keep it."""
 
-    step: int  # that it would be, as Adam counts: 1 where its memory is empty
+    step: int  # the number that Adam would give the step; 1 if its moments are zero
     learning_rate: float
-    fresh: bool  # m and v were empty before: as requested, or because the model has none yet
+    fresh: bool  # whether m and v were zero before, as requested or because the model has no moments yet
     loss_before: float
     loss_after: float
-    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # what was asked for, else all of it
+    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # the requested ones; all of them without `what`
 
 
 class AdamStep(TypedDict):
@@ -42,25 +42,25 @@ class AdamStep(TypedDict):
     before: float
     after: float
     delta: float  # after - before
-    plain: float  # what plain descent would do: -learning_rate * grad
+    plain: float  # the change by plain gradient descent: -learning_rate * grad
 
 
 class Schedule(TypedDict):
-    """The learning rate, from the first step of the plan to its last; some steps of it."""
+    """The learning rate at some steps of the plan, from the first step to the last."""
 
-    steps: Sequence[int]  # updates made before each
+    steps: Sequence[int]  # the number of updates made before each of them
     rates: Sequence[float]
 
 
 class Axis(TypedDict):
-    """A parameter that varies along a surface."""
+    """A parameter that varies along one axis of a surface."""
 
     path: str
     values: Sequence[float]
 
 
 class HikerStep(TypedDict):
-    """Where a hiker stands."""
+    """A hiker's position."""
 
     x: float
     y: float
@@ -76,7 +76,7 @@ class Hiker(TypedDict):
 
 
 class Surface(TypedDict):
-    """The loss of a word over two parameters, the others as they are."""
+    """The loss of a word over two parameters, while all others stay the same."""
 
     x: Axis
     y: Axis
@@ -85,21 +85,21 @@ class Surface(TypedDict):
 
 
 class Rung(TypedDict):
-    """An engine, as far as it has come."""
+    """An engine in the speed comparison, and its progress."""
 
     engine: str
     precision: str
     step: int
-    seconds: float  # for its steps so far; the median, where there were several rounds
+    seconds: float  # the time for its steps so far; the median if there were several rounds
     rounds: int
     losses: Sequence[float]
-    ratio: float | None  # times as fast as the reference
-    difference: float | None  # the largest between its losses and the reference's
-    why: str  # why the engine is missing here, or ''
+    ratio: float | None  # how many times as fast as the reference it is
+    difference: float | None  # the largest difference between its losses and the reference's
+    why: str  # why the engine is not available, or ''
 
 
 class Ladder(TypedDict):
-    """An event while the engines climb: each rung as far as it is."""
+    """An event of the speed comparison: the progress of every engine."""
 
     steps: int
     rungs: Sequence[Rung]

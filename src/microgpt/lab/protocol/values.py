@@ -10,20 +10,20 @@ Shaped = tuple[str, int, int]  # a parameter's name, rows, columns
 
 
 class OfModel(TypedDict):
-    """What every answer about the active model carries besides."""
+    """The field that every answer about the active model has in addition to its own."""
 
-    version: int  # counts the changes of the model, so that an answer says of which state it speaks
+    version: int  # counts the model's changes, and so identifies the state that an answer is about
 
 
 class Tensor(TypedDict):
-    """A tensor, row after row."""
+    """A tensor, row by row."""
 
     shape: Sequence[int]
     data: Sequence[float]
 
 
 class PathValue(TypedDict):
-    """A number and where it is found."""
+    """A number and its path."""
 
     path: str
     value: Num

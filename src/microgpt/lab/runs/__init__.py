@@ -1,1 +1,1 @@
-"""The runs of a lab session: the texts, access to every step, and the saved session."""
+"""The runs of a lab session: their texts, access to every step, and the comparison of two runs."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
-    """Where two runs part, from their first common step to the last."""
+    """Compare two runs: their settings, and where they diverge between their first common step and their last."""
     one, other = session.run(a), session.run(b)
     return {
         "a": a,
@@ -47,17 +47,17 @@ def _settings(a: LabRun, b: LabRun) -> list[Difference]:
 
 
 def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
-    """The first step after which a weight differs, and the first such weight in the order of the tensors."""
+    """Return the first step after which a weight differs, and the first such weight in the order of the tensors."""
     low, high = max(a.first, b.first), min(a.furthest, b.furthest)
     if low > high:
         raise LabError(
-            f"{a.name} and {b.name} have no step in common: the weights of one are known up to step {high}, of the"
-            f" other from step {low} on; train one of them further"
+            f"{a.name!r} and {b.name!r} have no step in common: the weights of one are known up to step {high}, those"
+            f" of the other from step {low} on; train the first one further"
         )
     twins = a.twin(), b.twin()
     common = sorted({step for step in a.frames.keys() & b.frames.keys() if low <= step <= high} | {low, high})
     same = None
-    for step in common:  # find the stretch between two frames in which they part
+    for step in common:  # find the two frames between which the runs diverge
         if _differ(*twins, step):
             break
         same = step
@@ -78,7 +78,7 @@ def _differ(a: LabRun, b: LabRun, step: int) -> bool:
 
 
 def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
-    """(tensor, path, number of a, number of b): the first difference; nan is for a number that one does not have."""
+    """Return the first difference as (tensor, path, number of a, number of b); nan for a number that a run lacks."""
     parts = a.model.offsets, b.model.offsets
     for name in {**parts[0], **parts[1]}:
         shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
@@ -97,11 +97,11 @@ def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
 
 
 def _documents(a: LabRun, b: LabRun) -> FirstDocuments | None:
-    """The first step whose documents differ, of those whose documents are known."""
+    """Return the first step whose documents differ, among those whose documents are known."""
     for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
         try:
             x, y = a.document(step), b.document(step)
-        except DataError:  # of a run whose text is not here
+        except DataError:  # the text of a run is not loaded
             return None
         if x != y:
             return {"step": step + 1, "a": ", ".join(x), "b": ", ".join(y)}

@@ -25,38 +25,42 @@ from microgpt.runs.run import Run
 from microgpt.system.safetensors import read
 from microgpt.verification import golden
 
-MAX_STEPS = 1_000_000  # of a run from a file: its curve is drawn
-MAX_GRAPH = 3_000_000  # nodes of the longest document's graph, about: what the figures can still draw from
-MAX_BATCH = 1024  # documents a step
+MAX_STEPS = 1_000_000  # of a run from a file, since all its losses are plotted
+MAX_GRAPH = 3_000_000  # nodes, approximately, in the graph of the longest document; the figures can handle no more
+MAX_BATCH = 1024  # documents per step
 
 
 def check_size(config: Config, vocab_size: int) -> None:
-    """Raise LabError for a model that is too large for a page that draws every number of it."""
+    """Check that a model is small enough for a page that shows every number of it.
+
+    Raises:
+        LabError: Its graph or its batch is too large.
+    """
     per_layer = 12 * config.n_embd * config.n_embd + 2 * config.block_size * config.n_embd
     nodes = 2 * config.block_size * (vocab_size * config.n_embd + config.n_layer * per_layer)
     if nodes > MAX_GRAPH:
         raise LabError(
             f"a model with n_embd={config.n_embd}, n_layer={config.n_layer}, block_size={config.block_size} and"
-            f" {vocab_size} symbols has a graph of about {nodes:,} numbers for a document; at most {MAX_GRAPH:,} are"
-            " drawn here: choose a smaller n_embd, n_layer or block_size"
+            f" {vocab_size} symbols has about {nodes:,} numbers in the graph of a document, but the lab can show at"
+            f" most {MAX_GRAPH:,}: choose a smaller n_embd, n_layer or block_size"
         )
     if config.batch_size > MAX_BATCH:
         raise LabError(
-            f"batch_size must be at most {MAX_BATCH} here, where a step must not take long, got"
+            f"batch_size must be at most {MAX_BATCH} in the lab, so that a step does not take too long, got"
             f" batch_size={config.batch_size}"
         )
 
 
 def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 0.0) -> LabRun:
-    """A new random model over a text, as `microgpt train` begins one."""
+    """Begin a run with a random model on a text, as `microgpt train` does."""
     data = text.data(config)
     check_size(config, data.vocab_size)
     run = Run.begin(data, config, val_fraction=val_fraction)
-    return LabRun(id, name, f"A model that began at random, trained on {text.name}.", text, run)
+    return LabRun(id, name, f"A model that starts from random weights and trains on {text.name}.", text, run)
 
 
 def published(text: Text) -> LabRun:
-    """The model of the published run after its last step; training goes on with the bundled names."""
+    """Return the published run after its last step. Training it further uses the bundled names."""
     facts = golden.figures("final")
     tensors = read(golden.FOLDER / "final.safetensors")[0] | read(golden.FOLDER / "final.adam.safetensors")[0]
     config = PRESETS[facts["preset"]]
@@ -76,9 +80,9 @@ def published(text: Text) -> LabRun:
     )
     name = f"trained for {facts['num_steps']} steps"
     about = (
-        f"The published model: {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of makemore's names.txt,"
-        " which is not here. What is compared with the training data is compared with the bundled names, and training"
-        " goes on with those."
+        f"The published model, trained for {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of"
+        " makemore's names.txt. That file is not included, so the bundled names take its place: samples are compared"
+        " with them, and further training uses them."
     )
     run = Run(state, lambda: text.data(config, state.tokenizer()))
     lab_run = LabRun("published", name, about, text, run)
@@ -90,23 +94,35 @@ def published(text: Text) -> LabRun:
 def opened(
     id: str, name: str, checkpoint: bytes, metrics: str, find: Callable[[str], Text | None], names: Text
 ) -> LabRun:
-    """A run from its files. find: a text of this session by its SHA-256. names: for new runs, where it finds none."""
+    """Open a run from its files.
+
+    Args:
+        id: The id for the run.
+        name: The name of the file, which becomes the run's name.
+        checkpoint: The content of the checkpoint.
+        metrics: The content of metrics.jsonl, or "".
+        find: Returns the text of this session that has a given SHA-256, or None.
+        names: The text for new runs if the run's own text is not found.
+
+    Raises:
+        LabError: The run needs a tokenizer that the lab does not support, or is too large, or is damaged.
+    """
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
     if state.kind() not in ("char", "byte"):
         raise LabError(
-            f"the tokens of {name!r} are byte pairs ({state.kind()}), and a word cannot be cut into them here: open a"
-            " run that was trained with --tokenizer char or byte"
+            f"{name!r} has a byte-pair tokenizer ({state.kind()}), which the lab does not support: open a run that was"
+            " trained with --tokenizer char or byte"
         )
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
-        raise LabError(f"{name!r} has made {state.step:,} steps; runs of at most {MAX_STEPS:,} can be opened here")
+        raise LabError(f"{name!r} has {state.step:,} steps, but the lab opens only runs of at most {MAX_STEPS:,} steps")
     text = find(str(state.provenance.sha256))
     source = state.provenance.source or "documents in memory"
     text = text and text.in_mode(state.provenance.mode)
     missing = ""
     if text is None:
-        missing = f"{name} was trained on {source}, which is not here: load that file first, then open the run again"
+        missing = f"{name} was trained on {source}, which is not loaded: load that file first, then open the run again"
     about = f"A run from the file {name}, trained on {source}."
     lab_run = LabRun(id, name, about, text or names, over(text or names, state, missing))
     lab_run.missing = missing
@@ -124,7 +140,14 @@ def opened(
 
 
 def over(text: Text, state: Checkpoint, missing: str, program: Program = REFERENCE) -> Run:
-    """The run of a checkpoint, trained on the text; missing: why that is not here, if it is not."""
+    """Return the run of a checkpoint.
+
+    Args:
+        text: The text that the run trains on.
+        state: The checkpoint.
+        missing: Why the text is not loaded, or "". The run's data then raise a DataError with this reason.
+        program: The program that computes the run's numbers.
+    """
 
     def data() -> Data:
         if missing:
@@ -135,7 +158,7 @@ def over(text: Text, state: Checkpoint, missing: str, program: Program = REFEREN
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
-    """The run of a checkpoint before its first step, as its settings say."""
+    """Begin the run of a checkpoint again, with the same settings."""
     kept = state.provenance
     return Run.begin(
         text.data(state.config, state.tokenizer()),
@@ -147,5 +170,5 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
 
 
 def diverged(run: LabRun, error: DivergedError) -> str:
-    """The sentence for a training that has left the range of numbers."""
-    return f"{error}; the run stands after step {run.step}, and can be scrubbed back"
+    """Return the sentence for a training that has diverged."""
+    return f"{error}; the run is at step {run.step}, and can be scrubbed back"

@@ -1,12 +1,12 @@
 """A run in the lab: a Run of the package, its loss curve, and a way back to any step.
 
-The state after a step is kept every so often, as a frame; any other step is reached by training on from the frame
-before it, which gives the same bits again. Weights that somebody changed by hand are part of a run from the moment it
-is trained on with them, and are changed again on the way. Training on from an earlier step begins a branch: a run of
-its own, so that both can be compared.
+The state of the run is kept at regular intervals, as frames. Any other step is reached by training from the last frame
+before it, which gives the same bits again. Weights that were changed by hand become part of the run once it is trained
+with them, and are changed again when those steps are repeated. Training from an earlier step begins a branch, a run of
+its own, so that the two can be compared.
 
-Where training goes on after the planned num_steps, the plan is doubled: the learning rate is then half of its first
-value, and falls to 0 once more. So a run does not depend on how many steps somebody asked for at a time.
+When training passes the planned num_steps, the plan is doubled: the learning rate jumps to half of its first value, and
+falls to 0 again. A run therefore does not depend on how many steps were requested at a time.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from microgpt.tracing.names import parameter_path, parameter_position
 if TYPE_CHECKING:
     from microgpt.lab.protocol import runs as protocol
 
-FRAME_BYTES = 16_000_000  # that the frames of one run may take
-EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at first
-EVENT_SECONDS = 0.03
+FRAME_BYTES = 16_000_000  # the largest size of all frames of a run
+EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at the start
+EVENT_SECONDS = 0.03  # between two pauses of the training
 
 
 class Frame(NamedTuple):
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A weight changed by hand after `step` updates, before the next: its place in the flat buffer, and its values."""
+    """A weight changed by hand after `step` updates: its index in the flat buffer, and its values."""
 
     step: int
     place: int
@@ -61,57 +61,70 @@ class Edit(NamedTuple):
 class LabRun:
     """A run in the lab.
 
-    losses: of steps 1, 2, ...; nan where nobody told. edits: that it was trained on with; changes: that it has now, by
-    place in the flat buffer, and which the next training step makes edits. frozen: to train on is to begin a branch.
+    Attributes:
+        config: The configuration as planned. In `run.config`, num_steps is doubled once training passes it.
+        losses: The losses of steps 1, 2, ...; nan where they are not known.
+        validations: The held-out losses, as (step, loss).
+        edits: The weights changed by hand that the run was trained with.
+        changes: The weights changed by hand since the last step, by their index in the flat buffer. The next training
+            step turns them into edits.
+        branch: The id of the run and the step that this run branched off from, if any.
+        frozen: Whether the run stays as it is, so that training it further begins a branch.
+        opened: The same run before its first step, for a run that was opened from a file and can begin again.
+        missing: Why the data of a run that was opened from a file are not loaded; "" if they are.
+        saved: What session_file.py wrote for the run last, with its key.
+        every: The number of steps between two frames.
+        frames: The frames by their steps.
+        first: The earliest step that the run can go to.
     """
 
     def __init__(self, id: str, name: str, about: str, text: Text, run: Run) -> None:
         self.id, self.name, self.about, self.text, self.run = id, name, about, text, run
-        self.config = run.config  # as planned; run.config has num_steps doubled where that is passed
+        self.config = run.config
         self.losses = array("d")
         self.validations: list[tuple[int, float]] = []
         self.edits: list[Edit] = []
         self.changes: dict[int, Edit] = {}
-        self.branch: tuple[str, int] | None = None  # the run and the step that it comes from
+        self.branch: tuple[str, int] | None = None
         self.frozen = False
-        self.opened: Run | None = None  # of a file: how the run begins again, if it can
-        self.missing = ""  # of a file: why its data cannot be had; empty where they are here
-        self.saved: tuple[Any, Answer] | None = None  # as `saving` wrote it last
+        self.opened: Run | None = None
+        self.missing = ""
+        self.saved: tuple[Any, Answer] | None = None
         self.every = EVERY[self.engine.name]
         self.frames: dict[int, Frame] = {}
         self.keep()
         self.first = run.step
 
-    # --- what it is
+    # --- its properties
 
     @property
     def engine(self) -> Engine:
-        """Of the package."""
+        """The engine that holds the weights and trains them."""
         return self.run.engine
 
     @property
     def step(self) -> int:
-        """Where it stands."""
+        """The step that the run is at: the number of updates made."""
         return self.engine.step
 
     @property
     def furthest(self) -> int:
-        """How far it was trained."""
+        """The last step that the run was trained to."""
         return len(self.losses)
 
     @property
     def shapes(self) -> Shapes:
-        """The table of its parameters."""
+        """The shapes of the parameters by name."""
         return self.model.shapes
 
     @property
     def program(self) -> Program:
-        """The program that computes its numbers: the reference, unless somebody has edited it."""
+        """The program that computes the run's numbers: the reference, or an edited version of it."""
         return self.engine.program if isinstance(self.engine, ScalarEngine) else REFERENCE
 
     @property
     def model(self) -> ScalarModel:
-        """Its program with the present parameters."""
+        """The run's program with its present parameters."""
         return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
@@ -126,17 +139,17 @@ class LabRun:
 
     @property
     def next_rate(self) -> float:
-        """The learning rate that its next step would have."""
+        """The learning rate of the next step."""
         return self.rate(self.step)
 
     def rate(self, step: int) -> float:
-        """The learning rate of the update after `step` updates."""
+        """Return the learning rate of the update that follows `step` updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
         return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
-        """The plan in force for the update after `step` updates."""
+        """Return the planned number of steps for the update that follows `step` updates."""
         num_steps = self.config.num_steps
         while step >= num_steps:
             num_steps *= 2
@@ -147,20 +160,24 @@ class LabRun:
             self.run.config = self.engine.config = self.config.replace(num_steps=num_steps)
 
     def index(self, path: str) -> int:
-        """The place of a parameter in the flat buffer. Raises ValueError for a path that is no single parameter."""
+        """Return the index of a parameter in the flat buffer.
+
+        Raises:
+            ValueError: The path is not that of a single parameter.
+        """
         return parameter_position(path, self.shapes)
 
     def path(self, index: int) -> str:
-        """The path of the parameter at this place in the flat buffer."""
+        """Return the path of the parameter at this index of the flat buffer."""
         return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
-        """The documents that the update after `step` updates reads."""
+        """Return the documents read by the update that follows `step` updates."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
 
     def scratch(self, params: array[float] | None = None) -> Engine:
-        """An engine over a copy of the parameters (or over other ones), to try things with."""
+        """Return an engine for experiments, over a copy of the run's parameters or of other ones."""
         copy = array("d", self.engine.params if params is None else params)
         if self.program is not REFERENCE:
             return ScalarEngine(copy, self.config, self.engine.vocab_size, self.program)
@@ -181,13 +198,13 @@ class LabRun:
         self.engine.params[index] = value
 
     def undo(self) -> None:
-        """Take back all that was changed by hand since the last training step."""
+        """Undo every change made by hand since the last training step."""
         for edit in self.changes.values():
             self.engine.params[edit.place] = edit.before
         self.changes.clear()
 
     def unchanged(self) -> ScalarModel:
-        """The model without what was changed by hand."""
+        """Return the model without the changes made by hand."""
         params = array("d", self.engine.params)
         for edit in self.changes.values():
             params[edit.place] = edit.before
@@ -196,7 +213,7 @@ class LabRun:
     # --- its steps
 
     def keep(self) -> None:
-        """Keep a frame of the state at hand, unless there is one or it was changed by hand."""
+        """Keep the present state as a frame, unless the step has a frame or weights were changed by hand."""
         e = self.engine
         if e.step in self.frames or self.changes:
             return
@@ -213,9 +230,10 @@ class LabRun:
         self.changes.clear()
 
     def go(self, step: int) -> None:
-        """Go to the state after `step` updates, exactly as it was, before anything was changed by hand there.
+        """Go to the state after `step` updates, exactly as training left it, without changes made by hand there.
 
-        Raises LabError where that is not possible.
+        Raises:
+            LabError: The step was not trained yet, or its weights cannot be computed again.
         """
         if not self.first <= step <= self.furthest:
             if self.opened is not None and 0 <= step <= self.furthest:
@@ -224,7 +242,7 @@ class LabRun:
                 raise LabError(self._unreachable(step))
         near = max(s for s in self.frames if s <= step)
         if near != step:
-            _ = self.run.data  # that they are here is seen before anything is changed
+            _ = self.run.data  # raises an error if they are missing, before anything is changed
         if self.changes or not near <= self.step < step:
             self._set(self.frames[near])
         for _ in self._train(step, EVENT_SECONDS, again=True):
@@ -232,21 +250,22 @@ class LabRun:
         self.settle_plan()
 
     def settle_plan(self) -> None:
-        """Let the run's num_steps be those of its last step's plan."""
+        """Set the run's num_steps to the plan of its last step."""
         self._plan(self._num_steps(max(0, self.step - 1)))
 
     def _unreachable(self, step: int) -> str:
         if step > self.furthest:
             return f"step must be from {self.first} to {self.furthest}, got step={step}: train the run further first"
         return (
-            f"step must be from {self.first} to {self.furthest}, got step={step}: of {self.name} the weights before"
-            f" step {self.first} are not known here; begin a run of your own, which can be gone back to any step"
+            f"step must be from {self.first} to {self.furthest}, got step={step}: the weights of {self.name!r} are"
+            f" not known before step {self.first}; begin a run of your own, which can be scrubbed back to any step"
         )
 
     def _begin_again(self) -> None:
-        """Train a run that came from a file once more from its beginning, to have its earlier steps.
+        """Retrain a run that was opened from a file from its beginning, to recover its earlier steps.
 
-        Raises LabError where that does not lead to the weights of the file.
+        Raises:
+            LabError: Retraining takes too long, or does not lead to the weights of the file.
         """
         assert self.opened is not None
         fresh, self.opened = self.opened, None
@@ -254,8 +273,8 @@ class LabRun:
         end = self.frames[self.first]
         if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
-                f"{self.name} would have to be trained again for {self.first} steps, which takes too long with the"
-                " scalar engine: its earlier steps cannot be shown here"
+                f"the earlier steps of {self.name!r} cannot be shown: with the scalar engine it takes too long to train"
+                f" its {self.first} steps again"
             )
         twin.losses = array("d", [math.nan]) * self.first
         for _ in twin._train(self.first, EVENT_SECONDS, again=True):
@@ -263,18 +282,26 @@ class LabRun:
         far = max(abs(a - b) for a, b in zip(twin.engine.params, end.params))
         if not far <= 1e-9:
             raise LabError(
-                f"{self.name} was not trained in one go with the settings that its file tells: training it again leads"
-                " to other weights, so that its earlier steps cannot be shown"
+                f"the earlier steps of {self.name!r} cannot be shown: it was not trained in one go with the settings in"
+                " its file, since training it again leads to other weights"
             )
         self.frames = {**twin.frames, **self.frames}
         self.first = 0
 
     def train(self, target: int, seconds: float = EVENT_SECONDS) -> Iterator[None]:
-        """Train to `target` updates; pauses about every so many seconds, with the state then in order.
+        """Train until `target` updates are made.
 
-        Raises DivergedError where a loss is no number; the steps before it stand.
+        Args:
+            target: The number of updates after which to stop.
+            seconds: The approximate time between two pauses.
+
+        Yields:
+            None at each pause. The state of the run is then consistent.
+
+        Raises:
+            DivergedError: A loss is not finite. The steps before it are kept.
         """
-        assert self.step == self.furthest, "a run goes on from its end: branch first"
+        assert self.step == self.furthest, "a run is trained from its last step: branch first"
         self._settle()
         try:
             yield from self._train(target, seconds, again=False)
@@ -282,19 +309,19 @@ class LabRun:
             self.keep()
 
     def _settle(self) -> None:
-        """What was changed by hand becomes part of the run."""
+        """Make the changes made by hand part of the run."""
         self.edits += [edit._replace(after=self.engine.params[edit.place]) for edit in self.changes.values()]
         self.changes.clear()
 
     def _train(self, target: int, seconds: float, again: bool) -> Iterator[None]:
-        """The steps up to `target`, with the edits on the way; again: they were made before."""
+        """Train until `target` updates are made, with the edits on the way. again: these steps were made before."""
         paused = time.perf_counter()
         while self.step < target:
             if again:
                 for edit in self.edits:
                     if edit.step == self.step:
                         self.engine.params[edit.place] = edit.after
-            elif self.changes:  # made while the training paused
+            elif self.changes:  # made while training was paused
                 self._settle()
             later = [edit.step for edit in self.edits if again and edit.step > self.step]
             num_steps = self._num_steps(self.step)
@@ -315,13 +342,13 @@ class LabRun:
                             break
             else:
                 continue
-            if self.step != step.step:  # somebody has gone elsewhere meanwhile
+            if self.step != step.step:  # the run was scrubbed while training was paused
                 return
 
     def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
         if not again:
             return self.run.steps(pause_every=self.every, together=True, until=until)
-        return training.train(  # without the held-out losses, which are known
+        return training.train(  # without the held-out losses, which are known already
             self.engine,
             self.run.data.sequence,
             self.run.order,
@@ -332,7 +359,7 @@ class LabRun:
         )
 
     def fork(self, id: str, name: str) -> LabRun:
-        """A run that goes on from where this one stands, and shares its past."""
+        """Return a branch: a run that starts from this run's present step and shares its history."""
         state = Checkpoint(
             config=self.config,
             symbols=self.run.tokenizer.symbols,
@@ -355,12 +382,12 @@ class LabRun:
         twin.branch = (self.id, self.step)
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
-            twin.about = self.about + f" From step {self.step} on it is trained on the bundled names."
+            twin.about = self.about + f" From step {self.step} on it trains on the bundled names."
             twin.run.provenance = Provenance.of(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
-        """The same run once more, to go back and forth in without moving this one."""
+        """Return a copy of the run, which can go to other steps without moving this one."""
         twin = self.fork(self.id, self.name)
         twin.frames, twin.first, twin.opened = dict(self.frames), self.first, self.opened
         twin.losses, twin.edits, twin.changes = self.losses[:], list(self.edits), {}
@@ -368,7 +395,7 @@ class LabRun:
         return twin
 
     def describe(self, active: bool) -> protocol.Run:
-        """For the list of runs."""
+        """Return the run's entry in the list of runs."""
         return {
             "id": self.id,
             "name": self.name,
@@ -385,5 +412,5 @@ class LabRun:
 
 
 def settings(config: Config) -> protocol.Config:
-    """The settings that the page shows."""
+    """Return the settings that the page shows."""
     return cast("protocol.Config", config.to_dict())

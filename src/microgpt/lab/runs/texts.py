@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import LetterCount, Meant, Statistics
 
 MAX_BYTES = 50_000_000
-MAX_SYMBOLS = 2000  # of a vocabulary: the graph of one document already has about a million nodes
-MAX_TYPED = 1000  # characters of a text that is typed
+MAX_SYMBOLS = 2000  # in a vocabulary: with so many, the graph of one document has about a million nodes
+MAX_TYPED = 1000  # characters in a typed text
 BUNDLED = "names"
 
 
 class Text:
-    """A text by its name: the bundled names, or a file's bytes from the page. Read when it is first needed."""
+    """A training text: the bundled names, or a file that the page loaded. It is read when it is first needed.
+
+    Args:
+        name: The name of the text.
+        content: The bytes of the file; None for the bundled names.
+        mode: Whether its documents are "lines", or it is one "stream".
+    """
 
     def __init__(self, name: str = BUNDLED, content: bytes | None = None, mode: str = MODES[0]) -> None:
         self.name, self.content, self.mode = name, content, mode
@@ -41,13 +47,18 @@ class Text:
 
     @cached_property
     def base64(self) -> str | None:
-        """A file's bytes as text; None for the bundled names."""
+        """The bytes of the file in base64; None for the bundled names."""
         return None if self.content is None else b64encode(self.content).decode()
 
     def data(self, config: Config, tokenizer: Tokenizer | None = None) -> Data:
-        """The text as a model of this config reads it; tokenizer: that model's, instead of the text's own characters.
+        """Return the text as a model reads it.
 
-        Raises DataError for what is no text, or has characters that the tokenizer lacks.
+        Args:
+            config: The model's configuration.
+            tokenizer: The model's tokenizer; None for one made from the characters of the text.
+
+        Raises:
+            DataError: The content is not a text, or has characters that the tokenizer lacks.
         """
         spec = tokenizer and json.dumps(tokenizer.spec())
         key = (config.bos_first, config.block_size if self.mode == "stream" else 0, spec)
@@ -64,11 +75,11 @@ class Text:
         return self._read[key]
 
     def in_mode(self, mode: str) -> Text:
-        """The same text, read as lines or as a stream."""
+        """Return the same text, read as lines or as a stream."""
         return self if mode == self.mode else Text(self.name, self.content, mode)
 
     def known(self, data: Data, texts: Iterable[str]) -> set[str]:
-        """Which of `texts` stand in the data."""
+        """Return those of `texts` that occur in the data."""
         if data.mode != "lines":
             return data.known(texts)
         documents = self.in_order(data)
@@ -76,7 +87,7 @@ class Text:
         return {text for text, i in places.items() if i < len(documents) and documents[i] == text}
 
     def statistics(self, data: Data) -> Statistics:
-        """How often each letter occurs, and how long the documents are."""
+        """Return the letter counts and the document lengths."""
         if id(data) not in self._statistics:
             counts = Counter(data.tokens)
             bos = data.tokenizer.bos
@@ -91,7 +102,7 @@ class Text:
                 lengths = Counter(len(data.sequence(i)) for i in range(len(data)))
             elif isinstance(data.tokenizer, ByteTokenizer):
                 lengths = Counter(map(len, data))
-            else:  # a character a token
+            else:  # one token per character
                 lengths = Counter(end - start for start, end in zip(chain((0,), data.ends), data.ends))
             self._statistics[id(data)] = {
                 "num_docs": len(data),
@@ -102,11 +113,11 @@ class Text:
         return self._statistics[id(data)]
 
     def in_order(self, data: Data) -> list[str]:
-        """Its documents sorted, each once: how a dictionary is searched."""
+        """Return the documents sorted and without duplicates, for binary search."""
         if id(data) not in self._sorted:
             if isinstance(data.tokenizer, ByteTokenizer):
                 texts = set(data)
-            else:  # a character a token: quicker than to read each document for itself
+            else:  # one token per character: faster than decoding each document separately
                 whole, ends = data.tokenizer.decode(data.tokens), data.ends
                 texts = {whole[start:end] for start, end in zip(chain((0,), ends), ends)}
             self._sorted[id(data)] = sorted(texts)
@@ -114,7 +125,14 @@ class Text:
 
 
 class as_file:
-    """`with as_file(name, content) as path:` lets a function that reads files read bytes; its errors name `name`."""
+    """A context manager that writes bytes to a temporary file, for functions that read files.
+
+    A ValueError raised inside becomes a LabError that names `name` instead of the temporary file.
+
+    Args:
+        name: The name of the content in error messages.
+        content: The bytes of the file.
+    """
 
     def __init__(self, name: str, content: bytes) -> None:
         self.name, self.content = name, content
@@ -132,48 +150,63 @@ class as_file:
 
 
 def own(name: str, content: bytes, mode: str | None) -> Text:
-    """A file from the page as a text, if a model can be trained on it here. Raises DataError or LabError."""
+    """Make a text of a file that the page loaded.
+
+    Args:
+        name: The name of the file.
+        content: Its bytes.
+        mode: "lines" or "stream"; None for lines, or for a stream if the file is a single long line.
+
+    Raises:
+        DataError: The file is not a text.
+        LabError: The file is empty, or too large for the lab.
+    """
     if not content:
-        raise LabError(f"{name!r} is empty: give a text with at least one document, one a line")
+        raise LabError(f"{name!r} is empty: choose a text with at least one document, one per line")
     if len(content) > MAX_BYTES:
-        raise LabError(f"{name!r} has {len(content):,} bytes; at most {MAX_BYTES:,} are taken here: give a part of it")
+        raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use a part of it")
     if mode not in (None, *MODES):
         raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
     text = Text(name, content, mode or MODES[0])
     data = text.data(Config())
     if mode is None and len(data) == 1 and len(data.tokens) > Config().block_size:
-        text = Text(name, content, "stream")  # one line: as a document, all but its beginning would be unread
+        text = Text(name, content, "stream")  # one line: as a document, only its beginning would be read
         data = text.data(Config())
     if data.vocab_size > MAX_SYMBOLS:
         raise LabError(
-            f"{name!r} has {data.vocab_size - 1:,} different characters; a model here has at most {MAX_SYMBOLS - 1:,},"
-            " since each is a row of two matrices: give a part of the text, or take the rare characters out"
+            f"{name!r} has {data.vocab_size - 1:,} different characters, but a model in the lab can have at most"
+            f" {MAX_SYMBOLS - 1:,}, since each is a row of two matrices: use a part of the text, or remove the rare"
+            " characters"
         )
     return text
 
 
 def encode(text: str, tokenizer: Tokenizer) -> list[int]:
-    """The token ids of what somebody typed, BOS at both ends; characters that the model has never seen are left out."""
+    """Return the token ids of a typed text, with BOS at both ends. Unknown characters are left out.
+
+    Raises:
+        LabError: The text is too long.
+    """
     if len(text) > MAX_TYPED:
         raise LabError(f"a word must have at most {MAX_TYPED:,} characters, got {len(text):,}: shorten it")
     return [tokenizer.bos, *chain.from_iterable(spelled(text, tokenizer)), tokenizer.bos]
 
 
 def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
-    """The tokens of each character: none for one that the model has never seen, several where tokens are bytes."""
+    """Return the tokens of each character: none for an unknown character, several where tokens are bytes."""
     found: list[list[int]] = []
     for char in text:
         try:
             found.append(tokenizer.encode(char)[1:-1])
-        except (KeyError, UnicodeEncodeError):  # a half of a character is none
+        except (KeyError, UnicodeEncodeError):  # the latter for half of a surrogate pair
             found.append([])
     return found
 
 
 def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
-    """The nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
+    """Return the nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
 
-    None where all of it can be read as it is, and where nothing would be left.
+    The result is None if the model can read the text as it is, or if nothing would be left of it.
     """
     if all(spelled(text, tokenizer)):
         return None
@@ -188,28 +221,28 @@ def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
 
 
 def _spellings(char: str) -> Iterator[str]:
-    """Ways to write a character, the nearest first: itself, in the other case, without its accents."""
+    """Yield ways to write a character, the nearest first: as it is, in the other case, without its accents."""
     yield from (char, char.lower(), char.upper())
     bare = "".join(x for x in unicodedata.normalize("NFKD", char) if not unicodedata.combining(x))
-    # a stroke is no accent that comes off, but it is told in the name: LATIN SMALL LETTER O WITH STROKE
+    # normalization does not remove a stroke, but the name mentions it: LATIN SMALL LETTER O WITH STROKE
     base, stroke, _ = unicodedata.name(char, "").partition(" WITH ")
     if stroke and bare == char:
         try:
             bare = unicodedata.lookup(base)
-        except KeyError:  # an arrow with something at its tip is no letter
+        except KeyError:  # not a letter, but for example an arrow with something at its tip
             bare = ""
     yield from (bare, bare.lower(), bare.upper(), bare.casefold())
 
 
 def label(token_id: int, tokenizer: Tokenizer) -> str:
-    """A token as a figure writes it; BOS, which writes nothing, is a dot."""
+    """Return a token's label in a figure. BOS, which has no text, is a dot."""
     return names(tokenizer)[token_id] or "·"
 
 
 def names(tokenizer: Tokenizer) -> list[str]:
-    """The tokens' text, where they are bytes two hexadecimal digits for one that is none by itself; BOS writes nothing.
+    """Return the text of each token: "" for BOS, two hexadecimal digits for a byte that is not printable ASCII.
 
-    No two are alike.
+    No two tokens have the same text.
     """
     if not isinstance(tokenizer, ByteTokenizer):
         return list(tokenizer.symbols)
@@ -220,16 +253,21 @@ def names(tokenizer: Tokenizer) -> list[str]:
 
 
 def read(tokens: Tokens, config: Config) -> list[int]:
-    """The tokens that a model reads, each of which has a next one."""
+    """Return the tokens that a model reads: those that have a next token to predict, at most block_size."""
     return list(tokens[: num_positions(tokens, config)])
 
 
 class Exchanged(list[str]):
-    """A list that tells which two of its items have changed places, each time a shuffle makes two do so."""
+    """A list that reports every swap of two items, such as those of a shuffle.
 
-    def __init__(self, items: Iterable[str], tell: Callable[[int, int], object]) -> None:
+    Args:
+        items: The items of the list.
+        report: Called with the two indices after each swap.
+    """
+
+    def __init__(self, items: Iterable[str], report: Callable[[int, int], object]) -> None:
         super().__init__(items)
-        self._tell = tell
+        self._report = report
         self._first: int | None = None
 
     def __setitem__(self, i: Any, item: Any) -> None:
@@ -237,5 +275,5 @@ class Exchanged(list[str]):
         if self._first is None:  # x[i], x[j] = x[j], x[i] sets one, then the other
             self._first = i
         else:
-            self._tell(self._first, i)
+            self._report(self._first, i)
             self._first = None
