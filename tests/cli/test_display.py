@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from microgpt.cli import display
-from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, sample_lines
+from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, Status, sample_lines
 from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.training import Step
@@ -380,6 +380,24 @@ def test_a_terminal_shows_a_bar_for_each_work(screen: io.StringIO, monkeypatch: 
     shown = plain(screen.getvalue()).splitlines()[-2:]
     assert re.fullmatch(r"reading .* 75% .*", shown[0])
     assert re.fullmatch(r"writing .* 75% .*", shown[1])
+
+
+def test_a_status_is_a_line_for_each_message_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Status() as status:
+        status("round 1 of 2")
+        status("round 2 of 2")
+    assert capsys.readouterr() == ("", "round 1 of 2\nround 2 of 2\n")
+
+
+def test_a_terminal_shows_one_status_at_a_time_and_none_at_the_end(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with Status() as status:
+        status("round 1 of 2")
+        status("round 2 of 2")
+    assert plain(screen.getvalue()).replace("\r", "").split() == "round 1 of 2round 2 of 2".split()
+    assert screen.getvalue().endswith("\x1b[2K")
 
 
 def test_a_large_machine_tells_its_condition(

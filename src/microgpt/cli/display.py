@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from rich import live
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
@@ -273,22 +274,25 @@ class Status:
     """Progress of a long command: one line that is replaced in a terminal, and a line for each message in a log."""
 
     def __init__(self) -> None:
-        self.status = Console(stderr=True, highlight=False).status("") if sys.stderr.isatty() else None
+        console = Console(stderr=True, highlight=False)
+        # Without auto_refresh there is no thread that takes time from what is being measured
+        line = live.Live(console=console, auto_refresh=False, transient=True)
+        self.line = line if sys.stderr.isatty() else None
 
     def __enter__(self) -> Status:
-        if self.status:
-            self.status.start()
+        if self.line:
+            self.line.start()
         return self
 
     def __call__(self, text: str) -> None:
-        if self.status:
-            self.status.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+        if self.line:
+            self.line.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
         else:
             note(text)
 
     def __exit__(self, *_: object) -> None:
-        if self.status:
-            self.status.stop()
+        if self.line:
+            self.line.stop()
 
 
 def note(text: str) -> None:
