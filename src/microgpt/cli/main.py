@@ -92,7 +92,7 @@ def main(args: list[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is intact", 1)
-    except MicrogptError as error:  # every other error of ours: the request was valid
+    except MicrogptError as error:  # every other microgpt error: the request was valid
         return _fail(str(error), 1)
     except BrokenPipeError:  # the reader closed the pipe: discard the rest of the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
