@@ -1,8 +1,8 @@
 """Fill in the generated parts of the documents: `python docs/generate.py [--check]`.
 
 In README.md and docs/*.md, a generated number or table is written between two comments, `<!--NAME-->` and `<!--/-->`,
-which readers do not see. NAME is a key of `figures()`; `lines:X` gives the lines of reference.py that define X (`Value`,
-`Value.backward`). --check writes nothing, and exits with 1 if a document is out of date.
+which readers do not see. NAME is a key of `figures()`; `lines:X` gives the lines of reference.py that define X
+(`Value`, `Value.backward`). --check writes nothing, and exits with 1 if a document is out of date.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ This notebook is a single Python file, `reference.py`, cell by cell: data, autom
 sampling. It needs nothing but Python. Run all cells: the last one trains for a few minutes, and then generates names.
 Change anything you like and run it again. The microgpt lab shows every number of the same program.
 
-The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar at the left are technical: skip them at first."""
+The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar at the left are technical: skip them
+at first."""
 
 GET = f"""from pathlib import Path
 from urllib.request import urlretrieve
