@@ -1,8 +1,8 @@
-"""Fill in the figures of the documents, so that none is typed: `python docs/generate.py [--check]`.
+"""Fill in the generated parts of the documents: `python docs/generate.py [--check]`.
 
-In README.md and docs/*.md a figure stands between two comments, `<!--NAME-->` and `<!--/-->`, which a reader does not
-see. NAME is one of `figures()`; `lines:X` gives the lines of reference.py that define X (`Value`, `Value.backward`).
---check writes nothing, and exits with 1 where a document is not up to date.
+In README.md and docs/*.md, a generated number or table is written between two comments, `<!--NAME-->` and `<!--/-->`,
+which readers do not see. NAME is a key of `figures()`; `lines:X` gives the lines of reference.py that define X
+(`Value`, `Value.backward`). --check writes nothing, and exits with 1 if a document is out of date.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 MARK = re.compile(r"<!--([a-z][\w:. -]*)-->(.*?)<!--/-->", re.DOTALL)
 
-PLACES = {  # the rest of the file map: folders whose files have no first line of their own to show
+PLACES = {  # the rest of the file map: folders whose files have no first line to show
     "web/": "the lab's page in Svelte and TypeScript; build_site.py builds it into the package",
     "web/src/engine/": "the worker, its client, and the generated protocol.ts",
-    "web/src/sections/": "a folder for each section: its figures, and its words in text.ts",
-    "web/src/play/": "the playhead: transport, stage, and the figure for each line",
-    "web/src/parts/": "what figures share: curves, graphs, heatmaps, numbers",
-    "web/src/shell/": "what surrounds the sections: contents, bar, search, presenter",
-    "web/src/exercises/": "the exercises and their judges",
-    "web/src/explain/": "every line of the reference in plain and in technical words",
-    "tests/": "mirrors src/microgpt; tests/lab/page/ needs a browser",
+    "web/src/sections/": "one folder per section, with its figures and its text (text.ts)",
+    "web/src/play/": "playback: the transport, the stage, and the figure for each line",
+    "web/src/parts/": "components that figures share: curves, graphs, heatmaps, numbers",
+    "web/src/shell/": "the page around the sections: contents, bar, search, presenter",
+    "web/src/exercises/": "the exercises, and the checks of their solutions",
+    "web/src/explain/": "every line of the reference, explained in plain and in technical words",
+    "tests/": "the tests, in the same folders as src/microgpt; tests/lab/page/ needs a browser",
     "benchmarks/": "commands that measure speed",
-    "docs/": "the reference explained, verifying a port, how the lab works, contributing",
+    "docs/": "a walk through the reference, verifying a port, how the lab works, speed, contributing",
 }
 
 
 def definitions() -> dict[str, tuple[int, int]]:
-    """First and last line of each function, class and method of reference.py, and of each of its sections."""
+    """Return the first and last line of each function, class and method of reference.py."""
     source = (SOURCE / "reference.py").read_text()
     table = {}
     for node in ast.parse(source).body:
@@ -59,7 +59,7 @@ def definitions() -> dict[str, tuple[int, int]]:
 
 
 def graph_size(word: str) -> tuple[int, int]:
-    """(nodes in all, parameters among them) behind the loss of a word in the standard model."""
+    """Return the numbers of nodes and of parameters in the graph of a word's loss, in the standard model."""
     documents = reference.documents(NAMES)
     tokenizer = reference.Tokenizer(set("".join(documents)))
     state_dict = reference.init(reference.shapes(27, 16, 1, 16), random.Random(42), 0.08)
@@ -87,7 +87,7 @@ def shapes_table() -> str:
     rows = ["| matrix | rows x columns | numbers | what it is |", "|---|---|---|---|"]
     for name, (height, width) in shapes(Config(), 27).items():
         rows.append(f"| `{name}` | {height} x {width} | {height * width:,} | {role(name).meaning} |")
-    rows.append(f"| | in all | {num_params(Config(), 27):,} | |")
+    rows.append(f"| | total | {num_params(Config(), 27):,} | |")
     return "\n" + "\n".join(rows) + "\n"
 
 
@@ -119,7 +119,7 @@ def cases_table() -> str:
 
 
 def first_line(path: Path) -> str:
-    """Return what a source file says of itself first: its docstring's or its opening comment's first sentence."""
+    """Return the first line of a source file's docstring or opening comment, without the full stop."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         line = (ast.get_docstring(ast.parse(text)) or "").splitlines()[0]
@@ -128,8 +128,12 @@ def first_line(path: Path) -> str:
     return line.strip().removesuffix(".")
 
 
-def file_map() -> str:
-    """Return the tree of the sources as text, each folder and file with its first line."""
+def file_map(deep: bool = True) -> str:
+    """Return the tree of the sources as text: each folder and file with its first line.
+
+    Args:
+        deep: Include the files of the folders; False for the folders and the files at the top only.
+    """
     rows: list[tuple[str, str]] = []
 
     def walk(folder: Path, depth: int) -> None:
@@ -139,18 +143,20 @@ def file_map() -> str:
             if path.is_dir() and path.name not in ("site", "golden"):
                 head = next(head for name in ("__init__.py", "net.c") if (head := path / name).exists())
                 rows.append((f"{indent}{path.name}/", first_line(head)))
-                walk(path, depth + 1)
+                if deep:
+                    walk(path, depth + 1)
             elif path.suffix in (".py", ".c", ".h"):
                 rows.append((f"{indent}{path.name}", first_line(path)))
 
     walk(SOURCE, 1)
-    rows = [("src/microgpt/", first_line(SOURCE / "__init__.py")), *rows, *PLACES.items()]
+    places = [(place, what) for place, what in PLACES.items() if deep or place.count("/") == 1]
+    rows = [("src/microgpt/", first_line(SOURCE / "__init__.py")), *rows, *places]
     width = max(len(name) for name, _ in rows)
     return "\n```\n" + "\n".join(f"{name:{width}}  {what}" for name, what in rows) + "\n```\n"
 
 
 def figures() -> dict[str, str]:
-    """Every figure by its name."""
+    """Return every generated number and table, by name."""
     nodes, used = graph_size("emma")
     published = PRESETS["final"]
     return {
@@ -165,6 +171,7 @@ def figures() -> dict[str, str]:
         "settings": settings_table(),
         "shapes": shapes_table(),
         "map": file_map(),
+        "folders": file_map(deep=False),
         "tensors": tensors_table(),
         "cases": cases_table(),
         "tolerance F64": f"{port.TOLERANCES['F64']:g}",
@@ -174,7 +181,11 @@ def figures() -> dict[str, str]:
 
 
 def fill(text: str, table: dict[str, str]) -> str:
-    """The document with each figure renewed; KeyError for a name that is no figure."""
+    """Return a document with its generated parts filled in.
+
+    Raises:
+        KeyError: A name in the document is not in the table.
+    """
     return MARK.sub(lambda match: f"<!--{match[1]}-->{table[match[1]]}<!--/-->", text)
 
 
@@ -192,7 +203,7 @@ def main() -> int:
             if "--check" not in sys.argv:
                 path.write_text(filled, encoding="utf-8")
     for name in stale:
-        print(f"{'not up to date' if '--check' in sys.argv else 'renewed'}: {name}")
+        print(f"{'out of date' if '--check' in sys.argv else 'updated'}: {name}")
     return int("--check" in sys.argv and bool(stale))
 
 

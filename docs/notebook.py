@@ -1,8 +1,8 @@
-"""The reference as a notebook, for those who work in hosted ones: `python docs/notebook.py` writes docs/microgpt.ipynb.
+"""The reference as a notebook, for hosted notebook services: `python docs/notebook.py` writes docs/microgpt.ipynb.
 
-Its code cells are reference.py's own statements, unchanged and in their order; between them stands what the lab says of
-them (web/src/explain/reference.md). The last lines, which read the command line, give way to two cells that get the
-names and start the training. A test holds the file equal to what this script writes, and runs its cells.
+The code cells are reference.py's statements, unchanged and in order; the cells between them are the lab's explanations
+(web/src/explain/reference.md). Two cells that download the names and start the training replace the last lines, which
+read the command line. A test compares the file with what this script writes, and runs its cells.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ SOURCE = ROOT / "src" / "microgpt" / "reference.py"
 EXPLAINED = ROOT / "web" / "src" / "explain" / "reference.md"
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"
 
-FIRST = """# microgpt: a GPT, whole
+FIRST = """# microgpt: a complete GPT
 
-This notebook is one file of Python, `reference.py`, cell by cell: data, automatic gradients, the model, training and
-sampling. It needs nothing but Python. Run all cells: the last one trains for some minutes, and then writes names.
-Change whatever you like and run again. The same file with every number opened is the microgpt lab.
+This notebook is a single Python file, `reference.py`, cell by cell: data, automatic gradients, the model, training and
+sampling. It needs nothing but Python. Run all cells: the last one trains for a few minutes, and then generates names.
+Change anything you like and run it again. The microgpt lab shows every number of the same program.
 
-The algorithm is Andrej Karpathy's microgpt (2026). What stands behind a bar is technical: skip it at first."""
+The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar at the left are technical: skip them
+at first."""
 
 GET = f"""from pathlib import Path
 from urllib.request import urlretrieve
 
-if not Path("input.txt").exists():  # or upload a text of your own under this name: one document a line
+if not Path("input.txt").exists():  # or upload your own text under this name, one document per line
     urlretrieve("{MAKEMORE_URL}", "input.txt")
 docs = documents("input.txt")
-print(f"{{len(docs)}} documents, the first: {{docs[:5]}}")"""
+print(f"{{len(docs)}} documents, the first ones: {{docs[:5]}}")"""
 
 RUN = "main(docs)"
 
 
 def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
-    """(line of the source at which it begins, Markdown): every act and every block of the explanations.
+    """Yield every act and every block of the explanations: the source line at which it begins, and its Markdown.
 
-    What is said of single lines is for the lab, where they can be pointed at; so is which act one of main's belongs to.
+    Explanations of single lines, and the acts of main's blocks, are for the lab only.
     """
     lines = iter([number for number, line in enumerate(source, 1) if line.strip()])
     words: list[str] = []
@@ -60,12 +61,12 @@ def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
                 yield number, "\n\n".join(words)
             words, in_head = [], False
         elif line and in_head and not line.startswith("act: "):
-            kind, said = line.split(": ", 1)
-            words.append(said if kind == "plain" else f"> {said}")
+            kind, text = line.split(": ", 1)
+            words.append(text if kind == "plain" else f"> {text}")
 
 
 def statements(source: list[str]) -> Iterator[tuple[int, int]]:
-    """First and last line of each top-level statement, with the comments before it."""
+    """Yield the first and last line of each top-level statement, with the comments before it."""
     end = 0
     for node in ast.parse("\n".join(source)).body:
         assert node.end_lineno is not None
@@ -74,13 +75,13 @@ def statements(source: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def cells() -> Iterator[tuple[str, str]]:
-    """(kind, text) of each cell."""
+    """Yield the kind and text of each cell."""
     source = SOURCE.read_text(encoding="utf-8").splitlines()
-    told = list(blocks(source))
+    explanations = list(blocks(source))
     yield "markdown", FIRST
     for first, last in statements(source):
         code = "\n".join(source[first - 1 : last]).strip("\n")
-        if words := [text for line, text in told if first <= line <= last]:
+        if words := [text for line, text in explanations if first <= line <= last]:
             yield "markdown", "\n\n".join(words)
         if "__main__" in code:
             yield "code", GET
@@ -90,7 +91,7 @@ def cells() -> Iterator[tuple[str, str]]:
 
 
 def notebook() -> str:
-    """The file's text."""
+    """Return the notebook as JSON text."""
     made: list[dict[str, Any]] = []
     for i, (kind, text) in enumerate(cells()):
         cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{i:02d}", "metadata": {}}

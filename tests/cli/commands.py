@@ -52,7 +52,7 @@ def strict_json(text: str) -> Any:
 
 def untimed(text: str) -> str:
     """A log without what depends on the clock."""
-    return re.sub(r"\| [\d.,]+ steps/s \| \d+:\d\d left", "| TIME", text)
+    return re.sub(r"\| +[\d.,]+ steps/s \| \d+:\d\d left", "| TIME", text)
 
 
 class Reference:

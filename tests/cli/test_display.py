@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from microgpt.cli import display
-from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, sample_lines
+from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, Status, sample_lines
 from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.training import Step
@@ -138,10 +138,10 @@ def test_a_log_tells_the_facts_then_the_steps_on_stderr(
         "num params: 304",
         "data: from memory, 19 tokens, 1 byte each",
         # 4 + 3 + 4 + 4 + 4 characters, 5 ends; the 4 ends behind 4 characters lie beyond block_size
-        "not read: 16.7% of the tokens, which lie beyond block_size=4: a larger one reads more",
-        "step    1 /   12 | loss 2.0000 | smoothed 2.0000 | 0.5 steps/s | 0:22 left",
+        "not read: 16.7% of the tokens, beyond block_size=4; a larger block_size reads more",
+        "step    1 /   12 | loss 2.0000 | smoothed 2.0000 |    0.5 steps/s | 0:22 left",
         # (0.98 * 2 + 3) / 1.98
-        "step    2 /   12 | loss 3.0000 | smoothed 2.5051 | held-out 2.2500 | 0.5 steps/s | 0:20 left",
+        "step    2 /   12 | loss 3.0000 | smoothed 2.5051 | held-out 2.2500 |    0.5 steps/s | 0:20 left",
         "saved",
     ]
 
@@ -169,7 +169,7 @@ def test_a_log_of_a_resumed_run_counts_its_speed_from_there(
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2:] == [
         "resumed after step 10 of 12",
-        "step   11 /   12 | loss 2.0000 | smoothed 2.0000 | 0.2 steps/s | 0:04 left",
+        "step   11 /   12 | loss 2.0000 | smoothed 2.0000 |    0.2 steps/s | 0:04 left",
     ]
 
 
@@ -268,7 +268,7 @@ def test_live_tells_the_facts_above_the_moving_line(run: Run, screen: io.StringI
         "vocab size: 12",
         "num params: 304",
         "data: from memory, 19 tokens, 1 byte each",
-        "not read: 16.7% of the tokens, which lie beyond block_size=4: a larger one reads more",
+        "not read: 16.7% of the tokens, beyond block_size=4; a larger block_size reads more",
     ]
 
 
@@ -289,7 +289,7 @@ def test_live_goes_on_from_the_step_of_a_resumed_run(run: Run, clock: Clock, scr
 def test_a_complete_run_is_said_to_be_complete_and_how_it_goes_on(run: Run) -> None:
     run.engine.step = 12
     assert display.facts(run)[-1] == (
-        "already complete: all 12 steps are made; to go on, resume with a higher --num-steps"
+        "already complete: all 12 steps are done; to train on, resume with a larger --num-steps"
     )
 
 
@@ -380,6 +380,25 @@ def test_a_terminal_shows_a_bar_for_each_work(screen: io.StringIO, monkeypatch: 
     shown = plain(screen.getvalue()).splitlines()[-2:]
     assert re.fullmatch(r"reading .* 75% .*", shown[0])
     assert re.fullmatch(r"writing .* 75% .*", shown[1])
+
+
+def test_a_status_is_a_line_for_each_message_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Status() as status:
+        status("round 1 of 2")
+        status("round 2 of 2")
+    assert capsys.readouterr() == ("", "round 1 of 2\nround 2 of 2\n")
+
+
+def test_a_terminal_shows_one_status_at_a_time_and_none_at_the_end(
+    screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with Status() as status:
+        status("round 1 of 2")
+        status("round 2 of 2")
+    shown, erase = screen.getvalue(), "\x1b[2K"
+    assert shown.index("round 1 of 2") < shown.index(erase) < shown.index("round 2 of 2") < shown.rindex(erase)
+    assert not plain(shown[shown.rindex(erase) :]).strip()
 
 
 def test_a_large_machine_tells_its_condition(

@@ -55,7 +55,7 @@ layer0.attn_wv   4 x 4   16
 layer0.attn_wo   4 x 4   16
 layer0.mlp_fc1  16 x 4   64
 layer0.mlp_fc2  4 x 16   64
-in all                  344
+total                   344
 """,
         "",
     )

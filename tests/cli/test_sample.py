@@ -143,7 +143,7 @@ def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, micro
     Path("words.txt").rename("moved.txt")
     note = (
         f"note: the training data are no longer at {str(here / 'words.txt')!r}: say where that text is now:"
-        " --data FILE, or microgpt train FILE --resume; so no sample is compared with it\n"
+        " --data FILE, or microgpt train FILE --resume; samples are not compared with it\n"
     )
     assert microgpt("sample run -n 5 --seed 7") == (0, with_data.out, note)
     answer = microgpt("sample run -n 1 --json")
@@ -162,7 +162,7 @@ def test_a_model_whose_data_has_changed_still_writes_and_says_so(here: Path, mic
     assert answer.status == 0
     assert re.fullmatch(
         r"note: '.*words\.txt' is not the text that the run was trained on \(SHA-256 [0-9a-f]{12}\.\.\., expected"
-        r" [0-9a-f]{12}\.\.\.\): say where that text is now: --data FILE, or microgpt train FILE --resume; so no sample"
-        r" is compared with it\n",
+        r" [0-9a-f]{12}\.\.\.\): say where that text is now: --data FILE, or microgpt train FILE --resume; samples are"
+        r" not compared with it\n",
         answer.err,
     )

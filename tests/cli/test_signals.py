@@ -74,7 +74,7 @@ def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bi
     process.send_signal(number)
     out, err = process.communicate("go on\n")
     assert (process.returncode, out) == (status, "")
-    told = re.fullmatch(r"stopped and saved after step (\d+); go on with: microgpt (.*)", err.splitlines()[-1])
+    told = re.fullmatch(r"stopped and saved after step (\d+); resume with: microgpt (.*)", err.splitlines()[-1])
     assert told, err
     assert told[1] == "3"
     assert [step["step"] for step in metrics(here / "stopped")] == list(range(1, int(told[1]) + 1))
@@ -119,9 +119,9 @@ def test_the_command_that_a_stopped_run_tells_leaves_what_an_uninterrupted_one_l
         here_only.undo()
     assert stopped.status == 130
     told = stopped.err.splitlines()[-1]
-    assert told.startswith(f"stopped and saved after step {at}; go on with: microgpt train ")
+    assert told.startswith(f"stopped and saved after step {at}; resume with: microgpt train ")
     monkeypatch.setattr(display.Quiet, "step", lambda self, step: None)
-    again = microgpt(told.partition("go on with: microgpt ")[2] + " --quiet")
+    again = microgpt(told.partition("resume with: microgpt ")[2] + " --quiet")
     assert again == (0, expected.out, "")
     assert contents(here / out) == contents(here / "whole")
 

@@ -44,7 +44,7 @@ def test_a_log_tells_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
         "vocab size: 17",
         f"num params: {truth.num_params}",
         f"data: {here / 'words.txt'}, {predicted - 12} tokens, 1 byte each",
-        f"not read: {unread / predicted:.1%} of the tokens, which lie beyond block_size=4: a larger one reads more",
+        f"not read: {unread / predicted:.1%} of the tokens, beyond block_size=4; a larger block_size reads more",
         *steps,
         "saved in first; more samples: microgpt sample first",
     ]
@@ -231,7 +231,7 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
     assert answer.out == ""
     assert re.match(  # nan or inf, as the engine's arithmetic has it
         r"error: the loss of step 2 is (nan|inf): begin a new run with a lower learning_rate=1000000000.0 or"
-        r" init_std=0.08; the last checkpoint is whole",
+        r" init_std=0.08; the last checkpoint is intact",
         last,
     )
     assert [step["step"] for step in metrics(here / "run")] == [1]

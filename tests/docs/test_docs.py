@@ -84,7 +84,7 @@ def test_the_file_map_has_every_source_file(generate: ModuleType) -> None:
 
 def masked(line: str) -> str:
     """A line of output without the parts that time decides."""
-    return re.sub(r"\| [\d.,]+ steps/s \| [\d:]+ left", "| TIME", line)
+    return re.sub(r"\| +[\d.,]+ steps/s \| [\d:]+ left", "| TIME", line)
 
 
 def test_the_readme_shows_a_real_run(tmp_path: Path) -> None:
@@ -132,7 +132,8 @@ def run_on(desk: Path, *command: str) -> None:
 @pytest.mark.slow
 def test_the_commands_of_the_readme_work_one_after_the_other(desk: Path) -> None:
     readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", readme.split("## Using it")[1].split("##")[0], re.MULTILINE)
+    section = readme.split("## Your own text")[1].split("##")[0]
+    commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", section, re.MULTILINE)
     assert len(commands) > 10
     for command in commands:
         run_on(desk, sys.executable, "-m", "microgpt", *shlex.split(command))

@@ -362,4 +362,4 @@ def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_C_EVENT)
         output, error = process.communicate(timeout=120)
         connection.close()
-    assert (process.returncode, output, error) == (0, "", "Ctrl-C stops it\n")
+    assert (process.returncode, output, error) == (0, "", "press Ctrl-C to stop\n")

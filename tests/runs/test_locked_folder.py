@@ -131,7 +131,7 @@ def test_the_system_s_own_refusal_to_write_is_told_in_one_line(limit: int, tmp_p
         assert run.returncode == 2
         assert contents(tmp_path / "run") == {}
     else:
-        assert "File too large; the last checkpoint is whole: microgpt train --out run --resume goes on from it" in last
+        assert "File too large; the last checkpoint is intact; resume with: microgpt train --out run --resume" in last
         assert run.returncode == 1
         assert 0 < microgpt.load(tmp_path / "run").step < 400
 

@@ -1,4 +1,4 @@
 """The command line, with one file for each command.
 
-A command parses, calls and prints; it computes nothing itself.
+A command parses its arguments, calls the package, and prints the result; it computes nothing itself.
 """

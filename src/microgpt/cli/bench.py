@@ -8,31 +8,44 @@ from typing import Annotated, Any
 import typer
 
 from microgpt.cli import display
-from microgpt.cli.options import JsonOption, ThreadsOption, default, number
+from microgpt.cli.options import ENGINE, FLAG, JsonOption, ThreadsOption, default, given, number
 
 
 def bench(
     *,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Only this engine; may be repeated." + default("all"))
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Measure only this engine; repeatable." + default("all"), rich_help_panel=ENGINE
+        ),
     ] = None,
     work: Annotated[
-        list[str] | None, typer.Option(metavar="train|generate", help="Only this; may be repeated." + default("both"))
+        list[str] | None,
+        typer.Option(metavar="train|generate", help="Measure only this; repeatable." + default("both")),
     ] = None,
     n_embd: Annotated[
-        list[int] | None, typer.Option(help="Sizes; may be repeated." + default("16 32 64 128 256"), **number(int))
+        list[int] | None,
+        typer.Option(help="Width of the model; repeatable." + default("16 32 64 128 256"), **number(int)),
     ] = None,
     batch_size: Annotated[
         list[int] | None,
-        typer.Option(help="Documents a step, streams together; may be repeated." + default("1 16"), **number(int)),
+        typer.Option(
+            help="Documents per training step, or texts generated together; repeatable." + default("1 16"),
+            **number(int),
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Time for each rung.", **number(float))] = 2.0,
-    rounds: Annotated[int, typer.Option(help="Rounds, in which the rungs take turns.", **number(int))] = 10,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds per measurement, all rounds together.", **number(float))
+    ] = 2.0,
+    rounds: Annotated[int, typer.Option(help="Rounds; the engines take turns in each of them.", **number(int))] = 10,
     threads: ThreadsOption = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.", **FLAG)] = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure the engines side by side: time, and difference from the reference.
+    """Measure the speed and accuracy of the engines, side by side.
+
+    The speed is the median of the rounds; the accuracy is the largest
+    difference from the reference.
 
     [bold]Examples[/]
 
@@ -40,12 +53,13 @@ def bench(
     """
     from microgpt.verification import bench as ladder
 
-    asked: dict[str, Any] = {"engines": engine, "works": work, "sizes": n_embd, "batch_sizes": batch_size}
-    found = ladder.bench(
-        **{name: value for name, value in asked.items() if value},
-        seconds=seconds,
-        rounds=rounds,
-        threads=threads or 1,
-        progress=display.tell,
-    )
-    print(json_module.dumps(found.to_dict(), allow_nan=False) if json else ladder.render(found, markdown))
+    chosen: dict[str, Any] = {"engines": engine, "works": work, "sizes": n_embd, "batch_sizes": batch_size}
+    with display.Status() as status:
+        result = ladder.bench(
+            **given(**chosen),
+            seconds=seconds,
+            rounds=rounds,
+            threads=threads or 1,
+            progress=status,
+        )
+    print(json_module.dumps(result.to_dict(), allow_nan=False) if json else ladder.render(result, markdown))

@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from rich import live
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from microgpt.runs.condition import CONDITION_SECONDS, Condition
@@ -21,31 +23,41 @@ from microgpt.runs.run import LARGE, Run
 from microgpt.system.text import size
 from microgpt.training import Step
 
-LINES = 20  # how many lines a run prints where there is no terminal
-MEMORY = 0.98  # of the smoothed loss, a step
+LINES = 20  # lines that a run prints when stderr is not a terminal
+MEMORY = 0.98  # the weight that the smoothed loss keeps from step to step
+WHOLE = Column(no_wrap=True)  # only the bar gives way in a narrow terminal
 
 
 class Display(Protocol):
-    """What is told of a training run, in this order."""
+    """A way to show a training run; its methods are called in this order."""
 
     def begin(self, run: Run) -> None:
-        """The run, before its next step."""
+        """Show the run, before its next step."""
 
     def step(self, step: Step) -> None:
-        """A step was made."""
+        """Show a step."""
 
     def end(self) -> None:
-        """No more steps, for whatever reason."""
+        """Stop showing steps: training has ended, or was stopped."""
 
     def samples(self, texts: Sequence[str]) -> None:
         """Show the samples after training."""
 
     def message(self, text: str) -> None:
-        """One more line for people."""
+        """Show another line, for people."""
 
 
 def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
-    """The samples as the published script prints them, numbered from `first`, a mark behind each where there is one."""
+    """Return the samples as the published script prints them, one per line.
+
+    Args:
+        texts: The samples.
+        marks: A remark for each sample, printed after it; "" for no remark.
+        first: The number of the first sample.
+
+    Returns:
+        The lines; the remarks are aligned in one column.
+    """
     lines = [f"sample {i:2d}: {text}" for i, text in enumerate(texts, first)]
     width = max(map(len, lines), default=0)
     for i, mark in enumerate(marks):
@@ -55,7 +67,7 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
 
 
 def facts(run: Run) -> list[str]:
-    """What a run is about, a line each; the first three as the published script prints them."""
+    """Return the facts of a run, one per line; the first three as the published script prints them."""
     config, data = run.config, run.data
     source = data.source or "from memory"
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
@@ -70,35 +82,36 @@ def facts(run: Run) -> list[str]:
     if run.engine.device:
         lines.append(f"engine: {run.engine.device}")
         needed = size(run.engine.memory)
-        lines.append(f"memory: {needed} for parameters, gradients and moments; a batch's activations come on top")
+        lines.append(f"memory: {needed} for parameters, gradients and moments, plus a batch's activations")
     if not run.step and run.num_params > LARGE and run.engine.draws_params:
-        lines.append(f"first parameters: drawn by PyTorch, as there are more than {LARGE:,}")
+        lines.append(f"initial parameters: drawn by PyTorch, since there are more than {LARGE:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
-        beyond = f"which lie beyond block_size={config.block_size}"
-        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}: a larger one reads more")
+        beyond = f"beyond block_size={config.block_size}"
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; a larger block_size reads more")
     if run.step == config.num_steps:
-        lines.append(f"already complete: all {run.step} steps are made; to go on, resume with a higher --num-steps")
+        lines.append(f"already complete: all {run.step} steps are done; to train on, resume with a larger --num-steps")
     elif run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
 
 
 class Smooth:
-    """A running mean of the loss that remembers about 50 steps, and does not start from 0."""
+    """A running mean of the loss over about 50 steps, corrected for its start at 0."""
 
     def __init__(self) -> None:
         self.total = self.weight = 0.0
 
     def add(self, loss: float) -> float:
+        """Add the loss of a step, and return the mean."""
         self.total = MEMORY * self.total + (1 - MEMORY) * loss
         self.weight = MEMORY * self.weight + (1 - MEMORY)
         return self.total / self.weight
 
 
 class Quiet:
-    """Nothing but the samples."""
+    """A display that shows only the samples."""
 
     def begin(self, run: Run) -> None: ...
 
@@ -114,7 +127,7 @@ class Quiet:
 
 
 class Lines(Quiet):
-    """A line every so many steps: for a log."""
+    """A display for logs: about 20 lines per run."""
 
     def begin(self, run: Run) -> None:
         self.num_steps = run.config.num_steps
@@ -135,29 +148,33 @@ class Lines(Quiet):
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
         more = "".join(f" | {part}" for part in self.condition.told(step))
-        self.message(f"{line}{more} | {speed:,.1f} steps/s | {_clock(left)} left")
+        self.message(f"{line}{more} | {_speed(speed):>14} | {_clock(left)} left")
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
 class Live(Lines):
-    """One line that moves: step, smoothed loss, held-out loss, steps a second, time left; below it the Condition."""
+    """A display for terminals: one line that is updated in place.
+
+    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. Engines that report their
+    condition have it on a second line.
+    """
 
     def begin(self, run: Run) -> None:
         self.num_steps, self.smooth, self.condition = run.config.num_steps, Smooth(), Condition(run)
         self.console = Console(stderr=True, highlight=False)
         for line in facts(run):
-            name, _, value = line.partition(": ")  # as Text, where a file's name is no markup
-            told = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
-            self.console.print(told, soft_wrap=True)
+            name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not markup
+            fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
+            self.console.print(fact, soft_wrap=True)
         self.progress = WithMore(
-            TextColumn("step {task.completed:d} / {task.total:d}"),
+            TextColumn("step {task.completed:d} / {task.total:d}", table_column=WHOLE),
             BarColumn(bar_width=None),
-            TextColumn("loss [bold]{task.fields[loss]}[/]"),
-            TextColumn("{task.fields[val_loss]}"),
-            Speed(),
-            TimeLeft(),
+            TextColumn("loss [bold]{task.fields[loss]}[/]", table_column=WHOLE),
+            TextColumn("{task.fields[val_loss]}", table_column=WHOLE),
+            Speed(WHOLE),
+            TimeLeft(WHOLE),
             console=self.console,
             expand=True,
             refresh_per_second=10,
@@ -182,7 +199,7 @@ class Live(Lines):
 
 
 class WithMore(Progress):
-    """Bars, and a line below them that is cut off where the terminal ends."""
+    """A progress bar with a second line below it, which is cut off at the width of the terminal."""
 
     more = ""
 
@@ -193,14 +210,14 @@ class WithMore(Progress):
 
 
 class Speed(ProgressColumn):
-    """Steps a second, over the last few seconds."""
+    """The steps per second, over the last few seconds."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or task.finished_speed or 0:,.1f} steps/s", style="dim")
+        return Text(_speed(task.speed or task.finished_speed or 0.0), style="dim")
 
 
 class TimeLeft(ProgressColumn):
-    """Time left, and in the end the time it took."""
+    """The time left; after the last step, the time that training took."""
 
     def render(self, task: Task) -> Text:
         if task.finished:
@@ -210,7 +227,7 @@ class TimeLeft(ProgressColumn):
 
 
 class Json(Quiet):
-    """A JSON object a line on stdout: the run, each step as in metrics.jsonl, the samples."""
+    """A display for programs: JSON lines on stdout with the run, each step as in metrics.jsonl, and the samples."""
 
     def begin(self, run: Run) -> None:
         self._print(
@@ -234,7 +251,7 @@ class Json(Quiet):
 
 
 class Bars:
-    """`with Bars() as progress:` draws a bar for each work that progress(work, done, total) names; in a terminal."""
+    """Progress bars in a terminal: with `Bars() as progress`, progress(work, done, total) updates the bar of a work."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskID] = {}
@@ -253,9 +270,38 @@ class Bars:
         self.progress.stop()
 
 
-def tell(text: str) -> None:
-    """A line for people, of work that takes a while."""
+class Status:
+    """Progress of a long command: one line that is replaced in a terminal, and a line for each message in a log."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True, highlight=False)
+        # Without auto_refresh there is no thread that takes time from what is being measured
+        line = live.Live(console=console, auto_refresh=False, transient=True)
+        self.line = line if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Status:
+        if self.line:
+            self.line.start()
+        return self
+
+    def __call__(self, text: str) -> None:
+        if self.line:
+            self.line.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
+        else:
+            note(text)
+
+    def __exit__(self, *_: object) -> None:
+        if self.line:
+            self.line.stop()
+
+
+def note(text: str) -> None:
+    """Print a line for people."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _speed(steps_per_second: float) -> str:
+    return f"{steps_per_second:,.{0 if steps_per_second >= 100 else 1}f} steps/s"
 
 
 def _clock(seconds: float) -> str:
@@ -265,7 +311,11 @@ def _clock(seconds: float) -> str:
 
 
 def choose(quiet: bool, json_lines: bool) -> Display:
-    """The display for these options and this stderr."""
+    """Return the display for these options, and for a terminal or a log.
+
+    Raises:
+        ValueError: Both options were given.
+    """
     if quiet and json_lines:
         raise ValueError("quiet and json exclude each other: leave one of them out")
     if json_lines:

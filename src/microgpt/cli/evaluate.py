@@ -17,11 +17,11 @@ from microgpt.cli.options import (
     PrecisionOption,
     RunArgument,
     SeedOption,
-    asked,
     default,
+    given,
     number,
 )
-from microgpt.cli.sample import tell_missing_data
+from microgpt.cli.sample import note_missing_data
 from microgpt.runs.run import Run
 
 
@@ -29,14 +29,19 @@ def evaluate(
     run: RunArgument,
     file: Annotated[
         str | None,
-        typer.Argument(metavar="FILE", help="Another text." + default("the held-out part, else the training data")),
+        typer.Argument(
+            metavar="FILE", help="Text to evaluate on." + default("the held-out documents, or else the training data")
+        ),
     ] = None,
     *,
     limit: Annotated[
-        int, typer.Option(help="Documents read, spread over the text; 0: all.", **number(int, at_least=0))
+        int,
+        typer.Option(
+            help="Documents to evaluate on, spread evenly over the text; 0 for all.", **number(int, at_least=0)
+        ),
     ] = 1000,
     num_samples: Annotated[
-        int, typer.Option(help="Samples drawn to see how many are new.", **number(int, at_least=0))
+        int, typer.Option(help="Samples to draw, to count how many are new.", **number(int, at_least=0))
     ] = 1000,
     seed: SeedOption = None,
     data: DataOption = None,
@@ -45,15 +50,18 @@ def evaluate(
     device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure a model: its loss beside what counting letters reaches, and how much of its writing is new.
+    """Measure a model's loss and how many of its samples are new.
+
+    The loss is compared with models that only count tokens, or pairs of
+    tokens. A sample is new if it is not in the training data.
 
     [bold]Examples[/]
 
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **asked(device=device))
+    model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
     if file is not None:
-        tell_missing_data(model)
+        note_missing_data(model)
     with display.Bars() as progress:
-        found = model.evaluate(file, limit=limit, num_samples=num_samples, seed=seed, progress=progress)
-    print(json_module.dumps(found.to_dict()) if json else evaluation.render(found))
+        result = model.evaluate(file, limit=limit, num_samples=num_samples, seed=seed, progress=progress)
+    print(json_module.dumps(result.to_dict()) if json else evaluation.render(result))

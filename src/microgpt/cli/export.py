@@ -1,4 +1,4 @@
-"""`microgpt export` and `microgpt plot`: write an ONNX file, and draw loss curves."""
+"""`microgpt export` and `microgpt plot`: export a model as ONNX, and plot loss curves."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from microgpt.runs.run import Run
 def export(
     run: RunArgument,
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The ONNX file.")] = Path("model.onnx"),
-    precision: Annotated[str, typer.Option(metavar="float32|float64", help="Of its numbers.")] = "float32",
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The ONNX file to write.")] = Path(
+        "model.onnx"
+    ),
+    precision: Annotated[
+        str, typer.Option(metavar="float32|float64", help="Precision of the numbers in the file.")
+    ] = "float32",
 ) -> None:
-    """Write the model as an ONNX file, for programs in other languages. Needs onnx: pip install onnx.
+    """Export a model as an ONNX file, for programs in other languages.
 
-    Its inputs and outputs are told in docs/onnx.md: a whole text at once, or token by token with a cache.
+    The file computes a whole text at once, or one token at a time with a
+    cache; docs/onnx.md describes its inputs and outputs.
+    This command needs the onnx package: pip install onnx.
 
     [bold]Examples[/]
 
@@ -34,12 +40,16 @@ def export(
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, drawn together.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to plot together.")],
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The picture: .svg, .png or .pdf.")] = Path("loss.svg"),
-    smoothing: Annotated[int, typer.Option(help="Steps that the drawn mean covers.", **number(int))] = 50,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture to write: .svg, .png or .pdf.")
+    ] = Path("loss.svg"),
+    smoothing: Annotated[int, typer.Option(help="Steps that the plotted mean covers.", **number(int))] = 50,
 ) -> None:
-    """Draw the loss curves of runs. Needs matplotlib: pip install matplotlib.
+    """Plot the loss curves of runs as SVG, PNG or PDF.
+
+    This command needs the matplotlib package: pip install matplotlib.
 
     [bold]Examples[/]
 

@@ -17,14 +17,15 @@ from microgpt.system.text import aligned
 
 def info(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a run or of prepared data, or a checkpoint file.")
+        Path, typer.Argument(metavar="RUN", help="A run folder, a checkpoint file, or a folder of prepared data.")
     ],
     *,
     json: JsonOption = False,
 ) -> None:
-    """Say what a run is: its settings, its parameters matrix by matrix, its data, how far it is trained.
+    """Describe a run, or a folder of prepared data.
 
-    Or what prepared data are: from which files, how many documents and tokens.
+    Of a run: its settings, data, parameters and progress. Of prepared data:
+    the files, and the numbers of documents and tokens.
 
     [bold]Examples[/]
 
@@ -61,4 +62,4 @@ def info(
     print(f"{run}: {model.step} of {model.config.num_steps} steps\n")
     print(aligned(("settings", ""), settings, "ll"))
     print("\n" + aligned(("data", ""), [(name, str(value)) for name, value in data], "ll"))
-    print("\n" + aligned(("parameters", "", ""), [*parameters, ("in all", "", f"{model.num_params:,}")], "lrr"))
+    print("\n" + aligned(("parameters", "", ""), [*parameters, ("total", "", f"{model.num_params:,}")], "lrr"))

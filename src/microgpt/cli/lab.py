@@ -9,26 +9,30 @@ from typing import Annotated
 import typer
 
 from microgpt.cli import display
-from microgpt.cli.options import default, number
+from microgpt.cli.options import FLAG, default, number
 
 
 def lab(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of runs, or checkpoints, that it can open.")
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders or checkpoint files to open in the lab.")
     ] = None,
     *,
     port: Annotated[
         int | None, typer.Option(help="Port on this machine." + default("8000, or a free one"), **number(int))
     ] = None,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.", **FLAG)
+    ] = True,
     export: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write it there for a web server, instead; needs a new folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the page to a new folder for a web server, instead of serving it."),
     ] = None,
 ) -> None:
-    """Open the page on which every number of a GPT can be seen and changed.
+    """Open the lab, a page that shows every number of a GPT.
 
-    It is served to this machine alone, works without a network, and stops at Ctrl-C. A run that still trains is shown
-    as it grows.
+    You can change the numbers and train on from there. The page is served
+    to this machine only and needs no network. Ctrl-C stops
+    the server. A run that is still training is updated as it grows.
 
     [bold]Examples[/]
 
@@ -40,15 +44,15 @@ def lab(
 
     pages = lab_server.Pages([lab_server.NamedRun.find(run) for run in runs or []])
     if lab_server.trouble():
-        display.tell(f"note: the page is older than the package, which could not build it: {lab_server.trouble()}")
+        display.note(f"note: the page is older than the package, because building it failed: {lab_server.trouble()}")
     if export is not None:
         lab_server.export(pages, export)
-        display.tell(f"wrote {export}: any web server can serve it, under any address")
+        display.note(f"wrote {export}; any web server can serve it, at any path")
         return
     with lab_server.Server(pages, port) as server:
         print(server.url, flush=True)
-        display.tell("Ctrl-C stops it")
+        display.note("press Ctrl-C to stop")
         if browser:
             lab_server.open_browser(server.url)
-        with suppress(KeyboardInterrupt):  # that is how it ends
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end
             server.serve_forever()

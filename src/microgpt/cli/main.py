@@ -6,9 +6,10 @@ import io
 import os
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import microgpt
 from microgpt.cli.bench import bench
@@ -16,6 +17,7 @@ from microgpt.cli.evaluate import evaluate
 from microgpt.cli.export import export, plot
 from microgpt.cli.info import info
 from microgpt.cli.lab import lab
+from microgpt.cli.options import FLAG
 from microgpt.cli.prepare import prepare
 from microgpt.cli.sample import sample
 from microgpt.cli.train import train
@@ -23,9 +25,31 @@ from microgpt.cli.verify import verify
 from microgpt.errors import DivergedError, MicrogptError
 from microgpt.system.processes import processes
 
+
+class Group(TyperGroup):
+    """The list of commands, whose --help shows no type, like every flag."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
+
+class Command(TyperCommand):
+    """A command, whose --help shows no type, like every flag."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _without_type(super().get_help_option(ctx))
+
+
+def _without_type(option: Any) -> Any:
+    if option is not None:
+        option.metavar = FLAG["metavar"]
+    return option
+
+
 app = typer.Typer(
     name="microgpt",
-    help="A whole GPT you can see through: train one on your own text, and let it write.",
+    cls=Group,
+    help="A complete GPT you can see through: train one on your own text.",
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -35,7 +59,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", **FLAG)] = False,
 ) -> None:
     if version:
         print(microgpt.__version__)
@@ -44,25 +68,33 @@ def root(
 
 
 for command in (train, prepare, sample, evaluate, export, plot, info, verify, bench, lab):  # in the order of --help
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the command line. Gives its exit status: 0; 1, it failed; 2, it was asked wrongly; 130, Ctrl-C."""
+    """Run the command line.
+
+    Args:
+        args: The arguments after the program's name; those of this process by default.
+
+    Returns:
+        The exit status: 0 for success, 1 for a failure, 2 for a wrong argument, 128 + the signal's number for a run
+        that was stopped (130 after Ctrl-C).
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
     try:
         status = app(args=args, standalone_mode=False)
         if sys.stdout:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except (ValueError, ImportError, MemoryError) as error:  # what our own functions say of their arguments
+    except (ValueError, ImportError, MemoryError) as error:  # an argument was wrong, or something is not installed
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
-        return _fail(f"{error}; the last checkpoint is whole", 1)
-    except MicrogptError as error:  # the rest of the tree: what was asked was right
+        return _fail(f"{error}; the last checkpoint is intact", 1)
+    except MicrogptError as error:  # every other microgpt error: the request was valid
         return _fail(str(error), 1)
-    except BrokenPipeError:  # the reader of our output has gone: what is left of it goes nowhere
+    except BrokenPipeError:  # the reader closed the pipe: discard the rest of the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -71,7 +103,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # Typer's, for what it could not parse
+        if not hasattr(error, "format_message"):  # Typer's errors, for arguments that it cannot parse
             raise
         return _fail(str(error.format_message()), 2)
 
@@ -79,6 +111,8 @@ def main(args: list[str] | None = None) -> int:
 def _fail(message: str, status: int) -> int:
     rank, _ = processes()
     if rank and status == 2:
-        time.sleep(10)  # what all processes find wrong the first says for all: torchrun then ends the others
+        time.sleep(
+            10
+        )  # every process finds the same error, and the first one reports it; torchrun then ends the others
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status

@@ -16,44 +16,54 @@ from microgpt.data.sources import DATASETS
 from microgpt.engines.choose import ENGINES
 
 CHOICES = {"activation": ACTIVATIONS, "decay": DECAYS}
-NUM_SAMPLES = 20  # after training, as the published script
+MODEL_FIELDS = ("n_embd", "n_head", "n_layer", "block_size", "activation", "init_std", "zero_init", "bos_first")
+NUM_SAMPLES = 20  # drawn after training, as in the published script
+
+# The groups of options in --help
+DATA, FOLDER, ENGINE, MODEL, TRAINING = "Data", "Run folder", "Engine", "Model", "Training"
+FLAG: dict[str, Any] = {"metavar": ""}  # Typer would show the type `<bool>`
 
 
 def default(value: object) -> str:
-    """The end of a help text that names a default. The parameter itself defaults to None, for "not asked for"."""
+    """Return the end of a help text that names a default.
+
+    It is for options whose parameter defaults to None, so that a command can tell whether the option was given.
+    """
     return rf" [dim]\[default: {value}][/]"
 
 
 def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
-    """How an option that takes a number is parsed and shown."""
+    """Return the arguments of `typer.Option` for an option that takes a number."""
 
     def parse(text: str) -> int | float:
         try:
             value = kind(text)
         except ValueError:
-            raise typer.BadParameter(f"it must be {'a whole' if kind is int else 'a'} number, got {text!r}") from None
+            raise typer.BadParameter(f"must be {'a whole' if kind is int else 'a'} number, got {text!r}") from None
         if at_least is not None and value < at_least:
-            raise typer.BadParameter(f"it must be at least {at_least}, got {text}")
+            raise typer.BadParameter(f"must be at least {at_least}, got {text}")
         return value
 
     return {"parser": parse, "metavar": f"<{kind.__name__}>"}
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every field of Config, in place of its parameter `settings`.
+    """Replace a command's parameter `settings` by one option for every field of Config.
 
-    An option that is not given is None there, so that a command can tell what was asked for.
+    The command receives the options that were given as the dict `settings`.
     """
     signature = inspect.signature(command, eval_str=True)
     options = []
     for f in dataclasses.fields(Config):
         kind = type(f.default)
         how = number(kind) if kind in (int, float) else {}
+        if kind is bool:
+            how = FLAG
         if f.name in CHOICES:
             how = {"metavar": "|".join(CHOICES[f.name])}
         option = typer.Option(
             help=f.metadata["help"] + default(str(f.default).lower() if kind is bool else f.default),
-            rich_help_panel="Model and training (every field of Config)",
+            rich_help_panel=MODEL if f.name in MODEL_FIELDS else TRAINING,
             **how,
         )
         annotation: Any = Annotated[kind | None, option]
@@ -73,45 +83,57 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 # --- Arguments that several commands share
 
-DOCUMENTS = "A document a line, or one long text (stream) cut into windows of block_size."
-TOKENIZER = "What is one token: a character of the text, a byte, or one of N byte pairs learned from it."
+DOCUMENTS = "One document per line, or one long text (stream) cut into windows of block_size."
+TOKENIZER = "What a token is: a character, a byte, or one of N byte pairs learned from the text."
 
 FileArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="FILE",
-        help=f"A text file in UTF-8, a data set ({', '.join(DATASETS)}), or a folder of prepared data."
+        help=f"A UTF-8 text file, a data set ({', '.join(DATASETS)}), or a folder of prepared data."
         + default(DATASETS[0]),
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or a checkpoint file.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint file.")]
 EngineOption = Annotated[
-    str, typer.Option(metavar="|".join(["auto", *ENGINES]), help="What computes it: the fastest that is here.")
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"Engine to use ({', '.join(ENGINES)}); auto picks the fastest one available.",
+        rich_help_panel=ENGINE,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", **FLAG)]
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
-        metavar="exact|float32|float64|bfloat16",
-        help="Of the native engine exact (bit for bit the reference) or float32; of torch float32, float64 or bfloat16."
-        + default("the engine's first"),
+        metavar="NAME",
+        help="Precision. native: exact (bit for bit the reference) or float32; torch: float32, float64 or bfloat16."
+        + default("exact; torch: float32"),
+        rich_help_panel=ENGINE,
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="How many share the documents of a batch; the numbers are the same. Of torch: the work."
+        help="Threads. native: they share the documents of a batch, with the same results; torch: they share all work."
         + default("1; torch: as many as help"),
+        rich_help_panel=ENGINE,
         **number(int),
     ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(metavar="cuda|mps|cpu", help="Of the torch engine." + default("the best that is here"))
+    str | None,
+    typer.Option(
+        metavar="cuda|mps|cpu",
+        help="Device of the torch engine." + default("the best one available"),
+        rich_help_panel=ENGINE,
+    ),
 ]
-DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if they have moved.")]
+DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if the file has moved.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + default("the run's"), **number(int))]
 
 
-def asked(**options: Any) -> dict[str, Any]:
-    """Those of an engine's options that were asked for."""
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that were given; an engine's own defaults apply to the others."""
     return {name: value for name, value in options.items() if value}

@@ -10,30 +10,37 @@ from typing import Annotated
 import typer
 
 from microgpt.cli import display
-from microgpt.cli.options import DOCUMENTS, TOKENIZER, JsonOption, default, number
+from microgpt.cli.options import DOCUMENTS, FLAG, TOKENIZER, JsonOption, default, number
 from microgpt.data.documents import MODES
 from microgpt.data.prepared import check
 from microgpt.data.tokenizers import KINDS
 
 
 def prepare(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text files in UTF-8, read in this order.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="UTF-8 text files, read in this order.")],
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DATA", help="The folder of the prepared data.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the prepared data.")],
     tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
     documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
-    bos_first: Annotated[bool, typer.Option("--bos-first", help="BOS is token id 0 instead of the last id.")] = False,
+    bos_first: Annotated[
+        bool, typer.Option("--bos-first", help="Give BOS the token id 0 instead of the last one.", **FLAG)
+    ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes." + default("one for each processor"), **number(int, at_least=1)),
+        typer.Option(help="Processes to use." + default("one per processor"), **number(int, at_least=1)),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what was prepared otherwise.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Afterwards, read all of it and compare checksums.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace data that was prepared with other settings.", **FLAG)
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Then read everything back and compare checksums.", **FLAG)
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Tokenize text that is too large for memory, once; training then reads it from disk where it needs it.
+    """Tokenize text that is too large for memory, once, into files.
 
-    Stopped, it goes on where it was when it is asked the same again.
+    Training then reads from those files only what it needs. If `prepare` is
+    stopped, the same command continues where it left off.
 
     [bold]Examples[/]
 
@@ -41,7 +48,7 @@ def prepare(
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
       microgpt train data/names --out runs/prepared --num-steps 20
     """
-    from microgpt.data.prepare import prepare as prepare_data  # and with it what starts processes
+    from microgpt.data.prepare import prepare as prepare_data  # imports multiprocessing: only when needed
 
     try:
         with display.Bars() as progress:
@@ -58,14 +65,13 @@ def prepare(
             if verify:
                 check(output, progress)
     except KeyboardInterrupt:
-        display.tell("stopped; the same command goes on from here")
+        display.note("stopped; run the same command again to continue")
         raise
     facts = data.summary()
     if json:
         print(json_module.dumps(facts))
         return
-    documents_told = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
-    print(
-        f"{output}: {documents_told}{facts['tokens']:,} tokens of {data.vocab_size:,},"
-        f" {data.bytes_per_token} bytes each; train on it with: microgpt train {shlex.quote(str(output))}"
-    )
+    count = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
+    width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
+    print(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
+    print(f"train on it: microgpt train {shlex.quote(str(output))}")

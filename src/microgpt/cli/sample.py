@@ -10,6 +10,7 @@ import typer
 
 from microgpt.cli import display
 from microgpt.cli.options import (
+    FLAG,
     NUM_SAMPLES,
     DataOption,
     DeviceOption,
@@ -18,8 +19,8 @@ from microgpt.cli.options import (
     PrecisionOption,
     RunArgument,
     SeedOption,
-    asked,
     default,
+    given,
     number,
 )
 from microgpt.runs.run import Run
@@ -27,29 +28,37 @@ from microgpt.runs.run import Run
 
 def sample(
     run: RunArgument,
-    n: Annotated[int, typer.Option("-n", "--num-samples", help="How many.", **number(int, at_least=0))] = NUM_SAMPLES,
+    n: Annotated[
+        int, typer.Option("-n", "--num-samples", help="How many samples.", **number(int, at_least=0))
+    ] = NUM_SAMPLES,
     *,
     temperature: Annotated[
         float | None,
-        typer.Option(help="0 is the likeliest token always." + default("the run's"), **number(float)),
+        typer.Option(help="Randomness; 0 always takes the likeliest token." + default("the run's"), **number(float)),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest tokens only.", **number(int))] = None,
-    prompt: Annotated[str, typer.Option(help="What each sample begins with.")] = "",
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens only.", **number(int))] = None,
+    prompt: Annotated[str, typer.Option(help="Text that each sample begins with.")] = "",
     seed: SeedOption = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="End a sample after so many.", **number(int))] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(help="End a sample after this many new tokens.", **number(int))
+    ] = None,
     slide: Annotated[
-        bool, typer.Option("--slide", help="Go on beyond block_size, with the last block_size tokens as context.")
+        bool,
+        typer.Option("--slide", help="Continue beyond block_size; the context is the last block_size tokens.", **FLAG),
     ] = False,
-    new_only: Annotated[bool, typer.Option("--new-only", help="Only samples that are not training data.")] = False,
+    new_only: Annotated[
+        bool, typer.Option("--new-only", help="Print only samples that are not in the training data.", **FLAG)
+    ] = False,
     data: DataOption = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let a model write. A sample that stands in the training data is marked.
+    """Generate text. Samples that copy a training document are marked.
 
-    Sample i is drawn from random.Random(f"{seed}:{i}"): the same text for any engine and any n.
+    Sample i is drawn with random.Random(f"{seed}:{i}"), so it does not depend
+    on the engine or on the number of samples.
 
     [bold]Examples[/]
 
@@ -57,9 +66,9 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **asked(device=device))
+    model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
     if not new_only:
-        tell_missing_data(model)
+        note_missing_data(model)
     count = 0
     for samples in model.write(
         n,
@@ -81,7 +90,7 @@ def sample(
         count += len(samples)
 
 
-def tell_missing_data(model: Run) -> None:
-    """Tell people why samples cannot be compared with the training data, if they cannot."""
+def note_missing_data(model: Run) -> None:
+    """Print why samples cannot be compared with the training data, if they cannot."""
     if model.missing_data:
-        display.tell(f"note: {model.missing_data}; so no sample is compared with it")
+        display.note(f"note: {model.missing_data}; samples are not compared with it")

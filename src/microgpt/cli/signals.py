@@ -14,12 +14,16 @@ from types import FrameType
 from microgpt.cli.resume_command import resume_command
 from microgpt.runs.folder import Folder
 
-GRACE = 10.0  # seconds that a process that is asked to terminate has for its last step and checkpoint
+GRACE = 10.0  # seconds for the last step and checkpoint, after a request to terminate
 
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """A list that Ctrl-C or a request to terminate is put in, for a loop to look at; a second one acts at once."""
+    """Catch the first Ctrl-C or request to terminate; the second one acts at once.
+
+    Yields:
+        The list to which the signal's number is added, for a loop to look at.
+    """
     caught: list[int] = []
     handled = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,7 +32,7 @@ def signals() -> Iterator[list[int]]:
         for each, handler in before.items():
             signal.signal(each, handler)
 
-    # who started this process may have asked it to ignore one (nohup, a shell's &)
+    # A signal that this process was started to ignore (nohup, a shell's &) stays ignored
     before = {each: signal.signal(each, catch) for each in handled if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield caught
@@ -39,34 +43,34 @@ def signals() -> Iterator[list[int]]:
 
 @contextmanager
 def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
-    """End this process a little after it was asked to terminate, if it has not done so itself.
+    """End this process 10 seconds after a request to terminate, if it has not ended by itself.
 
-    Where one of several processes has died, another may wait for it inside PyTorch, for minutes and out of reach of
-    Python's signal handlers. torchrun asks it to terminate; a thread hears that, as it does not wait.
+    When one of several processes has died, another may wait for it inside PyTorch for minutes, where Python's signal
+    handlers do not run. torchrun then asks it to terminate, and a thread here notices the request.
     """
     if folder.run.engine.world_size == 1:
         yield
         return
-    heard, told = socket.socketpair()
-    told.setblocking(False)
+    heard, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
 
     def listen() -> None:
-        while number := heard.recv(1):  # nothing comes once `told` is closed
+        while number := heard.recv(1):  # empty once `wakeup` is closed
             if number[0] == signal.SIGTERM:
                 heard.settimeout(GRACE)
                 try:
                     heard.recv(1)
                 except TimeoutError:
-                    way_on = "the last checkpoint is whole"
-                    if folder.path != Path():  # the folder that the first process has chosen is not known here
-                        way_on += f": {resume_command(folder)} goes on from it"
-                    os.write(2, f"error: ended while it waited for another process; {way_on}\n".encode())
+                    remedy = "the last checkpoint is intact"
+                    if folder.path != Path():  # the first process may have chosen the folder, unknown to this one
+                        remedy += f"; resume with: {resume_command(folder)}"
+                    os.write(2, f"error: ended while waiting for another process; {remedy}\n".encode())
                     os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
-    before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    before = signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
-        told.close()
+        wakeup.close()

@@ -14,7 +14,11 @@ import typer
 
 from microgpt.cli import display
 from microgpt.cli.options import (
+    DATA,
     DOCUMENTS,
+    ENGINE,
+    FLAG,
+    FOLDER,
     NUM_SAMPLES,
     TOKENIZER,
     DeviceOption,
@@ -23,9 +27,9 @@ from microgpt.cli.options import (
     JsonOption,
     PrecisionOption,
     ThreadsOption,
-    asked,
     config_options,
     default,
+    given,
     number,
 )
 from microgpt.cli.resume_command import resume_command
@@ -49,62 +53,102 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join([*PRESETS, *SIZES]),
-            help="The published version, or the size, to start from." + default("final"),
+            metavar="NAME",
+            help=f"Settings to start from: a published version ({', '.join(PRESETS)}), or a size ({', '.join(SIZES)})."
+            + default("final"),
         ),
     ] = None,
     documents: Annotated[
         str | None,
-        typer.Option(metavar="|".join(MODES), help=DOCUMENTS + default(MODES[0])),
+        typer.Option(metavar="|".join(MODES), help=DOCUMENTS + default(MODES[0]), rich_help_panel=DATA),
     ] = None,
-    tokenizer: Annotated[str | None, typer.Option(metavar="|".join(KINDS), help=TOKENIZER + default(KINDS[0]))] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(KINDS), help=TOKENIZER + default(KINDS[0]), rich_help_panel=DATA),
+    ] = None,
     val_fraction: Annotated[
         float | None,
         typer.Option(
-            help="Share of the documents that is held out, and measured now and then." + default(0), **number(float)
+            help="Fraction of the documents to hold out, for the held-out loss." + default(0),
+            rich_help_panel=DATA,
+            **number(float),
         ),
     ] = None,
     validate_every: Annotated[
         int | None,
-        typer.Option(help="Steps between two held-out losses." + default("a tenth of all"), **number(int, at_least=1)),
-    ] = None,
-    micro_batch_size: Annotated[
-        int | None,
         typer.Option(
-            help="Documents computed at once, their gradients accumulated." + default("batch_size"), **number(int)
+            help="Steps between two held-out losses." + default("a tenth of all steps"),
+            rich_help_panel=DATA,
+            **number(int, at_least=1),
         ),
     ] = None,
     engine: EngineOption = "auto",
     precision: PrecisionOption = None,
     threads: ThreadsOption = None,
+    micro_batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Documents to compute at once; their gradients are accumulated." + default("batch_size"),
+            rich_help_panel=ENGINE,
+            **number(int),
+        ),
+    ] = None,
     device: DeviceOption = None,
     compile: Annotated[
-        bool, typer.Option("--compile", help="Of the torch engine: fuse operations; slow to start, then faster.")
+        bool,
+        typer.Option(
+            "--compile", help="torch: compile the model; slow to start, then faster.", rich_help_panel=ENGINE, **FLAG
+        ),
     ] = False,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Of the torch engine: the same bits each time on a GPU too.")
+        bool,
+        typer.Option(
+            "--deterministic", help="torch: repeat a run bit for bit on a GPU, too.", rich_help_panel=ENGINE, **FLAG
+        ),
     ] = False,
     shard: Annotated[
-        bool, typer.Option("--shard", help="Of processes that train together each keeps a part of Adam's moments.")
+        bool,
+        typer.Option(
+            "--shard",
+            help="torch: shard Adam's moments across processes (ZeRO stage 1).",
+            rich_help_panel=ENGINE,
+            **FLAG,
+        ),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder of the run." + default("runs/1, runs/2, ...")),
+        typer.Option(metavar="DIR", help="The run folder." + default("runs/1, runs/2, ..."), rich_help_panel=FOLDER),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, bit for bit.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Resume the run in --out, with the results of a run that was never stopped.",
+            rich_help_panel=FOLDER,
+            **FLAG,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in --out.", rich_help_panel=FOLDER, **FLAG)
+    ] = False,
     checkpoint_every: Annotated[
         int,
         typer.Option(
-            help="Steps between two checkpoints; 0: every 30 seconds, large ones less often.", **number(int, at_least=0)
+            help="Steps between two checkpoints; 0 for one every 30 seconds, less often for large models.",
+            rich_help_panel=FOLDER,
+            **number(int, at_least=0),
         ),
     ] = 0,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard too.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the samples.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the metrics for TensorBoard.", **FLAG)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the samples.", **FLAG)] = False,
     json: JsonOption = False,
     settings: dict[str, Any],
 ) -> None:
-    """Train a model, and print what it writes.
+    """Train a model, save it, and print samples.
+
+    The settings under Model and Training are the fields of microgpt.Config.
 
     [bold]Examples[/]
 
@@ -124,8 +168,8 @@ def train(
         "micro_batch_size": micro_batch_size,
     }
     computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
-    computed_by |= asked(device=device, compile=compile, deterministic=deterministic, shard=shard)
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    computed_by |= given(device=device, compile=compile, deterministic=deterministic, shard=shard)
+    chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if preset is not None:
         presets = {**PRESETS, **SIZES}
         if preset not in presets:
@@ -138,17 +182,17 @@ def train(
             raise ValueError("resume and overwrite exclude each other: leave one of them out")
         if preset is not None:
             raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
-        folder = Folder.resume(out, changes={**settings, **given}, source=file, **computed_by)
+        folder = Folder.resume(out, changes={**settings, **chosen}, source=file, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
-                f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate is recomputed,"
-                " to fall to 0 over all of them"
+                f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now falls to 0"
+                f" at step {folder.run.config.num_steps}"
             )
     else:
         config = Config().replace(**settings)
         with display.Bars() as bars:
             download = partial(bars, "names.txt")
-            run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **given)
+            run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **chosen)
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
@@ -171,17 +215,17 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
                     stopped = True
                     break
     except OSError as error:
-        way_on = f"the last checkpoint is whole: {resume_command(folder)} goes on from it"
-        raise StoppedError(f"{error}; {way_on}") from error
+        remedy = f"the last checkpoint is intact; resume with: {resume_command(folder)}"
+        raise StoppedError(f"{error}; {remedy}") from error
     finally:
         show.end()
     if stopped and run.step < run.config.num_steps:
         if run.engine.rank == 0:
-            print(f"stopped and saved after step {run.step}; go on with: {resume_command(folder)}", file=sys.stderr)
+            print(f"stopped and saved after step {run.step}; resume with: {resume_command(folder)}", file=sys.stderr)
         raise typer.Exit(128 + (caught or [signal.SIGTERM])[0])
     if run.engine.rank:
         return
     texts = run.sample(NUM_SAMPLES)
-    folder.write_samples(display.sample_lines(texts))  # kept before they are shown
+    folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
     show.samples(texts)
     show.message(f"saved in {folder.path}; more samples: microgpt sample {shlex.quote(str(folder.path))}")

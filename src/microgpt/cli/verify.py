@@ -1,4 +1,4 @@
-"""`microgpt verify`: compare an engine, or a port, with the reference."""
+"""`microgpt verify`: compare an engine or a port with the reference."""
 
 from __future__ import annotations
 
@@ -16,29 +16,38 @@ def verify(
     engine: EngineOption = "auto",
     *,
     precision: PrecisionOption = None,
-    case: Annotated[list[str] | None, typer.Option(help="Only this case; may be repeated." + default("all"))] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run only this case; repeatable." + default("all"))
+    ] = None,
     names: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The public names.txt." + default("the downloaded one"))
     ] = None,
     golden_steps: Annotated[
         int | None,
-        typer.Option(help="Steps of the published runs; 0: none." + default("all"), **number(int, at_least=0)),
+        typer.Option(
+            help="Steps of the published runs to repeat; 0 for none." + default("all"), **number(int, at_least=0)
+        ),
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Allowed difference; 0: every bit." + default("the precision's promise"), **number(float)),
+        typer.Option(
+            help="Largest difference allowed; 0 for bit-exact." + default("set by the precision"), **number(float)
+        ),
     ] = None,
     export: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the reference's numbers, for a port to compare with.")
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Compare a port's numbers, laid out as --export lays them out.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Compare a port's numbers, in the same layout as those of --export."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare an engine, or somebody's port, with the reference: tensor by tensor, and with the published runs.
+    """Compare an engine or a port with the reference, tensor by tensor.
 
-    Exit status 1 where it is not the reference. The layout of --export and --against stands in docs/verify.md.
+    An engine is also compared with the published runs. The exit status is 1
+    if anything differs by more than the tolerance. docs/verify.md describes
+    the layout of --export and --against.
 
     [bold]Examples[/]
 
@@ -55,21 +64,24 @@ def verify(
         if other and value and name != other:
             raise ValueError(f"{name} and {other} exclude each other: leave one of them out")
     if export is not None:
-        paths = port.export(export, display.tell)
-        display.tell(f"wrote {len(paths)} files to {export}; compare with: microgpt verify --against DIR")
+        with display.Status() as status:
+            paths = port.export(export, status)
+        display.note(f"wrote {len(paths)} files to {export}; compare with: microgpt verify --against DIR")
         return
     if against is not None:
-        answer = port.against(against, tolerance, display.tell)
+        with display.Status() as status:
+            answer = port.against(against, tolerance, status)
         print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else port.render(answer))
         raise typer.Exit(answer.status)
-    report = oracle.verify(
-        engine,
-        precision,
-        cases=case,
-        names=names,
-        golden_steps=golden_steps,
-        tolerance=tolerance,
-        progress=display.tell,
-    )
+    with display.Status() as status:
+        report = oracle.verify(
+            engine,
+            precision,
+            cases=case,
+            names=names,
+            golden_steps=golden_steps,
+            tolerance=tolerance,
+            progress=status,
+        )
     print(json_module.dumps(report.to_dict(), allow_nan=False) if json else oracle.render(report))
     raise typer.Exit(report.status)

@@ -152,8 +152,8 @@ def test_a_process_that_dies_ends_the_others_and_the_run_goes_on(training: subpr
     assert training.returncode != 0
     [told] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
     assert told.endswith(
-        "; the last checkpoint is whole: torchrun --nproc-per-node 2 -m microgpt train --out many --resume"
-        " --engine torch --precision float64 --device cpu goes on from it"
+        "; the last checkpoint is intact; resume with: torchrun --nproc-per-node 2 -m microgpt train --out many"
+        " --resume --engine torch --precision float64 --device cpu"
     )
     state = Run.load("many", engine="scalar")
     assert state.step >= 50
@@ -203,7 +203,8 @@ def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path
     process.terminate()
     _, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 1
-    assert err.startswith("error: ended while it waited for another process; the last checkpoint is whole: torchrun ")
+    message = "error: ended while waiting for another process; the last checkpoint is intact; resume with: torchrun "
+    assert err.startswith(message)
 
 
 @pytest.mark.parametrize(
