@@ -19,8 +19,8 @@ ENGINES = {
     "scalar": ("scalar", "ScalarEngine"),
     "torch": ("torch.engine", "TorchEngine"),
 }
-# Flops per step above which `auto` looks for a GPU. On one core, the native engine needs a second or more for them, which
-# is how long PyTorch takes to load; on a CPU, native was faster at every size measured (LOG.md).
+# Flops per step above which `auto` looks for a GPU. The native engine needs a second or more for them on one core, as
+# long as PyTorch takes to load; on a CPU, native was faster at every size measured (LOG.md).
 LARGE = 1e11
 
 
