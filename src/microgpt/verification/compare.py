@@ -61,12 +61,12 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
-        """Whether no bit differs."""
+        """True if no bit differs."""
         return self.differ == 0
 
     @property
     def passed(self) -> bool:
-        """Whether no difference exceeds the tolerance."""
+        """True if no difference exceeds the tolerance."""
         return self.largest <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:

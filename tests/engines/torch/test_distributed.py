@@ -262,8 +262,8 @@ def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     message = (
-        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer processes, or compute on the CPU"
-        r" \(--device cpu\)$"
+        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer processes, or compute on the"
+        r" CPU \(--device cpu\)$"
     )
     with pytest.raises(ValueError, match=message):
         open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)
