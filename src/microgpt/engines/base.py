@@ -87,7 +87,7 @@ class Streams(ABC):
 
 
 class Engine(ABC):
-    """The interface that this module's docstring describes.
+    """The interface of all engines; the rules that they follow are in this module's docstring.
 
     A subclass implements the abstract methods, inherits the others, and declares its capabilities in the class
     attributes.

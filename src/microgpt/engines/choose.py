@@ -48,6 +48,16 @@ def open_engine(
         ValueError: If the name, the precision or an option is unknown, the engine does not take that many threads, or
             the buffer has the wrong length.
         ImportError: If the engine cannot work on this machine; the message says what to install.
+
+    Example:
+        >>> import random
+        >>> from microgpt.config import init
+        >>> config = Config(n_embd=4, n_head=2, block_size=4)
+        >>> engine = open_engine("scalar", init(config, 3, random.Random(42)), config, 3)
+        >>> loss = engine.backward([[2, 0, 1, 2]])
+        >>> engine.update(0.01)
+        >>> engine.step
+        1
     """
     _, world_size = processes()
     if world_size > 1:

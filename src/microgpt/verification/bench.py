@@ -180,7 +180,7 @@ class Rung:
 
     @property
     def tokens_per_second(self) -> float:
-        """The median over the rounds."""
+        """Tokens per second: the median over the rounds."""
         return 1 / statistics.median(self.pace)
 
     @property

@@ -80,7 +80,7 @@ class Kernel:
         """Add the gradient of a batch to grads, and compute its loss.
 
         Args:
-            net: The net.
+            net: The handle of a net.
             grads: The buffer that the gradient is added to.
             tokens: The tokens of all documents, end to end.
             lengths: The length of each document.
@@ -106,7 +106,7 @@ class Kernel:
         """Train for as many of the steps as fit into `seconds`, at least one.
 
         Args:
-            net: The net.
+            net: The handle of a net.
             tokens: The tokens of all documents, end to end.
             lengths: The length of each document.
             batch_sizes: The number of documents in each step.

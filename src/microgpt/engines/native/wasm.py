@@ -91,7 +91,7 @@ class WebAssembly(Kernel):
         return partial(self._call, function, kinds) if POINTERS & set(kinds) else function
 
     def _call(self, function: Any, kinds: Sequence[str], *values: Any) -> Any:
-        """Call a function of the kernel, and copy the buffers that it wrote back."""
+        """Call a function of the kernel, then copy the buffers that it has changed to Python."""
         buffers: list[array[Any] | bytes] = []
         for kind, value in zip(kinds, values):
             if kind == "settings":

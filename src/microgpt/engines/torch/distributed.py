@@ -86,7 +86,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
 
 @contextmanager
 def _peer_errors() -> Iterator[None]:
-    """Turn errors in communication into ConnectionError, an OSError: another process has ended."""
+    """Turn errors in the communication with other processes into ConnectionError, which is an OSError."""
     try:
         yield
     except torch.OutOfMemoryError:
