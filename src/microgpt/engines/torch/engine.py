@@ -48,8 +48,8 @@ class TorchEngine(Engine):
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
-        precision: `float32`, `float64` or `bfloat16`. In `bfloat16` only matrix products are; parameters and sums stay
-            float32.
+        precision: `float32`, `float64` or `bfloat16`. With `bfloat16`, only the products are computed in bfloat16;
+            parameters and sums stay float32.
         threads: The number of CPU threads of the whole process, from 1 to 256. Default: PyTorch's own choice, but 1 for
             a small model, where more threads would slow it down.
         device: `cuda`, `mps` or `cpu`; default: the best one available.
@@ -118,7 +118,7 @@ class TorchEngine(Engine):
             self._tensors = {"params": self._zeros(length), "grads": self._grads_and_loss[:-1]}
             self._tensors |= {name: self._zeros(length // shares) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam requires
-        self._largest = 0  # the most positions of a batch so far
+        self._largest = 0  # positions in the largest batch so far
         self._norm: Tensor | None = None  # of the last step's gradient, before clipping
         self._copy: Model | None = None  # the model over a copy of the parameters, until they change
         self._arrays: dict[str, array[float]] = {}
