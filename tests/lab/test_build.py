@@ -67,7 +67,7 @@ def test_nothing_built_is_committed() -> None:
 def test_without_npm_the_build_goes_on_and_says_so(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = build(tree, "site", PATH=str(tmp_path / "empty"))
-    reason = "it needs npm, and node 20.19, 22.12 or newer: install them, and then this package again"
+    reason = "it needs npm, and node 20.19, 22.12 or newer: install them, then reinstall this package"
     assert done.stderr == f"the lab's page is left out: {reason}\n"
     assert (tree / "src" / "microgpt" / "lab" / "no_site.txt").read_text() == reason
     assert not (tree / "src" / "microgpt" / "lab" / "site").exists()
@@ -109,13 +109,13 @@ def test_a_registry_that_cannot_be_reached_is_told(tree: Path, tmp_path: Path) -
         npm_config_cache=str(tmp_path / "cache"),
         npm_config_fetch_retries="0",
     )
-    words = r"`.*npm ci .*` failed: npm error code ECONNREFUSED .*; mend that, and install again"
+    words = r"`.*npm ci .*` failed: npm error code ECONNREFUSED .*; fix that, then reinstall"
     assert re.fullmatch(rf"the lab's page is left out: {words}\n", done.stderr)
 
 
 def test_the_pure_python_build_leaves_it_out(tree: Path) -> None:
     done = build(tree, "site", MICROGPT_PURE_PYTHON="1")
-    assert done.stderr == "the lab's page is left out: MICROGPT_PURE_PYTHON asks for that\n"
+    assert done.stderr == "the lab's page is left out: MICROGPT_PURE_PYTHON is set\n"
     assert not (tree / "web" / "node_modules").exists()
 
 

@@ -321,11 +321,11 @@ def test_without_the_page_the_command_says_why(
     assert cli.main(["lab", "--no-browser"]) == 2
     words = "error: the lab's page is not in this installation: install npm (with Node 20.19, 22.12 or newer), then"
     assert capsys.readouterr().err == f"{words} reinstall this package\n"
-    (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON asks for that")
+    (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON is set")
     assert cli.main(["lab", "--no-browser"]) == 2
     assert (
         capsys.readouterr().err
-        == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON asks for that\n"
+        == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON is set\n"
     )
 
 

@@ -100,7 +100,7 @@ def test_the_json_holds_machine_command_and_every_figure(ladder):
     assert len(facts["rungs"]) == len(ladder.rungs)
     first = facts["rungs"][0]
     assert (first["work"], first["n_embd"], first["engine"], first["rounds"]) == ("train", 4, "scalar", 3)
-    assert facts["skipped"] == ["the scalar engine in batches of 2, where it takes minutes"]
+    assert facts["skipped"] == ["the scalar engine in batches of 2: it would take minutes"]
 
 
 def test_the_table_is_printed_aligned_and_in_markdown(ladder):
@@ -131,7 +131,7 @@ def test_an_engine_that_cannot_work_here_is_skipped_with_its_reason(monkeypatch)
     ladder = bench_module.bench(engines=["absent", "scalar"], works=("generate",), sizes=(4,), seconds=0.01, rounds=3)
     assert ladder.skipped == (
         "absent: the absent engine needs a compiler: install one",
-        "the scalar engine in batches of 16, where it takes minutes",
+        "the scalar engine in batches of 16: it would take minutes",
     )
     assert [rung.engine for rung in ladder.rungs] == ["scalar"]
     assert "\nleft out: absent: the absent engine needs a compiler: install one\n" in bench_module.render(ladder)
@@ -142,7 +142,7 @@ def test_the_scalar_engine_is_not_measured_where_it_would_take_minutes():
         engines=["scalar"], sizes=(128, 256), works=("generate", "train"), seconds=0.01, rounds=3
     )
     assert ladder.rungs == ()
-    told = "the scalar engine at n_embd 128, 256 and in batches of 16, where it takes minutes"
+    told = "the scalar engine at n_embd 128, 256 and in batches of 16: it would take minutes"
     assert " ".join(bench_module.render(ladder).split()).endswith(f"left out: {told}")
     assert bench_module.render(ladder, markdown=True).endswith(f"\nleft out: {told}")
 

@@ -66,7 +66,9 @@ def test_what_is_exported_is_the_reference_bit_for_bit(exported):
     assert all(t.exact for case in report.cases for t in case.compared)
     assert not any(case.missing or case.extra or case.misshapen for case in report.cases)
     assert (
-        ports.render(report).splitlines()[-1].startswith("the port is the reference, as far as it goes: 18486 tensors")
+        ports.render(report)
+        .splitlines()[-1]
+        .startswith("the port matches the reference in all 18486 tensors that it has")
     )
 
 
@@ -152,11 +154,11 @@ def test_the_first_parting_is_told_with_position_and_step(port):
     assert [t.name for t in case.wrong] == [case.parts_at, "step2.doc1.pos0.layer0.q"]
     text = ports.render(report)
     assert (
-        "batch parts from the reference first at layer0.attn_weights.head1 at position 3 of document 1 in step 1"
+        "batch first diverges from the reference at layer0.attn_weights.head1 at position 3 of document 1 in step 1"
         in text
     )
     assert "step1.doc1.pos3.layer0.attn_weights.head1[2]  expected" in text
-    assert text.endswith("the port is NOT the reference: 1 of 1 cases part from it")
+    assert text.endswith("the port does NOT match the reference: 1 of 1 cases diverge")
 
 
 @pytest.mark.parametrize(
@@ -248,11 +250,9 @@ def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"has no file to compare: name them as export does, final.safetensors, "):
+    with pytest.raises(ValueError, match=r"has no file to compare: name the files as export does, final.safetensors, "):
         ports.against(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"the folder to compare must hold files as export writes them, got '.*': no folder"
-    ):
+    with pytest.raises(ValueError, match=r"nowhere' is not a folder: give the folder with the port's files"):
         ports.against(tmp_path / "nowhere")
     (tmp_path / "final.safetensors").mkdir()
     with pytest.raises(ValueError, match=r"final.safetensors' is not a file"):
@@ -262,7 +262,7 @@ def test_a_folder_without_results_is_refused(tmp_path):
 def test_a_huge_file_is_not_read(tmp_path):
     with (tmp_path / "final.safetensors").open("wb") as file:
         file.truncate(ports.MAX_FILE + 1)
-    with pytest.raises(ValueError, match="more than 268435456 are not read"):
+    with pytest.raises(ValueError, match="must have at most 268435456 bytes, got 268435457"):
         ports.against(tmp_path)
 
 

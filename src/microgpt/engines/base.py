@@ -1,24 +1,25 @@
 """The engine interface, an abstract class, and the numerical rules that every engine follows.
 
-An engine computes: the loss and its gradient, Adam's update, the logits. It knows nothing of files, text, random
-numbers or progress. It is opened with parameters that somebody else has drawn, as one flat buffer of float64 in the
-layout of `config.shapes`, and keeps these buffers, all of that length, as the truth between two calls:
+An engine computes the loss and its gradient, Adam's update, and the logits. It knows nothing about files, text, random
+numbers or progress. The caller opens it with initial parameters, as one flat float64 buffer in the layout of
+`config.shapes`. Between calls, the state of the model is in these attributes; all buffers have that same length:
 
-    params, grads      the parameters; the gradient that backward has added up since the last update
-    m, v, step         Adam's moments; how many updates were made
+    params, grads      the parameters; the gradient that backward has accumulated since the last update
+    m, v, step         Adam's moments; the number of updates so far
 
-Whoever owns the engine may write to them between calls: that is how a run is resumed, or a weight changed by hand. An
-engine whose numbers live elsewhere (torch) gathers a buffer when it is asked for: ask anew after each call.
+The owner of an engine may write to the buffers between calls, to resume a run or to change a weight by hand. An engine
+that keeps its numbers elsewhere (torch) gathers a buffer each time the attribute is read, so read it again after each
+call.
 
-The numbers are those of reference.py, and these rules say which where it leaves a choice:
+Every engine computes the numbers of reference.py. Where the reference leaves a choice, these rules decide:
 
-- Each document's gradient is computed alone, from zero, with its loss (the mean over its positions) multiplied by
-  1 / total; these are added to grads in the order of the batch.
-- The loss of a batch is the left-to-right sum of its documents' losses, times 1 / total.
-- Only a document's first block_size + 1 tokens are read. Padding, where an engine needs it, never weighs.
-- An engine draws nothing at random.
-- Where a number leaves the range of floats, backward and logits give inf or nan, or raise FloatingPointError; update
-  may raise it too. The buffers are then of no use.
+- The gradient of each document is computed separately, starting from zero, from its loss (the mean over its positions)
+  multiplied by 1 / total. The gradients are then added to grads in batch order.
+- The loss of a batch is the sum of its documents' losses, from left to right, times 1 / total.
+- Only the first block_size + 1 tokens of a document are read. Padding, if an engine uses it, never affects a result.
+- An engine uses no random numbers.
+- If a number overflows, backward and logits return inf or nan, or raise FloatingPointError; update may raise it too.
+  The buffers are then unusable.
 """
 
 from __future__ import annotations
@@ -31,69 +32,82 @@ from typing import Any, ClassVar
 
 from microgpt.config import Config
 
-GREEDY = 1e-100  # a temperature below this is 0: its reciprocal is not to leave the range of floats
+GREEDY = 1e-100  # temperatures below this count as 0, because their reciprocals could overflow
 DIVERGED = "the model's logits are not finite: its training has diverged; train a new one"
 
 Tokens = Sequence[int]
 
 
 class Decoder(ABC):
-    """A context that grows token by token; it holds at most block_size tokens."""
+    """A context of at most block_size tokens, extended one token at a time."""
 
-    draws: bool = False  # whether `draw` works: for vocabularies large enough to be worth sampling on the device
+    draws: bool = False  # whether `draw` works: only for vocabularies large enough to sample on the device
 
     @abstractmethod
     def feed(self, token_id: int) -> Sequence[float]:
-        """The logits, (vocab_size,), of the token after `token_id`.
+        """Feed a token; return the logits of the next one, (vocab_size,).
 
-        Raises ValueError when the context is full, or token_id is not in the vocabulary.
+        Raises:
+            ValueError: If the context is full, or token_id is not in the vocabulary.
         """
 
     def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
-        """Feed the token and return the next one: the choice of sampling.next_token, with `chance`, from 0 to 1, in
-        place of its random number."""
+        """Feed a token and sample the next one on the device.
+
+        Args:
+            token_id: The token to feed.
+            chance: A number from [0, 1), used in place of the random number that sampling.next_token draws.
+            temperature: As in sampling.next_token.
+            top_k: As in sampling.next_token.
+
+        Returns:
+            The token that sampling.next_token would choose.
+        """
         raise NotImplementedError
 
 
 class Streams(ABC):
-    """Several contexts that grow together."""
+    """Several contexts, extended together."""
 
-    draws: bool = False  # as a Decoder's
+    draws: bool = False  # as for a Decoder
 
     @abstractmethod
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """Feed each context its token; return the logits of each one's next token.
+        """Feed one token to each context; return the logits of each next token.
 
-        The native engine gives the same bits for any number of contexts, and in `exact` those of a Decoder; torch gives
-        the same numbers as far as its precision goes.
+        The native engine returns the same bits for any number of contexts, and in `exact` the same bits as a Decoder.
+        The torch engine returns the same numbers up to rounding.
         """
 
     def draw(
         self, token_ids: Sequence[int], chances: Sequence[float], temperature: float, top_k: int | None
     ) -> list[int]:
-        """As Decoder.draw, with a token and a chance for each context."""
+        """Feed and sample as Decoder.draw does, with one token and one chance for each context."""
         raise NotImplementedError
 
 
 class Engine(ABC):
-    """The contract in the module's docstring. A subclass implements the abstract methods, inherits the rest, and
-    declares here what else it can do."""
+    """The interface of all engines; the rules that they follow are in this module's docstring.
 
-    # --- What engines of a class can do
+    A subclass implements the abstract methods, inherits the others, and declares its capabilities in the class
+    attributes.
+    """
+
+    # --- Capabilities of an engine class
 
     name: ClassVar[str]  # the key of choose.ENGINES
     precisions: ClassVar[tuple[str, ...]] = ("exact",)  # the first is the default
     takes_threads: ClassVar[bool] = False
-    options: ClassVar[frozenset[str]] = frozenset()  # other keyword arguments of the constructor
+    options: ClassVar[frozenset[str]] = frozenset()  # further keyword arguments of the constructor
     opens_streams: ClassVar[bool] = False  # whether `streams` works
     draws_params: ClassVar[bool] = False  # whether `draw_params` works
 
     @staticmethod
     def has_gpu() -> bool:
-        """Is there a GPU here that the engine can use?"""
+        """Return whether this machine has a GPU that the engine can use."""
         return False
 
-    # --- What an opened engine holds
+    # --- State of an open engine
 
     config: Config
     vocab_size: int
@@ -104,50 +118,64 @@ class Engine(ABC):
     step: int
     precision: str = "exact"
     note: str = ""  # why `auto` fell back to this engine
-    device: str = ""  # a description of the device, where there is a choice
-    rank: int = 0  # this process's place among those that train the model together, from 0
-    world_size: int = 1  # how many of them there are
-    dtype: str = "F64"  # the narrowest safetensors dtype that holds its buffers without loss: F64, or F32
-    call_seconds: float = 0.05  # how long a call of `train` should take, about: longer ones keep a GPU busy
-    memory: int = 0  # bytes taken by parameters, gradients and moments, where they are not in Python's own memory
+    device: str = ""  # a description of the device, for engines that can run on several
+    rank: int = 0  # the rank of this process in distributed training, from 0
+    world_size: int = 1  # the number of processes that train together
+    dtype: str = "F64"  # the narrowest safetensors dtype that stores the buffers without loss: F64 or F32
+    call_seconds: float = 0.05  # about how long one call of `train` should take: longer calls keep a GPU busy
+    memory: int = 0  # bytes of parameters, gradients and moments, unless Python's own buffers hold them
 
     @abstractmethod
     def __init__(self, params: array[float], config: Config, vocab_size: int, **options: Any) -> None:
-        """Take `params` as its own.
+        """Open an engine.
 
-        options: `precision` where there are several, `threads` where the class takes them, and its `options`.
+        Args:
+            params: The initial parameters; the engine takes ownership of the buffer.
+            config: The model's sizes and settings.
+            vocab_size: The number of tokens, BOS included.
+            **options: `precision` if the class has several, `threads` if it takes them, and those in `options`.
         """
 
     @abstractmethod
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
-        """The loss of `batch` in nats per token; ADDS its gradient to grads.
+        """Return the loss of a batch in nats per token, and add its gradient to grads.
 
-        batch: token ids of each document, BOS at both ends included. total: the documents of the whole step, when
-        several calls make one; their losses add up to the step's. Default: all are in this call.
-        Raises ValueError for an empty batch, a document of fewer than two tokens, a token id outside the vocabulary.
+        Args:
+            batch: The token ids of each document, including BOS at both ends.
+            total: The number of documents in the whole step, if several calls share a step; the losses of these calls
+                add up to the loss of the step. Default: all documents of the step are in this call.
+
+        Raises:
+            ValueError: If the batch is empty, a document has fewer than two tokens, or a token id is not in the
+                vocabulary.
         """
 
     def reduce(self, loss: float) -> float:
-        """The sum of all processes' losses; puts the sum of their gradients into grads. Once a step, after backward."""
+        """Return the loss summed over all processes, and put the sum of their gradients into grads.
+
+        Call it once per step, after backward.
+        """
         return loss
 
     def add_up(self, numbers: list[float]) -> list[float]:
-        """The sums over all processes, each of which must ask."""
+        """Return each number summed over all processes; every process must make this call."""
         return numbers
 
     @abstractmethod
     def update(self, learning_rate: float) -> None:
-        """One step of Adam with the gradient in grads, which is then cleared."""
+        """Take one Adam step with the gradient in grads, then clear grads."""
 
     def condition(self) -> dict[str, float]:
-        """How it is doing, for people: `memory`, bytes that it took at most so far; `grad_norm`, of the last step,
-        before it was clipped; `peak_flops`, a second, of its device, where they are known. Asked now and then: it
-        may have to wait for the device.
+        """Return diagnostics to display; call only now and then, as this may wait for the device.
+
+        Returns:
+            Those that the engine knows of `memory` (peak use so far, in bytes), `grad_norm` (of the last step, before
+            clipping) and `peak_flops` (of the device, per second).
         """
         return {}
 
     def clip(self, largest: float) -> float:
-        """Scale grads down to the norm `largest` where theirs is larger. Gives their norm before that."""
+        """Clip grads to the norm `largest`, in place; return their norm before clipping."""
         norm = math.sqrt(math.fsum(grad * grad for grad in self.grads))
         if norm > largest:
             self.grads[:] = array("d", (grad * (largest / norm) for grad in self.grads))
@@ -159,11 +187,18 @@ class Engine(ABC):
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
-        """The losses of many steps in one call, each backward, reduce, clip where the config asks for it, and update: a
-        compiled step takes microseconds, and a Python call is not free. batches: this process's part of each, read one
-        by one. micro_batch_size: documents a call of `backward`, default the whole batch.
+        """Train for many steps in one call: a compiled step takes microseconds, and a Python call is not free.
 
-        A loss that is not finite is the last one given, and has no update.
+        Each step is backward, reduce, clip (if the config asks for it) and update.
+
+        Args:
+            batches: This process's share of the batch of each step, read one at a time.
+            learning_rates: The learning rate of each step.
+            micro_batch_size: The number of documents in each call of `backward`; default: the whole batch.
+
+        Returns:
+            The loss of each step, in nats per token. Training stops at a loss that is not finite: it is the last one
+            returned, and its step has no update.
         """
         losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
@@ -183,15 +218,19 @@ class Engine(ABC):
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        """(T, vocab_size): after each of at most block_size tokens, the logits of the next."""
+        """Return the logits of the next token after each of at most block_size tokens, (T, vocab_size)."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
-        """Of each document the sum of -log p over the tokens that are predicted, in nats; nothing is trained.
+        """Yield each document's loss summed over its predicted tokens, without training.
 
-        documents: as those of a batch, of at least two tokens each. They are read as they are needed: one at a time, or
-        as many as an engine computes at once.
+        Args:
+            documents: Token ids as in a batch, at least two for each document. They are read lazily: one document at a
+                time, or as many as the engine computes at once.
+
+        Yields:
+            The sum of -log p over the predicted tokens of a document, in nats.
         """
         for document in documents:
             tokens = truncated(document, self.config)
@@ -204,37 +243,39 @@ class Engine(ABC):
 
     @abstractmethod
     def decoder(self) -> Decoder:
-        """An empty context over the current parameters."""
+        """Return an empty context over the current parameters."""
 
     def streams(self, count: int) -> Streams:
-        """`count` empty contexts over the current parameters, which grow together: several times faster than one after
-        another."""
+        """Return `count` empty contexts over the current parameters.
+
+        Extending them together is several times faster than extending one at a time.
+        """
         raise NotImplementedError
 
     def draw_params(self, seed: int) -> None:
-        """Draw initial parameters on the device: faster than Python for millions of them."""
+        """Draw initial parameters with the engine's own generator: faster than Python for millions of them."""
         raise NotImplementedError
 
 
 def num_positions(tokens: Tokens, config: Config) -> int:
-    """The number of positions computed for a document: each predicts a next token, and block_size is the limit."""
+    """Return the number of positions computed for a document: one for each predicted token, at most block_size."""
     return min(len(tokens) - 1, config.block_size)
 
 
 def truncated(tokens: Tokens, config: Config) -> Tokens:
-    """The part of a document that the model reads and predicts: its first block_size + 1 tokens."""
+    """Return the part of a document that the model reads and predicts: its first block_size + 1 tokens."""
     return tokens[: config.block_size + 1]
 
 
 def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
-    """A batch in parts of that size, the last one perhaps smaller; None: in one."""
+    """Split a batch into parts of `size` documents, the last one possibly smaller; None keeps it whole."""
     if size is None or not batch:
         return [batch]
     return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
-    """Raise ValueError where `batch` is not what an engine's `backward` takes."""
+    """Raise ValueError if an engine's `backward` does not accept this batch."""
     if not batch:
         raise ValueError("batch must hold at least one document, got none")
     for i, tokens in enumerate(batch):
@@ -244,7 +285,7 @@ def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
 
 
 def check_tokens(tokens: Tokens, vocab_size: int) -> None:
-    """Raise ValueError for a token id outside the vocabulary."""
+    """Raise ValueError if a token id is not in the vocabulary."""
     wrong = next((t for t in tokens if not 0 <= t < vocab_size), None)
     if wrong is not None:
         raise ValueError(f"token_id must be from 0 to {vocab_size - 1}, got token_id={wrong}")

@@ -13,14 +13,14 @@ from microgpt.engines.base import Engine
 from microgpt.flops import estimated_step_flops
 from microgpt.system.processes import processes
 
-# In `auto`'s order of preference: name -> the module in this folder, and the class in it
+# name -> (module in this folder, class), in the order in which `auto` prefers them
 ENGINES = {
     "native": ("native.engine", "NativeEngine"),
     "scalar": ("scalar", "ScalarEngine"),
     "torch": ("torch.engine", "TorchEngine"),
 }
-# Flops a step from which `auto` looks for a GPU. One core of the native engine takes a second or more for them, which
-# is what loading PyTorch takes; on a CPU native was faster at every size that was measured (LOG.md).
+# Flops per step above which `auto` looks for a GPU. The native engine needs a second or more for them on one core, as
+# long as PyTorch takes to load; on a CPU, native was faster at every size measured (LOG.md).
 LARGE = 1e11
 
 
@@ -33,18 +33,36 @@ def open_engine(
     threads: int | None = None,
     **options: Any,
 ) -> Engine:
-    """Open the engine of that name over these parameters, which it takes as its own.
+    """Open an engine by name.
 
-    name: a key of ENGINES, or `auto` for the first of `preference` that works here. precision: one of the engine's
-    `precisions`, of which the first is the default. threads: how many share the work; the default is the engine's own.
-    options: others that the engine takes. Raises ValueError for an unknown name, precision or option, more threads
-    than the engine takes, or a buffer of the wrong length; ImportError, with the remedy, where the engine cannot work
-    here.
+    Args:
+        name: A key of ENGINES, or `auto` for the first of `preference` that works on this machine.
+        params: The initial parameters; the engine takes ownership of the buffer.
+        config: The model's sizes and settings.
+        vocab_size: The number of tokens, BOS included.
+        precision: One of the engine's `precisions`; default: the first of them.
+        threads: The number of threads that share the work; default: the engine's own choice.
+        **options: Further options that the engine accepts.
+
+    Raises:
+        ValueError: If the name, the precision or an option is unknown, the engine does not take that many threads, or
+            the buffer has the wrong length.
+        ImportError: If the engine cannot work on this machine; the message says what to install.
+
+    Example:
+        >>> import random
+        >>> from microgpt.config import init
+        >>> config = Config(n_embd=4, n_head=2, block_size=4)
+        >>> engine = open_engine("scalar", init(config, 3, random.Random(42)), config, 3)
+        >>> loss = engine.backward([[2, 0, 1, 2]])
+        >>> engine.update(0.01)
+        >>> engine.step
+        1
     """
     _, world_size = processes()
     if world_size > 1:
         if name not in ("auto", "torch"):
-            raise ValueError(f"engine must be torch where {world_size} processes train together, got engine={name!r}")
+            raise ValueError(f"engine must be torch when {world_size} processes train together, got engine={name!r}")
         name = "torch"
     if name == "auto":
         note = ""
@@ -67,12 +85,12 @@ def open_engine(
     for option, value in options.items():
         if option not in engine_class.options:
             raise ValueError(
-                f"{option} is no option of the {name} engine, got {option}={value!r}: leave it out, or choose the torch"
-                " engine (engine='torch', --engine torch)"
+                f"{option} is not an option of the {name} engine, got {option}={value!r}: leave it out, or choose the"
+                " torch engine (engine='torch', --engine torch)"
             )
     if threads not in (None, 1) and not engine_class.takes_threads:
         raise ValueError(
-            f"threads must be 1 with the {name} engine, got threads={threads}: the native engine takes more"
+            f"threads must be 1 with the {name} engine, got threads={threads}: use the native engine for more"
         )
     if precision and len(engine_class.precisions) > 1:
         options["precision"] = precision
@@ -84,8 +102,10 @@ def open_engine(
 def preference(
     config: Config, vocab_size: int, precision: str | None = None, options: dict[str, Any] | None = None
 ) -> list[str]:
-    """The engines that `auto` tries, in turn: torch for what only torch takes, or for large steps where there is a GPU;
-    else native, then scalar.
+    """Return the engines that `auto` tries, in order.
+
+    That is torch alone for options and precisions that only torch has, torch first for large steps if there is a GPU,
+    and otherwise native, then scalar.
     """
     if options or precision in ("float64", "bfloat16"):
         return ["torch"]
@@ -99,12 +119,15 @@ def preference(
 
 
 def class_of(name: str) -> type[Engine]:
-    """The class of an engine; ImportError, with the remedy, where it cannot work here.
+    """Import and return the class of an engine.
 
-    Ctrl-C waits until the class is loaded: in the middle of it PyTorch loses the signal, or ends with a C++ error.
+    Ctrl-C is delayed until the class is loaded: while PyTorch loads, it would lose the signal or end with a C++ error.
+
+    Raises:
+        ImportError: If the engine cannot work on this machine; the message says what to install.
     """
     caught: list[int] = []
-    before = signal.getsignal(signal.SIGINT)  # None: not Python's own, and could not be put back
+    before = signal.getsignal(signal.SIGINT)  # None if not set from Python: such a handler could not be restored
     waits = name == "torch" and before is not None and threading.current_thread() is threading.main_thread()
     if waits:
         signal.signal(signal.SIGINT, lambda number, _: caught.append(number))

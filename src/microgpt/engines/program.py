@@ -1,7 +1,7 @@
 """The program that engines run (reference.py or an edited one), and the model it runs.
 
-The model is its settings and parameters. Engines and traces call the functions of a Program, so that an edited one can
-take the reference's place (lab/editing/edited.py makes it). Nothing here computes.
+A model consists of its settings and parameters. Engines and traces call the functions of a Program, so that an edited
+program (made by lab/editing/edited.py) can take the place of the reference. This module computes nothing itself.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ StateDict = dict[str, list[list[Value]]]
 class Program:
     """A module with the reference's functions, and the arguments that they take for a Config.
 
-    changed: the functions and methods that differ from the reference's (`gpt`, `Value.relu`).
+    Attributes:
+        module: The module.
+        changed: The functions and methods that differ from the reference's (`gpt`, `Value.relu`).
+        name: A name for people to read; empty for the reference.
     """
 
     module: ModuleType = reference
     changed: frozenset[str] = frozenset()
-    name = ""  # shown to people; the reference needs none
+    name = ""
 
     @cached_property
     def text(self) -> str:
@@ -38,27 +41,32 @@ class Program:
         return inspect.getsource(self.module)
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
-        """The shape of each parameter."""
+        """Return the shape of each parameter."""
         return shapes(config, vocab_size)
 
     def loss_arguments(self, config: Config) -> dict[str, Any]:
-        """The arguments of loss() after tokens and state_dict."""
+        """Return the arguments of loss() after tokens and state_dict."""
         return {"n_layer": config.n_layer, "block_size": config.block_size, **self.gpt_arguments(config)}
 
     def gpt_arguments(self, config: Config) -> dict[str, Any]:
-        """The arguments of gpt() after token_id, pos_id, keys, values and state_dict."""
+        """Return the arguments of gpt() after token_id, pos_id, keys, values and state_dict."""
         return {"n_head": config.n_head, "activation": ACTIVATIONS[config.activation]}
 
     def sample_arguments(self, config: Config) -> dict[str, Any]:
-        """The arguments of sample() after state_dict, bos, rng and temperature."""
+        """Return the arguments of sample() after state_dict, bos, rng and temperature."""
         return self.loss_arguments(config)
 
     def adam_arguments(self, config: Config) -> dict[str, Any]:
-        """The arguments of adam() after params, m, v, step and learning_rate."""
+        """Return the arguments of adam() after params, m, v, step and learning_rate."""
         return {"beta1": config.beta1, "beta2": config.beta2, "eps_adam": config.eps_adam}
 
     def learning_rate(self, step: int, scheduled: float) -> float:
-        """The learning rate of the update after `step` updates. scheduled: what the Config's schedule gives."""
+        """Return the learning rate for the next update.
+
+        Args:
+            step: The number of updates so far.
+            scheduled: The learning rate by the Config's schedule.
+        """
         return scheduled
 
 
@@ -67,7 +75,7 @@ REFERENCE = Program()
 
 @dataclass(frozen=True, eq=False)
 class ScalarModel:
-    """A model as Python runs it: a program, its settings, and its parameters in one flat buffer of float64."""
+    """A model that runs in plain Python: a program, its settings, and its parameters in one flat float64 buffer."""
 
     params: array[float]
     config: Config
@@ -76,7 +84,7 @@ class ScalarModel:
 
     @property
     def key(self) -> tuple[bytes, Config, int, Program]:
-        """Equal for models that compute the same numbers; hashable, so that results can be cached by it."""
+        """A hashable key for caching results: equal keys mean that two models compute the same numbers."""
         return self.params.tobytes(), self.config, self.vocab_size, self.program
 
     @cached_property
@@ -86,15 +94,23 @@ class ScalarModel:
 
     @cached_property
     def offsets(self) -> dict[str, slice]:
-        """Where each parameter lies in the flat buffer."""
+        """The slice of the flat buffer that holds each parameter."""
         return offsets(self.shapes)
 
     def leaves(self, make: Callable[[float], Value] | None = None) -> list[Value]:
-        """The parameters as leaves of a new graph. make: turns a number into one; default: the program's Value."""
+        """Return the parameters as leaves of a new graph.
+
+        Args:
+            make: Turns a number into a leaf; default: the program's Value.
+        """
         return list(map(make or self.program.module.Value, self.params))
 
     def state_dict(self, leaves: Iterable[Value] | None = None) -> StateDict:
-        """The parameters as matrices of Values, as the program's functions take them. leaves: by default, new ones."""
+        """Return the parameters as matrices of Values, as the program's functions expect them.
+
+        Args:
+            leaves: The Values to use, in the order of the flat buffer; default: new ones.
+        """
         rest = iter(self.leaves() if leaves is None else leaves)
         return {
             name: [[next(rest) for _ in range(columns)] for _ in range(rows)]
@@ -108,15 +124,15 @@ class ScalarModel:
 
     @property
     def gpt_arguments(self) -> dict[str, Any]:
-        """The arguments of its gpt() after token_id, pos_id, keys, values and state_dict."""
+        """The arguments of the program's gpt() after token_id, pos_id, keys, values and state_dict."""
         return self.program.gpt_arguments(self.config)
 
     @property
     def sample_arguments(self) -> dict[str, Any]:
-        """The arguments of its sample() after state_dict, bos, rng and temperature."""
+        """The arguments of the program's sample() after state_dict, bos, rng and temperature."""
         return self.program.sample_arguments(self.config)
 
     @property
     def adam_arguments(self) -> dict[str, Any]:
-        """The arguments of its adam() after params, m, v, step and learning_rate."""
+        """The arguments of the program's adam() after params, m, v, step and learning_rate."""
         return self.program.adam_arguments(self.config)

@@ -1,6 +1,6 @@
 """The scalar engine: reference.py itself behind the engine interface.
 
-Slow, and right by definition.
+It is slow, and correct by definition.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from microgpt.reference import Value
 
 @contextmanager
 def scalar_arithmetic() -> Iterator[None]:
-    """Python's numbers, where the cyclic collector rests and what leaves their range is one error.
+    """A context that turns off the cyclic garbage collector, and turns arithmetic errors into FloatingPointError.
 
-    A graph of Values has no cycles: where references are counted (CPython) the collector would only cost time. Python
-    raises OverflowError, ZeroDivisionError or ValueError (the log of 0) where other engines give inf or nan.
+    A graph of Values has no cycles, so on CPython, which counts references, the collector would only cost time. Python
+    raises OverflowError, ZeroDivisionError or ValueError (log of 0) where other engines return inf or nan.
+
+    Raises:
+        FloatingPointError: If a number leaves the range of float64.
     """
     was_enabled = gc.isenabled()
     if sys.implementation.name == "cpython":
@@ -38,7 +41,7 @@ def scalar_arithmetic() -> Iterator[None]:
 
 
 class ScalarEngine(Engine):
-    """The functions of reference.py, or of another program. Every call builds its own graph."""
+    """An engine that calls the functions of reference.py, or of another program; every call builds a new graph."""
 
     name: ClassVar[str] = "scalar"
 
@@ -50,7 +53,7 @@ class ScalarEngine(Engine):
 
     @property
     def model(self) -> ScalarModel:
-        """What the program runs: its settings and the present parameters."""
+        """The program with its settings and the current parameters."""
         return ScalarModel(self.params, self.config, self.vocab_size, self.program)
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
@@ -80,7 +83,7 @@ class ScalarEngine(Engine):
             m, v = self.m[:], self.v[:]
             rate = self.program.learning_rate(step, learning_rate)
             self.program.module.adam(leaves, m, v, step + 1, rate, **model.adam_arguments)
-        # all at once, so that an update that fails, or is interrupted, has not begun
+        # all changes at the end, so that an update that fails or is interrupted changes nothing
         self.params[:] = array("d", [leaf.data for leaf in leaves])
         self.m[:], self.v[:], self.grads[:] = m, v, array("d", bytes(8 * len(leaves)))
         self.step += 1
@@ -90,7 +93,7 @@ class ScalarEngine(Engine):
 
 
 class ScalarDecoder(Decoder):
-    """A growing context of the program's gpt(), over the parameters that the model has now."""
+    """A context for the program's gpt(), over the model's parameters at the time of opening."""
 
     def __init__(self, model: ScalarModel) -> None:
         self._model, self._state_dict = model, model.state_dict()
@@ -106,7 +109,7 @@ class ScalarDecoder(Decoder):
         args = (token_id, self._pos_id, self._keys, self._values, self._state_dict)
         with scalar_arithmetic():
             logits = module.gpt(*args, **self._model.gpt_arguments)
-            for past in (*self._keys, *self._values):  # keep the numbers, and let the graph behind them go
+            for past in (*self._keys, *self._values):  # keep the numbers, and free the graph behind them
                 past[-1] = [module.Value(x.data) for x in past[-1]]
         self._pos_id += 1
         return [logit.data for logit in logits]

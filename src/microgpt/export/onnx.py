@@ -1,18 +1,18 @@
 """Export a trained model as an ONNX file.
 
-Programs in other languages can run it: onnxruntime, browsers, phones. One graph serves both uses, with N sequences side
-by side:
+Programs in other languages can run the file with onnxruntime, in browsers and on phones. One graph both reads and
+generates text, for N sequences at a time:
 
-    tokens   int64 (N, T)                    the next T tokens of each; the first is BOS
-    keys     float (n_layer, N, P, n_embd)   of the P tokens before them, as an earlier call gave them; P is 0 at first
-    values   float (n_layer, N, P, n_embd)
-    logits   float (N, T, vocab_size)        after each token, of the next
-    keys_out, values_out                     the same with P + T: the `keys` and `values` of the next call
+    tokens   int64 (N, T)                    the next T tokens of each sequence; the first token is BOS
+    keys     float (n_layer, N, P, n_embd)   the keys of the P tokens before them, from earlier calls; P is 0 at first
+    values   float (n_layer, N, P, n_embd)   the values of these tokens
+    logits   float (N, T, vocab_size)        the logits of the token after each of the T tokens
+    keys_out, values_out                     `keys` and `values` for the next call, with P + T tokens
 
-A whole text at once is P = 0; writing is T = 1, again and again. P + T is at most block_size. What each token writes,
-and which one is BOS, stands in the file's metadata (`symbols`, `bos`, `block_size`, `tokenizer`).
+To read a whole text at once, P is 0; to generate, each call has T = 1. P + T is at most block_size. The file's metadata
+(`symbols`, `bos`, `block_size`, `tokenizer`) has the text of each token and the id of BOS.
 
-It needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
+Exporting needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from microgpt.config import offsets, shapes
 from microgpt.runs.run import Run
 from microgpt.system.files import atomic
 
-OPSET = 18  # the newest that all of onnxruntime's releases since 2023 know
-LARGEST = 2**31 - 2**20  # bytes of a file that holds its own numbers, less the room of the graph
+OPSET = 18  # the newest opset that every onnxruntime release since 2023 supports
+LARGEST = 2**31 - 2**20  # bytes of parameters: the size limit of a file without external data, less room for the graph
 PRECISIONS = {"float32": "f", "float64": "d"}
-REMEDY = "an ONNX file needs the onnx package: pip install 'microgpt-lab[onnx]'"
+REMEDY = "exporting to ONNX needs the onnx package: pip install 'microgpt-lab[onnx]'"
 
 
 class _Graph:
-    """Nodes in the order of their making; each is named by what it gives."""
+    """A graph under construction: its nodes, each named after its output, in order, and its constants."""
 
     def __init__(self, helper: Any, kind: str) -> None:
         self.helper, self.kind = helper, kind
@@ -44,26 +44,26 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """A node of one output; `name` among the options is what it is called."""
+        """Add a node with one output, called `name` if the options have it; return the output's name."""
         name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
         return str(name)
 
     def number(self, value: float) -> str:
-        """A constant of the model's precision."""
+        """Add a constant in the model's precision; return its name."""
         return self.tensor(f"number_{value!r}", array(self.kind, [value]), ())
 
     def integers(self, *values: int) -> str:
-        """A vector of int64."""
+        """Add an int64 vector; return its name."""
         return self.tensor("integers_" + "_".join(map(str, values)), array("q", values), (len(values),))
 
     def integer(self, value: int) -> str:
-        """A single int64."""
+        """Add an int64 scalar; return its name."""
         return self.tensor(f"integer_{value}", array("q", [value]), ())
 
     def tensor(self, name: str, numbers: array[Any], shape: tuple[int, ...]) -> str:
-        """A constant tensor, kept once."""
-        kinds = {"f": 1, "d": 11, "q": 7}  # of TensorProto
+        """Add a constant tensor, unless it exists already; return its name."""
+        kinds = {"f": 1, "d": 11, "q": 7}  # TensorProto's data types
         self.constants.setdefault(
             name, self.helper.make_tensor(name, kinds[numbers.typecode], shape, numbers.tobytes(), raw=True)
         )
@@ -71,7 +71,7 @@ class _Graph:
 
 
 class _Tensor:
-    """A tensor of the graph with the operations of a Value: an activation called on it adds its own nodes."""
+    """A tensor of the graph with the operations of a Value, so that calling an activation on it adds nodes."""
 
     def __init__(self, graph: _Graph, name: str) -> None:
         self.graph, self.name = graph, name
@@ -111,16 +111,23 @@ class _Tensor:
 
 
 def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") -> None:
-    """Write the run's model as it is now, whole or not at all. precision: float32 or float64.
+    """Write a run's current model as an ONNX file, atomically.
 
-    Raises ValueError for another precision, ImportError with the remedy where `onnx` is missing.
+    Args:
+        run: The run.
+        path: The file to write.
+        precision: float32 or float64.
+
+    Raises:
+        ValueError: If the precision is another, the model is too large for one file, or the file cannot be written.
+        ImportError: If the `onnx` package is missing; the message says how to install it.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
     if run.num_params * array(PRECISIONS[precision]).itemsize >= LARGEST:
         raise ValueError(
-            f"an ONNX file holds less than 2 GiB, got a model of {run.num_params:,} parameters as {precision}: export a"
-            " smaller one"
+            f"an ONNX file must be smaller than 2 GiB, got a model of {run.num_params:,} parameters as {precision}:"
+            " export a smaller one"
         )
     try:
         from onnx import TensorProto, checker, helper
@@ -134,7 +141,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     where = offsets(table)
 
     def matrix(name: str, transposed: bool = True) -> str:
-        """A matrix of the model; linear() multiplies its rows with x, so that x @ it needs its columns."""
+        """Add a matrix of the model, transposed for x @ matrix, because linear() multiplies x by its rows."""
         rows, columns = table[name]
         flat = params[where[name]]
         if transposed:
@@ -147,7 +154,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         return g.add("Div", x, g.add("Sqrt", g.add("Add", mean_square, g.number(1e-5))))
 
     def heads(x: str) -> str:
-        """(N, T, n_embd) -> (N, n_head, T, head_dim)"""
+        """Split (N, T, n_embd) into heads: (N, n_head, T, head_dim)."""
         split = g.add("Reshape", x, g.integers(0, 0, c.n_head, c.n_embd // c.n_head))
         return g.add("Transpose", split, perm=[0, 2, 1, 3])
 
@@ -155,7 +162,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     before = g.add("Gather", g.add("Shape", "keys"), g.integer(2))
     total = g.add("Add", before, count)
     positions = g.add("Range", before, total, g.integer(1))
-    # (T, P + T): whether a token stands after the one that asks
+    # (T, P + T): whether a key's position is after the query's
     asking = g.add("Unsqueeze", positions, g.integers(1))
     is_later = g.add("Greater", g.add("Range", g.integer(0), total, g.integer(1)), asking)
 
@@ -173,7 +180,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
             kept[what].append(g.add("Unsqueeze", context[what], g.integers(0)))
         answered = g.add("Transpose", heads(context["keys"]), perm=[0, 1, 3, 2])
         scores = g.add("Where", is_later, g.number(float("-inf")), g.add("MatMul", heads(q), answered))
-        # divided after the mask: onnxruntime joins a division beside a product to it, and rounds it to 32 bits
+        # scale after the mask: onnxruntime fuses a division that follows a product, with its factor rounded to 32 bits
         weights = g.add("Softmax", g.add("Div", scores, g.number((c.n_embd // c.n_head) ** 0.5)), axis=-1)
         mixed = g.add("Transpose", g.add("MatMul", weights, heads(context["values"])), perm=[0, 2, 1, 3])
         joined = g.add("Reshape", mixed, g.integers(0, 0, c.n_embd))
@@ -202,7 +209,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         list(g.constants.values()),
     )
     model = helper.make_model(graph, producer_name="microgpt", opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version = 8  # of that opset's time
+    model.ir_version = 8  # the IR version that came with the opset
     facts = {
         "config": json.dumps(c.to_dict()),
         "symbols": json.dumps(run.tokenizer.symbols),

@@ -14,14 +14,23 @@ from microgpt.runs.layout import METRICS
 from microgpt.runs.metrics import read_metrics
 
 FORMATS = (".svg", ".png", ".pdf")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito: for every eye
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito: safe for colour blindness
 
 
 def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int = 50) -> None:
-    """Draw the losses of runs over their steps, each as measured (pale) and as a mean over `smoothing` steps.
+    """Plot the losses of runs over their steps: each loss (pale) and its running mean.
 
-    Held-out losses, where a run has them, are points. Raises ImportError without matplotlib, RunError for a folder
-    without metrics, ValueError for an unknown ending of `out`.
+    Held-out losses, if a run has them, are plotted as points.
+
+    Args:
+        folders: The run folders.
+        out: The image file; its suffix must be one of FORMATS.
+        smoothing: The number of steps in the running mean.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+        RunError: If a folder has no metrics.
+        ValueError: If the suffix of `out` is unknown, or smoothing is less than 1.
     """
     out = Path(out)
     if out.suffix.lower() not in FORMATS:
@@ -51,7 +60,7 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
     for text in axes.legend(frameon=False).get_texts():
-        text.set_parse_math(False)  # a dollar sign in a name is no formula
+        text.set_parse_math(False)  # a dollar sign in a name does not start a formula
     figure.savefig(out, dpi=150)
 
 
@@ -66,7 +75,7 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """Of each folder's path the last parts, as many as tell the folders apart."""
+    """Return a label for each folder: the last parts of its path, as many as make all labels distinct."""
     paths = [folder.resolve().parts for folder in folders]
     length = 1
     while len({path[-length:] for path in paths}) < len(set(paths)):
@@ -76,7 +85,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 
 def _means(losses: Sequence[float], window: int) -> list[float]:
-    """The mean of each loss and those before it, at most `window` of them."""
+    """Return the running mean at each loss, over at most `window` losses up to it."""
     means = []
     for i in range(len(losses)):
         part = losses[max(0, i - window + 1) : i + 1]

@@ -1,6 +1,6 @@
 """Export a run's metrics to TensorBoard.
 
-They are written to the folder `tensorboard` beside the metrics.
+They are written to the subfolder `tensorboard` of the run folder.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from microgpt.runs.metrics import record
 from microgpt.runs.run import Run
 from microgpt.training import Step
 
-REMEDY = "metrics for TensorBoard need its package: pip install 'microgpt-lab[tensorboard]'"
+REMEDY = "metrics for TensorBoard need the tensorboard package: pip install 'microgpt-lab[tensorboard]'"
 
 
 def check_tensorboard() -> None:
-    """Raise ImportError, with the remedy, where the package `tensorboard` is missing."""
+    """Raise ImportError, with the command that installs it, if the `tensorboard` package is missing."""
     try:
         import tensorboard.summary  # noqa: F401
     except ImportError:
@@ -27,8 +27,13 @@ def check_tensorboard() -> None:
 
 
 class Board:
-    """`with Board(folder, run) as board:` writes the steps that `board.step` is given: every number of metrics.jsonl,
-    and now and then what a Condition tells.
+    """A writer of TensorBoard metrics: `with Board(folder, run) as board:`, then call `board.step` for each step.
+
+    It writes every number of metrics.jsonl and, now and then, the diagnostics of a Condition.
+
+    Args:
+        folder: The run folder.
+        run: The run.
     """
 
     def __init__(self, folder: Path, run: Run) -> None:
@@ -44,7 +49,7 @@ class Board:
         self._writer.close()
 
     def step(self, step: Step) -> None:
-        """Write the numbers of one step."""
+        """Write the metrics of one step."""
         facts = record(step)
         number = facts.pop("step")
         self._condition.add(step)

@@ -1,9 +1,9 @@
 """The benchmark: each engine's speed, and its distance from the reference, on this machine.
 
-The engines are compared side by side, as the rungs of a ladder. Every rung does the same work: it trains on the bundled
-names, or feeds them to a model, from the same first weights. The rungs take turns, round by round, so that a change of
-the machine's speed meets all of them; what is told of a rung is the median of its rounds. What only exists once,
-opening an engine or laying out documents, is not timed.
+The engines are compared side by side, as the rungs of a ladder. All rungs do the same work from the same initial
+weights: they train on the bundled names, or feed them to a model. The rungs take turns, round by round, so that a
+change in the machine's speed affects all of them; the result of a rung is the median over its rounds. Work that is done
+only once, such as opening an engine or packing documents, is not timed.
 """
 
 from __future__ import annotations
@@ -32,30 +32,35 @@ from microgpt.verification.compare import compare, for_json
 SIZES = (16, 32, 64, 128, 256)
 BATCH_SIZES = (1, 16)
 WORKS = ("train", "generate")
-SCALAR_LIMIT = 64  # n_embd; beyond it, and in batches, the reference would take minutes
+SCALAR_LIMIT = 64  # n_embd; above it, and in batches, the reference would take minutes
 SEED = 42
-CONTEXT = 8  # tokens that are fed to a context: about a name
-NUM_STEPS = 10_000  # of a run, which then begins anew
-COMPARED = 20  # losses of it that are compared
-FEWEST = 3  # rounds that even the slowest rung makes
+CONTEXT = 8  # tokens fed to each context: about the length of a name
+NUM_STEPS = 10_000  # steps of a training run, after which it starts again
+COMPARED = 20  # the number of its first losses that are compared
+FEWEST = 3  # rounds that even the slowest rung takes
 
 Progress = Callable[[str], None]
 
 
 class Training:
-    """Steps of a run of NUM_STEPS, which begins anew when it is through."""
+    """Training steps of a run of NUM_STEPS, which starts again when it is finished.
 
-    most = NUM_STEPS  # in one round
+    Args:
+        open_it: Opens the engine.
+        documents: The token ids of each document.
+    """
+
+    most = NUM_STEPS  # steps in one round
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         self._open, self._documents = open_it, documents
         self._engine = open_it()
         self.results: list[float] = []  # the first losses
         lengths = [num_positions(tokens, self._engine.config) for tokens in documents]
-        self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # of a step, on average
+        self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """The work of `count` steps, to be called once, and how many tokens they train on."""
+        """Return the work of `count` steps, to be called once, and the number of tokens that they train on."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -74,13 +79,16 @@ class Training:
 
 
 class Generating:
-    """Forward passes, a token at a time, in batch_size streams that go together. Nothing is drawn: names are fed.
+    """Forward passes, one token at a time, of batch_size streams together; names are fed, and nothing is sampled.
 
-    More than one stream needs an engine with `streams(count)`, whose feed takes a token for each and gives as many rows
-    of logits.
+    More than one stream requires an engine with `streams`.
+
+    Args:
+        open_it: Opens the engine.
+        documents: The token ids of each document.
     """
 
-    most = 1000  # in one round: each context takes memory
+    most = 1000  # passes in one round, because each context takes memory
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         engine: Any = open_it()
@@ -95,7 +103,7 @@ class Generating:
         self.results = [float(logit) for row in rows for logit in row]  # of the first context
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """The work of `count` passes of all streams, to be called once, and how many tokens they take."""
+        """Return the work of `count` passes of all streams, to be called once, and the number of tokens fed."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -111,7 +119,22 @@ class Generating:
 
 @dataclass
 class Rung:
-    """One engine at one precision, at one work of one size. seconds and tokens: of each round."""
+    """An engine at one precision, doing one kind of work at one size.
+
+    Attributes:
+        engine: The engine's name.
+        precision: Its precision.
+        work: One of WORKS.
+        n_embd: The model's size.
+        batch_size: Documents per training step, or streams that generate together.
+        task: The work itself.
+        count: Training steps, or forward passes, in a round.
+        seconds: The time of each round.
+        tokens: The number of tokens of each round.
+        times_reference: Tokens per second, divided by the reference's.
+        largest_difference: The largest difference of its results from those of `compared_with`.
+        compared_with: The name of the rung with the expected results.
+    """
 
     engine: str
     precision: str
@@ -119,62 +142,64 @@ class Rung:
     n_embd: int
     batch_size: int
     task: Training | Generating
-    count: int = 1  # steps, or forward passes, a round
+    count: int = 1
     seconds: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
-    times_reference: float | None = None  # tokens a second, divided by the reference's
+    times_reference: float | None = None
     largest_difference: float | None = None
     compared_with: str | None = None
 
     @property
     def name(self) -> str:
+        """The engine and its precision."""
         return f"{self.engine} {self.precision}"
 
     def time(self, count: int) -> tuple[float, int]:
-        """Do the work once: the seconds it took, and its tokens."""
+        """Do the work of `count` steps or passes once; return the seconds it took, and the number of tokens."""
         work, tokens = self.task.prepare(count)
         began = time.perf_counter()
         work()
         return time.perf_counter() - began, tokens
 
     def warm_up(self, seconds: float) -> None:
-        """Find how many steps a round of about that many seconds has."""
+        """Set `count` so that a round takes about `seconds`."""
         while (taken := self.time(self.count)[0]) < seconds / 8 and self.count * 4 <= self.task.most:
             self.count *= 4
         self.count = max(1, min(self.task.most, round(self.count * seconds / max(taken, 1e-9))))
 
     def round(self) -> None:
-        """One timed round more."""
+        """Run and time one more round."""
         seconds, tokens = self.time(self.count)
         self.seconds.append(seconds)
         self.tokens.append(tokens)
 
     @property
     def pace(self) -> list[float]:
-        """The seconds a token of each round."""
+        """The seconds per token in each round."""
         return [seconds / tokens for seconds, tokens in zip(self.seconds, self.tokens)]
 
     @property
     def tokens_per_second(self) -> float:
-        """The median over the rounds."""
+        """Tokens per second: the median over the rounds."""
         return 1 / statistics.median(self.pace)
 
     @property
     def microseconds(self) -> float:
-        """The time of a step, or of a forward pass, at that speed.
+        """The time of a training step, or of a forward pass, at the median speed.
 
-        The step is one of average length: a slow rung's rounds hold few documents, short or long by chance.
+        It is for a step of average length, because the few documents in a slow rung's rounds may be short or long by
+        chance.
         """
         return 1e6 * self.task.tokens / self.tokens_per_second
 
     @property
     def spread(self) -> float:
-        """How far the rounds are apart: the distance between their quartiles, as a share of the median."""
+        """The spread of the rounds: the interquartile range, divided by the median."""
         low, median, high = statistics.quantiles(self.pace, n=4)
         return (high - low) / median
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dict for JSON."""
         return {
             "work": self.work,
             "n_embd": self.n_embd,
@@ -194,14 +219,20 @@ class Rung:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The measured rungs. facts: the machine, the versions, the command. skipped: what was left out, and why."""
+    """The result of a benchmark.
+
+    Attributes:
+        facts: The command, the machine and the versions.
+        rungs: The measured rungs.
+        skipped: What was not measured, and why.
+    """
 
     facts: dict[str, str]
     rungs: tuple[Rung, ...]
     skipped: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dict for JSON."""
         return {
             "facts": self.facts,
             "rungs": [rung.to_dict() for rung in self.rungs],
@@ -220,14 +251,24 @@ def bench(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Measure. The whole takes about `seconds` for each rung.
+    """Benchmark engines at several kinds of work and sizes; each rung takes about `seconds`.
 
-    engines: names of ENGINES; default all. works: of WORKS. sizes: values of n_embd. batch_sizes: documents a training
-    step, or streams that are generated together. seconds: the time of all rounds of a rung. rounds: how many of them; a
-    rung whose one step takes longer than a round makes fewer, but at least FEWEST. threads: of the engines that take
-    them. progress: is told what comes next.
+    Args:
+        engines: Names in ENGINES; default: all.
+        works: Names in WORKS.
+        sizes: Values of n_embd.
+        batch_sizes: Documents per training step, or streams that generate together.
+        seconds: The time of all rounds of a rung.
+        rounds: The number of rounds. A rung in which a single step takes longer than a round has fewer, but at least
+            FEWEST.
+        threads: The number of threads, for the engines that take them.
+        progress: Called with a description of each piece of work before it starts.
 
-    Raises ValueError, which names the argument, for what cannot be measured.
+    Returns:
+        The measured rungs, with the facts to quote.
+
+    Raises:
+        ValueError: If an argument is invalid; the message names it.
     """
     chosen = list(ENGINES if engines is None else engines)
     for what, given, known in (("engine", chosen, list(ENGINES)), ("work", works, WORKS)):
@@ -238,7 +279,7 @@ def bench(
         raise ValueError(f"seconds must be a finite number above 0, got seconds={seconds}")
     if rounds < FEWEST:
         raise ValueError(f"rounds must be at least {FEWEST}, got rounds={rounds}")
-    tell = progress or (lambda _: None)
+    notify = progress or (lambda _: None)
     names = load("names", block_size=Config().block_size)
     documents = [names.sequence(i) for i in range(len(names))]
     random.Random(SEED).shuffle(documents)
@@ -253,15 +294,15 @@ def bench(
     for engine in chosen:
         try:
             for rung in _rungs(engine, configs, documents, names.vocab_size, threads):
-                tell(f"{rung.name}: {rung.work}, n_embd {rung.n_embd}, batch {rung.batch_size}")
+                notify(f"{rung.name}: {rung.work}, n_embd {rung.n_embd}, batch {rung.batch_size}")
                 rung.warm_up(seconds / rounds)
                 rungs.append(rung)
         except ImportError as error:
             skipped.append(f"{engine}: {error}")
     if "scalar" in chosen:
-        skipped += _minutes(sizes, batch_sizes)
+        skipped += _too_slow(sizes, batch_sizes)
     for i in range(rounds):
-        tell(f"round {i + 1} of {rounds}")
+        notify(f"round {i + 1} of {rounds}")
         for rung in rungs:
             if len(rung.seconds) < FEWEST or sum(rung.seconds) < seconds:
                 rung.round()
@@ -273,25 +314,27 @@ def bench(
     model = f"n_head {c.n_head}, n_layer {c.n_layer}, block_size {c.block_size}, learning_rate 0.16 / n_embd"
     facts = {"command": command, **hardware.facts(), "model": model, "data": f"{len(documents)} bundled names"}
     if threads > 1:
-        facts["threads"] = f"{threads} for the documents of a batch, but of the scalar engine 1"
+        facts["threads"] = f"{threads} for the documents of a batch; 1 for the scalar engine"
     return Ladder(facts, tuple(rungs), tuple(skipped))
 
 
 def _config(n_embd: int, batch_size: int) -> Config:
-    """The published model at another size. At its own learning rate a wide model's training is so unstable that any
-    rounding grows without end (float64 from weights rounded to float32: to 56 nats in 50 steps at n_embd 256), and the
-    differences would tell nothing of an engine; a rate in proportion to 1 / n_embd keeps them small.
+    """Return the published config at another size, with a learning rate proportional to 1 / n_embd.
+
+    At the published learning rate, the training of a wide model is so unstable that rounding errors grow without limit:
+    at n_embd 256, float64 that starts from weights rounded to float32 is off by 56 nats after 50 steps. The differences
+    would then say nothing about an engine; the smaller rate keeps them small.
     """
     rate = Config().learning_rate * Config().n_embd / n_embd
     return Config(n_embd=n_embd, batch_size=batch_size, learning_rate=rate, num_steps=NUM_STEPS)
 
 
-def _minutes(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
-    """What of the scalar engine is not measured, if anything."""
+def _too_slow(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
+    """Say what is not measured of the scalar engine, if anything."""
     large = [str(n_embd) for n_embd in sizes if n_embd > SCALAR_LIMIT]
     batches = [str(batch_size) for batch_size in batch_sizes if batch_size > 1]
     parts = [f"at n_embd {', '.join(large)}"] * bool(large) + [f"in batches of {', '.join(batches)}"] * bool(batches)
-    return [f"the scalar engine {' and '.join(parts)}, where it takes minutes"] if parts else []
+    return [f"the scalar engine {' and '.join(parts)}: it would take minutes"] if parts else []
 
 
 def _rungs(
@@ -301,7 +344,7 @@ def _rungs(
     vocab_size: int,
     threads: int,
 ) -> Iterator[Rung]:
-    """The rungs of an engine, at each of its precisions; ImportError where it cannot work here."""
+    """Yield the rungs of an engine in each precision; raise ImportError if it cannot work on this machine."""
     engine_class = class_of(engine)
     for work, n_embd, batch_size in configs:
         config = configs[work, n_embd, batch_size]
@@ -323,7 +366,7 @@ def _rungs(
 
 
 def _compare(rungs: Sequence[Rung]) -> None:
-    """Tell each rung how it stands to the reference; where the reference is not measured, to another exact engine."""
+    """Compare each rung with the reference, or with another exact engine if the reference was not measured."""
     for rung in rungs:
         same_size = [r for r in rungs if (r.work, r.n_embd) == (rung.work, rung.n_embd)]
         for reference in (r for r in same_size if r.engine == "scalar"):
@@ -342,7 +385,7 @@ SIDES = "lrrllrrrrr"
 
 
 def rows(ladder: Ladder) -> list[list[str]]:
-    """The ladder as a table's rows, under HEADER."""
+    """Return the ladder as the rows of a table with HEADER."""
 
     def number(x: float | None, form: str) -> str:
         return "-" if x is None else format(x, form)
@@ -365,26 +408,27 @@ def rows(ladder: Ladder) -> list[list[str]]:
 
 
 LEGEND = f"""\
-µs: of a training step of average length, or of a forward pass of all streams of the batch, as called from Python; the
-median of the rounds. spread: between their quartiles. × reference: tokens a second against the scalar engine's at
-batch 1. difference: the largest of the first {COMPARED} losses (train; as many as both made) or of the first context's
-logits (generate) from the scalar engine's; where that is not measured, from an exact engine's."""
-WIDTH = 80  # of the ladder in a terminal
+µs: the time of a training step of average length, or of a forward pass of all streams of the batch, as called from
+Python; the median of the rounds. spread: the interquartile range of the rounds, relative to the median. × reference:
+tokens per second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine
+or, if that was not measured, from an exact engine, in the first {COMPARED} losses (train; as many as both computed) or
+in the logits of the first context (generate)."""
+WIDTH = 80  # columns of the ladder in a terminal
 
 
 def render(ladder: Ladder, markdown: bool = False) -> str:
-    """The ladder for people: the facts, the table, what the columns are, what was left out."""
+    """Render a ladder for people: the facts, the table, what its columns mean, and what was left out."""
     facts = [f"{name}: {text}" for name, text in ladder.facts.items()]
     left_out = [f"left out: {text}" for text in ladder.skipped]
     if markdown:
         table = text_tables.markdown(HEADER, rows(ladder), SIDES)
         return "\n".join([*(f"- {fact}" for fact in facts), "", table, "", LEGEND, *left_out])
-    told = [textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in (*facts, "", LEGEND, *left_out)]
-    return "\n".join([*told[: len(facts)], "", _narrow(ladder), *told[len(facts) :]])
+    filled = [textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in (*facts, "", LEGEND, *left_out)]
+    return "\n".join([*filled[: len(facts)], "", _narrow(ladder), *filled[len(facts) :]])
 
 
 def _narrow(ladder: Ladder) -> str:
-    """The table for a terminal: a part for each work, and an engine's precision beside its name."""
+    """Render the table for a terminal: a section for each kind of work, and one column for engine and precision."""
     lines = text_tables.aligned(
         ("n_embd", "batch", "engine", *HEADER[5:8], "× ref.", HEADER[9]),
         [

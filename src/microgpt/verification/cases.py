@@ -1,8 +1,8 @@
 """The small training cases on which engines and ports are compared with the reference.
 
-The ports may be other people's. Between them they hold every choice of the algorithm: several layers, one head and
-many, head sizes whose root is not a round number, both activations, projections that start at zero, BOS first and last,
-batches of documents of different lengths, documents longer than the context and as short as one token.
+Together they cover every choice of the algorithm: several layers, one head and many, head sizes whose square root is
+not a round number, both activations, projections that start at zero, BOS as the first and as the last token id, batches
+of documents of different lengths, and documents longer than the context or empty.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ from microgpt.engines.program import ScalarModel
 from microgpt.tracing import recorder as recording
 from microgpt.tracing.recorder import Tensor
 
-LEARNING_RATES = (0.01, 0.009, 0.008)  # one for each step
+LEARNING_RATES = (0.01, 0.009, 0.008)  # of the three steps
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its first weights, and the documents of its steps; all of it follows from this table.
+    """A model, its initial weights, and the documents of its steps, all determined by these attributes.
 
-    lengths: for each step, the characters of each document of its batch.
+    Attributes:
+        name: The name of the case, and of its file.
+        about: A short description.
+        config: The model's sizes and settings.
+        vocab_size: The number of tokens, BOS included.
+        lengths: The number of characters in each document of each step.
     """
 
     name: str
@@ -34,25 +39,25 @@ class Case:
 
     @property
     def bos(self) -> int:
-        """The token id that stands at both ends of a document."""
+        """The token id of BOS, at both ends of each document."""
         return 0 if self.config.bos_first else self.vocab_size - 1
 
     def params(self) -> array[float]:
-        """The weights before the first step, flat, drawn as the config says."""
+        """Return the weights before the first step, flat, drawn as the config says."""
         return init(self.config, self.vocab_size, random.Random(self.config.seed))
 
     def model(self) -> ScalarModel:
-        """The reference with these weights."""
+        """Return the reference's model with these weights."""
         return ScalarModel(self.params(), self.config, self.vocab_size)
 
     def batches(self) -> list[list[list[int]]]:
-        """The token ids of each document of each step, BOS at both ends included."""
+        """Return the token ids of each document of each step, including BOS at both ends."""
         rng = random.Random(f"documents of {self.name}")
         characters = [token_id for token_id in range(self.vocab_size) if token_id != self.bos]
         return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]
 
     def record(self) -> dict[str, Tensor]:
-        """Every number of the training by the reference, by name, in the order of computation: see `recorder`."""
+        """Train with the reference; return every tensor by name, in order of computation (see `recorder`)."""
         return recording.training(self.model(), self.batches(), LEARNING_RATES)
 
 
@@ -61,20 +66,22 @@ _SMALL = Config(n_embd=8, n_head=2, block_size=8, init_std=0.3)
 CASES = {
     case.name: case
     for case in (
-        Case("final", "the published model, a document a step", PRESETS["final"], 27, ((6,), (5,), (19,))),
+        Case("final", "the published model, one document per step", PRESETS["final"], 27, ((6,), (5,), (19,))),
         Case(
             "first", "the first published version: ReLU squared, BOS first", PRESETS["first"], 27, ((5,), (11,), (3,))
         ),
         Case("layers", "three layers", _SMALL.replace(n_layer=3), 9, ((5,), (7,), (4,))),
         Case("one_head", "a single head", _SMALL.replace(n_head=1), 11, ((6,), (3,), (9,))),
-        Case("odd_sizes", "sizes that are no powers of two", _SMALL.replace(n_embd=9, n_head=3), 6, ((6,), (4,), (5,))),
-        Case("many_heads", "heads of one component each", _SMALL.replace(n_embd=5, n_head=5), 7, ((4,), (6,), (5,))),
-        Case("batch", "three documents a step", _SMALL.replace(batch_size=3), 12, ((4, 9, 1), (2, 0, 6), (7, 7, 3))),
+        Case(
+            "odd_sizes", "sizes that are not powers of two", _SMALL.replace(n_embd=9, n_head=3), 6, ((6,), (4,), (5,))
+        ),
+        Case("many_heads", "heads with one component each", _SMALL.replace(n_embd=5, n_head=5), 7, ((4,), (6,), (5,))),
+        Case("batch", "three documents per step", _SMALL.replace(batch_size=3), 12, ((4, 9, 1), (2, 0, 6), (7, 7, 3))),
         Case("short_block", "documents longer than the context", _SMALL.replace(block_size=3), 8, ((7,), (5,), (2,))),
         Case("relu2", "ReLU squared", _SMALL.replace(activation="relu2"), 10, ((5,), (6,), (4,))),
         Case(
             "zero_init",
-            "two layers that begin as the identity",
+            "two layers that start as the identity",
             _SMALL.replace(n_layer=2, zero_init=True),
             9,
             ((5,), (4,), (6,)),

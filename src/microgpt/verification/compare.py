@@ -13,16 +13,21 @@ from microgpt.tracing.names import Shape, element_path
 
 FIRST = 5  # pairs that a comparison shows
 
-# What a precision may be off by, for numbers of size 1; `exact` promises no difference at all, or this where the
-# system's mathematical library makes that impossible
+# The difference that each precision may have, for numbers of size 1. `exact` promises no difference at all; its entry
+# is for systems whose math library makes that impossible
 PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
 
 
 def allowed(name: str, expected: Sequence[float], promise: float) -> float:
-    """The difference that `promise` allows in a tensor: in proportion to its largest number, or to 1 if that is less.
+    """Return the difference allowed in a tensor: `promise` times the tensor's largest number or a bound, if larger.
 
-    What is small by nature, so that a wrong number would pass beside 1, has a lower bound in its place: Adam's v
-    (squares) 1e-6; a parameter's gradient, and Adam's m, 0.01.
+    The bound is 1, except for tensors whose numbers are so small that wrong ones would pass with it: it is 1e-6 for
+    Adam's v (squares), and 0.01 for parameters' gradients and Adam's m.
+
+    Args:
+        name: The tensor's name, which tells what kind it is.
+        expected: The expected numbers.
+        promise: The difference allowed for numbers of size 1.
     """
     largest = max((abs(x) for x in expected), default=0.0)
     smallest = 1e-6 if ".v." in name else 0.01 if _SMALL.search(name) else 1.0
@@ -34,12 +39,16 @@ _SMALL = re.compile(r"\.m\.|\.grad\.(?!pos\d|loss)")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One tensor against what it should be.
+    """The comparison of one tensor with the expected one.
 
-    name: of the tensor, with what owns it before it. numbers: how many it has. differ: how many of them are not equal
-    to the last bit. largest: the largest absolute difference; infinity where one side is no finite number and the other
-    is not the same. relative: largest / the largest magnitude in the expected tensor. tolerance: what `largest` may be.
-    pairs: (path, expected, got) of the first numbers beyond the tolerance; of the first that differ, if none is.
+    Attributes:
+        name: The tensor's name, prefixed by the names of its owners.
+        numbers: The number of numbers in the tensor.
+        differ: The number of them that are not bit for bit equal.
+        largest: The largest absolute difference; infinity if one side is not finite and the other is not the same.
+        relative: `largest`, divided by the largest magnitude in the expected tensor.
+        tolerance: The largest difference allowed.
+        pairs: (path, expected, got) of the first numbers beyond the tolerance, or else of the first that differ.
     """
 
     name: str
@@ -52,16 +61,16 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
-        """No bit differs."""
+        """True if no bit differs."""
         return self.differ == 0
 
     @property
     def passed(self) -> bool:
-        """No number is further off than the tolerance."""
+        """True if no difference exceeds the tolerance."""
         return self.largest <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which has no infinity: such a number becomes the text `inf`, `-inf` or `nan`."""
+        """Return a dict for JSON, with numbers that JSON lacks as the texts `inf`, `-inf` and `nan`."""
         return {
             "name": self.name,
             "numbers": self.numbers,
@@ -75,16 +84,25 @@ class Comparison:
 
 
 def for_json(x: float | str) -> float | str:
-    """The number itself; as text, where JSON has no such number."""
+    """Return the number, or its text if JSON has no such number."""
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
 def compare(
     name: str, shape: Shape, expected: Sequence[float], got: Sequence[float], tolerance: float, typecode: str = "d"
 ) -> Comparison:
-    """Compare two flat buffers of float64 of that shape.
+    """Compare two flat float64 buffers.
 
-    typecode: `f` where `got` was kept as float32, for which equal means equal to the expected number rounded to that.
+    Args:
+        name: The tensor's name.
+        shape: The tensor's shape.
+        expected: The expected numbers.
+        got: The numbers to check.
+        tolerance: The largest difference allowed.
+        typecode: `f` if `got` was stored as float32: numbers are then equal if they are the same as float32.
+
+    Raises:
+        ValueError: If the two buffers do not have as many numbers as the shape.
     """
     if not math.prod(shape) == len(expected) == len(got):
         raise ValueError(
@@ -111,7 +129,7 @@ def compare(
 
 
 def compare_texts(name: str, expected: Sequence[str], got: Sequence[str]) -> Comparison:
-    """Compare two lists of texts, which are equal or not; `got` may be shorter where it stopped early."""
+    """Compare two lists of texts for equality; `got` may be shorter if it stopped early."""
     got = [*got, *[""] * (len(expected) - len(got))]
     pairs = [(f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(expected, got)) if x != y]
     far = math.inf if pairs else 0.0
@@ -125,12 +143,12 @@ def _difference(expected: float, got: float) -> float:
 
 
 def furthest(comparisons: Sequence[Comparison]) -> Comparison:
-    """The one that uses most of its tolerance, or is furthest beyond it."""
+    """Return the comparison whose largest difference is largest in proportion to its tolerance."""
     return max(comparisons, key=lambda c: (c.largest / c.tolerance if c.tolerance else c.largest, c.differ))
 
 
 def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
-    """Many tensors as one: their numbers added up, and the difference and pairs of the furthest of them."""
+    """Merge the comparisons of many tensors: sum their numbers, and take the rest from the furthest."""
     worst = furthest(comparisons)
     return replace(
         worst,
@@ -141,7 +159,7 @@ def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
 
 
 def details(comparison: Comparison) -> str:
-    """A tensor that differs, for people: its name, how far it is off, and the first pairs."""
+    """Render a tensor that differs for people: its name, the largest difference, and the first pairs."""
     c = comparison
     lines = [
         f"{c.name}: {c.differ} of {c.numbers} numbers differ; the largest difference is {c.largest:.3g}"

@@ -1,8 +1,8 @@
 """Verify an engine against the reference, tensor by tensor and on the published runs.
 
-This is the oracle: it compares every tensor over small training runs first, then the published runs. The truth is
-reference.py itself, recorded (`recording`), and the figures of the published runs (golden/). The scalar engine is held
-against them like any other.
+It first compares every tensor of small training runs, then the published runs. The expected numbers are a recording of
+reference.py itself (tracing/recorder.py) and the results of the published runs (golden/). The scalar engine is checked
+like any other.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from microgpt.verification.compare import (
     merge,
 )
 
-# By preset and precision, the difference allowed from the losses and weights of a whole published run, in which the
-# last bits of another system's exp and log grow. The first version is the more sensitive: the reference itself, with
-# every number rounded to float32, ends up to 1e-3 from its losses.
+# preset -> precision -> the difference allowed in the losses and weights of a whole published run. It is not 0, because
+# exp and log differ in their last bits on other systems, and these differences grow. The first version is more
+# sensitive: the reference itself, with all numbers rounded to float32, ends up to 1e-3 away from its losses.
 GOLDEN_PROMISES = {
     "final": {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5},
     "first": {"exact": 1e-9, "float64": 1e-9, "float32": 5e-3},
 }
-UNORDERED = {"first"}  # presets whose published run adds in no fixed order: its figures are good to 2e-12
-SHOWN = 3  # tensors whose first pairs are printed, of those that fail
+UNORDERED = {"first"}  # presets whose published run sums in no fixed order: its results are accurate to 2e-12
+SHOWN = 3  # failing tensors whose first pairs are printed
 
 Open = Callable[["array[float]", Config, int], Engine]
 Progress = Callable[[str], None]
@@ -53,10 +53,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Check:
-    """One tensor that was compared. case: where; what: which kind of tensor, and how the engine was asked for it.
+    """One tensor that was compared.
 
-    bitwise: whether it can be equal to the last bit; the figures of the first published version cannot, as its sums run
-    over sets, in another order each time.
+    Attributes:
+        case: The case, or the published run.
+        what: The kind of tensor, and which method of the engine computed it.
+        tensor: The comparison.
+        bitwise: Whether bit-for-bit equality is possible. It is not for the first published version, which sums over
+            sets, in a different order each time.
     """
 
     case: str
@@ -67,9 +71,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of an engine, in the order of computation in each case.
+    """All checks of an engine.
 
-    facts: what was verified, and on which machine. skipped: what was not checked, and why.
+    Attributes:
+        facts: What was verified, and on which machine.
+        checks: The checks, in order of computation within each case.
+        skipped: What was not checked, and why.
     """
 
     facts: dict[str, str]
@@ -78,32 +85,33 @@ class Report:
 
     @property
     def tensors(self) -> list[Comparison]:
+        """The comparisons of all tensors."""
         return [check.tensor for check in self.checks]
 
     @property
     def exact(self) -> bool:
-        """Whether no bit of any number differs, where that can be asked."""
+        """True if no bit of any number differs, among the checks where that is possible."""
         return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property
     def passed(self) -> bool:
-        """Whether every number is within its tolerance, and there is one."""
+        """True if something was checked, and every number is within its tolerance."""
         return bool(self.checks) and all(tensor.passed for tensor in self.tensors)
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 1 where something is beyond its tolerance, or nothing was compared."""
+        """The exit status: 0, or 1 if a tensor is beyond its tolerance or nothing was compared."""
         return 0 if self.passed else 1
 
     def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
-        """The tensors by case and kind."""
+        """Return the comparisons by case and kind of tensor."""
         groups: dict[tuple[str, str], list[Comparison]] = {}
         for check in self.checks:
             groups.setdefault((check.case, check.what), []).append(check.tensor)
         return groups
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the facts, each kind of tensor of each case as one, and every tensor that differs."""
+        """Return a dict for JSON: facts, one entry per kind of tensor in each case, and every tensor that differs."""
         return {
             "facts": self.facts,
             "passed": self.passed,
@@ -128,13 +136,21 @@ def verify(
 ) -> Report:
     """Compare an engine with the reference, and with the published runs.
 
-    engine, precision: as `open_engine` takes them. cases: names of CASES; default all. names: the public names.txt that
-    the published runs read; default: the downloaded one, if there is one, else these checks are skipped. golden_steps:
-    how many of their steps to make; 0 for none; default all, and then their final weights and samples too.
-    tolerance: the difference allowed for numbers of size 1, for every check, instead of the precision's promise; 0 asks
-    for every bit. progress: is told what comes next.
+    Args:
+        engine: The engine's name, as for `open_engine`.
+        precision: The precision, as for `open_engine`.
+        cases: Names in CASES; default: all.
+        names: The public names.txt that the published runs read. Default: the downloaded file; without one, the
+            published runs are skipped.
+        golden_steps: The number of steps of the published runs to compare; 0 for none. Default: all, followed by the
+            final weights and samples.
+        tolerance: The difference allowed for numbers of size 1 in every check, instead of the precision's promise; 0
+            requires every bit.
+        progress: Called with a description of each piece of work before it starts.
 
-    Raises ValueError for an unknown engine or case or a wrong file, ImportError where the engine cannot work here.
+    Raises:
+        ValueError: If the engine, precision or a case is unknown, a number is out of range, or `names` is another file.
+        ImportError: If the engine cannot work on this machine.
     """
     chosen = [_case(name) for name in (CASES if cases is None else cases)]
     if tolerance is not None and not 0 <= tolerance < math.inf:
@@ -146,7 +162,7 @@ def verify(
         return open_engine(engine, params, config, vocab_size, precision)
 
     path = find_names(names)
-    tell = progress or (lambda _: None)
+    notify = progress or (lambda _: None)
     probe = CASES["many_heads"]
     opened = open_it(probe.params(), probe.config, probe.vocab_size)
     name = opened.name
@@ -156,7 +172,7 @@ def verify(
     promise = PROMISES[kind] if tolerance is None else tolerance
     checks: list[Check] = []
     for case in chosen:
-        tell(f"{case.name}: {case.about}")
+        notify(f"{case.name}: {case.about}")
         checks += check_case(open_it, case, promise)
     skipped: list[str] = []
     for preset in PRESETS:
@@ -169,7 +185,7 @@ def verify(
             )
         else:
             far = GOLDEN_PROMISES[preset][kind] if tolerance is None or preset in UNORDERED else tolerance
-            checks += check_golden(open_it, preset, path, golden_steps, far, tell)
+            checks += check_golden(open_it, preset, path, golden_steps, far, notify)
     facts = {"engine": name, "precision": kind, **hardware.facts()}
     return Report(facts, tuple(checks), tuple(skipped))
 
@@ -181,7 +197,14 @@ def _case(name: str) -> Case:
 
 
 def find_names(names: Path | str | None) -> Path | None:
-    """The public names.txt: the given file, else the downloaded one, else None. ValueError for another file."""
+    """Find the public names.txt: the given file, or else the downloaded one.
+
+    Returns:
+        Its path; None if no file was given and none was downloaded.
+
+    Raises:
+        ValueError: If the given file cannot be read, or is another file.
+    """
     path = download.cache_folder() / "names.txt" if names is None else Path(names)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -200,23 +223,23 @@ def find_names(names: Path | str | None) -> Path | None:
 
 
 def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
-    """Every number that an engine shows, against the recorded reference, for all the ways to ask for it."""
+    """Compare every number that an engine exposes with the reference, through each method that computes it."""
     truth = case.record()
     batches = case.batches()
     table = shapes(case.config, case.vocab_size)
     parts = offsets(table)
     checks: list[Check] = []
 
-    def hold(what: str, name: str, got: Sequence[float]) -> None:
+    def check(what: str, name: str, got: Sequence[float]) -> None:
         shape, expected = truth[name]
-        if len(got) != len(expected):  # of what has another length no number is right
+        if len(got) != len(expected):  # with another length, no number counts as right
             got = [math.nan] * len(expected)
         far = allowed(name, expected, promise)
         checks.append(Check(case.name, what, compare(name, shape, expected, got, far)))
 
-    def hold_matrices(what: str, owner: str, got: array[float]) -> None:
+    def check_matrices(what: str, owner: str, got: array[float]) -> None:
         for name, part in parts.items():
-            hold(what, f"{owner}.{name}", got[part])
+            check(what, f"{owner}.{name}", got[part])
 
     def fresh() -> Engine:
         return open_it(case.params(), case.config, case.vocab_size)
@@ -227,38 +250,44 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
             read = tokens[: num_positions(tokens, case.config)]
             rows = engine.logits(read)
             for t in range(len(read)):
-                hold("logits", f"step{step}.doc{d}.pos{t}.logits", rows[t] if t < len(rows) else ())
-        hold("loss", f"step{step}.loss", [engine.backward(batch)])
-        hold_matrices("grad", f"step{step}.grad", engine.grads)
+                check("logits", f"step{step}.doc{d}.pos{t}.logits", rows[t] if t < len(rows) else ())
+        check("loss", f"step{step}.loss", [engine.backward(batch)])
+        check_matrices("grad", f"step{step}.grad", engine.grads)
         engine.update(rate)
-        hold_matrices("m", f"step{step}.m", engine.m)
-        hold_matrices("v", f"step{step}.v", engine.v)
-        hold_matrices("params", f"step{step}.params", engine.params)
+        check_matrices("m", f"step{step}.m", engine.m)
+        check_matrices("v", f"step{step}.v", engine.v)
+        check_matrices("params", f"step{step}.params", engine.params)
 
     engine = fresh()
     decoder = engine.decoder()
     for t, token_id in enumerate(batches[0][0][: num_positions(batches[0][0], case.config)]):
-        hold("logits by decoder()", f"step1.doc0.pos{t}.logits", decoder.feed(token_id))
+        check("logits by decoder()", f"step1.doc0.pos{t}.logits", decoder.feed(token_id))
 
     if case.config.batch_size > 1:
         for tokens in batches[0]:
             engine.backward([tokens], len(batches[0]))
-        hold_matrices("grad, a document a call", "step1.grad", engine.grads)
+        check_matrices("grad, a document a call", "step1.grad", engine.grads)
 
     engine = fresh()
     losses = engine.train(batches, LEARNING_RATES)
     for step in range(1, len(batches) + 1):
-        hold("loss by train()", f"step{step}.loss", losses[step - 1 : step])
-    hold_matrices("params by train()", f"step{len(batches)}.params", engine.params)
+        check("loss by train()", f"step{step}.loss", losses[step - 1 : step])
+    check_matrices("params by train()", f"step{len(batches)}.params", engine.params)
     return checks
 
 
 def check_golden(
-    open_it: Open, preset: str, names: Path, steps: int | None, promise: float, tell: Progress
+    open_it: Open, preset: str, names: Path, steps: int | None, promise: float, notify: Progress
 ) -> list[Check]:
-    """A published run again: its losses and, when all steps are made, its final weights and samples.
+    """Repeat a published run, and compare its losses and, after all steps, its final weights and samples.
 
-    names: the public names.txt. steps: how many to make; None for all. promise: the largest difference allowed.
+    Args:
+        open_it: Opens the engine.
+        preset: The preset of the run.
+        names: The public names.txt.
+        steps: The number of steps; None for all.
+        promise: The largest difference allowed.
+        notify: Called with a description of each piece of work before it starts.
     """
     figures = golden.figures(preset)
     config = PRESETS[preset]
@@ -271,7 +300,7 @@ def check_golden(
     count = min(steps or config.num_steps, config.num_steps)
     losses: list[float] = []
     for start in range(0, count, 100):
-        tell(f"published run of preset {preset}: step {start} of {count}")
+        notify(f"published run of preset {preset}: step {start} of {count}")
         some = range(start, min(start + 100, count))
         losses += engine.train(
             [[tokenizer.encode(docs[step % len(docs)])] for step in some],
@@ -284,7 +313,7 @@ def check_golden(
             for tensor in safetensors.read(weights)[0].values():
                 expected.extend(tensor.floats())
             checks.append(compare("weights", (len(expected),), expected, engine.params, promise))
-        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # further off, a draw may fall on the other side
+        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # with a larger difference, sampling may choose another token
             samples = [
                 tokenizer.decode(
                     sampling.generate(
@@ -302,8 +331,10 @@ def check_golden(
 
 
 def render(report: Report) -> str:
-    """The report for people: what was verified, a line a case with its worst difference, the first tensors that differ
-    in the order of computation, and the verdict.
+    """Render a report for people.
+
+    It has the facts, a line per case with its worst difference, the first tensors that differ in order of computation,
+    and the verdict.
     """
     rows = []
     for case in dict.fromkeys(check.case for check in report.checks):
@@ -311,7 +342,7 @@ def render(report: Report) -> str:
         mark = "exact" if whole.exact else "ok" if whole.passed else "WRONG"
         size = (f"{whole.numbers:,}", f"{whole.differ:,}", f"{whole.largest:.3g}", f"{whole.tolerance:.3g}")
         rows.append((case, *size, mark, "" if whole.exact else furthest(ours).name))
-    header = ("case", "numbers", "differ", "largest", "allowed", "", "the furthest off")
+    header = ("case", "numbers", "differ", "largest", "allowed", "", "furthest off")
     lines = [text_tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
     if rows:
         lines += [text_tables.aligned(header, rows, "lrrrrll"), ""]
@@ -327,12 +358,12 @@ def render(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """One line: whether the engine is the reference bit for bit, within its tolerance, or not at all."""
+    """Say in one line whether the engine matches the reference bit for bit, within its tolerance, or not at all."""
     if not report.checks:
         return "nothing was compared"
     if not report.passed:
         wrong = sum(not tensor.passed for tensor in report.tensors)
-        return f"NOT the reference: {wrong} of {len(report.tensors)} tensors are beyond their tolerance"
+        return f"does NOT match the reference: {wrong} of {len(report.tensors)} tensors are beyond their tolerance"
     tensors = [check.tensor for check in report.checks if check.bitwise]
     numbers, differ = sum(t.numbers for t in tensors), sum(t.differ for t in tensors)
     if report.exact:

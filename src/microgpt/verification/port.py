@@ -1,7 +1,7 @@
 """Verify a port in any language: export the reference's numbers, and check the port's against them.
 
-Both sides are files. `export` writes a folder that docs/verify.md describes completely; a port computes the same
-tensors from the same inputs, writes them under the same names, and `against` says where the two part first.
+Both sides are files. `export` writes a folder, whose layout docs/verify.md describes completely. A port computes the
+same tensors from the same inputs and writes them under the same names, and `against` finds where the two first diverge.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from microgpt.verification.compare import PROMISES, Comparison, allowed, compare
 FORMAT, VERSION = "microgpt-verify", 1
 TOLERANCES = {"F64": PROMISES["float64"], "F32": PROMISES["float32"]}
 TYPECODES = {"F64": "d", "F32": "f"}
-MAX_FILE = 1 << 28  # bytes; an export's largest file has less than a hundredth of it
-LISTED = 4  # kinds of tensors that a line names
+MAX_FILE = 1 << 28  # bytes; the largest file of an export is less than a hundredth of this
+LISTED = 4  # kinds of tensors listed in a line
 
 Progress = Callable[[str], None]
 
 
 def expected(case: Case) -> dict[str, Tensor]:
-    """All tensors of a case's file: the weights before the first step (`init.wte`), then the training's."""
+    """Return all tensors of a case's file: the weights before the first step (`init.wte`), then those of training."""
     table = shapes(case.config, case.vocab_size)
     params = case.params()
     start = {f"init.{name}": Tensor(table[name], params[part]) for name, part in offsets(table).items()}
@@ -42,9 +42,18 @@ def expected(case: Case) -> dict[str, Tensor]:
 
 
 def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
-    """Write index.json and a safetensors file for each case into a new or empty folder; gives the files' paths.
+    """Write index.json and a safetensors file for each case into a new or empty folder.
 
-    Raises ValueError for a folder that holds something, OSError where nothing can be written.
+    Args:
+        folder: The folder.
+        progress: Called with a description of each case before it is computed.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        ValueError: If the folder is not empty.
+        OSError: If a file cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -83,7 +92,7 @@ def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
             "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
         }
     text = json.dumps(index, indent=1)
-    flat = re.sub(r"\[[\d,\s]*\]", lambda numbers: " ".join(numbers[0].split()), text)  # a list of numbers on one line
+    flat = re.sub(r"\[[\d,\s]*\]", lambda numbers: " ".join(numbers[0].split()), text)  # each list on one line
     path = folder / "index.json"
     path.write_text(flat + "\n", encoding="utf-8")
     return [path, *paths]
@@ -91,10 +100,15 @@ def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
 
 @dataclass(frozen=True)
 class CaseReport:
-    """One file of a port, its tensors in the order of computation.
+    """The comparison of one file of a port with the reference.
 
-    misshapen: name, expected shape, its shape. missing: tensors of the export that it does not have; extra: those that
-    only it has. parts_at: the tensor at which it first leaves the reference, if it does.
+    Attributes:
+        case: The name of the case.
+        compared: The comparisons, in order of computation.
+        misshapen: (name, expected shape, actual shape) of each tensor with a wrong shape.
+        missing: The tensors of the export that the file does not have.
+        extra: The tensors of the file that the export does not have.
+        parts_at: The first tensor that differs from the reference beyond its tolerance or in shape, or None.
     """
 
     case: str
@@ -112,7 +126,14 @@ class CaseReport:
 
 @dataclass(frozen=True)
 class PortReport:
-    """All files of a port. absent: the cases that it has no file for; ignored: files of no case."""
+    """The comparison of all files of a port with the reference.
+
+    Attributes:
+        folder: The port's folder.
+        cases: A report for each file.
+        absent: The cases without a file.
+        ignored: The files that are not named after a case.
+    """
 
     folder: str
     cases: tuple[CaseReport, ...]
@@ -121,16 +142,16 @@ class PortReport:
 
     @property
     def passed(self) -> bool:
-        """Whether all that is there has the right shape and is within its tolerance."""
+        """True if every tensor in the files has the right shape and is within its tolerance."""
         return all(case.parts_at is None for case in self.cases)
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 1 where the port leaves the reference."""
+        """The exit status: 0, or 1 if the port diverges from the reference."""
         return 0 if self.passed else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: each case with its counts, where it parts, and every tensor beyond its tolerance."""
+        """Return a dict for JSON: each case with its counts, where it diverges, and every tensor that is wrong."""
         return {
             "folder": self.folder,
             "passed": self.passed,
@@ -153,21 +174,26 @@ class PortReport:
 
 
 def against(folder: Path | str, tolerance: float | None = None, progress: Progress | None = None) -> PortReport:
-    """Compare a port's files, laid out as `export` does, with the reference.
+    """Compare a port's files with the reference; tensors and whole files may be missing.
 
-    tolerance: instead of TOLERANCES, for numbers of size 1. Tensors, and whole files, may be missing.
-    Raises ValueError, which names the file, for what cannot be compared at all: no folder, none of the files, a file
-    that is not in the safetensors format, numbers other than F64 and F32.
+    Args:
+        folder: The port's files, in the layout of `export`.
+        tolerance: The difference allowed for numbers of size 1, instead of TOLERANCES.
+        progress: Called with a description of each case before it is computed.
+
+    Raises:
+        ValueError: If the files cannot be compared at all: there is no folder or no file named after a case, a file is
+            not in the safetensors format, or its numbers are neither F64 nor F32. The message names the file.
     """
     folder = Path(folder)
     if tolerance is not None and not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
     if not folder.is_dir():
-        raise ValueError(f"the folder to compare must hold files as export writes them, got {str(folder)!r}: no folder")
+        raise ValueError(f"{str(folder)!r} is not a folder: give the folder with the port's files")
     found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
     if not found.keys() & CASES.keys():
         raise ValueError(
-            f"{str(folder)!r} has no file to compare: name them as export does,"
+            f"{str(folder)!r} has no file to compare: name the files as export does,"
             f" {', '.join(f'{name}.safetensors' for name in CASES)}"
         )
     reports = []
@@ -188,7 +214,7 @@ def _read(path: Path) -> dict[str, safetensors.Tensor]:
     if not path.is_file():
         raise ValueError(f"{str(path)!r} is not a file")
     if (size := path.stat().st_size) > MAX_FILE:
-        raise ValueError(f"{str(path)!r} has {size} bytes; more than {MAX_FILE} are not read")
+        raise ValueError(f"{str(path)!r} must have at most {MAX_FILE} bytes, got {size}")
     try:
         tensors, _ = safetensors.read(path)
     except SafetensorsError as error:
@@ -203,7 +229,7 @@ def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: flo
     compared, misshapen, missing, parts_at = [], [], [], None
     for name, (shape, numbers) in truth.items():
         if name not in got:
-            if not name.startswith("init."):  # an input: a port need not give it back
+            if not name.startswith("init."):  # an input, which a port need not return
                 missing.append(name)
             continue
         tensor = got[name]
@@ -221,7 +247,7 @@ def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: flo
 
 
 def place(name: str) -> str:
-    """Where in a training a tensor stands, in words.
+    """Describe a tensor's place in the training in words.
 
     >>> place("step2.doc0.grad.pos3.layer0.q")
     'the gradient of layer0.q at position 3 of document 0 in step 2'
@@ -237,7 +263,7 @@ def place(name: str) -> str:
 
 
 def render(report: PortReport) -> str:
-    """The report for people: a line a case, what is missing or has no counterpart, and the first parting of each."""
+    """Render a report for people: a line per case, what is missing or extra, and where each case first diverges."""
     rows = []
     for c in report.cases:
         wrong = len(c.wrong) + len(c.misshapen)
@@ -255,10 +281,10 @@ def render(report: PortReport) -> str:
     if report.absent:
         lines.append(f"no file for: {', '.join(report.absent)}")
     if report.ignored:
-        lines.append(f"files of no case: {', '.join(report.ignored)}")
+        lines.append(f"not named after a case: {', '.join(report.ignored)}")
     for c in report.cases:
         if c.parts_at is not None:
-            lines.append(f"{c.case} parts from the reference first at {place(c.parts_at)}")
+            lines.append(f"{c.case} first diverges from the reference at {place(c.parts_at)}")
             lines += [
                 f"{name} must have shape {list(expected)}, got {list(got)}"
                 for name, expected, got in c.misshapen
@@ -268,15 +294,15 @@ def render(report: PortReport) -> str:
     count = sum(len(c.compared) for c in report.cases)
     exact = sum(t.exact for c in report.cases for t in c.compared)
     if report.passed:
-        lines.append(f"the port is the reference, as far as it goes: {count} tensors, {exact} of them bit for bit")
+        lines.append(f"the port matches the reference in all {count} tensors that it has, {exact} of them bit for bit")
     else:
-        parting = sum(c.parts_at is not None for c in report.cases)
-        lines.append(f"the port is NOT the reference: {parting} of {len(report.cases)} cases part from it")
+        diverging = sum(c.parts_at is not None for c in report.cases)
+        lines.append(f"the port does NOT match the reference: {diverging} of {len(report.cases)} cases diverge")
     return "\n".join(lines)
 
 
 def _kinds(names: Sequence[str]) -> str:
-    """Names with their numbers left out, each with its count: step*.doc*.pos*.probs (21), ..."""
+    """Summarize names by replacing their numbers, each with its count: step*.doc*.pos*.probs (21), ..."""
     counts = Counter(re.sub(r"\d+", "*", name) for name in names)
     listed = [f"{kind!s:.80} ({count})" for kind, count in counts.items()]
-    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} kinds more" if len(listed) > LISTED else "")
+    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more kinds" if len(listed) > LISTED else "")

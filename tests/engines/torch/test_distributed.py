@@ -214,7 +214,7 @@ def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path
             ["--batch-size", "3"],
             "batch_size must be a multiple of the 2 processes that share it, got batch_size=3 (try batch_size=4)",
         ),
-        (["--engine", "native"], "engine must be torch where 2 processes train together, got engine='native'"),
+        (["--engine", "native"], "engine must be torch when 2 processes train together, got engine='native'"),
     ],
 )
 def test_what_makes_no_sense_is_told_once_and_leaves_nothing(options: list[str], message: str, here: Path) -> None:
@@ -263,8 +263,8 @@ def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     message = (
-        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer, or compute on the CPU"
-        r" \(--device cpu\)$"
+        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer processes, or compute on the"
+        r" CPU \(--device cpu\)$"
     )
     with pytest.raises(ValueError, match=message):
         open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)

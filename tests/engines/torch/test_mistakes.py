@@ -107,7 +107,7 @@ MISTAKES: dict[str, tuple[Callable[[TorchEngine], Any], str]] = {
     ),
     "no device": (
         lambda e: TorchEngine(e.params, TINY, 5, device="abacus"),
-        r"device must be one that is here for float32 \(.*cpu\), got device='abacus'",
+        r"device must be one of .*cpu for float32 on this machine, got device='abacus'",
     ),
 }
 

@@ -4,7 +4,7 @@ The functions and their arguments are described once, here. The tables repeat ke
 library.py (ctypes) and wasm.py (WebAssembly) each turn them into functions that accept Python values. The kinds of
 values:
 
-    handle              a net or a decoder, as an address that only the kernel can follow; 0 if out of memory
+    handle              a net or a decoder: an address that only the kernel can use; 0 if out of memory
     int, int64, double  a number
     settings            a sequence of the values of SETTINGS; the kernel gets a pointer to the struct
     documents           (tokens, lengths), two array('i'): all documents end to end, and the length of each
@@ -41,7 +41,11 @@ FUNCTIONS = {
 
 
 class Kernel:
-    """The kernel for one precision, over Python's buffers. functions: an attribute for each entry of FUNCTIONS."""
+    """The kernel for one precision, called with Python's buffers.
+
+    Attributes:
+        functions: An object with one callable attribute for each entry of FUNCTIONS.
+    """
 
     def __init__(self, functions: Any) -> None:
         self.functions = functions
@@ -49,7 +53,13 @@ class Kernel:
     def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
         """Open a net.
 
-        sizes: n_embd, n_head, n_layer, block_size, vocab_size, activation. adam: beta1, beta2, eps_adam.
+        Args:
+            sizes: n_embd, n_head, n_layer, block_size, vocab_size, and the activation's index.
+            adam: beta1, beta2, eps_adam.
+            threads: The number of threads that training may use.
+
+        Returns:
+            A handle, or 0 if out of memory.
         """
         return self.functions.open((*sizes, *adam, threads)) or 0
 
@@ -57,7 +67,7 @@ class Kernel:
         self.functions.close(net)
 
     def load(self, net: int, params: array[float], m: array[float] | None, v: array[float] | None) -> None:
-        """Copy the parameters into the net, and the moments if given."""
+        """Copy the parameters, and the moments if given, into the net."""
         self.functions.load(net, params, m, v)
 
     def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
@@ -67,7 +77,18 @@ class Kernel:
     def backward(
         self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
     ) -> float | None:
-        """Add the gradient to grads; return the loss, or None if out of memory. weight: of each document."""
+        """Add the gradient of a batch to grads, and compute its loss.
+
+        Args:
+            net: The handle of a net.
+            grads: The buffer that the gradient is added to.
+            tokens: The tokens of all documents, end to end.
+            lengths: The length of each document.
+            weight: The factor that each document's loss is multiplied by.
+
+        Returns:
+            The loss, or None if out of memory.
+        """
         loss = array("d", [0.0])
         done = self.functions.backward(net, grads, (tokens, lengths), len(lengths), weight, loss)
         return loss[0] if done else None
@@ -82,9 +103,19 @@ class Kernel:
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train for as many of the steps as `seconds` allow, at least one; step: the steps done before.
+        """Train for as many of the steps as fit into `seconds`, at least one.
 
-        Returns their losses, or None if out of memory.
+        Args:
+            net: The handle of a net.
+            tokens: The tokens of all documents, end to end.
+            lengths: The length of each document.
+            batch_sizes: The number of documents in each step.
+            learning_rates: The learning rate of each step.
+            step: The number of steps done before.
+            seconds: The time limit.
+
+        Returns:
+            The losses of the steps that were done, or None if out of memory.
         """
         steps = len(learning_rates)
         losses = array("d", bytes(8 * steps))
@@ -102,18 +133,18 @@ class Kernel:
         step: int,
         learning_rate: float,
     ) -> None:
-        """Apply Adam's step number `step` to these buffers, and clear grads."""
+        """Apply Adam's step number `step`, counted from 1, to these buffers, and clear grads."""
         self.functions.update(net, params, grads, m, v, len(params), step, learning_rate)
 
     def decoder(self, net: int, streams: int) -> int:
-        """Open empty contexts over a snapshot of the net's parameters."""
+        """Open empty contexts over a snapshot of the net's parameters; return a handle, or 0 if out of memory."""
         return self.functions.decoder(net, streams) or 0
 
     def decoder_close(self, decoder: int) -> None:
         self.functions.decoder_close(decoder)
 
     def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
-        """Feed one token to each context; writes logits, (streams, vocab_size)."""
+        """Feed one token to each context; write the next tokens' logits, (streams, vocab_size), into `logits`."""
         self.functions.feed(decoder, token_ids, logits)
 
     def rewind(self, decoder: int) -> None:

@@ -1,12 +1,12 @@
 """The native engine: forward, backward and Adam in C, behind the engine interface.
 
-The C is in kernel/. `exact` computes in float64 and gives the reference's numbers bit for bit; `float32` is as fast as
-the machine goes. The contract's buffers are Python's. The kernel keeps copies in its own layout and precision, and
-synchronizes them at the start and the end of every call.
+The C code is in kernel/. `exact` computes in float64 and reproduces the reference bit for bit; `float32` is as fast as
+the machine allows. The engine's buffers belong to Python. The kernel keeps copies in its own layout and precision, and
+synchronizes them at the start and end of every call.
 
-The kernel is compiled when the package is installed. library.py binds it with ctypes; in a browser wasm.py reaches it
-as WebAssembly, whose exp, log and pow differ: there `exact` is within 1e-12 of the reference in one pass, and within
-1e-9 over a run.
+The kernel is compiled when the package is installed. library.py binds it with ctypes. In a browser, wasm.py calls it as
+WebAssembly, where exp, log and pow differ: there `exact` is within 1e-12 of the reference in one pass, and within 1e-9
+over a run.
 """
 
 from __future__ import annotations
@@ -26,18 +26,23 @@ from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
 
-# A call into the kernel takes about this many seconds at most, or one step: Ctrl-C is handled between calls.
+# A call into the kernel takes at most about this many seconds, or one step, because Ctrl-C is handled between calls.
 SLICE = 0.05
-# Steps per call into the kernel: enough to hide Python's overhead, few enough to hold in memory.
+# Steps packed at once: enough to hide Python's overhead, few enough to fit into memory.
 STEPS_AT_ONCE = 4096
 
 
 @cache
 def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
-    """Return the kernel for a precision. isa: `avx512`, `avx2` or `plain` instead of the best one available.
+    """Return the kernel for a precision.
 
-    Raises ValueError for an unknown precision or an isa that this machine cannot run, and ImportError, with the remedy,
-    if the kernel was not built.
+    Args:
+        precision: `exact` or `float32`.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine has.
+
+    Raises:
+        ValueError: If the precision is unknown, or this machine cannot run that isa.
+        ImportError: If the kernel was not built; the message says what to do.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
@@ -51,9 +56,16 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
 
 
 class NativeEngine(Engine):
-    """threads: over the documents of a batch; the numbers are the same for any number of them.
+    """An engine that runs the C kernel.
 
-    isa: `avx512`, `avx2` or `plain` instead of the best instruction set that this machine has.
+    Args:
+        params: The initial parameters; the engine takes ownership of the buffer.
+        config: The model's sizes and settings.
+        vocab_size: The number of tokens, BOS included.
+        precision: `exact` or `float32`.
+        threads: The number of threads, from 1 to 256, that share the documents of a batch; it does not change the
+            results.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine has.
     """
 
     name: ClassVar[str] = "native"
@@ -94,7 +106,7 @@ class NativeEngine(Engine):
             self._kernel.close(self._net)
 
     def _buffer(self, name: str) -> array[float]:
-        """A buffer of the contract; ValueError if its owner has put something else in its place."""
+        """Return a buffer; raise ValueError if its owner replaced it by something else."""
         buffer = getattr(self, name)
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(buffer)[:60]}")
@@ -122,11 +134,11 @@ class NativeEngine(Engine):
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
-        if self.config.clip or micro_batch_size is not None:  # of which the kernel knows nothing
+        if self.config.clip or micro_batch_size is not None:  # the kernel supports neither
             return super().train(batches, learning_rates, micro_batch_size)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
-        if self.grads.tobytes() != self._zeros:  # left from an earlier backward: they belong to the first step
+        if self.grads.tobytes() != self._zeros:  # accumulated by an earlier backward: part of the first step
             for batch, learning_rate in islice(steps, 1):
                 losses.append(self.backward(batch))
                 if not math.isfinite(losses[-1]):
@@ -138,13 +150,13 @@ class NativeEngine(Engine):
                 for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
                     check_batch(batch, self.vocab_size)
                     packed.add(batch, learning_rate)
-            finally:  # a mistake in one batch does not undo the steps before it
+            finally:  # an invalid batch does not undo the steps before it
                 losses += self._train(packed)
             if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
 
     def _train(self, packed: _Packed) -> array[float]:
-        """All the steps in `packed`, in slices of time, between which Ctrl-C is answered."""
+        """Train for all steps in `packed`, in slices of time between which Ctrl-C is handled."""
         losses = array("d")
         if not packed.learning_rates:
             return losses
@@ -178,7 +190,7 @@ class NativeEngine(Engine):
 
 
 class _Packed:
-    """Documents end to end, as the kernel reads them, and the steps that they belong to."""
+    """The documents of several steps, laid end to end as the kernel reads them."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -186,7 +198,7 @@ class _Packed:
         self.learning_rates = array("d")
 
     def add(self, batch: Sequence[Tokens], learning_rate: float = 0.0) -> None:
-        """A step more. Of a document longer than the context only what is read is kept."""
+        """Append a step; documents longer than the context are truncated."""
         for document in batch:
             read = truncated(document, self._config)
             self.tokens.extend(read)
@@ -195,7 +207,7 @@ class _Packed:
         self.learning_rates.append(learning_rate)
 
     def after(self, steps: int) -> _Packed:
-        """What is left when the first steps are made."""
+        """Return what remains after the first `steps` steps."""
         left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
@@ -205,10 +217,15 @@ class _Packed:
 
 
 class NativeStreams(Streams):
-    """Several growing contexts over the parameters of the moment when it was opened.
+    """Several contexts over the engine's parameters at the time of opening.
 
-    A context's logits are the same to the last bit however many there are. alone: one context by the kernel's quickest
-    way, which in float32 adds up in another order; otherwise one has an idle second beside it.
+    A context's logits are bit for bit the same for any number of contexts.
+
+    Args:
+        engine: The engine.
+        count: The number of contexts, from 1 to 65536.
+        alone: Compute a single context in the kernel's fastest way, which in float32 sums in another order. Otherwise
+            an idle second context is added to a single one.
     """
 
     def __init__(self, engine: NativeEngine, count: int, alone: bool = False) -> None:
@@ -230,9 +247,10 @@ class NativeStreams(Streams):
             self._kernel.decoder_close(self._decoder)
 
     def feed(self, token_ids: Tokens) -> list[array[float]]:
-        """A token for each context -> (count, vocab_size): the logits of the next.
+        """Feed one token to each context; return the logits of each next token, (count, vocab_size).
 
-        Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
+        Raises:
+            ValueError: If block_size tokens were fed before, or a token id is not in the vocabulary.
         """
         if len(token_ids) != self.count:
             raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
@@ -248,13 +266,13 @@ class NativeStreams(Streams):
         return [self._logits[i : i + size] for i in range(0, self.count * size, size)]
 
     def rewind(self) -> None:
-        """Forget what was fed: every context is empty again."""
+        """Empty every context."""
         self._kernel.rewind(self._decoder)
         self._position = 0
 
 
 class NativeDecoder(Decoder):
-    """A growing context."""
+    """A single context over the engine's parameters at the time of opening."""
 
     def __init__(self, engine: NativeEngine) -> None:
         self._streams = NativeStreams(engine, 1, alone=True)

@@ -1,6 +1,6 @@
 """The kernel as a shared library, bound with ctypes.
 
-It reads and writes Python's own buffers.
+The kernel reads and writes Python's own buffers.
 """
 
 from __future__ import annotations
@@ -58,13 +58,24 @@ class _Table(ctypes.Structure):
 
 
 class SharedLibrary(Kernel):
+    """The kernel in the shared library that was compiled at installation.
+
+    Args:
+        exact: Whether to use `exact` rather than `float32`.
+        isa: The instruction set; None for the best one that this machine has.
+
+    Raises:
+        ImportError: If the library is missing.
+        ValueError: If this machine cannot run that isa.
+    """
+
     def __init__(self, exact: bool, isa: str | None) -> None:
         try:
             library = ctypes.CDLL(str(LIBRARY))
         except OSError as error:
             raise ImportError(
-                f"the native engine needs its compiled kernel, which is not here ({error}): reinstall microgpt-lab on a"
-                " machine with a C compiler, or use the scalar engine"
+                f"the native engine needs its compiled kernel, which cannot be loaded ({error}): reinstall microgpt-lab"
+                " on a machine with a C compiler, or use the scalar engine"
             ) from None
         library.microgpt_kernel.argtypes = [c_int, c_char_p]
         library.microgpt_kernel.restype = POINTER(_Table)

@@ -1,7 +1,7 @@
 """The kernel as a WebAssembly module in the browser, called from Pyodide through `js`.
 
 Before Python opens it, the page must instantiate kernel.wasm, call its _initialize, and put its exports on globalThis
-as microgptKernel. The module has a memory of its own: buffers are copied into it before a call, and back afterwards.
+as microgptKernel. The module has its own memory: buffers are copied into it before each call, and back afterwards.
 """
 
 from __future__ import annotations
@@ -21,18 +21,29 @@ from pyodide.ffi import JsBigInt
 
 from microgpt.engines.native.binding import FUNCTIONS, SETTINGS, Kernel
 
-# How Python packs struct Settings: it runs on the same machine as the kernel, and aligns fields as C does there
+# The format of struct Settings. Python also runs as WebAssembly, so it aligns fields as the kernel's C compiler does
 SETTINGS_FORMAT = "".join({"int": "i", "double": "d"}[kind] for kind in SETTINGS.values()) + "0d"
 POINTERS = {"settings", "documents", "ints", "doubles", "written"}
 
 
 class WebAssembly(Kernel):
+    """The kernel as a WebAssembly module that the page has instantiated.
+
+    Args:
+        exact: Whether to use `exact` rather than `float32`.
+        isa: `plain` or None, which mean the same here.
+
+    Raises:
+        ImportError: If the page has not set globalThis.microgptKernel.
+        ValueError: If isa is something else.
+    """
+
     def __init__(self, exact: bool, isa: str | None) -> None:
         exports = getattr(js, "microgptKernel", None)
         if exports is None:
             raise ImportError(
-                "the native engine needs its compiled kernel, which is not here: before opening it, put the exports of"
-                " the instantiated kernel.wasm on globalThis.microgptKernel; or use the scalar engine"
+                "the native engine needs its compiled kernel, which was not found: before opening it, put the exports"
+                " of the instantiated kernel.wasm on globalThis.microgptKernel; or use the scalar engine"
             )
         if isa not in (None, "plain"):
             raise ValueError(f"isa must be plain in WebAssembly, got isa={isa!r}")
@@ -40,7 +51,7 @@ class WebAssembly(Kernel):
         self._bytes = js.Uint8Array.new(self._memory.buffer)
         table = array("I", bytes(4 * len(FUNCTIONS)))
         self._copy_out(exports.microgpt_kernel(exact, 0) + 4, table)
-        in_table = getattr(exports, "__indirect_function_table").get  # after a dot, a class renames it
+        in_table = getattr(exports, "__indirect_function_table").get  # written after a dot, the name would be mangled
         super().__init__(
             SimpleNamespace(
                 **{
@@ -49,11 +60,11 @@ class WebAssembly(Kernel):
                 }
             )
         )
-        self._pace = (0, 1)  # a net, and how many of its steps take about one slice of time
+        self._pace = (0, 1)  # a net, and the number of its steps that take about one slice of time
 
     def _view(self, address: int, size: int) -> Any:
-        """Part of the kernel's memory. The view is invalid after any call, which may let that memory grow."""
-        if not self._bytes.byteLength:  # it has grown
+        """Return a view of part of the kernel's memory, invalid after the next call, which may grow the memory."""
+        if not self._bytes.byteLength:  # the memory has grown, which detached the old array
             self._bytes = js.Uint8Array.new(self._memory.buffer)
         return self._bytes.subarray(address, address + size)
 
@@ -62,14 +73,14 @@ class WebAssembly(Kernel):
         self._view(address, len(content)).assign_to(content)
 
     @contextmanager
-    def _lent(self, *buffers: array[Any] | bytes) -> Iterator[list[int]]:
-        """Copy these buffers into the kernel's memory for a while; gives the addresses of the copies."""
+    def _copied_in(self, *buffers: array[Any] | bytes) -> Iterator[list[int]]:
+        """Copy buffers into the kernel's memory for the duration of the context; yield the copies' addresses."""
         parts = [bytes(memoryview(buffer)) for buffer in buffers]
         parts = [part + bytes(-len(part) % 8) for part in parts]
         content = b"".join(parts)
         block = self._malloc(len(content))
         if not block:
-            raise MemoryError(f"{len(content)} bytes more do not fit into the memory of WebAssembly")
+            raise MemoryError(f"{len(content)} more bytes do not fit into the memory of WebAssembly")
         try:
             self._view(block, len(content)).assign(content)
             yield list(accumulate(map(len, parts[:-1]), initial=block))
@@ -80,16 +91,16 @@ class WebAssembly(Kernel):
         return partial(self._call, function, kinds) if POINTERS & set(kinds) else function
 
     def _call(self, function: Any, kinds: Sequence[str], *values: Any) -> Any:
-        """Call a function of the kernel; what it has written is copied back."""
+        """Call a function of the kernel, then copy the buffers that it has changed to Python."""
         buffers: list[array[Any] | bytes] = []
         for kind, value in zip(kinds, values):
             if kind == "settings":
                 buffers.append(struct.pack(SETTINGS_FORMAT, *value))
             elif kind == "documents":
-                buffers += [bytes(8), *value]  # two pointers, which follow when the addresses are known
+                buffers += [bytes(8), *value]  # room for two pointers, filled in once the addresses are known
             elif kind in POINTERS and value is not None:
                 buffers.append(value)
-        with self._lent(*buffers) as addresses:
+        with self._copied_in(*buffers) as addresses:
             following = iter(addresses)
             arguments: list[Any] = []
             for kind, value in zip(kinds, values):
@@ -123,7 +134,7 @@ class WebAssembly(Kernel):
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train as Kernel.train does. The module has no clock: the previous call tells how many steps fit in."""
+        """Train as Kernel.train does; as the module has no clock, time the last call to choose the number of steps."""
         paced, steps = self._pace
         steps = min(steps if paced == net else 1, len(learning_rates))
         documents = sum(batch_sizes[:steps])

@@ -15,16 +15,16 @@ from microgpt.engines.torch.model import KeyValueCache
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-MANY = 1024  # tokens: a smaller vocabulary Python samples in a moment, exactly as the reference does
+MANY = 1024  # tokens; Python samples from a smaller vocabulary in no time, exactly as the reference does
 
 
 class TorchStreams(Streams):
-    """Several growing contexts over the parameters of the moment when it was opened."""
+    """Several contexts over the engine's parameters at the time of opening."""
 
     def __init__(self, engine: TorchEngine, count: int) -> None:
         if not 1 <= count <= 65536:
             raise ValueError(f"count must be from 1 to 65536, got count={count}")
-        engine._take_back()
+        engine._upload()
         self._engine, self.count = engine, count
         self.draws = engine.vocab_size >= MANY
         with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
@@ -33,9 +33,10 @@ class TorchStreams(Streams):
             self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
 
     def feed(self, token_ids: Tokens) -> list[list[float]]:
-        """A token for each context -> (count, vocab_size): the logits of the next.
+        """Feed one token to each context; return the logits of each next token, (count, vocab_size).
 
-        Raises ValueError when block_size tokens were fed before, or a token_id is not in the vocabulary.
+        Raises:
+            ValueError: If block_size tokens were fed before, or a token id is not in the vocabulary.
         """
         rows: list[list[float]] = self._logits(token_ids).tolist()
         return rows
@@ -56,12 +57,12 @@ class TorchStreams(Streams):
     @torch.inference_mode()
     def draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
         logits = self._logits(token_ids)
-        if logits.device.type == "mps":  # which has no float64
+        if logits.device.type == "mps":  # it has no float64
             logits = logits.cpu()
         logits = logits.double()
         if (logits.isnan() | (logits == math.inf)).any():
             raise FloatingPointError(DIVERGED)
-        if top_k is not None:  # of equals the lower id comes first
+        if top_k is not None:  # among equal logits, prefer the lower id
             kept = logits.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
             logits = torch.full_like(logits, -math.inf).scatter(1, kept, logits.gather(1, kept))
         largest = logits.max(dim=-1, keepdim=True).values
@@ -74,12 +75,12 @@ class TorchStreams(Streams):
         return torch.searchsorted(weights, wanted, right=True).clamp(max=last)[:, 0].tolist()
 
     def rewind(self) -> None:
-        """Forget what was fed: every context is empty again."""
+        """Empty every context."""
         self._cache.length = 0
 
 
 class TorchDecoder(Decoder):
-    """A growing context."""
+    """A single context over the engine's parameters at the time of opening."""
 
     def __init__(self, engine: TorchEngine) -> None:
         self._streams = TorchStreams(engine, 1)
@@ -93,5 +94,5 @@ class TorchDecoder(Decoder):
 
 
 def full(block_size: int) -> str:
-    """What is said of a context that takes no more."""
+    """Return the error message for a full context."""
     return f"the context is full: block_size={block_size} tokens were fed; open a new decoder"

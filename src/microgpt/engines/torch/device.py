@@ -7,39 +7,45 @@ import torch
 from microgpt.engines.torch.distributed import local_device
 from microgpt.system.processes import processes, processes_here
 
-# Dense flop a second in bfloat16, from the makers' data sheets, by a part of the device's name
+# Part of a device's name -> its peak dense bfloat16 flops per second, from the manufacturer's data sheet
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 
 
 def choose_device(name: str | None, precision: str) -> torch.device:
-    """The device of that name; without one the best that is here and can compute in that precision.
+    """Return the device to compute on.
 
-    Raises ValueError for a device that is not here.
+    Args:
+        name: `cuda`, `mps` or `cpu`; None for the best device available.
+        precision: The precision that the device must support.
+
+    Raises:
+        ValueError: If that device is not available.
     """
     _, world_size = processes()
-    here = {
+    devices = {
         "cuda": torch.cuda.is_available(),
-        # Apple's GPUs know neither float64 nor other processes
+        # Apple's GPUs support neither float64 nor distributed training
         "mps": torch.backends.mps.is_available() and precision != "float64" and world_size == 1,
         "cpu": True,
     }
     if name is None:
-        name = next(device for device, available in here.items() if available)
-    if not here.get(name):
-        found = ", ".join(device for device, available in here.items() if available)
+        name = next(device for device, available in devices.items() if available)
+    if not devices.get(name):
+        found = ", ".join(device for device, available in devices.items() if available)
         raise ValueError(
-            f"device must be one that is here for {precision} ({found}), got device={name!r}: leave it out for the best"
+            f"device must be one of {found} for {precision} on this machine, got device={name!r}: leave it out for the"
+            " best one"
         )
     return local_device(name, processes_here())
 
 
 def has_gpu() -> bool:
-    """Is there one that PyTorch can use?"""
+    """Return whether this machine has a GPU that PyTorch can use."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def describe(device: torch.device) -> str:
-    """For people: the GPU's name, or how many threads the CPU gives."""
+    """Describe a device for people: the name of a GPU, or the number of CPU threads."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":

@@ -1,8 +1,8 @@
 """Data-parallel training: several processes train one model, each on its share of every batch.
 
-The processes run on one machine or on many. torchrun starts them and tells each its rank, the number of all (the world
-size) and where to find the others. What they say to each other goes through PyTorch's own process groups: NCCL between
-GPUs, Gloo otherwise.
+The processes run on one machine or on several. torchrun starts them and gives each its rank, the number of processes
+(the world size), and the address of the others. They communicate through PyTorch's process groups: NCCL between GPUs,
+Gloo otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from microgpt.system.processes import processes
 
 
 class Ranks:
-    """This process among the others. With a single one every method gives back what it was given."""
+    """The processes that train together. In a single process, every method returns its input."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.world_size = processes()
@@ -29,32 +29,32 @@ class Ranks:
         self._device = device
         if self.alone or dist.is_initialized():
             return
-        with _others():
+        with _peer_errors():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
 
     def add(self, numbers: Tensor) -> Tensor:
-        """Put the sum over all processes into `numbers`: the same bits in each of them."""
+        """Sum `numbers` over all processes, in place: every process gets the same bits."""
         if not self.alone:
-            with _others():
+            with _peer_errors():
                 dist.all_reduce(numbers)
         return numbers
 
     def part(self, length: int) -> slice:
-        """This process's part of a flat tensor of that length, a multiple of the world size."""
+        """Return this process's part of a flat tensor, whose length is a multiple of the world size."""
         size = length // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def join(self, whole: Tensor, part: Tensor) -> Tensor:
-        """Put the parts of all processes into `whole`, one after another."""
+        """Concatenate the parts of all processes into `whole`, in place, and return it."""
         if self.alone:
             return whole.copy_(part)
-        with _others():
+        with _peer_errors():
             dist.all_gather(list(whole.chunk(self.world_size)), part.clone())
         return whole
 
     def add_up(self, numbers: list[float]) -> list[float]:
-        """The sums over all processes, of numbers that Python has."""
+        """Return each of these Python numbers summed over all processes."""
         if self.alone:
             return numbers
         sums: list[float] = self.add(torch.tensor(numbers, dtype=torch.float64, device=self._device)).tolist()
@@ -62,9 +62,14 @@ class Ranks:
 
 
 def local_device(name: str, processes_here: int) -> torch.device:
-    """The device of this process among those of this machine: to each its own GPU.
+    """Return this process's device; with CUDA, each process on a machine gets its own GPU.
 
-    processes_here: how many of them there are. Raises ValueError where there are fewer GPUs.
+    Args:
+        name: The kind of device: `cuda`, `mps` or `cpu`.
+        processes_here: The number of processes on this machine.
+
+    Raises:
+        ValueError: If this machine has fewer GPUs than processes.
     """
     if name != "cuda":
         return torch.device(name)
@@ -72,7 +77,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
     if processes_here > found:
         raise ValueError(
             f"nproc-per-node must be at most the {found} GPU{'s' * (found != 1)} of this machine, got"
-            f" {processes_here}: start fewer, or compute on the CPU (--device cpu)"
+            f" {processes_here}: start fewer processes, or compute on the CPU (--device cpu)"
         )
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
@@ -80,12 +85,12 @@ def local_device(name: str, processes_here: int) -> torch.device:
 
 
 @contextmanager
-def _others() -> Iterator[None]:
-    """What fails between processes as an OSError: one of them has gone."""
+def _peer_errors() -> Iterator[None]:
+    """Turn errors in the communication with other processes into ConnectionError, which is an OSError."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = re.sub(r"^\[[^]]*\] ", "", str(error).strip()).split(". ")[0]  # without the place in their source
+        reason = re.sub(r"^\[[^]]*\] ", "", str(error).strip()).split(". ")[0]  # without the line in PyTorch's source
         raise ConnectionError(f"another process of this training has ended or cannot be reached ({reason})") from error

@@ -1,8 +1,8 @@
 """The torch engine's forward, backward and Adam in PyTorch, on a GPU if there is one.
 
-It is for models too large for a single CPU core. The numbers live in flat tensors on the device. A buffer of the
-contract is gathered from there when somebody asks for it, and, as its owner may have written to it, put back before the
-next computation: training copies nothing.
+This engine is for models too large for a single CPU core. The numbers are in flat tensors on the device. Reading a
+buffer (`params`, `grads`, `m`, `v`) copies it to Python; as the owner may write to the copy, it is copied back before
+the next computation. Training by itself copies nothing.
 """
 
 from __future__ import annotations
@@ -29,27 +29,35 @@ try:
     from microgpt.engines.torch.device import PEAKS, choose_device, describe, has_gpu
     from microgpt.engines.torch.distributed import Ranks
     from microgpt.engines.torch.model import IGNORED, Memory, Model, loss, surprises
-except (ImportError, OSError) as error:  # OSError: its libraries do not fit this system
+except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not fit this system
     raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
-# How many numbers of a kind the evaluation of documents makes at once on a CPU, whose caches more would leave; on a GPU
-# 16 times as many. So many times more tokens are read ahead, so that documents of about a length come together.
+# AT_ONCE: the numbers in the largest tensor while documents are evaluated on a CPU, few enough for its caches; 16 times
+# as many on a GPU. READ_AHEAD: batches to read ahead, so that documents of similar length can be batched together
 AT_ONCE, READ_AHEAD = 1 << 22, 8
-SMALL = 100_000  # parameters; with fewer, threads wait for each other longer than they work
-ALIGNED = 64  # rows of lm_head come in multiples of it where tensor cores compute, which are slow at odd sizes
+SMALL = 100_000  # parameters; with fewer, threads spend more time waiting for each other than working
+ALIGNED = 64  # pad the rows of lm_head to a multiple of this for tensor cores, which are slow at odd sizes
 
 
 class TorchEngine(Engine):
-    """precision: of all numbers; in `bfloat16` the products alone are so, and parameters and sums stay float32.
+    """An engine that computes with PyTorch.
 
-    threads: of the whole process, on a CPU; the default is torch's own, but one for a small model, where several cost
-    more than they bring. device: `cuda`, `mps` or `cpu` instead of the best that is here. compile: let torch.compile
-    fuse the operations, which takes it up to a minute at the first step. deterministic: the same bits at every
-    repetition on a GPU too; on a CPU they always are. shard: of several processes each keeps and updates only a part
-    of Adam's moments (ZeRO, arXiv:1910.02054), which are half of a training model's numbers; m and v are then gathered
-    from all processes, which all must ask for them.
+    Args:
+        params: The initial parameters; the engine takes ownership of the buffer.
+        config: The model's sizes and settings.
+        vocab_size: The number of tokens, BOS included.
+        precision: `float32`, `float64` or `bfloat16`. With `bfloat16`, only the products are computed in bfloat16;
+            parameters and sums stay float32.
+        threads: The number of CPU threads of the whole process, from 1 to 256. Default: PyTorch's own choice, but 1 for
+            a small model, where more threads would slow it down.
+        device: `cuda`, `mps` or `cpu`; default: the best one available.
+        compile: Let torch.compile fuse operations; this makes the first step take up to a minute longer.
+        deterministic: Compute the same bits in every repetition on a GPU too; a CPU always does.
+        shard: Shard Adam's moments across processes (ZeRO stage 1, arXiv:1910.02054): each process stores and updates a
+            part of them. The moments are half of the numbers of a model in training. Reading m or v then gathers it
+            from all processes, so all of them must read it.
     """
 
     name: ClassVar[str] = "torch"
@@ -88,16 +96,16 @@ class TorchEngine(Engine):
             self.device = f"{self.world_size} processes, each {self.device}"
         self._is_cuda = self._torch_device.type == "cuda"
         if self._is_cuda:
-            self.call_seconds = 0.5  # between two calls it is idle
+            self.call_seconds = 0.5  # the GPU is idle between two calls
         self._fused = self._torch_device.type in ("cuda", "cpu")  # Adam in one pass over memory
         self._length = num_params(config, vocab_size)
         self._dtype = torch.float64 if precision == "float64" else torch.float32
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
-            # without it cuBLAS may add in another order each time, and PyTorch then refuses to multiply
+            # without this, cuBLAS may sum in another order each time, so PyTorch refuses to multiply matrices
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # padded, so that all have equal parts; padding has no gradient and stays 0
+        # padded, so that all processes have equal parts; the padding has no gradient and stays 0
         shares = self.world_size if shard else 1
         length = self._length + -self._length % shares
         self._sharded = shares > 1
@@ -105,16 +113,16 @@ class TorchEngine(Engine):
         self._check_memory()
         self._part = self._ranks.part(length) if shard else slice(0, length)
         with self._enough_memory(f"a model of {self._length:,} parameters"):
-            # the gradient, and the loss behind it: what the processes tell each other, in one piece
-            self._told = self._zeros(length + 1)
-            self._tensors = {"params": self._zeros(length), "grads": self._told[:-1]}
+            # the gradient followed by the loss, so that one operation sums both over all processes
+            self._grads_and_loss = self._zeros(length + 1)
+            self._tensors = {"params": self._zeros(length), "grads": self._grads_and_loss[:-1]}
             self._tensors |= {name: self._zeros(length // shares) for name in ("m", "v")}
-            self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam wants it
-        self._largest = 0  # positions of a batch so far
-        self._norm: Tensor | None = None  # of the gradient of the last step, before it was clipped
-        self._kept: Model | None = None  # over a copy of the parameters, while these are still the same
+            self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam requires
+        self._largest = 0  # positions in the largest batch so far
+        self._norm: Tensor | None = None  # of the last step's gradient, before clipping
+        self._copy: Model | None = None  # the model over a copy of the parameters, until they change
         self._arrays: dict[str, array[float]] = {}
-        self._given: set[str] = set()  # those of _arrays that their owner may have written to
+        self._exposed: set[str] = set()  # the names in _arrays that the owner may have written to
         self.params = params
         memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
         self._aligned = ALIGNED if self._is_cuda and precision == "bfloat16" else 1
@@ -122,18 +130,18 @@ class TorchEngine(Engine):
         self._loss: Any = torch.compile(loss) if compile else loss
 
     def draw_params(self, seed: int) -> None:
-        """Random first parameters by PyTorch's generator: quicker than Python's for millions, and the same anywhere."""
+        """Draw initial parameters with PyTorch's generator on the CPU, so that they are the same for every device."""
         generator = torch.Generator().manual_seed(seed)
         table = shapes(self.config, self.vocab_size)
-        self._take_back()
+        self._upload()
         for name, where in offsets(table).items():
             numbers = torch.empty(where.stop - where.start, dtype=self._dtype)
             numbers.normal_(0.0, initial_std(self.config, name), generator=generator)
             self._tensors["params"][where].copy_(numbers)
-        self._kept = None
+        self._copy = None
 
     def _check_memory(self) -> None:
-        """Raise MemoryError, before anything is taken, for what a GPU cannot hold."""
+        """Raise MemoryError, before anything is allocated, if the model does not fit into the GPU's memory."""
         if not self._is_cuda:
             return
         free, _ = torch.cuda.mem_get_info(self._torch_device)
@@ -141,72 +149,73 @@ class TorchEngine(Engine):
             raise MemoryError(too_large(self._length, self.memory, free, describe(self._torch_device)))
 
     def _check_batch_memory(self, documents: int, positions: int) -> None:
-        """Raise MemoryError for a batch whose backward pass needs more than a CPU's machine has: the system would not
-        refuse it, but end the process.
+        """Raise MemoryError if the backward pass needs more memory than is free.
+
+        This matters on a CPU, where the system would not refuse the memory, but kill the process.
         """
         free = free_memory() if self._torch_device.type == "cpu" else None
-        if free is None or self._loss is not loss:  # what is compiled may need less
+        if free is None or self._loss is not loss:  # compiled code may need less
             return
-        # what autograd keeps of each position: in a layer x and the norm of it, qkv, the answers, x, its norm and the
-        # hidden four; at the end logits and their log-softmax
+        # what autograd keeps for each position: in a layer x, its norm, q, k, v, attention's output, x, its norm, and
+        # the MLP's 4 * n_embd; at the end the logits and their log-softmax
         c = self.config
         kept = 12 * c.n_layer * c.n_embd + 2 * self.vocab_size
         needed = positions * kept * (2 if self.precision == "bfloat16" else self._dtype.itemsize)
         if needed > free:
             raise MemoryError(
-                f"a batch of {documents:,} documents, {positions:,} tokens with the padding, needs at least"
-                f" {size(needed)}, and this machine has {size(free)} free: lower micro_batch_size (which changes no"
-                " number), batch_size, block_size or n_embd"
+                f"a batch of {documents:,} documents, {positions:,} tokens with padding, needs at least {size(needed)},"
+                f" and this machine has {size(free)} free: lower micro_batch_size (which does not change the results),"
+                " batch_size, block_size or n_embd"
             )
 
     def _zeros(self, size: Any) -> Tensor:
         return torch.zeros(size, dtype=self._dtype, device=self._torch_device)
 
-    # --- The buffers of the contract
+    # --- The engine's buffers
 
     def _gather(self, name: str) -> array[float]:
-        """A buffer as it is now, in the same array each time."""
-        if name not in self._given:
+        """Return the current numbers of a buffer, in the same array each time."""
+        if name not in self._exposed:
             numbers = self._arrays.setdefault(name, array("d", bytes(8 * self._length)))
             whole = self._tensors[name]
             if self._sharded and name in ("m", "v"):
                 whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
-            # first to the CPU: Apple's GPUs have no float64, and others would take room for it
+            # move to the CPU before converting: Apple's GPUs have no float64, and on others it would take memory
             torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length].cpu())
-            self._given.add(name)
+            self._exposed.add(name)
         return self._arrays[name]
 
-    def _put(self, name: str, numbers: array[float]) -> None:
+    def _set_buffer(self, name: str, numbers: array[float]) -> None:
         if not isinstance(numbers, array) or numbers.typecode != "d" or len(numbers) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(numbers)[:60]}")
         self._arrays[name] = numbers
-        self._given.add(name)
+        self._exposed.add(name)
         self.dtype = "F64"
 
-    def _take_back(self) -> None:
-        """Bring what the owner may have changed to the device."""
-        if "params" in self._given:
-            self._kept = None
-        for name in self._given:
+    def _upload(self) -> None:
+        """Copy the buffers that the owner may have changed to the device."""
+        if "params" in self._exposed:
+            self._copy = None
+        for name in self._exposed:
             numbers = torch.frombuffer(self._arrays[name], dtype=torch.float64)
             if self._sharded and name in ("m", "v"):
                 numbers = numbers[self._part]
             self._tensors[name][: len(numbers)].copy_(numbers.to(self._dtype))
-        self._given.clear()
+        self._exposed.clear()
 
-    params = property(lambda self: self._gather("params"), lambda self, numbers: self._put("params", numbers))
-    grads = property(lambda self: self._gather("grads"), lambda self, numbers: self._put("grads", numbers))
-    m = property(lambda self: self._gather("m"), lambda self, numbers: self._put("m", numbers))
-    v = property(lambda self: self._gather("v"), lambda self, numbers: self._put("v", numbers))
+    params = property(lambda self: self._gather("params"), lambda self, numbers: self._set_buffer("params", numbers))
+    grads = property(lambda self: self._gather("grads"), lambda self, numbers: self._set_buffer("grads", numbers))
+    m = property(lambda self: self._gather("m"), lambda self, numbers: self._set_buffer("m", numbers))
+    v = property(lambda self: self._gather("v"), lambda self, numbers: self._set_buffer("v", numbers))
 
     # --- Training
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
-        self._take_back()
+        self._upload()
         return self._backward(batch, total or len(batch)).item()
 
     def _backward(self, batch: Sequence[Tokens], total: int) -> Tensor:
-        """The loss, which stays on the device, so that nobody waits for it."""
+        """Add the gradient; return the loss as a tensor on the device, so that the CPU does not wait for it."""
         tokens, targets, lengths = self._padded(batch)
         if tokens.numel() > self._largest:
             self._check_batch_memory(len(batch), tokens.numel())
@@ -218,24 +227,24 @@ class TorchEngine(Engine):
         return value.detach()
 
     def _padded(self, batch: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T) token ids, (B, T) targets and (B,) how many they are, T the longest document's."""
+        """Return token ids (B, T), targets (B, T) and their number (B,); T is that of the longest document."""
         flat, lengths = array("i"), array("i")
         for document in batch:
             read = truncated(document, self.config)
             flat.extend(read)
             lengths.append(len(read))
         if not flat or min(lengths) < 2 or not 0 <= min(flat) <= max(flat) < self.vocab_size:
-            check_batch(batch, self.vocab_size)  # which says what is wrong
+            check_batch(batch, self.vocab_size)  # raises the error that says what is wrong
         ends = torch.frombuffer(lengths, dtype=torch.int32)
         real = torch.arange(max(lengths)) < ends[:, None]
         ids = torch.zeros(real.shape, dtype=torch.long)
         ids[real] = torch.frombuffer(flat, dtype=torch.int32).long()
         targets = ids[:, 1:].masked_fill(~real[:, 1:], IGNORED)
         counts = (ends - 1).to(self._dtype)
-        return self._moved(ids[:, :-1]), self._moved(targets), self._moved(counts)
+        return self._to_device(ids[:, :-1]), self._to_device(targets), self._to_device(counts)
 
-    def _moved(self, numbers: Tensor) -> Tensor:
-        """On the device. From memory that stays where it is, a GPU fetches it while Python goes on."""
+    def _to_device(self, numbers: Tensor) -> Tensor:
+        """Copy a tensor to the device; from pinned memory, a GPU copies it while Python continues."""
         if self._is_cuda:
             numbers = numbers.pin_memory()
         return numbers.to(self._torch_device, non_blocking=self._is_cuda)
@@ -243,25 +252,30 @@ class TorchEngine(Engine):
     def reduce(self, loss: float) -> float:
         if self.world_size == 1:
             return loss
-        self._take_back()
+        self._upload()
         return self._reduce(torch.tensor(loss, dtype=self._dtype)).item()
 
     def _reduce(self, loss: Tensor) -> Tensor:
         if self.world_size > 1:
-            self._told[-1] = loss
-            loss = self._ranks.add(self._told)[-1].clone()
+            self._grads_and_loss[-1] = loss
+            loss = self._ranks.add(self._grads_and_loss)[-1].clone()
         return loss
 
     def add_up(self, numbers: list[float]) -> list[float]:
         return self._ranks.add_up(numbers)
 
     def update(self, learning_rate: float) -> None:
-        self._take_back()
+        self._upload()
         self._adam(learning_rate, None)
 
     @torch.no_grad()
     def _adam(self, learning_rate: float, diverged: Tensor | None) -> None:
-        """diverged: where it is 1 nothing changes, which the device can see without anybody waiting for it."""
+        """Take one Adam step.
+
+        Args:
+            learning_rate: The learning rate.
+            diverged: If this is 1, no number changes. The device checks it, so that the CPU need not wait.
+        """
         whole, grads, m, v = (self._tensors[name] for name in BUFFERS)
         params = whole[self._part]
         self._steps.fill_(self.step)
@@ -288,13 +302,13 @@ class TorchEngine(Engine):
         if self._sharded:
             self._ranks.join(whole, params)
         grads.zero_()
-        self._kept = None
+        self._copy = None
         self.step += 1
         if self._dtype == torch.float32:
             self.dtype = "F32"
 
     def clip(self, largest: float) -> float:
-        self._take_back()
+        self._upload()
         return self._clip(largest).item()
 
     def _clip(self, largest: float) -> Tensor:
@@ -327,7 +341,7 @@ class TorchEngine(Engine):
     ) -> list[float]:
         if not self._fused:
             return super().train(batches, learning_rates, micro_batch_size)
-        self._take_back()
+        self._upload()
         values: list[Tensor] = []
         diverged, first = torch.zeros((), device=self._torch_device), self.step
         try:
@@ -338,7 +352,7 @@ class TorchEngine(Engine):
                 if self.config.clip:
                     self._clip(self.config.clip)
                 self._adam(learning_rate, diverged)
-        finally:  # a mistake in one batch does not undo the steps before it
+        finally:  # an invalid batch does not undo the steps before it
             losses: list[float] = torch.stack(values).tolist() if values else []
             for i, value in enumerate(losses):
                 if not math.isfinite(value):
@@ -347,10 +361,10 @@ class TorchEngine(Engine):
                     break
         return losses
 
-    # --- Using
+    # --- Inference
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        self._take_back()
+        self._upload()
         check_tokens(tokens, self.vocab_size)
         if len(tokens) > self.config.block_size:
             raise ValueError(full(self.config.block_size))
@@ -363,21 +377,21 @@ class TorchEngine(Engine):
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
         c = self.config
-        # numbers of a position where they are most: logits, the MLP's, or attention's where no kernel spares them
+        # the most numbers per position of any tensor: logits, the MLP, or attention weights without a fused kernel
         width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
         positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
-        for some in _gathered((truncated(document, c) for document in documents), READ_AHEAD * positions):
+        for group in _groups((truncated(document, c) for document in documents), READ_AHEAD * positions):
             nats: dict[int, float] = {}
-            by_length = sorted(range(len(some)), key=lambda i: len(some[i]))
+            by_length = sorted(range(len(group)), key=lambda i: len(group[i]))
             while by_length:
-                longest = len(some[by_length[-1]]) - 1
+                longest = len(group[by_length[-1]]) - 1
                 batch = by_length[-max(1, positions // max(1, longest)) :]
                 del by_length[-len(batch) :]
-                nats.update(zip(batch, self._nats([some[i] for i in batch])))
-            yield from map(nats.__getitem__, range(len(some)))
+                nats.update(zip(batch, self._nats([group[i] for i in batch])))
+            yield from map(nats.__getitem__, range(len(group)))
 
     def _nats(self, batch: Sequence[Tokens]) -> list[float]:
-        self._take_back()
+        self._upload()
         tokens, targets, _ = self._padded(batch)
         with self._enough_memory(f"{len(batch)} documents"), torch.inference_mode(), self._autocast():
             found: list[float] = surprises(self.model, tokens, targets).cpu().double().sum(1).tolist()
@@ -390,11 +404,14 @@ class TorchEngine(Engine):
         return TorchStreams(self, count)
 
     def _snapshot(self) -> Model:
-        """The model as it is now, for contexts that outlive the next step; one for all of them."""
-        if self._kept is None:
+        """Return the current model over a copy of the parameters, which contexts can use after the next step.
+
+        Contexts share the copy until the parameters change.
+        """
+        if self._copy is None:
             table = shapes(self.config, self.vocab_size)
-            self._kept = Model(Memory(self._tensors["params"].clone(), None, table), self.config, self._aligned)
-        return self._kept
+            self._copy = Model(Memory(self._tensors["params"].clone(), None, table), self.config, self._aligned)
+        return self._copy
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision != "bfloat16":
@@ -409,25 +426,25 @@ class TorchEngine(Engine):
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise MemoryError(
                     f"{what} does not fit into the memory of {describe(self._torch_device)}:"
-                    " lower micro_batch_size (which changes no number), batch_size, block_size or n_embd"
+                    " lower micro_batch_size (which does not change the results), batch_size, block_size or n_embd"
                 ) from error
             raise
 
 
-def _gathered(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
-    """The documents, as many at a time as have that many `tokens` in all."""
-    some: list[Tokens] = []
+def _groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
+    """Yield the documents in groups of at least `tokens` tokens in total; the last group may have fewer."""
+    group: list[Tokens] = []
     left = tokens
     for document in documents:
-        some.append(document)
-        left -= len(some[-1])
+        group.append(document)
+        left -= len(group[-1])
         if left <= 0:
-            yield some
-            some, left = [], tokens
-    if some:
-        yield some
+            yield group
+            group, left = [], tokens
+    if group:
+        yield group
 
 
 def sum_of(losses: Iterable[Tensor]) -> Tensor:
-    """From left to right, wherever they are."""
+    """Return the sum of losses, added from left to right, on their device."""
     return functools.reduce(torch.add, losses)

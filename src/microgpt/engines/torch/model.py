@@ -1,8 +1,7 @@
 """The model as an nn.Module whose parameters have the reference's names.
 
-The caller owns the memory that they live in. All parameters lie in one flat tensor, in the layout of `config.shapes`,
-and all gradients in another: an update, a norm or a sum over processes is then one operation, whatever the number of
-matrices.
+The caller owns their memory. All parameters are in one flat tensor, in the layout of `config.shapes`, and all gradients
+in another, so that an update, a norm or a sum over processes is a single operation, whatever the number of matrices.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 from microgpt.config import Config, Shapes, offsets
 
-IGNORED = -100  # the target of a position that is padding
-EPS = 1e-5  # the reference's, in rmsnorm
+IGNORED = -100  # the target at padding positions
+EPS = 1e-5  # as in the reference's rmsnorm
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {  # as in microgpt/activations.py
     "relu": F.relu,
     "relu2": lambda x: F.relu(x).square(),
@@ -24,8 +23,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {  # as in microgpt/activat
 
 
 class Memory:
-    """The flat tensors, and views into them. A view's gradient is added up where the flat gradient lies; without one
-    there is none.
+    """The flat tensors of parameters and gradients, and views into them.
+
+    The gradient of a view accumulates in the flat gradient.
+
+    Args:
+        params: The flat parameters.
+        grads: The flat gradients; None if no gradients are needed.
+        table: The shape of each parameter, in the order of the flat tensors.
     """
 
     def __init__(self, params: Tensor, grads: Tensor | None, table: Shapes) -> None:
@@ -33,7 +38,7 @@ class Memory:
         self._where = offsets(table)
 
     def matrices(self, first: str, last: str | None = None) -> Tensor:
-        """A leaf of autograd: a matrix, or neighbours of the same width from `first` to `last`, one below another."""
+        """Return an autograd leaf: one matrix, or the adjacent matrices `first` to `last` of equal width, stacked."""
         last = last or first
         where = slice(self._where[first].start, self._where[last].stop)
         columns = self._table[first][1]
@@ -43,7 +48,7 @@ class Memory:
         return leaf
 
     def parameter(self, name: str) -> nn.Parameter:
-        """One matrix under its own name."""
+        """Return one matrix as an nn.Parameter."""
         matrix = self.matrices(name)
         parameter = nn.Parameter(matrix.detach(), matrix.requires_grad)
         parameter.grad = matrix.grad
@@ -51,7 +56,7 @@ class Memory:
 
 
 class KeyValueCache:
-    """The keys and values of every layer, (n_layer, 2, streams, n_head, block_size, head_dim), as far as they are."""
+    """The keys and values of all positions so far, (n_layer, 2, streams, n_head, block_size, head_dim)."""
 
     def __init__(self, config: Config, streams: int, dtype: torch.dtype, device: torch.device) -> None:
         head_dim = config.n_embd // config.n_head
@@ -60,7 +65,16 @@ class KeyValueCache:
         self.length = 0
 
     def add(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Of one more position, (streams, n_head, 1, head_dim) -> of all so far, (streams, n_head, T, head_dim)."""
+        """Append the keys and values of one position, and return those of all positions so far.
+
+        Args:
+            layer: The layer's index.
+            k: The keys, (streams, n_head, 1, head_dim).
+            v: The values, of the same shape.
+
+        Returns:
+            Keys and values, each (streams, n_head, T, head_dim).
+        """
         keys, values = self._numbers[layer]
         keys[:, :, self.length : self.length + 1] = k
         values[:, :, self.length : self.length + 1] = v
@@ -68,7 +82,7 @@ class KeyValueCache:
 
 
 class Layer(nn.Module):
-    """An attention and an MLP, each added to what it read."""
+    """A transformer block: attention and an MLP, each with a residual connection."""
 
     def __init__(self, memory: Memory, index: int, config: Config) -> None:
         super().__init__()
@@ -81,11 +95,11 @@ class Layer(nn.Module):
         self.attn_wo = memory.parameter(f"{name}attn_wo")
         self.mlp_fc1 = memory.parameter(f"{name}mlp_fc1")
         self.mlp_fc2 = memory.parameter(f"{name}mlp_fc2")
-        # the first three are neighbours in memory: one multiplication instead of three
+        # the first three are adjacent in memory: one multiplication instead of three
         self.attn_wqkv = memory.matrices(f"{name}attn_wq", f"{name}attn_wv")
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(B, T, n_embd) -> (B, T, n_embd). With a cache T is 1, and the past is in there."""
+        """Compute (B, T, n_embd) -> (B, T, n_embd); with a cache, T is 1 and the past is in the cache."""
         B, T, C = x.shape
         qkv = F.linear(rmsnorm(x), self.attn_wqkv)
         # each (B, n_head, T, head_dim)
@@ -100,7 +114,10 @@ class Layer(nn.Module):
 class Model(nn.Module):
     """The reference's gpt(), for many documents and all their positions at once.
 
-    aligned: lm_head is multiplied as if its rows were a multiple of this; what the rows of zeros give is cut off.
+    Args:
+        memory: The parameters and gradients.
+        config: The model's sizes and settings.
+        aligned: Pad lm_head with rows of zeros to a multiple of this for the multiplication, and drop their logits.
     """
 
     def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:
@@ -112,7 +129,7 @@ class Model(nn.Module):
             self.add_module(f"layer{i}", layer)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(B, T) -> logits, (B, T, vocab_size). With a cache T is 1: the position after those in the cache."""
+        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1: the position after those in the cache."""
         first = cache.length if cache else 0
         x = rmsnorm(F.embedding(tokens, self.wte) + self.wpe[first : first + tokens.shape[1]])
         for layer in self.layers:
@@ -125,17 +142,17 @@ class Model(nn.Module):
 
 
 def rmsnorm(x: Tensor) -> Tensor:
-    """x at a common loudness, each position for itself."""
+    """Scale each position's vector to a root mean square of about 1."""
     return F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 
 def surprises(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
-    """-log p of each target, (B, T) as tokens and targets; 0 where that is IGNORED."""
+    """Return -log p of each target, (B, T) like tokens and targets; 0 where the target is IGNORED."""
     logits = model(tokens)
     found = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
     return found.view(targets.shape)
 
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """The documents' losses, each the sum over its positions times its weight, (B,), added up."""
+    """Return the sum of the documents' losses, each summed over its positions and multiplied by its weight, (B,)."""
     return (surprises(model, tokens, targets).sum(1) * weights).sum()

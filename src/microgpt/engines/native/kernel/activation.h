@@ -5,7 +5,7 @@
 #include "fast.h"
 #include "layout.h"
 
-/* In the order of the table in microgpt/activations.py. */
+/* In the same order as the table in microgpt/activations.py. */
 enum { RELU, RELU2 };
 
 INLINE vec square(vec x) {
@@ -17,7 +17,7 @@ INLINE vec square(vec x) {
 #endif
 }
 
-/* h -> activation(h), in place. saved: what backward needs; relu(h), which for RELU is the same buffer as h. */
+/* h -> activation(h), in place. saved: relu(h), which backward needs; for RELU it is the same buffer as h. */
 INLINE void activation_forward(int rows, Dims d, real *saved, real *h) {
     for (int i = 0; i < rows * d.Fp; i += LANES) {
         const vec x = vector_max(load(h + i), broadcast(0));
@@ -26,7 +26,7 @@ INLINE void activation_forward(int rows, Dims d, real *saved, real *h) {
     }
 }
 
-/* dh, the gradient of the activation's output -> of its input, in place. */
+/* The gradient dh of the activation's output -> that of its input, in place. */
 INLINE void activation_backward(int rows, Dims d, const real *saved, real *dh) {
     for (int i = 0; i < rows * d.Fp; i += LANES) {
         const vec x = load(saved + i);

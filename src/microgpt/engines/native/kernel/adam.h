@@ -6,9 +6,9 @@
 #include "fast.h"
 
 /* The constants of one step. exact: the reference's, and 1 / correction as the sum of two floats. Otherwise the bias
-corrections are folded into learning_rate and eps, both doubled here (see adam_vector). float32 moreover stores m / (1
-- beta1) and v / (1 - beta2), which saves products and survives the way to float64 and back unchanged; in float64 it
-would not. */
+corrections are folded into learning_rate and eps, both doubled here (see adam_vector). float32 also stores m / (1 -
+beta1) and v / (1 - beta2) instead of m and v, which saves products. They survive the conversion to m and v in float64
+and back; with float64 numbers they would not. */
 typedef struct {
     real beta1, beta2, learning_rate, eps;
 #if FLOAT64
@@ -20,7 +20,7 @@ typedef struct {
 #endif
 } Adam;
 
-/* The kernel's m and v are the reference's divided by these. */
+/* The kernel's m and v are the reference's, divided by these. */
 INLINE double moment_unit1(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta1; }
 INLINE double moment_unit2(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta2; }
 
@@ -47,7 +47,7 @@ static Adam adam_constants(const Settings *s, int64_t step, double learning_rate
 #if EXACT
 enum { ADAM_BLOCK = 512 };
 
-/* A bit mask of the lanes where |a| > b. */
+/* Return a bit mask of the lanes where |a| > b. */
 INLINE unsigned mask_above(vec a, vec b) {
 #if defined(__AVX512F__)
     return _mm512_cmp_pd_mask(_mm512_abs_pd((__m512d)a), (__m512d)b, _CMP_GT_OQ);
@@ -58,7 +58,7 @@ INLINE unsigned mask_above(vec a, vec b) {
 #endif
 }
 
-/* A bit mask of the lanes where |x| is neither 0 nor between low, a power of two, and 1 / low. */
+/* Return a bit mask of the lanes where |x| is neither 0 nor between low, a power of two, and 1 / low. */
 INLINE unsigned mask_out_of_range(vec x, const double low) {
     const ivec magnitude = (ivec)x & INT64_MAX; /* positive floats are ordered like their bit patterns */
 #if defined(__AVX512F__)
@@ -85,7 +85,7 @@ INLINE void store_unmasked(real *p, vec x, unsigned lanes) {
 #endif
 }
 
-/* Compress: append first + i to the list for every lane i of the mask. Returns the list's new end. */
+/* Append first + i to the list for every lane i of the mask. Returns the list's new end. */
 INLINE int32_t *append_lanes(int32_t *list, int first, unsigned lanes) {
 #if defined(__AVX512F__)
     __m256i numbers = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -112,7 +112,7 @@ INLINE vec divide(vec x, real divisor, real inverse, real inverse_low) {
 #endif
 }
 
-/* One parameter, calling pow: for the square of its gradient, or only for the root. */
+/* Update one parameter with pow: for the square of its gradient, or only for the root. */
 INLINE void adam_scalar(const Adam *a, int unsure_square, real *w, const real *m, real *v, real g) {
     *v = a->beta2 * *v + a->one_minus_beta2 * (unsure_square ? libm_pow(g, 2.0) : g * g);
     const real v_hat = *v / a->correction2;
@@ -120,10 +120,10 @@ INLINE void adam_scalar(const Adam *a, int unsure_square, real *w, const real *m
           ((unsure_square ? pow_half(v_hat) : libm_pow(v_hat, 0.5)) + a->eps);
 }
 
-/* Lanes that need pow are masked out, listed, and computed one by one afterwards: a branch for each would be
-mispredicted. */
+/* Update a block. Lanes that need pow are masked out, listed, and computed one by one afterwards, because a branch for
+each lane would be mispredicted. */
 INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
-    const Adam constants = *adam, *a = &constants; /* a copy: no store can alias it */
+    const Adam constants = *adam, *a = &constants; /* a copy, which no store can alias */
     int32_t squares[ADAM_BLOCK + LANES], roots[ADAM_BLOCK + LANES], *squares_end = squares, *roots_end = roots;
     const ivec exponent = (ivec){0} + (bits)0x7ff0000000000000;
     for (int i = 0; i < n; i += LANES) {
@@ -174,12 +174,12 @@ INLINE void adam_vector(const Adam *a, vec dw, real *w, real *m, real *v) {
 }
 
 INLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, const real *g) {
-    const Adam a = *adam; /* a copy: no store can alias it */
+    const Adam a = *adam; /* a copy, which no store can alias */
     for (int i = 0; i < n; i += LANES) adam_vector(&a, load(g + i), w + i, m + i, v + i);
 }
 #endif
 
-/* One step for n parameters, a multiple of LANES. */
+/* Take one step for n parameters; n is a multiple of LANES. */
 INLINE void adam(const Adam *a, size_t n, real *w, real *m, real *v, const real *g) {
     for (size_t i = 0; i < n; i += ADAM_BLOCK)
         adam_block(a, n - i < ADAM_BLOCK ? (int)(n - i) : ADAM_BLOCK, w + i, m + i, v + i, g + i);

@@ -7,8 +7,8 @@
 #include "matmul.h"
 #include <string.h>
 
-/* One head, one query against n positions: weights = softmax(factor * q . keys), out = weights . values. A head has D
-numbers at q, keys and values; consecutive positions are `stride` numbers apart. */
+/* Attention of one head, for one query over n positions: weights = softmax(factor * q . keys), out = weights . values.
+A head has D numbers at q, keys and values; consecutive positions are `stride` numbers apart. */
 INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
                          ptrdiff_t stride, real *weights, real *exps, real *scale, real *slope, real *out) {
     real *logits = weights;
@@ -43,7 +43,7 @@ INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *
         for (int j = 0; j < d.D; j++) out[j] += weights[u] * values[u * stride + j];
 }
 
-/* From dout: writes dq, adds to dkeys and dvalues. dweights: scratch for n numbers. */
+/* Given dout, write dq, and add to dkeys and dvalues. dweights: scratch space for n numbers. */
 INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
                           ptrdiff_t stride, const real *weights, const real *exps, real scale, real slope,
                           const real *dout, real *dweights, real *dq, real *dkeys, real *dvalues) {
@@ -85,7 +85,7 @@ INLINE int packed_heads(Dims d) {
     return !(d.D & (d.D - 1)) && d.D >= BLOCK && d.C % LANES == 0 && d.D <= MAX_VECTORS * LANES;
 }
 
-/* x . row in each head, for BLOCK rows: row j's in the lanes that are j modulo BLOCK. */
+/* Return x . row in each head, for BLOCK rows; that of row j is in the lanes whose index is j modulo BLOCK. */
 INLINE vec dot_rows(const vec *x, const real *rows, ptrdiff_t stride, int n, const int vectors, const int width) {
     vec products[BLOCK];
     UNROLL for (int j = 0; j < BLOCK; j++) {
@@ -106,8 +106,8 @@ INLINE void accumulate_rows(vec *sum, vec weights, const real *rows, ptrdiff_t s
     }
 }
 
-/* All heads of one query against n positions. weights: (n / BLOCK, groups, LANES); `keep` leaves the normalized
-weights there for backward, else it is only scratch. */
+/* Attention of all heads, for one query over n positions. weights: (n / BLOCK, groups, LANES); with `keep`, the
+normalized weights stay there for backward, otherwise it is only scratch space. */
 INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                                  int keep, real *weights, real *out) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
@@ -145,7 +145,7 @@ INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, cons
     }
 }
 
-/* Softmax's gradient is dlogit = weight * (dweight - sum of weight * dweight), and that sum is dout . out. */
+/* The gradient of softmax is dlogit = weight * (dweight - the sum of weight * dweight), and that sum is dout . out. */
 INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                            const real *weights, const real *out, const real *dout, real *dq, real *dkeys) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
@@ -181,12 +181,12 @@ INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, con
 }
 #endif
 
-/* How many numbers the attention weights of one row take. */
+/* Return how many numbers the attention weights of one row take. */
 INLINE size_t attn_weights_size(Dims d) {
     return packed_heads(d) ? (size_t)(d.T + BLOCK - 1) / BLOCK * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
-/* All heads of rows from..to; a row attends to rows first[row] .. row of its document. */
+/* Attention of all heads for rows from..to; a row attends to rows first[row] .. row, those of its document. */
 INLINE void attention_forward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
@@ -242,7 +242,7 @@ INLINE void qkv_backward_input(Dims d, const Net *net, const Layer *layer, const
 #if EXACT
     for (int r = 0, rows = to - from; r < rows; r += 4) { /* the rows of one document */
         const int32_t *order = r ? net->order : net->first_order;
-        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 has its own order: alone, before the rest by fours */
+        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 has its own order, so it is alone; the rest goes by fours */
             const int n = r ? (rows - r < 4 ? rows - r : 4) : 1;
             const real *dy[4];
             vec sum[4];

@@ -30,7 +30,7 @@ static void copy_out(const Net *net, const real *ours, double unit, double *flat
     }
 }
 
-/* m and v may be NULL: only the parameters are loaded then. */
+/* Load the parameters, and the moments unless m and v are NULL. */
 static void net_load(Net *net, const double *params, const double *m, const double *v) {
     copy_in(net, params, 1, net->weights.w);
     for (int i = LM_HEAD; i < net->num_matrices; i++)
@@ -45,8 +45,8 @@ static void net_store(const Net *net, double *params, double *m, double *v) {
     copy_out(net, net->v, moment_unit2(&net->settings), v);
 }
 
-/* One Adam step on the flat buffers, in the kernel's precision, so that it gives the numbers of net_train. Clears
-grads. */
+/* Take one Adam step on the flat buffers, and clear grads. It computes in the kernel's precision, to give the same
+numbers as net_train. */
 static void net_update(const Net *net, double *params, double *grads, double *m, double *v, int64_t n, int64_t step,
                        double learning_rate) {
     const Adam a = adam_constants(&net->settings, step, learning_rate);

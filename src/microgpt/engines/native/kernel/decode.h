@@ -7,7 +7,7 @@
 struct Decoder {
     const Net *net;
     Weights weights;
-    Workspace work; /* a row for each stream; each layer's qkv points at the current position, after the cached ones */
+    Workspace work; /* one row per stream; each layer's qkv points at the current position, after the cached ones */
     int streams, position;
     void *memory;
 };

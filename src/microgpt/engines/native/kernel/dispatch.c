@@ -15,8 +15,8 @@ TABLE(plain)
 #ifdef HAVE_X86
 #include <cpuid.h>
 
-/* Does the processor have AVX2 and fma (wide: AVX-512), and does the operating system save the registers? Asked
-directly because __builtin_cpu_supports always answers no when zig links. */
+/* Return whether the processor has AVX2 and fma (wide: AVX-512), and the operating system saves their registers. This
+uses cpuid directly, because __builtin_cpu_supports always answers no when zig links. */
 static int has_avx(int wide) {
     unsigned a, b, c, d, saved, high;
     const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28,

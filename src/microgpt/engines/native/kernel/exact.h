@@ -7,12 +7,12 @@ pow is replaced by a cheaper operation wherever the result is provably the same.
 #include <math.h>
 
 #if EXACT
-/* Called through volatile pointers, since a compiler that sees pow(x, 2) replaces it by x * x. */
+/* Called through volatile pointers, because a compiler that sees pow(x, 2) replaces it by x * x. */
 static double (*volatile libm_pow)(double, double) = pow;
 static double (*volatile libm_exp)(double) = exp;
 
-/* c - a * b with one rounding: the error of a rounded product, quotient or root, which tells how close that was to a
-midpoint between two floats. */
+/* c - a * b with one rounding: the error of a rounded product, quotient or root, which shows how close the exact result
+was to a midpoint between two floats. */
 INLINE vec fnmadd(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
     return (vec)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
@@ -43,7 +43,7 @@ INLINE double fnmadd_scalar(double a, double b, double c) {
 
 /* The reference computes x**2, x**-1 and x**0.5 by libm's pow, whose error is below 0.512 ulp (glibc: 0.509 where |y
 log x| < 71). The correctly rounded product, quotient or root is therefore pow's result, unless the true value lies
-within 0.012 ulp of a midpoint between two floats: only then must pow be called. */
+within 0.012 ulp of a midpoint between two floats. Only then must pow be called. */
 #define SURE_ULP (0.5 - 0.012)
 #define RANGE_LOW 0x1p-96
 #define RANGE_HIGH (1 / RANGE_LOW)

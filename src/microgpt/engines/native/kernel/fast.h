@@ -12,7 +12,7 @@ INLINE vec vector_exp(vec x) {
     x = vector_max(x, broadcast(-708));
     vec shifted = x * 1.4426950408889634 + 0x1.8p52; /* puts the integer n into the low bits */
     vec n = shifted - 0x1.8p52;
-    vec r = x - n * 0x1.62e42fee00000p-1; /* log(2) in two parts, of which the first times n is exact */
+    vec r = x - n * 0x1.62e42fee00000p-1; /* log(2) in two parts; n times the first is exact */
     r = r - n * 0x1.a39ef35793c76p-33;
     vec p = broadcast(1.0 / 6227020800);
     const real terms[] = {479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2};
@@ -38,8 +38,8 @@ INLINE vec vector_exp(vec x) {
 }
 #endif
 
-/* a * b + c, fused explicitly where a sum has two products: left to choose which one to fuse, the compiler could give
-other numbers at each place where this is inlined. */
+/* a * b + c, fused explicitly, for sums of two products: the compiler could choose to fuse either of them, and compute
+different numbers at each place where the sum is inlined. */
 INLINE vec multiply_add(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

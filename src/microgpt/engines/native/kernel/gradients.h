@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* What to sum the gradients over, and where they go. exact: one sum for each document, from 0 over descending
-positions, and these sums are added in the order of the documents. float32: one sum over all rows, ascending, which
-can stop after any micro-batch and continue in the next. The gradient either goes straight into Adam, never stored, or
-to net->grads. */
+/* The rows that the gradients are summed over, and where the sums go. exact: one sum for each document, from 0 over
+descending positions; these sums are added in the order of the documents. float32: one sum over all rows, ascending,
+which can stop after any micro-batch and continue in the next. The gradient either goes straight into Adam, without
+being stored, or into net->grads. */
 typedef struct {
     const Net *net;
     const Adam *adam; /* NULL: store the gradient in net->grads */
@@ -75,8 +75,8 @@ INLINE void embedding_gradient(Dims d, const Gradient *gradient) {
 }
 
 #if EXACT
-/* The gradient of `rows` x `columns` weights from row o and column c on, in a panel that stays in L1 cache; then
-Adam. */
+/* Compute the gradient of `rows` x `columns` weights from row o and column c on, in a panel that stays in the L1 cache;
+then apply Adam. */
 INLINE void gradient_block(const Gradient *gradient, Linear linear, int o, int rows, int c, int columns,
                            const int stride) {
     const Net *net = gradient->net;
@@ -106,7 +106,8 @@ INLINE void gradient_block(const Gradient *gradient, Linear linear, int o, int r
     }
 }
 
-/* The gradient of rows o..end of a matrix, then Adam. stride: the matrix's, perhaps a compile-time constant. */
+/* Compute the gradient of rows o..end of a matrix, then apply Adam. stride: the matrix's, possibly a compile-time
+constant. */
 INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
     const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, height = ADAM_BLOCK / width;
     for (; o < end; o += height)
@@ -117,7 +118,8 @@ INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int en
 #else
 enum { GRADIENT_ROWS = LANES < 8 ? LANES : 8 };
 
-/* A tile of GRADIENT_ROWS rows and N vectors of columns, in registers from the first product to the updated weights. */
+/* Compute the gradient of a tile of GRADIENT_ROWS rows and N vectors of columns, then apply Adam. The tile stays in
+registers from the first product to the updated weights. */
 INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, Linear linear, int o, int c,
                           const int stride) {
     const int R = GRADIENT_ROWS;
@@ -130,7 +132,7 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
         UNROLL for (int j = 0; j < N; j++)
             sum[r][j] = gradient->accumulate ? load(grads + r * stride + j * LANES) : broadcast(0);
     }
-    if (gradient->ends[0] > 32) { /* a long sum hides the prefetch of what the next tile updates */
+    if (gradient->ends[0] > 32) { /* a long sum hides the time to prefetch what the next tile updates */
         const ptrdiff_t next = c + N * LANES < stride ? N * LANES : (ptrdiff_t)R * stride - c;
         for (int r = 0; r < R; r++) {
             UNROLL for (int j = 0; j < N; j++) {
@@ -157,11 +159,11 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
     }
 }
 
-/* The gradient of rows o..end of a matrix, then Adam. Padding rows have no gradient and stay 0. stride: the matrix's,
-perhaps a compile-time constant. */
+/* Compute the gradient of rows o..end of a matrix, then apply Adam. Padding rows have no gradient and stay 0. stride:
+the matrix's, possibly a compile-time constant. */
 INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
     const Adam a = gradient->adam ? *gradient->adam : (Adam){0};
-    const int wide = gradient->ends[0] > 16; /* the sums take longer than Adam */
+    const int wide = gradient->ends[0] > 16; /* then the sums take longer than Adam */
     for (; o < end; o += GRADIENT_ROWS) {
         int c = 0;
         for (; wide && c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, linear, o, c, stride);
@@ -170,13 +172,13 @@ INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int en
 }
 #endif
 
-/* Threads share the work as numbered tasks: the embeddings, then TASK_ROWS rows of each matrix after another. Every
-thread walks through all numbers and does the tasks it has taken. */
+/* Threads share the work as numbered tasks: first the embeddings, then each matrix, TASK_ROWS rows at a time. Every
+thread walks through all task numbers, and does the tasks that it has taken. */
 enum { TASK_ROWS = EXACT ? 32 : 16 };
 
 typedef struct {
     int threads;
-    atomic_int next; /* the first task that nobody has taken */
+    atomic_int next; /* the first task that no thread has taken */
 } Tasks;
 
 INLINE int take_task(Tasks *tasks) {
@@ -193,7 +195,7 @@ typedef struct {
 
 INLINE int is_mine(Walk *walk) { return walk->current++ == walk->mine; }
 
-/* A matrix's gradient, Adam and transposed copy: this thread's tasks. */
+/* Do this thread's tasks for one matrix: its gradient, Adam, and its transposed copy. */
 INLINE void matrix_backward(const Gradient *gradient, Linear linear, const int stride, Walk *walk) {
     for (int o = 0; o < linear.matrix->rows; o += TASK_ROWS) {
         if (!is_mine(walk)) continue;
@@ -204,7 +206,7 @@ INLINE void matrix_backward(const Gradient *gradient, Linear linear, const int s
     }
 }
 
-/* All weight gradients of the micro-batch: this thread's tasks. */
+/* Do this thread's tasks for all weight gradients of the micro-batch. */
 INLINE void weights_backward(Dims d, const Gradient *gradient, Tasks *tasks) {
     const Net *net = gradient->net;
     Walk walk = {tasks, take_task(tasks), 0};

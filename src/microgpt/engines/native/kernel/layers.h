@@ -20,7 +20,7 @@ INLINE void embedding_forward(Dims d, const real *wte, const real *wpe, const Wo
 }
 
 #if !EXACT
-/* The dot products of BLOCK rows of a with those of b: row j's is in lane j of each block. */
+/* Return the dot products of BLOCK rows of a with those of b; that of row j is in lane j of each block. */
 INLINE vec rowwise_dot(Dims d, const real *a, const real *b, int n) {
     vec sum[BLOCK];
     UNROLL for (int j = 0; j < BLOCK; j++) {
@@ -60,7 +60,7 @@ INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, r
 #endif
 }
 
-/* dx = dresidual + scale dy + the gradient through scale. dresidual: x's gradient by the residual connection, or
+/* dx = dresidual + scale dy + the gradient through scale. dresidual: x's gradient through the residual connection, or
 NULL. */
 INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy, const real *x, const real *scale,
                              const real *slope, const real *dresidual, real *dx) {
@@ -94,7 +94,7 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
 #endif
 }
 
-/* Each row's nll, -log p(target), and dlogits. */
+/* Compute nll, which is -log p(target), and dlogits for each row. */
 INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
     for (int r = from; r < to; r++) {
         real *z = work->logits + (ptrdiff_t)r * d.Vp, *dz = work->dlogits + (ptrdiff_t)r * d.Vp;
@@ -111,7 +111,7 @@ INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
         for (int j = 0; j < d.V; j++) dz[j] = z[j] * dtotal;
         dz[target] = z[target] * (inverse * dp + dtotal);
 #else
-        const int last = d.Vp - LANES; /* where the last vector starts; it may end in padding */
+        const int last = d.Vp - LANES; /* the start of the last vector, which may end in padding */
         const vec tail = blend_tail(load(z + last), d.V - last, -1e30f);
         vec max = tail;
         for (int j = 0; j < last; j += LANES) max = vector_max(load(z + j), max);
@@ -138,7 +138,7 @@ INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
 /* dx = dlogits lm_head. exact adds the target's row last, as the reference does. */
 INLINE void lm_head_backward_input(Dims d, const Workspace *work, const real *lm_head, int from, int to, real *dx) {
 #if EXACT
-    for (int r = from; r < to; r++) { /* take the target out; dy is free to hold it */
+    for (int r = from; r < to; r++) { /* set the target's entry aside in dy, which is unused now */
         work->dy[(ptrdiff_t)r * d.Cp] = work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]];
         work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] = 0;
     }

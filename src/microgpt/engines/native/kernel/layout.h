@@ -16,8 +16,8 @@ enum { ATTN_WQ, ATTN_WK, ATTN_WV, ATTN_WO, MLP_FC1, MLP_FC2, LAYER_MATRICES };
 
 typedef struct {
     int rows, columns, stride;  /* stride: columns, padded */
-    size_t flat_offset, offset; /* where it starts in Python's flat buffers and in the kernel's */
-    size_t transposed;          /* where its transpose starts; unused for wte and wpe, which are only looked up */
+    size_t flat_offset, offset; /* its start in Python's flat buffers, and in the kernel's */
+    size_t transposed;          /* the start of its transpose; unused for wte and wpe, which are only looked up */
     int transposed_stride;
 } Matrix;
 
@@ -25,8 +25,8 @@ typedef struct { /* the parameters, and the transposed copy */
     real *w, *w_transposed;
 } Weights;
 
-/* A layer's activations, which forward saves for backward, and the gradients that backward saves for the weights. One
-row a position, of the width given in parentheses. */
+/* A layer's activations, which forward saves for backward, and the gradients that backward saves for the weights. There
+is one row per position, of the width in parentheses. */
 typedef struct {
     real *x;                         /* (Cp) the layer's input: the previous layer's output */
     real *x_norm1, *scale1, *slope1; /* (Cp) (1) (1) after the first rmsnorm; its scale; d scale / d mean square */
@@ -36,17 +36,17 @@ typedef struct {
     real *x_attn;                    /* (Cp) the heads' outputs, concatenated */
     real *x_mid;                     /* (Cp) after attention and its residual connection */
     real *x_norm2, *scale2, *slope2;
-    real *saved, *h;                   /* (Fp) what the activation keeps for backward; its output (activation.h) */
+    real *saved, *h;                   /* (Fp) what the activation saves for backward; its output (activation.h) */
     real *dqkv, *dx_mid, *dh, *dx_out; /* gradients of the outputs of attn_wq.., attn_wo, mlp_fc1, mlp_fc2 */
 } Layer;
 
-/* One row a position: of several documents in training, of several contexts in decoding. */
+/* There is one row per position of several documents in training, and one row per context in decoding. */
 typedef struct {
-    int qkv_step; /* rows of qkv between two rows: 1, or block_size in decoding, which caches keys and values */
+    int qkv_step; /* the distance of two rows in qkv: 1, or block_size in decoding, which caches keys and values */
     int32_t *token, *position, *target;
     int32_t *first;                 /* the row at which this row's document starts */
     real *dloss;                    /* d loss / d nll of this row */
-    double *nll, *exp_sum;          /* -log p(target); float32 leaves out log(exp_sum), taken once for many rows */
+    double *nll, *exp_sum;          /* -log p(target); float32 leaves out log(exp_sum), see sum_nll */
     real *x_embd, *scale0, *slope0; /* wte + wpe, before the rmsnorm */
     Layer *layers;
     real *x_out; /* (Cp) the last layer's output */
@@ -60,7 +60,7 @@ struct Net {
     Settings settings;
     Matrix *matrices;
     int num_matrices;
-    size_t flat_size, size, transposed_size; /* numbers in Python's buffers, in the kernel's, and in the transposes */
+    size_t flat_size, size, transposed_size; /* the length of Python's buffers, the kernel's, and the transposes */
     int32_t *order, *first_order;            /* exact: how the rows of [wq; wk; wv] add to their input's gradient */
     double attn_factor, inverse_C;
     Weights weights;
@@ -68,7 +68,7 @@ struct Net {
     real *embedding_grads; /* exact: dwte and dwpe of one document */
     Workspace work;        /* for one micro-batch */
     int capacity;          /* rows allocated in work */
-    int micro_batch_rows;  /* the most rows of a micro-batch */
+    int micro_batch_rows;  /* the maximum number of rows in a micro-batch */
     void *memory;
 };
 

@@ -89,12 +89,12 @@ NOINLINE void matmul_generic(int rows, int columns, const real *a, ptrdiff_t a_r
 }
 
 #ifdef __wasm__
-#define SPECIALIZE 0 /* a browser would spend its time compiling the copies */
+#define SPECIALIZE 0 /* a browser would spend too much time compiling the copies */
 #else
 #define SPECIALIZE 1
 #endif
 
-/* y = init + a b + addend: inlined where the sizes are small compile-time constants, else the shared copy. */
+/* y = init + a b + addend: inlined if the sizes are small compile-time constants, or else the shared copy. */
 INLINE void matmul(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b, ptrdiff_t b_k,
                    int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
     if (SPECIALIZE && __builtin_constant_p(columns) && columns <= 64 && !(columns == 64 && K >= 64))
@@ -104,7 +104,7 @@ INLINE void matmul(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdif
 }
 
 /* y = x w^T + addend: each output is its own sum over ascending inputs. columns: outputs, padded. one_row is a
-compile-time constant and not `rows == 1`, so that a row's result never depends on how many rows there are. */
+compile-time constant instead of `rows == 1`, so that the result of a row never depends on the number of rows. */
 INLINE void linear_forward(const int one_row, int rows, int inputs, int columns, const real *x, int x_stride,
                            const real *w_transposed, int transposed_stride, const real *addend, real *y, int y_row) {
 #if !EXACT

@@ -22,8 +22,8 @@ static void release(void *p) {
 void __asan_poison_memory_region(void const volatile *address, size_t size);
 #endif
 
-/* A bump allocator over one block. Without a block it only counts how many bytes are needed, in 64 bits because a
-request can exceed a 32-bit address space. */
+/* A bump allocator over one block. Without a block it only counts the bytes needed, in 64 bits, because a request can
+exceed a 32-bit address space. */
 typedef struct {
     char *memory;
     uint64_t used;
@@ -41,7 +41,7 @@ static void *arena_take(Arena *arena, uint64_t bytes) {
 
 static real *arena_reals(Arena *arena, uint64_t n) { return arena_take(arena, n * sizeof(real)); }
 
-/* Buffers of n rows: for training, or to decode n contexts, whose keys and values are cached. */
+/* Lay out buffers of n rows: for training, or for decoding n contexts with cached keys and values. */
 static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int backward) {
     const uint64_t m = backward ? n : 0, qkv_rows = backward ? n : n * d.T;
     Layer unused, *layers = arena_take(arena, d.L * sizeof(Layer));
@@ -85,8 +85,8 @@ static int open_work(Dims d, Workspace *work, int rows, int backward) {
     return 1;
 }
 
-/* The table of matrices, in the order of the flat buffers. The transposes of wq, wk and wv lie side by side as one
-matrix, so one product gives queries, keys and values. */
+/* Fill the table of matrices, in the order of the flat buffers. The transposes of wq, wk and wv are side by side as one
+matrix, so that one product computes queries, keys and values. */
 static void lay_out_matrices(Net *net) {
     const Dims d = net->d;
     for (int i = 0; i < net->num_matrices; i++) {
@@ -111,7 +111,7 @@ static void lay_out_matrices(Net *net) {
     }
 }
 
-/* The order in which the reference adds the rows of [wq; wk; wv] to their input's gradient; see net.c. */
+/* Compute the order in which the reference adds the rows of [wq; wk; wv] to their input's gradient; see net.c. */
 static void lay_out_order(Net *net) {
     const Dims d = net->d;
     int32_t *next = net->order, *next_first = net->first_order;
@@ -142,7 +142,8 @@ static void lay_out_net(Arena *arena, Net *net) {
     net->embedding_grads = EXACT ? arena_reals(arena, net->matrices[LM_HEAD].offset) : NULL;
 }
 
-/* The most rows of a micro-batch for each thread, one document at least: its activations then stay in cache. */
+/* The maximum number of rows in a micro-batch for each thread, unless one document has more: few enough for the
+activations to stay in cache. */
 enum { MICRO_BATCH_ROWS = 128 };
 
 static Net *net_open(const Settings *s) {

@@ -67,8 +67,8 @@ INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, in
 }
 
 /* Specialize `call` for a standard size with the 27 tokens of names: in that copy the dimensions are constants. All
-other sizes share the general copy. From n_embd = 64 on nearly all time goes into matrix products, which are
-specialized by themselves; there it is attention that gains. */
+other sizes share the general copy. From n_embd = 64 on, nearly all time is spent in matrix products, which have
+specializations of their own; there, it is attention that this one speeds up. */
 #define IF_SIZE(size, call)                                                                                            \
     if ((SPECIALIZE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && d.activation == RELU) {         \
         d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \

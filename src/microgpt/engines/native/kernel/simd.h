@@ -36,7 +36,7 @@ typedef int32_t bits;
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
-#define REGISTERS 32 /* how many vector registers there are */
+#define REGISTERS 32 /* the number of vector registers */
 #elif defined(__AVX2__)
 #define VECTOR_BYTES 32
 #define REGISTERS 16
@@ -128,8 +128,8 @@ INLINE vec vector_sqrt(vec x) {
 #endif
 }
 
-/* float32 flushes denormals to zero while it runs: decaying moments would otherwise cost a fifth of the time. Returns
-the mode to restore. */
+/* Flush denormals to zero in float32, because decaying moments would otherwise cost a fifth of the time. Returns the
+mode to restore. */
 static unsigned flush_denormals(void) {
 #if !EXACT && defined(__SSE2__)
     const unsigned mode = _mm_getcsr();
@@ -155,7 +155,7 @@ static void restore_denormals(unsigned mode) {
 #endif
 }
 
-/* Lanes in a block of 128 bits, within which shuffles are cheapest. */
+/* The number of lanes in a block of 128 bits, within which shuffles are cheapest. */
 enum { BLOCK = 16 / sizeof(real) };
 
 /* Interleave the lower (or upper) halves of a and b within each block: a0 b0 a1 b1 (unpack on x86, zip on Arm). */
@@ -174,7 +174,7 @@ INLINE vec interleave(vec a, vec b, const int upper) {
 #endif
 }
 
-/* The sum of each group of `width` lanes (a power of two), in every lane of the group. */
+/* Return the sum of each group of `width` lanes (a power of two) in every lane of the group. */
 INLINE vec horizontal_sum(vec x, const int width) {
     UNROLL for (int k = 1; k < width; k *= 2) x += shuffle_xor(x, k);
     return x;
@@ -200,7 +200,7 @@ INLINE vec broadcast_in_block(vec x, const int j) {
 #endif
 }
 
-/* Loops take BLOCK rows at a time. When only n are left, the last one is repeated to fill the block. */
+/* Loops process BLOCK rows at a time. If only n rows are left, the last one is repeated to fill the block. */
 INLINE int clamp_row(int j, int n) { return j < n ? j : n - 1; }
 
 /* Blend: x in the first n lanes, `fill` in the others. */
@@ -209,7 +209,7 @@ INLINE vec blend_tail(vec x, int n, real fill) {
     return (vec)((mask & (ivec)x) | (~mask & (ivec)broadcast(fill)));
 }
 
-/* The maximum over all lanes, in every lane. */
+/* Return the maximum over all lanes, in every lane. */
 INLINE vec horizontal_max(vec x) {
     UNROLL for (int k = 1; k < LANES; k *= 2) x = vector_max(x, shuffle_xor(x, k));
     return x;

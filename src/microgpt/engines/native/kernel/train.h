@@ -9,12 +9,12 @@
 #include "gradients.h"
 #include "model.h"
 
-/* Threads share a step in two ways. For forward and backward each takes chunks of a few documents. For the weight
-gradients and Adam each takes rows of the matrices, over all documents: no gradient is stored, sums keep their order,
-and results do not depend on the number of threads. A batch of more rows than net->micro_batch_rows is computed as
+/* Threads share a step in two ways. For forward and backward, each takes chunks of a few documents. For the weight
+gradients and Adam, each takes rows of the matrices, over all documents: no gradient is stored, sums keep their order,
+and results do not depend on the number of threads. A batch with more rows than net->micro_batch_rows is computed as
 several micro-batches. */
 
-/* What the threads of one call share. All go through the same steps, kept together by barriers. */
+/* The state that the threads of one call share. All threads go through the same steps, synchronized by barriers. */
 typedef struct {
     Net *net;
     Documents documents;
@@ -26,7 +26,7 @@ typedef struct {
     int steps;
     double deadline;
     /* the current step; the arrays of starts have one more entry for the end */
-    size_t *token_at; /* where each document starts in documents.tokens */
+    size_t *token_at; /* the start of each document in documents.tokens */
     int32_t *row_at;  /* each document's first row in the workspace */
     double *document_losses;
     int32_t *chunk_at;       /* each chunk's first document */
@@ -64,8 +64,8 @@ static void barrier(Run *run) {
         atomic_store_explicit(&run->generation, generation + 1, memory_order_release);
         return;
     }
-    /* After a long wait, sleep instead of spinning or yielding: the scheduler puts a thread that wakes on an idle
-    core, while one that only yields may share a core with another for good. */
+    /* After a long wait, sleep instead of spinning or yielding: the scheduler puts a thread that wakes up on an idle
+    core, while one that only yields may share a core with another thread permanently. */
     const struct timespec microsecond = {0, 1000};
     for (int spins = 0; atomic_load_explicit(&run->generation, memory_order_acquire) == generation; spins++)
         if (spins > 200000) nanosleep(&microsecond, NULL);
@@ -79,7 +79,7 @@ static void plan_step(Run *run) {
     const Net *net = run->net;
     run->stop = run->done == run->steps;
     if (run->stop) return;
-    if (run->work_since_clock > 2e7) { /* some milliseconds: reading the clock costs time too */
+    if (run->work_since_clock > 2e7) { /* a few milliseconds, because reading the clock costs time too */
         run->work_since_clock = 0;
         run->stop = monotonic_seconds() > run->deadline;
         if (run->stop) return;
@@ -87,7 +87,7 @@ static void plan_step(Run *run) {
     run->batch = run->batch_sizes[run->done];
     const int32_t *lengths = run->documents.lengths + run->documents_done;
     const int chunk_rows = run->tasks.threads == 1 ? MICRO_BATCH_ROWS
-                                                   : MICRO_BATCH_ROWS / 4; /* small ones balance the load */
+                                                   : MICRO_BATCH_ROWS / 4; /* smaller chunks balance the load */
     int row = 0, chunk_start = 0;
     run->chunks = run->micro_batches = 0;
     run->token_at[0] = run->tokens_done;
@@ -122,7 +122,8 @@ static void fill_rows(const Run *run, int document) {
     }
 }
 
-/* The sum of nll over n rows. float32 takes the logarithm of a product of softmax sums, once for many rows. */
+/* Return the sum of nll over n rows. float32 adds the logarithm of the product of the rows' exp_sum, to compute one
+logarithm for many rows. */
 INLINE double sum_nll(const Workspace *work, int row, int n) {
     double sum = work->nll[row];
     for (int r = row + 1; r < row + n; r++) sum += work->nll[r];
@@ -137,7 +138,7 @@ INLINE double sum_nll(const Workspace *work, int row, int n) {
     return sum;
 }
 
-/* Forward and backward over a chunk of documents; writes their losses. */
+/* Run forward and backward over a chunk of documents, and write their losses. */
 INLINE void chunk_pass(Dims d, const Run *run, int chunk) {
     const Net *net = run->net;
     const Workspace *work = &net->work;
@@ -166,14 +167,14 @@ NOINLINE void weights_backward_specialized(const Gradient *gradient, Tasks *task
     IF_SIZE(16, weights_backward(d, gradient, tasks)) weights_backward(d, gradient, tasks);
 }
 
-/* The loss of the current batch, summed from left to right. */
+/* Return the loss of the current batch, summed from left to right. */
 static double batch_loss(const Run *run) {
     double loss = 0;
     for (int i = 0; i < run->batch; i++) loss += run->document_losses[i];
     return loss * (run->weight ? run->weight : 1.0 / run->batch);
 }
 
-/* One thread's share of the current step. Returns the loss; if it is not finite, nothing is updated. */
+/* Do one thread's share of the current step. Returns the loss; if it is not finite, nothing is updated. */
 static double run_step(Run *run) {
     const Net *net = run->net;
     double loss = 0;
@@ -198,7 +199,7 @@ static double run_step(Run *run) {
     return loss;
 }
 
-/* One thread's share of all steps. A loss that is not finite ends the run. */
+/* Do one thread's share of all steps. A loss that is not finite ends the run. */
 static void run_steps(Run *run, int thread) {
     const unsigned mode = flush_denormals();
     for (;;) {
@@ -227,7 +228,7 @@ static void *worker_main(void *worker) {
 }
 #endif
 
-/* The rows of the largest micro-batch of all steps. */
+/* Return the number of rows in the largest micro-batch of all steps. */
 static int max_micro_batch_rows(const Net *net, const Run *run) {
     const int32_t *lengths = run->documents.lengths;
     int max = 0;
@@ -240,7 +241,7 @@ static int max_micro_batch_rows(const Net *net, const Run *run) {
     return max;
 }
 
-/* Make room for `rows` rows in net->work. Returns 0 if out of memory. */
+/* Allocate at least `rows` rows in net->work. Returns 0 if out of memory. */
 static int reserve_rows(Net *net, int rows) {
     if (rows <= net->capacity) return 1;
     release(net->work.memory);
@@ -304,8 +305,8 @@ static int net_backward(Net *net, double *grads, Documents documents, int batch,
     return 1;
 }
 
-/* Train for as many of the steps as `seconds` allow, at least one. Returns how many, or -1 if out of memory. step:
-steps done before. */
+/* Train for as many of the steps as fit into `seconds`, at least one. step: the number of steps done before. Returns
+the number of steps done, or -1 if out of memory. */
 static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, const double *learning_rates,
                      int64_t step, int steps, double seconds, double *losses) {
     Run run = {.net = net,
