@@ -88,7 +88,7 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "this word has no position 9: it has 5"),
         ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
-        ("history", {"path": "wte[4]"}, "path must be one number of a parameter"),
+        ("history", {"path": "wte[4]"}, "path must name one weight"),
         ("history", {"path": "wte[4][99]"}, "must be from 0 to 15"),
         ("change", {"path": "wte[0][0]", "value": "much"}, "value of change must be a number"),
         ("forward", {"word": "x" * 2000}, "at most 1,000 characters"),
