@@ -64,7 +64,7 @@ class Noted(Value):
 
     @property
     def grad(self) -> float:
-        """d result / d self."""
+        """The gradient of the result with respect to this Value."""
         return self.gradient
 
     @grad.setter
@@ -158,7 +158,7 @@ def _check(node: ast.expr, depth: int) -> None:
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise _error_at(node, f"{number!r:.40} is not a number")
         if not _is_float(number):
-            raise _error_at(node, f"the number {str(number)[:40] if type(number) is float else ''} is too large")
+            raise _error_at(node, "this number is too large for a float64")
     elif isinstance(node, ast.Name):
         if node.id in FUNCTIONS:
             raise _error_at(node, f"{node.id} is a function: write {node.id}(x) or x.{node.id}()")

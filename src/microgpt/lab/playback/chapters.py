@@ -356,7 +356,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
 
 
 def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
-    """Play sample() with this run's parameters and the same chances as in `microgpt sample`.
+    """Play the program's sampling, with this run's parameters and the same chances as in `microgpt sample`.
 
     Raises:
         LabError: The temperature is not above 0.
