@@ -45,16 +45,7 @@ from collections.abc import Iterator, Sequence
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.names import indexed, without_place
 
-SUMS = {
-    "q",
-    "k",
-    "v",
-    "attn_out",
-    "mlp_pre",
-    "mlp_out",
-    "logits",
-    "x_attn",
-}  # the last running total is the number itself
+SUMS = {"q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits", "x_attn"}  # the last total is the number itself
 DIVIDED_SUMS = {"attn_logits", "mean_square", "mean_loss"}
 SOFTMAXES = {"attn_weights", "probs"}
 

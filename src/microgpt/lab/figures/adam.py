@@ -72,7 +72,7 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
 
     Args:
         run: The run that is updated.
-        learning_rate: The learning rate; None for the one of the run's next step.
+        learning_rate: The learning rate; None for that of the run's next step.
         fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, this is
             always so, because Adam's corrections count the steps that the moments have seen.
 
@@ -110,7 +110,7 @@ def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
         way: The settings of the update.
 
     Returns:
-        The loss, and for each of NAMES that adam() computes its value for every weight.
+        The loss, and a dict with each of NAMES that adam() computes: its value for every weight.
     """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
@@ -156,7 +156,7 @@ def update(
         session: The session.
         word: The word.
         what: Which numbers to return for each weight; None for all.
-        learning_rate: The learning rate; None for the one of the next step.
+        learning_rate: The learning rate; None for that of the run's next step.
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)
@@ -182,7 +182,7 @@ def adam(session: Session, word: str, path: str, learning_rate: float | None = N
         session: The session.
         word: The word.
         path: The path of the weight.
-        learning_rate: The learning rate; None for the one of the next step.
+        learning_rate: The learning rate; None for that of the run's next step.
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)

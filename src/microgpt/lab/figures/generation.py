@@ -49,7 +49,7 @@ def generate(
     unchanged(run, "this figure draws letters as the reference does", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < GREEDY:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is left to chance")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Nudge
     from microgpt.lab.session import Session
 
-# How far to push a number, relative to its size. With a large push, the loss is no longer a straight line; with a small
-# one, the two losses differ in their last digits only. The best push differs from number to number.
+# How far to push a number, relative to its size. If it is too far, the loss is no longer a straight line; if it is
+# not far enough, the two losses differ in their last digits only. The best push differs from number to number.
 PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SMALLEST = 1e-3  # a number closer to zero than this is pushed as if it had this size
 

@@ -1,4 +1,4 @@
-"""A description in words of any number: what it is, and of what kind."""
+"""Describe any number in words: what it is, and what kind of number it is."""
 
 from __future__ import annotations
 

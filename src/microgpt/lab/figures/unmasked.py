@@ -94,7 +94,7 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
     weights = matrices("attn_weights")
     if any(len(row) != len(ids) for layer in weights for rows in layer for row in rows):
-        raise LabError("the edited program's lists do not hold one entry per position: there is no mask to take away")
+        raise LabError("the edited program's lists do not hold one entry per position: there is no mask to remove")
     future = [[[reduce(add, row[t + 1 :], 0.0) for t, row in enumerate(rows)] for rows in layer] for layer in weights]
     return {
         "positions": len(ids),

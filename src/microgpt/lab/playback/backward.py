@@ -54,8 +54,8 @@ class Relay:
         program: The program that ran.
         order: The numbers that pass on their gradients, in order.
         steps: Every += that they make.
-        starts: The steps at which another number of a tensor begins; its inner numbers follow it.
-        landmarks: (step, tensor name) for each tensor: the step at which its first number begins.
+        starts: The steps at which the next number of a tensor passes on its gradient; its inner numbers follow it.
+        landmarks: (step, tensor name) for each tensor: the first of these steps.
     """
 
     def __init__(self, recorded: Trace) -> None:

@@ -316,7 +316,7 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
 
 
 def backward(relay: Relay) -> Chapter:
-    """Return where each tensor and number begins in the backward pass; `passed_on` returns the single steps."""
+    """Return the steps at which each tensor and number has its turn; `passed_on` returns the single steps."""
     return Story().answer(
         "backward",
         steps=len(relay),
@@ -363,7 +363,7 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
     """
     tokenizer = run.run.tokenizer
     if not temperature > 0:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is left to chance")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
     die = Noted(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]
