@@ -65,19 +65,19 @@ def test_any_text_is_a_path_or_a_value_error(text):
     [
         (
             "pos3.layer0.q[x]",
-            "path must be a name with an index after it, as pos3.layer0.q[9], got path='pos3.layer0.q[x]'",
+            "path must be a name followed by an index, such as pos3.layer0.q[9], got path='pos3.layer0.q[x]'",
         ),
-        ("", "path must be a name with an index after it, as pos3.layer0.q[9], got path=''"),
+        ("", "path must be a name followed by an index, such as pos3.layer0.q[9], got path=''"),
         (
             "pos3.layer0.q[16]",
             "an index into pos3.layer0.q of shape (16,) must be from 0 to 15, got path='pos3.layer0.q[16]'",
         ),
-        ("loss[0]", "loss has shape (): a path into it takes 0 indices, got path='loss[0]'"),
+        ("loss[0]", "loss has shape (): a path into it takes at most 0 indices, got path='loss[0]'"),
         (
             "pos3.attn",
             "there is no tensor 'pos3.attn'; pos3 has tok_emb, pos_emb, emb, emb_norm, layer0, logits, probs, loss",
         ),
-        ("pos9.loss", "there is no tensor 'pos9.loss'; nor is there a 'pos9'"),
+        ("pos9.loss", "there is no tensor 'pos9.loss', and no 'pos9' either"),
     ],
 )
 def test_a_wrong_path_is_told_what_there_is(path, message):
@@ -104,5 +104,5 @@ def test_every_place_in_the_flat_buffer_has_its_path_and_back(config: Config) ->
     assert [tensor_names.parameter_position(path, table) for path in paths] == list(range(len(paths)))
     with pytest.raises(IndexError, match=f"position must be from 0 to {len(paths) - 1}, got {len(paths)}"):
         tensor_names.parameter_path(len(paths), table)
-    with pytest.raises(ValueError, match="path must be one number of a parameter, as wte"):
+    with pytest.raises(ValueError, match="path must name one weight, such as wte"):
         tensor_names.parameter_position("wte[4]", table)

@@ -103,14 +103,14 @@ def test_a_number_that_is_handed_on_has_several_names() -> None:
             "there is no 'exp' in pos0.layer0.q[2]; it has term0, term1, term2, term3, term4, term5, sum0, sum1, sum2,"
             " sum3, sum4, got path='pos0.layer0.q[2].exp'",
         ),
-        ("wte[1][2].term0", "there is no 'term0' in wte[1][2]; it has nothing inside, got path='wte[1][2].term0'"),
-        ("pos9.loss", "there is no tensor 'pos9.loss'; nor is there a 'pos9'"),
+        ("wte[1][2].term0", "there is no 'term0' in wte[1][2]; it has no inner numbers, got path='wte[1][2].term0'"),
+        ("pos9.loss", "there is no tensor 'pos9.loss', and no 'pos9' either"),
         ("pos0.los", "there is no tensor 'pos0.los'; pos0 has tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
         (
             "pos0.layer0.q[6].term0",
             "an index into pos0.layer0.q of shape (6,) must be from 0 to 5, got path='pos0.layer0.q[6]'",
         ),
-        ("", "path must be a name with an index after it"),
+        ("", "path must be a name followed by an index"),
         ("node99999999", "there is no tensor 'node99999999'"),
     ],
 )

@@ -1,6 +1,6 @@
 """Look up the numbers of an execution by path, and the path of a number.
 
-A path such as `pos3.layer0.q[9].term4` leads to a node of the graph, and back.
+A path such as `pos3.layer0.q[9].term4` names one node of the graph, and every node has a path.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from microgpt.tracing import names as tensor_names
 from microgpt.tracing.instrument import Instrumented, Node
 from microgpt.tracing.names import Shape
 
-Facts = dict[str, Any]  # what is told of a number or an event: plain data
+Facts = dict[str, Any]  # the description of a number or an event, as plain data
 
 
 class Graph:
-    """Every number that a program made, in the order in which it made them: `nodes`.
+    """Every number of an execution, and the paths that name them.
 
-    tensors: the nodes of each tensor, row after row, by its name; shapes: theirs. Names of inner numbers are worked out
-    tensor by tensor, when one of them is asked for.
+    The names of a tensor's inner numbers are worked out when one of them is first needed.
+
+    Attributes:
+        nodes: All numbers, in the order in which the program created them.
+        tensors: The nodes of each tensor, row after row, by the tensor's name.
+        shapes: The shape of each tensor, by name.
     """
 
     def __init__(self, run: Instrumented) -> None:
@@ -40,7 +44,7 @@ class Graph:
 
     @cached_property
     def users(self) -> list[list[Node]]:
-        """For each of `nodes` those that were made from it, in the order of their making."""
+        """For each of `nodes`, the nodes that were computed from it, in order of creation."""
         users: list[list[Node]] = [[] for _ in self.nodes]
         for node in self.nodes:
             if node.a is not None:
@@ -51,7 +55,7 @@ class Graph:
 
     @cached_property
     def _places(self) -> dict[Node, list[tuple[str, int]]]:
-        """Where each node of a tensor stands: (name, position), the place that it goes by first."""
+        """The places of each node that is in a tensor: (name, position). The first one gives the node its path."""
         places: dict[Node, list[tuple[str, int]]] = {}
         for name, nodes in self.tensors.items():
             for position, node in enumerate(nodes):
@@ -59,19 +63,25 @@ class Graph:
         return places
 
     def places(self, node: Node) -> list[tuple[str, int]]:
-        """The tensors that hold a node, and its position in each; none for an inner number."""
+        """Return the (tensor name, flat position) of each place that holds a node; an inner number has no place."""
         return self._places.get(node, [])
 
     def names(self, node: Node) -> list[str]:
-        """Every path to a node that is in a tensor, or the one to an inner number. The first is the one it goes by.
+        """Return all paths of a node; the first one is its usual path, `path(node)`.
 
-        A number has several where the reference only hands it on: a parameter is an embedding, resid_post of a layer is
-        resid_pre of the next, the outputs of the heads stand side by side in x_attn.
+        A number in a tensor has several paths if the reference passes it on unchanged: a row of a parameter is an
+        embedding, resid_post of a layer is resid_pre of the next, and x_attn holds the outputs of all heads side by
+        side. An inner number has one path.
         """
         return [self._path_of(place) for place in self.places(node)] or [self._inner_path(node)]
 
     def path(self, node: Node, near: str = "") -> str:
-        """The path that a node goes by; of several the one that begins most like the path `near`."""
+        """Return the path of a node.
+
+        Args:
+            node: A node of this graph.
+            near: If the node has several paths, choose the one that has the longest common prefix with this path.
+        """
         places = self.places(node)
         if not places:
             return self._inner_path(node)
@@ -80,7 +90,15 @@ class Graph:
         return self._path_of(places[0])
 
     def path_of_all(self, nodes: Sequence[Node], near: str = "") -> str | None:
-        """The path of nodes that stand side by side in a tensor: `q`, `wte[4]` for a row, `q[4:8]`; None for others."""
+        """Return the common path of nodes that are adjacent in a tensor, such as `q`, `wte[4]` or `q[4:8]`.
+
+        Args:
+            nodes: The nodes, in order.
+            near: If there are several such paths, choose the one that has the longest common prefix with this path.
+
+        Returns:
+            The path; None unless the nodes are a whole tensor, a row of a matrix or a slice of a vector.
+        """
         paths = []
         for name, start in self.places(nodes[0]):
             stop, shape = start + len(nodes), self.shapes[name]
@@ -95,9 +113,10 @@ class Graph:
         return max(paths, key=lambda path: _alike(path, near), default=None)
 
     def node(self, path: str) -> Node:
-        """The number that a path names.
+        """Return the number that a path names.
 
-        Raises ValueError, which says what there is instead, where it names no number of this execution.
+        Raises:
+            ValueError: The path names no number of this execution. The message lists the names that exist instead.
         """
         if path.startswith("node") and path[4:].isdecimal() and int(path[4:]) < len(self.nodes):
             return self.nodes[int(path[4:])]
@@ -112,19 +131,19 @@ class Graph:
                 raise ValueError(f"path must name one number: {name} has shape {shape}, got path={path!r}")
             return self.tensors[name][tensor_names.flat_position(index, shape)]
         rest = ""
-        if len(index) == len(shape):  # by the place that the number goes by, as its inner numbers do
+        if len(index) == len(shape):  # inner numbers are named after the first place of their owner
             name, position = self.places(self.tensors[name][tensor_names.flat_position(index, shape)])[0]
             rest = tensor_names.element_path("", self.shapes[name], position)
         inside = self._look_inside(name)
         if f"{rest}.{role}" not in inside:
             roles = [key.rpartition(".")[2] for key in inside if key.rpartition(".")[0] == rest]
             more = f" and {len(roles) - 12} more" if len(roles) > 12 else ""
-            there = f"{', '.join(roles[:12])}{more}" or "nothing inside"
-            raise ValueError(f"there is no {role!r} in {owner}; it has {there}, got path={path!r}")
+            known = f"{', '.join(roles[:12])}{more}" or "no inner numbers"
+            raise ValueError(f"there is no {role!r} in {owner}; it has {known}, got path={path!r}")
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:
-        """The place of the number of a tensor that an inner number was made for; None for one that leads to none."""
+        """Return the place of the tensor's number that an inner number was computed for; None if it was for none."""
         while node not in self._places:
             users = self.users[node.index]
             if not users:
@@ -154,5 +173,5 @@ class Graph:
 
 
 def _alike(path: str, other: str) -> int:
-    """How many characters two paths have in common before they part."""
+    """Return the length of the longest common prefix of two paths."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, other)))

@@ -1,24 +1,24 @@
 """Names for intermediate numbers, such as the products inside a sum.
 
-They are the numbers inside a number, which the table in names.py leaves out. `pos3.layer0.q[9]` is in the table; the
-products that were added up to it are not. Such an inner number has the path of its owner, a dot, and its role. j counts
-what is added up, from 0.
+The table in names.py names the numbers of tensors only: `pos3.layer0.q[9]`, but not the products that were added up to
+compute it. The path of such an inner number is the path of its owner, a dot, and its role. Below, j numbers the terms
+of a sum from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
         [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and v of position j
-        [i].sum{j}          the running total after term{j}; sum0 is term0, and after the last term it is the number
+        [i].sum{j}          the running total after term{j}; sum0 is term0, and the last total is the number itself
     attn_logits.head2
         [i].term{j}         q[j] * k[j];  [i].sum{j}
         [i].total           q · k, the last running total
-        [i].inverse         head_dim ** -0.5, a constant: x / y is made as x * y**-1
+        [i].inverse         head_dim ** -0.5, a constant: x / y is computed as x * y**-1
     attn_weights.head2, probs
         [i].shifted         logit[i] - the largest logit
-        [i].minus_largest   the constant that is added for that
+        [i].minus_largest   minus the largest logit, a constant that is added to logit[i]
         [i].exp             exp of [i].shifted
-        sum{j}, total       of all the exps, which they share
-        [i].inverse         total ** -1, made anew for each
+        sum{j}, total       the sum of the exps of all i
+        [i].inverse         total ** -1, computed again for each i
         [i].scaled          logit[i] / temperature, in sample() only
-        [i].inverse_temperature   the constant that it is multiplied with for that
+        [i].inverse_temperature   1 / temperature, a constant that logit[i] is multiplied by
     emb_norm.mean_square
         term{j}             x[j] * x[j];  sum{j};  total
         inverse             1 / n_embd, a constant
@@ -26,16 +26,16 @@ what is added up, from 0.
         shifted             mean_square + eps
         eps                 1e-5, a constant
     mlp_act
-        [i].relu            before it is squared, where the activation is relu2
+        [i].relu            the output of relu before it is squared, if the activation is relu2
     pos3.loss
-        log                 of the probability of the next token
-        minus_one           the constant that turns its sign
+        log                 the log of the probability of the next token
+        minus_one           -1, the constant that flips its sign
     loss
-        sum{j}, total       of the positions' losses
+        sum{j}, total       the sum of the losses of the positions
         inverse             1 / positions, a constant
 
-Any number can be asked for by its turn among all, too: `node1234`. It goes by that only where it has no other name, as
-what no tensor was made from; an execution of reference.py holds no such number.
+Any number can also be looked up by its index in order of creation, as in `node1234`. This is its path only if it has no
+other name because no tensor was computed from it. An execution of reference.py has no such number.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from collections.abc import Iterator, Sequence
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.names import indexed, without_place
 
-SUMS = {"q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits", "x_attn"}  # their last running total is the number
+SUMS = {"q", "k", "v", "attn_out", "mlp_pre", "mlp_out", "logits", "x_attn"}  # the last total is the number itself
 DIVIDED_SUMS = {"attn_logits", "mean_square", "mean_loss"}
 SOFTMAXES = {"attn_weights", "probs"}
 
 
 def kind(name: str) -> str:
-    """What a tensor is, wherever it stands.
+    """Return the kind of a tensor: its name without the place in the computation.
 
     >>> kind("pos3.layer0.attn_weights.head2"), kind("pos3.emb_norm.scale"), kind("pos3.loss"), kind("loss")
     ('attn_weights', 'scale', 'loss', 'mean_loss')
@@ -62,9 +62,10 @@ def kind(name: str) -> str:
 
 
 def running_totals(total: Node) -> list[Node]:
-    """The totals of a sum, after each of its terms; after the first it is the term itself, since a sum starts with it.
+    """Return the running totals of a sum, one after each of its terms.
 
-    No term of any sum in the reference is itself made by an addition: that is where the sum begins.
+    The first total is the first term. It is recognized by its op: no term of a sum in the reference is itself the
+    result of an addition.
     """
     totals = [total]
     while totals[-1].op == "add":
@@ -73,12 +74,21 @@ def running_totals(total: Node) -> list[Node]:
 
 
 def terms(totals: Sequence[Node]) -> list[Node]:
-    """What was added up to these running totals."""
+    """Return the terms of a sum with these running totals."""
     return [totals[0], *(total.b for total in totals[1:])]
 
 
 def sum_of(what: str, nodes: Sequence[Node], position: int) -> list[Node]:
-    """The running totals of the sum behind the number at `position` of a tensor; empty where there is none."""
+    """Return the running totals of the sum behind a number of a tensor.
+
+    Args:
+        what: The `kind` of the tensor.
+        nodes: The nodes of the tensor.
+        position: The position of the number among them.
+
+    Returns:
+        The totals; an empty list if the number was not computed from a sum.
+    """
     node = nodes[position]
     if what in SUMS or (what in DIVIDED_SUMS and not _is_divided(node)):
         return running_totals(node)
@@ -90,19 +100,27 @@ def sum_of(what: str, nodes: Sequence[Node], position: int) -> list[Node]:
 
 
 def _is_divided(node: Node) -> bool:
-    """Made as x * y**-1 with a constant y: an edited program may have left the division out."""
+    """Return whether a node was computed as x * y**-1 with a constant y; an edited program may omit the division."""
     return node.op == "mul" and node.b.op == ""
 
 
 def _is_share(node: Node) -> bool:
-    """Made as the reference's softmax makes its numbers."""
+    """Return whether a node was computed as in the reference's softmax."""
     return node.op == "mul" and node.a.op == "exp" and node.b.op == "pow" and node.a.a.op == "add"
 
 
 def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[str, Node]]:
-    """What is inside the numbers of a tensor: (the rest of its path, such as `[9].term4`, node).
+    """Yield the inner numbers of a tensor.
 
-    A number that has two of these names (total where there is one term) comes with the one it goes by first.
+    A number that has two names (a sum of one term is both term0 and total) comes first with the one that names it.
+
+    Args:
+        name: The name of the tensor.
+        nodes: The nodes of the tensor.
+        is_scalar: Whether the tensor is a single number, whose inner numbers have no index.
+
+    Yields:
+        The rest of the inner number's path, such as `[9].term4`, and its node.
     """
     what = kind(name)
     for position, node in enumerate(nodes):
@@ -122,7 +140,7 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
             yield f"{owner}shifted", shifted
             yield f"{owner}minus_largest", shifted.b
             yield f"{owner}inverse", node.b
-            if shifted.a.op == "mul" and shifted.a.b.op == "" and what == "probs":  # a logit by a temperature
+            if shifted.a.op == "mul" and shifted.a.b.op == "" and what == "probs":  # logit / temperature
                 yield f"{owner}scaled", shifted.a
                 yield f"{owner}inverse_temperature", shifted.a.b
         elif what == "scale":
@@ -139,6 +157,6 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
 
 
 def _totals(owner: str, totals: Sequence[Node]) -> Iterator[tuple[str, Node]]:
-    """The running totals of a sum, but for the last, which has a name of its own."""
+    """Yield the running totals of a sum except the last, which has a name of its own."""
     for j, total in enumerate(totals[:-1]):
         yield f"{owner}sum{j}", total

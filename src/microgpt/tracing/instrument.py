@@ -1,7 +1,7 @@
 """The reference, instrumented: every Value knows its op, its line and when it was created.
 
-reference.py (or an edited program) is not touched, and nothing is computed a second time: its own code runs, in a copy
-of its namespace. There its functions are the wrapped ones of `recorder`, and the Value that its methods make is a Node.
+reference.py (or an edited program) is not modified, and nothing is computed a second time: its own code runs, in a copy
+of its namespace. In this copy, `recorder` wraps the functions, and every Value that they create is a Node.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from microgpt.tracing.recorder import Recorder
 
 
 class Node(Value):
-    """A Value and how it came to be.
+    """A Value that knows how it was created.
 
-    index: its turn, from 0, among all numbers of the execution. op: the method that made it: add, mul, pow, exp, log or
-    relu, or a new one of an edited program; "" for a leaf, which is a parameter or a constant. exponent: of pow. line:
-    of the program; 0 for a leaf.
+    Attributes:
+        index: Its position, from 0, in the order in which the numbers of the execution were created.
+        op: The method that created it: add, mul, pow, exp, log, relu, or a new method of an edited program. It is ""
+            for a leaf, which is a parameter or a constant.
+        exponent: The exponent of a pow; None for any other op.
+        line: The line of the program that created it; 0 for a leaf.
     """
 
     __slots__ = ("exponent", "index", "line", "op")
-    nodes: list[Node]  # all of one execution, in the order in which they were made
+    nodes: list[Node]  # all nodes of one execution, in order of creation
 
     def __init__(self, data: float, a: Any = None, da: Any = None, b: Any = None, db: Any = None) -> None:
         Value.__init__(self, data, a, da, b, db)
@@ -33,8 +36,8 @@ class Node(Value):
         self.nodes.append(self)
 
 
-def _noted(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> Callable[..., Node]:
-    """A method of Value that makes nodes, and tells each of them that it was this one, and who asked for it."""
+def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> Callable[..., Node]:
+    """Wrap a method of Value so that each node it creates records the method and the line that called it."""
 
     def run(self: Node, *args: Any) -> Node:
         node = method(self, *args)
@@ -42,8 +45,8 @@ def _noted(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> C
         if args and node.b is None:
             node.exponent = args[0]
         frame = sys._getframe(1)
-        while frame.f_globals is not functions:  # another method (a - b is a + -b), a hook, or an activation of ours
-            assert frame.f_back, "a number was made by nobody of the reference"
+        while frame.f_globals is not functions:  # skip other methods (a - b is a + -b), hooks and our own activations
+            assert frame.f_back, "a Value was created outside the program's functions"
             frame = frame.f_back
         node.line = frame.f_lineno
         return node
@@ -52,13 +55,20 @@ def _noted(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> C
 
 
 class Instrumented:
-    """A model whose program runs once over Nodes: a copy of its functions, and the numbers that they make.
+    """A model whose program runs once on Nodes: a copy of its functions, and the numbers that they create.
 
-    functions: by name; they call each other. state_dict: the parameters as the functions take them. nodes: every number
-    made so far. tensors: the named ones, as `recorder` notes them. order: the nodes in the order in which backward()
-    had them pass on their gradients; empty before.
+    Use it in a `with` statement: on exit it drops the functions, and with them the reference cycle that would keep the
+    graph in memory.
 
-    Use it in a `with`: on exit the functions are dropped, and with them the cycle that would keep the graph in memory.
+    Attributes:
+        model: The model.
+        functions: The program's functions and classes, by name. They call each other.
+        leaves: The weights, as one flat list of nodes.
+        state_dict: The same nodes as matrices, as the functions take them.
+        nodes: Every number created so far.
+        tensors: The nodes of each named tensor, as `recorder` finds them.
+        record_loss: `Recorder.loss`, which completes `tensors`.
+        order: The nodes in the order in which backward() let them pass on their gradients; empty before backward().
     """
 
     def __init__(self, model: ScalarModel) -> None:
@@ -83,10 +93,11 @@ class Instrumented:
             if isinstance(f, FunctionType) and name != "__init__":
                 method = FunctionType(f.__code__, self._methods, name, f.__defaults__, f.__closure__)
                 makes_nodes = "Value" in f.__code__.co_names
-                setattr(self._node, name, _noted(method, name.strip("_"), self.functions) if makes_nodes else method)
+                op = name.strip("_")
+                setattr(self._node, name, _recording(method, op, self.functions) if makes_nodes else method)
 
     def _copied(self, cls: type) -> type:
-        """A class of the program whose methods call these functions."""
+        """Return a copy of a class of the program whose methods call the instrumented functions."""
         copy = {
             name: FunctionType(f.__code__, self.functions, name, f.__defaults__, f.__closure__)
             for name, f in vars(cls).items()
@@ -95,7 +106,7 @@ class Instrumented:
         return type(cls.__name__, (cls,), copy)
 
     def _reversed(self, order: Sequence[Node]) -> Iterator[Node]:
-        """What backward() means by reversed(): its last step goes over the graph in this order."""
+        """Replace reversed() in backward(), whose last loop visits the graph in this order."""
         self.order = list(reversed(order))
         return iter(self.order)
 

@@ -1,15 +1,16 @@
 """The names of all tensors in an execution of the reference.
 
-This is the only table of them. A figure, a link, a test and `verify` all name a number by its path: the name of its
+This is the only table of them. Figures, links, tests and `verify` all name a number by its path: the name of its
 tensor, then its index.
 
-    layer0.attn_wq[2][5]                   a parameter: row 2, column 5
-    pos3.layer0.q[9]                       the query at position 3, in layer 0, its component 9
-    pos3.layer0.attn_weights.head2[1]      how much of position 1 head 2 takes at position 3
-    loss                                   the document's loss, one number: no index
+    layer0.attn_wq[2][5]                   row 2, column 5 of a parameter
+    pos3.layer0.q[9]                       component 9 of the query at position 3, in layer 0
+    pos3.layer0.attn_weights.head2[1]      how much attention head 2 pays to position 1 at position 3
+    loss                                   the document's loss: a single number, so there is no index
 
-A name stands for a place in the computation. Where the reference only hands a number on (the residual stream from layer
-to layer, a parameter's row that is an embedding, the heads' outputs side by side), the same number has two names.
+A name stands for a place in the computation. Where the reference passes a number on unchanged, it has two names: the
+residual stream leaving one layer enters the next, a row of a parameter is an embedding, and the outputs of the heads
+are also the parts of one vector.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from microgpt.config import Config, Shapes, offsets, shapes
 Shape = tuple[int, ...]
 Rows = Sequence[tuple[str, tuple[str, ...], str]]
 
-# The table: name, shape, meaning; in the order in which the reference computes them. t counts positions, i layers and h
-# heads from 0; head_dim is n_embd / n_head.
+# The table: name, shape and meaning, in the order in which the reference computes them. t is a position, i a layer and
+# h a head, each counted from 0; head_dim is n_embd / n_head.
 EMBEDDING: Rows = (
     ("pos{t}.tok_emb", ("n_embd",), "the token's row of wte"),
     ("pos{t}.pos_emb", ("n_embd",), "the position's row of wpe"),
@@ -34,11 +35,15 @@ EMBEDDING: Rows = (
     ("pos{t}.emb_norm", ("n_embd",), "rmsnorm(emb) = emb * scale"),
 )
 BEFORE_HEADS: Rows = (
-    ("pos{t}.layer{i}.resid_pre", ("n_embd",), "the residual stream into the layer: emb_norm, or resid_post before it"),
+    (
+        "pos{t}.layer{i}.resid_pre",
+        ("n_embd",),
+        "the residual stream entering the layer: emb_norm, or the previous layer's resid_post",
+    ),
     ("pos{t}.layer{i}.attn_norm.mean_square", (), "mean of the squares of resid_pre"),
     ("pos{t}.layer{i}.attn_norm.scale", (), "(mean_square + 1e-5) ** -0.5"),
     ("pos{t}.layer{i}.attn_norm", ("n_embd",), "rmsnorm(resid_pre)"),
-    ("pos{t}.layer{i}.q", ("n_embd",), "query: attn_wq · attn_norm; head h owns components h * head_dim on"),
+    ("pos{t}.layer{i}.q", ("n_embd",), "query: attn_wq · attn_norm; head h owns head_dim components from h * head_dim"),
     ("pos{t}.layer{i}.k", ("n_embd",), "key: attn_wk · attn_norm"),
     ("pos{t}.layer{i}.v", ("n_embd",), "value: attn_wv · attn_norm"),
 )
@@ -46,10 +51,14 @@ HEAD: Rows = (
     (
         "pos{t}.layer{i}.attn_logits.head{h}",
         ("t+1",),
-        "q of this position · k of each position up to it, / sqrt(head_dim)",
+        "q of this position · k of this and each earlier position, / sqrt(head_dim)",
     ),
     ("pos{t}.layer{i}.attn_weights.head{h}", ("t+1",), "softmax(attn_logits)"),
-    ("pos{t}.layer{i}.x_attn.head{h}", ("head_dim",), "the head's output: its values so far, weighted by attn_weights"),
+    (
+        "pos{t}.layer{i}.x_attn.head{h}",
+        ("head_dim",),
+        "the head's output: its v of every position so far, weighted by attn_weights",
+    ),
 )
 AFTER_HEADS: Rows = (
     ("pos{t}.layer{i}.x_attn", ("n_embd",), "the outputs of all heads, side by side"),
@@ -72,10 +81,14 @@ DOCUMENT: Rows = (("loss", (), "the mean of the positions' losses, in nats per t
 
 
 def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
-    """The tensors of one document's forward pass, name -> shape, in the order of computation.
+    """Return the tensors of one document's forward pass, name -> shape, in the order of computation.
 
-    >>> list(intermediates(Config(), 27, 4).items())[-3:]
-    [('pos3.probs', (27,)), ('pos3.loss', ()), ('loss', ())]
+    Raises:
+        ValueError: num_positions is not between 1 and block_size.
+
+    Example:
+        >>> list(intermediates(Config(), 27, 4).items())[-3:]
+        [('pos3.probs', (27,)), ('pos3.loss', ()), ('loss', ())]
     """
     if not 1 <= num_positions <= config.block_size:
         raise ValueError(f"num_positions must be from 1 to block_size={config.block_size}, got {num_positions}")
@@ -101,7 +114,7 @@ def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[s
 
 
 def tensors(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
-    """Every tensor of an execution, name -> shape: the parameters, then `intermediates`."""
+    """Return every tensor of an execution, name -> shape: the parameters, then `intermediates`."""
     return {**shapes(config, vocab_size), **intermediates(config, vocab_size, num_positions)}
 
 
@@ -109,31 +122,40 @@ _PATH = re.compile(r"([a-z_]\w*(?:\.[a-z_]\w*)*)((?:\[\d{1,18}\])*)", re.ASCII)
 
 
 def parse(path: str) -> tuple[str, tuple[int, ...]]:
-    """Split a path into name and index, without asking whether there is such a tensor.
+    """Split a path into name and index, without checking that such a tensor exists.
 
-    >>> parse("layer0.attn_wq[2][5]")
-    ('layer0.attn_wq', (2, 5))
+    Raises:
+        ValueError: The text is not written as a path.
 
-    Raises ValueError for what is not written as a path.
+    Example:
+        >>> parse("layer0.attn_wq[2][5]")
+        ('layer0.attn_wq', (2, 5))
     """
     match = _PATH.fullmatch(path)
     if not match:
-        raise ValueError(f"path must be a name with an index after it, as pos3.layer0.q[9], got path={path!r:.80}")
+        raise ValueError(f"path must be a name followed by an index, such as pos3.layer0.q[9], got path={path!r:.80}")
     name, index = match.groups()
     return name, tuple(int(i) for i in re.findall(r"\d+", index))
 
 
 def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]]:
-    """The name and index of a path, checked: a whole tensor (no index), a row or a number that `table` has.
+    """Return the name and index of a path that is in a table: a whole tensor (an empty index), a row or a number.
 
-    Raises ValueError, which says what there is instead, for a name or an index that does not exist.
+    Args:
+        path: The path.
+        table: The shape of each tensor that exists, by name.
+
+    Raises:
+        ValueError: The name or the index does not exist. The message lists the names or indices that exist instead.
     """
     name, index = parse(path)
     if name not in table:
         raise ValueError(f"there is no tensor {name!r}{_instead(name, table)}")
     shape = table[name]
     if len(index) > len(shape):
-        raise ValueError(f"{name} has shape {shape}: a path into it takes {len(shape)} indices, got path={path!r}")
+        raise ValueError(
+            f"{name} has shape {shape}: a path into it takes at most {len(shape)} indices, got path={path!r}"
+        )
     for i, size in zip(index, shape):
         if i >= size:
             raise ValueError(f"an index into {name} of shape {shape} must be from 0 to {size - 1}, got path={path!r}")
@@ -141,12 +163,12 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
 
 
 def _instead(name: str, table: Iterable[str]) -> str:
-    """What the owner of a name that does not exist has, if there is such an owner."""
+    """Return the end of the message for an unknown name: the names that its owner has, if the owner exists."""
     owner = name.rpartition(".")[0]
     prefix = f"{owner}." if owner else ""
     found = {known[len(prefix) :].partition(".")[0]: None for known in table if known.startswith(prefix)}
     if not found:
-        return f"; nor is there a {owner!r}" if owner else ""
+        return f", and no {owner!r} either" if owner else ""
     listed = list(found)
     more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
     return f"; {owner or 'an execution'} has {', '.join(listed[:12])}{more}"
@@ -156,7 +178,7 @@ def _instead(name: str, table: Iterable[str]) -> str:
 
 
 def indexed(name: str, index: Sequence[int]) -> str:
-    """The path of what stands at an index: `parse` the other way round.
+    """Return the path of the number or row at an index: the inverse of `parse`.
 
     >>> indexed("layer0.attn_wq", (2, 5))
     'layer0.attn_wq[2][5]'
@@ -165,7 +187,7 @@ def indexed(name: str, index: Sequence[int]) -> str:
 
 
 def tensor_of(path: str) -> str:
-    """The name before the first index of a path, even of a path to an inner number.
+    """Return the part of a path before its first index, which is a tensor's name even if the path leads further.
 
     >>> tensor_of("pos3.layer0.q[9].term4")
     'pos3.layer0.q'
@@ -177,7 +199,7 @@ _PLACE = re.compile(r"\b(?:pos|layer|head)\d+\b\.?")
 
 
 def without_place(name: str) -> str:
-    """The name of a tensor without its position, layer and head.
+    """Return the name of a tensor without its position, layer and head.
 
     >>> without_place("pos3.layer0.attn_weights.head2"), without_place("pos3.emb_norm.scale")
     ('attn_weights', 'emb_norm.scale')
@@ -186,7 +208,7 @@ def without_place(name: str) -> str:
 
 
 def flat_position(index: Sequence[int], shape: Shape) -> int:
-    """Where the number with this index stands in a tensor's flat buffer, which holds row after row."""
+    """Return the position of an index in a tensor's flat buffer, which holds row after row."""
     position = 0
     for i, size in zip(index, shape):
         position = position * size + i
@@ -194,10 +216,14 @@ def flat_position(index: Sequence[int], shape: Shape) -> int:
 
 
 def element_path(name: str, shape: Shape, position: int) -> str:
-    """The path of the number at `position` of a tensor's flat buffer.
+    """Return the path of the number at `position` in a tensor's flat buffer.
 
-    >>> element_path("layer0.attn_wq", (16, 16), 37)
-    'layer0.attn_wq[2][5]'
+    Raises:
+        IndexError: The position is outside the tensor.
+
+    Example:
+        >>> element_path("layer0.attn_wq", (16, 16), 37)
+        'layer0.attn_wq[2][5]'
     """
     if not 0 <= position < math.prod(shape):
         raise IndexError(f"position must be from 0 to {math.prod(shape) - 1}, got {position}")
@@ -209,19 +235,28 @@ def element_path(name: str, shape: Shape, position: int) -> str:
 
 
 def parameter_position(path: str, shapes: Shapes) -> int:
-    """Where a parameter stands in the flat buffer of all parameters; shapes: their table.
+    """Return the position of a weight in the flat buffer of all parameters.
 
-    Raises ValueError for a path that names no single parameter.
+    Args:
+        path: The path of the weight, such as `wte[4][0]`.
+        shapes: The shapes of the parameters, in the order of the buffer.
+
+    Raises:
+        ValueError: The path does not name a single weight.
     """
     name, index = look_up(path, shapes)
     if len(index) < len(shapes[name]):
-        raise ValueError(f"path must be one number of a parameter, as {name}[0][0], got path={path!r:.80}")
+        raise ValueError(f"path must name one weight, such as {name}[0][0], got path={path!r:.80}")
     start: int = offsets(shapes)[name].start
     return start + flat_position(index, shapes[name])
 
 
 def parameter_path(position: int, shapes: Shapes) -> str:
-    """The path of the parameter at `position` of the flat buffer of all parameters."""
+    """Return the path of the weight at `position` in the flat buffer of all parameters.
+
+    Raises:
+        IndexError: The position is outside the buffer.
+    """
     for name, part in offsets(shapes).items():
         if part.start <= position < part.stop:
             return element_path(name, shapes[name], position - part.start)

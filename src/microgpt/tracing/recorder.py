@@ -1,9 +1,9 @@
 """Record a running program: every named number of an execution or a training run.
 
-The names are those of the table in names.py, and the numbers are as reference.py computes them. Nothing is computed a
-second time here. The program's own functions run, in a copy of their namespace in which those that call one another are
-wrapped, so that each call notes what went in and what came out; reference.py is not touched. An edited program is
-recorded in the same way.
+The names are those of the table in names.py, and the numbers are the ones that reference.py computes: nothing is
+computed a second time. The program's own functions run in a copy of their namespace, in which the functions that build
+the model are wrapped, so that each call records its input and output. reference.py is not modified. An edited program
+is recorded in the same way.
 """
 
 from __future__ import annotations
@@ -29,45 +29,58 @@ Vector = Sequence[Value]
 
 
 class Tensor(NamedTuple):
-    """Numbers, row after row, and their shape."""
+    """The shape of a tensor, and its numbers, row after row."""
 
     shape: Shape
     numbers: array[float]
 
 
 class Recorder:
-    """The nodes of a document's forward pass, by name. Which tensor a call makes is told by the matrix it is given.
+    """A recorder of a document's forward pass, which finds the nodes of each named tensor.
 
-    Only what is made as the table of names says gets a name: an edited program may lack some.
+    The matrix that a call receives shows which tensor it computes. A tensor gets its name only if it was computed as
+    the table of names says, so an edited program may lack some names.
+
+    Attributes:
+        nodes: The nodes of each tensor, by name.
+        model: The model.
+        state_dict: The parameters, as the program's functions take them.
+        matrices: The name of each parameter, by the identity of its matrix.
+        pos: The position that is being computed, such as `pos3`: the owner of the next names.
+        layer: The layer that is being computed, such as `pos3.layer0`; empty before the first.
+        stream: The residual stream, where it was last seen.
+        heads: The number of calls of attention in this layer so far.
+        in_head: Whether a call of attention is running.
+        normed: The output and input of each call of rmsnorm, by the identity of the output.
     """
 
     def __init__(self, model: ScalarModel, state_dict: StateDict) -> None:
         self.nodes: dict[str, Vector] = {}
         self.model, self.state_dict = model, state_dict
         self.matrices = {id(matrix): name for name, matrix in state_dict.items()}
-        self.pos = self.layer = ""  # owners of the next names
-        self.stream: Vector = ()  # the residual stream, where it was last seen
-        self.heads = 0  # calls of attention in this layer so far
+        self.pos = self.layer = ""
+        self.stream: Vector = ()
+        self.heads = 0
         self.in_head = False
-        self.normed: dict[int, tuple[Vector, Vector]] = {}  # calls of rmsnorm: what came out, by its identity, and in
+        self.normed: dict[int, tuple[Vector, Vector]] = {}
 
     def functions(self) -> dict[str, Any]:
-        """The program's functions, which call each other through this recorder."""
+        """Return the program's functions, which call each other through this recorder."""
         module = self.model.program.module
         namespace = dict(vars(module))
         methods = {f: name for name, f in vars(module.Value).items() if isinstance(f, FunctionType)}
 
-        def handed_on(default: Any) -> Any:
-            """Value.relu as a default is the method of whichever Value comes."""
+        def late_bound(default: Any) -> Any:
+            """Let a default such as Value.relu call the method of the Value it receives, which may be a Node's."""
             known = isinstance(default, FunctionType) and default in methods
             return methodcaller(methods[default]) if known else default
 
         for name, f in vars(module).items():
             if isinstance(f, FunctionType):
-                defaults = f.__defaults__ and tuple(map(handed_on, f.__defaults__))
+                defaults = f.__defaults__ and tuple(map(late_bound, f.__defaults__))
                 namespace[name] = FunctionType(f.__code__, namespace, name, defaults, f.__closure__)
                 if f.__kwdefaults__:
-                    namespace[name].__kwdefaults__ = {key: handed_on(x) for key, x in f.__kwdefaults__.items()}
+                    namespace[name].__kwdefaults__ = {key: late_bound(x) for key, x in f.__kwdefaults__.items()}
         for hook in (self.gpt, self.rmsnorm, self.linear, self.attention, self.softmax):
             if hook.__name__ in namespace:
                 namespace[hook.__name__] = partial(hook, namespace[hook.__name__])
@@ -89,11 +102,11 @@ class Recorder:
         return out
 
     def _before(self, out: Vector) -> Vector:
-        """What went into the call of rmsnorm that this came out of; itself if there was no such call."""
+        """Return the input of the rmsnorm call that returned `out`; `out` itself if there was no such call."""
         return self.normed[id(out)][1] if id(out) in self.normed else out
 
     def _norm(self, name: str, out: Vector, of: str) -> None:
-        """Note a call of rmsnorm by what came out of it, and what is inside it, if it was handed the vector `of`."""
+        """Name the output of a call of rmsnorm, and the numbers inside the call if its input was the tensor `of`."""
         if id(out) not in self.normed:
             return
         x = self.normed[id(out)][1]
@@ -111,7 +124,7 @@ class Recorder:
                 self.nodes[f"{name}.mean_square"] = [mean_square]
 
     def _add(self, name: str, total: Vector, *parts: Vector | None) -> None:
-        """Note a vector that is the sum of two."""
+        """Name a vector if it is the sum of the given parts."""
         if all(
             part is not None and len(part) == len(total) and all(t.a is p or t.b is p for t, p in zip(total, part))
             for part in parts
@@ -119,13 +132,13 @@ class Recorder:
             self.nodes[name] = total
 
     def _embedding(self, x: Vector) -> None:
-        """The stream into the first layer, and how it was made."""
+        """Name the stream entering the first layer, and the embedding that it was computed from."""
         emb, nodes = f"{self.pos}.emb", self.nodes
         self._add(emb, self._before(x), nodes[f"{self.pos}.tok_emb"], nodes[f"{self.pos}.pos_emb"])
         self._norm(f"{self.pos}.emb_norm", x, emb)
 
     def _into(self, layer: str, x: Vector) -> None:
-        """The stream into a layer or, with none, out of the last."""
+        """Name the residual stream entering a layer or, if `layer` is empty, leaving the last one."""
         if not self.layer:
             self._embedding(x)
         else:
@@ -139,7 +152,7 @@ class Recorder:
         out = run(x, w, *args, **options)
         layer, _, matrix = self.matrices.get(id(w), "").rpartition(".")
         if not layer:
-            if matrix:  # of the output
+            if matrix:  # lm_head
                 self._into("", x)
             return out
         layer = f"{self.pos}.{layer}"
@@ -177,7 +190,15 @@ class Recorder:
         return out
 
     def loss(self, run: Callable[..., Value], tokens: Tokens) -> Value:
-        """The loss of a document, by the loss() of `functions`; with it all names of the table are known."""
+        """Compute the loss of a document, after which `nodes` has every name of the table.
+
+        Args:
+            run: The loss() of `functions`.
+            tokens: The document's token ids, with BOS at both ends.
+
+        Returns:
+            What `run` returned.
+        """
         loss = run(tokens, self.state_dict, **self.model.loss_arguments)
         self.nodes["loss"] = [loss]
         losses = []
@@ -195,7 +216,7 @@ class Recorder:
 def _document(
     tokens: Tokens, model: ScalarModel, state_dict: StateDict
 ) -> tuple[Value, dict[str, Vector], dict[str, Shape]]:
-    """The loss of a document; the nodes behind it by name, in the order of the table; and the table."""
+    """Return the loss of a document, the nodes of its tensors in the order of the table of names, and the table."""
     recorder = Recorder(model, state_dict)
     loss = recorder.loss(recorder.functions()["loss"], tokens)
     table = tensor_names.intermediates(model.config, model.vocab_size, num_positions(tokens, model.config))
@@ -206,9 +227,15 @@ def _document(
 
 
 def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
-    """Every number of one document's forward pass, by name, in the order of computation.
+    """Return every number of one document's forward pass, by name, in the order of computation.
 
-    tokens: the document's token ids, BOS at both ends included. An edited program may lack some of the names.
+    Args:
+        tokens: The document's token ids, with BOS at both ends.
+        model: The model. If its program is an edited one, some names may be missing.
+
+    Raises:
+        ValueError: The tokens are not a document of the model's vocabulary.
+        FloatingPointError: A number left the range of float64.
     """
     check_batch([tokens], model.vocab_size)
     with scalar_arithmetic():
@@ -219,16 +246,25 @@ def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
 def training(
     model: ScalarModel, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]
 ) -> dict[str, Tensor]:
-    """Every number of a training, by name, in the order of computation. Steps count from 1, documents from 0:
+    """Return every number of a training run, by name, in the order of computation.
+
+    Steps count from 1, documents from 0:
 
         step1.doc0.pos3.layer0.q        the forward pass of the first step's first document
         step1.doc0.grad.pos3.layer0.q   d (the step's loss) / d that; not for tok_emb and pos_emb, which are parameters
-        step1.doc0.grad.wte             the document's share in the step's gradient
+        step1.doc0.grad.wte             the document's share of the step's gradient
         step1.loss, step1.grad.wte      the batch's loss and gradient
         step1.m.wte, step1.v.wte        Adam's moments after the step
         step1.params.wte                the parameters after the step
 
-    The training starts from the model's parameters, and leaves them alone.
+    Args:
+        model: The model before training. It is not changed.
+        batches: For each step, the documents of its batch.
+        learning_rates: For each step, its learning rate.
+
+    Raises:
+        ValueError: A batch is empty, or one of its documents is not a document of the model's vocabulary.
+        FloatingPointError: A number left the range of float64.
     """
     batches = list(batches)
     for batch in batches:
@@ -259,7 +295,7 @@ def training(
                         record[f"{owner}.grad.{name}"] = Tensor(shape, numbers)
                 note_matrices(f"{owner}.grad", [leaf.grad for leaf in leaves])
                 losses += loss.data
-                del loss, nodes  # frees the graph before the next one is built
+                del loss, nodes  # free the graph before the next one is built
                 for i, leaf in enumerate(leaves):
                     grads[i] += leaf.grad
                     leaf.grad = 0.0

@@ -1,8 +1,9 @@
 """Record a running program statement by statement, with its variables at each one.
 
-An event is an arrival at a statement of one of the reference's functions. A comprehension belongs to its statement, as
-a statement written over several lines is one; how often Python itself comes by on the way differs from version to
-version, these events do not. The methods of Value are no events: they run tens of thousands of times for one document.
+An event is an arrival at a statement of one of the program's functions. A statement that spans several lines is one
+statement, and the comprehensions in it belong to it. How often Python visits the lines of a statement differs between
+its versions; the events do not. The methods of Value have no events: they run tens of thousands of times for one
+document.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from microgpt.engines.program import REFERENCE, Program
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented, Node
 
-LONG = 1000  # a longer list is only told by its length, and not copied at every event
-OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # the variables that say where in the computation a statement is
+LONG = 1000  # a longer list is described by its length alone, so that it is not copied at every event
+OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # the loop variables that locate a statement in the computation
 
 
 class Statement(NamedTuple):
-    """first: its line. variables: the parameters of its function and the targets of the loops around it."""
+    """A statement of the program.
+
+    Attributes:
+        first: Its first line.
+        variables: The parameters of its function and the targets of the loops around it.
+    """
 
     first: int
     variables: frozenset[str]
@@ -37,9 +43,13 @@ class Statement(NamedTuple):
 class Event:
     """An arrival at a statement.
 
-    line: the statement's first. depth: how many of the reference's functions wait for this one. owner: where in the
-    computation, as in a path: pos3.layer0.head2; empty outside of any. known: the function's variables on arrival.
-    changed: those that differ after the statement; under `return` what it returns.
+    Attributes:
+        line: The first line of the statement.
+        function: The name of the function that it is in.
+        depth: The number of the program's functions that are waiting for this one to return.
+        owner: The place in the computation, as in a path: `pos3.layer0.head2`. Empty outside of any position.
+        known: The function's variables on arrival, by name.
+        changed: The variables that the statement changed, with their new values; under `return`, the returned value.
     """
 
     line: int
@@ -51,7 +61,7 @@ class Event:
 
 
 class Number(NamedTuple):
-    """A variable that is a Node, as it was at an event: an update changes its data and grad."""
+    """A variable that holds a Node, with the node's data and grad at the time of the event: an update changes them."""
 
     node: Node
     data: float
@@ -59,19 +69,19 @@ class Number(NamedTuple):
 
 
 class Other(NamedTuple):
-    """What is told in words only."""
+    """A value that is described in words only."""
 
     text: str
 
 
 @cache
 def statements(program: Program = REFERENCE) -> dict[int, Statement]:
-    """The statement that each line of a function of the program belongs to: line -> Statement."""
+    """Return the statement that each line of the program belongs to: line -> Statement."""
     table: dict[int, Statement] = {}
 
     def visit(body: list[ast.stmt], variables: frozenset[str]) -> None:
         for node in body:
-            inner = getattr(node, "body", None)  # of a compound statement: its head is an event of its own
+            inner = getattr(node, "body", None)  # the head of a compound statement is an event of its own
             last = inner[0].lineno - 1 if inner else node.end_lineno or node.lineno
             for line in range(node.lineno, max(last, node.lineno) + 1):
                 table.setdefault(line, Statement(node.lineno, variables))
@@ -90,14 +100,33 @@ def statements(program: Program = REFERENCE) -> dict[int, Statement]:
 
 
 def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, list[Facts]]:
-    """Call an instrumented function: what it returns, and its steps, as `told` tells them.
+    """Call an instrumented function, and record its events.
 
-        with Instrumented(ScalarModel(params, config, vocab_size)) as run:
-            encode = run.functions["Tokenizer"]("abc").encode
-            token_ids, events = events_of(run, encode, "cab")
+    `sample` can be called with run.state_dict; its tensors are then named like those of a document. `adam` can update a
+    single weight: call it with [run.leaves[i]], whose grad has been set, and the moments [m] and [v].
 
-    In the same way: `sample` over run.state_dict, whose tensors are named like those of a document; `adam` over
-    [run.leaves[i]] with its grad set, and [m], [v], for the update of one parameter among all.
+    Args:
+        run: The instrumented model.
+        call: One of run.functions, or a method of one of its classes.
+        *args: The arguments of the call.
+        **options: Its keyword arguments.
+
+    Returns:
+        What the function returned, and its events as plain data, in the form that `told` yields.
+
+    Example:
+        >>> from array import array
+        >>> from microgpt import Config
+        >>> from microgpt.engines.program import ScalarModel
+        >>> config = Config(n_embd=1, n_head=1, block_size=1)
+        >>> model = ScalarModel(array("d", [0.1] * 21), config, vocab_size=4)
+        >>> with Instrumented(model) as run:
+        ...     encode = run.functions["Tokenizer"]("abc").encode
+        ...     token_ids, events = events_of(run, encode, "cab")
+        >>> token_ids
+        [3, 2, 0, 1, 3]
+        >>> events[0]["function"], events[0]["known"]["document"]
+        ('encode', {'value': 'cab'})
     """
     with watch(run) as steps:
         result = call(*args, **options)
@@ -106,9 +135,12 @@ def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options
 
 @contextmanager
 def watch(run: Instrumented) -> Iterator[list[Event]]:
-    """Collect the events of the instrumented functions, in the order of their arrival.
+    """Collect the events of the instrumented functions.
 
-    Whoever traced before (a debugger, a measurement of coverage) goes on afterwards.
+    If a trace function was already set (by a debugger or a coverage tool), it is restored on exit.
+
+    Yields:
+        The events, in order of arrival: a list that grows while the functions run.
     """
     watcher = _Watcher(run.functions, run.model.program)
     before = sys.gettrace()
@@ -120,12 +152,12 @@ def watch(run: Instrumented) -> Iterator[list[Event]]:
 
 
 class _Watcher:
-    """What Python calls when it enters a function, and in ours whenever it comes to a line."""
+    """The trace functions: Python calls `enter` for each function, and `step` for each line of an instrumented one."""
 
     def __init__(self, functions: dict[str, Any], program: Program) -> None:
         self.functions, self.table = functions, statements(program)
         self.events: list[Event] = []
-        self.running: list[Event | None] = []  # the last event of each function that waits, and of the one that runs
+        self.running: list[Event | None] = []  # the last event of each function on the call stack
 
     def enter(self, frame: FrameType, event: str, _: object) -> Any:
         if frame.f_globals is not self.functions or frame.f_code.co_name[0] == "<":  # <listcomp>, <genexpr>
@@ -141,7 +173,7 @@ class _Watcher:
         if event == "line" and last is not None and last.line == line:
             return self.step
         known, here, code = last.known if last else {}, frame.f_locals, frame.f_code
-        # Python's own order is not that of its other versions: parameters, then as they come
+        # the order of f_locals differs between Python versions: take the parameters first, then each new variable
         names = dict.fromkeys([*known, *code.co_varnames[: code.co_argcount], *sorted(here)])
         now = {name: _unless_same(freeze(here[name]), known.get(name)) for name in names}
         if last is not None:
@@ -162,7 +194,7 @@ class _Watcher:
 
 
 def freeze(value: object) -> Any:
-    """What a variable is at this moment: lists are copied, as the program may go on to change them."""
+    """Return the value that a variable has now. Lists are copied, because the program may change them later."""
     if isinstance(value, Node):
         return Number(value, value.data, value.grad)
     if isinstance(value, (list, tuple)):
@@ -176,47 +208,55 @@ def freeze(value: object) -> Any:
             return Other(", ".join(map(str, list(value)[:12])))  # the parameters
         return {name: freeze(x) for name, x in value.items()}
     if isinstance(value, set):
-        return Other("{" + ", ".join(map(repr, sorted(value))) + "}")  # its own order is another in every process
+        return Other("{" + ", ".join(map(repr, sorted(value))) + "}")  # a set's own order differs between processes
     if isinstance(value, slice):
         return Other(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
-        return Other("a source of chance")
+        return Other("a random generator")
     activation = next((name for name, f in ACTIVATIONS.items() if f is value), getattr(value, "__name__", None))
     return Other(activation or type(value).__name__)
 
 
 def _unless_same(now: Any, before: Any) -> Any:
-    """What a variable is; the same object as long as it stays the same."""
+    """Return a variable's value now, or the object from before if it is equal: identity then shows what changed."""
     return before if type(now) is type(before) and now == before else now
 
 
 def _freeze_in_list(value: object) -> Any:
-    """A Node stays itself here: what is told of a vector is whose numbers they are."""
+    """Freeze an item of a list. A Node stays a Node, because a vector is described by the paths of its numbers."""
     return value if isinstance(value, Node) else freeze(value)
 
 
 def told(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
-    """Events as plain data.
+    """Describe events as plain data.
 
-        line, function   where; depth: how many of the reference's functions wait for this one
-        owner            where in the computation, as in a path: pos3.layer0.head2; empty outside of any
-        known            the function's variables on arrival, by name
-        changed          those that the statement changed, with their new values; under `return` what it returns
+    The keys of a described event are the fields of `Event`. Each variable in `known` and `changed` is described by a
+    dict with one of these sets of keys:
 
-    A variable is told by one of: {path, value, grad} for a number, {path} for numbers of one tensor side by side
-    (`pos3.layer0.q`, or a part of it, `pos3.layer0.q[4:8]`), {paths} for other numbers, {value} for what is plain,
-    {list} or {table} of variables, {text} for anything else.
+        path, value, grad   a number
+        path                numbers that are adjacent in a tensor: `pos3.layer0.q`, or a slice, `pos3.layer0.q[4:8]`
+        paths               other numbers
+        value               a plain value, or a list of them
+        list, table         a list or dict of variables
+        text                anything else
+
+    Args:
+        graph: The graph of the execution, which names the numbers.
+        steps: The events.
+
+    Yields:
+        The description of each event.
     """
     descriptions: dict[tuple[int, str], Facts] = {}  # a variable stays the same object as long as it does not change
 
-    def tell(variables: dict[str, Any], owner: str) -> dict[str, Facts]:
+    def described(variables: dict[str, Any], owner: str) -> dict[str, Facts]:
         for x in variables.values():
             if (id(x), owner) not in descriptions:
                 descriptions[id(x), owner] = _variable(graph, x, owner)
         return {name: descriptions[id(x), owner] for name, x in variables.items()}
 
     for event in steps:
-        known, changed = tell(event.known, event.owner), tell(event.changed, event.owner)
+        known, changed = described(event.known, event.owner), described(event.changed, event.owner)
         yield {
             **{"line": event.line, "function": event.function, "depth": event.depth, "owner": event.owner},
             **{"known": known, "changed": changed},

@@ -1,17 +1,17 @@
 """One recorded execution of the reference: its named numbers, its graph and its steps.
 
     trace = microgpt.trace(tokens, params, config, vocab_size, events=True)
-    trace.number("pos3.layer0.q[9]")             its value, its gradient, what it is made from and what is made from it
-    trace.opened("pos3.layer0.q[9]")             the exact sum that made it
-    trace.contributions("layer0.attn_wq[9][5]")  what was added up to its gradient
+    trace.number("pos3.layer0.q[9]")             its value, gradient, operands and users
+    trace.opened("pos3.layer0.q[9]")             the exact sum that it was computed from
+    trace.contributions("layer0.attn_wq[9][5]")  the terms that were added up to its gradient
     trace.neighbourhood("loss", depth_down=3)    the graph around it
     trace.events                                 the statements of reference.py in the order of their execution
 
-`steps.events_of` records the same steps of any other function of the reference (tokenizing, an update, a sample).
+`steps.events_of` records the events of any other function of the reference (tokenizing, an update, a sample).
 
-What these give is plain data (dict, list, str, float, int, None), ready to be sent as JSON. Numbers are named by paths:
-`names` says which tensors there are, `inner_names` what is inside their numbers. Nothing is computed a second time:
-reference.py itself ran (see `instrument`), and what is told of a number is read off its own graph, when asked for.
+The results are plain data (dict, list, str, float, int, None) that can be sent as JSON. Numbers are named by paths:
+`names` lists the tensors, `inner_names` the numbers inside their numbers. Nothing is computed a second time:
+reference.py itself ran (see `instrument`), and every description of a number is read from its graph on request.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from microgpt.tracing.instrument import Instrumented, Node
 from microgpt.tracing.recorder import Tensor
 from microgpt.tracing.steps import Event
 
-ARITHMETIC: dict[str, Callable[..., float]] = {  # what the methods of Value do with numbers
+ARITHMETIC: dict[str, Callable[..., float]] = {  # the arithmetic of Value's methods
     "add": lambda a, b: a + b,
     "mul": lambda a, b: a * b,
     "pow": lambda a, n: a**n,
@@ -52,18 +52,49 @@ def trace(
     backward: bool = True,
     events: bool = False,
 ) -> Trace:
-    """The reference's loss() of one document, and with `backward` its backward(), recorded.
+    """Record the reference's loss() on one document and its backward().
 
-    tokens: the document's token ids, BOS at both ends included. params: flat, as an engine takes them; left alone.
-    events: record the program's steps too.
-    Raises ValueError for tokens that are no document of this vocabulary, FloatingPointError where a
-    number leaves the range of float64.
+    Args:
+        tokens: The document's token ids, with BOS at both ends.
+        params: The weights in one flat buffer, as an engine takes them. They are not changed.
+        config: The settings of the model.
+        vocab_size: The number of tokens, including BOS.
+        backward: Whether to run backward(). Without it, every gradient is 0.0.
+        events: Whether to record the program's steps too, in `Trace.events`.
+
+    Raises:
+        ValueError: The tokens are not a document of this vocabulary.
+        FloatingPointError: A number left the range of float64.
+
+    Example:
+        >>> import random
+        >>> from microgpt.config import Config, init
+        >>> config = Config(n_embd=4, n_head=2, block_size=4)
+        >>> recorded = trace([2, 0, 1, 2], init(config, 3, random.Random(42)), config, vocab_size=3)
+        >>> recorded.tensor("pos1.probs").shape
+        (3,)
+        >>> loss = recorded.number("loss")
+        >>> round(loss["value"], 3), loss["grad"]
+        (1.028, 1.0)
+        >>> recorded.number("pos2.loss")["users"][0]["path"]
+        'loss.total'
     """
     return trace_model(tokens, ScalarModel(params, config, vocab_size), backward=backward, events=events)
 
 
 def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, events: bool = False) -> Trace:
-    """`trace` for a model of any program, the reference or an edited one."""
+    """Do the same as `trace` for a model of any program, the reference or an edited one.
+
+    Args:
+        tokens: The document's token ids, with BOS at both ends.
+        model: The model. It is not changed.
+        backward: Whether to run backward(). Without it, every gradient is 0.0.
+        events: Whether to record the program's steps too, in `Trace.events`.
+
+    Raises:
+        ValueError: The tokens are not a document of the model's vocabulary.
+        FloatingPointError: A number left the range of float64.
+    """
     check_batch([tokens], model.vocab_size)
     steps: list[Event] = []
     with Instrumented(model) as run, scalar_arithmetic():
@@ -79,7 +110,14 @@ def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, ev
 
 
 class Trace:
-    """See `trace`. Whatever takes a path raises ValueError for one that names no number of this execution."""
+    """A recorded execution, as `trace` returns it.
+
+    Every method that takes a path raises ValueError if the path names no number of this execution.
+
+    Attributes:
+        graph: Every number of the execution, and the paths that name them.
+        program: The program that ran.
+    """
 
     def __init__(self, run: Instrumented, steps: Sequence[Event] = ()) -> None:
         self.graph = Graph(run)
@@ -89,35 +127,46 @@ class Trace:
     # --- Numbers and their names
 
     def tensor(self, name: str) -> Tensor:
-        """The values of a whole tensor."""
+        """Return the values of a whole tensor.
+
+        Raises:
+            ValueError: There is no tensor with this name.
+        """
         return self._tensor(name, lambda node: node.data)
 
     def grad(self, name: str) -> Tensor:
-        """The gradients of a whole tensor: d loss / d each of its numbers; zeros before backward."""
+        """Return the gradients of a whole tensor: d loss / d each of its numbers; zeros before backward.
+
+        Raises:
+            ValueError: There is no tensor with this name.
+        """
         return self._tensor(name, lambda node: node.grad)
 
     def _tensor(self, name: str, number: Callable[[Node], float]) -> Tensor:
         if name not in self.graph.tensors:
-            raise ValueError(f"name must be that of a whole tensor, such as pos0.probs, got name={name!r}")
+            raise ValueError(f"name must be the name of a whole tensor, such as pos0.probs, got name={name!r}")
         return Tensor(self.graph.shapes[name], array("d", map(number, self.graph.tensors[name])))
 
     def node(self, path: str) -> Node:
-        """The number itself: a Value of the reference."""
+        """Return the number that a path names: a Value of the reference."""
         return self.graph.node(path)
 
     def path(self, node: Node) -> str:
-        """The path that a node goes by: `node(path(n)) is n` for every one of `graph.nodes`."""
+        """Return the usual path of a node: `node(path(n)) is n` for every node n of the graph."""
         return self.graph.path(node)
 
     def number(self, path: str) -> Facts:
-        """What there is to know of a number.
+        """Return the description of a number.
 
-        path, names      the path it goes by; all of its paths
-        value, grad      grad is d loss / d number, 0.0 before backward
-        op               add, mul, pow (with `exponent`), exp, log, relu; parameter or constant, for a leaf
-        line             of reference.py, where it was made; None for a parameter
-        operands         [{path, value, local_gradient}]: what it was made from, and d number / d that
-        users            [{path, value, local_gradient}]: what was made from it, and d that / d number
+        Returns:
+            A dict with these keys:
+
+                path, names   its usual path; all of its paths
+                value, grad   grad is d loss / d number, 0.0 before backward
+                op            add, mul, pow (with `exponent`), exp, log, relu; parameter or constant for a leaf
+                line          the line of the program that created it; None for a weight
+                operands      [{path, value, local_gradient}]: what it was computed from, and d number / d operand
+                users         [{path, value, local_gradient}]: what was computed from it, and d user / d number
         """
         node = self.node(path)
         names = self.graph.names(node)
@@ -146,7 +195,7 @@ class Trace:
         return {"path": self.graph.path(node, near), "value": node.data}
 
     def _line(self, node: Node) -> int | None:
-        """The first line of the statement that made a node; a constant was made for its only user."""
+        """Return the first line of the statement that created a node; for a constant, the line of its only user."""
         if node.op:
             return program_steps.statements(self.program)[node.line].first
         return None if self.graph.places(node) else self._line(self.graph.users[node.index][0])
@@ -154,11 +203,21 @@ class Trace:
     # --- The graph around a number
 
     def neighbourhood(self, path: str, *, depth_up: int = 1, depth_down: int = 1, limit: int = 60) -> Facts:
-        """The graph near a number: up to those made from it, on the way to the loss; down to what it was made from.
+        """Return the graph near a number.
 
-        nodes     [{path, value, grad, op, distance}], the nearest first; distance is negative on the way down
-        edges     [{from, to, local_gradient}] between these nodes: paths of operand and result, d to / d from
-        complete  whether `limit` nodes were enough
+        Args:
+            path: The number in the middle.
+            depth_up: How many steps to go up, to the numbers computed from it and on towards the loss.
+            depth_down: How many steps to go down, to the numbers it was computed from.
+            limit: The largest number of nodes to return.
+
+        Returns:
+            A dict with these keys:
+
+                nodes      [{path, value, grad, op, distance}], the nearest first; distance is negative on the way down
+                edges      [{from, to, local_gradient}] between these nodes: the paths of operand and result, and
+                           d to / d from
+                complete   whether `limit` nodes were enough
         """
         start = self.node(path)
         distance = {start: 0}
@@ -192,25 +251,30 @@ class Trace:
             "complete": complete,
         }
 
-    # --- The sum that made a number
+    # --- The sum behind a number
 
     def opened(self, path: str) -> Facts:
-        """The exact sum that made a number, in the program's order.
+        """Return the exact sum that a number was computed from, in the program's order.
 
-            path, value, op, exponent, line, source   as `number` gives them; source is the text of the line
-            terms       what was added up for it: [{path, value, factors, total}]. factors: [{path, value}], the two
-                        that were multiplied for the term, none where it is a number of its own (an exp, a loss);
-                        total: the running total after it. Empty where there is no sum over many
-            steps       what was done besides, and after: [{path, value, op, exponent, operands: [{path, value}]}],
-                        up to the number itself; empty where the last total is the number
-            recomputed  the number, made again from factors, operands and constants alone: equal to the last bit
+        Returns:
+            A dict with these keys:
 
-        A parameter or constant has neither terms nor steps: nothing made it.
+                path, value, op, exponent, line   as in `number`
+                source      the text of the line
+                terms       the terms that were added up: [{path, value, factors, total}]. factors: [{path, value}], the
+                            two numbers whose product the term is; empty if the term is computed elsewhere (an exp, a
+                            loss). total: the running total after the term. Empty if there is no such sum.
+                steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}], the last of
+                            which gives the number. Empty if the last total is the number.
+                recomputed  the number, computed again from the factors, operands and constants alone: equal to the last
+                            bit
+
+            A weight or constant has neither terms nor steps, because it was not computed.
         """
         node = self.node(path)
         totals = self._sum_behind(node)
         terms = inner_names.terms(totals) if totals else []
-        # a term that is a number of its own is made elsewhere; the others are products, made here
+        # a term that has a place in a tensor was computed elsewhere; the others are products, computed here
         products = {term for term in terms if term.op == "mul" and (term is node or not self.graph.places(term))}
         steps = self._made_for(node, {*products, *totals[1:]}) if node.op else []
         value: dict[Node, float] = {}
@@ -240,14 +304,18 @@ class Trace:
         return self.program.text.splitlines()
 
     def arithmetic(self, op: str) -> Callable[..., float]:
-        """What an operation does with numbers; an edited program may have more of them."""
+        """Return the arithmetic of an operation, as a function of floats.
+
+        Args:
+            op: An operation of the reference, or a new method of Value in an edited program.
+        """
         if op in ARITHMETIC:
             return ARITHMETIC[op]
         value = self.program.module.Value
         return lambda *numbers: float(getattr(value, op)(*map(value, numbers)).data)
 
     def _sum_behind(self, node: Node) -> list[Node]:
-        """The running totals of the sum that a number is, or is made from; empty where there is none."""
+        """Return the running totals of the sum that a number is or was computed from; without a sum, an empty list."""
         if places := self.graph.places(node):
             name, position = places[0]
             return inner_names.sum_of(inner_names.kind(name), self.graph.tensors[name], position)
@@ -255,7 +323,7 @@ class Trace:
         return inner_names.running_totals(node) if role == "total" or role.startswith("sum") else []
 
     def _made_for(self, node: Node, added: set[Node]) -> list[Node]:
-        """The inner numbers made on the way to a number, in order, and itself; without those that were added up."""
+        """Return the inner numbers that a number was computed from, and itself, in order; without those in `added`."""
         found: set[Node] = set()
         waiting = [node]
         while waiting:
@@ -272,7 +340,7 @@ class Trace:
     # --- Backward, node by node
 
     def backward_order(self) -> list[int]:
-        """The nodes, as indices into `graph.nodes`, in the order in which they passed on their gradients."""
+        """Return the nodes in the order in which they passed on their gradients, as indices into `graph.nodes`."""
         return [node.index for node in self._order]
 
     @cached_property
@@ -280,21 +348,27 @@ class Trace:
         return {node: turn for turn, node in enumerate(self._order)}
 
     def contributions(self, path: str) -> list[Facts]:
-        """The += that made a number's gradient, in the program's order; from 0.0 they add up to it to the last bit.
+        """Return each += to a number's gradient, in the program's order.
 
-            path, grad       the number that passed its gradient on, and that gradient
-            local_gradient   d that / d this number
-            before, add, after   add is local_gradient * grad
+        Added up from 0.0, they equal the gradient to the last bit.
 
-        Empty for the loss, where backward starts (its gradient is set to 1.0), for what the loss does not depend on,
-        and before backward.
+        Returns:
+            A list of dicts with these keys:
+
+                path, grad           the number that passed its gradient on, and this gradient
+                local_gradient       d (that number) / d (this number)
+                before, add, after   the gradient before the +=, what was added (local_gradient * grad), and the result
+
+            The list is empty for the loss, where backward starts by setting the gradient to 1.0; for a number that the
+            loss does not depend on; and before backward.
         """
         return [self._contribution(*given, near=path) for given in self._contributions(self.node(path))]
 
     def passed_on(self, path: str) -> list[Facts]:
-        """What a number added to the gradients of its operands when its turn came.
+        """Return what a number added to the gradients of its operands.
 
-        As `contributions`, but path is the operand's, and grad the number's own.
+        Returns:
+            A list of dicts as in `contributions`, except that path is the operand's and grad is the number's own.
         """
         node = self.node(path)
         return [
@@ -305,7 +379,7 @@ class Trace:
         ]
 
     def _contributions(self, node: Node) -> Iterator[tuple[Node, float, float, float]]:
-        """(user, local gradient, before, add) of each += to a node's gradient."""
+        """Yield (user, local gradient, before, add) for each += to a node's gradient."""
         grad = 0.0
         users = [user for user in self.graph.users[node.index] if user in self._turn]
         for user in sorted(users, key=self._turn.__getitem__):
@@ -328,12 +402,12 @@ class Trace:
 
     @cached_property
     def events(self) -> list[Facts]:
-        """The program's steps, as `steps.told` tells them; none unless they were asked for."""
+        """The events of the program, in the form that `steps.told` yields; empty unless they were recorded."""
         return list(program_steps.told(self.graph, self._steps))
 
 
 def _operands(node: Node) -> Iterator[tuple[Node, float]]:
-    """What a node was made from, and d node / d that."""
+    """Yield each operand of a node, and d node / d operand."""
     if node.a is not None:
         yield node.a, node.da
         if node.b is not None:

@@ -168,7 +168,7 @@ def test_without_the_scale_the_logits_are_q_times_k() -> None:
                 assert logit == product
     number = lab.ask("number", word=WORD, path="pos2.layer0.attn_logits.head0[1]")
     assert number["formula"] == "sum(qj * kj for qj, kj in zip(q, k))"
-    assert number["meaning"].endswith("(as the unedited program has it)")
+    assert number["meaning"].endswith("(in the unedited program)")
     assert number["recomputed"] == number["value"]
     assert len(number["terms"]) == 4
     attention = lab.ask("attention", word=WORD)

@@ -135,7 +135,7 @@ def test_a_weight_is_pushed_in_the_program_itself() -> None:
     ("path", "eps", "says"),
     [
         ("pos3.layer0.q[9]", 0, "eps must be more than 0 and at most 1000, got eps=0"),
-        ("pos4.probs[26]", 900, "a push of 900 takes a number out of its range: choose a smaller eps"),
+        ("pos4.probs[26]", 900, "a push of 900 takes a number out of range: choose a smaller eps"),
         ("pos3.layer0.z", None, "there is no tensor 'pos3.layer0.z'"),
     ],
 )
@@ -252,7 +252,10 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
         ("pos3.layer0.qq", "there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre"),
         ("wte[99]", "an index into wte of shape (27, 16) must be from 0 to 26"),
         ("pos3.layer0.q[9].nothing", "there is no 'nothing' in pos3.layer0.q[9]; it has"),
-        ("fish and chips", "no name fits 'fish and chips': write one as pos3.layer0.q[9], or words of it, as q head2"),
+        (
+            "fish and chips",
+            "no name matches 'fish and chips': write a name like pos3.layer0.q[9], or words from it, like q head2",
+        ),
         ("", ""),
     ],
 )

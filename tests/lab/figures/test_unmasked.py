@@ -121,4 +121,4 @@ def test_the_change_to_try_looks_ahead() -> None:
     a, b = (ask(session, "loss", word=word)["letters"] for word in ("emma", "emmy"))
     assert not any(x == y for x, y in zip(a, b))
     refused = session.ask("unmasked", {"word": "emma"})
-    assert "there is no mask to take away" in refused["error"]
+    assert "there is no mask to remove" in refused["error"]

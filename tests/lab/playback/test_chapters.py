@@ -415,7 +415,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
     assert source.count(line) == 1
     ask(session, "edit", source=source.replace(line, "    " + edit.replace("{}", line.strip()) + "\n"))
     assert session.ask("chapter", {"name": "data", "word": "a"})["error"] == (
-        "the edited main() does more with the documents than shuffle them once: this cannot be played"
+        "the edited main() does more to the documents than shuffle them once: this cannot be played"
     )
     ask(session, "edit", source="# only shuffled\n" + source)
     assert ask(session, "chapter", name="data", word="a")["facts"]["num_docs"] == 6

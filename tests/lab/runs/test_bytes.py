@@ -106,7 +106,7 @@ def test_every_chapter_plays_but_the_one_of_characters(still: Lab, chapter: str)
         options = {"seed": 1, "index": 0, "temperature": 0.5}
     if chapter == "tokens":
         words = still.refused("chapter", name=chapter, word="zoë")
-        assert words == "the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another"
+        assert words == "the program's tokens are characters, but those of this run are bytes: choose another run"
     else:
         still.ask("chapter", name=chapter, word="zoë", **options)
 

@@ -886,67 +886,67 @@ export interface PassedOn {
 
 /** What is answered once: its parameters, and the answer. */
 export interface Requests {
-  /** One step of Adam on the word, not kept: everything that it computes for one parameter. */
+  /** Make one step of Adam on the word without keeping it: return everything that it computes for one weight. */
   adam: { params: { word: string; path: string; learning_rate?: number; fresh?: boolean }; result: AdamStep & OfModel }
-  /** The textbook's matrix, all positions at once and a mask, beside the program's lists, which have no future. */
+  /** Return the textbook's attention, all positions at once and masked, compared with the program's growing lists. */
   attention: { params: { word: string }; result: Attention & OfModel }
-  /** The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order. */
+  /** Return the chain rule at a number: what each of its users added to its gradient, in the order of backward(). */
   blame: { params: { word: string; path: string }; result: Blame & OfModel }
-  /** Parameters, arithmetic and memory of a model of these sizes. */
+  /** Return the parameters, arithmetic and memory of a model of these sizes. */
   budget: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }; result: Budget }
   /** Set one parameter by hand. */
   change: { params: { path: string; value: number }; result: Model & OfModel }
-  /** A part of the program, played. path: of the parameter, for `adam`; seed, index, temperature: for `sample`. */
+  /** Play a part of the program. */
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
   /** Make another run the active one. */
   choose: { params: { run: string }; result: Model & OfModel }
   /** Compare two runs: their settings, and where they diverge between their first common step and their last. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
-  /** The text that the active model is trained on. */
+  /** Return the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
   /** Begin a new run with an edited program in place of the reference, on the same text. */
   edit: { params: { source: string }; result: Model & OfModel }
-  /** The loss on documents that training does not read, or, where none are held out, on training documents. */
+  /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
   /** Export the active model as a checkpoint, which `microgpt sample` reads. */
   export_model: { params: Record<string, never>; result: ExportedModel }
-  /** A small graph of Values, forward and backward. */
+  /** Return the graph of an expression of Values, forward and backward. */
   expression: { params: { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: Order; times?: Times }; result: Expression }
-  /** Numbers that fit what is typed: the best first, those at `position` before others; or in words why none does. */
+  /** Return the numbers that match a query, or in words why there are no matches. */
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
-  /** Every number of a word's way through the model. */
+  /** Return every number of a word's forward pass. */
   forward: { params: { word: string }; result: Forward & OfModel }
-  /** Which units of a layer's MLP let something through, and which did so for none of many training documents. */
+  /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
-  /** Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from. */
+  /** Return sample `index` of `seed`, as `microgpt sample` draws it, with the probabilities behind each letter. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
-  /** d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in the matrices, which is where it stays. */
+  /** Return the gradient of the loss in every parameter, and its norm at each tensor. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
-  /** How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest. */
+  /** Return the size and depth of the graph behind the loss; a recursive backward() would nest to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
-  /** A parameter at the steps whose weights are kept, and now; and Adam's moments of it now. */
+  /** Return the values of a weight at the steps whose weights are kept and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
   /** Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
-  /** The surprise, letter by letter. */
+  /** Return the loss of a word, letter by letter. */
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
-  /** The tokens by the distance of their rows of wte from that of one: which letters training has made alike. */
+  /** Return the other tokens by the distance of their rows of wte: the nearest are the ones training made alike. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
-  /** The graph around a number: `up` steps towards the loss, `down` steps towards the parameters. */
+  /** Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters. */
   neighbourhood: { params: { word: string; path: string; up?: number; down?: number; limit?: number }; result: Neighbourhood & OfModel }
-  /** The slope of the loss at a number, as the central difference, beside its gradient. */
+  /** Return the slope of the loss at a number, as a central difference, next to the number's gradient. */
   nudge: { params: { word: string; path: string; eps?: number }; result: Nudge & OfModel }
-  /** One number: how it was made, from what, for what, and how strongly the loss answers to it. */
+  /** Return one number in detail: its value, gradient and formula, its operands, and the numbers computed from it. */
   number: { params: { word: string; path: string }; result: Opened & OfModel }
   /** Open a run from the files of its folder: the checkpoint in base64, the metrics as JSON lines. */
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
-  /** The matrices, and Adam's moments where they are asked for. */
+  /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
-  /** One += of backward(). */
+  /** Return one += of backward(). */
   passed_on: { params: { word: string; step: number }; result: PassedOn & OfModel }
   /** Go back to the published model. */
   pretrained: { params: Record<string, never>; result: Model & OfModel }
@@ -956,35 +956,35 @@ export interface Requests {
   restore: { params: { state: string }; result: Model & OfModel }
   /** List all runs with their curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
-  /** The first `count` samples of `seed`, by the active model or another run's, and how many are not in the data. */
+  /** Return the first `count` samples of `seed` from the active model or another run, and how many are new. */
   samples: { params: { seed: number; count: number; temperature: number; top_k?: number; run?: string }; result: Samples & OfModel }
   /** Save the session as one text, for `restore`. */
   save: { params: Record<string, never>; result: Saved }
-  /** The learning rate, from the first step of the plan to its last. */
+  /** Return the learning rate from the first step of the run's plan to the last. */
   schedule: { params: Record<string, never>; result: Schedule & OfModel }
   /** Go to the active run's weights after a step, exactly as they were. */
   scrub: { params: { step: number }; result: Model & OfModel }
-  /** random.shuffle itself at work on a list, swap by swap. */
+  /** Return the swaps that random.shuffle makes on the first `count` documents. */
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
-  /** How many parameters a model of other sizes has. */
+  /** Return the matrices that a model of other sizes has, and how many numbers they hold. */
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
-  /** The program's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win. */
+  /** Return the program's softmax of scale * logits: scale 0 makes all equal, a large scale lets the largest win. */
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
   /** Return the source of the program that computes the numbers. */
   source: { params: Record<string, never>; result: Source }
-  /** A text as this model's characters and as UTF-8 bytes, with what the tables of tokens of either would take. */
+  /** Return a text as this model's characters and as UTF-8 bytes, with the size of the token tables for each. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
-  /** size x size real losses around the two parameters, from -reach to +reach, all others as they are. */
+  /** Return the losses on a grid over two weights, and the paths of SGD and Adam across it. */
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
-  /** What the tokenizer makes of a text, token by token, with the characters that are none. */
+  /** Return the tokens of a text, with the characters that are not in the vocabulary. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
   /** Undo every change made by hand. */
   undo: { params: Record<string, never>; result: Model & OfModel }
-  /** The whole matrix of every head, how much of each row lies on the future, and the surprise with and without. */
+  /** Return the unmasked attention of every head, how much of it lies on later positions, and both losses. */
   unmasked: { params: { word: string }; result: Unmasked & OfModel }
-  /** The mean loss of the first `count` documents that training reads, or of all, with the mask and without. */
+  /** Return the mean loss of the first `count` documents that training reads, with and without the mask. */
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
-  /** One step of Adam on the word, not kept: the word's loss before and after, and what it tells of each parameter. */
+  /** Make one step of Adam on the word without keeping it: return the losses before and after, and every update. */
   update: { params: { word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
   /** List the suggested changes of the program. */
   variants: { params: Record<string, never>; result: Variants }
@@ -994,7 +994,7 @@ export interface Requests {
 
 /** Long work: many answers, and it may be stopped between two of them. */
 export interface Streams {
-  /** How far each rung is, again and again; the last answer is done. */
+  /** Train each rung for `steps` steps, and yield the progress of all rungs repeatedly; the last answer is `done`. */
   ladder: { params: { steps: number }; result: Ladder }
   /** Train the active model from its present step. A run that was scrubbed back gets a branch. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }

@@ -1,4 +1,4 @@
-"""One step of Adam on the current word, for show: the update is not kept.
+"""One step of Adam on the current word, as a demonstration: the update is not kept.
 
 The program's own adam() computes it.
 """
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 SHOWN: tuple[Moved, ...] = get_args(Moved)
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
-DRAWN = 80  # steps of a schedule, at most, beside those where it bends
+DRAWN = 80  # steps of a schedule that are plotted, at most, in addition to those where it bends
 
 
 class _Moved(Value):
-    """A parameter that, when adam moves it, notes what adam moves it by: the corrected moments of this moment."""
+    """A weight that records the corrected moments, m_hat and v_hat, with which adam() updates it."""
 
     __slots__ = ("m_hat", "number", "v_hat")
     adam: CodeType
 
     @property
     def data(self) -> float:
-        """The parameter."""
+        """The weight itself."""
         return self.number
 
     @data.setter
@@ -50,19 +50,34 @@ class _Moved(Value):
 
 
 class How(NamedTuple):
-    """How an update is made: the program's way, or another one that the page asks for."""
+    """The settings of an update: those of the run's next step, or others that the page asks for.
 
-    step: int  # that Adam counts, from 1
+    Attributes:
+        step: The step that Adam counts, from 1.
+        learning_rate: The learning rate.
+        m: The first moment of each weight before the update.
+        v: The second moment of each weight before the update.
+        fresh: Whether the update starts with moments of zero.
+    """
+
+    step: int
     learning_rate: float
     m: list[float]
     v: list[float]
-    fresh: bool  # whether m and v are empty
+    fresh: bool
 
 
 def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
-    """learning_rate: the schedule's unless given. fresh: with m and v empty, as at the first step.
+    """Return the settings of an update.
 
-    A model whose m and v are zero is always fresh: Adam's corrections count the steps of its memory.
+    Args:
+        run: The run that is updated.
+        learning_rate: The learning rate; None for that of the run's next step.
+        fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, this is
+            always so, because Adam's corrections count the steps that the moments have seen.
+
+    Raises:
+        LabError: The learning rate is negative or too large.
     """
     if learning_rate is not None and not 0 <= learning_rate <= MAX_RATE:
         raise LabError(f"learning_rate must be from 0 to {MAX_RATE:,.0f}, got learning_rate={learning_rate}")
@@ -75,11 +90,11 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
 
 @model_request
 def schedule(session: Session) -> Schedule:
-    """The learning rate, from the first step of the plan to its last."""
+    """Return the learning rate from the first step of the run's plan to the last."""
     run = session.active
     last, planned = run.run.config.num_steps - 1, run.config.num_steps
     bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
-    while planned <= last:  # a plan that was doubled
+    while planned <= last:  # the plan was doubled
         bends |= {planned - 1, planned}
         planned *= 2
     steps = sorted({*spread(range(last + 1), DRAWN), *(step for step in bends if 0 <= step <= last)})
@@ -87,7 +102,16 @@ def schedule(session: Session) -> Schedule:
 
 
 def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
-    """The loss of a document, and for each parameter what NAMES tells, as the next step on it would have them."""
+    """Return the loss of a document, and the numbers of an update on it.
+
+    Args:
+        run: The run. It is not changed.
+        tokens: The document.
+        way: The settings of the update.
+
+    Returns:
+        The loss, and a dict with each of NAMES that adam() computes: its value for every weight.
+    """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
     m, v = way.m[:], way.v[:]
@@ -111,11 +135,11 @@ def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
     return loss, {name: of_all for name, of_all in numbers.items() if of_all[0] is not None}
 
 
-def _has(numbers: dict[str, Any], names: Iterable[str]) -> None:
-    """An edited adam() may reckon with other variables."""
+def _require(numbers: dict[str, Any], names: Iterable[str]) -> None:
+    """Raise LabError unless adam() computed all of these: an edited one may have other variables."""
     for name in names:
         if name not in numbers:
-            raise LabError(f"the edited adam() has no {name}: what this figure shows of it is not computed any more")
+            raise LabError(f"the edited adam() has no {name}, which this figure shows")
 
 
 @model_request
@@ -126,12 +150,20 @@ def update(
     learning_rate: float | None = None,
     fresh: bool = False,
 ) -> Update:
-    """One step of Adam on the word, not kept: the word's loss before and after, and what it tells of each parameter."""
+    """Make one step of Adam on the word without keeping it: return the losses before and after, and every update.
+
+    Args:
+        session: The session.
+        word: The word.
+        what: Which numbers to return for each weight; None for all.
+        learning_rate: The learning rate; None for that of the run's next step.
+        fresh: Whether to start with moments of zero.
+    """
     run, tokens = session.active, session.tokens(word)
     way = how(run, learning_rate, fresh)
     loss, numbers = step(run, tokens, way)
     shown = [name for name in SHOWN if name in numbers] if what is None else what
-    _has(numbers, shown)
+    _require(numbers, shown)
     return {
         "step": way.step,
         "learning_rate": way.learning_rate,
@@ -144,12 +176,20 @@ def update(
 
 @model_request
 def adam(session: Session, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> AdamStep:
-    """One step of Adam on the word, not kept: everything that it computes for one parameter."""
+    """Make one step of Adam on the word without keeping it: return everything that it computes for one weight.
+
+    Args:
+        session: The session.
+        word: The word.
+        path: The path of the weight.
+        learning_rate: The learning rate; None for that of the run's next step.
+        fresh: Whether to start with moments of zero.
+    """
     run, tokens = session.active, session.tokens(word)
     way = how(run, learning_rate, fresh)
     index, c = run.index(path), run.config
     _, numbers = step(run, tokens, way)
-    _has(numbers, NAMES)
+    _require(numbers, NAMES)
     return {
         "path": path,
         "step": way.step,

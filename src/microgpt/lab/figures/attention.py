@@ -1,6 +1,6 @@
 """Attention as the textbook's masked matrix, and softmax at several scales.
 
-The matrix is shown beside the program's growing lists.
+The matrix is compared with the program's growing lists.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 @model_request
 def attention(session: Session, word: str) -> Attention:
-    """The textbook's matrix, all positions at once and a mask, beside the program's lists, which have no future.
+    """Return the textbook's attention, all positions at once and masked, compared with the program's growing lists.
 
-    The same q and k, the reference's own linear and softmax: row t is q of position t with the keys of all positions,
-    those after t masked with -inf.
+    Both have the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix is q of
+    position t with the keys of all positions; those after t are masked with -inf. The program's lists hold no later
+    positions, so it needs no mask.
     """
     run, tokens = session.active, session.tokens(word)
     recorded = session.forward(tokens)
@@ -56,7 +57,7 @@ def attention(session: Session, word: str) -> Attention:
                     made = recorded[f"{owner}.{name}.head{h}"].numbers
                     difference = max([difference, *(abs(a - b) for a, b in zip(made, ours[i][h][t]))])
     own = bool(run.program.changed) and not difference <= 1e-9
-    if own:  # an edited attention() is no longer the textbook's: what is shown is the program's
+    if own:  # an edited program that differs from the textbook: show the program's numbers
         for name, ours, masked_as in (("attn_logits", logits, -math.inf), ("attn_weights", weights, 0.0)):
             for i, h, t in product(range(c.n_layer), range(c.n_head), range(count)):
                 made = recorded[f"pos{t}.layer{i}.{name}.head{h}"].numbers
@@ -74,11 +75,11 @@ def attention(session: Session, word: str) -> Attention:
 
 @request
 def softmax(session: Session, logits: list[float], scale: float) -> Softmax:
-    """The program's softmax of scale * logits: scale 0 makes all equal, a large one lets the largest win."""
+    """Return the program's softmax of scale * logits: scale 0 makes all equal, a large scale lets the largest win."""
     if not logits:
         raise LabError("logits must hold at least one number, got logits=[]")
     if not math.isfinite(scale * max(map(abs, logits))):
-        raise LabError(f"scale must keep the logits within the range of numbers, got scale={scale}: lower it")
+        raise LabError(f"scale must keep the logits within the range of float64, got scale={scale}: lower it")
     program = session.active.program
     need(program, "softmax")
     module = program.module

@@ -1,7 +1,8 @@
 """The parameters, arithmetic and memory that a model of any size would need.
 
-No such model is built. The arithmetic is the reference's: of its matrices, and of the scores and mixes of attention.
-FLOP counts a multiplication and an addition as two (Kaplan and others, 2020, arXiv 2001.08361, section 2.1, table 1).
+No such model is built. The arithmetic is that of the reference: the products with its matrices, and attention's scores
+and weighted sums. A multiplication and an addition count as two FLOPs (Kaplan and others, 2020, arXiv 2001.08361,
+section 2.1, table 1).
 """
 
 from __future__ import annotations
@@ -20,19 +21,23 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 MAX_SIZE, MAX_LAYERS = 10_000_000, 1000
-BYTES_KEPT = 2  # of a number, as such models are served: bfloat16
-BYTES_TRAINED = 16  # of a parameter in training: weight, gradient, m and v in float32
+BYTES_KEPT = 2  # per number when such a model is served: bfloat16
+BYTES_TRAINED = 16  # per weight in training: the weight, its gradient, m and v in float32
 MAX_TOKENS = 10**15
 
 
 @request
 def sizes(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """How many parameters a model of other sizes has."""
+    """Return the matrices that a model of other sizes has, and how many numbers they hold."""
     return table_of(session.active.program, n_embd, n_layer, block_size, vocab_size)
 
 
 def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """The matrices that a model of these sizes would have, by the program's own table; none is made."""
+    """Return the matrices that a model of these sizes would have, from the program's shapes(); none is created.
+
+    Raises:
+        LabError: A size is out of range, or the edited program has no shapes().
+    """
     given = {"n_embd": n_embd, "n_layer": n_layer, "block_size": block_size, "vocab_size": vocab_size}
     for name, size in given.items():
         if not 1 <= size <= MAX_SIZE or (name == "n_layer" and size > MAX_LAYERS):
@@ -48,12 +53,22 @@ def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab
 
 @request
 def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Budget:
-    """Parameters, arithmetic and memory of a model of these sizes.
+    """Return the parameters, arithmetic and memory of a model of these sizes.
 
-    flops_token: one token forward, with a full context before it; attention: the part of it that grows with the
-    context. flops_trained: one token forward and backward, which is twice as much again; flops_run: so many tokens.
+    Args:
+        session: The session.
+        n_embd: The width of the model.
+        n_layer: The number of layers.
+        block_size: The longest context.
+        vocab_size: The number of tokens, including BOS.
+        tokens: The number of tokens that the model is trained on.
+
+    Returns:
+        The costs. `flops_token` is one token forward after a full context, and `attention` is the part of it that grows
+        with the context. `flops_trained` is one token forward and backward; backward costs twice as much as forward.
+        `flops_run` is forward and backward for all `tokens`.
     """
-    edited.unchanged(session.active, "the costs are reckoned of it", "shapes", "attention")
+    edited.unchanged(session.active, "the costs are those of the reference", "shapes", "attention")
     if not 0 <= tokens <= MAX_TOKENS:
         raise LabError(f"tokens must be from 0 to {MAX_TOKENS:,}, got tokens={tokens}")
     size = table_of(REFERENCE, n_embd, n_layer, block_size, vocab_size)

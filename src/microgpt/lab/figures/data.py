@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import DataSet, Shuffle, Swap
     from microgpt.lab.session import Session
 
-SHOWN = 12  # documents
+SHOWN = 12  # documents at the beginning of each order
 MAX_SHUFFLED = 100
 
 
 @model_request
 def data(session: Session) -> DataSet:
-    """The text that the active model is trained on."""
+    """Return the text that the active model is trained on."""
     run = session.active
     data = run.run.data
     return {
@@ -33,7 +33,7 @@ def data(session: Session) -> DataSet:
 
 @request
 def shuffle(session: Session, seed: int, count: int) -> Shuffle:
-    """random.shuffle itself at work on a list, swap by swap."""
+    """Return the swaps that random.shuffle makes on the first `count` documents."""
     data = session.active.run.data
     if not 2 <= count <= min(len(data), MAX_SHUFFLED):
         raise LabError(f"count must be from 2 to {min(len(data), MAX_SHUFFLED)}, got count={count}")

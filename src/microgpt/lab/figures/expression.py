@@ -1,9 +1,10 @@
 """An arithmetic expression as a graph of Values, with its backward pass and gradient checks.
 
-The Values are the reference's own, and every gradient is checked. The little language: statements separated by `;` or
-new lines; names, numbers, + - * / and ** to a constant power, unary minus, exp, log and relu as functions or methods.
-`c = a * b; d = c.relu() + 1`. Names that no statement has set are the inputs. The expression is read by Python's own
-parser and nothing of it is executed: each operation becomes a call of Value's own.
+The Values are the reference's own, and every gradient is checked. The expression consists of statements, separated by
+`;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, ** with a
+constant exponent, unary minus, and exp, log and relu as functions or methods. Names that no earlier statement has set
+are the inputs. Python's own parser reads the expression, but Python does not execute it: each operation becomes a call
+of Value's method.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_MOVES = 2000, 500, 60, 2000
 FUNCTIONS = ("exp", "log", "relu")
-STEP = 1e-5  # of a central difference, in proportion to the input's size
+STEP = 1e-5  # of a central difference, relative to the size of the input
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -39,12 +40,21 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 class Noted(Value):
-    """A Value that says how it was made: the recording is all that is added, the arithmetic is the reference's."""
+    """A Value that records how it was created and how its gradient changes; the arithmetic is the reference's.
+
+    Attributes:
+        op: The operation that created it; "" for a leaf.
+        exponent: The exponent of a power; None otherwise.
+        name: The name that a statement gave it, or the name of the input.
+        gradient: What `grad` holds.
+        made: Every node of the expression, in order of creation.
+        moves: (node, operand, its gradient before, after) for each change that backward() makes, in order.
+    """
 
     __slots__ = ("exponent", "gradient", "name", "op")
     gradient: float
-    made: list[Noted]  # every node of the expression at hand, in the order in which the program made them
-    moves: list[tuple[Noted, Noted, float, float]]  # (node, operand, its gradient before, after), as backward goes
+    made: list[Noted]
+    moves: list[tuple[Noted, Noted, float, float]]
 
     def __init__(self, data: float, a: Any = None, da: Any = None, b: Any = None, db: Any = None, op: str = "") -> None:
         super().__init__(data, a, da, b, db)  # type: ignore[no-untyped-call]
@@ -54,7 +64,7 @@ class Noted(Value):
 
     @property
     def grad(self) -> float:
-        """d result / d self."""
+        """The gradient of the result with respect to this Value."""
         return self.gradient
 
     @grad.setter
@@ -65,10 +75,11 @@ class Noted(Value):
         self.gradient = gradient
 
 
-def _noting(made: list[Noted]) -> type[Noted]:
-    """A class of Values that note themselves in `made`.
+def _recording_class(made: list[Noted]) -> type[Noted]:
+    """Return a class of Values that append themselves to `made`.
 
-    reference.Value's methods make plain Values; here each of them makes its result a Noted one, and leaves too.
+    The methods of reference.Value create plain Values; here each method turns its result, and a leaf that it creates,
+    into a Noted.
     """
 
     def noted(x: Any) -> Noted:
@@ -93,20 +104,24 @@ def _noting(made: list[Noted]) -> type[Noted]:
 
 
 def parse(source: str) -> list[tuple[str, ast.expr]]:
-    """The statements: (name, or '' for none, expression). Raises LabError, which says where the mistake is."""
+    """Return the statements of an expression: (the name that is set, or '' if there is no name; the expression).
+
+    Raises:
+        LabError: The source is too long, or is not an expression of this language. The message gives the place.
+    """
     if len(source) > MAX_CHARACTERS:
         raise LabError(
-            f"the expression has {len(source):,} characters; at most {MAX_CHARACTERS:,} are taken: shorten it"
+            f"the expression must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it"
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Python's about text that is refused below
+            warnings.simplefilter("ignore")  # Python may warn about text that is refused below
             body = ast.parse("\n".join(line.strip() for line in source.splitlines())).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
         what = getattr(error, "msg", str(error))
         raise LabError(
-            f"cannot read the expression at line {line}, column {column}: {what}; write it as c = a * b"
+            f"cannot read the expression at line {line}, column {column}: {what}; write it like c = a * b"
         ) from None
     if not body:
         raise LabError("the expression is empty: write one, such as c = a * b + a")
@@ -121,37 +136,37 @@ def parse(source: str) -> list[tuple[str, ast.expr]]:
         ):
             name = statement.targets[0].id
             if name in FUNCTIONS:
-                raise _mistake(statement, f"{name} is a function and cannot be a name")
+                raise _error_at(statement, f"{name} is a function and cannot be set")
             statements.append((name, statement.value))
         else:
-            raise _mistake(statement, "a statement must be an expression, or name = expression")
+            raise _error_at(statement, "a statement must be an expression, or name = expression")
     for _, expression in statements:
         _check(expression, 0)
     return statements
 
 
-def _mistake(node: ast.AST, what: str) -> LabError:
+def _error_at(node: ast.AST, what: str) -> LabError:
     return LabError(f"line {getattr(node, 'lineno', 1)}, column {getattr(node, 'col_offset', 0) + 1}: {what}")
 
 
 def _check(node: ast.expr, depth: int) -> None:
-    """Raise LabError for what the little language does not have."""
+    """Raise LabError if an expression contains anything that the language does not have."""
     if depth > MAX_DEPTH:
-        raise _mistake(node, f"more than {MAX_DEPTH} operations inside one another: give a part a name of its own")
+        raise _error_at(node, f"more than {MAX_DEPTH} nested operations: give a part of the expression a name")
     if isinstance(node, ast.Constant):
         number = node.value
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            raise _mistake(node, f"{number!r:.40} is no number")
+            raise _error_at(node, f"{number!r:.40} is not a number")
         if not _is_float(number):
-            raise _mistake(node, f"the number {str(number)[:40] if type(number) is float else ''} is too large")
+            raise _error_at(node, "this number is too large for a float64")
     elif isinstance(node, ast.Name):
         if node.id in FUNCTIONS:
-            raise _mistake(node, f"{node.id} is a function: write {node.id}(x), or x.{node.id}()")
+            raise _error_at(node, f"{node.id} is a function: write {node.id}(x) or x.{node.id}()")
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         _check(node.operand, depth + 1)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         if _constant(node.right) is None:
-            raise _mistake(node.right, "a power must be a number, as in x**2; for others write exp(y * log(x))")
+            raise _error_at(node.right, "an exponent must be a number, as in x**2; for x**y, write exp(y * log(x))")
         _check(node.left, depth + 1)
     elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         _check(node.left, depth + 1)
@@ -160,16 +175,16 @@ def _check(node: ast.expr, depth: int) -> None:
         f = node.func
         if isinstance(f, ast.Attribute) and f.attr in FUNCTIONS:
             if node.args or node.keywords:
-                raise _mistake(node, f"x.{f.attr}() takes nothing between the brackets")
+                raise _error_at(node, f"x.{f.attr}() takes no arguments")
             _check(f.value, depth + 1)
         elif isinstance(f, ast.Name) and f.id in FUNCTIONS:
             if len(node.args) != 1 or node.keywords or isinstance(node.args[0], ast.Starred):
-                raise _mistake(node, f"{f.id} takes one expression, as in {f.id}(x)")
+                raise _error_at(node, f"{f.id} takes one expression, as in {f.id}(x)")
             _check(node.args[0], depth + 1)
         else:
-            raise _mistake(node, f"there are only the functions {', '.join(FUNCTIONS)}")
+            raise _error_at(node, f"the only functions are {', '.join(FUNCTIONS)}")
     else:
-        raise _mistake(node, "only names, numbers, + - * / **, exp, log and relu can be used")
+        raise _error_at(node, "only names, numbers, + - * / **, exp, log and relu can be used")
 
 
 def _is_float(number: Any) -> bool:
@@ -180,7 +195,7 @@ def _is_float(number: Any) -> bool:
 
 
 def _constant(node: ast.expr, depth: int = 0) -> float | None:
-    """The number that a power is written as, or None."""
+    """Return the number that a constant expression stands for; None if it is not constant."""
     if depth > MAX_DEPTH:
         return None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -195,7 +210,7 @@ def _constant(node: ast.expr, depth: int = 0) -> float | None:
 
 
 def inputs_of(statements: list[tuple[str, ast.expr]]) -> list[str]:
-    """The names that are read before a statement has set them, in the order in which they are met."""
+    """Return the names that are read before a statement has set them, in order of appearance."""
     found, known = [], set()
     for name, expression in statements:
         for node in _in_order(expression):
@@ -207,12 +222,12 @@ def inputs_of(statements: list[tuple[str, ast.expr]]) -> list[str]:
 
 
 def _in_order(node: ast.AST) -> list[ast.AST]:
-    """Every node of a piece of syntax, from left to right."""
+    """Return every node of a syntax tree, from left to right."""
     return [node, *(inner for child in ast.iter_child_nodes(node) for inner in _in_order(child))]
 
 
 def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: type[Value]) -> Any:
-    """Execute the statements with these Values; gives the last result. leaf: makes a Value of a number."""
+    """Execute the statements with these Values, and return the last result; `leaf` turns a number into a Value."""
     names = dict(values)
 
     def make(node: ast.expr) -> Any:
@@ -232,8 +247,8 @@ def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: t
             return root
         if isinstance(node, ast.BinOp):
             a, b = make(node.left), make(node.right)
-            # the reference has no number - Value nor number / Value, and its 0 + Value, which sum() needs, is no node:
-            # such a number becomes a leaf first
+            # the reference has neither number - Value nor number / Value, and its 0 + Value, made for sum(), creates no
+            # node: turn such a number into a leaf first
             if isinstance(b, Value) and not isinstance(a, Value) and not isinstance(node.op, ast.Mult):
                 a = leaf(a)
             return _OPERATIONS[type(node.op)](a, b)
@@ -268,8 +283,8 @@ def expression(
     order: Order = "topological",
     times: Times = 1,
 ) -> Expression:
-    """A small graph of Values, forward and backward."""
-    edited.unchanged(session.active, "expressions are computed with it", "Value.")
+    """Return the graph of an expression of Values, forward and backward."""
+    edited.unchanged(session.active, "expressions are computed with the reference's Value", "Value.")
     return differentiate(source, inputs, accumulate=accumulate, order=order, times=times)
 
 
@@ -281,17 +296,25 @@ def differentiate(
     order: Order = "topological",
     times: Times = 1,
 ) -> Expression:
-    """The graph of an expression, its backward pass, and every input's gradient beside its central difference.
+    """Return the graph of an expression, its backward pass, and each input's gradient with its central difference.
 
-    accumulate: False sets a gradient (=) where the reference adds to it (+=). order: `naive` lets a node pass its
-    gradient on each time that it gets some, instead of once, when it has all of it. times: the calls of backward.
+    Args:
+        source: The expression.
+        given: The value of each input.
+        accumulate: Whether backward adds to a gradient (+=), as the reference does, or sets it (=).
+        order: `topological`, as in the reference, where a node passes its gradient on once, when it is complete; or
+            `naive`, where a node passes on every contribution as soon as it receives it.
+        times: How many times backward is called.
+
+    Raises:
+        LabError: The expression cannot be read, has no value for these inputs, or is too large.
     """
     statements = parse(source)
     names = inputs_of(statements)
     if missing := [name for name in names if name not in given]:
-        raise LabError(f"the input {missing[0]} has no value: give it in inputs, or set it before it is used")
+        raise LabError(f"the input {missing[0]} has no value: give it one in inputs, or set it before it is used")
     made: list[Noted] = []
-    kind = _noting(made)
+    kind = _recording_class(made)
     try:
         with scalar_arithmetic():
             leaves = {name: kind(given[name]) for name in names}
@@ -300,16 +323,16 @@ def differentiate(
             result = _run(statements, leaves, kind)
     except FloatingPointError as error:
         raise LabError(
-            f"the expression has no value here ({_why(error)}): move its inputs, so that nothing is divided"
-            " by 0, no log is of a number of 0 or less, and nothing grows beyond all numbers"
+            f"the expression has no value here ({_why(error)}): change its inputs so that there is no division by 0, no"
+            " log of 0 or less, and no number beyond the range of float64"
         ) from None
     if len(made) > MAX_NODES:
-        raise LabError(f"the expression makes {len(made)} nodes; at most {MAX_NODES} are shown: shorten it")
+        raise LabError(f"the expression must have at most {MAX_NODES} nodes, got {len(made)}: shorten it")
     moves = _moves(result, accumulate, order, times)
     grads = [node.grad for node in made]
     for node in made:
         node.grad = 0.0
-    result.backward()  # as it should be
+    result.backward()  # the correct gradients
     right = grads == [node.grad for node in made]
     ids = {id(node): i for i, node in enumerate(made)}
     visited = [node for i, (node, *_) in enumerate(moves) if i == 0 or moves[i - 1][0] is not node]
@@ -349,7 +372,7 @@ def differentiate(
 
 
 def _why(error: FloatingPointError) -> str:
-    """Python's own words for what went wrong."""
+    """Return Python's own message for what went wrong."""
     return str((error.__cause__ or error).args[-1])
 
 
@@ -357,7 +380,7 @@ Move = tuple[Noted, Noted, float, float, float, float]  # node, operand, local, 
 
 
 def _moves(result: Noted, accumulate: bool, order: str, times: int) -> list[Move]:
-    """Call backward, and give every hand-over of a gradient from a node to what it was made of."""
+    """Call backward `times` times, and return every contribution from a node to an operand's gradient."""
     moves: list[Move] = []
     for _ in range(times):
         if accumulate and order == "topological":
@@ -369,12 +392,12 @@ def _moves(result: Noted, accumulate: bool, order: str, times: int) -> list[Move
                 second = i > 0 and given[i - 1][0] is node
                 moves.append((node, operand, node.db if second else node.da, node.grad, before, after))
         else:
-            moves += _wrong(result, accumulate, order)
+            moves += _faulty_backward(result, accumulate, order)
     return moves
 
 
 def _visited(result: Noted) -> list[Noted]:
-    """The nodes in the order in which the reference's backward visits them."""
+    """Return the nodes in the order in which the reference's backward() visits them."""
     kept = {id(node): node.grad for node in result.made}
     result.moves.clear()
     result.backward()  # type: ignore[no-untyped-call]
@@ -384,11 +407,11 @@ def _visited(result: Noted) -> list[Noted]:
     return visited
 
 
-def _wrong(result: Noted, accumulate: bool, order: str) -> list[Move]:
-    """The reference's backward with one of its two precautions left out, to see what they are for."""
+def _faulty_backward(result: Noted, accumulate: bool, order: str) -> list[Move]:
+    """Run the reference's backward() without one or both of its precautions, to show what they are for."""
     moves: list[Move] = []
 
-    def hand_on(node: Noted, operand: Noted, local: float) -> None:
+    def pass_on(node: Noted, operand: Noted, local: float) -> None:
         before = operand.grad
         operand.grad = before + local * node.grad if accumulate else local * node.grad
         moves.append((node, operand, local, node.grad, before, operand.grad))
@@ -398,17 +421,17 @@ def _wrong(result: Noted, accumulate: bool, order: str) -> list[Move]:
     if order == "topological":
         for node in visited:
             for operand, local in _operands(node):
-                hand_on(node, operand, local)
+                pass_on(node, operand, local)
         return moves
     waiting = [(result, *operand) for operand in reversed(_operands(result))]
-    while waiting:  # a node passes its gradient on whenever it gets some, complete or not
+    while waiting:  # a node passes its gradient on whenever it receives some, complete or not
         node, operand, local = waiting.pop()
-        hand_on(node, operand, local)
+        pass_on(node, operand, local)
         waiting += [(operand, *next_one) for next_one in reversed(_operands(operand))]
         if len(moves) > MAX_MOVES:
             raise LabError(
-                f"in the naive order the gradient goes on along every path, more than {MAX_MOVES:,} times here: shorten"
-                " the expression"
+                f"in the naive order, gradients are passed on along every path, here more than {MAX_MOVES:,} times:"
+                " shorten the expression"
             )
     return moves
 
@@ -418,7 +441,7 @@ def _operands(node: Noted) -> list[tuple[Noted, float]]:
 
 
 def _slope(statements: list[tuple[str, ast.expr]], given: dict[str, float], names: list[str], moved: str) -> float:
-    """How the result answers when an input is moved a little in both directions; nan where it has no value there."""
+    """Return the central difference of the result with respect to an input; nan if the result has no value there."""
     h = STEP * max(1.0, abs(given[moved]))
     high, low = given[moved] + h, given[moved] - h
 

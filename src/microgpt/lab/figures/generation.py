@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 NEAREST = 5
-MAX_SEARCHED = 50_000  # distinct documents, above which nothing is searched for near ones
+MAX_SEARCHED = 50_000  # with more distinct documents than this, the nearest ones are not searched for
 MAX_SAMPLES = 1000
-SAMPLED = 200
-EDITED_SAMPLES = 40
+SAMPLED = 200  # documents, spread over the data, that give a first bound for the search
+EDITED_SAMPLES = 40  # from an edited program, which is slow
 
 
 class Die(random.Random):
-    """A random stream that remembers its last throw."""
+    """A random generator that remembers the last chance it drew."""
 
     def random(self) -> float:
         self.thrown = super().random()
@@ -43,13 +43,13 @@ class Die(random.Random):
 def generate(
     session: Session, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = ""
 ) -> Generated:
-    """Sample `index` of `seed`, as `microgpt sample` draws it, with what each letter was drawn from."""
+    """Return sample `index` of `seed`, as `microgpt sample` draws it, with the probabilities behind each letter."""
     run = session.active
     run_, c = run.run, run.config
-    unchanged(run, "letters are drawn as it draws them", "sample", "softmax", "Value.")
+    unchanged(run, "this figure draws letters as the reference does", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < GREEDY:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
@@ -58,7 +58,7 @@ def generate(
     logits: list[Sequence[float]] = []
 
     class Watched(Decoder):
-        """The decoder, whose answers are noted."""
+        """The decoder, which records the logits it returns."""
 
         def feed(self, token_id: int) -> Sequence[float]:
             logits.append(decoder.feed(token_id))
@@ -104,43 +104,64 @@ def generate(
 def samples(
     session: Session, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
 ) -> Samples:
-    """The first `count` samples of `seed`, by the active model or another run's, and how many are not in the data."""
+    """Return the first `count` samples of `seed` from the active model or another run, and how many are new."""
     return drawn(session.active if run is None else session.run(run), seed, count, temperature, top_k)
 
 
 def drawn(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
-    """The samples of a run."""
+    """Return samples of a run, and how many of them are not in its training data.
+
+    Args:
+        run: The run.
+        seed: The seed of `microgpt sample`.
+        count: The number of samples.
+        temperature: The temperature.
+        top_k: Sample from the k likeliest tokens only; None for all tokens.
+
+    Raises:
+        LabError: The count is out of range, or top_k is set and the program's sampling was edited.
+    """
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
     if isinstance(run.program, Edited) and count > EDITED_SAMPLES:
         raise LabError(
-            f"an edited program writes a few texts a second: count must be at most {EDITED_SAMPLES}, got count={count}"
+            f"count must be at most {EDITED_SAMPLES} for an edited program, which generates only a few texts a second,"
+            f" got count={count}"
         )
     if isinstance(run.program, Edited) and top_k is None:
         rngs = [random.Random(f"{seed}:{i}") for i in range(count)]
         texts = [_sample(run, rng, temperature) for rng in rngs]
     else:
-        unchanged(run, "it knows no top_k", "sample", "softmax", "Value.")
+        unchanged(run, "top_k samples as the reference does", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
     known = run.text.known(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
 
 
 def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:
-    """A text by the program's own sample()."""
+    """Generate a text with the program's own sample()."""
     model, tokenizer = run.model, run.run.tokenizer
     sample = model.program.module.sample
     return tokenizer.decode(sample(model.state_dict(), tokenizer.bos, rng, temperature, **model.sample_arguments))
 
 
 def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[NearDocument]:
-    """The documents that the fewest edits (a letter put in, left out or changed) make of the text, nearest first.
+    """Return the documents with the smallest edit distance from a text, nearest first.
 
-    documents: sorted, each once. Of equally near ones the first in that order.
+    An edit inserts, deletes or replaces one letter.
+
+    Args:
+        text: The text.
+        documents: The documents, sorted and without duplicates. Of equally near ones, the first in this order are
+            returned.
+        count: The largest number of documents to return.
+
+    Returns:
+        The documents with their distances; an empty list if there are more than MAX_SEARCHED documents.
     """
     if len(documents) > MAX_SEARCHED:
         return []
-    # a few that are spread over all of them say how far at most it is to the nearest ones
+    # first search a few documents spread over all of them: they bound the distance of the nearest ones
     furthest = max(len(text), max(map(len, documents), default=0))
     sampled = _search(text, spread(documents, SAMPLED), count, furthest)
     limit = sampled[-1][0] if len(sampled) == count else furthest
@@ -149,10 +170,11 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[N
 
 
 def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list[tuple[int, str]]:
-    """The nearest documents at most `limit` edits away: (edits, document), nearest first.
+    """Return the nearest documents at most `limit` edits away: (edits, document), nearest first.
 
-    The table of edit distances grows a row for each letter of a document; documents that begin alike share rows, and
-    once a whole row is beyond the limit, all that begin so are passed over. The limit sinks with what is found.
+    The table of edit distances has a row for each letter of a document. Documents with a common prefix share rows, and
+    once every number in a row exceeds the limit, all documents with this prefix are skipped. The limit falls as
+    documents are found.
     """
     found: list[tuple[int, str]] = []
     rows = [list(range(len(text) + 1))]
@@ -185,6 +207,6 @@ def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list
                 insort(found, (rows[-1][-1], document))
                 if len(found) >= count:
                     del found[count:]
-                    limit = found[-1][0] - 1  # of equally near ones the first in order stays
+                    limit = found[-1][0] - 1  # of equally near documents, the first in order stays
             i += 1
     return found

@@ -1,8 +1,8 @@
 """A gradient check by finite differences: nudge a number up and down, and watch the loss.
 
-A parameter is pushed in a copy of the weights, and reference.py runs anew. Any other number has no place where it could
-be set, so the execution is replayed from there on: the same operations, on the same numbers, but for those that were
-made from it. Where the gradient came from, chain rule and all, is not looked at.
+A weight is nudged in a copy of the weights, and reference.py runs again. Any other number cannot be set in advance, so
+the execution is replayed from that number on: the same operations on the same numbers, except for those computed from
+it. The check uses neither the gradient nor the chain rule that produced it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Nudge
     from microgpt.lab.session import Session
 
-# How far to push, in proportion to the number's size. Too far, and the loss is no straight line any more; too little,
-# and the two losses agree in all but their last digits. Which is best differs from number to number.
+# How far to push a number, relative to its size. If it is too far, the loss is no longer a straight line; if it is
+# not far enough, the two losses differ in their last digits only. The best push differs from number to number.
 PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-SMALLEST = 1e-3  # a number nearer to zero than this is pushed as far as this one
+SMALLEST = 1e-3  # a number closer to zero than this is pushed as if it had this size
 
 
 @model_request
 def nudge(session: Session, word: str, path: str, eps: float | None = None) -> Nudge:
-    """The slope of the loss at a number, as the central difference, beside its gradient.
+    """Return the slope of the loss at a number, as a central difference, next to the number's gradient.
 
-    eps: how far it is pushed. None tries PUSHES and takes the best of them: the gradient has no say in it.
+    Args:
+        session: The session.
+        word: The word whose loss it is.
+        path: The path of the number.
+        eps: How far to push the number up and down. None tries PUSHES and takes the best; the gradient plays no part
+            in the choice.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
@@ -46,14 +51,14 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
     loss, remade = _loss(run, tokens, trace, node)
 
     def pushed(eps: float) -> Answer:
-        # what is really pushed: node.data + eps is rounded to the nearest number that there is
+        # the actual distance: node.data + eps is rounded to the nearest float
         apart = (node.data + eps) - (node.data - eps)
         if not apart:
             raise LabError(f"a push of {eps:g} is less than the last digit of {node.data:g}: choose a larger eps")
         try:
             above, below = loss(node.data + eps), loss(node.data - eps)
         except (ArithmeticError, ValueError):
-            raise LabError(f"a push of {eps:g} takes a number out of its range: choose a smaller eps") from None
+            raise LabError(f"a push of {eps:g} takes a number out of range: choose a smaller eps") from None
         return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
     found = pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))
@@ -71,19 +76,25 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
 
 
 def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
-    """The push whose slope is worth most, judged by the slope alone. Raises LabError where no two can be compared."""
+    """Return the push whose slope is most accurate, judging by the slopes alone.
+
+    Raises LabError if no two pushes can be compared.
+    """
     tried: list[Answer] = []
     for push in PUSHES:
         try:
             tried.append(pushed(push * size))
         except LabError:
-            tried.clear()  # only the smaller ones are possible
+            tried.clear()  # only smaller pushes are possible
     if len(tried) < 2:
         raise LabError("the number is too near the end of its range for the pushes tried here: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
-        """How far off the nearer of two neighbours may be: a tenth of the push is a hundredth of what the bend of the
-        loss takes away, but ten times what the losses' last digits do."""
+        """Estimate the error of the second of two neighbouring slopes, whose push is a tenth of the first one's.
+
+        A tenth of the push has a hundredth of the error due to the curvature of the loss, but ten times the error due
+        to rounding.
+        """
         bend = abs(far["difference"] - near["difference"]) / 99
         return bend + 4 * math.ulp(near["above"]) / near["eps"]
 
@@ -95,7 +106,7 @@ def _is_parameter(trace: Trace, node: Node) -> bool:
 
 
 def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
-    """The loss as a function of one number; and how many numbers are made anew for it."""
+    """Return the loss as a function of one number, and how many numbers have to be computed again for it."""
     after = _made_from(trace, node)
     if not _is_parameter(trace, node):
         if _replay(trace, node, after, node.data) != trace.node("loss").data:
@@ -112,7 +123,7 @@ def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callab
 
 
 def _made_from(trace: Trace, node: Node) -> list[Node]:
-    """All that was made from a number, directly or not, in the order of its making."""
+    """Return every number that was computed from a number, directly or not, in order of creation."""
     found = {node.index}
     made = []
     for other in trace.graph.nodes[node.index + 1 :]:
@@ -123,12 +134,12 @@ def _made_from(trace: Trace, node: Node) -> list[Node]:
 
 
 def _replay(trace: Trace, node: Node, after: list[Node], data: float) -> float:
-    """The loss with another number in the place of a node."""
+    """Return the loss with another number in the place of a node; `after` are the nodes computed from it."""
     now = {node.index: data}
     for made in after:
         operands = [now.get(x.index, x.data) for x in (made.a, made.b) if x is not None]
         value = trace.arithmetic(made.op)(*operands, *([] if made.exponent is None else [made.exponent]))
-        if isinstance(value, complex):  # a root of what has become negative
+        if isinstance(value, complex):  # the root of a number that has become negative
             raise ValueError(f"{made.op} of {operands[0]}")
         now[made.index] = value
     loss = trace.node("loss")

@@ -1,4 +1,4 @@
-"""The gradient of every parameter, and its size on the way back from the loss."""
+"""The gradient of every parameter, and the gradient's norm at each tensor from the loss back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 @model_request
 def gradients(session: Session, word: str) -> Gradients:
-    """d loss / d every parameter; and how large the gradient is at each tensor on its way down from the loss, and in
-    the matrices, which is where it stays."""
+    """Return the gradient of the loss in every parameter, and its norm at each tensor.
+
+    The norms follow the gradient from the loss back to the embeddings. The norms of the parameters, where it ends up,
+    come last.
+    """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
     grads = {name: trace.grad(name).numbers for name in run.shapes}

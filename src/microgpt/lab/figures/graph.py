@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @model_request
 def graph(session: Session, word: str) -> Graph:
-    """How large the graph behind the loss is, and how deep: what a backward that calls itself would have to nest."""
+    """Return the size and depth of the graph behind the loss; a recursive backward() would nest to this depth."""
     trace = session.trace(session.tokens(word))
     depth: dict[Node, int] = {}
     behind = {trace.node("loss")}
-    for node in reversed(trace.graph.nodes):  # what a number was made from was made before it
+    for node in reversed(trace.graph.nodes):  # a number's operands were created before it
         if node in behind:
             behind.update(x for x in (node.a, node.b) if x is not None)
     for node in trace.graph.nodes:

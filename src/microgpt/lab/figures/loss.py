@@ -20,18 +20,24 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.runs import Evaluation
     from microgpt.lab.session import Session
 
-EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # documents
+EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # the largest number of documents, by engine
 
 
 @model_request
 def loss(session: Session, word: str) -> Loss:
-    """The surprise, letter by letter."""
+    """Return the loss of a word, letter by letter."""
     tokens = session.tokens(word)
     return by_letter(session.active, tokens, session.forward(tokens))
 
 
 def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Loss:
-    """The surprise at each letter, and at the document."""
+    """Return the loss at each letter, and their mean.
+
+    Args:
+        run: The run that the numbers are from.
+        tokens: The document.
+        recorded: The tensors of the document's forward pass, by name.
+    """
     tokenizer = run.run.tokenizer
     letters: list[LetterLoss] = []
     for t, token_id in enumerate(read(tokens, run.config)):
@@ -57,9 +63,9 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
 
 @model_request
 def evaluate(session: Session) -> Evaluation:
-    """The loss on documents that training does not read, or, where none are held out, on training documents."""
+    """Return the loss on held-out documents or, if no documents are held out, on training documents."""
     run = session.active
-    edited.unchanged(run, "the loss on other documents is reckoned as it does", "loss", "softmax")
+    edited.unchanged(run, "this loss is computed as in the reference", "loss", "softmax")
     indices = run.run.held_out or run.run.order
     chosen = evaluation.spread(indices, EVALUATED[run.engine.name])
     score = run.run.score(chosen)

@@ -1,6 +1,6 @@
 """The loss as a surface over two parameters, with gradient descent and Adam descending it.
 
-The loss is that of one word; the two optimizers are drawn as hikers going downhill.
+The loss is that of one word. The page shows the two optimizers as hikers going downhill.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.training import Hiker, HikerStep, Surface
     from microgpt.lab.session import Session
 
-# Where the engine is slow, a surface gets fewer points, and the hikers fewer steps: how many is reckoned and not timed,
-# so that the same question always has the same answer
-SECONDS = 2.0  # that it may take, about
+# With a slow engine, a surface gets fewer points, and the hikers take fewer steps. The numbers are calculated, not
+# measured, so that the same question always has the same answer.
+SECONDS = 2.0  # roughly what a surface may take
 COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per parameter and position
 MAX_SIZE, MAX_STEPS = 101, 1000
 
@@ -37,14 +37,24 @@ def surface(
     steps: int,
     learning_rate: float | None = None,
 ) -> Surface:
-    """size x size real losses around the two parameters, from -reach to +reach, all others as they are.
+    """Return the losses on a grid over two weights, and the paths of SGD and Adam across it.
 
-    The hikers start where the model stands and move in these two directions only, with real gradients. Adam has this
-    learning rate, by default the run's first, and its moments begin at 0; SGD has the rate with which its first step is
-    as long as Adam's.
+    All losses and gradients are computed, none interpolated. The hikers start at the model's own weights and move in
+    these two directions only. Adam's moments start at 0. SGD has the learning rate with which its first step is as long
+    as Adam's.
+
+    Args:
+        session: The session.
+        word: The word whose loss it is.
+        x: The path of the weight on the x axis.
+        y: The path of the weight on the y axis.
+        size: The grid has size x size points; fewer if the engine is slow.
+        reach: The grid extends from -reach to +reach around the model's weights.
+        steps: The number of steps of each hiker; fewer if the engine is slow.
+        learning_rate: Adam's learning rate; None for the run's peak learning rate.
     """
     if x == y:
-        raise LabError(f"x and y must be two parameters, got {x!r} twice: choose another one")
+        raise LabError(f"x and y must be two different weights, got {x!r} twice: choose another one")
     if not 2 <= size <= MAX_SIZE:
         raise LabError(f"size must be from 2 to {MAX_SIZE}, got size={size}")
     if not 0 < reach <= 1e6:
@@ -78,7 +88,7 @@ def surface(
 def _loss(engine: Engine, tokens: Tokens) -> float:
     try:
         return engine.backward([tokens])
-    except FloatingPointError:  # the scalar engine's word for a number beyond all floats
+    except FloatingPointError:  # raised by the scalar engine if a number leaves the range of float64
         return math.nan
 
 
@@ -95,7 +105,7 @@ def _hikers(
     zeros = array("d", bytes(8 * len(engine.grads)))
 
     def look(at: list[float]) -> tuple[float, list[float]]:
-        """The loss and the slope in both directions."""
+        """Return the loss at a point, and its slope in both directions."""
         engine.params[places[0]], engine.params[places[1]] = at
         engine.grads[:] = zeros
         loss = _loss(engine, tokens)

@@ -1,4 +1,4 @@
-"""Descriptions in words of any number: what it is, and what kind it is."""
+"""Describe any number in words: what it is, and what kind of number it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ KINDS = {
 
 
 def meaning(path: str) -> str:
-    """What a number or a tensor is, in words."""
+    """Return what a number or a tensor is, in words.
+
+    Example:
+        >>> meaning("pos3.layer0.attn_weights.head2[1]")
+        'softmax(attn_logits)'
+        >>> meaning("pos3.layer0.q[9].term4")
+        'one of the products summed for pos3.layer0.q[9]'
+    """
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
     if "]." not in path and matrix in PARAMETERS:
@@ -34,6 +41,7 @@ def meaning(path: str) -> str:
 
 
 def kind(path: str, op: str) -> str:
+    """Return the kind of a number, such as linear or softmax; for an inner number, a weight or a constant, its op."""
     if op in ("parameter", "constant"):
         return op
     if is_inner(path):
@@ -42,14 +50,14 @@ def kind(path: str, op: str) -> str:
 
 
 def is_inner(path: str) -> bool:
-    """Whether a number is none of the table of names, but was made on the way to one."""
+    """Return whether a number is an inner number: not in the table of names, but computed on the way to one that is."""
     name = _tensor(path)
     known = name.rpartition(".")[2] in PARAMETERS or any(pattern.fullmatch(name) for pattern, _ in _TABLE)
     return "]." in path or not known
 
 
 def _tensor(path: str) -> str:
-    """The name of the tensor that a path leads into."""
+    """Return the name of the tensor that a path leads into."""
     return tensor_names.tensor_of(path)
 
 
@@ -66,10 +74,10 @@ _TABLE = [
     for name, _, meaning in part
 ]
 _INSIDE = (
-    (r"term\d+", "one of the products that are added up for"),
-    (r"sum\d+", "the running total, on the way to"),
-    (r"total", "the sum, on the way to"),
-    (r"inverse", "1 / what is divided by, on the way to"),
-    (r"shifted", "before the last operation, on the way to"),
-    (r".*", "on the way to"),
+    (r"term\d+", "one of the products summed for"),
+    (r"sum\d+", "a running total of the sum for"),
+    (r"total", "the sum for"),
+    (r"inverse", "1 / the divisor, an intermediate number of"),
+    (r"shifted", "a number plus a constant, an intermediate number of"),
+    (r".*", "an intermediate number of"),
 )

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.figures import Gate
     from microgpt.lab.session import Session
 
-DOCUMENTS = {"native": 1000, "scalar": 10}  # of training, in which gates are watched
+DOCUMENTS = {"native": 1000, "scalar": 10}  # the largest number of training documents that are checked, by engine
 
 
 @model_request
 def gate(session: Session, word: str, layer: int) -> Gate:
-    """Which units of a layer's MLP let something through, and which did so for none of many training documents.
+    """Return which units of a layer's MLP are open at each position of a word, and which are dead.
 
-    A unit that is closed at every position of a document gets a gradient of exactly 0 for its row of mlp_fc1: that is
-    how it is seen for many documents, and what makes it dead, since learning does not reach it.
+    A dead unit is closed at every position of many training documents. A unit that is closed at every position of a
+    document gets a gradient of exactly 0 for its row of mlp_fc1. This is how the documents are checked, and why such a
+    unit is dead: training cannot change it.
     """
     run, tokens = session.active, session.tokens(word)
     recorded, c = session.forward(tokens), run.config
@@ -31,12 +32,12 @@ def gate(session: Session, word: str, layer: int) -> Gate:
     for t, pre in enumerate(gates):
         act = recorded[f"pos{t}.layer{layer}.mlp_act"].numbers
         if any(x <= 0 and y != 0 for x, y in zip(pre, act)):
-            raise LabError("the activation of the edited program lets numbers below 0 through: it has no gates to show")
+            raise LabError("the edited program's activation lets negative numbers through: it has no gates to show")
     engine = run.scratch()
     table, places = run.model.shapes, run.model.offsets
     after = places[f"layer{layer}.mlp_fc2"]
     for i in range(after.start, after.stop):
-        if engine.params[i] == 0.0:  # a unit that nobody listens to would get no gradient either, open or not
+        if engine.params[i] == 0.0:  # with an outgoing weight of 0, a unit would get no gradient even if it is open
             engine.params[i] = 1.0
     place, (units, columns) = places[f"layer{layer}.mlp_fc1"], table[f"layer{layer}.mlp_fc1"]
     dead = set(range(units))

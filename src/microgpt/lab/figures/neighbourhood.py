@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Blame, Neighbourhood
     from microgpt.lab.session import Session
 
-AROUND, MOST_AROUND, FURTHEST = 60, 300, 12  # numbers of a neighbourhood, at most, and the steps that it reaches
+AROUND, MOST_AROUND = 60, 300  # numbers in a neighbourhood: the default limit and the largest
+FURTHEST = 12  # the largest number of steps up or down
 
 
 @model_request
 def neighbourhood(
     session: Session, word: str, path: str, up: int = 1, down: int = 1, limit: int = AROUND
 ) -> Neighbourhood:
-    """The graph around a number: `up` steps towards the loss, `down` steps towards the parameters."""
+    """Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters."""
     for name, steps in (("up", up), ("down", down)):
         if not 0 <= steps <= FURTHEST:
             raise LabError(f"{name} must be from 0 to {FURTHEST}, got {name}={steps}")
@@ -47,8 +48,8 @@ def neighbourhood(
 
 @model_request
 def blame(session: Session, word: str, path: str) -> Blame:
-    """The chain rule at a number, with its numbers: what each user of it added to its gradient, in backward's order."""
-    edited.unchanged(session.active, "what it adds up is told", "Value.backward")
+    """Return the chain rule at a number: what each of its users added to its gradient, in the order of backward()."""
+    edited.unchanged(session.active, "this figure adds up gradients as the reference does", "Value.backward")
     trace = session.trace(session.tokens(word))
     return {
         "path": path,
@@ -70,9 +71,12 @@ def blame(session: Session, word: str, path: str) -> Blame:
 
 
 def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
-    """The next number of a tensor on the way of the largest gradient: towards the loss, or towards the parameters."""
+    """Return the path of the next number in a tensor, following the largest contribution in one direction.
+
+    around: `trace.contributions` to go towards the loss, `trace.passed_on` to go towards the parameters.
+    """
     while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
-        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones the last: not the total
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones, the last: not the total
         if trace.graph.places(trace.node(path)):
             return path
     return None

@@ -1,6 +1,7 @@
 """Any number of a word's execution in detail: its formula, inputs, users and gradient.
 
-All of it is read off one recorded execution (`tracing`); the formula comes from the very line that made the number.
+Everything is read from one recorded execution (see `tracing`). The formula is that of the line that computed the
+number.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import After, Link, Opened, Term
     from microgpt.lab.session import Session
 
-USERS = 32  # that are shown of those made from a number
+USERS = 32  # the largest number of users that are listed
 
 
 @model_request
 def number(session: Session, word: str, path: str) -> Opened:
-    """One number: how it was made, from what, for what, and how strongly the loss answers to it."""
+    """Return one number in detail: its value, gradient and formula, its operands, and the numbers computed from it."""
     trace = session.trace(session.tokens(word))
     count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
     if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
-        raise LabError(f"this word has no position {found[1]}: it has {count}, counted from 0; open another number")
+        raise LabError(f"the positions of this word are 0 to {count - 1}, got path={path!r:.60}: open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     program = trace.program
@@ -45,10 +46,10 @@ def number(session: Session, word: str, path: str) -> Opened:
         "path": path,
         "value": facts["value"],
         "grad": facts["grad"],
-        "meaning": meaning(path) + _unless(program, line),
+        "meaning": meaning(path) + _edited_note(program, line),
         "kind": kind(path if is_inner(path) else facts["path"], facts["op"]),
         "line": line,
-        "formula": _said(program, path, line, facts["op"]),
+        "formula": _formula(program, path, line, facts["op"]),
         "terms": terms,
         "after": _after(program, path, line, opened),
         "recomputed": opened["recomputed"],
@@ -62,14 +63,14 @@ def _edge(facts: Answer) -> Link:
     return {"path": facts["path"], "value": facts["value"], "local": facts["local_gradient"]}
 
 
-def _unless(program: Program, line: int) -> str:
-    """A word of warning where the function of this line was edited: what is said is said of the reference."""
+def _edited_note(program: Program, line: int) -> str:
+    """Return a note if the function of this line was edited: the meaning describes the reference."""
     inside = (f["name"] for f in outline(program)["functions"] if f["first"] <= line <= f["last"])
-    return " (as the unedited program has it)" if any(name in program.changed for name in inside) else ""
+    return " (in the unedited program)" if any(name in program.changed for name in inside) else ""
 
 
-def _said(program: Program, path: str, line: int, op: str) -> str:
-    """The formula of a number; of a product that is added up, only that product's."""
+def _formula(program: Program, path: str, line: int, op: str) -> str:
+    """Return the formula of a number; for a product in a sum, only the product's."""
     if not line:
         return ""
     formula = formulas(program)[line]
@@ -77,8 +78,13 @@ def _said(program: Program, path: str, line: int, op: str) -> str:
 
 
 class Formula(NamedTuple):
-    """What a line of the reference says of one number. whole: all of it; term: what is added up there, if anything is;
-    rest: what is done with the sum."""
+    """The formula by which a line of the program computes one number.
+
+    Attributes:
+        whole: The whole formula.
+        term: The term of the sum in it; empty if there is no sum.
+        rest: What is done with the sum.
+    """
 
     whole: str
     term: str
@@ -87,15 +93,15 @@ class Formula(NamedTuple):
 
 @cache
 def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
-    """The formula of each statement of the program, by its line.
+    """Return the formula of each statement of the program, by its line.
 
-    `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]` has the whole
-    `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, the term `qj * kj` and the rest `/ len(q) ** 0.5`.
+    For `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]`, `whole` is
+    `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, `term` is `qj * kj`, and `rest` is `/ len(q) ** 0.5`.
     """
     lines = outline(program)["lines"]
 
     def written(node: ast.expr) -> str:
-        """As the file has it."""
+        """Return the source text of an expression."""
         last = node.end_lineno or node.lineno
         text = "\n".join(lines[node.lineno - 1 : last])
         return text[node.col_offset : len(text) - len(lines[last - 1]) + (node.end_col_offset or 0)]
@@ -122,7 +128,7 @@ _WRITTEN = {"add": "a + b", "mul": "a * b", "pow": "a ** {exponent}", "exp": "a.
 
 
 def _after(program: Program, path: str, line: int, opened: Answer) -> After | None:
-    """What was done with the sum, or in place of one: the last operation, in the reference's words."""
+    """Return the operation that follows the sum, or the only operation if there is no sum, as the program writes it."""
     if not opened["steps"]:
         return None
     last = opened["steps"][-1]
@@ -130,7 +136,7 @@ def _after(program: Program, path: str, line: int, opened: Answer) -> After | No
     if is_inner(path):
         text = _WRITTEN[last["op"]].format(**last) if last["op"] in _WRITTEN else formula.whole
     elif opened["terms"] and not formula.rest and formula.term:
-        return None  # a sum of one term is that term
+        return None  # a sum of one term is the term itself
     else:
         text = formula.rest if opened["terms"] and formula.rest else formula.whole
     return {"text": text, "value": last["value"], "operands": last["operands"]}

@@ -1,6 +1,6 @@
 """The parameters: all values, the history of one, and the nearest neighbours of an embedding.
 
-The history of a parameter runs over the steps of its run; the neighbours are tokens.
+The history of a weight covers the steps of its run. The neighbours of an embedding are other tokens.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @model_request
 def parameters(session: Session, moments: bool = False) -> Parameters:
-    """The matrices, and Adam's moments where they are asked for."""
+    """Return the parameters and, on request, Adam's moments."""
     run = session.active
     e, parts = run.engine, run.model.offsets
     return {
@@ -31,7 +31,7 @@ def parameters(session: Session, moments: bool = False) -> Parameters:
 
 @model_request
 def nearest(session: Session, symbol: str) -> Nearest:
-    """The tokens by the distance of their rows of wte from that of one: which letters training has made alike."""
+    """Return the other tokens by the distance of their rows of wte: the nearest are the ones training made alike."""
     run = session.active
     symbols = names(run.run.tokenizer)
     if symbol not in symbols:
@@ -49,7 +49,7 @@ def nearest(session: Session, symbol: str) -> Nearest:
 
 @model_request
 def history(session: Session, path: str) -> History:
-    """A parameter at the steps whose weights are kept, and now; and Adam's moments of it now."""
+    """Return the values of a weight at the steps whose weights are kept and now, and its current moments."""
     run = session.active
     index = run.index(path)
     values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}

@@ -1,9 +1,9 @@
 """Search for a number by name or part of a name, with suggestions as the user types.
 
-Queries look like `pos3.layer0.q[9]` or `q head2`. Words in any order, each of which must fit: a piece of the name or
-its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a head (`q head2`: the
-components that head owns), a token (`probs e`), a word of the meaning (`query`). What is inside a number is offered
-once the number is written out: `pos3.layer0.q[9].`
+Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order, and every word must match: a
+part of the name or its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a head
+(`q head2` finds the components that the head owns), a token (`probs e`), or a word of the meaning (`query`). The inner
+numbers of a number are suggested once its path is complete: `pos3.layer0.q[9].`
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Found, FoundNumber
     from microgpt.lab.session import Session
 
-MOST = 50  # that are told at once
-OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # a number, or a row, for each token
-OF_HEADS = ("q", "k", "v", "x_attn")
+MOST = 50  # the largest number of results
+OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # these have a number or a row for each token
+OF_HEADS = ("q", "k", "v", "x_attn")  # in these, each head owns some of the components
 
 
 class Fit(NamedTuple):
-    """How well a tensor fits, 0 best, and which of its numbers are meant: the index so far, or some components."""
+    """How well a tensor matches a query, and which of its numbers the query means.
+
+    Attributes:
+        rank: The quality of the match; 0 is the best.
+        at: The index in the query, possibly incomplete.
+        components: The components of the head in the query; None without a head.
+    """
 
     rank: int
     at: tuple[int, ...] = ()
@@ -40,7 +46,10 @@ class Fit(NamedTuple):
 
 @model_request
 def find(session: Session, word: str, query: str, position: int = 0, limit: int = 12) -> Found:
-    """Numbers that fit what is typed: the best first, those at `position` before others; or in words why none does."""
+    """Return the numbers that match a query, or in words why there are no matches.
+
+    The best matches come first; of equally good ones, those nearest to `position`.
+    """
     if not 1 <= limit <= MOST:
         raise LabError(f"limit must be from 1 to {MOST}, got limit={limit}")
     run, trace, words = session.active, session.trace(session.tokens(word)), query.split()
@@ -53,7 +62,7 @@ def find(session: Session, word: str, query: str, position: int = 0, limit: int 
 
 
 def _inside(trace: Trace, query: str, limit: int) -> list[FoundNumber]:
-    """The numbers made on the way to one that is written out."""
+    """Return the inner numbers of the number whose complete path begins the query."""
     owner, _, begun = query.rpartition(".")
     try:
         node = trace.node(owner)
@@ -87,14 +96,14 @@ def _among(
         else:
             path = indexed(name, fit.at)
             found.append({"path": path, "shape": shape[len(fit.at) :], "meaning": meaning(path), "value": None})
-            if len(fits) == 1:  # nothing else is meant: its first numbers
+            if len(fits) == 1:  # the only match: add its first numbers
                 rows = [0] * (len(shape) - len(fit.at) - 1)
                 found += [_number(trace, indexed(path, [*rows, i])) for i in range(shape[-1])]
     return found[:limit]
 
 
 def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | None:
-    """How a tensor fits all the words; None where one of them does not."""
+    """Return how well a tensor matches all the words; None if a word does not match."""
     rank = 0
     index: tuple[int, ...] = ()
     components: range | None = None
@@ -122,7 +131,7 @@ def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | No
 
 
 def _rank(word: str, name: str, parts: Sequence[str]) -> int | None:
-    """How well a word fits a name; None where it does not."""
+    """Return how well a word matches a name, 0 being the best; None if it does not match."""
     if word == name:
         return 0
     if word == parts[-1]:
@@ -143,11 +152,11 @@ def _number(trace: Trace, path: str) -> FoundNumber:
 
 
 def _why(trace: Trace, query: str) -> str:
-    """Why nothing fits."""
+    """Return why nothing matches a query, in words."""
     try:
         trace.node(query)
     except ValueError as error:
         sentence = str(error)
         if " " not in query and not sentence.startswith("path must be"):
             return sentence
-    return f"no name fits {query!r:.60}: write one as pos3.layer0.q[9], or words of it, as q head2"
+    return f"no name matches {query!r:.60}: write a name like pos3.layer0.q[9], or words from it, like q head2"

@@ -1,8 +1,8 @@
 """A live speed comparison of the engines: the same training steps, timed on this machine.
 
-The page shows it as a ladder, which climbs from the reference to the kernel while the reader watches. Every rung begins
-with the same random weights and reads the same names in the same order, so that the losses can be held against each
-other. `microgpt bench` measures more, and more carefully; this is what a page can wait for.
+The page shows it as a ladder whose rungs lead from the reference to the kernel. Every rung starts from the same random
+weights and reads the same names in the same order, so that the losses can be compared. `microgpt bench` measures more,
+and more carefully; this comparison is short enough for a page.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 RUNGS = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
-MAX_STEPS = 1000  # minutes of the reference
-EVENT_SECONDS = 0.25
-KERNEL_SECONDS = 0.3  # for the rounds of a rung that is through in milliseconds; the median of them counts
-Stretch = Iterator[tuple[list[float], float, int]]  # losses so far, the seconds that they took, rounds
+MAX_STEPS = 1000  # with the reference, this takes minutes
+EVENT_SECONDS = 0.25  # between two answers
+KERNEL_SECONDS = 0.3  # a rung that takes milliseconds is repeated for this long, and the median counts
+Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the seconds they took, the number of rounds
 
 
 @stream_request(of_model=False)
 def ladder(session: Session, steps: int) -> Iterator[Ladder]:
-    """How far each rung is, again and again; the last answer is done."""
+    """Train each rung for `steps` steps, and yield the progress of all rungs repeatedly; the last answer is `done`."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
     rungs: list[Rung] = [
@@ -60,7 +60,7 @@ def ladder(session: Session, steps: int) -> Iterator[Ladder]:
             continue
         batches: list[list[Tokens]] = [[run.data.sequence(run.order[step % len(run.order)])] for step in range(steps)]
         rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(steps)]
-        climb = _slowly if rung["engine"] == "scalar" else _in_rounds
+        climb = _step_by_step if rung["engine"] == "scalar" else _in_rounds
         for losses, seconds, rounds in climb(run.engine, batches, rates):
             rung |= {"step": len(losses), "seconds": seconds, "rounds": rounds, "losses": losses}
             yield {"steps": steps, "rungs": [_compared(other, rungs[0]) for other in rungs], "done": False}
@@ -68,7 +68,7 @@ def ladder(session: Session, steps: int) -> Iterator[Ladder]:
 
 
 def _compared(rung: Rung, reference: Rung) -> Rung:
-    """With how many times as fast as the reference it is, and how far from its losses, where both are through."""
+    """Return a rung with its speed and losses compared with the reference, once both have finished."""
     if not rung["losses"] or len(rung["losses"]) != len(reference["losses"]) or rung is reference:
         return {**rung, "ratio": None, "difference": None}
     per_step = reference["seconds"] / reference["step"], rung["seconds"] / rung["step"]
@@ -77,22 +77,22 @@ def _compared(rung: Rung, reference: Rung) -> Rung:
     return {**rung, "ratio": per_step[0] / max(per_step[1], 1e-9), "difference": difference}
 
 
-def _slowly(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
-    """Step by step, with a word in between."""
+def _step_by_step(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
+    """Train step by step, and yield the progress in between."""
     losses: list[float] = []
-    seconds, told = 0.0, -1.0
+    seconds, reported = 0.0, -1.0
     for batch, rate in zip(batches, rates):
         began = perf_counter()
         losses += engine.train([batch], [rate])
         seconds += perf_counter() - began
-        if seconds - told > EVENT_SECONDS:
-            told = seconds
+        if seconds - reported > EVENT_SECONDS:
+            reported = seconds
             yield list(losses), seconds, 1
     yield losses, seconds, 1
 
 
 def _in_rounds(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
-    """All steps in one call, over and over from the same weights: a page's clock is too coarse for a single round."""
+    """Train all steps in one call, and repeat it from the same weights: a page's clock is too coarse for one round."""
     first, zeros = array("d", engine.params), array("d", bytes(8 * len(engine.params)))
     rounds: list[float] = []
     losses: list[float] = []

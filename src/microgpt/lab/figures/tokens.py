@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import ByTokenizer, Spelled, SpelledCharacter, Tokens, TypedCharacter
     from microgpt.lab.session import Session
 
-BYTE_TOKENS = 256  # what a byte can be
+BYTE_TOKENS = 256  # one for each value of a byte
 
 
 @model_request
 def tokens(session: Session, text: str) -> Tokens:
-    """What the tokenizer makes of a text, token by token, with the characters that are none."""
+    """Return the tokens of a text, with the characters that are not in the vocabulary."""
     tokenizer, config = session.active.run.tokenizer, session.active.config
     ids, labels = texts.encode(text, tokenizer), texts.names(tokenizer)
     characters: list[TypedCharacter] = []
@@ -41,10 +41,10 @@ def tokens(session: Session, text: str) -> Tokens:
 
 @model_request
 def spelled(session: Session, text: str) -> Spelled:
-    """A text as this model's characters and as UTF-8 bytes, with what the tables of tokens of either would take."""
+    """Return a text as this model's characters and as UTF-8 bytes, with the size of the token tables for each."""
     tokenizer = session.active.run.tokenizer
     if len(text) > texts.MAX_TYPED:
-        raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: type less")
+        raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: shorten it")
     characters: list[SpelledCharacter] = [
         {"char": char, "id": next(iter(of_char), None), "bytes": list(char.encode("utf-8", "surrogatepass"))}
         for char, of_char in zip(text, texts.spelled(text, tokenizer))

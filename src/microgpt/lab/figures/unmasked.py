@@ -1,9 +1,9 @@
 """Attention without the causal mask: every position also sees the positions after it.
 
-The program has no mask that could be taken away: it has lists that grow. Here gpt() is handed lists that hold the keys
-and values of the whole word from the beginning, and whatever it appends takes the place of what stood there for its
-position. All else is the program's own loss(), run once for each layer and once more: a layer's keys and values are
-final as soon as all layers below it have looked at the whole word.
+The program has no mask to remove: it has lists that grow. Here, gpt() receives lists that hold the keys and values of
+the whole word from the beginning, and what it appends replaces the entry of its position. Everything else is the
+program's own loss(), run once for each layer and once more: the keys and values of a layer are final once all layers
+below it have seen the whole word.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 MAX_DOCUMENTS = 100
 
 
-class Whole(list[Any]):
-    """A list with an entry for every position; what is appended replaces that of the position whose turn it is."""
+class FullList(list[Any]):
+    """A list with an entry for every position. The n-th append replaces the n-th entry."""
 
     def __init__(self, entries: Sequence[Any]) -> None:
         super().__init__(entries)
@@ -44,19 +44,19 @@ class Whole(list[Any]):
 
 
 def passes(run: LabRun, tokens: Tokens) -> list[Names]:
-    """The numbers of each pass, by the names of naming's table: of the program as it is first, without a mask last.
+    """Return the tensors of each pass by name: the first pass is the unchanged program, the last has no mask.
 
-    Without a mask attn_logits and attn_weights have an entry for every position, and not only for those so far.
+    Without a mask, attn_logits and attn_weights have an entry for every position, not only for those so far.
     """
     model = run.model
     made: list[Names] = []
     with scalar_arithmetic():
         state_dict = model.state_dict()
-        lists: list[Any] = []  # keys and values, as the last pass has left them
+        lists: list[Any] = []  # keys and values, as the previous pass left them
         for _ in range(model.config.n_layer + 1):
             recorder = Recorder(model, state_dict)
             functions = recorder.functions()
-            lists = _handed(functions, lists)
+            lists = _give_full_lists(functions, lists)
             recorder.loss(functions["loss"], tokens)
             made.append(Names({name: _tensor(nodes) for name, nodes in recorder.nodes.items()}))
     return made
@@ -66,22 +66,22 @@ def _tensor(nodes: Sequence[Any]) -> Tensor:
     return Tensor((len(nodes),), array("d", (node.data for node in nodes)))
 
 
-def _handed(functions: dict[str, Any], before: list[Any]) -> list[Any]:
-    """Let gpt() have whole lists in place of those that loss() hands to it, if there are any; gives the ones it has."""
-    gpt, lists = functions["gpt"], [[Whole(layer) for layer in layers] for layers in before]
+def _give_full_lists(functions: dict[str, Any], before: list[Any]) -> list[Any]:
+    """Make gpt() use the keys and values of the previous pass, if there was one; return the lists that it uses."""
+    gpt, lists = functions["gpt"], [[FullList(layer) for layer in layers] for layers in before]
 
-    def looking(token_id: int, pos_id: int, keys: Any, values: Any, *args: Any, **options: Any) -> Any:
+    def gpt_with_lists(token_id: int, pos_id: int, keys: Any, values: Any, *args: Any, **options: Any) -> Any:
         if not lists:
             lists.extend((keys, values))
         return gpt(token_id, pos_id, *lists, *args, **options)
 
-    functions["gpt"] = looking
+    functions["gpt"] = gpt_with_lists
     return lists
 
 
 @model_request
 def unmasked(session: Session, word: str) -> Unmasked:
-    """The whole matrix of every head, how much of each row lies on the future, and the surprise with and without."""
+    """Return the unmasked attention of every head, how much of it lies on later positions, and both losses."""
     run, tokens = session.active, session.tokens(word)
     ids, c = read(tokens, run.config), run.config
     made = passes(run, tokens)[-1]
@@ -94,7 +94,7 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
     weights = matrices("attn_weights")
     if any(len(row) != len(ids) for layer in weights for rows in layer for row in rows):
-        raise LabError("the edited program's lists hold other than one entry a position: there is no mask to take away")
+        raise LabError("the edited program's lists do not hold one entry per position: there is no mask to remove")
     future = [[[reduce(add, row[t + 1 :], 0.0) for t, row in enumerate(rows)] for rows in layer] for layer in weights]
     return {
         "positions": len(ids),
@@ -109,7 +109,10 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
 @model_request
 def unmasked_documents(session: Session, count: int) -> UnmaskedDocuments:
-    """The mean loss of the first `count` documents that training reads, or of all, with the mask and without."""
+    """Return the mean loss of the first `count` documents that training reads, with and without the mask.
+
+    If there are fewer documents, all of them count.
+    """
     if not 1 <= count <= MAX_DOCUMENTS:
         raise LabError(f"count must be from 1 to {MAX_DOCUMENTS}, got count={count}")
     run, losses = session.active, []

@@ -1,8 +1,8 @@
 """The backward pass of a word's loss, one += at a time.
 
-Each += shows which number passes how much to which, and what accumulates there. Nothing is drawn up again by rule: the
-order is the one in which backward() itself went over the graph (`tracing`), the local gradients are those that the
-numbers keep, and each += is made once more from them, in that order.
+Each += shows which number passes how much gradient to which operand, and how the operand's gradient accumulates. The
+order is the one in which backward() itself visited the graph (see `tracing`), and the local gradients are the ones that
+the numbers hold. Each += is repeated from them in that order.
 """
 
 from __future__ import annotations
@@ -22,26 +22,40 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.playback import Giver, PassedOn, Passing
     from microgpt.lab.session import Session
 
-GIVERS = 64  # of a number's contributions, that are told one by one
-ABOVE = 3  # of the numbers that gave to the one whose turn it is
+GIVERS = 64  # contributions to the operand that are listed, at most
+ABOVE = 3  # contributions to the node that are listed, at most
 
 
 class Step(NamedTuple):
-    """A +=: node passes `local * node.grad` on to operand, whose grad was `before`."""
+    """One += of backward(): `local * node.grad` is added to operand.grad.
+
+    Attributes:
+        node: The number that passes its gradient on.
+        operand: The number that receives it.
+        local: d node / d operand.
+        before: The operand's gradient before the step.
+        after: The operand's gradient after the step.
+        second: Whether the operand is node.b, which the statement under `if` handles.
+    """
 
     node: Node
     operand: Node
     local: float
     before: float
     after: float
-    second: bool  # whether the operand is b, of the statement under `if`
+    second: bool
 
 
 class Relay:
-    """The steps of a recorded backward(), in their order.
+    """The steps of a recorded backward(), in order.
 
-    order: the numbers that had a turn. starts: the steps at which another number of a tensor comes to its turn, with
-    what is inside it. landmarks: (step, tensor) where the first number of a tensor does.
+    Attributes:
+        graph: The graph of the execution.
+        program: The program that ran.
+        order: The numbers that pass on their gradients, in order.
+        steps: Every += that they make.
+        starts: The steps at which the next number of a tensor passes on its gradient; its inner numbers follow it.
+        landmarks: (step, tensor name) for each tensor: the first of these steps.
     """
 
     def __init__(self, recorded: Trace) -> None:
@@ -71,14 +85,18 @@ class Relay:
 
     @property
     def nodes(self) -> int:
-        """How many numbers there are behind the loss, itself included."""
+        """The number of nodes in the graph behind the loss, including the loss."""
         return len(self._given) + 1
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def step(self, at: int) -> PassedOn:
-        """One +=."""
+        """Return one +=, with the other contributions to the operand and to the node.
+
+        Raises:
+            LabError: There is no step with this index.
+        """
         if not 0 <= at < len(self.steps):
             raise LabError(f"step must be from 0 to {len(self.steps) - 1}, got step={at}")
         node, operand, local, before, after, second = self.steps[at]
@@ -86,7 +104,7 @@ class Relay:
         given = self._given[operand]
         above = list(
             {self.steps[i].node: i for i in self._given[node]}.values()
-        )  # x * x gives twice, and is one number
+        )  # a user such as x * x adds to x twice, but is one number
         other, slope = (node.a, node.da) if second else (node.b, node.db)
         return {
             "step": at,
@@ -106,7 +124,7 @@ class Relay:
         }
 
     def _grad(self, node: Node, at: int) -> float:
-        """A number's gradient after this step."""
+        """Return a number's gradient after the step `at`."""
         return next((self.steps[i].after for i in reversed(self._given[node]) if i <= at), 0.0)
 
     def _number(self, node: Node, grad: float, near: str) -> Passing:
@@ -127,8 +145,12 @@ _RELAYS: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
 
 
 def relay_of(session: Session, word: str) -> Relay:
-    """The recorded backward() of a word, step by step."""
-    edited.unchanged(session.active, "the relay shows what it did", "Value.backward")
+    """Return the recorded backward() of a word's loss, step by step.
+
+    Raises:
+        LabError: The word cannot be traced, or the program's backward() was edited.
+    """
+    edited.unchanged(session.active, "this chapter repeats each += of the reference", "Value.backward")
     recorded = session.trace(session.tokens(word))
     if recorded not in _RELAYS:
         _RELAYS[recorded] = Relay(recorded)
@@ -137,5 +159,5 @@ def relay_of(session: Session, word: str) -> Relay:
 
 @model_request
 def passed_on(session: Session, word: str, step: int) -> PassedOn:
-    """One += of backward()."""
+    """Return one += of backward()."""
     return relay_of(session, word).step(step)

@@ -1,18 +1,18 @@
 """The chapters of playback: executions of the reference, statement by statement.
 
-Each chapter is one plain answer.
+Each chapter is one answer, in plain data.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
     tokens    the word to token ids and back
-    forward   loss() of the word, with all that it calls
-    loss      the same execution, the forward passes stepped over
-    backward  see backward.py: what the graph of the word does with 1.0
-    adam      the update of one parameter
-    sample    one new document, with the die
+    forward   loss() of the word, with everything that it calls
+    loss      the same execution, without the forward passes
+    backward  the backward pass of the word's loss, one += at a time (see backward.py)
+    adam      the update of one weight
+    sample    one new document, with the chance that decides each token
 
-Every event is an arrival of the running program (`steps`). Where the program hands a statement's work to the
-standard library (a shuffle, a look-up for each letter), that work is watched too, and told as events beneath it.
-A variable's description stands once in `told`, and the numbers of a tensor once in `tensors`, wherever they are met.
+Every event is an arrival of the running program at a statement (see `steps`). Where a statement leaves its work to the
+standard library (a shuffle, a look-up for each letter), that work is recorded too, as events nested in the statement.
+An answer holds each description of a variable once, in `told`, and the numbers of each tensor once, in `tensors`.
 """
 
 from __future__ import annotations
@@ -48,47 +48,66 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 CHAPTERS: tuple[ChapterName, ...] = get_args(ChapterName)
-SHOWN = 12  # documents of the list
-EXCHANGES = 8  # of the shuffle's, at its beginning and at its end
+SHOWN = 12  # documents of the list that are shown
+EXCHANGES = 8  # swaps of the shuffle that are shown at its beginning, and as many at its end
 
 
 class Story:
-    """A chapter as it grows: events whose variables point into one list of descriptions."""
+    """A chapter under construction: events whose variables are indices into one list of descriptions.
+
+    Attributes:
+        graph: The graph of the execution, which has the values of numbers.
+        events: The events so far.
+        descriptions: The distinct descriptions of their variables.
+    """
 
     def __init__(self, graph: Graph | None = None) -> None:
         self.graph = graph
         self.events: list[PlayEvent] = []
-        self.told: list[Facts] = []
-        self._known: dict[str, int] = {}
-        self._described: dict[int, int] = {}  # a variable that stays the same object is described once
-        self._alive: list[Facts] = []  # so that no id is given twice
+        self.descriptions: list[Facts] = []
+        self._index_of_text: dict[str, int] = {}
+        self._index_of_id: dict[int, int] = {}  # a variable that stays the same object is described once
+        self._alive: list[Facts] = []  # keeps objects alive, so that no id is used twice
 
-    def tell(self, event: Facts, **more: Any) -> None:
-        """Add an event, and what is to be said of it besides."""
-        known, changed = self._point(event["known"]), self._point(event["changed"])
+    def add(self, event: Facts, **more: Any) -> None:
+        """Add an event.
+
+        Args:
+            event: The event, in the form that `steps.told` yields.
+            **more: What the chapter shows with the event, such as `text` or `die`.
+        """
+        known, changed = self._indices(event["known"]), self._indices(event["changed"])
         where = {name: event[name] for name in ("line", "function", "depth", "owner")}
         self.events.append(cast("PlayEvent", {**where, "known": known, "changed": changed, **more}))
 
-    def beneath(self, event: Facts, function: str, known: Facts, changed: Facts, **more: Any) -> None:
-        """Add what happens inside a statement, in the standard library."""
-        where = {"line": event["line"], "function": function, "depth": event["depth"] + 1, "owner": event["owner"]}
-        self.tell({**where, "known": known, "changed": changed}, **more)
+    def add_nested(self, event: Facts, function: str, known: Facts, changed: Facts, **more: Any) -> None:
+        """Add an event that happens inside a statement, in the standard library.
 
-    def _point(self, variables: dict[str, Facts]) -> dict[str, int]:
+        Args:
+            event: The event of the statement.
+            function: The name of the function in the standard library.
+            known: The descriptions of its variables on arrival, by name.
+            changed: The descriptions of the variables that it changed.
+            **more: What the chapter shows with the event, such as `swap`.
+        """
+        where = {"line": event["line"], "function": function, "depth": event["depth"] + 1, "owner": event["owner"]}
+        self.add({**where, "known": known, "changed": changed}, **more)
+
+    def _indices(self, variables: dict[str, Facts]) -> dict[str, int]:
         return {name: self._index(facts) for name, facts in variables.items()}
 
     def _index(self, facts: Facts) -> int:
-        if id(facts) not in self._described:
+        if id(facts) not in self._index_of_id:
             self._alive.append(facts)
             full = self._full(facts)
-            index = self._known.setdefault(json.dumps(full), len(self.told))
-            if index == len(self.told):
-                self.told.append(full)
-            self._described[id(facts)] = index
-        return self._described[id(facts)]
+            index = self._index_of_text.setdefault(json.dumps(full), len(self.descriptions))
+            if index == len(self.descriptions):
+                self.descriptions.append(full)
+            self._index_of_id[id(facts)] = index
+        return self._index_of_id[id(facts)]
 
     def _full(self, facts: Facts) -> Facts:
-        """With the values of numbers that no tensor holds, and a matrix by its name."""
+        """Complete a description: add the values of numbers that no tensor holds, and replace a matrix by its name."""
         if "paths" in facts and self.graph:
             return {**facts, "values": [self.graph.node(path).data for path in facts["paths"]]}
         if "table" in facts:
@@ -103,7 +122,13 @@ class Story:
         return facts
 
     def answer(self, chapter: ChapterName, names: Iterable[str] = (), **facts: Any) -> Chapter:
-        """The chapter, with the numbers of the tensors of these names."""
+        """Return the finished chapter.
+
+        Args:
+            chapter: The name of the chapter.
+            names: The tensors whose numbers it needs.
+            **facts: The facts of the chapter.
+        """
         graph = self.graph
         tensors: dict[str, Tensor] = {
             name: {"shape": graph.shapes[name], "data": [node.data for node in graph.tensors[name]]}
@@ -113,7 +138,7 @@ class Story:
         return {
             "chapter": chapter,
             "events": self.events,
-            "told": cast("list[Told]", self.told),
+            "told": cast("list[Told]", self.descriptions),
             "tensors": tensors,
             "facts": cast("ChapterFacts", facts),
         }
@@ -132,7 +157,17 @@ def chapter(
     index: int = 0,
     temperature: float = 0.5,
 ) -> Chapter:
-    """A part of the program, played. path: of the parameter, for `adam`; seed, index, temperature: for `sample`."""
+    """Play a part of the program.
+
+    Args:
+        session: The session.
+        name: The name of the chapter.
+        word: The word that the chapter is about.
+        path: For `adam`, the weight to update; by default, the one with the largest gradient.
+        seed: For `sample`, the seed of `microgpt sample`.
+        index: For `sample`, the number of the sample among those of the seed, from 0.
+        temperature: For `sample`, the temperature.
+    """
     run, ids = session.active, session.tokens(word)
     if name == "data":
         return documents(run)
@@ -148,12 +183,16 @@ def chapter(
 
 
 def documents(run: LabRun) -> Chapter:
-    """The first lines of main(), as they stand: over this run's text, with the file's own seed and sizes."""
+    """Play main() up to its first step, on this run's text, with the seed and sizes that the program itself has.
+
+    Raises:
+        LabError: The edited main() does more to the documents than shuffle them once.
+    """
     printed: list[str] = []
     exchanges: list[tuple[int, int]] = []
 
     class Enough(Exception):
-        """main() has come to its first loss."""
+        """Raised where main() computes its first loss."""
 
     def enough(*_: object) -> None:
         raise Enough
@@ -171,24 +210,24 @@ def documents(run: LabRun) -> Chapter:
             f["main"](now)
         running = list(told(Graph(copy), steps))
     if not _shuffled(before, exchanges, now):
-        assert run.program is not REFERENCE, "the exchanges are not those of the shuffle"
-        raise LabError("the edited main() does more with the documents than shuffle them once: this cannot be played")
+        assert run.program is not REFERENCE, "the recorded swaps are not those of one shuffle"
+        raise LabError("the edited main() does more to the documents than shuffle them once: this cannot be played")
     last = line_of("for step in range(num_steps)", run.program)
     running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
     for event in reading:
-        _rename(event, "return", before)
-        story.tell({**event, "known": {"path": {"value": run.text.name}}}, first=[])
+        _describe_texts(event, "return", before)
+        story.add({**event, "known": {"path": {"value": run.text.name}}}, first=[])
     texts = before
     shuffle, prints = line_of("rng.shuffle", run.program), line_of('print(f"num docs', run.program)
     for event in running:
-        _rename(event, "docs", texts)
+        _describe_texts(event, "docs", texts)
         if event["line"] != shuffle:
             more = {"printed": printed[0]} if event["line"] == prints else {}
-            story.tell(event, first=texts[:SHOWN], **more)
+            story.add(event, first=texts[:SHOWN], **more)
             continue
         event["changed"]["docs"] = _texts(now)
-        story.tell(event, first=before[:SHOWN])
+        story.add(event, first=before[:SHOWN])
         texts = list(before)
         for turn, (i, j) in enumerate(exchanges):
             shown = turn < EXCHANGES or turn >= len(exchanges) - EXCHANGES
@@ -197,12 +236,12 @@ def documents(run: LabRun) -> Chapter:
             if shown:
                 changed = {"x[i]": {"value": texts[i]}, "x[j]": {"value": texts[j]}}
                 swap = {"i": i, "j": j, "turn": turn, "of": len(exchanges)}
-                story.beneath(event, "shuffle", known, changed, swap=swap, first=texts[:SHOWN])
+                story.add_nested(event, "shuffle", known, changed, swap=swap, first=texts[:SHOWN])
     return story.answer("data", num_docs=len(before), text=run.text.name, before=before[:SHOWN], after=texts[:SHOWN])
 
 
 def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[str]) -> bool:
-    """Are the exchanges those of one shuffle, the last item first, and do they lead from one order to the other?"""
+    """Return whether the swaps are those of one shuffle, last item first, and turn one order into the other."""
     if [i for i, _ in exchanges] != list(range(len(before) - 1, 0, -1)):
         return False
     texts = list(before)
@@ -212,28 +251,33 @@ def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[s
 
 
 def _texts(texts: Sequence[str]) -> Facts:
-    """A long list of documents, told by its length and its beginning."""
+    """Describe a list of documents, a long one by its length and its beginning."""
     if len(texts) <= SHOWN:
         return {"value": list(texts)}
     return {"text": f"{len(texts):,} documents: {', '.join(texts[:4])}, …"}
 
 
-def _rename(event: Facts, name: str, texts: Sequence[str]) -> None:
+def _describe_texts(event: Facts, name: str, texts: Sequence[str]) -> None:
+    """Describe the variable `name` of an event as a list of documents."""
     for variables in (event["known"], event["changed"]):
         if name in variables:
             variables[name] = _texts(texts)
 
 
 def tokens(run: LabRun, ids: Tokens) -> Chapter:
-    """Tokenizer(), encode() and decode(), letter by letter."""
+    """Play Tokenizer(), encode() and decode(), letter by letter.
+
+    Raises:
+        LabError: The run has a byte tokenizer.
+    """
     if isinstance(run.run.tokenizer, ByteTokenizer):
-        raise LabError("the program's Tokenizer knows characters, and the tokens of this run are bytes: choose another")
+        raise LabError("the program's tokens are characters, but those of this run are bytes: choose another run")
     symbols = run.run.tokenizer.symbols
     word = run.run.tokenizer.decode(ids)
     looked_up: list[tuple[str, int]] = []
 
     class Watched(dict[str, int]):
-        """The table of ids, which notes what is looked up in it."""
+        """The table of token ids, which records each look-up."""
 
         def __getitem__(self, char: str) -> int:
             looked_up.append((char, super().__getitem__(char)))
@@ -247,24 +291,24 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
         encoded, encoding = events_of(copy, tokenizer.encode, word)
         decoded, decoding = events_of(copy, tokenizer.decode, encoded)
     for event in making:
-        story.tell(event)
+        story.add(event)
     for event in encoding:
-        story.tell(event)
+        story.add(event)
         for at, (char, token_id) in enumerate(looked_up):
             known, changed = {"char": {"value": char}}, {"self.token_ids[char]": {"value": token_id}}
-            story.beneath(event, "encode", known, changed, letter=at)
+            story.add_nested(event, "encode", known, changed, letter=at)
     for event in decoding:
-        story.tell(event)
+        story.add(event)
     return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
-    """loss(), with all that it calls, or, in the chapter `loss`, without the forward passes."""
+    """Play loss() with everything that it calls or, in the chapter `loss`, without the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
         if chapter == "forward" or of_loss:
-            story.tell(event)
+            story.add(event)
     names = [name for name in recorded.graph.shapes if name not in run.shapes]
     if chapter == "loss":
         names = [name for name in names if name.endswith((".k", ".v", ".logits", ".probs", "loss"))]
@@ -272,7 +316,7 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
 
 
 def backward(relay: Relay) -> Chapter:
-    """How the relay runs, tensor by tensor and number by number; its single steps are asked for one at a time."""
+    """Return the steps at which each tensor and number has its turn; `passed_on` returns the single steps."""
     return Story().answer(
         "backward",
         steps=len(relay),
@@ -284,7 +328,7 @@ def backward(relay: Relay) -> Chapter:
 
 
 def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
-    """The update of one parameter, as it is among all; without a path that with the largest gradient."""
+    """Play the next update of one weight; if `path` is empty, of the weight with the largest gradient."""
     way = adam_figures.how(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
     index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
@@ -296,8 +340,8 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         _, events = events_of(copy, call, [parameter], m, v, way.step, way.learning_rate, **copy.model.adam_arguments)
         story = Story(Graph(copy))
         for event in events:
-            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and stands under p
-            story.tell(event)
+            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and is shown under p
+            story.add(event)
     return story.answer(
         "adam",
         path=run.path(index),
@@ -312,10 +356,14 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
 
 
 def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
-    """sample() over this run's parameters; the die of each token is that of `microgpt sample`."""
+    """Play the program's sampling, with this run's parameters and the same chances as in `microgpt sample`.
+
+    Raises:
+        LabError: The temperature is not above 0.
+    """
     tokenizer = run.run.tokenizer
     if not temperature > 0:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no die is thrown")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
     die = Noted(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]
@@ -333,14 +381,14 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
             written.append(event["known"]["token_id"]["value"])
             text = tokenizer.decode(written)
         more = {"die": next(throws)} if event["line"] == thrown else {}
-        story.tell(event, text=text, **more)
+        story.add(event, text=text, **more)
     names = [name for name in graph.shapes if name not in run.shapes]
     facts = {"seed": seed, "index": index, "temperature": temperature}
     return story.answer("sample", names, token_ids=ids, text=tokenizer.decode(ids), **facts)
 
 
 class Noted(Die):
-    """A die that remembers all of its throws."""
+    """A random generator that remembers every chance it drew."""
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)
