@@ -10,7 +10,7 @@ from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Return softmax(logits / temperature), (vocab_size,), computed in the reference's order: its numbers bit for bit."""
+    """Return softmax(logits / temperature), (vocab_size,), added up as in the reference: bit for bit its numbers."""
     scale = temperature**-1
     scaled = [logit * scale for logit in logits]
     largest = max(scaled)
@@ -58,7 +58,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
         The token id. Ties go to the lower id.
 
     Raises:
-        FloatingPointError: A logit is infinite or not a number.
+        FloatingPointError: A logit is infinity or NaN.
 
     Example:
         >>> next_token([0.5, 2.0, 1.0], random.Random(1), temperature=0)

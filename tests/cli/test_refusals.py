@@ -40,10 +40,10 @@ NUMBER = "must be a finite number of at least 0, got"
 REFUSED = {
     # the text
     "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
-    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one a line",
-    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one a line"),
-    "train binary.txt": "'binary.txt' is not a text: a zero byte at offset 2; give a text file in UTF-8",
+    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
+    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one per line",
+    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one per line"),
+    "train binary.txt": "'binary.txt' is not text: it has a zero byte at offset 2; give a UTF-8 text file",
     "train latin1.txt": (
         "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
     ),
@@ -160,7 +160,7 @@ REFUSED = {
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
+    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
     "plot nowhere": "'nowhere' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
