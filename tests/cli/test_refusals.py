@@ -85,12 +85,12 @@ REFUSED = {
     ),
     # the folder
     "train words.txt --out run": (
-        "out='run' holds a run already: add --resume to go on with it, --overwrite to replace it, or give another"
+        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another"
         " folder"
     ),
-    "train words.txt --out foreign": "out='foreign' holds 'config.json', which is not a run's: give another folder",
+    "train words.txt --out foreign": "out='foreign' holds 'config.json', which is not part of a run: give another folder",
     "train words.txt --out foreign --overwrite": (
-        "out='foreign' holds 'config.json', which is not a run's: give another folder"
+        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
     ),
     "train words.txt --out words.txt": "out='words.txt' is a file: give a folder",
     "train words.txt --out words.txt/run": (
