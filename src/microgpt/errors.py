@@ -65,5 +65,5 @@ class LockedError(MicrogptError):
     """
 
     def __init__(self, pid: int, file: Path) -> None:
-        super().__init__(f"process {pid} holds {str(file.parent)!r}")
+        super().__init__(f"process {pid} is using {str(file.parent)!r}")
         self.pid, self.file = pid, file

@@ -42,7 +42,7 @@ REFUSED = {
     "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
     "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one per line",
-    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one per line"),
+    "train empty.txt --documents stream": "'empty.txt' is empty: give a text with at least one document, one per line",
     "train binary.txt": "'binary.txt' is not text: it has a zero byte at offset 2; give a UTF-8 text file",
     "train latin1.txt": (
         "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
@@ -88,7 +88,9 @@ REFUSED = {
         "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another"
         " folder"
     ),
-    "train words.txt --out foreign": "out='foreign' holds 'config.json', which is not part of a run: give another folder",
+    "train words.txt --out foreign": (
+        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
+    ),
     "train words.txt --out foreign --overwrite": (
         "out='foreign' holds 'config.json', which is not part of a run: give another folder"
     ),
@@ -137,7 +139,7 @@ REFUSED = {
     "sample nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "sample foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
     "sample cut": (
-        "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header is said to take {header}"
+        "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header claims {header}"
         " bytes, but only 992 follow; give another one, or train again"
     ),
     "sample empty.txt": (

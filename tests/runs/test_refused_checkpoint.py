@@ -233,7 +233,7 @@ def test_facts_that_another_version_wrote_of_its_data_are_kept(path: Path) -> No
     ("content", "words"),
     [
         (b"", "a file has at least 8 bytes, this one has 0"),
-        (b"emma\nolivia\nava\nisabella\n", "the header is said to take "),
+        (b"emma\nolivia\nava\nisabella\n", "the header claims "),
         (b"PK\x03\x04" + bytes(100), "the header "),
         (bytes(100), "the header must begin with '{'"),
         ((2).to_bytes(8, "little") + b"{}", "its format is None, expected 'microgpt/1'"),

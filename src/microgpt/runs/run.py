@@ -346,7 +346,8 @@ class Run:
             seed: Draw sample i from `random.Random(f"{seed}:{i}")`, which gives the same texts with every engine. The
                 default continues the run's own random stream.
             first: The i of the first sample.
-            max_new_tokens: The largest number of tokens to generate per text.
+            max_new_tokens: The largest number of tokens to generate per text; the default is no limit, or
+                10 * block_size with `slide`.
             slide: Whether to continue when the context is full; see sampling.generate.
 
         Returns:

@@ -54,7 +54,8 @@ def draw(
         prompt: The beginning of every text.
         seed: The seed of the samples' own random streams; None draws from `rng`.
         first: The index of the first sample in its seed's sequence.
-        max_new_tokens: The largest number of tokens to generate per text; None sets a limit only with `slide`.
+        max_new_tokens: The largest number of tokens to generate per text; None sets no limit, or 10 * block_size with
+            `slide`.
         slide: Whether to continue when the context is full.
 
     Returns:

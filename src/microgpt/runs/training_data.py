@@ -57,8 +57,8 @@ def load_training_data(
         if asked is not None and asked != actual:
             remedy = f"set bos_first={actual}" if name == "bos_first" else "leave it out"
             raise DataError(
-                f"{os.fspath(cast('str', source))!r} was prepared with {name}={actual}, got {name}={asked}: {remedy}, or"
-                f" prepare it with {name}={asked}"
+                f"{os.fspath(cast('str', source))!r} was prepared with {name}={actual}, got {name}={asked}: {remedy},"
+                f" or prepare it with {name}={asked}"
             )
     return data
 
