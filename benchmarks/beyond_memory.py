@@ -100,9 +100,7 @@ def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
     for text in wanted[:some]:
         data.known([text])
     each = (time.process_time() - began) / some
-    print(
-        f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (measured on {some})"
-    )
+    print(f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (measured on {some})")
 
 
 def main() -> None:

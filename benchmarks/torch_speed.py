@@ -96,9 +96,9 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
 
 
 def gpu(batch_sizes: list[int], steps: int) -> None:
-    """The table for a GPU."""
+    """Print the table for a GPU."""
     if not torch.cuda.is_available():
-        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
+        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: found no such GPU")
     name = torch.cuda.get_device_name()
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)
     count = num_params(GPT2, VOCAB)
@@ -129,7 +129,8 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
         seconds = batch_size * GPT2.block_size / speed
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
         engine = None  # the next engine needs its memory
-    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {training_flops(GPT2, VOCAB):.3g} flop per token\n")
+    flops = training_flops(GPT2, VOCAB)
+    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops:.3g} flop per token\n")
     print(text_tables.markdown(("batch", "ms per step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 
 def relu(x: Any) -> Any:
-    """ReLU"""
+    """ReLU."""
     return x.relu()
 
 
 def relu2(x: Any) -> Any:
-    """ReLU squared"""
+    """ReLU squared."""
     return x.relu() ** 2
 
 
@@ -28,7 +28,6 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {f.__name__: f for f in (relu, re
 
 def described() -> str:
     """Return the choices as text: "relu, or relu2 (ReLU squared)"."""
-    choices = [
-        name if (f.__doc__ or "").lower() == name else f"{name} ({f.__doc__})" for name, f in ACTIVATIONS.items()
-    ]
+    descriptions = {name: (f.__doc__ or "").removesuffix(".") for name, f in ACTIVATIONS.items()}
+    choices = [name if text.lower() == name else f"{name} ({text})" for name, text in descriptions.items()]
     return ", or ".join([", ".join(choices[:-1]), choices[-1]])

@@ -17,7 +17,7 @@ class Tokenizer:
     def __init__(self, chars, bos_first=False):
         chars = sorted(chars)
         self.bos = 0 if bos_first else len(chars)
-        self.symbols = [*chars[:self.bos], "", *chars[self.bos:]]  # the character of each token id; BOS has none
+        self.symbols = [*chars[:self.bos], "", *chars[self.bos:]]  # the character of each token id, empty for BOS
         self.token_ids = {symbol: token_id for token_id, symbol in enumerate(self.symbols)}
 
     def encode(self, document):

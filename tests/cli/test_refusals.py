@@ -85,8 +85,7 @@ REFUSED = {
     ),
     # the folder
     "train words.txt --out run": (
-        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another"
-        " folder"
+        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another folder"
     ),
     "train words.txt --out foreign": (
         "out='foreign' holds 'config.json', which is not part of a run: give another folder"

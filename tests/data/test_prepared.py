@@ -185,7 +185,9 @@ def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None
     before = (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns
     prepare([file], tmp_path / "data")
     assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="prepared otherwise, or from files that have changed since: add --overwrite"):
+    with pytest.raises(
+        DataError, match="prepared with other options, or from files that have changed since: add --overwrite"
+    ):
         prepare([file], tmp_path / "data", tokenizer="byte")
     write(file, "zoe\n")
     with pytest.raises(DataError, match="files that have changed since"):

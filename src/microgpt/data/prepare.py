@@ -207,7 +207,7 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; an empty dict if there is none."""
+    """Return the object in a JSON file; an empty dict if the file holds no object."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return facts if isinstance(facts, dict) else {}

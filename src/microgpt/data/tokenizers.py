@@ -46,7 +46,7 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Return the text of token ids; BOS has none, and bytes that are not valid UTF-8 become U+FFFD."""
+        """Return the text of token ids; BOS has no text, and bytes that are not valid UTF-8 become U+FFFD."""
         ...
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:

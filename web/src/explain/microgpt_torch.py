@@ -24,7 +24,7 @@ class Tokenizer:
     """Converts characters to token ids and back. One more token, BOS, begins and ends every document."""
 
     def __init__(self, chars):
-        self.symbols = [*sorted(chars), ""]  # the character of each token id; BOS has none
+        self.symbols = [*sorted(chars), ""]  # the character of each token id, empty for BOS
         self.bos = len(chars)
         self.token_ids = {symbol: token_id for token_id, symbol in enumerate(self.symbols)}
 
