@@ -34,7 +34,7 @@ from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
 VAL_DOCUMENTS = 100  # the largest number of held-out sequences that a validation during training reads; always the same
-LARGE = 10_000_000  # with more weights, an engine that can draws the initial ones itself: Python would take minutes
+LARGE = 10_000_000  # above so many weights, the engine draws the initial ones if it can: Python would take minutes
 
 
 class Run:

@@ -1,6 +1,6 @@
 """A lock that lets only one process at a time work in a folder.
 
-Each process creates a file there that contains its id in its name, and looks for the files of others. Two processes
+Each process creates a file there, named after its process id, and looks for the files of others. Two processes
 that arrive at the same moment may both be refused, but never both admitted. The file of a killed process is recognised,
 because no process has its id, and is removed. Readers need no lock. The lock works between the processes of one
 machine, but not between two machines that share a folder, where an id says nothing about the other machine's processes.
