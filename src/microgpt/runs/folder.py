@@ -31,8 +31,8 @@ from microgpt.system.processes import processes
 from microgpt.training import Step
 
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # settings that may differ when a run is resumed
-# Without checkpoint_every, a run is saved every SAVE_SECONDS, or less often if saving would take more than SAVE_SHARE of
-# the time: gigabytes take many seconds to write
+# Without checkpoint_every, a run is saved every SAVE_SECONDS, or less often if saving would take more than SAVE_SHARE
+# of the time: gigabytes take many seconds to write
 SAVE_SECONDS = 30.0
 SAVE_SHARE = 0.05
 
