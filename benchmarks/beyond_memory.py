@@ -1,14 +1,14 @@
-"""Text beyond memory: makes a large text, prepares it, trains on it, and tells the time and the memory of each.
+"""Measure the time and memory of preparing a text larger than memory, and of training on it.
 
     python benchmarks/beyond_memory.py FOLDER [--megabytes 1000] [--tokenizer char] [--documents lines]
         [--num-steps 2000]
 
-The text is made of invented words, drawn from the letter pairs of the bundled names with a seed: the same each time.
-Then texts that are not in the data are looked up there, all at once as `microgpt evaluate` does with its samples,
-and one after another; time of the CPU.
+The text consists of invented words, drawn from the letter pairs of the bundled names with a fixed seed, so it is always
+the same. Finally the CPU time is measured of looking up texts that are not in the data: all at once, as `microgpt
+evaluate` looks up its samples, and one at a time.
 
-The memory is what the processes keep for themselves (RssAnon, all of them together, sampled twenty times a second); the
-pages of the mapped files come on top of it, and leave when the system needs the room. Linux only.
+Memory is the private memory of all processes together (RssAnon, sampled twenty times a second). The pages of the mapped
+files are not counted: the system can reclaim them at any time. Linux only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from microgpt.data.sources import NAMES
 
 
 def make(path: Path, size: int) -> None:
-    """Write about `size` bytes: a document a line, each of one to twelve invented words."""
+    """Write about `size` bytes: one document per line, each of one to twelve invented words."""
     rng = random.Random(42)
     pairs: dict[str, Counter[str]] = {}
     for name in NAMES.read_text(encoding="utf-8").split():
@@ -55,7 +55,7 @@ def make(path: Path, size: int) -> None:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it started."""
+    """Return the ids of a process and its descendants."""
     found = [pid]
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in children.read_text().split():
@@ -64,7 +64,7 @@ def family(pid: int) -> list[int]:
 
 
 def private(pid: int) -> int:
-    """Bytes that a process and its children keep for themselves."""
+    """Return the private memory of a process and its descendants, in bytes."""
     total = 0
     for each in family(pid):
         status = Path(f"/proc/{each}/status").read_text()
@@ -73,11 +73,11 @@ def private(pid: int) -> int:
 
 
 def measured(what: str, *arguments: str) -> None:
-    """Run a command of ours, and say how long it took and what it needed."""
+    """Run a microgpt command, and print its time and its peak memory."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen([sys.executable, "-m", "microgpt", *arguments], stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        with suppress(FileNotFoundError, ProcessLookupError):  # one has just ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # a process has just ended
             peak = max(peak, private(process.pid))
         time.sleep(0.05)
     if process.returncode:
@@ -86,7 +86,7 @@ def measured(what: str, *arguments: str) -> None:
 
 
 def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
-    """The first half of one document and the second half of another: how long is it looked for?"""
+    """Measure how long it takes to look up texts, each made of halves of two documents."""
     data = open_prepared(folder, 64)
     rng = random.Random(1)
     wanted = []
@@ -100,9 +100,7 @@ def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
     for text in wanted[:some]:
         data.known([text])
     each = (time.process_time() - began) / some
-    print(
-        f"look up {texts:,} texts: {together:.2f} s; one after another {each * texts:.0f} s ({some} of them measured)"
-    )
+    print(f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (measured on {some})")
 
 
 def main() -> None:

@@ -1,18 +1,20 @@
-"""The losses of documents, as `microgpt evaluate` and held-out losses need them: at once, and logit by logit.
+"""Measure the torch engine's losses and sampling, computed on the device or from logits in Python.
 
     python benchmarks/evaluation_speed.py [--threads 1]
     python benchmarks/evaluation_speed.py --gpu
 
-The torch engine computes many documents together and brings their losses alone to Python. What every engine can do is
-to give the logits of one document as Python's numbers, which are added up there. Both are timed on the same untrained
-model, round by round; the table gives tokens a second in the median round, the median of the rounds' ratios, and how
-far a document's losses are apart at most, as a part of the loss. Documents of 3 to 16 tokens are over a vocabulary of
-65, as characters are, those of block_size tokens over 50,257, as byte pairs are.
+`microgpt evaluate` and held-out losses need the losses of many documents. The torch engine computes them together and
+returns only the losses to Python. The way that works with every engine returns the logits of one document at a time as
+Python numbers, from which Python computes the loss. Both are timed in alternating rounds on the same untrained model.
+The table gives tokens per second in the median round, the median ratio of the rounds, and the largest relative
+difference between a document's two losses. Documents of 3 to 16 tokens use a vocabulary of 65, like characters; those
+of block_size tokens use 50,257, like byte pairs.
 
-Then 16 texts grow together from that model, each token drawn by Python, or where the logits are.
+Then 16 texts are generated together with that model. Each token is sampled in Python, or on the device that holds the
+logits.
 
-On a CPU the model is nanoGPT's small setting for one in float32, and seconds are of the clock, with one thread of the
-CPU; on a GPU it is GPT-2's small size in bfloat16.
+On a CPU the model is nanoGPT's small CPU setting in float32, and times are wall-clock times, or CPU times with one
+thread. On a GPU it is GPT-2's small size in bfloat16.
 """
 
 from __future__ import annotations
@@ -43,10 +45,10 @@ def documents(vocab_size: int, lengths: range, count: int) -> list[list[int]]:
 
 
 def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: int, threads: int) -> list[str]:
-    """counts: documents of a round, logit by logit and at once."""
+    """Measure a row of the table. counts: the documents of a round, from logits and at once."""
     ways: list[Way] = [lambda some: Engine.losses(engine, some), engine.losses]
     few, many = (documents(engine.vocab_size, lengths, count) for count in counts)
-    apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # which warms up both, too
+    apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # this also warms up both ways
     speeds: list[list[float]] = [[], []]
     for _ in range(rounds):
         for way, some, found in zip(ways, (few, many), speeds):
@@ -79,7 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     asked = parser.parse_args()
     if asked.gpu and not torch.cuda.is_available():
-        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
+        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use: found no such GPU")
     config: Config = GPT2 if asked.gpu else SMALL
     how = {"precision": "bfloat16"} if asked.gpu else {"device": "cpu", "threads": asked.threads}
     table, drawn = [], []
@@ -95,10 +97,10 @@ def main() -> None:
         drawn.append([f"{vocab_size:,}", *drawing(engine, asked.rounds, 0 if asked.gpu else asked.threads)])
     print(text_tables.aligned(("machine", ""), [*hardware.facts().items(), ("torch", torch.__version__)], "ll"))
     print(f"\n{engine.device}\n")
-    head = ("vocab_size", "tokens each", "tokens/s by logits", "tokens/s at once", "×", "apart")
+    head = ("vocab_size", "tokens per document", "tokens/s from logits", "tokens/s at once", "×", "difference")
     print(text_tables.markdown(head, table, "rrrrrr"))
     print()
-    print(text_tables.markdown(("vocab_size", "tokens/s by Python", "where the logits are", "×"), drawn, "rrrr"))
+    print(text_tables.markdown(("vocab_size", "tokens/s in Python", "tokens/s on the device", "×"), drawn, "rrrr"))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""How fast the lab's page trains, in a browser: steps a second, and how long a click on "train 1000" takes.
+"""Measure how fast the lab's page trains in a browser: steps per second, and the time of a click on "train 1000".
 
     python benchmarks/lab_speed.py [--rounds 5]
 
-It needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`). The page is
-served here and opened in a fresh profile. Each round begins with random weights; a run of 1000 steps is timed from the
-click to the frame in which the finished curve is drawn, and the steps a second are those of the worker alone, as the
-page says them. Also: the largest paint and the time for which the page's own thread is blocked, both until Python
-answers, and how long that takes. Medians of the rounds.
+It needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`). The script
+serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of 1000 steps,
+from the click to the frame that shows the finished curve. Steps per second are the worker's alone, as the page displays
+them. Also measured are the largest contentful paint and the total blocking time of the main thread, both until Python
+answers, and the time until then. All figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from playwright.sync_api import sync_playwright
 from microgpt.lab.server import Pages, Server
 from microgpt.system.hardware import processor
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the tests' own way into the page
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # has the browser helpers
 
 from lab.page.browser import FLAGS, Visit
 
 STEPS = 1000
 
-# What the browser itself notes, from the first moment on
+# Record the browser's own performance entries from the start
 OBSERVE = """
 globalThis.painted = 0
 globalThis.tasks = []
@@ -42,11 +42,11 @@ new PerformanceObserver((list) => { for (const task of list.getEntries()) tasks.
 
 
 def blocked(tasks: list[float]) -> float:
-    """Total blocking time, ms."""
+    """Return the total blocking time of long tasks, ms."""
     return sum(task - 50 for task in tasks)
 
 
-# From the click to the second frame after the curve has its last step
+# Time from the click to the second frame after the curve shows the last step
 CLICK = """async () => {
   const button = (name) => [...document.querySelectorAll('main button')].find((e) => e.textContent.trim() === name)
   const frame = () => new Promise(requestAnimationFrame)
@@ -66,7 +66,7 @@ CLICK = """async () => {
 
 
 def start_of(browser: Any, address: str) -> tuple[float, float, float]:
-    """Of one visit: the largest paint, the time blocked, ms; seconds until Python answers."""
+    """Visit the page; return (largest paint in ms, blocking time in ms, seconds until Python answers)."""
     visit = Visit(browser, address)
     visit.context.add_init_script(OBSERVE)
     visit.open()
@@ -80,12 +80,12 @@ def start_of(browser: Any, address: str) -> tuple[float, float, float]:
 
 
 def trainings(browser: Any, address: str, rounds: int) -> list[tuple[float, float]]:
-    """(ms from the click to the curve, the worker's steps a second) of each round."""
+    """Train in each round; return (ms from the click to the curve, the worker's steps per second) of each."""
     visit = Visit(browser, address)
     visit.open("#section=8")
     visit.ready()
     visit.settle()
-    visit.page.evaluate(CLICK)  # the first compiles
+    visit.page.evaluate(CLICK)  # the first run compiles WebAssembly
     found = [tuple(visit.page.evaluate(CLICK)) for _ in range(rounds)]
     visit.context.close()
     return found
@@ -97,7 +97,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not path:
-        sys.exit("no Chromium here (on Debian: apt-get install chromium)")
+        sys.exit("found no Chromium (on Debian: apt-get install chromium)")
     with Server(Pages(), 0) as server, sync_playwright() as driver:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)
@@ -109,9 +109,9 @@ def main() -> None:
     painted, busy, python = (statistics.median(times) for times in zip(*starts))
     took, speed = (statistics.median(times) for times in zip(*runs))
     print(f"largest paint                     {painted:10,.0f} ms")
-    print(f"main thread blocked, in all       {busy:10,.0f} ms")
+    print(f"main thread blocked, total        {busy:10,.0f} ms")
     print(f"Python answers after              {python:10.1f} s")
-    print(f"training, the worker alone        {speed:10,.0f} steps a second")
+    print(f"training, worker only             {speed:10,.0f} steps per second")
     print(f"click to curve, {STEPS:,} steps       {took:10,.0f} ms")
 
 

@@ -1,11 +1,11 @@
-"""The native engine against two proofs of attainable speed, which know one size only: interleaved, in one process each.
+"""Compare the native engine with two proofs of attainable speed, programs written for a single model size.
 
     python benchmarks/native_vs_proofs.py FOLDER
 
-FOLDER holds exact16.cpp and fast16.cpp with their data. They are compiled into a temporary folder with the flags of
-their README. A round runs each proof and each work of the engine once; the table gives the median of the rounds, in
-CPU microseconds a document, and its ratio to the proof. Decoding is driven from C, by DRIVER, so that it is the kernel
-alone that is measured.
+FOLDER holds exact16.cpp and fast16.cpp with their data. They are compiled into a temporary folder with the flags from
+their README. A round runs each proof, in a process of its own, and each of the engine's work loads once. The table
+gives the median of the rounds, in CPU microseconds per document, and its ratio to the proof. Decoding is driven from C,
+by DRIVER, so that only the kernel is measured.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from microgpt.engines.native.engine import NativeEngine, NativeStreams, _Packed
 
 FLAGS = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512"]
 PROOFS = {"exact16": ["-ffp-contract=off"], "fast16": []}
-# precision, n_embd, documents a step, threads, the proof to compare with
+# precision, n_embd, documents per step, threads, the proof to compare with
 WORKS = [
     ("exact", 16, 1, 1, "exact16"),
     ("float32", 16, 1, 1, "fast16"),
@@ -42,7 +42,7 @@ WORKS = [
 ]
 
 STREAMS = (1, 16, 64)
-# Grows every context to its full length, again and again, as a program that generates does.
+# Grows every context to its full length, over and over, like a program that generates text.
 DRIVER = """
 void drive(void (*feed)(void *, const int *, double *), void (*rewind)(void *), void *decoder, int contexts, int length,
            const int *token_ids, double *logits) {
@@ -59,7 +59,7 @@ def seconds(threads: int) -> float:
 
 
 class Work:
-    """Some steps of the engine on documents like the proofs'; a round is the same steps again."""
+    """Training steps of the engine on the proofs' documents; every round repeats the same steps."""
 
     def __init__(self, documents: list[list[int]], precision: str, n_embd: int, batch: int, threads: int) -> None:
         config = Config(n_embd=n_embd)
@@ -79,7 +79,7 @@ class Work:
 
 
 def proof_round(command: Path, folder: Path) -> float:
-    """The proof's own median over a few repetitions."""
+    """Run a proof; return its own median over a few repetitions."""
     out = subprocess.run([command, "1000", "5"], cwd=folder, capture_output=True, text=True, check=True).stdout
     found = re.search(r"med ([\d.]+)", out)
     assert found, out
@@ -87,7 +87,7 @@ def proof_round(command: Path, folder: Path) -> float:
 
 
 class Decoding:
-    """So many contexts at once, which grow to their full length."""
+    """Decoding: some streams at once, whose contexts grow to their full length."""
 
     def __init__(self, engine: NativeEngine, streams: int, driver: ctypes.CDLL) -> None:
         self.decoder, self.streams = NativeStreams(engine, streams, alone=streams == 1), streams
@@ -100,7 +100,7 @@ class Decoding:
         self.drive = lambda: driver.drive(*functions, addresses[0], self.contexts, self.positions, *addresses[1:])
 
     def round(self) -> float:
-        """Microseconds for one forward pass."""
+        """Return the microseconds per forward pass."""
         start = time.process_time()
         self.drive()
         return (time.process_time() - start) / (self.contexts * self.positions * self.streams) * 1e6
@@ -141,7 +141,7 @@ def main() -> None:
     for name in PROOFS:
         print(f"{name:30} {medians[name]:9.2f}")
     for streams in STREAMS:
-        print(f"decoding, {streams:2} streams: {1 / medians[streams]:.2f} million forward passes a second")
+        print(f"decoding, {streams:2} streams: {1 / medians[streams]:.2f} million forward passes per second")
 
 
 if __name__ == "__main__":

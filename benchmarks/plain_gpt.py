@@ -1,8 +1,8 @@
-"""A GPT in plain PyTorch, as one writes it after nanoGPT: what the torch engine's speed is measured against.
+"""A GPT in plain PyTorch, written like nanoGPT: the baseline for the torch engine's speed.
 
-Two forms, by `published`: with the parts of GPT-2 that nanoGPT keeps (LayerNorm, GELU, one embedding for input and
-output, AdamW, gradients clipped to 1), and with the parts of our model (rmsnorm, ReLU, Adam), so that only the writing
-differs. Either way q, k and v are one product and attention is scaled_dot_product_attention.
+`published` chooses between two forms: with the parts of GPT-2 that nanoGPT uses (LayerNorm, GELU, one embedding for
+input and output, AdamW, gradients clipped to norm 1), or with the parts of our model (rmsnorm, ReLU, Adam), so that
+only the implementation differs. Both compute q, k and v as one product and use scaled_dot_product_attention.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from microgpt.config import Config
 
 
 class Block(nn.Module):
-    """Attention and MLP."""
+    """A layer: attention and MLP."""
 
     def __init__(self, config: Config, published: bool) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Tokens and targets, (B, T), to the mean loss."""
+    """The model: tokens and targets, (B, T) each, -> the mean loss."""
 
     def __init__(self, config: Config, vocab_size: int, published: bool) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def norm(n: int, published: bool) -> nn.Module:
 
 
 def trainer(text: Tensor, config: Config, vocab_size: int, published: bool, compile: bool) -> Callable[[int], None]:
-    """A function that makes so many training steps on random windows of `text`, as nanoGPT's loop does."""
+    """Return a function that makes a number of training steps on random windows of `text`, like nanoGPT's loop."""
     model = GPT(config, vocab_size, published)
     run = torch.compile(model) if compile else model
     betas = (config.beta1, config.beta2)

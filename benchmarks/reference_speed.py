@@ -1,11 +1,12 @@
-"""How much faster is reference.py than plainer forms of itself, at the same bits?
+"""Measure how much faster reference.py is than simpler versions of itself that compute the same bits.
 
     python benchmarks/reference_speed.py [FILE] [--steps 40]
 
-`recursive` is the same file with a recursive sort, leaves included, and Python's cyclic collector on: what one writes
-first. `tuples` also keeps each node's operands and local gradients in two tuples, and gives every sum() a node for its
-initial 0: the form of the public microgpt.py. All take the same training steps in turn, so that a change of the
-machine's speed meets all; a figure is the median of the steps' ratios. Unequal losses fail the benchmark.
+`recursive` is the same file with a recursive sort that includes the leaves, and with Python's cyclic garbage collector
+on: the obvious first version. `tuples` also keeps each node's operands and local gradients in two tuples, and gives
+every sum() a node for its initial 0: the form of the public microgpt.py. All versions take the same training steps in
+turn, so that changes in the machine's speed affect all of them. Each ratio is the median over the steps. If the losses
+differ, the benchmark fails.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "microgpt"
 
 
 def fresh_reference() -> ModuleType:
-    """A copy of the module of its own, so that changing one changes no other."""
+    """Load a separate copy of the module, so that changing one copy does not affect the others."""
     spec = importlib.util.spec_from_file_location("reference", SOURCE / "reference.py")
     assert spec is not None
     assert spec.loader is not None
@@ -121,7 +122,7 @@ def tuples() -> ModuleType:
 
 
 class Run:
-    """One form of the reference at the published sizes, stepped from outside."""
+    """A version of the reference at the published sizes, trained one step at a time."""
 
     def __init__(self, module: ModuleType, path: str, num_steps: int, collect: bool) -> None:
         self.module, self.num_steps, self.collect = module, num_steps, collect
@@ -135,7 +136,7 @@ class Run:
         self.seconds: list[float] = []
 
     def train_step(self) -> float:
-        """The loss of the next step; its time is kept."""
+        """Make the next step, record its time, and return its loss."""
         tokens = self.tokenizer.encode(self.docs[self.step % len(self.docs)])
         learning_rate = 0.01 * (1 - self.step / self.num_steps)
         self.step += 1
@@ -154,8 +155,8 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", nargs="?", default=SOURCE / "data" / "names.txt", help="documents, one a line")
-    parser.add_argument("--steps", type=int, default=40, help="training steps of each form")
+    parser.add_argument("file", nargs="?", default=SOURCE / "data" / "names.txt", help="documents, one per line")
+    parser.add_argument("--steps", type=int, default=40, help="training steps of each version")
     args = parser.parse_args()
     runs = {
         "reference": Run(fresh_reference(), args.file, args.steps, collect=sys.implementation.name != "cpython"),
@@ -171,9 +172,9 @@ def main() -> None:
     for name, run in runs.items():
         ratio = statistics.median(theirs / our for our, theirs in zip(ours, run.seconds))
         median = statistics.median(run.seconds) * 1000
-        print(f"{name:10} {median:7.1f} ms a step   {ratio:5.2f} times the reference's time")
+        print(f"{name:10} {median:7.1f} ms per step   {ratio:5.2f} times the reference's time")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"every loss is equal to the last bit; peak memory of the {len(runs)} together: {peak:.0f} MB")
+    print(f"all losses are equal to the last bit; peak memory of all {len(runs)} together: {peak:.0f} MB")
 
 
 if __name__ == "__main__":

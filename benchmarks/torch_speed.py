@@ -1,16 +1,16 @@
-"""The torch engine against a plain PyTorch GPT of the same sizes, and the native engine beside both.
+"""Compare the speed of the torch engine with a plain PyTorch GPT of the same size, and with the native engine.
 
     python benchmarks/torch_speed.py [--compile] [--threads 2]
     python benchmarks/torch_speed.py --gpu
 
-On a CPU: n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12, nanoGPT's small setting for one, on the bundled
-names as one text. Everything is timed as it is used: `Run.steps` with its data and metrics, and the plain loop with its
-random windows (plain_gpt.py). The rows take turns, round by round; the table gives tokens a second in the median
-round, and the median of the rounds' ratios to the plain GPT. Seconds are of the clock, with one thread of the CPU.
+On a CPU: n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12, nanoGPT's small CPU setting, on the bundled
+names as one text. Each row is timed as it is used: `Run.steps` with its data and metrics, and the plain loop with its
+random windows (plain_gpt.py). The rows take turns in every round. The table gives tokens per second in the median
+round, and the median ratio of the rounds to the plain GPT. Times are wall-clock times, or CPU times with one thread.
 
-On a GPU: GPT-2's small size in bfloat16, compiled, on random tokens: tokens a second, memory and model flops
-utilisation over batch sizes. Utilisation counts the flops that the model needs (6 for each parameter that multiplies,
-and attention: arXiv:2204.02311, appendix B), and divides by the GPU's dense bfloat16 peak.
+On a GPU: GPT-2's small size in bfloat16, compiled, on random tokens. The table gives tokens per second, memory and
+model flops utilisation for several batch sizes. Utilisation is the flops that the model needs (6 per weight that is
+multiplied, and attention: arXiv:2204.02311, appendix B), divided by the GPU's dense bfloat16 peak.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def seconds_of(threads: int) -> float:
 
 
 def of_run(**options: object) -> Callable[[int], None]:
-    """Steps of `microgpt train` without its folder."""
+    """Return a function that makes the steps of `microgpt train`, without a folder."""
     run = Run.begin("names", SMALL, documents="stream", **options)
     rest: Iterator[object] = iter(run.steps(together=True))
 
@@ -58,7 +58,7 @@ def of_run(**options: object) -> Callable[[int], None]:
 
 
 def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
-    """The table for a CPU."""
+    """Print the table for a CPU."""
     torch.set_num_threads(threads)
     names = documents.load("names", mode="stream", block_size=SMALL.block_size)
     text = torch.tensor(names.tokens.tolist())
@@ -96,9 +96,9 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
 
 
 def gpu(batch_sizes: list[int], steps: int) -> None:
-    """The table for a GPU."""
+    """Print the table for a GPU."""
     if not torch.cuda.is_available():
-        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: there is none here")
+        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: found no such GPU")
     name = torch.cuda.get_device_name()
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)
     count = num_params(GPT2, VOCAB)
@@ -107,7 +107,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
     engine: TorchEngine | None = None
     for batch_size in batch_sizes:
         config = GPT2.replace(batch_size=batch_size)
-        torch.compiler.reset()  # or the second size is compiled for any size, which is slower
+        torch.compiler.reset()  # otherwise the second size is compiled for any size, which is slower
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
@@ -128,20 +128,21 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
         memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
         seconds = batch_size * GPT2.block_size / speed
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
-        engine = None  # whose memory the next one needs
-    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {training_flops(GPT2, VOCAB):.3g} flop a token\n")
-    print(text_tables.markdown(("batch", "ms a step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
+        engine = None  # the next engine needs its memory
+    flops = training_flops(GPT2, VOCAB)
+    print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops:.3g} flop per token\n")
+    print(text_tables.markdown(("batch", "ms per step", "tokens/s", "memory", "MFU"), table, "rrrrr"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
-    parser.add_argument("--compile", action="store_true", help="on the CPU, rows by torch.compile too")
+    parser.add_argument("--compile", action="store_true", help="on the CPU, add rows that use torch.compile")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=20, help="for each row")
+    parser.add_argument("--seconds", type=float, default=20, help="time per row")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--batch-sizes", type=int, nargs="*", default=[4, 8, 16, 32, 64])
-    parser.add_argument("--steps", type=int, default=20, help="that are timed on the GPU")
+    parser.add_argument("--steps", type=int, default=20, help="steps to time on the GPU")
     options = parser.parse_args()
     if options.gpu:
         gpu(options.batch_sizes, options.steps)

@@ -1,11 +1,12 @@
-"""The native engine where it is WebAssembly: in Pyodide, in node and in Chromium.
+"""Measure the native engine as WebAssembly in Pyodide, in node and in Chromium.
 
     python benchmarks/wasm_speed.py [--chromium PATH] [--module kernel.wasm] [--rounds 7]
 
-Needs node, `npm ci` in web/, and zig (`pip install ziglang`) or a module that is built. A round trains the standard
-model for 1000 steps on the bundled names, a document each. The figures are microseconds a step by the wall clock: of
-the first round, while WebAssembly is still being compiled; the median and the best of the others. `engine` is the
-kernel with all copies, from documents that are packed already; `training` is all of `microgpt.training.train`.
+Needs node, `npm ci` in web/, and zig (`pip install ziglang`) or a compiled module. A round trains the default model for
+1000 steps on the bundled names, one document per step. The figures are wall-clock microseconds per step: of the first
+round, while WebAssembly is still being compiled, and the median and the best of the others. `engine` is the kernel,
+including copying its inputs and outputs, on documents that are already packed; `training` is all of
+`microgpt.training.train`.
 """
 
 from __future__ import annotations
@@ -89,11 +90,11 @@ def in_node(module: Path, program: str) -> Any:
 
 
 def package() -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         for file in [*PACKAGE.rglob("*.py"), PACKAGE / "data" / "names.txt"]:
             archive.write(file, file.relative_to(PACKAGE.parent))
-    return held.getvalue()
+    return content.getvalue()
 
 
 def in_chromium(chromium: str, module: Path, program: str) -> Any:
@@ -104,7 +105,7 @@ def in_chromium(chromium: str, module: Path, program: str) -> Any:
         "/program.py": program.encode(),
     }
     found: list[Any] = []
-    there = threading.Event()
+    received = threading.Event()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -119,7 +120,7 @@ def in_chromium(chromium: str, module: Path, program: str) -> Any:
             found.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(204)
             self.end_headers()
-            there.set()
+            received.set()
 
         def log_message(self, *arguments: Any) -> None:
             pass
@@ -135,8 +136,8 @@ def in_chromium(chromium: str, module: Path, program: str) -> Any:
         command = [chromium, *QUIET, f"--user-data-dir={profile}", f"http://127.0.0.1:{server.server_port}/"]
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            if not there.wait(300):
-                raise TimeoutError("the page in Chromium gave no result in five minutes")
+            if not received.wait(300):
+                raise TimeoutError("the page in Chromium sent no result within five minutes")
         finally:
             browser.terminate()
             browser.wait()

@@ -5,7 +5,7 @@
     run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
     print(run.sample(20))
 
-Each name below is imported when it is first used, so that `import microgpt` itself takes no time.
+Each public name is imported on first use, so that `import microgpt` itself takes almost no time.
 """
 
 from __future__ import annotations

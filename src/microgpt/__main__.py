@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> int:
-    """Its exit status."""
+    """Run the command and return its exit status."""
     try:
-        from microgpt.cli.main import main as command  # a third of a second, in which Ctrl-C may come, too
+        from microgpt.cli.main import main as command  # takes a third of a second: catch Ctrl-C here too
     except KeyboardInterrupt:
         print("error: stopped", file=sys.stderr)
         return 130

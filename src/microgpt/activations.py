@@ -1,9 +1,9 @@
 """The table of the MLP's activation functions.
 
-This is the only such table in Python. Each is an argument for the reference's `activation`: a function of one Value, or
-of anything with a Value's operations. Its docstring describes it in --help. The setting's choices, the ONNX export and
-the kernel's numbers derive from the table. The kernel (engines/native/kernel/activation.h) and the torch model
-(engines/torch/model.py) have their own code.
+This is the only such table in Python: the setting's choices, the ONNX export and the kernel's numbering derive from it.
+Each activation is a function that the reference accepts as `activation`: it takes one Value, or anything with a Value's
+operations. Its docstring is its description in --help. The kernel (engines/native/kernel/activation.h) and the torch
+model (engines/torch/model.py) implement the activations themselves.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from typing import Any
 
 
 def relu(x: Any) -> Any:
-    """ReLU"""
+    """ReLU."""
     return x.relu()
 
 
 def relu2(x: Any) -> Any:
-    """ReLU squared"""
+    """ReLU squared."""
     return x.relu() ** 2
 
 
-# name -> function; the place in the table is the activation's number in the kernel
+# name -> function; an activation's position in the table is its number in the kernel
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {f.__name__: f for f in (relu, relu2)}
 
 
 def described() -> str:
-    """The choices for people: "relu, or relu2 (ReLU squared)"."""
-    choices = [
-        name if (f.__doc__ or "").lower() == name else f"{name} ({f.__doc__})" for name, f in ACTIVATIONS.items()
-    ]
+    """Return the choices as text: "relu, or relu2 (ReLU squared)"."""
+    descriptions = {name: (f.__doc__ or "").removesuffix(".") for name, f in ACTIVATIONS.items()}
+    choices = [name if text.lower() == name else f"{name} ({text})" for name, text in descriptions.items()]
     return ", or ".join([", ".join(choices[:-1]), choices[-1]])

@@ -1,6 +1,6 @@
 """Model sizes, training settings, the published presets, and the table of parameter shapes.
 
-There is no vocab_size here: it comes from the data.
+vocab_size is not a setting: it comes from the data.
 """
 
 from __future__ import annotations
@@ -20,46 +20,56 @@ DECAYS = ("linear", "cosine")
 
 
 def _setting(default: Any, help: str, later: bool = False) -> Any:
-    """later: it came after the first checkpoints were written; where it is missing it has its default."""
+    """Declare a setting. later: it is newer than the first checkpoints, which are read with its default."""
     return field(default=default, metadata={"help": help, "later": later})
 
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a model and of its training; the defaults are the published final version.
+    """The settings of a model and its training; the defaults are those of the published final version.
 
-    Raises ValueError, which names the field, its value and the remedy, where a setting makes no sense.
+    Each field has a description in `dataclasses.fields(Config)`, which `microgpt train --help` prints.
+
+    Raises:
+        ValueError: A setting is invalid; the message names it, its value and the remedy.
+
+    Example:
+        >>> Config(n_embd=32).replace(num_steps=500).n_embd
+        32
+        >>> Config(n_embd=10)
+        Traceback (most recent call last):
+        ValueError: n_embd must be a multiple of n_head, got n_embd=10, n_head=4 (try n_embd=12)
     """
 
-    n_embd: int = _setting(16, "Width of the model: the numbers that stand for one token.")
-    n_head: int = _setting(4, "Attention heads; n_embd must be a multiple of it.")
-    n_layer: int = _setting(1, "Layers, each an attention and an MLP.")
-    block_size: int = _setting(16, "The longest context, in tokens; a document's tail beyond it is not read.")
+    n_embd: int = _setting(16, "Width of the model: how many numbers represent a token.")
+    n_head: int = _setting(4, "Attention heads per layer; n_embd must be a multiple of it.")
+    n_layer: int = _setting(1, "Layers, each with attention and an MLP.")
+    block_size: int = _setting(16, "Context length in tokens; the part of a document beyond it is not read.")
     activation: str = _setting("relu", f"The MLP's activation: {described()}.")
-    init_std: float = _setting(0.08, "Standard deviation of the initial parameters.")
-    zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer begins as the identity.")
+    init_std: float = _setting(0.08, "Standard deviation of the initial weights.")
+    zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer starts as the identity.")
     bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")
-    learning_rate: float = _setting(0.01, "Adam's step size at its largest, from where it falls to 0.")
-    warmup_steps: int = _setting(0, "Steps in which the learning rate rises, before it falls.", later=True)
-    decay: str = _setting("linear", "How the learning rate falls to 0: linear, or cosine.", later=True)
-    beta1: float = _setting(0.85, "Adam's memory for the gradient (momentum).")
-    beta2: float = _setting(0.99, "Adam's memory for the gradient's square (scale).")
-    eps_adam: float = _setting(1e-8, "Adam's guard against division by zero.")
-    clip: float = _setting(0.0, "The largest norm of a step's gradient, scaled down to it; 0: any.", later=True)
+    learning_rate: float = _setting(0.01, "Peak learning rate of Adam; it decays to 0.")
+    warmup_steps: int = _setting(0, "Steps in which the learning rate rises to its peak, before it decays.", later=True)
+    decay: str = _setting("linear", "How the learning rate decays to 0: linear or cosine.", later=True)
+    beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
+    beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient (scale).")
+    eps_adam: float = _setting(1e-8, "Added to Adam's denominator, to prevent division by zero.")
+    clip: float = _setting(0.0, "Clip the gradient to this norm; 0 disables clipping.", later=True)
     num_steps: int = _setting(1000, "Training steps.")
-    batch_size: int = _setting(1, "Documents a step.")
-    temperature: float = _setting(0.5, "Of the samples after training: 0 is the likeliest token always.")
-    seed: int = _setting(42, "Seed of the one random stream: order of documents, initial parameters, samples.")
+    batch_size: int = _setting(1, "Documents per step.")
+    temperature: float = _setting(0.5, "Temperature of the samples after training; 0 always takes the likeliest token.")
+    seed: int = _setting(42, "Seed of the run's random stream: order of documents, initial weights, samples.")
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             value, kind = getattr(self, f.name), type(f.default)
-            if kind is float and type(value) is int:  # 1 for 1.0 is no mistake, but must be written to files as 1.0
+            if kind is float and type(value) is int:  # 1 is a valid float, but files must say 1.0
                 try:
                     object.__setattr__(self, f.name, float(value))
                 except OverflowError:
                     raise ValueError(
-                        f"{f.name} must be a finite number, got a whole number beyond all floats"
+                        f"{f.name} must be a finite number, got an integer too large for a float"
                     ) from None
             elif type(value) is not kind:
                 raise ValueError(f"{f.name} must be {_A[kind]}, got {f.name}={value!r}")
@@ -91,17 +101,28 @@ class Config:
             raise ValueError(f"eps_adam must be a finite number above 0, got eps_adam={self.eps_adam}")
 
     def replace(self, **changes: Any) -> Config:
-        """The same settings but for `changes`; TypeError for a name that is no setting."""
+        """Return a copy with some settings changed.
+
+        Args:
+            **changes: The new values, by name.
+
+        Raises:
+            TypeError: A name is not a setting.
+            ValueError: A value is invalid.
+        """
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict for JSON; `Config(**config.to_dict()) == config`."""
+        """Return a plain dict for JSON; `Config(**config.to_dict()) == config`."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Config:
-        """A Config from a file's dict, which may be older than some settings; ValueError names one that is missing or
-        unknown."""
+        """Return the Config of a file's dict; settings that are newer than the file get their defaults.
+
+        Raises:
+            ValueError: A setting is missing, unknown or invalid.
+        """
         later = {f.name: f.metadata["later"] for f in dataclasses.fields(cls)}
         for name in sorted(later.keys() - settings.keys()):
             if not later[name]:
@@ -130,8 +151,8 @@ PRESETS = {
     ),
 }
 
-# The field's sizes, with how nanoGPT trains such models. lm_head is a matrix of its own here, so that there are more
-# parameters than in GPT-2, which uses wte for both.
+# The standard sizes, with nanoGPT's training settings. GPT-2 ties lm_head to wte; here lm_head is a separate matrix, so
+# these models have more weights than GPT-2's.
 _RECIPE = Config(
     init_std=0.02,
     beta1=0.9,
@@ -144,7 +165,7 @@ _RECIPE = Config(
 )
 _GPT2 = _RECIPE.replace(block_size=1024, batch_size=480)
 SIZES = {
-    # nanoGPT's model for a few minutes on a GPU, and for as long on a CPU
+    # nanoGPT's models that train in a few minutes: on a GPU, and on a CPU
     "baby": _RECIPE.replace(
         n_layer=6,
         n_head=6,
@@ -178,18 +199,18 @@ Shapes = dict[str, tuple[int, int]]
 
 
 def shapes(config: Config, vocab_size: int) -> Shapes:
-    """The parameter table, name -> (rows, columns), in the order of the flat buffers."""
+    """Return the parameter table, name -> (rows, columns), in the order of the flat buffers."""
     table: Shapes = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
     return table
 
 
 def num_params(config: Config, vocab_size: int) -> int:
-    """How many numbers the model learns."""
+    """Return the number of weights that the model learns."""
     return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
 
 
 def offsets(shapes: Shapes) -> dict[str, slice]:
-    """Where each matrix lies in a flat buffer, row after row."""
+    """Return each matrix's slice of a flat buffer, in row-major order."""
     table, start = {}, 0
     for name, (rows, columns) in shapes.items():
         table[name] = slice(start, start + rows * columns)
@@ -198,14 +219,14 @@ def offsets(shapes: Shapes) -> dict[str, slice]:
 
 
 def initial_std(config: Config, name: str) -> float:
-    """The standard deviation of a parameter's initial numbers."""
+    """Return the standard deviation of a parameter's initial weights."""
     return 0.0 if config.zero_init and role(name).starts_at_zero else config.init_std
 
 
 def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
-    """The initial parameters as one flat buffer of float64, drawn from rng in the order of `shapes`.
+    """Return the initial weights as one flat buffer of float64, drawn from rng in the order of `shapes`.
 
-    A matrix that starts at zero (zero_init) draws its numbers all the same, as the published first version does.
+    A matrix that starts at zero (zero_init) still draws its numbers, as the published first version does.
     """
     params = array("d")
     for name, (rows, columns) in shapes(config, vocab_size).items():

@@ -2,17 +2,17 @@
 
     MicrogptError
       DataError          ValueError       text that cannot be used
-      RunError           ValueError       a run that cannot be begun, loaded or continued as asked
-      CheckpointError    ValueError       a file that is not a checkpoint, or a damaged one
-      SafetensorsError   ValueError       a file that breaks the safetensors format
-      LabError           ValueError       a request of the page that cannot be done as asked
+      RunError           ValueError       a run that cannot be started, loaded or resumed as requested
+      CheckpointError    ValueError       a file that is not a checkpoint, or is damaged
+      SafetensorsError   ValueError       a file that violates the safetensors format
+      LabError           ValueError       a request from the page that cannot be fulfilled
       SiteError          ValueError       a page that cannot be served or written
       DivergedError      ArithmeticError  training whose numbers are no longer finite
       StoppedError                        training that had to stop, through no fault of the request
       LockedError                         a folder that another process is using
 
-Each also inherits from the built-in error in its line, so that `except ValueError` catches whatever the caller got
-wrong. A message says what was expected, what came, and what to do. A bad argument raises a plain ValueError.
+Each also inherits from the built-in error on its line, so that `except ValueError` catches every error that the caller
+can correct. A message says what was expected, what came, and what to do. An invalid argument raises a plain ValueError.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 class MicrogptError(Exception):
-    """The root of the tree."""
+    """The base class of every microgpt exception."""
 
 
 class DataError(MicrogptError, ValueError):
@@ -29,19 +29,19 @@ class DataError(MicrogptError, ValueError):
 
 
 class RunError(MicrogptError, ValueError):
-    """A run that cannot be begun, loaded or continued as asked."""
+    """A run that cannot be started, loaded or resumed as requested."""
 
 
 class CheckpointError(MicrogptError, ValueError):
-    """A file that is not a checkpoint, or a damaged one. The message names the file."""
+    """A file that is not a checkpoint, or is damaged. The message names the file."""
 
 
 class SafetensorsError(MicrogptError, ValueError):
-    """A file that breaks the safetensors format. The message says where."""
+    """A file that violates the safetensors format. The message says where."""
 
 
 class LabError(MicrogptError, ValueError):
-    """A request of the page that cannot be done as asked."""
+    """A request from the page that cannot be fulfilled."""
 
 
 class SiteError(MicrogptError, ValueError):
@@ -49,16 +49,21 @@ class SiteError(MicrogptError, ValueError):
 
 
 class DivergedError(MicrogptError, ArithmeticError):
-    """The loss of a step is not finite. The steps before it stand."""
+    """A training whose loss or weights are no longer finite. The steps before it remain valid."""
 
 
 class StoppedError(MicrogptError):
-    """Training had to stop, through no fault of the request."""
+    """A training that had to stop, through no fault of the request."""
 
 
 class LockedError(MicrogptError):
-    """Another process is using the folder."""
+    """A folder that another process is using.
+
+    Attributes:
+        pid: The id of that process.
+        file: Its lock file.
+    """
 
     def __init__(self, pid: int, file: Path) -> None:
-        super().__init__(f"process {pid} holds {str(file.parent)!r}")
+        super().__init__(f"process {pid} is using {str(file.parent)!r}")
         self.pid, self.file = pid, file

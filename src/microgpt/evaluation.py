@@ -16,9 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Score:
-    """A loss over some text: nats, the sum of -log p over all predicted tokens; tokens, how many these were.
+    """The loss over a text.
 
-    characters: that these tokens write, BOS counted as one; None where every token is a character.
+    Attributes:
+        nats: The sum of -log p over all predicted tokens.
+        tokens: The number of predicted tokens.
+        characters: The number of characters in those tokens, BOS counted as one; None if each token is a character.
     """
 
     nats: float
@@ -27,17 +30,17 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Nats per token."""
+        """The mean loss, in nats per token."""
         return self.nats / self.tokens
 
     @property
     def bits_per_character(self) -> float:
-        """Bits per character; the end of a document counts as one, as the line's end in its file does."""
+        """The loss in bits per character; a document's end counts as one character, like a line end in a file."""
         return self.nats / (self.tokens if self.characters is None else self.characters) / math.log(2)
 
     @property
     def perplexity(self) -> float:
-        """Among how many equally likely tokens the model still hesitates, so to say; inf where that is no float."""
+        """The number of equally likely tokens that would give the same loss; inf on overflow."""
         try:
             return math.exp(self.loss)
         except OverflowError:
@@ -51,14 +54,14 @@ NOTHING = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
-    """At most `limit` of the indices (or of anything; 0: all), spread evenly: files are often sorted."""
+    """Return at most `limit` evenly spaced items of a sequence (0: all); evenly, because files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]
 
 
 def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
-    """The model's score on these documents, each as far as block_size reaches: the parts that training would read."""
+    """Return the model's score on documents, each cut at block_size as in training."""
     tokens = 0
 
     def counted() -> Iterator[Tokens]:
@@ -74,14 +77,14 @@ def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
 
 
 def nothing_known(tokens: int, vocab_size: int) -> Score:
-    """The score of one who takes every token for equally likely."""
+    """Return the score of a uniform guess: every token is equally likely."""
     return Score(tokens * math.log(vocab_size), tokens)
 
 
 class Counts:
-    """What counting reaches: how often each token, and each token after each other one, occurs in a text.
+    """The unigram and bigram baselines: how often each token, and each pair of tokens, occurs in a text.
 
-    Every count begins at 1 (Laplace), so that nothing is impossible.
+    Every count starts at 1 (Laplace smoothing), so that no token has probability 0.
     """
 
     def __init__(self, sequences: Iterable[Tokens], vocab_size: int) -> None:
@@ -96,7 +99,7 @@ class Counts:
         self.total = self.letters.total()
 
     def score(self, tokens: Tokens) -> tuple[Score, Score]:
-        """What letter counts and letter-pair counts reach on a sequence."""
+        """Return the unigram score and the bigram score on a sequence."""
         letters = pairs = 0.0
         for a, b in pairwise(tokens):
             letters -= math.log((self.letters[b] + 1) / (self.total + self.vocab_size))
@@ -106,9 +109,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Novelty:
-    """Of `samples` texts, how many are distinct, and how many (of all) do not stand in the training data.
+    """How many samples are distinct, and how many are new.
 
-    new: None where the training data are not here.
+    Attributes:
+        samples: The number of samples.
+        distinct: The number of distinct texts among them.
+        new: How many of all samples are not in the training data; None if those data are not available.
     """
 
     samples: int
@@ -117,16 +123,29 @@ class Novelty:
 
 
 def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
-    """Count; known: those of the samples that stand in the training data."""
+    """Count the distinct and the new samples.
+
+    Args:
+        samples: The generated texts.
+        known: Those of them that are in the training data; None if those data are not available.
+
+    Returns:
+        The counts.
+    """
     new = None if known is None else sum(sample not in known for sample in samples)
     return Novelty(len(samples), len(set(samples)), new)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model measured: scores has its own, and what counting reaches.
+    """The measurements of a model.
 
-    text: what it is measured on, of whose `documents_in_all` so many `documents` were read.
+    Attributes:
+        text: A description of the text that the model was measured on.
+        documents: The number of documents read from it.
+        documents_in_all: The number of documents in it.
+        scores: The model's score and those of the baselines, by name.
+        novelty: How many of the model's samples are new.
     """
 
     text: str
@@ -136,7 +155,7 @@ class Evaluation:
     novelty: Novelty
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the measurements as plain data for JSON."""
         return {
             "text": self.text,
             "documents": self.documents,
@@ -155,23 +174,23 @@ class Evaluation:
         }
 
 
-def render(found: Evaluation) -> str:
-    """The evaluation for people."""
-    tokens, new = found.scores["model"].tokens, found.novelty
+def render(evaluation: Evaluation) -> str:
+    """Return the evaluation as a table to print."""
+    tokens, counts = evaluation.scores["model"].tokens, evaluation.novelty
     lines = [
-        f"{found.text}: {found.documents:,} of {found.documents_in_all:,} documents, {tokens:,} tokens",
+        f"{evaluation.text}: {evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens",
         "",
         f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}",
         *(
             f"{name:16}{score.loss:12.4f}{score.bits_per_character:16.4f}{score.perplexity:12.2f}"
-            for name, score in found.scores.items()
+            for name, score in evaluation.scores.items()
         ),
     ]
-    if new.samples:
-        told = "" if new.new is None else f"{new.new:,} are new, "
-        lines += ["", f"of {new.samples:,} samples {told}{new.distinct:,} are distinct"]
+    if counts.samples:
+        new = "" if counts.new is None else f"{counts.new:,} new, "
+        lines += ["", f"{counts.samples:,} samples: {new}{counts.distinct:,} distinct"]
     return "\n".join(lines)
 
 
 def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None  # JSON has no infinity
+    return x if math.isfinite(x) else None  # JSON cannot express infinity

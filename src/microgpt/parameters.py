@@ -1,7 +1,4 @@
-"""The roles of the model's nine parameters: what each is for and how it is used.
-
-This is the only table of them.
-"""
+"""The roles of the model's nine parameters: what each is for and how it is used."""
 
 from __future__ import annotations
 
@@ -11,8 +8,11 @@ from typing import NamedTuple
 class Parameter(NamedTuple):
     """The role of a parameter.
 
-    is_lookup: a pass reads one of its rows at each position, and never multiplies with it. product: the tensor that a
-    layer computes by multiplying with it. starts_at_zero: where Config.zero_init is set.
+    Attributes:
+        meaning: What it is for, in words.
+        is_lookup: Whether the model reads one of its rows at each position instead of multiplying with it.
+        product: The tensor that a layer computes by multiplying with it; empty for a parameter outside the layers.
+        starts_at_zero: Whether it starts at zero if Config.zero_init is set.
     """
 
     meaning: str
@@ -26,15 +26,15 @@ PARAMETERS = {
     "wpe": Parameter("position embeddings: a row for each position", is_lookup=True),
     "lm_head": Parameter("the next token's logits: a row for each token"),
     "attn_wq": Parameter("queries: what a position looks for", product="q"),
-    "attn_wk": Parameter("keys: what it can be found by", product="k"),
-    "attn_wv": Parameter("values: what it tells when it is found", product="v"),
-    "attn_wo": Parameter("mixes what the heads found", product="attn_out", starts_at_zero=True),
+    "attn_wk": Parameter("keys: what a position can be found by", product="k"),
+    "attn_wv": Parameter("values: what a position passes on when it is found", product="v"),
+    "attn_wo": Parameter("mixes the outputs of the heads", product="attn_out", starts_at_zero=True),
     "mlp_fc1": Parameter("widens fourfold, before the activation", product="mlp_pre"),
-    "mlp_fc2": Parameter("narrows again, after it", product="mlp_out", starts_at_zero=True),
+    "mlp_fc2": Parameter("narrows again, after the activation", product="mlp_out", starts_at_zero=True),
 }
-UNKNOWN = Parameter("")  # one that an edited program adds
+UNKNOWN = Parameter("")  # a parameter that an edited program adds
 
 
 def role(name: str) -> Parameter:
-    """The role of a parameter by its full name, such as layer0.attn_wq."""
+    """Return the role of a parameter by its full name, such as layer0.attn_wq."""
     return PARAMETERS.get(name.rpartition(".")[2], UNKNOWN)

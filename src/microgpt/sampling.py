@@ -10,7 +10,7 @@ from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Softmax of logits / temperature, (vocab_size,), with the reference's additions: bit for bit its numbers."""
+    """Return softmax(logits / temperature), (vocab_size,), added up as in the reference: bit for bit its numbers."""
     scale = temperature**-1
     scaled = [logit * scale for logit in logits]
     largest = max(scaled)
@@ -23,7 +23,7 @@ def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[flo
 
 
 def check_options(vocab_size: int, temperature: float, top_k: int | None) -> None:
-    """Raise ValueError, which names the option, for a temperature or a top_k that makes no sense."""
+    """Raise ValueError, naming the option, if temperature or top_k is invalid."""
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature must be a finite number of at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
@@ -31,7 +31,7 @@ def check_options(vocab_size: int, temperature: float, top_k: int | None) -> Non
 
 
 def check_prompt(prompt: Sequence[int], block_size: int) -> None:
-    """Raise ValueError for a prompt that leaves no room for a new token."""
+    """Raise ValueError if the prompt leaves no room for a new token."""
     if len(prompt) >= block_size:
         raise ValueError(
             f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten it, or let the"
@@ -40,15 +40,29 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
 
 
 def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
-    """The token ids of the top_k largest logits (None: all), in the order of ids; of equals the lower comes first."""
+    """Return the token ids of the top_k largest logits (None: all) in increasing order; ties go to the lower id."""
     ranked = range(len(logits))
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 
 
 def next_token(logits: Sequence[float], rng: random.Random, temperature: float, top_k: int | None = None) -> int:
-    """Draw a token id. temperature 0 takes the likeliest and draws nothing; top_k keeps only the k likeliest.
+    """Sample the next token id.
 
-    Of equals the lower id comes first.
+    Args:
+        logits: The model's scores, (vocab_size,).
+        rng: The random generator. One number is drawn from it, unless the temperature is 0.
+        temperature: A divisor of the logits; 0 takes the likeliest token.
+        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+
+    Returns:
+        The token id. Ties go to the lower id.
+
+    Raises:
+        FloatingPointError: A logit is infinity or NaN.
+
+    Example:
+        >>> next_token([0.5, 2.0, 1.0], random.Random(1), temperature=0)
+        1
     """
     if math.inf in logits or any(map(math.isnan, logits)):
         raise FloatingPointError(DIVERGED)
@@ -61,7 +75,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
 
 def _chance(rng: random.Random, temperature: float) -> float:
-    """What `next_token` takes from rng."""
+    """Draw the number from rng that `next_token` would draw."""
     return 0.0 if temperature < GREEDY else rng.random()
 
 
@@ -77,10 +91,26 @@ def generate(
     max_new_tokens: int | None = None,
     slide: bool = False,
 ) -> Iterator[int]:
-    """The token ids that follow BOS and `prompt`, until the model closes the document with BOS (which is not given).
+    """Yield the token ids that follow BOS and the prompt, until the model ends the document.
 
-    It also ends after max_new_tokens, and where the context is full; with `slide` it goes on there, with the last
-    block_size tokens as its context. Raises ValueError for a prompt that leaves no room for a new token.
+    Generation ends when the model samples BOS, after max_new_tokens, or when the context is full.
+
+    Args:
+        open_decoder: Opens a decoder with an empty context.
+        rng: The random generator for the samples.
+        bos: The token id of BOS.
+        block_size: The context length in tokens, BOS included.
+        temperature: A divisor of the logits; 0 takes the likeliest token.
+        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        prompt: The token ids to start from, without BOS.
+        max_new_tokens: The largest number of tokens to generate; None sets no limit.
+        slide: Whether to continue when the context is full, with the last block_size tokens as the context.
+
+    Yields:
+        One token id at a time, without BOS and the prompt.
+
+    Raises:
+        ValueError: The prompt leaves no room for a new token.
     """
     if not slide:
         check_prompt(prompt, block_size)
@@ -90,7 +120,7 @@ def generate(
         if len(context) > block_size:
             if not slide:
                 return
-            # positions are absolute: the window is read anew, its first token at position 0
+            # positions are absolute: the model must read the window again, its first token at position 0
             context = context[-block_size:]
             decoder, fed = open_decoder(), 0
         for token_id in context[fed:-1]:
@@ -118,7 +148,24 @@ def generate_together(
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
-    """For each rng the token ids that `generate` gives with it (without `slide`), all contexts growing in step."""
+    """Generate several documents at once: for each rng the token ids that `generate` yields with it.
+
+    Args:
+        open_streams: Opens a number of decoding streams with empty contexts.
+        rngs: The random generator of each document.
+        bos: The token id of BOS.
+        block_size: The context length in tokens, BOS included.
+        temperature: A divisor of the logits; 0 takes the likeliest token.
+        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        prompt: The token ids that every document starts from, without BOS.
+        max_new_tokens: The largest number of tokens to generate per document; None sets no limit.
+
+    Returns:
+        The token ids of each document, without BOS and the prompt.
+
+    Raises:
+        ValueError: The prompt leaves no room for a new token.
+    """
     check_prompt(prompt, block_size)
     streams = open_streams(len(rngs))
     texts: list[list[int]] = [[] for _ in rngs]
@@ -139,6 +186,6 @@ def generate_together(
             texts[i].append(drawn[i])
         if not unfinished or length == block_size or len(texts[unfinished[0]]) == max_new_tokens:
             break
-        # a finished context goes on with anything; nobody looks at it
+        # a finished document's stream must be fed too; its further tokens are ignored
         fed = [text[-1] if text else bos for text in texts]
     return texts

@@ -6,11 +6,23 @@ import math
 
 
 def learning_rate(step: int, num_steps: int, largest: float, warmup_steps: int = 0, decay: str = "linear") -> float:
-    """Of the step after `step` updates: it rises to `largest` at the last of warmup_steps, and falls from there to 0.
+    """Return the learning rate at a step: linear warm-up to the peak, then decay to 0.
 
-    decay: `linear`, a straight line; `cosine`, half a wave (Loshchilov and Hutter, arXiv:1608.03983).
+    Args:
+        step: The number of updates made so far; the result applies to the next one.
+        num_steps: The number of training steps.
+        largest: The peak, reached at the last warm-up step.
+        warmup_steps: The number of warm-up steps; 0 starts at the peak.
+        decay: `linear`, or `cosine` for half a period of a cosine (Loshchilov and Hutter, arXiv:1608.03983).
+
+    Returns:
+        The learning rate.
+
+    Example:
+        >>> [learning_rate(step, num_steps=6, largest=0.5, warmup_steps=2) for step in range(6)]
+        [0.25, 0.5, 0.5, 0.375, 0.25, 0.125]
     """
     if step < warmup_steps:
         return largest * ((step + 1) / warmup_steps)
-    way = (step - warmup_steps) / (num_steps - warmup_steps)
-    return largest * ((1 + math.cos(math.pi * way)) / 2 if decay == "cosine" else 1 - way)
+    progress = (step - warmup_steps) / (num_steps - warmup_steps)
+    return largest * ((1 + math.cos(math.pi * progress)) / 2 if decay == "cosine" else 1 - progress)

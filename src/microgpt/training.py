@@ -17,9 +17,15 @@ from microgpt.schedule import learning_rate
 
 @dataclass(frozen=True)
 class Step:
-    """One training step that was made. loss: nats per token, before the step's update; val_loss: held-out, after it.
+    """A completed training step.
 
-    seconds: that it took, on the clock; of steps that one call made together, each has an equal share.
+    Attributes:
+        step: Its number, from 1.
+        loss: The loss on its batch before the update, in nats per token.
+        learning_rate: The learning rate of its update.
+        tokens: The number of tokens that it predicted.
+        val_loss: The held-out loss after the update; None if it was not measured.
+        seconds: The wall-clock time that it took; steps made in one call get equal shares of the call's time.
     """
 
     step: int
@@ -31,7 +37,7 @@ class Step:
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
-    """Raise ValueError, which names the option, where `train` would not take them."""
+    """Raise ValueError, naming the option, if `train` would reject one of them."""
     if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
         raise ValueError(
             f"micro_batch_size must be from 1 to batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
@@ -41,7 +47,7 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
 
 
 def check_share(batch_size: int, world_size: int) -> None:
-    """Raise ValueError where the processes that train together cannot share a batch evenly."""
+    """Raise ValueError if the processes that train together cannot share a batch evenly."""
     if batch_size % world_size:
         raise ValueError(
             f"batch_size must be a multiple of the {world_size} processes that share it, got batch_size={batch_size}"
@@ -61,19 +67,30 @@ def train(
     together: bool = False,
     until: int | None = None,
 ) -> Iterator[Step]:
-    """Train from engine.step to config.num_steps, or to step `until` if that is sooner, a Step at a time.
+    """Train from engine.step to config.num_steps, and yield each step.
 
-    sequence: the token ids of a training sequence. order: which ones, in turn, over and over; step s reads the
-    batch_size sequences from position s * batch_size on. micro_batch_size: sequences a call of `backward`, their
-    gradients accumulated; the default is the whole batch. validate: the held-out loss, asked for every validate_every
-    steps and after the last.
+    When several processes train together, each reads and computes its part of every batch, and all get the same steps.
 
-    together: let the engine make many steps in one call, for speed. It is then ahead of the Step that is yielded; it is
-    not ahead at multiples of validate_every and pause_every, nor at the end.
+    Args:
+        engine: The engine to train.
+        sequence: Returns the token ids of a sequence of the data, by its index.
+        order: The indices of the training sequences, read in this order over and over; step s reads batch_size of
+            them from position s * batch_size on.
+        micro_batch_size: How many sequences are computed at once, with their gradients accumulated; the default is the
+            whole batch.
+        validate: Returns the held-out loss.
+        validate_every: Validate every so many steps; 0 validates only after step num_steps.
+        pause_every: Bring the engine level with the yielded step every so many steps; only matters with `together`.
+        together: Let the engine make many steps in one call, which is faster. The engine is then ahead of the yielded
+            step, except at multiples of validate_every and pause_every, and at the end.
+        until: Stop after this step, if it is less than num_steps.
 
-    Where several processes train together, each reads and computes its part of every batch, and gets the same Steps.
+    Yields:
+        The steps, in order.
 
-    Raises DivergedError at a loss that is not finite.
+    Raises:
+        ValueError: micro_batch_size is out of range, or the processes cannot share a batch evenly.
+        DivergedError: A loss is not finite.
     """
     config = engine.config
     batch_size = config.batch_size
@@ -82,7 +99,7 @@ def train(
     share = batch_size // engine.world_size
 
     def batch(step: int) -> list[Tokens]:
-        """This process's part."""
+        """Return this process's part of a step's batch."""
         first = step * batch_size + engine.rank * share
         return [truncated(sequence(order[i % len(order)]), config) for i in range(first, first + share)]
 
@@ -95,7 +112,7 @@ def train(
         predicted = [0] * (last - first)  # tokens of each step
 
         def batches(first: int = first, predicted: list[int] = predicted) -> Iterator[list[Tokens]]:
-            """One by one: a GPU computes a step while the next one's documents are read."""
+            """Yield the batches one at a time: a GPU computes a step while the next batch is read."""
             for i in range(len(predicted)):
                 documents = batch(first + i)
                 predicted[i] = sum(len(tokens) - 1 for tokens in documents)
@@ -111,7 +128,7 @@ def train(
         except FloatingPointError:
             losses = [math.nan]
         taken = time.perf_counter() - began
-        # the processes agree on the time, and so make as many steps in their next calls
+        # the processes must agree on the time, so that each makes the same number of steps in its next call
         *tokens, taken = engine.add_up([*map(float, predicted), taken])
         taken /= engine.world_size
         if taken < engine.call_seconds / 2:

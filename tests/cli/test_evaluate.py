@@ -50,7 +50,7 @@ def test_evaluate_shows_the_model_beside_what_counting_reaches(
     assert microgpt("evaluate run --num-samples 30") == (
         0,
         f"training data {trained / 'words.txt'}: 12 of 12 documents, {scores['model'][1]} tokens\n\n"
-        f"{table(scores)}\nof 30 samples {new} are new, {len(set(samples))} are distinct\n",
+        f"{table(scores)}\n30 samples: {new} new, {len(set(samples))} distinct\n",
         "",
     )
 
@@ -104,7 +104,7 @@ def test_evaluate_without_the_training_data_leaves_the_counts_out(
     assert answer.out == (
         f"moved.txt: 12 of 12 documents, {scores['model'][1]} tokens\n\n"
         f"{table({name: scores[name] for name in ('model', 'knowing nothing')})}"
-        f"\nof 30 samples {len(set(samples))} are distinct\n"
+        f"\n30 samples: {len(set(samples))} distinct\n"
     )
     refused = microgpt("evaluate run")
     assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1)

@@ -40,10 +40,10 @@ NUMBER = "must be a finite number of at least 0, got"
 REFUSED = {
     # the text
     "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
-    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one a line",
-    "train empty.txt --documents stream": ("'empty.txt' is empty: give a text with at least one document, one a line"),
-    "train binary.txt": "'binary.txt' is not a text: a zero byte at offset 2; give a text file in UTF-8",
+    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
+    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one per line",
+    "train empty.txt --documents stream": "'empty.txt' is empty: give a text with at least one document, one per line",
+    "train binary.txt": "'binary.txt' is not text: it has a zero byte at offset 2; give a UTF-8 text file",
     "train latin1.txt": (
         "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
     ),
@@ -85,12 +85,13 @@ REFUSED = {
     ),
     # the folder
     "train words.txt --out run": (
-        "out='run' holds a run already: add --resume to go on with it, --overwrite to replace it, or give another"
-        " folder"
+        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another folder"
     ),
-    "train words.txt --out foreign": "out='foreign' holds 'config.json', which is not a run's: give another folder",
+    "train words.txt --out foreign": (
+        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
+    ),
     "train words.txt --out foreign --overwrite": (
-        "out='foreign' holds 'config.json', which is not a run's: give another folder"
+        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
     ),
     "train words.txt --out words.txt": "out='words.txt' is a file: give a folder",
     "train words.txt --out words.txt/run": (
@@ -137,7 +138,7 @@ REFUSED = {
     "sample nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "sample foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
     "sample cut": (
-        "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header is said to take {header}"
+        "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header claims {header}"
         " bytes, but only 992 follow; give another one, or train again"
     ),
     "sample empty.txt": (
@@ -160,7 +161,7 @@ REFUSED = {
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one a line",
+    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
     "plot nowhere": "'nowhere' has no metrics.jsonl: give the folder of a run (microgpt train --out)",

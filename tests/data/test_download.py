@@ -89,7 +89,7 @@ def failure(url: str, **options: Any) -> str:
     del error
     gc.collect()  # a connection that is open still warns now, and not in some later test
     assert len(text.splitlines()) == 1
-    assert text.endswith(f"download {url} yourself and pass the file, or leave FILE out for the bundled names")
+    assert text.endswith(f"download {url} yourself and pass the file, or omit FILE to use the bundled names")
     return text
 
 
@@ -247,7 +247,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     blocker.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocker))
     folder = str(blocker / "microgpt")
-    assert failure(server.url).startswith(f"cannot keep the makemore names in {folder!r} (")
+    assert failure(server.url).startswith(f"cannot save the makemore names in {folder!r} (")
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -260,7 +260,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(
     with monkeypatch.context() as patch:
         patch.setattr(os if step == "fsync" else Path, step, full)
         text = failure(server.url)
-    assert text.startswith(f"cannot keep the makemore names in {str(cache)!r} (No space left on device): ")
+    assert text.startswith(f"cannot save the makemore names in {str(cache)!r} (No space left on device): ")
     assert everything_in(cache.parent) == []
 
 

@@ -126,7 +126,7 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
 
     with pytest.raises(KeyboardInterrupt):
         prepare([file], tmp_path / "stopped", workers=2, progress=stop)
-    with pytest.raises(DataError, match="is not finished: run the same microgpt prepare once more"):
+    with pytest.raises(DataError, match="is not finished: run the same microgpt prepare command again"):
         open_prepared(tmp_path / "stopped", 16)
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "stopped" / "parts").glob("*.tokens")}
     assert made
@@ -135,7 +135,7 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
     times: list[dict[Path, int]] = []
 
     def look(what: str, done: int, total: int) -> None:
-        if what == "putting together" and not times:
+        if what == "joining the parts" and not times:
             times.append({path: path.stat().st_mtime_ns for path in made})
 
     prepare([file], tmp_path / "stopped", workers=2, progress=look)
@@ -185,7 +185,9 @@ def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None
     before = (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns
     prepare([file], tmp_path / "data")
     assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="prepared otherwise, or from files that have changed since: add --overwrite"):
+    with pytest.raises(
+        DataError, match="prepared with other options, or from files that have changed since: add --overwrite"
+    ):
         prepare([file], tmp_path / "data", tokenizer="byte")
     write(file, "zoe\n")
     with pytest.raises(DataError, match="files that have changed since"):
@@ -199,7 +201,7 @@ def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None
         (b"", r"the files are empty: give texts"),
         (b" \n\n", r"the files are empty: give texts"),
         (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save it as UTF-8"),
-        (b"ab\n\x00\n", r"is not a text: a zero byte at offset 3"),
+        (b"ab\n\x00\n", r"is not text: it has a zero byte at offset 3"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
@@ -257,7 +259,7 @@ def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return super().submit(killed)
 
     monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
-    with pytest.raises(DataError, match="was killed, perhaps for want of memory: run the same again with fewer"):
+    with pytest.raises(DataError, match="was killed, perhaps because memory ran out: run the same command with fewer"):
         prepare([NAMES], tmp_path / "data")
 
 
@@ -266,11 +268,11 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
     prepare([NAMES], folder)
     tokens, facts = (folder / "tokens.bin").read_bytes(), (folder / "data.json").read_text()
     (folder / "tokens.bin").write_bytes(tokens[:-1])
-    with pytest.raises(DataError, match=r"tokens.bin' has [\d,]+ bytes, expected [\d,]+: it is cut off"):
+    with pytest.raises(DataError, match=r"tokens.bin' has [\d,]+ bytes, expected [\d,]+: it was truncated"):
         open_prepared(folder, 16)
     (folder / "tokens.bin").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
     open_prepared(folder, 16)
-    with pytest.raises(DataError, match=r"tokens.bin' was changed: make it again"):
+    with pytest.raises(DataError, match=r"tokens.bin' was changed: prepare it again"):
         check(folder)
     (folder / "tokens.bin").unlink()
     with pytest.raises(DataError, match=r"cannot read .*tokens.bin'"):

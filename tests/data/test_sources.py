@@ -137,14 +137,14 @@ def test_a_missing_file_is_named_with_the_data_sets_there_are() -> None:
 @pytest.mark.parametrize("mode", ["lines", "stream"])
 def test_an_empty_file_is_refused(write: Write, mode: str) -> None:
     path = write("")
-    expected = f"{str(path)!r} is empty: give a text with at least one document, one a line"
+    expected = f"{str(path)!r} is empty: give a text with at least one document, one per line"
     assert refusal(path, mode=mode) == expected
 
 
 @pytest.mark.parametrize("text", ["\n", " ", "\r\n\r\n", " \t\n\u3000\n\x85", "\ufeff\n\n"])
 def test_a_file_of_blank_lines_is_refused(write: Write, text: str) -> None:
     path = write(text)
-    assert refusal(path) == f"{str(path)!r} is empty: give a text with at least one document, one a line"
+    assert refusal(path) == f"{str(path)!r} is empty: give a text with at least one document, one per line"
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_zero_byte_is_named_with_its_offset(
 ) -> None:
     monkeypatch.setattr(sources, "PIECE", piece)
     path = write(content)
-    expected = f"{str(path)!r} is not a text: a zero byte at offset {offset}; give a text file in UTF-8"
+    expected = f"{str(path)!r} is not text: it has a zero byte at offset {offset}; give a UTF-8 text file"
     assert refusal(path, mode=mode) == expected
 
 

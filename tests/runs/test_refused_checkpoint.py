@@ -144,13 +144,13 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no text for step": (set_json("step", ""), "'step' in the metadata is not JSON: "),
     "5,000 digits for step": (set_json("step", "9" * 5000), "'step' in the metadata is not JSON: "),
     # rng
-    "an empty random state": (set_json("rng", []), "'rng' in the metadata is no state of random.Random: "),
+    "an empty random state": (set_json("rng", []), "'rng' in the metadata is not a state of random.Random: "),
     "a random state of four": (
         set_json("rng", [3, [], None, 1]),
-        "'rng' in the metadata is no state of random.Random: ",
+        "'rng' in the metadata is not a state of random.Random: ",
     ),
     **{
-        f"a random state with {what}": (set_rng(i, value), "'rng' in the metadata is no state of random.Random: ")
+        f"a random state with {what}": (set_rng(i, value), "'rng' in the metadata is not a state of random.Random: ")
         for what, i, value in [
             ("an unknown version", 0, 4),
             ("no version", 0, None),
@@ -187,7 +187,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         set_tensor("adam_m.wte", shape=(8, 1)),
         "tensor 'adam_m.wte' must have shape (4, 2), got (8, 1)",
     ),
-    "float32 beside float64": (as_float32, "tensor 'wpe' must be F32 as 'wte', got F64"),
+    "float32 beside float64": (as_float32, "tensor 'wpe' must be F32 like 'wte', got F64"),
     "whole numbers": (
         set_tensor("adam_v.wpe", dtype="I64"),
         "dtype of tensor 'adam_v.wpe' must be F64 or F32, got 'I64'",
@@ -233,7 +233,7 @@ def test_facts_that_another_version_wrote_of_its_data_are_kept(path: Path) -> No
     ("content", "words"),
     [
         (b"", "a file has at least 8 bytes, this one has 0"),
-        (b"emma\nolivia\nava\nisabella\n", "the header is said to take "),
+        (b"emma\nolivia\nava\nisabella\n", "the header claims "),
         (b"PK\x03\x04" + bytes(100), "the header "),
         (bytes(100), "the header must begin with '{'"),
         ((2).to_bytes(8, "little") + b"{}", "its format is None, expected 'microgpt/1'"),

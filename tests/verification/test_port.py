@@ -216,7 +216,7 @@ def test_float32_is_compared_as_float32(exported, port):
     ("content", "message"),
     [
         (b"", "batch.safetensors' is not a safetensors file: a file has at least 8 bytes, this one has 0"),
-        (b"\xff" * 64, "batch.safetensors' is not a safetensors file: the header is said to take"),
+        (b"\xff" * 64, "batch.safetensors' is not a safetensors file: the header claims"),
         (b"\x02\0\0\0\0\0\0\0{}extra", "is not a safetensors file: the tensors take 0 bytes, but 5 follow the header"),
         (
             b'\x3c\0\0\0\0\0\0\0{"loss":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}  \0\0',

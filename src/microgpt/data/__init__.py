@@ -1,1 +1,1 @@
-"""From text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""
+"""Text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""

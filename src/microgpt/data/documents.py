@@ -1,7 +1,7 @@
 """Splitting a text into documents, and `Data`, which holds their tokens in memory.
 
-A document is a line of the text, without the space around it; blank lines are none. Read as a `stream`, the text is one
-long document, which training reads in windows of block_size + 1 tokens.
+A document is a line of the text, without the white space around it; blank lines are skipped. Read as a `stream`, the
+text is one long document, which training reads in windows of block_size + 1 tokens.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MODES = ("lines", "stream")
 
 
 def check_mode(mode: str) -> None:
-    """Raise ValueError for what is no way to cut a text into documents."""
+    """Raise ValueError if `mode` is not a way to split a text into documents."""
     if mode not in MODES:
         raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
 
 
 def documents_of(pieces: Iterable[str], mode: str) -> Iterator[list[str]]:
-    """The documents of a text that comes in pieces, some at a time; of a stream, parts of its one document."""
+    """Yield the documents of a text that arrives in pieces, some at a time; for a stream, parts of its document."""
     return _lines(pieces) if mode == "lines" else ([piece] for piece in pieces if piece)
 
 
@@ -48,10 +48,18 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
 class Data:
     """Tokenized documents, in the order of the file.
 
-    All tokens are in one compact array (1 byte each for up to 256 symbols, else 2 or 4), and 8 bytes a document say
-    where it ends.
-    source: the path, or the name of a data set; None for documents from memory. sha256: of the file's bytes.
-    mode: `lines` or `stream`.
+    All tokens are in one compact array (1 byte each for up to 256 symbols, else 2 or 4); 8 more bytes per document
+    record where it ends.
+
+    Attributes:
+        source: The path, or the name of a data set; None for documents in memory.
+        mode: `lines` or `stream`.
+        tokenizer: The tokenizer that reads and writes the text.
+        sha256: The SHA-256 of the file's bytes.
+        block_size: The size of a stream's windows, in tokens.
+        bos_first: Whether BOS is token id 0.
+        tokens: The token ids of all documents; BOS is included only in a stream, at its two ends.
+        ends: Where each document ends in `tokens`; empty for a stream.
     """
 
     def __init__(self, source: str | None, mode: str, tokenizer: Tokenizer, sha256: str, block_size: int) -> None:
@@ -68,7 +76,7 @@ class Data:
 
     @property
     def bytes_per_token(self) -> int:
-        """Memory that one token takes."""
+        """The memory per token, in bytes."""
         return self.tokens.itemsize
 
     def __len__(self) -> int:
@@ -78,7 +86,7 @@ class Data:
         return -(-(len(self.tokens) - 1) // self.block_size)
 
     def sequence(self, i: int) -> list[int]:
-        """The token ids of sequence i: a whole document with BOS at both ends, or a window of a stream."""
+        """Return the token ids of sequence i: a whole document with BOS at both ends, or a window of a stream."""
         if not 0 <= i < len(self):
             raise IndexError(f"sequence must be from 0 to {len(self) - 1}, got {i}")
         if self.mode == "stream":
@@ -87,22 +95,22 @@ class Data:
         return [bos, *self.tokens[self.ends[i - 1] if i else 0 : self.ends[i]], bos]
 
     def text(self, i: int) -> str:
-        """The text of sequence i."""
+        """Return the text of sequence i."""
         return str(self.tokenizer.decode(self.sequence(i)))
 
     def __iter__(self) -> Iterator[str]:
         return map(self.text, range(len(self)))
 
     def split(self, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-        """The sequences to train on and the held-out ones, both in the order of the file."""
+        """Return the sequences to train on and the held-out ones, both in the order of the file."""
         return hold_out(len(self), seed, val_fraction)
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """The sequences to train on, shuffled by rng, and the held-out ones."""
+        """Return the sequences to train on, shuffled by rng, and the held-out ones."""
         return shuffled(len(self), seed, val_fraction, rng)
 
     def known(self, texts: Iterable[str]) -> set[str]:
-        """Which of `texts` are in the data: as a whole document, or anywhere in a stream."""
+        """Return those of the texts that are in the data, as a whole document or anywhere in a stream."""
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
@@ -110,9 +118,9 @@ class Data:
         return {parts[part] for part in found_in(self.tokens.tobytes(), parts, self.bytes_per_token)}
 
     def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
-        """Each text by the bytes of its tokens, of which `which` cuts the BOS at either end.
+        """Return each text by the bytes of its tokens. which: the slice to take of them, to drop BOS at either end.
 
-        A text with a character that the data lack is left out.
+        A text with a character that the data do not contain is left out.
         """
         found = {}
         for text in texts:
@@ -121,7 +129,7 @@ class Data:
         return found
 
     def unread(self, block_size: int) -> float:
-        """The share (0 to 1) of the next tokens that training never reads, because they lie beyond block_size."""
+        """Return the fraction of next tokens that training never reads because they lie beyond block_size."""
         if self.mode == "stream" or not self.tokens:
             return 0.0
         starts = chain((0,), self.ends)

@@ -14,11 +14,11 @@ from microgpt.system.files import atomic
 MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
 MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
 
-Progress = Callable[[int, int], None]  # (bytes so far, bytes in all or 0 if that is unknown)
+Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if that is unknown)
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $XDG_CACHE_HOME/microgpt, or this system's equivalent."""
+    """Return the folder for downloads: $XDG_CACHE_HOME/microgpt, or this system's equivalent."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "microgpt"
     if sys.platform == "darwin":
@@ -29,9 +29,18 @@ def cache_folder() -> Path:
 
 
 def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
-    """The public names.txt (32,033 names): from the cache, or downloaded there, checked against its SHA-256.
+    """Return the path of the public names.txt (32,033 names), downloaded into the cache unless it is there already.
 
-    Raises DataError, with what to do, when it can be neither found nor fetched.
+    Args:
+        progress: Called as the download proceeds.
+        url: The address to download from.
+        timeout: How long to wait for the server, in seconds.
+
+    Returns:
+        The path of the file in the cache; its SHA-256 has been checked.
+
+    Raises:
+        DataError: The file cannot be downloaded or saved; the message says what to do.
     """
     path = cache_folder() / "names.txt"
     if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
@@ -40,7 +49,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
     import urllib.error
     import urllib.request
 
-    remedy = f"download {url} yourself and pass the file, or leave FILE out for the bundled names"
+    remedy = f"download {url} yourself and pass the file, or omit FILE to use the bundled names"
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
             total, content = int(answer.headers.get("Content-Length") or 0), b""
@@ -48,7 +57,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
                 content += piece
                 if progress:
                     progress(len(content), total)
-    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and time-outs are OSErrors
+    except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
         reason = " ".join(str(getattr(error, "reason", error)).split())
         if isinstance(error, urllib.error.HTTPError):
             error.close()
@@ -64,6 +73,6 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
             file.write(content)
     except OSError as error:
         raise DataError(
-            f"cannot keep the makemore names in {str(path.parent)!r} ({error.strerror}): {remedy}"
+            f"cannot save the makemore names in {str(path.parent)!r} ({error.strerror}): {remedy}"
         ) from None
     return path

@@ -1,6 +1,6 @@
 """Load a text in two passes: one to learn its tokenizer, one to tokenize it.
 
-The file is read in pieces, so that memory holds nothing of it but the tokens.
+The file is read in pieces, so that memory holds only its tokens.
 """
 
 from __future__ import annotations
@@ -29,10 +29,28 @@ def load(
 ) -> Data:
     """Read and tokenize a text.
 
-    source: a file, the name of a data set (`names`, bundled; `makemore`, downloaded once; a Path is always a file), or
-    documents in memory, which are read as the lines of a file.
-    block_size: the windows of a stream. tokenizer: one to read with, or the kind of a new one (see tokenizers.KINDS).
-    Raises DataError for a text that cannot be used, OSError for a file that cannot be read.
+    Args:
+        source: A file, the name of a data set (`names`, bundled; `makemore`, downloaded once), or documents in memory,
+            which are read as the lines of a file. A Path is always a file.
+        mode: How to split the text into documents: `lines` or `stream`.
+        block_size: The size of a stream's windows, in tokens.
+        bos_first: Whether a new tokenizer gives BOS token id 0 instead of the last id.
+        tokenizer: The tokenizer to use, or the kind of a new one (see tokenizers.KINDS).
+        progress: Called as a download proceeds.
+
+    Returns:
+        The tokenized documents.
+
+    Raises:
+        DataError: The text cannot be used.
+        OSError: The file cannot be read.
+
+    Example:
+        >>> data = load(["ada", "grace"])
+        >>> data.sequence(0)
+        [6, 0, 2, 0, 6]
+        >>> data.text(1)
+        'grace'
     """
     check_mode(mode)
     name: str | None = None
@@ -53,23 +71,23 @@ def load(
     what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
     if isinstance(tokenizer, str):
         tokenizer = learn(tokenizer, texts(), bos_first)
-    for _ in () if found else texts():  # a tokenizer that learns nothing has not read the text: the digest needs it
+    for _ in () if found else texts():  # a byte tokenizer does not read the text, but the digest needs it read
         pass
     if not found:
-        raise DataError(f"{what} is empty: give a text with at least one document, one a line")
+        raise DataError(f"{what} is empty: give a text with at least one document, one per line")
     if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
         raise DataError(
-            f"{what} has characters that the model has never seen: {_show(unknown)}; take them out, or train a model on"
+            f"{what} has characters that the model has never seen: {_show(unknown)}; remove them, or train a model on"
             " a text that has them"
         )
     data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
     again = hashlib.sha256()
     try:
         _fill(data, documents_of(read(again.update), mode))
-    except KeyError:  # a character that was not there at the first reading
+    except KeyError:  # a character that was not there in the first pass
         again.update(b"changed")
     if again.digest() != digest.digest():
-        raise DataError(f"{what} changed while it was read: try again when nobody writes to it")
+        raise DataError(f"{what} changed while it was read: try again when no program is writing to it")
     return data
 
 

@@ -1,7 +1,8 @@
 """A random permutation in constant memory: each element is computed when it is read.
 
-A Feistel network mixes the bits of a number in invertible rounds, so that no two numbers become the same; a number that
-leaves the range is mixed again until it is within (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+A Feistel network mixes the bits of a number in invertible rounds, so that no two numbers become equal. A number that
+leaves the range is mixed again until it is back in it (Black and Rogaway, "Ciphers with arbitrary finite domains",
+2002).
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-ROUNDS = 8  # four are enough for large numbers (Luby and Rackoff, 1988); a dozen things are still not even after four
+ROUNDS = 8  # four are enough for large numbers (Luby and Rackoff, 1988); a dozen elements are still uneven after four
 _MASK = (1 << 64) - 1
 
 
 class Permutation(Sequence[int]):
-    """The numbers from 0 to n - 1 in an order drawn from `seed`; a slice of it is as small."""
+    """The numbers from 0 to n - 1 in an order that depends on `seed`; a slice of it takes constant memory too."""
 
     def __init__(self, n: int, seed: object) -> None:
         self._n, self._range = n, range(n)
@@ -48,7 +49,7 @@ class Permutation(Sequence[int]):
         mask = (1 << half) - 1
         left, right = x >> half, x & mask
         for key in self._keys:
-            # the finish of splitmix64 (Steele, Lea and Flood, 2014) of the right half and the key
+            # the finalizer of splitmix64 (Steele, Lea and Flood, 2014), applied to the right half and the key
             z = (right + key) * 0x9E3779B97F4A7C15 & _MASK
             z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & _MASK
             z = (z ^ z >> 27) * 0x94D049BB133111EB & _MASK

@@ -1,8 +1,8 @@
 """Tokenize large text files in parallel, and resume an interrupted `prepare`.
 
-The result is prepared data (data/prepared.py). The files are always cut into the same pieces, at ends of lines, so that
-neither the number of processes nor a stop changes a byte. Finished pieces wait in parts/ with their checksums, and are
-not made again.
+The result is prepared data (data/prepared.py). The files are always cut into the same pieces, at line ends, so that
+neither the number of processes nor an interruption changes a byte. Finished pieces wait in parts/ with their checksums,
+and a resumed `prepare` reuses them.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from microgpt.data.tokenizers import Tokenizer, from_spec, learn, size_of, width
 from microgpt.errors import DataError
 from microgpt.system.files import atomic, sweep
 
-PIECE = 1 << 23  # bytes of text that one process takes at a time
-LEARNED_FROM = 1 << 26  # bytes of text, spread over all of it, that byte pairs are learned from
+PIECE = 1 << 23  # bytes of text that a process tokenizes at a time
+LEARNED_FROM = 1 << 26  # bytes of text, spread evenly, from which byte pairs are learned
 
-Each = Callable[[str, Callable[..., Any]], list[Any]]  # (at what, a job for every piece)
+Each = Callable[[str, Callable[..., Any]], list[Any]]  # (the work in words, a job to run on every piece)
 
 
 class Piece(NamedTuple):
-    """A part of a file, from the byte `start` to before `stop`; both stand at beginnings of lines."""
+    """The bytes of a file from `start` up to, but not including, `stop`; both are at the beginning of a line."""
 
     path: str
     start: int
@@ -61,11 +61,18 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A piece in tokens. lengths: (tokens, how many documents have so many without BOS)."""
+    """A tokenized piece.
 
-    sha256: list[str]  # of its tokens, and of where its documents start
+    Attributes:
+        sha256: The SHA-256 of its tokens, and of the positions where its documents start.
+        tokens: The number of its tokens.
+        documents: The number of its documents; 0 for a stream.
+        lengths: (length in tokens without BOS, number of documents of that length).
+    """
+
+    sha256: list[str]
     tokens: int
-    documents: int  # 0 of a stream
+    documents: int
     lengths: list[tuple[int, int]]
 
 
@@ -80,15 +87,29 @@ def prepare(
     overwrite: bool = False,
     progress: Working | None = None,
 ) -> Prepared:
-    """Tokenize text files into a folder, or go on with what was stopped.
+    """Tokenize text files into a folder, or resume an interrupted `prepare`.
 
-    files: paths, or names of data sets. tokenizer: char, byte or bpe:N. documents: `lines`, or `stream` for one long
-    text. workers: processes, default one for each processor. overwrite: make it anew where the folder was prepared
-    otherwise. Besides the tokens it needs room for as many once more until it ends. Raises DataError, and ValueError
-    for options that make no sense.
+    Until it ends, it needs disk space for all tokens twice.
+
+    Args:
+        files: Paths, or names of data sets.
+        folder: The folder to write to.
+        tokenizer: The kind of tokenizer: `char`, `byte` or `bpe:N`.
+        documents: `lines`, or `stream` for one long text.
+        bos_first: Whether BOS gets token id 0 instead of the last id.
+        workers: The number of processes; the default is one per processor.
+        overwrite: Whether to replace data that were prepared from other files or with other options.
+        progress: Called as the work proceeds.
+
+    Returns:
+        The prepared data.
+
+    Raises:
+        DataError: A text cannot be used, or the folder cannot be written to or holds something else.
+        ValueError: An option is invalid.
     """
     if sys.byteorder != "little":
-        raise DataError("prepared data are for machines that store the low byte first, and this one does not")
+        raise DataError("prepared data need a little-endian machine, and this one is big-endian")
     check_mode(documents)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got workers={workers}")
@@ -133,7 +154,7 @@ def prepare(
 def _each(
     pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
 ) -> list[Any]:
-    """What the job makes of (index, piece), in their order; the first failure ends all."""
+    """Run a job on every (index, piece), and return the results in order; the first failure cancels the rest."""
     futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
     done, total = 0, sum(piece.stop - piece.start for piece in pieces)
     try:
@@ -146,14 +167,14 @@ def _each(
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise DataError(
-                "a process of prepare was killed, perhaps for want of memory: run the same again with fewer --workers"
+                "a worker process was killed, perhaps because memory ran out: run the same command with fewer --workers"
             ) from None
         raise
     return [future.result() for future in futures]
 
 
 def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
-    """Make the folder ready for this plan; True where all is done already."""
+    """Make the folder ready for this plan; return True if its data are already complete."""
     parts = folder / PARTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,8 +190,8 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     )
     if is_ours or (begun and begun != plan):
         if not overwrite:
-            what = "holds data that are damaged, were prepared otherwise, or from files that have changed since"
-            raise DataError(f"{str(folder)!r} {what}: add --overwrite to make it anew, or give another folder")
+            what = "holds data that are damaged, prepared with other options, or from files that have changed since"
+            raise DataError(f"{str(folder)!r} {what}: add --overwrite to replace them, or give another folder")
         (folder / DATA).unlink(missing_ok=True)
         _sweep(folder)
     for path in () if is_ours else (*folder.iterdir(), *parts.glob("*")):
@@ -186,7 +207,7 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What a JSON file tells; nothing where it is none of ours."""
+    """Return the object in a JSON file; an empty dict if the file holds no object."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return facts if isinstance(facts, dict) else {}
@@ -195,25 +216,25 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
-    """Is this a file of a preparation, or its folder? begun: whether one was begun there."""
+    """Return whether `prepare` wrote this path. begun: whether it has started in the folder."""
     if path.parent != parts:
         return path == parts or (begun and path.name in (TOKENS, STARTS))
     return path.name in (PLAN, LEARNED) or re.fullmatch(r"\d+\.(tokens|starts|json)|\..*\.tmp", path.name) is not None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the parts, the plan last: until then the folder is known as ours."""
+    """Remove the parts. The plan goes last: until then the folder is recognisable as one of `prepare`."""
     parts = folder / PARTS
     sweep(parts)
     for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
         if _is_ours(path, parts):
             path.unlink(missing_ok=True)
-    with suppress(OSError):  # it is not there, or somebody has put something else into it
+    with suppress(OSError):  # it does not exist, or holds other files
         parts.rmdir()
 
 
 def _pieces(path: Path) -> Iterator[Piece]:
-    """A file in pieces of about PIECE bytes, cut after a line end; a line that is longer stays whole."""
+    """Yield the pieces of a file: about PIECE bytes each, cut after a line end; a longer line is not cut."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = 0
@@ -227,7 +248,7 @@ def _pieces(path: Path) -> Iterator[Piece]:
 
 
 def _texts(piece: Piece, documents: str) -> list[str]:
-    """The documents of a piece; of a stream, its text."""
+    """Return the documents of a piece; for a stream, its text."""
     text = "".join(read_text(Path(piece.path), start=piece.start, stop=piece.stop))
     return list(chain.from_iterable(documents_of([text], documents)))
 
@@ -239,12 +260,12 @@ def _characters(index: int, piece: Piece, documents: str) -> str:
 def _tokenizer(
     folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working | None
 ) -> Tokenizer:
-    """The tokenizer of these texts: the one that an earlier attempt has learned, or a new one."""
+    """Return the tokenizer for these texts: the one that an interrupted `prepare` learned, or a new one."""
     kept = folder / PARTS / LEARNED
     if spec := _read(kept):
         return from_spec(spec)
     if kind == "char":
-        found = each("looking for characters", partial(_characters, documents=documents))
+        found = each("collecting characters", partial(_characters, documents=documents))
         made = learn(kind, found, bos_first)
     else:
         if progress and kind != "byte":
@@ -258,8 +279,8 @@ def _tokenizer(
 
 
 def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) -> Part:
-    """A piece in tokens, in parts/; what was made before, and is whole, is taken."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are enough
+    """Tokenize a piece into parts/; an intact part from an interrupted `prepare` is reused."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the worker processes already use all processors
     path = folder / PARTS / f"{index}"
     facts = _read(path.with_suffix(".json"))
     if facts and [sha256(path.with_suffix(end)) for end in (".tokens", ".starts")] == facts["sha256"]:
@@ -284,12 +305,12 @@ def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) 
 
 @cache
 def _tokenizer_of(path: Path, learned: int) -> Tokenizer:
-    """The tokenizer that was learned at that time; made once in each process, as many byte pairs take a moment."""
+    """Return the tokenizer learned at that time; cached in each process, because many byte pairs load slowly."""
     return from_spec(_read(path))
 
 
 def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working | None) -> dict[str, Any]:
-    """Put the parts together; what data.json tells of them."""
+    """Join the parts into the two files, and return their facts for data.json."""
     kind = width(vocab_size)
     is_stream = not any(part.documents for part in parts)
     border = array(kind, [bos])
@@ -314,7 +335,7 @@ def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: 
             first += part.tokens
             done += part.tokens
             if progress:
-                progress("putting together", done, total)
+                progress("joining the parts", done, total)
         write(tokens_file, TOKENS, border.tobytes())
     lengths: Counter[int] = Counter()
     for part in parts:

@@ -1,13 +1,11 @@
 """Prepared data: text too large for memory, tokenized once into files that training reads from.
 
-Training reads only the parts that it needs. A folder of prepared data holds
+Training reads only the parts that it needs. data/prepare.py writes the folder, which holds
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
-    starts.bin   where each document's first BOS is, 8 bytes each; not for a stream, which is cut into windows
-    data.json    the tokenizer, the counts, SHA-256 of both, and which files they were made from; written last: a folder
-                 without it is not finished
-
-data/prepare.py makes them.
+    starts.bin   the position of each document's first BOS, 8 bytes each; empty for a stream, which is cut into windows
+    data.json    the tokenizer, the counts, the SHA-256 of both files, and the text files that they came from; it is
+                 written last: a folder without it is not finished
 """
 
 from __future__ import annotations
@@ -34,15 +32,20 @@ from microgpt.errors import DataError
 FORMAT = "microgpt-data/1"
 DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
 PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in a folder that is not finished
-COPY = 1 << 20  # bytes at a time
+COPY = 1 << 20  # bytes read at a time
 
-Working = Callable[[str, int, int], None]  # (at what, done, of how many)
+Working = Callable[[str, int, int], None]  # (the work in words, how much is done, how much there is)
 
 
 class Prepared(Data):
-    """The data of a prepared folder, memory-mapped: only what is read takes memory.
+    """The memory-mapped data of a prepared folder: only what is read takes memory.
 
-    source: the folder. sha256: of tokens.bin.
+    Attributes:
+        source: The folder.
+        sha256: The SHA-256 of tokens.bin.
+        facts: The contents of data.json.
+        tokens: The token ids of all documents, with BOS before each and at the end.
+        starts: The position of each document's first BOS in `tokens`; empty for a stream.
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any], block_size: int) -> None:
@@ -69,7 +72,7 @@ class Prepared(Data):
         return list(self.tokens[self.starts[i] : end + 1])
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """As Data's, by a permutation of the seed, which takes no memory and nothing from rng."""
+        """Return what Data.order does, by a permutation of the seed, which takes no memory and nothing from rng."""
         return permuted(len(self), seed, val_fraction)
 
     def known(self, texts: Iterable[str]) -> set[str]:
@@ -80,11 +83,11 @@ class Prepared(Data):
         of_documents = self._by_tokens(wanted, slice(0, -1))
         place = self.bytes_per_token.__mul__
         begins, ends = map(place, self.starts), map(place, chain(self.starts[1:], [len(self.tokens) - 1]))
-        documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of this at the speed of C
+        documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of it runs at C speed
         return {of_documents[document] for document in set(of_documents).intersection(documents)}
 
     def summary(self) -> dict[str, Any]:
-        """The facts that `microgpt info` and `microgpt prepare` print."""
+        """Return the facts that `microgpt info` and `microgpt prepare` print."""
         return {
             "files": [name for name, _, _ in self.facts["asked"]["files"]],
             "tokenizer": self.facts["asked"]["tokenizer"],
@@ -112,52 +115,63 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
             size = os.fstat(file.fileno()).st_size
             if size != expected:
                 raise DataError(
-                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: it is cut off or was changed; make it"
+                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: it was truncated or changed; prepare it"
                     " again with microgpt prepare --overwrite"
                 )
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise DataError(
-            f"cannot read {str(path)!r}: {error.strerror}; make it again with microgpt prepare --overwrite"
+            f"cannot read {str(path)!r}: {error.strerror}; prepare it again with microgpt prepare --overwrite"
         ) from None
 
 
 def is_prepared(path: Path) -> bool:
-    """Is this a folder that `prepare` has begun, whether finished or not?"""
+    """Return whether `prepare` has started in this folder, whether or not it has finished."""
     return (path / DATA).is_file() or (path / PARTS / PLAN).is_file()
 
 
 def open_prepared(folder: Path, block_size: int) -> Prepared:
-    """The data of a folder. Raises DataError where it is not finished, damaged, or another machine's."""
+    """Open the prepared data of a folder.
+
+    Args:
+        folder: The folder.
+        block_size: The size of a stream's windows, in tokens.
+
+    Returns:
+        The data.
+
+    Raises:
+        DataError: The data are not finished, are damaged, or do not fit this machine's byte order.
+    """
     try:
         facts = json.loads((folder / DATA).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise ValueError(f"its format is {facts['format']!r}, expected {FORMAT!r}")
         if sys.byteorder != "little":
-            raise DataError(f"{str(folder)!r} is for machines that store the low byte first, and this one does not")
+            raise DataError(f"{str(folder)!r} needs a little-endian machine, and this one is big-endian")
         return Prepared(folder, facts, block_size)
     except FileNotFoundError:
         raise DataError(
-            f"{str(folder)!r} is not finished: run the same microgpt prepare once more, it goes on where it was"
+            f"{str(folder)!r} is not finished: run the same microgpt prepare command again to resume it"
         ) from None
     except DataError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DataError(
-            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): make it again with microgpt prepare --overwrite"
+            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): prepare it again with microgpt prepare --overwrite"
         ) from None
 
 
 def check(folder: Path, progress: Working | None = None) -> None:
-    """Read all of it and compare it with its checksums; DataError if they differ."""
+    """Read all files of a folder, and raise DataError if one differs from its checksum."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
         if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
-            raise DataError(f"{str(folder / name)!r} was changed: make it again with microgpt prepare --overwrite")
+            raise DataError(f"{str(folder / name)!r} was changed: prepare it again with microgpt prepare --overwrite")
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """The SHA-256 of a file; empty if there is none."""
+    """Return the SHA-256 of a file; empty if there is no such file."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

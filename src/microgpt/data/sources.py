@@ -14,13 +14,13 @@ from microgpt.errors import DataError
 
 PIECE = 1 << 20  # bytes read at a time
 
-NAMES = Path(__file__).with_name("names.txt")  # bundled: given names of many cultures, written for this project
+NAMES = Path(__file__).with_name("names.txt")  # bundled: given names from many cultures, written for this project
 DATASETS = ("names", "makemore")
-Watch = Callable[[bytes], Any]  # sees the raw bytes of a text as they are read
+Watch = Callable[[bytes], Any]  # receives the raw bytes of a text as they are read
 
 
 def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
-    """The text of documents in memory, as read from a file: without a byte-order mark, line ends as \\n."""
+    r"""Yield the text of documents in memory, as read from a file: without a byte-order mark, line ends as \n."""
     for i, document in enumerate(documents):
         if not isinstance(document, str):
             raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
@@ -31,10 +31,19 @@ def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
 
 
 def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int | None = None) -> Iterator[str]:
-    """The text of a UTF-8 file in pieces: without a byte-order mark, line ends as \\n.
+    r"""Yield the text of a UTF-8 file in pieces, without a byte-order mark and with line ends as \n.
 
-    start, stop: read these bytes only; both must be at the beginning of a line. Raises DataError, with the byte's
-    offset, for what is not text in UTF-8.
+    Args:
+        path: The file.
+        watch: Called with the raw bytes of each piece.
+        start: The first byte to read; it must begin a line.
+        stop: The first byte not to read; it must begin a line. None reads to the end of the file.
+
+    Yields:
+        The pieces, in order; none is empty.
+
+    Raises:
+        DataError: The file cannot be read, is not UTF-8 text, or is too short; the message gives the byte's offset.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
@@ -50,12 +59,12 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 watch(content)
             if (zero := content.find(0)) >= 0:
                 raise DataError(
-                    f"{str(path)!r} is not a text: a zero byte at offset {offset + zero}; give a text file in UTF-8"
+                    f"{str(path)!r} is not text: it has a zero byte at offset {offset + zero}; give a UTF-8 text file"
                 )
             try:
                 text = decoder.decode(content, final=not content)
             except UnicodeDecodeError as error:
-                # error.object is what was left of the last piece, then this one
+                # error.object holds the undecoded rest of the last piece, then this one
                 at = offset - (len(error.object) - len(content)) + error.start
                 raise DataError(
                     f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
@@ -68,13 +77,26 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 yield text
             if not content:
                 if stop is not None and offset < stop:
-                    raise DataError(f"{str(path)!r} changed while it was read: try again when nobody writes to it")
+                    raise DataError(
+                        f"{str(path)!r} changed while it was read: try again when no program is writing to it"
+                    )
                 return
             offset += len(content)
 
 
 def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-    """The path of a data set (by its name, a str) or of a text file. Raises DataError for what cannot be read twice."""
+    """Return the path of a data set (by its name, a str) or of a text file.
+
+    Args:
+        source: The name of a data set, or a path; a Path is always a file.
+        progress: Called as a download proceeds.
+
+    Returns:
+        The path of a file that can be opened.
+
+    Raises:
+        DataError: There is no such file, or it cannot be read, or cannot be read twice.
+    """
     if source == "names":
         return NAMES
     if source == "makemore":
@@ -84,7 +106,7 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
         if path.is_dir():
             raise DataError(f"{name!r} is a folder: give a text file")
         if path.exists() and not path.is_file():
-            raise DataError(f"{name!r} is no file that can be read twice (a pipe, a device): save it to a file first")
+            raise DataError(f"{name!r} cannot be read twice (it is a pipe or a device): save its text to a file first")
         with path.open("rb"):
             return path
     except FileNotFoundError:

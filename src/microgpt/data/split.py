@@ -13,9 +13,18 @@ Order = tuple[Sequence[int], Sequence[int]]  # (the sequences to train on, in tr
 
 
 def held_out_count(total: int, val_fraction: float) -> int:
-    """How many of `total` sequences are held out.
+    """Return how many of `total` sequences are held out.
 
-    Raises ValueError for a fraction outside [0, 1), DataError for one that leaves either part empty.
+    Args:
+        total: The number of sequences.
+        val_fraction: The fraction to hold out, in [0, 1).
+
+    Returns:
+        The number of held-out sequences.
+
+    Raises:
+        ValueError: The fraction is outside [0, 1).
+        DataError: The fraction leaves no sequence to train on, or none to hold out.
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
@@ -29,9 +38,9 @@ def held_out_count(total: int, val_fraction: float) -> int:
 
 
 def hold_out(total: int, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-    """Draw the held-out sequences: (the rest, they), both in the order of the file.
+    """Draw the held-out sequences at random, and return (the training sequences, the held-out ones) in file order.
 
-    The draw has its own Random, so that the split leaves the run's random stream alone.
+    The draw has its own Random, so that the split does not touch the run's random stream.
     """
     held_out = set(random.Random(f"{seed}:val").sample(range(total), held_out_count(total, val_fraction)))
     return array("Q", (i for i in range(total) if i not in held_out)), array("Q", sorted(held_out))
@@ -45,7 +54,7 @@ def shuffled(total: int, seed: int, val_fraction: float, rng: random.Random) -> 
 
 
 def permuted(total: int, seed: int, val_fraction: float) -> Order:
-    """Split and shuffle by one Permutation of the seed: it takes no memory, and nothing from the run's rng."""
+    """Split and shuffle with a Permutation of the seed, which takes no memory and nothing from the run's rng."""
     count = held_out_count(total, val_fraction)
     order = Permutation(total, f"{seed}:order")
     return order[: total - count], order[total - count :]

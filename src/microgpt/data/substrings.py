@@ -1,8 +1,8 @@
 """Substring search: find which of many short sequences occur in a long one.
 
-It takes one pass, at the speed of C. An occurrence that is long enough covers, whole, one of the blocks of 8 bytes that
-begin at the multiples of a stride. So those blocks alone are looked up, in a table of the blocks that the short
-sequences have at their first places, and only where one is known anything is compared.
+One pass at C speed finds them all. A long enough occurrence fully covers one of the 8-byte blocks that start at
+multiples of a stride. So only those blocks are looked up, in a table of all blocks that start within the first stride
+of a short sequence, and the sequence is compared only where a block matches.
 """
 
 from __future__ import annotations
@@ -13,24 +13,39 @@ from array import array
 from collections.abc import Iterable
 from itertools import compress, count
 
-BLOCK = 8  # bytes, of an array's Q
-PIECE = 1 << 20  # bytes at a time
-FEW = 40  # of them bytes.find takes as long, one after another, as to look up every block
-MOST = 16  # blocks from one that is looked up to the next: their places have all to be known beforehand
+BLOCK = 8  # bytes: the size of an array's Q
+PIECE = 1 << 20  # bytes read at a time
+FEW = 40  # a bytes.find for each of so many sequences takes as long as looking up every block
+MOST = 16  # the largest stride, in blocks: the table has an entry for every position within a stride
 
 
 def found_in(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int = 1) -> set[bytes]:
-    """Those of `parts` that stand in `content`, whose numbers take `itemsize` bytes each: 1, 2, 4 or 8."""
+    """Return those of the short sequences that occur in the long one.
+
+    Args:
+        content: The bytes of the long sequence.
+        parts: The bytes of the short sequences.
+        itemsize: The bytes per number in all of them: 1, 2, 4 or 8.
+
+    Returns:
+        The parts that occur in the content, at a multiple of itemsize.
+
+    Example:
+        >>> sorted(found_in(b"abcd", [b"bc", b"cb"]))
+        [b'bc']
+        >>> found_in(b"abcd", [b"bc"], itemsize=2)
+        set()
+    """
     parts = set(parts)
     long = [part for part in parts if len(part) >= 2 * BLOCK - itemsize]
     blocks = min(MOST, (min(map(len, long), default=0) - BLOCK + itemsize) // BLOCK)
     if len(long) * blocks < FEW:
-        return {part for part in parts if _stands_in(content, part, itemsize)}
-    short = {part for part in parts.difference(long) if _stands_in(content, part, itemsize)}
+        return {part for part in parts if _occurs_in(content, part, itemsize)}
+    short = {part for part in parts.difference(long) if _occurs_in(content, part, itemsize)}
     return short | _found_by_blocks(content, long, itemsize, blocks)
 
 
-def _stands_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
+def _occurs_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
     at = content.find(part)
     while at % itemsize and at >= 0:
         at = content.find(part, at + 1)
@@ -38,7 +53,7 @@ def _stands_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
 
 
 def _found_by_blocks(content: bytes | mmap.mmap, parts: list[bytes], itemsize: int, blocks: int) -> set[bytes]:
-    """blocks: from one that is looked up to the next; so few that every place of a part covers one of them."""
+    """Find long parts. blocks: the stride, small enough that any occurrence of a part covers a looked-up block."""
     stride = blocks * BLOCK
     table: dict[int, list[tuple[bytes, int]]] = {}
     for part in parts:

@@ -2,10 +2,10 @@
 
     char     the published script's: the characters of the data are the tokens
     byte     the 256 bytes of UTF-8: any text can be read, and a letter beyond ASCII takes two to four tokens
-    bpe:N    byte-pair encoding, N tokens in all: frequent sequences become one token; learned by Hugging Face's
-             `tokenizers` (pip install 'microgpt-lab[bpe]'), which decoding does not need
+    bpe:N    byte-pair encoding with N tokens, BOS included: frequent sequences become one token; learned by Hugging
+             Face's `tokenizers` (pip install 'microgpt-lab[bpe]'), which decoding does not need
 
-BOS, one more token, is at both ends of every document; char and byte count it on top.
+One more token, BOS, begins and ends every document.
 """
 
 from __future__ import annotations
@@ -25,34 +25,52 @@ REMEDY = "byte pairs need Hugging Face's tokenizers: pip install 'microgpt-lab[b
 
 
 class Tokenizer(Protocol):
-    """What reads and writes the texts of a model."""
+    """The interface of a tokenizer, which converts between the texts and the token ids of a model."""
 
-    bos: int  # the token at both ends of a document
+    bos: int  # the token that begins and ends every document
     symbols: list[str]  # a name for each token; BOS's is empty
-    token_ids: dict[str, int]  # by name
+    token_ids: dict[str, int]  # name -> token id
 
     def encode(self, document: str) -> list[int]:
-        """The token ids of a document, BOS at both ends. Raises KeyError for a character that has no token."""
+        """Return the token ids of a document, with BOS at both ends.
+
+        Args:
+            document: The text.
+
+        Returns:
+            The token ids.
+
+        Raises:
+            KeyError: A character has no token.
+        """
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """The text that they write; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of token ids; BOS has no text, and bytes that are not valid UTF-8 become U+FFFD."""
         ...
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
-        """The token ids of many documents one after another, as compact as can be, and how many each has.
+        """Return the token ids of many documents in one compact array, and the number of tokens of each.
 
-        bos: put BOS before each (it is not counted); no document may hold a line end then. Raises KeyError as encode.
+        Args:
+            documents: The texts; with `bos`, none may contain a line end.
+            bos: Whether to put BOS before each document; it is not counted in the numbers of tokens.
+
+        Returns:
+            The token ids of all documents, and the number of tokens of each document.
+
+        Raises:
+            KeyError: A character has no token.
         """
         ...
 
     def spec(self) -> dict[str, Any]:
-        """All that `from_spec` needs to make it again, as plain data."""
+        """Return the plain data from which `from_spec` rebuilds the tokenizer."""
         ...
 
 
 class CharTokenizer(reference.Tokenizer):
-    """The reference's tokenizer, with the methods that the others have too."""
+    """The reference's tokenizer, extended to the interface."""
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
         super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
@@ -74,24 +92,24 @@ class CharTokenizer(reference.Tokenizer):
 
 
 def width(vocab_size: int) -> str:
-    """The type code of an array that holds these token ids in the fewest bytes."""
+    """Return the type code of the smallest array items that hold the token ids of a vocabulary."""
     return "B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I"
 
 
 def _join(end: T, documents: Sequence[T], bos: bool) -> T:
-    """One text of all; bos: `end` before each."""
+    """Join the documents. bos: put `end` before each."""
     return end + end.join(documents) if bos and documents else end[:0].join(documents)
 
 
 def _array(text: str, vocab_size: int) -> array[int]:
-    """The characters' numbers, at C's speed."""
+    """Return the code points of the characters, at C speed."""
     kind, order = width(vocab_size), "le" if sys.byteorder == "little" else "be"
     codec = {"B": "latin-1", "H": f"utf-16-{order}", "I": f"utf-32-{order}"}[kind]
     return array(kind, text.encode(codec, "surrogatepass"))
 
 
 def _names_of_bytes() -> list[str]:
-    """A character that can be shown for each byte, as GPT-2 has them: its own, or else one from U+0100 on."""
+    """Return a printable character for each byte, as in GPT-2: the byte's own, or one from U+0100 on."""
     shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
     return [chr(byte) if byte in shown else chr(next(others)) for byte in range(256)]
@@ -102,11 +120,16 @@ BYTES = {name: byte for byte, name in enumerate(NAMES_OF_BYTES)}
 
 
 class ByteTokenizer:
-    """UTF-8, byte by byte. pieces: what each token writes; BOS writes nothing."""
+    """A tokenizer whose tokens are bytes of UTF-8, or the given pieces of it.
+
+    Attributes:
+        first: The token id of the first piece.
+        pieces: The bytes of each token; empty for BOS.
+    """
 
     def __init__(self, bos_first: bool = False, pieces: Sequence[bytes] | None = None) -> None:
         pieces = [bytes([byte]) for byte in range(256)] if pieces is None else list(pieces)
-        self.first = int(bos_first)  # id of the first piece
+        self.first = int(bos_first)
         self.bos = 0 if bos_first else len(pieces)
         self.pieces = [b"", *pieces] if bos_first else [*pieces, b""]
         self.symbols = ["".join(NAMES_OF_BYTES[byte] for byte in piece) for piece in self.pieces]
@@ -131,7 +154,11 @@ class ByteTokenizer:
 
 
 class BpeTokenizer(ByteTokenizer):
-    """Byte pairs; model: the trained tokenizer, in the JSON that Hugging Face's `tokenizers` reads and writes."""
+    """A tokenizer whose tokens are learned byte pairs.
+
+    Attributes:
+        model: The trained tokenizer, in the JSON format of Hugging Face's `tokenizers`.
+    """
 
     def __init__(self, model: str, bos_first: bool = False) -> None:
         vocab = json.loads(model)["model"]["vocab"]
@@ -164,7 +191,7 @@ class BpeTokenizer(ByteTokenizer):
 
 
 def size_of(kind: str) -> int | None:
-    """N of bpe:N; None for the other kinds. Raises ValueError for what is no kind of tokenizer."""
+    """Return N of bpe:N, or None for the other kinds; raise ValueError for an unknown kind."""
     if kind in ("char", "byte"):
         return None
     name, _, number = kind.partition(":")
@@ -178,10 +205,23 @@ def size_of(kind: str) -> int | None:
 
 
 def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer:
-    """A tokenizer of that kind for these texts, which may be documents or pieces of one.
+    """Return a tokenizer of a kind for a text.
 
-    Byte pairs may come to fewer than N where the text has no more of them. Raises ValueError for an unknown kind,
-    ImportError with the remedy where `tokenizers` is missing.
+    Args:
+        kind: `char`, `byte` or `bpe:N`. The vocabulary has fewer than N tokens if the text has too few byte pairs.
+        texts: The documents, or pieces of one.
+        bos_first: Whether BOS gets token id 0 instead of the last id.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        ValueError: The kind is unknown.
+        ImportError: Byte pairs need the package `tokenizers`, which is not installed.
+
+    Example:
+        >>> learn("char", ["ada", "grace"]).encode("grace")
+        [6, 4, 5, 0, 1, 3, 6]
     """
     size = size_of(kind)
     if kind == "char":
@@ -208,7 +248,7 @@ def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer
 
 
 def from_spec(spec: dict[str, Any]) -> Tokenizer:
-    """The tokenizer that `spec` told of. Raises ValueError where it makes no sense."""
+    """Return the tokenizer that `spec` describes; raise ValueError if the description is damaged."""
     try:
         kind, bos_first = spec["kind"], bool(spec["bos_first"])
         if kind == "char":

@@ -1,12 +1,11 @@
 """A checkpoint: the complete state of a run in one safetensors file.
 
-A run resumes from it, and other commands use the model in it.
+A run resumes from it, and other commands read the model from it.
 
-Tensors (float64, or float32 if the engine computes in float32): each parameter under its own name, Adam's moments
-under `adam_m.` and `adam_v.` plus the name.
-Metadata (strings): `format`, and as JSON `config`, `symbols` (what each token id writes; BOS is the empty string),
-`step`, `rng` (the state of Python's random.Random) and `data` (its provenance); and `tokenizer`, unless its tokens are
-characters.
+Its tensors (float64, or float32 if the engine computes in float32) are each parameter under its own name, and Adam's
+moments under `adam_m.` and `adam_v.` plus that name.
+Its metadata (strings) are `format`, and as JSON `config`, `symbols` (the text of each token id; empty for BOS), `step`,
+`rng` (the state of Python's random.Random), `data` (the provenance) and, unless its tokens are characters, `tokenizer`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,20 @@ BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's
 
 @dataclass
 class Checkpoint:
-    """The state of a run after `step` updates. params, m, v: flat buffers in the layout of `config.shapes`."""
+    """The state of a run after `step` updates.
+
+    Attributes:
+        config: The settings.
+        symbols: The text of each token id; empty for BOS.
+        params: The weights, a flat buffer in the layout of `config.shapes`.
+        m: Adam's running mean of the gradient, in the same layout.
+        v: Adam's running mean of the squared gradient, in the same layout.
+        step: The number of updates made.
+        rng_state: The state of the run's random.Random.
+        provenance: Where the training data came from.
+        spec: The tokenizer as plain data; empty if its tokens are characters.
+        dtype: The type of the tensors in the file, F64 or F32; F32 only for numbers that are float32 already.
+    """
 
     config: Config
     symbols: list[str]
@@ -40,27 +52,27 @@ class Checkpoint:
     step: int
     rng_state: tuple[Any, ...]
     provenance: Provenance = field(default_factory=Provenance)
-    spec: dict[str, Any] = field(default_factory=dict)  # of the tokenizer, unless its tokens are characters
-    dtype: str = "F64"  # of the numbers in the file; F32 only for numbers that are float32 already
+    spec: dict[str, Any] = field(default_factory=dict)
+    dtype: str = "F64"
 
     def kind(self) -> str:
-        """The kind of its tokenizer, as --tokenizer names it: char, byte or bpe:N."""
+        """Return the kind of the tokenizer, as --tokenizer names it: char, byte or bpe:N."""
         kind = str(self.spec.get("kind", "char"))
         return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
 
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that reads and writes its texts."""
+        """Return the tokenizer."""
         if self.spec:
             return from_spec(self.spec)
         return CharTokenizer([symbol for symbol in self.symbols if symbol], self.config.bos_first)
 
     def shapes(self) -> Shapes:
-        """The table of its parameters."""
+        """Return the table of the parameters' shapes."""
         return shapes(self.config, len(self.symbols))
 
 
 def save(path: Path | str, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all; OSError when that fails, with what stood there still in place."""
+    """Write a checkpoint completely or not at all; on failure raise OSError and leave an existing file unchanged."""
     table = checkpoint.shapes()
     tensors: dict[str, Tensor] = {}
     for prefix, buffer in BUFFERS.items():
@@ -81,7 +93,18 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path | str) -> Checkpoint:
-    """Read and check a checkpoint. Raises CheckpointError, or OSError when the file cannot be read."""
+    """Read and check a checkpoint.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        CheckpointError: The file is not a checkpoint, or is damaged.
+        OSError: The file cannot be read.
+    """
     try:
         tensors, metadata = read(path)
         if metadata.get("format") != FORMAT:
@@ -113,7 +136,7 @@ def load(path: Path | str) -> Checkpoint:
                 raise SafetensorsError(f"tensor {name!r} must have shape {shape}, got {tensors[name].shape}")
             if tensors[name].dtype != tensors["wte"].dtype:
                 raise SafetensorsError(
-                    f"tensor {name!r} must be {tensors['wte'].dtype} as 'wte', got {tensors[name].dtype}"
+                    f"tensor {name!r} must be {tensors['wte'].dtype} like 'wte', got {tensors[name].dtype}"
                 )
         checkpoint.dtype = tensors["wte"].dtype
         for prefix, buffer in BUFFERS.items():
@@ -127,7 +150,7 @@ def load(path: Path | str) -> Checkpoint:
 
 
 def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:
-    """The table that the config asks for; a config of more layers than the file can hold is refused unbuilt."""
+    """Return the table of shapes. More layers than the file can hold are refused before the table is built."""
     if checkpoint.config.n_layer > len(tensors):
         raise SafetensorsError(f"n_layer={checkpoint.config.n_layer} does not fit a file of {len(tensors)} tensors")
     return checkpoint.shapes()
@@ -156,9 +179,9 @@ def _rng_state(state: list[Any]) -> tuple[Any, ...]:
     try:
         version, internal, gauss_next = state
         if not (gauss_next is None or isinstance(gauss_next, float)):
-            raise TypeError(f"the number that gauss keeps is {gauss_next!r:.60}")
+            raise TypeError(f"gauss's stored number is {gauss_next!r:.60}")
         rng_state = (version, tuple(internal), gauss_next)
         random.Random(0).setstate(rng_state)
     except (TypeError, ValueError, OverflowError) as error:
-        raise SafetensorsError(f"'rng' in the metadata is no state of random.Random: {error}") from None
+        raise SafetensorsError(f"'rng' in the metadata is not a state of random.Random: {error}") from None
     return rng_state

@@ -7,11 +7,11 @@ from microgpt.runs.run import Run
 from microgpt.system import text
 from microgpt.training import Step
 
-CONDITION_SECONDS = 2.0  # between two looks at a device that computes
+CONDITION_SECONDS = 2.0  # between two measurements, each of which waits for the device
 
 
 class Condition:
-    """The condition since it was last asked for. Only engines that compute on a device report one."""
+    """The condition of a training since it was last measured; only engines that compute on a device report one."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
@@ -22,9 +22,13 @@ class Condition:
         self.seconds += step.seconds
 
     def measured(self) -> dict[str, float]:
-        """Each fact by its name; waits for the device. `mfu` is model flops utilisation, 0 to 1.
+        """Return each measurement by its name, once the device has caught up.
 
-        The speed counts the steps' own time, because many of them arrive at once.
+        The speed is based on the time that the steps report, because many of them arrive at once.
+
+        Returns:
+            What the engine reports, with `tokens_per_second`, and `mfu` (model flops utilisation, 0 to 1) where the
+            device's peak is known; empty if the engine reports nothing.
         """
         facts = {**self.run.engine.condition()}
         if not facts:
@@ -36,7 +40,7 @@ class Condition:
         return {**facts, "tokens_per_second": speed}
 
     def told(self, step: Step) -> list[str]:
-        """The same facts as parts of a line for people."""
+        """Return the same measurements as texts for a progress line."""
         facts = self.measured()
         if not facts:
             return []

@@ -18,7 +18,7 @@ from microgpt.runs.training_data import Source
 if TYPE_CHECKING:
     from microgpt.runs.run import Run
 
-COUNTED = 200_000  # the most training sequences that letters are counted in, spread over all
+COUNTED = 200_000  # the largest number of training sequences in which tokens are counted, spread evenly
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
     scores = {"model": run.score(chosen, text, progress)}
     if not run.missing_data:
         trained_on = evaluation.spread(run.order, COUNTED)
-        sequences = map(run.data.sequence, told_of(trained_on, "counting", len(trained_on), progress))
+        sequences = map(run.data.sequence, with_progress(trained_on, "counting", len(trained_on), progress))
         counts = evaluation.Counts(sequences, run.engine.vocab_size)
         scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
         for i in chosen:
@@ -55,8 +55,8 @@ def evaluate(
     return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
 
 
-def told_of(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """The items; progress is told of each one that is done."""
+def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
+    """Yield the items, and report each one when it is done."""
     for done, item in enumerate(items, 1):
         yield item
         if progress:
@@ -64,13 +64,13 @@ def told_of(items: Iterable[int], what: str, total: int, progress: Working | Non
 
 
 def _characters(run: Run, tokens: Tokens) -> int:
-    """The number of characters that the model predicts of a sequence, BOS counted as one."""
+    """Return the number of characters that the model predicts in a sequence; BOS counts as one."""
     targets = truncated(tokens, run.config)[1:]
     return len(run.tokenizer.decode(targets)) + targets.count(run.tokenizer.bos)
 
 
 def _read(run: Run, source: Source) -> Data:
-    """Another text, read with the model's own tokenizer."""
+    """Load another text with the model's tokenizer."""
     return load(
         source,
         mode=run.provenance.mode,

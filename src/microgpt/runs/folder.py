@@ -1,8 +1,7 @@
 """A run's folder: create it, train in it, and resume it.
 
-Its checkpoint is always whole. It holds `model.safetensors` (the checkpoint, which is all that a run needs to resume),
-and for people and their tools `config.json`, `metrics.jsonl` (a JSON line for each step, in full precision) and
-`samples.txt`.
+The folder holds `model.safetensors` (the checkpoint: everything that a run needs to resume, always complete) and, for
+people and their tools, `config.json`, `metrics.jsonl` (a JSON line per step, in full precision) and `samples.txt`.
 """
 
 from __future__ import annotations
@@ -31,23 +30,32 @@ from microgpt.system.locks import Lock
 from microgpt.system.processes import processes
 from microgpt.training import Step
 
-MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # when a run is resumed
-SAVE_SECONDS = 30.0  # how often a training run is saved where no number of steps is given,
-SAVE_SHARE = 0.05  # or less often, where saving would take a larger share of the time: gigabytes take many seconds
+MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # settings that may differ when a run is resumed
+# Without checkpoint_every, a run is saved every SAVE_SECONDS, or less often if saving would take more than SAVE_SHARE
+# of the time: gigabytes take many seconds to write
+SAVE_SECONDS = 30.0
+SAVE_SHARE = 0.05
 
 
 class Folder:
-    """The folder of a run that is being trained. Its checkpoint is always whole, and its metrics never behind it.
+    """The folder of a run that is being trained.
 
-    No other process trains in it until `close` is called, the `with` block ends or the object is gone. Where several
-    train one model together, each has this object, and the first alone writes.
+    Its checkpoint is always complete, and its metrics include every step of the checkpoint. No other process can train
+    in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes train
+    one model together, each has a Folder, and only the first one writes.
+
+    Attributes:
+        path: The folder.
+        run: The run.
+        planned_steps: num_steps before this training began.
+        computed_by: The options of the engine, for the command that resumes the run.
     """
 
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
         self.path, self.run = path, run
-        self.planned_steps = planned_steps  # num_steps before this training began
-        self.computed_by: dict[str, Any] = {}  # the options of the engine, for whoever tells how to go on
-        self._lock = lock  # which lives as long as we do; None where another process writes
+        self.planned_steps = planned_steps
+        self.computed_by: dict[str, Any] = {}
+        self._lock = lock  # lives as long as this object; None if another process writes
 
     def __enter__(self) -> Folder:
         return self
@@ -56,15 +64,24 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        """Let other processes train here."""
+        """Release the folder, so that other processes can train in it."""
         if self._lock:
             self._lock.release()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
-        """Begin a folder with the untrained model.
+        """Create the folder of a new run, with its untrained model.
 
-        Raises RunError where a run is there already (unless overwrite), or files that are not a run's.
+        Args:
+            path: The folder; it may exist.
+            run: The run.
+            overwrite: Whether to replace a run that is already there.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RunError: The folder already holds a run or other files, is in use, or cannot be written to.
         """
         if run.engine.rank:
             folder = cls(Path(path), run, run.config.num_steps, None)
@@ -81,20 +98,22 @@ class Folder:
             has_model = _is_run(folder.path)
             if has_model and not overwrite:
                 raise RunError(
-                    f"out={str(path)!r} holds a run already: add --resume to go on with it, --overwrite to replace it,"
+                    f"out={str(path)!r} already holds a run: add --resume to continue it, --overwrite to replace it,"
                     " or give another folder"
                 )
             files = (MODEL, CONFIG, METRICS, SAMPLES)
-            strangers = [name for name in files if (folder.path / name).exists()]
-            if strangers and not has_model:
-                raise RunError(f"out={str(path)!r} holds {strangers[0]!r}, which is not a run's: give another folder")
+            foreign = [name for name in files if (folder.path / name).exists()]
+            if foreign and not has_model:
+                raise RunError(
+                    f"out={str(path)!r} holds {foreign[0]!r}, which is not part of a run: give another folder"
+                )
             with _writing(path, "give another folder"):
                 folder.save()
                 (folder.path / SAMPLES).unlink(missing_ok=True)
                 with atomic(folder.path / METRICS):
                     pass
                 folder.write_config()
-        folder.any(False)  # the others wait for it
+        folder.any(False)  # the other processes wait for this call
         return folder
 
     @classmethod
@@ -109,11 +128,26 @@ class Folder:
         threads: int | None = None,
         **options: Any,
     ) -> Folder:
-        """Go on with the run of a folder, bit for bit as if it had never stopped.
+        """Resume the run of a folder, bit for bit as if it had never stopped.
 
-        changes: settings of Config, or of `begin`, that are asked for; only those of MAY_CHANGE may differ from the
-        run's. source: where the data are now.
-        Raises RunError, CheckpointError or DataError; the folder is then as it was.
+        If an error is raised, the folder is unchanged.
+
+        Args:
+            path: The folder.
+            changes: Settings of Config or of `Run.begin`; only those in MAY_CHANGE may differ from the run's.
+            source: Where the training data are now, if they have moved.
+            engine: The engine; see engines.open_engine.
+            precision: Its precision.
+            threads: The number of its threads.
+            **options: Its other options.
+
+        Returns:
+            The folder, with the run ready to continue.
+
+        Raises:
+            RunError: There is no run, it cannot be resumed with these settings, or the folder is in use.
+            CheckpointError: The checkpoint is damaged.
+            DataError: The training data are missing or have changed.
         """
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
@@ -123,7 +157,7 @@ class Folder:
             planned_steps = state.config.num_steps
             _change(state, changes or {})
             run = Run(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
-            _ = run.data  # before anything is written
+            _ = run.data  # raises DataError before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.provenance = replace(run.provenance, source=run.data.source)
             folder = cls(Path(path), run, planned_steps, lock)
@@ -132,16 +166,23 @@ class Folder:
                 return folder
             with _writing(path, "make it writable"):
                 cut_metrics(folder.path / METRICS, run.step)
-                folder.save()  # with what has changed: a process killed from here on resumes this run, not the old one
+                folder.save()  # includes the changes: a process killed from here on resumes this run, not the old one
                 folder.write_config()
-            folder.any(False)  # the others wait for it
+            folder.any(False)  # the other processes wait for this call
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
-        """The run's steps, recorded: metrics step by step; a checkpoint every so many steps, and at the end.
+        """Train the run, and record each step in the metrics and its state in checkpoints.
 
-        checkpoint_every: 0 is every 30 seconds, or so often that a twentieth of the time goes into it. A loop that
-        stops early, between two steps, calls `save`.
+        A loop that stops early must call `save`.
+
+        Args:
+            checkpoint_every: Save every so many steps, and at the end; 0 saves every 30 seconds, or less often if
+                saving would take more than a twentieth of the time.
+            together: Let the engine make many steps in one call; see training.train.
+
+        Yields:
+            The steps, in order.
         """
         saved, wait = time.monotonic(), SAVE_SECONDS
         path = self.path / METRICS if self._lock else Path(os.devnull)
@@ -150,7 +191,7 @@ class Folder:
                 write_step(metrics, step)
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
-                else:  # who writes decides: the others cannot know how long that takes
+                else:  # the process that writes decides: the others do not know how long saving takes
                     late = self._lock is not None and time.monotonic() - saved > wait
                     due = step.step == self.run.step and self.any(late)
                 if due or step.step == self.run.config.num_steps:
@@ -165,34 +206,36 @@ class Folder:
                 yield step
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
-        state = self.run.state()  # for which a process may need the others
+        """Write the checkpoint completely or not at all."""
+        state = self.run.state()  # every process must take part: it may gather moments from all of them
         if self._lock:
             sweep(self.path)
             checkpoints.save(self.path / MODEL, state)
 
     def _follow(self) -> None:
-        """While the first process begins, in the others: save, which writes nothing here but gathers what is shared
-        out, and wait. What the first could not begin it tells itself.
+        """Wait in the other processes while the first one starts the folder.
+
+        `save` writes nothing here, but takes part in gathering the shards of the state. If the first process fails, it
+        reports the reason itself.
         """
         try:
             self.save()
             self.any(False)
         except ConnectionError:
-            raise RunError("the first process could not begin: it says why") from None
+            raise RunError("the first process could not start: see its error message") from None
 
     def any(self, true_here: bool) -> bool:
-        """Is it true in one of the processes that train together? They all must ask."""
+        """Return whether it is true in any of the processes that train together; all of them must call this."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def write_samples(self, text: str) -> None:
-        """Keep the samples that were printed."""
+        """Save the samples that were printed."""
         assert self._lock
         with atomic(self.path / SAMPLES) as file:
             file.write(text.encode())
 
     def write_config(self) -> None:
-        """config.json: what was trained on what, for people to read; the checkpoint does not need it."""
+        """Write config.json: the settings and the data, for people to read; the checkpoint does not need it."""
         run = self.run
         facts = {
             "config": run.config.to_dict(),
@@ -205,7 +248,7 @@ class Folder:
 
 
 def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
-    """Take over the settings that a run is resumed with; RunError for one that would make it another run."""
+    """Apply the settings that a run is resumed with; raise RunError for one that cannot change."""
     settings = {"tokenizer": state.kind(), **state.provenance.to_dict(), **state.config.to_dict()}
     for name, value in changes.items():
         old = settings.get(name)
@@ -217,8 +260,8 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
     num_steps = changes.get("num_steps", state.config.num_steps)
     if num_steps < state.step:
         raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
-    told = {name: value for name, value in changes.items() if name in ("micro_batch_size", "validate_every")}
-    state.provenance = replace(state.provenance, **told)
+    facts = {name: value for name, value in changes.items() if name in ("micro_batch_size", "validate_every")}
+    state.provenance = replace(state.provenance, **facts)
     training.check_options(state.config.batch_size, state.provenance.micro_batch_size, state.provenance.validate_every)
     state.config = state.config.replace(num_steps=num_steps)
 
@@ -227,7 +270,7 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
 def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     try:
         yield
-    except ConnectionError:  # saving asks the other processes for their parts, and one of them has gone
+    except ConnectionError:  # an OSError too, but another process has died while this one gathered its part
         raise
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
@@ -235,7 +278,7 @@ def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
-    """A lock on the folder, which is released where the block fails."""
+    """Lock the folder, and release it if the block fails."""
     try:
         with _writing(path, remedy):
             lock = Lock(Path(path))
@@ -252,7 +295,7 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Does this folder hold a run, damaged perhaps, and not another program's model.safetensors?"""
+    """Return whether the folder holds a run, possibly damaged, and not another program's model.safetensors."""
     try:
         checkpoints.load(folder / MODEL)
         return True
@@ -277,12 +320,28 @@ def train(
     overwrite: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a model to the end and give its run; see Run.begin for the other options.
+    """Train a model to the end, and return its run.
 
-        run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
-        print(run.sample(20))
+    Args:
+        source: The training data; see Run.begin.
+        config: The settings; the default is Config().
+        out: A folder to store the run in, as `microgpt train --out` does.
+        overwrite: Whether to replace a run that is already in that folder.
+        **options: Other options of Run.begin.
 
-    out: a folder to keep it in, as `microgpt train --out` does.
+    Returns:
+        The run.
+
+    Raises:
+        DataError: The text cannot be used.
+        RunError: The folder cannot be used.
+        DivergedError: A loss is not finite.
+        ValueError: A setting or option is invalid.
+
+    Example:
+        >>> run = train(["ada", "grace", "hedy"], Config(n_embd=8, n_head=2, num_steps=20))
+        >>> run.step
+        20
     """
     run = Run.begin(source, config, **options)
     if out is None:

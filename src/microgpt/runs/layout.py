@@ -13,7 +13,7 @@ CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safeten
 
 
 def checkpoint_file(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint of a run folder, or the file itself; RunError where there is none."""
+    """Return the checkpoint of a run folder, or the path itself if it is a file; raise RunError if it is unreadable."""
     path = Path(path)
     file = path
     try:
@@ -31,7 +31,7 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
 
 
 def next_folder(parent: Path) -> Path:
-    """The first of parent/1, parent/2, ... that does not exist; made at once, so that no other process takes it."""
+    """Create and return the first of parent/1, parent/2, ... that does not exist; no other process can take it."""
     for number in itertools.count(1):
         with suppress(FileExistsError):
             (parent / str(number)).mkdir(parents=True)

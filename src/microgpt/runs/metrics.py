@@ -13,9 +13,9 @@ from microgpt.training import Step
 
 
 def record(step: Step) -> dict[str, Any]:
-    """A step as metrics.jsonl keeps it."""
+    """Return a step as metrics.jsonl stores it."""
     kept = asdict(step)
-    del kept["seconds"]  # two runs of the same training differ in it
+    del kept["seconds"]  # it differs between two runs of the same training
     return {name: value for name, value in kept.items() if value is not None}
 
 
@@ -25,16 +25,23 @@ def write_step(file: TextIO, step: Step) -> None:
 
 
 def cut_metrics(path: Path, last_step: int) -> None:
-    """Drop the lines of the steps after last_step: a run that resumes there makes them again."""
+    """Drop the lines of the steps after last_step: a run that resumes there repeats them."""
     kept = [line for line in read_metrics(path) if line["step"] <= last_step] if path.exists() else []
     with atomic(path) as file:
         file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl, without a last one that a killed process left half written.
+    """Return the lines of a metrics.jsonl, without an incomplete last line that a killed process left.
 
-    Raises RunError, with the line's number, for any other line that is not a step of a run.
+    Args:
+        path: The file.
+
+    Returns:
+        The steps, as `record` returns them.
+
+    Raises:
+        RunError: Another line is not a step of a run; the message gives its number.
     """
     metrics: list[dict[str, Any]] = []
     content = path.read_bytes()
@@ -45,10 +52,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
                 raise TypeError
             metrics.append(step)
-        except (ValueError, TypeError, KeyError, RecursionError):  # no JSON or UTF-8, no object, another object, a nest
+        except (ValueError, TypeError, KeyError, RecursionError):  # bad JSON or UTF-8, no object, no step, deep nesting
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
-                    f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}; mend that line, or take"
-                    " the file away: the checkpoint does not need it"
+                    f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}; fix that line, or delete"
+                    " the file: the checkpoint does not need it"
                 ) from None
     return metrics

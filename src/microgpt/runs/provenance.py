@@ -14,16 +14,29 @@ from microgpt.data.documents import MODES, Data
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the training data of a run come from. A checkpoint of another version may lack any of these facts."""
+    """The origin of a run's training data, and how the run reads them.
 
-    source: str | None = None  # the path of the text, or the name of a data set; None for documents in memory
-    sha256: str | None = None  # of the text's bytes, or of the prepared data's tokens
-    documents: str | None = None  # how the text is cut into documents, one of MODES
-    num_docs: int | None = None  # training sequences, held-out ones included
-    val_fraction: float | None = None  # the share that is held out
-    validate_every: int | None = None  # steps between two held-out losses; None: a tenth of all
-    micro_batch_size: int | None = None  # documents computed at once; None: the whole batch
-    unknown: Mapping[str, Any] = field(default_factory=dict)  # facts of another version, kept as they are
+    A checkpoint of another version may lack any of these facts.
+
+    Attributes:
+        source: The path of the text, or the name of a data set; None for documents in memory.
+        sha256: The SHA-256 of the text's bytes, or of the prepared data's tokens.
+        documents: How the text is split into documents, one of MODES.
+        num_docs: The number of sequences, held-out ones included.
+        val_fraction: The fraction that is held out.
+        validate_every: The number of steps between two held-out losses; None means a tenth of all steps.
+        micro_batch_size: The number of documents computed at once; None means the whole batch.
+        unknown: Facts from another version, stored unchanged.
+    """
+
+    source: str | None = None
+    sha256: str | None = None
+    documents: str | None = None
+    num_docs: int | None = None
+    val_fraction: float | None = None
+    validate_every: int | None = None
+    micro_batch_size: int | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -33,12 +46,12 @@ class Provenance:
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
     ) -> Provenance:
-        """The provenance of a new run over these data."""
+        """Return the provenance of a new run on these data."""
         return cls(data.source, data.sha256, data.mode, len(data), val_fraction, validate_every, micro_batch_size)
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Provenance:
-        """The inverse of to_dict. Raises ValueError for a known fact of the wrong type."""
+        """Return the provenance that `to_dict` stored; raise ValueError for a known fact of the wrong type."""
         for name, kinds in KINDS.items():
             if name in facts and type(facts[name]) not in kinds:
                 raise ValueError(f"{name} in 'data' must be of type {kinds[0].__name__}, got {facts[name]!r:.60}")
@@ -46,7 +59,7 @@ class Provenance:
         return cls(**known, unknown={name: value for name, value in facts.items() if name not in KINDS})
 
     def to_dict(self) -> dict[str, Any]:
-        """What checkpoints, config.json and session files hold; facts that are not known are left out."""
+        """Return the facts as checkpoints, config.json and session files store them; missing facts are left out."""
         known = {name: getattr(self, name) for name in KINDS}
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},
@@ -55,11 +68,11 @@ class Provenance:
 
     @property
     def mode(self) -> str:
-        """How the text is cut into documents, by default lines."""
+        """How the text is split into documents; the default is lines."""
         return self.documents or MODES[0]
 
 
-# The facts in the order in which they are written, each with the types that it may have
+# The facts in the order in which they are written, each with its possible types
 KINDS: dict[str, tuple[type, ...]] = {
     "source": (str, type(None)),
     "sha256": (str,),

@@ -25,7 +25,7 @@ from microgpt.errors import DataError, DivergedError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs import samples
 from microgpt.runs.checkpoint import Checkpoint
-from microgpt.runs.evaluate import evaluate, told_of
+from microgpt.runs.evaluate import evaluate, with_progress
 from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.samples import Written
@@ -33,20 +33,30 @@ from microgpt.runs.training_data import Source, find_training_data, load_trainin
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
-VAL_DOCUMENTS = 100  # the most held-out sequences that a validation during training reads, always the same ones
-LARGE = 10_000_000  # parameters, from which on an engine that can draws the first ones itself: Python takes minutes
+VAL_DOCUMENTS = 100  # the largest number of held-out sequences that a validation during training reads; always the same
+LARGE = 10_000_000  # above so many weights, the engine draws the initial ones if it can: Python would take minutes
 
 
 class Run:
-    """A model and its training so far. Iterating trains it to the end of config.num_steps, a Step at a time.
+    """A model and its training so far.
 
-        run = Run.begin("names.txt", Config(num_steps=500))
-        for step in run:
-            print(step.step, step.loss)
-        print(run.sample(20))
+    Create one with `begin` or `load`. Iterating over it trains it to config.num_steps and yields each Step. Samples
+    without a seed continue the run's own random stream, as the published script does: `load(path).sample(20)` returns
+    the samples that training printed at its end.
 
-    Make one with `begin` or `load`. Samples drawn without a seed continue the run's own random stream, as the published
-    script does: `load(path).sample(20)` gives what training printed at its end.
+    Attributes:
+        config: The settings.
+        provenance: Where the training data came from.
+        tokenizer: The tokenizer.
+        engine: The engine, which holds the weights and Adam's moments.
+        rng: The run's random stream.
+
+    Example:
+        >>> run = Run.begin(["ada", "grace", "hedy"], Config(n_embd=8, n_head=2, num_steps=3))
+        >>> [step.step for step in run]
+        [1, 2, 3]
+        >>> len(run.sample(20))
+        20
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class Run:
             self.engine = open_engine(
                 engine, state.params, state.config, len(state.symbols), precision, threads, **options
             )
-        else:  # a program that only Python runs
+        else:  # only Python can run an edited program
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
         if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
@@ -98,15 +108,30 @@ class Run:
         progress: Progress | None = None,
         **options: Any,
     ) -> Run:
-        """A new model, untrained.
+        """Start a new run with an untrained model.
 
-        source: a text file, `names` (bundled), `makemore` (downloaded once), the folder of prepared data, documents in
-        memory, or loaded Data. documents: `lines` (default), or `stream` for one long text. tokenizer: `char` (the
-        default), `byte` or `bpe:N`. val_fraction: the share of the documents that is held out.
-        validate_every: steps between two held-out losses, default a tenth of all. micro_batch_size: documents computed
-        at once, default the whole batch. engine, precision, threads, options: see engines.open_engine; no checkpoint
-        keeps them.
-        Raises DataError or ValueError where these make no sense.
+        Args:
+            source: A text file, `names` (bundled), `makemore` (downloaded once), a folder of prepared data, documents
+                in memory, or loaded Data.
+            config: The settings; the default is Config().
+            documents: `lines` (the default), or `stream` for one long text.
+            tokenizer: `char` (the default), `byte` or `bpe:N`.
+            val_fraction: The fraction of the documents to hold out.
+            validate_every: The number of steps between two held-out losses; the default is a tenth of all steps.
+            micro_batch_size: The number of documents computed at once; the default is the whole batch.
+            engine: The engine; see engines.open_engine. Checkpoints store neither it nor its options.
+            precision: Its precision.
+            threads: The number of its threads.
+            progress: Called as a download proceeds.
+            **options: Its other options.
+
+        Returns:
+            The run, at step 0.
+
+        Raises:
+            DataError: The text cannot be used.
+            ValueError: A setting or option is invalid.
+            MemoryError: The model does not fit into memory.
         """
         config = config or Config()
         training.check_options(config.batch_size, micro_batch_size, validate_every)
@@ -158,21 +183,34 @@ class Run:
         source: Source | None = None,
         **options: Any,
     ) -> Run:
-        """The run that was saved in a folder, or in a file; its data are looked up when they are needed.
+        """Load a run from its folder or from a checkpoint file; its data are loaded when they are first needed.
 
-        source: where the training data are now, if they have moved. Raises RunError or CheckpointError.
+        Args:
+            path: The folder or the file.
+            engine: The engine; see engines.open_engine.
+            precision: Its precision.
+            threads: The number of its threads.
+            source: Where the training data are now, if they have moved.
+            **options: The engine's other options.
+
+        Returns:
+            The run.
+
+        Raises:
+            RunError: There is no checkpoint.
+            CheckpointError: The file is not a checkpoint, or is damaged.
         """
         state = checkpoints.load(checkpoint_file(path))
         return cls(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
 
     @cached_property
     def data(self) -> Data:
-        """The training data. Raises DataError where they are not what the run was trained on."""
+        """The training data; raises DataError if they are missing or are not those that the run was trained on."""
         return self._find_data()
 
     @cached_property
     def missing_data(self) -> str:
-        """Why the training data cannot be had; empty where they can."""
+        """Why the training data are not available; empty if they are."""
         try:
             _ = self.data
             return ""
@@ -189,29 +227,38 @@ class Run:
 
     @property
     def step(self) -> int:
-        """How many training steps were made."""
+        """The number of training steps made."""
         return self.engine.step
 
     @property
     def num_params(self) -> int:
-        """How many numbers the model learns."""
+        """The number of weights that the model learns."""
         return len(self.engine.params)
 
     @property
     def order(self) -> Sequence[int]:
-        """The sequences of the data that training reads, one after another, over and over."""
+        """The indices of the sequences that training reads, in this order, over and over."""
         return self._order[0]
 
     @property
     def held_out(self) -> Sequence[int]:
-        """The sequences of the data that training does not read."""
+        """The indices of the sequences that training does not read."""
         return self._order[1]
 
     def __iter__(self) -> Iterator[Step]:
         return self.steps()
 
     def steps(self, *, pause_every: int = 0, together: bool = False, until: int | None = None) -> Iterator[Step]:
-        """The steps that remain; see training.train."""
+        """Train, and yield the remaining steps; see training.train.
+
+        Args:
+            pause_every: Bring the engine level with the yielded step every so many steps; only matters with `together`.
+            together: Let the engine make many steps in one call, which is faster.
+            until: Stop after this step.
+
+        Returns:
+            An iterator over the steps; advancing it trains the run.
+        """
         order, held_out = self._order
         every = self.provenance.validate_every or max(1, self.config.num_steps // 10)
         return training.train(
@@ -227,7 +274,7 @@ class Run:
         )
 
     def _val_loss(self, indices: Sequence[int]) -> float:
-        """The loss on held-out sequences, which the processes that train together share."""
+        """Return the loss on held-out sequences; processes that train together each compute a part."""
         part = self.score(indices[self.engine.rank :: self.engine.world_size])
         nats, tokens = self.engine.add_up([part.nats, float(part.tokens)])
         return nats / tokens
@@ -235,9 +282,18 @@ class Run:
     def score(
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
     ) -> evaluation.Score:
-        """The model's score on these sequences of its data, or of other data that its vocabulary covers."""
-        told = told_of(indices, "reading", len(indices), progress)
-        return evaluation.score(self.engine, map((data or self.data).sequence, told))
+        """Return the model's score on some sequences.
+
+        Args:
+            indices: The indices of the sequences.
+            data: The data that contain them, read with the run's tokenizer; the default is the training data.
+            progress: Called as the work proceeds.
+
+        Returns:
+            The score.
+        """
+        reported = with_progress(indices, "reading", len(indices), progress)
+        return evaluation.score(self.engine, map((data or self.data).sequence, reported))
 
     def evaluate(
         self,
@@ -248,11 +304,23 @@ class Run:
         seed: int | None = None,
         progress: Working | None = None,
     ) -> evaluation.Evaluation:
-        """Measure the model: its loss beside what counting letters reaches, and how much of its writing is new.
+        """Measure the model: its loss against unigram and bigram baselines, and how many of its samples are new.
 
-        source: another text; the default is the held-out part of the training data, else all of them. limit: documents
-        read, spread over the text; 0: all. num_samples: drawn with `seed`, default the config's. Without the training
-        data there are no counts, and it is unknown what is new. Raises DataError.
+        If the training data are not available, there are no baselines, and the number of new samples is unknown.
+
+        Args:
+            source: The text to measure the loss on; the default is the held-out part of the training data, or all of
+                them if nothing is held out.
+            limit: The largest number of documents to read, spread evenly over the text; 0 reads all.
+            num_samples: The number of samples to draw.
+            seed: The seed of the samples; the default is the config's.
+            progress: Called as the work proceeds.
+
+        Returns:
+            The measurements.
+
+        Raises:
+            DataError: The text cannot be used.
         """
         return evaluate(self, source, limit, num_samples, self.config.seed if seed is None else seed, progress)
 
@@ -268,11 +336,25 @@ class Run:
         max_new_tokens: int | None = None,
         slide: bool = False,
     ) -> list[str]:
-        """n new texts, each with the prompt that it began with.
+        """Generate new texts, each starting with the prompt.
 
-        temperature: default the config's; 0 always takes the likeliest token. seed: sample i is then drawn from
-        `random.Random(f"{seed}:{i}")`, i from `first` on, the same for every engine; the default is the run's stream.
-        max_new_tokens, slide: see sampling.generate. Raises ValueError for options that make no sense.
+        Args:
+            n: The number of texts.
+            temperature: A divisor of the logits; 0 always takes the likeliest token. The default is the config's.
+            top_k: Sample only from the top_k likeliest tokens; None samples from all.
+            prompt: The beginning of every text.
+            seed: Draw sample i from `random.Random(f"{seed}:{i}")`, which gives the same texts with every engine. The
+                default continues the run's own random stream.
+            first: The i of the first sample.
+            max_new_tokens: The largest number of tokens to generate per text; the default is no limit, or
+                10 * block_size with `slide`.
+            slide: Whether to continue when the context is full; see sampling.generate.
+
+        Returns:
+            The texts.
+
+        Raises:
+            ValueError: An option is invalid.
         """
         return samples.draw(
             self.engine,
@@ -291,17 +373,26 @@ class Run:
     def write(
         self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
     ) -> Iterator[list[Written]]:
-        """n samples, some at a time, each from a random stream of its own and looked up in the training data.
+        """Generate samples in batches, and look up each one in the training data.
 
-        seed: default the config's. new_only: only those that are not in the training data. options: those of `sample`.
-        Raises DataError where new_only finds no training data, or hardly anything new.
+        Args:
+            n: The number of samples.
+            seed: The seed of their random streams; the default is the config's.
+            new_only: Whether to yield only samples that are not in the training data.
+            **options: Other options of `sample`.
+
+        Yields:
+            Some of the samples at a time.
+
+        Raises:
+            DataError: new_only is set, but the training data are not available, or hardly any sample is new.
         """
         data = None if self.missing_data and not new_only else self.data
         draw = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
         yield from samples.looked_up(draw, data, n, new_only)
 
     def state(self) -> Checkpoint:
-        """What a checkpoint keeps. Raises DivergedError when the parameters are no longer numbers."""
+        """Return the state that a checkpoint stores; raise DivergedError if a weight is not finite."""
         engine = self.engine
         if not all(map(math.isfinite, engine.params)):
             raise DivergedError(
@@ -322,15 +413,27 @@ class Run:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint file, whole or not at all."""
+        """Write a checkpoint file completely or not at all."""
         checkpoints.save(Path(path), self.state())
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What a checkpoint keeps of a tokenizer beside its symbols: of characters, nothing."""
+    """Return what a checkpoint stores of a tokenizer besides its symbols: nothing if its tokens are characters."""
     return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> Run:
-    """The run that was saved in a folder or a checkpoint file; see Run.load."""
+    """Load a run from its folder or from a checkpoint file.
+
+    Args:
+        path: The folder or the file.
+        **options: The other options of Run.load.
+
+    Returns:
+        The run.
+
+    Raises:
+        RunError: There is no checkpoint.
+        CheckpointError: The file is not a checkpoint, or is damaged.
+    """
     return Run.load(path, **options)

@@ -12,12 +12,17 @@ from microgpt.data.tokenizers import Tokenizer
 from microgpt.engines.base import Engine
 from microgpt.errors import DataError
 
-STREAMS = 64  # the most samples that grow together
-WRITTEN_AT_ONCE = 20  # samples: few enough to be seen as they come
+STREAMS = 64  # the largest number of samples that are generated together
+WRITTEN_AT_ONCE = 20  # samples per batch: few enough that they appear without delay
 
 
 class Written(NamedTuple):
-    """A sample. known: whether it is in the training data; None where these are not here."""
+    """A sample.
+
+    Attributes:
+        text: The text.
+        known: Whether it is in the training data; None if those data are not available.
+    """
 
     text: str
     known: bool | None
@@ -37,13 +42,34 @@ def draw(
     max_new_tokens: int | None,
     slide: bool,
 ) -> list[str]:
-    """n texts, each with the prompt that it began with; see Run.sample. rng: the stream of samples without a seed."""
+    """Generate texts; see Run.sample.
+
+    Args:
+        engine: The engine that holds the model.
+        tokenizer: The model's tokenizer.
+        rng: The random stream of samples without a seed.
+        n: The number of texts.
+        temperature: A divisor of the logits.
+        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        prompt: The beginning of every text.
+        seed: The seed of the samples' own random streams; None draws from `rng`.
+        first: The index of the first sample in its seed's sequence.
+        max_new_tokens: The largest number of tokens to generate per text; None sets no limit, or 10 * block_size with
+            `slide`.
+        slide: Whether to continue when the context is full.
+
+    Returns:
+        The texts, each with its prompt.
+
+    Raises:
+        ValueError: An option is invalid.
+    """
     if n < 0:
         raise ValueError(f"n must be at least 0, got n={n}")
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
     if slide and max_new_tokens is None:
-        max_new_tokens = 10 * engine.config.block_size  # a model that never closes a document must end somewhere
+        max_new_tokens = 10 * engine.config.block_size  # a model that never ends a document must stop somewhere
     sampling.check_options(engine.vocab_size, temperature, top_k)
     options: dict[str, Any] = {
         "bos": tokenizer.bos,
@@ -54,7 +80,7 @@ def draw(
         "max_new_tokens": max_new_tokens,
     }
     samples: list[Iterable[int]] = []
-    # each with its own random stream, so that they can grow together
+    # samples with a seed have separate random streams, so they can be generated together
     if seed is not None and engine.opens_streams and not slide:
         rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
         for start in range(0, n, STREAMS):
@@ -70,7 +96,7 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
     try:
         return tokenizer.encode(prompt)[1:-1]
     except UnicodeEncodeError:
-        raise ValueError(f"prompt must be text, got a half of a character in prompt={prompt!r}: leave it out") from None
+        raise ValueError(f"prompt must be text, got half a character in prompt={prompt!r}: leave it out") from None
     except KeyError as error:
         known = "".join(tokenizer.symbols)
         raise ValueError(
@@ -80,7 +106,20 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
 
 
 def looked_up(draw: Callable[..., list[str]], data: Data | None, n: int, new_only: bool) -> Iterator[list[Written]]:
-    """n samples, some at a time, each looked up in the data; see Run.write. draw: Run.sample with its options."""
+    """Yield samples in batches, each looked up in the data; see Run.write.
+
+    Args:
+        draw: Run.sample with its options.
+        data: The training data; None if they are not available.
+        n: The number of samples.
+        new_only: Whether to yield only samples that are not in the data.
+
+    Yields:
+        Some of the samples at a time.
+
+    Raises:
+        DataError: Hardly any sample is new.
+    """
     written = drawn = 0
     while written < n:
         if drawn >= 100 * n:

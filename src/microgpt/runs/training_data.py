@@ -24,7 +24,21 @@ Source = str | os.PathLike[str] | Sequence[str]
 def load_training_data(
     source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
 ) -> Data:
-    """Load a text, or open prepared data, which must have been prepared as the options ask."""
+    """Load a text, or open prepared data and check that they were prepared with these options.
+
+    Args:
+        source: The text, or the folder of prepared data.
+        config: The settings, of which block_size and bos_first apply.
+        documents: How to split the text into documents; None takes the default, or what the data were prepared with.
+        tokenizer: The kind of tokenizer; None as for `documents`.
+        progress: Called as a download proceeds.
+
+    Returns:
+        The data.
+
+    Raises:
+        DataError: The text cannot be used, or the data were prepared with other options.
+    """
     if not is_prepared_folder(source):
         return load_data(
             source,
@@ -35,29 +49,40 @@ def load_training_data(
             progress=progress,
         )
     data = open_prepared(Path(cast("str", source)), config.block_size)
-    for name, asked, is_so in (
+    for name, asked, actual in (
         ("documents", documents, data.mode),
         ("tokenizer", tokenizer, data.facts["asked"]["tokenizer"]),
         ("bos_first", config.bos_first, data.bos_first),
     ):
-        if asked is not None and asked != is_so:
-            remedy = "set bos_first as it is there" if name == "bos_first" else "leave it out"
+        if asked is not None and asked != actual:
+            remedy = f"set bos_first={actual}" if name == "bos_first" else "leave it out"
             raise DataError(
-                f"{os.fspath(cast('str', source))!r} was prepared with {name}={is_so}, got {name}={asked}: {remedy}, or"
-                " prepare it otherwise"
+                f"{os.fspath(cast('str', source))!r} was prepared with {name}={actual}, got {name}={asked}: {remedy},"
+                f" or prepare it with {name}={asked}"
             )
     return data
 
 
 def is_prepared_folder(source: Source) -> bool:
-    """Is it a folder of prepared data? A str that names a data set is not one."""
+    """Return whether the source is a folder of prepared data; a str that names a data set is not one."""
     if isinstance(source, str) and source in DATASETS:
         return False
     return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
 
 
 def find_training_data(state: Checkpoint, source: Source | None) -> Data:
-    """Find the data that a checkpoint was trained on. source: where they are now, if they have moved."""
+    """Load the data that a checkpoint was trained on.
+
+    Args:
+        state: The checkpoint.
+        source: Where the data are now, if they have moved.
+
+    Returns:
+        The data.
+
+    Raises:
+        DataError: The data are missing, or are not those that the run was trained on.
+    """
     info, moved = state.provenance, source is None
     source = info.source if source is None else source
     if source is None:

@@ -11,7 +11,7 @@ from microgpt.system.processes import is_alive
 
 
 class atomic:
-    """`with atomic(path) as file:` gives a binary file that takes the place of `path` when the block ends well."""
+    """A context manager: `with atomic(path) as file:` opens a binary file that replaces `path` on success."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,8 +37,8 @@ class atomic:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
-    with suppress(OSError, AttributeError):  # some cannot; the new file is in its place all the same
+    """Make a rename in `folder` survive a power failure, if the system supports that."""
+    with suppress(OSError, AttributeError):  # some systems do not; the new file is in place all the same
         descriptor = os.open(folder, os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

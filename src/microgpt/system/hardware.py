@@ -1,6 +1,6 @@
 """Hardware and software facts to quote with a measurement.
 
-They are the processor, its cores, the system, Python and the compiler.
+The facts are the processor, its cores, the operating system, Python and the compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def facts() -> dict[str, str]:
-    """Name -> text, in the order to quote them. Facts that the system does not tell are left out."""
+    """Return the facts, name -> text, in the order to quote them; facts that are unknown are left out."""
     libc = " ".join(part for part in platform.libc_ver() if part)
     texts = {
         "processor": processor(),
@@ -23,14 +23,14 @@ def facts() -> dict[str, str]:
 
 
 def cores() -> int:
-    """The number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor() -> str:
-    """The processor's model name, or what the system calls its kind."""
+    """Return the processor's model name, or else the system's name for its architecture."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

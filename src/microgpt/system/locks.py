@@ -1,9 +1,9 @@
 """A lock that lets only one process at a time work in a folder.
 
-Each process leaves a file there that is named after it, and looks for those of others. Two that come at the same moment
-may both be turned away, but never both let in. What a process leaves behind that was killed is recognised, as no such
-process runs any more, and removed. Readers need no lock. It keeps the processes of one machine apart, not those of two
-that share a folder: there a number says nothing about the other's process.
+Each process creates a file there, named after its process id, and looks for the files of others. Two processes
+that arrive at the same moment may both be refused, but never both admitted. The file of a killed process is recognised,
+because no process has its id, and is removed. Readers need no lock. The lock works between the processes of one
+machine, but not between two machines that share a folder, where an id says nothing about the other machine's processes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,22 @@ _ours: set[Path] = set()  # the files of this process
 
 
 class Lock:
-    """This process's hold on a folder, until `release` is called, or the object or the process comes to its end.
+    """A lock on a folder, held until `release` is called, the object is deleted or the process ends.
 
-    The folders of this process are its own business: it may hold one twice. Raises LockedError, or OSError where the
-    folder cannot be written to.
+    One process can lock the same folder twice.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        LockedError: Another process holds the lock.
+        OSError: The folder cannot be written to.
     """
 
     def __init__(self, folder: Path) -> None:
         pid = os.getpid()
         path = folder.resolve() / f".{pid}.{next(_numbers)}.lock"
-        file = path.open("wb")  # and left open: on Windows nobody can delete it then
+        file = path.open("wb")  # stays open: on Windows no process can delete an open file
         _ours.add(path)
         self.release = weakref.finalize(self, _release, file, path, pid)
         for other in path.parent.glob(".*.*.lock"):
@@ -43,13 +49,13 @@ class Lock:
 
 def _release(file: BinaryIO, path: Path, pid: int) -> None:
     file.close()
-    if os.getpid() == pid:  # a fork may exit before us
+    if os.getpid() == pid:  # not in a forked child, which may exit first
         path.unlink(missing_ok=True)
         _ours.discard(path)
 
 
 def _is_held(file: Path, pid: int) -> bool:
-    """Is the process that left this file still there? If not, the file is removed."""
+    """Return whether the process that created this file is still running; if not, remove the file."""
     if os.name != "nt" and pid != os.getpid() and is_alive(pid):
         return True
     try:

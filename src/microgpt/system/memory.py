@@ -10,7 +10,7 @@ from microgpt.system.text import size
 
 
 def free_memory() -> int | None:
-    """Bytes that a process can still have; None where the system does not tell."""
+    """Return the bytes of memory that are still available; None if the system does not report them."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -21,7 +21,7 @@ def free_memory() -> int | None:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has had so far; 0 where the system does not tell."""
+    """Return the peak memory of this process so far, in bytes; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -31,16 +31,27 @@ def peak_memory() -> int:
 
 
 def check_model_fits(parameters: int) -> None:
-    """Raise MemoryError for a model whose numbers alone exceed the free memory."""
-    here = processes_here()  # each has a copy of its own
-    # a checkpoint's three buffers in float64, an engine's four in float32
+    """Raise MemoryError if the weights and Adam's moments alone exceed the free memory."""
+    here = processes_here()  # each process has its own copy
+    # three float64 buffers of a checkpoint, and four float32 buffers of an engine
     needed, free = parameters * (3 * 8 + 4 * 4) * here, free_memory()
     if free is not None and needed > free:
         raise MemoryError(too_large(parameters, needed, free, "this machine", here))
 
 
 def too_large(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
-    """The error message for a model that does not fit."""
+    """Return the error message for a model that does not fit.
+
+    Args:
+        parameters: The number of its weights.
+        needed: The bytes that training needs at least.
+        free: The bytes that are free.
+        where: What has those bytes, such as `this machine`.
+        processes: How many processes train together there.
+
+    Returns:
+        The message.
+    """
     return (
         f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained"
         f"{f' by {processes} processes' * (processes > 1)}, and {where} has {size(free)} free: lower n_embd, n_layer or"

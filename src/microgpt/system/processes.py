@@ -6,25 +6,25 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Is there a process with this id? On Windows always yes."""
-    if os.name == "nt":  # where signal 0 is Ctrl-C
+    """Return whether there is a process with this id; always True on Windows."""
+    if os.name == "nt":  # signal 0 is Ctrl-C there
         return True
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # another user's
+    except OSError:  # another user's process
         return True
     return True
 
 
 def processes() -> tuple[int, int]:
-    """(rank, world size): which of how many processes this is, as torchrun says; alone, (0, 1)."""
+    """Return (rank, world size) as torchrun sets them; (0, 1) without torchrun."""
     if "MASTER_ADDR" not in os.environ:
         return 0, 1
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def processes_here() -> int:
-    """How many of them are on this machine."""
+    """Return how many of the processes that train together are on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1

@@ -1,8 +1,8 @@
 """The safetensors file format: named F64 or F32 tensors in one file that cannot run code.
 
-A file is 8 bytes (the header's length, little endian), a header in JSON (name -> dtype, shape, where its bytes lie),
-then the bytes of all tensors without a gap. Format: https://huggingface.co/docs/safetensors. The `safetensors` package
-reads what `write` writes, and the reverse; a size that a file merely claims never makes `read` take memory.
+A file is 8 bytes (the header's length, little-endian), a JSON header (name -> dtype, shape, byte range), and the bytes
+of all tensors without gaps. Format: https://huggingface.co/docs/safetensors. The `safetensors` package can read what
+`write` writes, and `read` what the package writes. `read` never allocates memory for a size that a file only claims.
 """
 
 from __future__ import annotations
@@ -19,20 +19,26 @@ from typing import Any
 from microgpt.errors import SafetensorsError
 from microgpt.system.files import atomic
 
-FLOATS = {"F64": "d", "F32": "f"}  # the types that are read and written, with the array's type code
-MAX_HEADER = 100_000_000  # bytes; the package's limit too
+FLOATS = {"F64": "d", "F32": "f"}  # the supported types -> their type codes in array
+MAX_HEADER = 100_000_000  # bytes; the same limit as the package's
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor of a file: its type, its shape, and its bytes, little endian, row after row."""
+    """A tensor of a file.
+
+    Attributes:
+        dtype: Its type, F64 or F32.
+        shape: Its shape.
+        data: Its bytes, little-endian, in row-major order.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     data: bytes | memoryview
 
     def floats(self) -> array[float]:
-        """Its numbers as float64."""
+        """Return its numbers as float64."""
         numbers: array[float] = array(FLOATS[self.dtype])
         numbers.frombytes(self.data)
         if sys.byteorder == "big":
@@ -41,7 +47,7 @@ class Tensor:
 
 
 def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") -> Tensor:
-    """A tensor of float64, or of float32 (dtype F32), from a flat buffer of float64."""
+    """Return a tensor of float64, or of float32 (dtype F32), from a flat buffer of float64."""
     if dtype != "F64" or sys.byteorder == "big":
         numbers = array(FLOATS[dtype], numbers)
     if sys.byteorder == "big":
@@ -50,9 +56,17 @@ def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") ->
 
 
 def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write the file whole or not at all: what stood at `path` stays until the new bytes are safe on the disk.
+    """Write a file completely or not at all.
 
-    Raises OSError when they cannot be written; nothing of the attempt is left behind.
+    An existing file is replaced only when the new bytes are safe on disk.
+
+    Args:
+        path: The file.
+        tensors: The tensors by name.
+        metadata: Texts by name.
+
+    Raises:
+        OSError: The file cannot be written; nothing is left behind.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
@@ -60,7 +74,7 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
         start, end = end, end + len(t.data)
         header[name] = {"dtype": t.dtype, "shape": list(t.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the numbers lie aligned
+    text += b" " * (-len(text) % 8)  # aligns the numbers
     with atomic(Path(path)) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for t in tensors.values():
@@ -68,21 +82,31 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
 
 
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the metadata of a file.
+    """Read the tensors and the metadata of a file.
 
-    Raises OSError when it cannot be read, SafetensorsError when it is not in the format or has other types: the checks
-    are those of the `safetensors` package and, where the format's text is stricter (a name given twice), the text's.
+    The checks are those of the `safetensors` package, or of the format's specification where that is stricter (it
+    forbids duplicate names).
+
+    Args:
+        path: The file.
+
+    Returns:
+        The tensors by name, and the metadata.
+
+    Raises:
+        OSError: The file cannot be read.
+        SafetensorsError: The file violates the format, or has tensors of other types.
     """
     with Path(path).open("rb") as file:
         beginning = file.read(8)
         beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
         entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
-        data = memoryview(file.read())  # now that they fit the file
+        data = memoryview(file.read())  # only after the header's sizes have been checked against the file's
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """`read` for bytes that are already in memory."""
+    """Do what `read` does, for bytes in memory."""
     entries, metadata = _layout(content, len(content))
     data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
@@ -92,14 +116,14 @@ Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, en
 
 
 def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
-    """What the header says, checked against the size of the whole file. beginning: at least the header."""
+    """Check the header against the file's size; return its entries and metadata. beginning: at least the header."""
     if file_size < 8:
         raise SafetensorsError(f"a file has at least 8 bytes, this one has {file_size}")
     length = int.from_bytes(beginning[:8], "little")
     if length > MAX_HEADER:
-        raise SafetensorsError(f"the header is said to take {length} bytes; at most {MAX_HEADER} are allowed")
+        raise SafetensorsError(f"the header claims {length} bytes; at most {MAX_HEADER} are allowed")
     if length > file_size - 8:
-        raise SafetensorsError(f"the header is said to take {length} bytes, but only {file_size - 8} follow")
+        raise SafetensorsError(f"the header claims {length} bytes, but only {file_size - 8} follow")
     header = _header(beginning[8 : 8 + length])
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
@@ -107,16 +131,16 @@ def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, st
     try:
         "".join([*header, *metadata, *metadata.values()]).encode()
     except UnicodeEncodeError as error:
-        raise SafetensorsError(f"a text of the header is not Unicode: {error.reason}") from None
+        raise SafetensorsError(f"a string in the header is not Unicode: {error.reason}") from None
     entries = [_entry(name, entry) for name, entry in header.items()]
     end = 0
     for start, stop, name, dtype, shape in sorted(entries):
         if start != end or stop < start:
-            raise SafetensorsError(f"tensor {name!r} lies at bytes {start} to {stop}; it should begin at {end}")
+            raise SafetensorsError(f"tensor {name!r} is at bytes {start} to {stop}; it should begin at {end}")
         count = 1
         for size in shape:
             count *= size
-            if count >= 2**64:  # no such file can exist; and the product of very many sizes would take long
+            if count >= 2**64:  # no such file can exist, and the product of very many sizes would take long
                 raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
         if count * array(FLOATS[dtype]).itemsize != stop - start:
             raise SafetensorsError(

@@ -1,6 +1,6 @@
 """Text formatting for people: tables and sizes in bytes.
 
-Tables are aligned for a terminal, or in Markdown.
+Tables are in aligned columns for a terminal, or in Markdown.
 """
 
 from __future__ import annotations
@@ -11,9 +11,21 @@ Row = Sequence[str]
 
 
 def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """The table in aligned columns, two spaces apart.
+    """Return a table in aligned columns, two spaces apart.
 
-    sides: a character a column, `r` for one that is aligned right, else `l`.
+    Args:
+        header: The title of each column.
+        rows: The cells of each row.
+        sides: One character per column: `r` aligns it to the right, `l` to the left.
+
+    Returns:
+        The table, without a final newline.
+
+    Example:
+        >>> print(aligned(["name", "count"], [["emma", "7"], ["bo", "12"]], "lr"))
+        name  count
+        emma      7
+        bo       12
     """
     widths = [max(map(len, column)) for column in zip(header, *rows)]
 
@@ -27,13 +39,13 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
 
 
 def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """The table in Markdown; `sides` as for `aligned`."""
+    """Return the table in Markdown; `sides` is as for `aligned`."""
     marks = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 
 
 def size(count: float) -> str:
-    """A number of bytes for people, in KiB, MiB or GiB."""
+    """Return a number of bytes as text, in KiB, MiB or GiB."""
     for unit in ("KiB", "MiB"):
         count /= 1024
         if count < 1000:

@@ -231,7 +231,7 @@ def test_a_folder_that_is_taken_is_told_once_too(here: Path) -> None:
     """Only the first process looks; the others say nothing of a process that has ended, or of a run that goes on."""
     alone(here / "many")
     before = (here / "many" / "model.safetensors").read_bytes()
-    for options, message in (([], "holds a run already: add --resume"), (["--resume", "--shard"], "is in use by")):
+    for options, message in (([], "already holds a run: add --resume"), (["--resume", "--shard"], "is in use by")):
         if options:
             lock = Lock(here / "many")
         process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")

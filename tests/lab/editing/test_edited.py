@@ -214,6 +214,8 @@ def test_a_new_value_with_other_fields_is_no_graph_that_is_read() -> None:
 
 
 def test_the_changed_functions_are_told_without_comments_and_docstrings() -> None:
-    source = FILE.replace('    """x at a common loudness: divided by its root mean square."""\n', "    # nothing\n")
+    docstring = '    """Divide x by its root mean square, so that all vectors have about the same size."""\n'
+    assert docstring in FILE
+    source = FILE.replace(docstring, "    # nothing\n")
     assert edited.Edited(source).changed == frozenset()
     assert edited.Edited(FILE + "\n\ndef more(): return 1\n").changed == {"more"}

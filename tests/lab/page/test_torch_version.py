@@ -55,6 +55,7 @@ def test_it_prints_the_published_run(
     run = golden("final")
     printed = [f"{what}: {run[what.replace(' ', '_')]}" for what in ("num docs", "vocab size", "num params")]
     printed += [f"step {step:4d} / 1000 | loss {loss:.4f}" for step, loss in enumerate(run["losses"], 1)]
+    printed += ["", "--- inference ---"]
     printed += [f"sample {i:2d}: {text}" for i, text in enumerate(run["samples"], 1)]
     assert capsys.readouterr().out.splitlines() == printed
     assert losses == pytest.approx(run["losses"], rel=0, abs=1e-9)

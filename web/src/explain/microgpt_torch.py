@@ -15,16 +15,16 @@ from torch.nn import functional as F
 
 # --- 1. Data: as in the reference
 def documents(path):
-    """The lines of a text file, without the space around them; a blank line is no document."""
+    """Return the lines of a text file, without the white space around them; blank lines are skipped."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 
 class Tokenizer:
-    """Characters to token ids and back. One more token, BOS, stands at both ends of every document."""
+    """Converts characters to token ids and back. One more token, BOS, begins and ends every document."""
 
     def __init__(self, chars):
-        self.symbols = [*sorted(chars), ""]  # what each token id writes; BOS writes nothing
+        self.symbols = [*sorted(chars), ""]  # the character of each token id, empty for BOS
         self.bos = len(chars)
         self.token_ids = {symbol: token_id for token_id, symbol in enumerate(self.symbols)}
 
@@ -102,12 +102,12 @@ def rmsnorm(x):
 
 # --- 4. Training: the surprise at a document
 def loss(tokens, model, block_size):
-    """The mean of -log p, in nats, over the next tokens of a document; its tail beyond block_size is not read."""
+    """Return the mean of -log p over the next tokens of a document, in nats; tokens beyond block_size are not read."""
     tokens = torch.tensor(tokens[: block_size + 1])
     return F.cross_entropy(model(tokens[:-1]), tokens[1:])
 
 
-# --- 5. Generating: what the model says is next, drawn by chance and fed back to it
+# --- 5. Generating: sample the next token from the model's probabilities, and feed it back
 @torch.no_grad()
 def sample(model, bos, rng, temperature, block_size):
     """The token ids of a new document. All of it is read again for each next one: there is no cache here."""
@@ -126,7 +126,7 @@ def sample(model, bos, rng, temperature, block_size):
 def main(docs):
     torch.set_default_dtype(torch.float64)  # as Python's floats; PyTorch's own default, float32, is the faster
     torch.set_num_threads(1)  # these matrices are too small to be shared out
-    rng = random.Random(42)  # one source of chance: the order of the documents, then the weights, then the samples
+    rng = random.Random(42)  # one random stream: for the order of the documents, then the weights, then the samples
     rng.shuffle(docs)
     tokenizer = Tokenizer(set("".join(docs)))
     vocab_size, n_embd, n_layer, n_head, block_size = len(tokenizer.symbols), 16, 1, 4, 16
@@ -143,6 +143,7 @@ def main(docs):
         optimizer.zero_grad()
         schedule.step()
         print(f"step {step + 1:4d} / {num_steps:4d} | loss {surprise.item():.4f}")
+    print("\n--- inference ---")
     for i in range(20):
         token_ids = sample(model, tokenizer.bos, rng, 0.5, block_size)
         print(f"sample {i + 1:2d}: {tokenizer.decode(token_ids)}")

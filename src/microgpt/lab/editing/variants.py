@@ -32,7 +32,7 @@ class Variant(NamedTuple):
 
 RELU = "    def relu(self): return Value(max(0.0, self.data), self, float(self.data > 0))\n"
 CONFIG = "vocab_size, n_embd, n_layer, n_head, block_size = len(tokenizer.symbols), "
-RMSNORM = '''    """x at a common loudness: divided by its root mean square."""
+RMSNORM = '''    """Divide x by its root mean square, so that all vectors have about the same size."""
     mean_square = sum(xi * xi for xi in x) / len(x)
     scale = (mean_square + 1e-5) ** -0.5
     return [xi * scale for xi in x]
@@ -40,7 +40,7 @@ RMSNORM = '''    """x at a common loudness: divided by its root mean square."""
 ADAM = """    for i, p in enumerate(params):
         m[i] = beta1 * m[i] + (1 - beta1) * p.grad
         v[i] = beta2 * v[i] + (1 - beta2) * p.grad**2
-        m_hat = m[i] / (1 - beta1**step)  # m and v start from 0, so that they are too small at first
+        m_hat = m[i] / (1 - beta1**step)  # m and v start at 0, so they are too small at first
         v_hat = v[i] / (1 - beta2**step)
         p.data -= learning_rate * m_hat / (v_hat**0.5 + eps_adam)
         p.grad = 0.0
