@@ -10,7 +10,7 @@ from lab.page.browser import Visit
 
 
 def take(tab: Visit, within: Any, word: str) -> None:
-    within.get_by_role("button", name=f"take “{word}”").click()
+    within.get_by_role("button", name=f"use “{word}”").click()
     tab.settle()
 
 

@@ -1,4 +1,4 @@
-// The one score that is taken apart: the position asked; the one that asks, head and layer are the page's.
+// The score whose breakdown is shown: the position looked at. The asking position, the head and the layer are the page's.
 
 import { app } from '../../state.svelte'
 

@@ -1,4 +1,4 @@
 // How a token is written in the figures.
 
-/** BOS, which writes nothing, is a dot; a space can be seen. */
+/** Return a token's text: BOS, which has none, is a dot; a space is made visible. */
 export const symbol = (char: string) => (char === '' ? '·' : char === ' ' ? '␣' : char)
