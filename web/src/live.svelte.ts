@@ -100,8 +100,8 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
-  // a new run takes over the current run's settings that the request leaves out, and so does its link; a run on another
-  // text has no link, nor has a run with a held-out split
+  // a new run takes over the current run's settings that the request leaves out, and its link takes them over too; a run
+  // on another text or with a held-out split has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
   if (method === 'reset' && settings && !val_fraction)

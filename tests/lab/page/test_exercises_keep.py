@@ -58,7 +58,7 @@ def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) 
     reader.tab.section(10)
     reader.press("Changes to try", "GELU")
     reader.begin("A program of your own")
-    assert reader.page.get_by_text("what was changed:").is_visible()
+    assert reader.page.get_by_text("the changes:").is_visible()
     reader.press("reference.py", "Reset the file")
 
 

@@ -167,7 +167,7 @@ export class Client {
     })
   }
 
-  /** Return the snapshot's answer or, if it has none, Python's once it is ready. */
+  /** Return the snapshot's answer if there is one, otherwise Python's once it is ready. */
   #early(key: string, question: Question<Method>): Promise<unknown> {
     return this.#snapshot.answer(key).catch(() => this.#request(question))
   }

@@ -1,4 +1,4 @@
 // How a token is written in the figures.
 
-/** Return a token's text: BOS, which has none, is a dot; a space is made visible. */
+/** Return a token's text, with a dot for BOS and a visible sign for a space. */
 export const symbol = (char: string) => (char === '' ? '·' : char === ' ' ? '␣' : char)
