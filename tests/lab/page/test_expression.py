@@ -51,7 +51,10 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
     return {**found, **natively}  # where both know a number, the reference's word counts
 
 
-EXPRESSION, CHECK = "An expression, and the gradient of every number in it", "The check: change each input a little and see"
+EXPRESSION, CHECK = (
+    "An expression, and the gradient of every number in it",
+    "The check: change each input a little and see",
+)
 PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]
 
 
