@@ -1,6 +1,6 @@
 // The build of the page, into the package at src/microgpt/lab/site/. hatch_build.py puts what Python builds for it (the
-// package's zip, the kernel, the snapshot) into public/, and prepare.mjs adds Pyodide; Vite copies that folder, and serves
-// it in development.
+// package's zip, the kernel, the snapshot) into public/, and prepare.mjs adds Pyodide; Vite copies that folder, and
+// serves it in development.
 
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'

@@ -1,4 +1,4 @@
-// The unit tests of the page's code: *.test.ts, next to what they test. Tests that need a browser are in tests/, in Python.
+// The unit tests of the page's code: *.test.ts, next to what they test. Tests that need a browser are in tests/lab/page.
 
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'

@@ -87,21 +87,21 @@ type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'c
 
 // The settings of the runs that a link can reproduce: started here, on the names that come with the package.
 const repeatable = new Map<string, string>()
-// The settings of runs that continued the pretrained one: a link cannot reproduce their weights, but new runs start from
-// these settings.
+// The settings of runs that continued the pretrained one: a link cannot reproduce their weights, but new runs start
+// from these settings.
 const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run
 
 const settingsOf = (run = ''): string | undefined =>
   run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
-/** Send a request that changes the model. Every live answer is updated, and the link too if it can describe the model. */
+/** Send a request that changes the model. Updates every live answer, and the link if it can describe the model. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
-  // a new run takes over the current run's settings that the request leaves out, and its link takes them over too; a run
-  // on another text or with a held-out split has no link
+  // a new run takes over the current run's settings that the request leaves out, and its link takes them over too; a
+  // run on another text or with a held-out split has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
   if (method === 'reset' && settings && !val_fraction)

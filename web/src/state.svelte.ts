@@ -1,5 +1,5 @@
-// The state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and weights
-// changed by hand are never saved there.
+// The state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
+// weights changed by hand are never saved there.
 
 import type { Config, Requests } from './engine/protocol'
 import { NAMES } from './sections/names'

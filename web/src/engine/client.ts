@@ -83,7 +83,7 @@ export class Client {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Send a request; rejects with an AskError. Equal questions about the same model share one answer: do not modify it. */
+  /** Send a request; rejects with an AskError. Equal questions about a model share one answer: do not modify it. */
   ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
     const question: Question<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {

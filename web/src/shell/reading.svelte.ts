@@ -1,5 +1,5 @@
-// Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers arrive;
-// until that ends, or the reader moves, the part at the top of the window is kept there.
+// Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers
+// arrive; until that ends, or the reader moves, the part at the top of the window is kept there.
 
 import { untrack } from 'svelte'
 import { sections } from '../sections'

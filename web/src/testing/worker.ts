@@ -1,5 +1,5 @@
-// A worker without Python: a session with a few weights, which answers in the order of its messages and dies on command.
-// Also replaces `Worker`, `fetch` and the Web Locks that a client uses, and the clock, which the tests advance.
+// A worker without Python: a session with a few weights, which answers messages in order and dies on command. Also
+// replaces `Worker`, `fetch` and the Web Locks that a client uses, and the clock, which the tests advance.
 
 import { vi } from 'vitest'
 import { Client, type Status } from '../engine/client'
@@ -52,7 +52,7 @@ export class FakeWorker {
     locks.release(this.#lock)
   }
 
-  /** Post a message to the page, in a separate task. */
+  /** Post a message to the page, asynchronously. */
   say(message: FromWorker): void {
     if (this.holds) this.#held.push(message)
     else void Promise.resolve().then(() => !this.terminated && this.onmessage({ data: message }))

@@ -1,6 +1,6 @@
 // The editor: CodeMirror, in the page's colours. It is loaded separately because it is large; until then the section
-// shows plain text. It lives in a shadow root that adopts its styles, since a style element in the page would violate the
-// page's content security policy.
+// shows plain text. It lives in a shadow root that adopts its styles, since a style element in the page would violate
+// the page's content security policy.
 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { python } from '@codemirror/lang-python'

@@ -1,4 +1,4 @@
-// Printed text as a terminal shows it: \r returns to the beginning of the line, and the text after it overwrites the line.
+// Printed text as a terminal shows it: \r returns to the start of the line, and the text after it overwrites the line.
 
 const MOST = 3000 // lines that are kept
 

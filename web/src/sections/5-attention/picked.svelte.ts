@@ -1,4 +1,4 @@
-// The score whose breakdown is shown: the position looked at. The asking position, the head and the layer are the page's.
+// The position looked at, in the score whose breakdown is shown. The asking position, head and layer are the page's.
 
 import { app } from '../../state.svelte'
 
