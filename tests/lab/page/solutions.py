@@ -259,7 +259,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "a-unit-that-stays-shut": ("A unit with nothing to say", shut),
     "find-the-dead-units": ("Find the dead", dead),
     "one-weight-for-the-better": ("One weight for the better", one_weight),
-    "a-change-that-spares-the-first": ("What cannot reach back", lambda r: r.press("Change a weight", "to 0")),
+    "a-change-that-spares-the-first": ("What cannot reach back", lambda r: r.press("Change a weight", "set to 0")),
     "who-listens-for-the-beginning": (
         "Who listens for the beginning?",
         lambda r: r.page.locator("main").get_by_role("radio", name=re.compile(f"^{listening()} ")).first.click(),

@@ -44,7 +44,7 @@ def test_the_bar_offers_it(tab: Visit) -> None:
     tab.page.locator("#word").fill("日本")
     tab.settle()
     assert "The model cannot read" in bar.inner_text()
-    assert bar.get_by_role("button", name="take").count() == 0
+    assert bar.get_by_role("button", name="use “").count() == 0
     tab.page.locator("#word").fill("emma")
 
 
