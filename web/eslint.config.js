@@ -1,4 +1,4 @@
-// Rules for mistakes in the page's code. Prettier owns the layout, svelte-check the types.
+// Lint rules for the page's code. Prettier is responsible for the layout, svelte-check for the types.
 
 import js from '@eslint/js'
 import svelte from 'eslint-plugin-svelte'
@@ -17,9 +17,9 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/no-empty-object-type': ['error', { allowObjectTypes: 'always' }], // a request without parameters
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', ignoreRestSiblings: true }],
-      'svelte/no-useless-mustaches': 'off', // {' '} is a space that the layout must not swallow
-      'svelte/no-unused-svelte-ignore': 'off', // takes the reason after the code for further codes
-      'svelte/prefer-svelte-reactivity': 'off', // cannot tell a local Map or Set, which nothing watches
+      'svelte/no-useless-mustaches': 'off', // {' '} keeps a space that the layout would swallow
+      'svelte/no-unused-svelte-ignore': 'off', // mistakes the reason after the code for more codes
+      'svelte/prefer-svelte-reactivity': 'off', // does not recognise a local Map or Set, which nothing observes
       'svelte/require-each-key': 'off', // figures redraw whole lists, whose items have no identity but their index
     },
   },

@@ -1,13 +1,13 @@
-// Puts into public/ what a browser needs of Pyodide, with the modules that are loaded at the start compiled: Python is
-// then ready in a quarter of the time. Run before each build; does nothing while what is there is new enough.
+// Copies the parts of Pyodide that a browser needs into public/ and compiles the modules that are loaded at startup:
+// Python is then ready in a quarter of the time. Runs before each build; does nothing if its output is up to date.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { loadPyodide } from 'pyodide'
 
 const FROM = 'node_modules/pyodide'
 const TO = 'public/pyodide'
-const LIBRARY = `${TO}/python_stdlib.zip` // written last: it is the newest
-const PACKAGE = 'public/microgpt.zip' // hatch_build.py makes it
+const LIBRARY = `${TO}/python_stdlib.zip` // written last, therefore the newest
+const PACKAGE = 'public/microgpt.zip' // built by hatch_build.py
 
 const made = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
 
@@ -15,7 +15,7 @@ if (made(LIBRARY) <= Math.max(made(PACKAGE), made(`${FROM}/package.json`), made(
   mkdirSync(TO, { recursive: true })
   for (const file of ['pyodide.mjs', 'pyodide.asm.mjs', 'pyodide.asm.wasm'])
     copyFileSync(`${FROM}/${file}`, `${TO}/${file}`)
-  // its list of further packages, without them: none of them is here, and no other host is asked
+  // the lock file without further packages: none is included, and no other host may be contacted
   const { info } = JSON.parse(readFileSync(`${FROM}/pyodide-lock.json`, 'utf8'))
   writeFileSync(`${TO}/pyodide-lock.json`, JSON.stringify({ info, packages: {} }))
 

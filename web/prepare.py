@@ -1,7 +1,8 @@
-"""Compiles Python's own modules, and ours, with the Python of the browser; prepare.mjs runs it there.
+"""Compiles the standard library and our package with the browser's Python; prepare.mjs runs it there.
 
-In library.zip the modules that are loaded by now are replaced by their compiled form, the others stay as they are: all
-of them compiled would be two megabytes more to carry. In microgpt.zip the compiled form is added: its source is shown.
+In library.zip, the modules that are loaded by now are replaced by their compiled form; the others stay source, since
+compiling all of them would add two megabytes. In microgpt.zip, the compiled form is added, since the page shows the
+source.
 """
 
 import importlib
@@ -18,7 +19,7 @@ def compiled(source: bytes, name: str, checked: bool) -> bytes:
 
 
 def write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)  # of no date: the same bytes each time
+    archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 9)  # no date: the same bytes each time
 
 
 def add_compiled(path: Path) -> None:

@@ -1,11 +1,11 @@
-// The page's build: from here into the package, src/microgpt/lab/site/. What Python makes for it (the package's own zip,
-// the kernel, the snapshot) lies in public/, where hatch_build.py puts it, beside Pyodide, which prepare.mjs puts there;
-// Vite copies it, and serves it in development.
+// The build of the page, into the package at src/microgpt/lab/site/. hatch_build.py puts what Python builds for it (the
+// package's zip, the kernel, the snapshot) into public/, and prepare.mjs adds Pyodide; Vite copies that folder, and
+// serves it in development.
 
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
 
-// lab/server.py sends the same as a header; this is for every other host
+// lab/server.py sends the same policy as a header; this is for every other host
 const POLICY = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
@@ -29,7 +29,7 @@ function policy(): Plugin {
 }
 
 export default defineConfig({
-  base: './', // the exported page works under any address
+  base: './', // so that the exported page works at any address
   plugins: [svelte(), policy()],
   worker: { format: 'es' },
   build: {

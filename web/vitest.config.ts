@@ -1,4 +1,4 @@
-// The unit tests of the page's code: *.test.ts beside what they test. What needs a browser is in tests/, in Python.
+// The unit tests of the page's code: *.test.ts, next to what they test. Tests that need a browser are in tests/lab/page.
 
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
@@ -11,6 +11,6 @@ export default defineConfig({
     environment: './src/testing/environment.ts',
     restoreMocks: true,
     unstubGlobals: true,
-    testTimeout: 180_000, // ms, on a busy machine: the first test waits for all of the page's modules
+    testTimeout: 180_000, // ms, for a busy machine: the first test waits until all of the page's modules are loaded
   },
 })

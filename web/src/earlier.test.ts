@@ -1,4 +1,4 @@
-// What version 0.1.0 gave its readers still means what it meant: tests/fixtures/earlier was made with that version's code.
+// Links and files from version 0.1.0 keep their meaning: tests/fixtures/earlier was made with that version's code.
 
 import { expect, test } from 'vitest'
 import exercises from '../../tests/fixtures/earlier/exercises.json'

@@ -1,4 +1,4 @@
-// A link that speaks of a model: it is trained here once more, to the same bits.
+// Reproduces the model that a link describes, by training it again to the same bits.
 
 import { change, link, PUBLISHED, train } from './live.svelte'
 import { app, type Saved } from './state.svelte'
@@ -8,20 +8,20 @@ export async function follow({ config, step }: Saved): Promise<void> {
   const before = app.model?.run
   try {
     const settings = JSON.parse(config || '{}')
-    // the link leaves out what is as in the pretrained model; another run would hand on its own settings and text
+    // the link gives only what differs from the pretrained model; another run would pass on its own settings and text
     if (app.model?.run !== PUBLISHED) await change('pretrained', {})
     await change('reset', { config: settings })
-    if (step > 0) await again(step)
+    if (step > 0) await retrain(step)
   } catch (reason) {
-    // somebody has changed the link by hand: the model stays what it was
+    // the link was edited by hand: keep the current model
     if (before && app.model?.run !== before) await change('choose', { run: before })
     link()
-    app.notice = `The link's model cannot be made: ${(reason as Error).message}`
+    app.notice = `The link's model cannot be reproduced: ${(reason as Error).message}`
   }
 }
 
-/** Train so many steps; the head of the page says how far it is, and stops it. */
-async function again(steps: number): Promise<void> {
+/** Train for a number of steps. The page header shows the progress and can stop it. */
+async function retrain(steps: number): Promise<void> {
   const { stop, ended } = train(steps, undefined, (event) => (app.work = { ...app.work!, done: event.step }))
   app.work = { done: 0, steps, stop }
   try {

@@ -1,22 +1,22 @@
-// An answer of the session that stays true: asked again whenever what it depends on changes.
+// An answer of the session that stays up to date: it is requested again whenever something it depends on changes.
 
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
 import { client } from './engine/page'
-import { whole } from './engine/missing'
+import { guardTensors } from './engine/missing'
 import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer; it stays while the next one is on its way, so that nothing jumps
+  readonly value: T | undefined // the last answer; it stays until the next one arrives, so that nothing jumps
   readonly error: string // why the last question has no answer
   readonly waiting: boolean
 }
 
-/** Ask while the component lives. params: null means that there is nothing to ask yet.
+/** Keep asking as long as the component lives. params: returns null if there is nothing to ask yet.
  *
- * One question at a time: while a slider moves, answers come as fast as they are made, and of the questions that wait
- * only the last is asked.
+ * Only one question is open at a time: while a slider moves, answers come as fast as they are computed, and of the
+ * waiting questions only the last is asked.
  */
 export function live<M extends Method>(
   method: M,
@@ -29,7 +29,7 @@ export function live<M extends Method>(
   let asked = 0 // questions so far
   let shown = 0 // the question that value and error answer
   let current = 0 // the first question about the model as it is now
-  let open = 0 // questions on their way
+  let open = 0 // questions without an answer yet
   let next: (() => void) | undefined
 
   function ask(question: Requests[M]['params']): void {
@@ -44,7 +44,7 @@ export function live<M extends Method>(
     client
       .ask(method, question)
       .then(
-        (answer) => answered(() => ([value, error] = [app.model?.program ? whole(answer) : answer, ''])),
+        (answer) => answered(() => ([value, error] = [app.model?.program ? guardTensors(answer) : answer, ''])),
         (reason: Error) => answered(() => (error = reason.message)),
       )
       .finally(() => {
@@ -65,7 +65,7 @@ export function live<M extends Method>(
     }
     next = undefined
     if (question === null) current = asked + 1
-    // before Python is there, one that has to wait for it would keep others from the answers that are there already
+    // before Python is ready, do not queue: a question that waits for Python would block those the snapshot can answer
     else if (open && untrack(() => app.phase) === 'ready') next = () => ask(question)
     else ask(question)
   })
@@ -85,30 +85,31 @@ export function live<M extends Method>(
 
 type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
 
-// The settings of runs that a link can repeat: begun here, on the names that come with the package.
+// The settings of the runs that a link can reproduce: started here, on the names that come with the package.
 const repeatable = new Map<string, string>()
-// Those of runs that the pretrained one went on as: no link makes their weights again, but what is begun from them is plain.
+// The settings of runs that continued the pretrained one: a link cannot reproduce their weights, but new runs start
+// from these settings.
 const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run
 
 const settingsOf = (run = ''): string | undefined =>
   run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
-/** A request that changes the model: every live answer follows, and the link too, where it can say it. */
+/** Send a request that changes the model. Updates every live answer, and the link if it can describe the model. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
-  // a new run takes over what it was not told from the run at hand, and so does its link; over another text there is none
+  // a new run takes over the current run's settings that the request leaves out, and its link takes them over too; a
+  // run on another text or with a held-out split has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
-  // nor does a link tell of documents that are held out
   if (method === 'reset' && settings && !val_fraction)
     repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config }))
   link()
 }
 
-/** The same for a button, which has nowhere to say what went wrong: the head of the page says it. */
+/** Like change, for a button, which has no place for an error: the page header shows it. */
 export async function attempt<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   try {
     await change(method, params)
@@ -117,14 +118,14 @@ export async function attempt<M extends Change>(method: M, params: Requests[M]['
   }
 }
 
-/** Let the link speak of the model at hand. */
+/** Update the link to describe the current model. */
 export function link(): void {
   const config = app.model && repeatable.get(app.model.run)
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!
 }
 
-/** Train the active run; ended settles when it is done or was stopped. */
+/** Train the active run; `ended` settles when it has finished or was stopped. */
 export function train(
   steps: number,
   perEvent: number | undefined,

@@ -1,4 +1,4 @@
-// Live answers and changes of the model, with a session that is no Python: what is asked, when, and what the link says.
+// Live answers and changes of the model, with a fake session: what is asked, when, and what the link says.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Requests } from './engine/protocol'
@@ -40,7 +40,7 @@ test('an answer is asked for again when what it depends on changes, and when the
   expect(forward.value).toMatchObject({ version: 1, weights: { 'wte[0][0]': 2 } })
 })
 
-test('of the questions that wait for an answer only the last is asked', async () => {
+test('only the last of the waiting questions is asked', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => ({ word: app.word })))
   worker().holds = true
@@ -67,7 +67,7 @@ test('null asks nothing, and an answer that arrives after it is not shown', asyn
   expect(forward.value).toBeUndefined()
 })
 
-test('an error is told, and the last answer stays until the next', async () => {
+test('an error is reported, and the last answer stays until the next', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
   await settled()
@@ -81,7 +81,7 @@ test('an error is told, and the last answer stays until the next', async () => {
   expect(history.error).toBe('')
 })
 
-test('a component that has gone asks nothing, and is told nothing', async () => {
+test('a destroyed component asks nothing and receives nothing', async () => {
   const { app, live, flushSync, inComponent, leave } = await page()
   const forward = inComponent(() => live('forward', () => ({ word: app.word })))
   worker().holds = true
@@ -98,12 +98,12 @@ type Model = Requests['model']['result']
 
 const model = (run: string, step: number) => ({ run, step, version: 1 }) as Model
 
-/** A session of which only the model at hand is asked. */
+/** Let the session return these models in turn. */
 function session(client: { ask: unknown }, answers: Model[]) {
   vi.spyOn(client as { ask: () => Promise<Model> }, 'ask').mockImplementation(async () => answers.shift()!)
 }
 
-test('a link speaks of a run that was begun here, with its settings and steps', async () => {
+test('a link describes a run that was started here, with its settings and step', async () => {
   const { app, client, change } = await page()
   app.model = model('published', 1000)
   session(client, [model('run1', 0), model('run1', 5), model('run2', 0), model('published', 1000)])
@@ -117,7 +117,7 @@ test('a link speaks of a run that was begun here, with its settings and steps', 
   expect([app.step, app.config]).toEqual([-1, ''])
 })
 
-test('a link speaks of no run over the reader’s own text, nor of documents that are held out', async () => {
+test('a link describes neither a run on the reader’s own text nor one with held-out documents', async () => {
   const { app, client, change } = await page()
   app.model = model('published', 1000)
   session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
@@ -130,7 +130,7 @@ test('a link speaks of no run over the reader’s own text, nor of documents tha
   expect(app.step).toBe(-1)
 })
 
-test('a change that fails is told at the head of the page', async () => {
+test('a change that fails is reported in the page header', async () => {
   const { app, attempt } = await page()
   await attempt('change', { path: 'wrong', value: 1 })
   expect(app.notice).toBe('no such weight: wrong')
@@ -138,7 +138,7 @@ test('a change that fails is told at the head of the page', async () => {
   expect(app.notice).toBe('')
 })
 
-test('a worker that was started again brings its model along', async () => {
+test('a restarted worker has its model back', async () => {
   const { app, client, change } = await page()
   await change('change', { path: 'wte[0][0]', value: 2 })
   expect(app.phase).toBe('ready')

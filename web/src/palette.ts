@@ -1,4 +1,4 @@
-// Which part of the model a tensor belongs to, and so its colour.
+// The part of the model that a tensor belongs to, which decides its colour.
 
 export type Part = 'embedding' | 'attention' | 'mlp' | 'loss' | 'gradient' | 'plain'
 
@@ -9,7 +9,7 @@ const PARTS: [RegExp, Part][] = [
   [/(lm_head|logits|probs|loss)/, 'loss'],
 ]
 
-/** The part that a tensor's name or a number's path speaks of; the residual stream belongs to none. */
+/** Return the part that a tensor's name or a number's path belongs to; the residual stream belongs to none. */
 export function partOf(path: string): Part {
   const name = path.replace(/\[.*/, '')
   return PARTS.find(([pattern]) => pattern.test(name))?.[1] ?? 'plain'
@@ -18,7 +18,7 @@ export function partOf(path: string): Part {
 export const ink = (part: Part) => `var(--${part}-ink)`
 export const fill = (part: Part) => `var(--${part})`
 
-/** A number as it is shown: four decimals, or three significant digits where that would show nothing. */
+/** Format a number: four decimals, or three significant digits where those would all be zero. */
 export function show(value: number | string, decimals = 4): string {
   if (typeof value !== 'number') return String(value).replace('-', '−').replace('inf', '∞')
   const fixed = value.toFixed(decimals)

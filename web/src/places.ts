@@ -1,16 +1,16 @@
-// Where numbers are on the screen: each figure tells where it draws a path, so that arrows can be drawn between figures.
+// Where numbers are on the screen: each figure reports where it shows a path, so that arrows can connect the figures.
 
 type Locate = (path: string) => DOMRect | null
 
 const figures = new Set<Locate>()
 
-/** For an effect: register, and give what takes it back. */
+/** Register a figure; for use in an effect. Returns the function that unregisters it. */
 export function draws(locate: Locate): () => void {
   figures.add(locate)
   return () => figures.delete(locate)
 }
 
-/** Every place in the section where that number is drawn as a cell or written as text. */
+/** Return every place in the section that shows a number, as a cell or as text. */
 export function placesOf(path: string): DOMRect[] {
   const cells = [...figures].map((locate) => locate(path))
   const texts = [...document.querySelectorAll(`main [data-path="${CSS.escape(path)}"]`)].map((text) =>
@@ -19,7 +19,7 @@ export function placesOf(path: string): DOMRect[] {
   return [...cells, ...texts].filter((place): place is DOMRect => !!place && place.width > 0 && place.height > 0)
 }
 
-/** The index of a path within a tensor's flat buffer, -1 if it is no number of it. */
+/** Return the index of a path in a tensor's flat buffer, or -1 if it is not one of the tensor's numbers. */
 export function positionIn(name: string, shape: number[], path: string): number {
   if (!path.startsWith(name)) return -1
   const rest = path.slice(name.length)

@@ -1,5 +1,5 @@
-// The one state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
-// weights changed by hand never enter it.
+// The state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
+// weights changed by hand are never saved there.
 
 import type { Config, Requests } from './engine/protocol'
 import { NAMES } from './sections/names'
@@ -7,7 +7,7 @@ import { NAMES } from './sections/names'
 export type Level = 'plain' | 'technical' | 'both'
 export type Theme = 'auto' | 'light' | 'dark'
 
-/** In the fragment, in this order, and left out where they have these values. */
+/** The parts of the fragment, in this order; a part with its default value is left out. */
 const DEFAULTS = {
   section: 0, // written as its name
   word: 'emma',
@@ -17,14 +17,14 @@ const DEFAULTS = {
   number: '',
   level: 'both' as Level,
   theme: 'auto' as Theme,
-  play: '', // the chapter that the playhead is in, '' for none
+  play: '', // the chapter of the playhead, '' for none
   at: 0, // its moment
   weight: '', // the parameter whose update is played
-  step: -1, // of training, of a model other than the pretrained one; -1: the pretrained one
-  exercise: '', // the id of the one that is begun
-  config: '', // JSON of the settings that differ from the preset's, for such a model
-  present: 0, // the screen of the section that is presented, from 1; 0: nobody presents
-  hide: '', // parts of the page that are not to be seen: bar, contents, source, prose, captions
+  step: -1, // the training step of a model other than the pretrained one; -1: the pretrained one
+  exercise: '', // the id of the current exercise
+  config: '', // JSON of the settings of such a model that differ from the preset's
+  present: 0, // the presented screen of the section, from 1; 0: not presenting
+  hide: '', // hidden parts of the page: bar, contents, source, prose, captions
 }
 export type Saved = typeof DEFAULTS
 
@@ -70,13 +70,13 @@ class App {
   present = $state(DEFAULTS.present)
   hide = $state(DEFAULTS.hide)
 
-  // What the fragment does not hold
-  model = $state.raw<Requests['model']['result'] | null>(null) // as the session last told of it
-  lines = $state.raw<number[]>([]) // of the source, that the figure at hand is about
-  phase = $state<'loading' | 'ready' | 'failed'>('loading') // of Python in the background
-  progress = $state('') // what it is doing, in words
-  work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // a training that a link has asked for
-  notice = $state('') // why the model is not the one that was asked for, or not what it was; '' where it is
+  // Not in the fragment
+  model = $state.raw<Requests['model']['result'] | null>(null) // as last reported by the session
+  lines = $state.raw<number[]>([]) // source lines that the current figure is about
+  phase = $state<'loading' | 'ready' | 'failed'>('loading') // of loading Python
+  progress = $state('') // what Python is doing, for the reader
+  work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // training requested by a link
+  notice = $state('') // why the model is not the requested or the previous one; '' if it is
 
   get version(): number {
     return this.model?.version ?? 0
@@ -91,11 +91,11 @@ class App {
   hides(part: string): boolean {
     return this.hide.split(',').includes(part)
   }
-  /** Show a number's origin, or nothing if it was shown already. */
+  /** Open a number's breakdown, or close it if it is open. */
   open(path: string): void {
     this.number = this.number === path ? '' : path
   }
-  /** What is true of the model at hand, for the prose: no figure of it is typed anywhere. */
+  /** The facts about the current model, for the prose, in which no such number is typed by hand. */
   get facts(): Record<string, string> {
     const { model } = this
     if (!model) return {}

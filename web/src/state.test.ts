@@ -1,4 +1,4 @@
-// The state and its saved form: what a link holds, in which words, and what becomes of one that nobody has written.
+// The state and its saved form: what a link contains, how it is written, and what an invalid one gives.
 
 import { describe, expect, test } from 'vitest'
 import { sections } from './sections'
@@ -24,13 +24,13 @@ const OTHER: Saved = {
   hide: 'source,prose',
 }
 
-test('an empty fragment is the state of a first visit, and has no saved form', () => {
+test('an empty fragment is the state of a first visit, which is saved as an empty fragment', () => {
   expect(write(read(''))).toBe('#')
   expect(write(read('#'))).toBe('#')
   expect(read('')).toMatchObject({ section: 0, word: 'emma', position: 3, level: 'both', step: -1 })
 })
 
-test('what is written is read again, each part alone and all together', () => {
+test('reading returns what was written, for each part alone and for all together', () => {
   expect(read(write(OTHER))).toEqual(OTHER)
   for (const [key, value] of Object.entries(OTHER)) {
     const one = { ...read(''), [key]: value }
@@ -39,13 +39,13 @@ test('what is written is read again, each part alone and all together', () => {
   }
 })
 
-test('a link says its parts in one order, whatever the order in which they were given', () => {
+test('a link writes its parts in a fixed order, whatever order they were given in', () => {
   expect(write(read('#word=anna&section=forward'))).toBe('#section=forward&word=anna')
 })
 
-test('what a link cannot mean is left as it was', () => {
-  const strange = '#section=nowhere&position=1e9&head=-&layer=99999999&level=loud&theme=pink&at=0.5&unknown=1'
-  expect(read(strange)).toEqual(read(''))
+test('invalid parts of a link are ignored', () => {
+  const invalid = '#section=nowhere&position=1e9&head=-&layer=99999999&level=loud&theme=pink&at=0.5&unknown=1'
+  expect(read(invalid)).toEqual(read(''))
   expect(read(`#word=${'a'.repeat(2000)}`).word).toHaveLength(500)
 })
 
@@ -73,11 +73,11 @@ describe('a section', () => {
     for (const [i, name] of NAMES.entries()) expect(read(`#section=${name}`).section).toBe(i)
   })
 
-  test('that an older link numbers is the one that the number always meant', () => {
+  test('that an older link gives by number is the one that the number always meant', () => {
     for (const [i, name] of NUMBERED.entries()) expect(NAMES[read(`#section=${i}`).section]).toBe(name)
   })
 
-  test('has a name of its own in the page', () => {
+  test('has its own name, which is also in its folder', () => {
     expect(new Set(NAMES).size).toBe(sections.length)
     for (const [i, { load }] of sections.entries()) expect(String(load)).toContain(`/${i}-${NAMES[i]}/`)
   })
@@ -92,7 +92,7 @@ describe('the state of the page', () => {
     expect(write(app.saved)).toBe('#')
   })
 
-  test('opens a number, and closes it when it is asked for again', () => {
+  test('opens a number, and closes it when it is opened again', () => {
     app.open('loss')
     expect(app.number).toBe('loss')
     app.open('loss')

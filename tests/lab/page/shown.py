@@ -65,4 +65,4 @@ def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
     return "" if Decimal(text) == wanted else f"{shown}: natively {wanted}, to the digits shown"
 
 
-PER_CENT = "What it thought possible"  # a figure whose caption says so for all its small numbers
+PER_CENT = "What the model thought possible"  # a figure whose caption says so for all its small numbers

@@ -179,7 +179,7 @@ def two_runs(reader: Reader) -> None:
     reader.tab.settle()
     reader.train(10)
     reader.page.get_by_label("learning_rate").last.fill("0.02")
-    reader.page.get_by_role("button", name="Begin a new run").click()
+    reader.page.get_by_role("button", name="Start a new run").click()
     reader.tab.settle()
     reader.train(10)
 
@@ -220,7 +220,7 @@ def causality(reader: Reader) -> None:
         future = ask("unmasked", word=word)["future"][0]
         reader.follow(word)
         for head in range(4):
-            reader.choose(figure, "taken away")
+            reader.choose(figure, "off")
             reader.choose(figure, str(head))
             said = reader.check()
             assert said.startswith("Right." if future[head][0] > 0.9 else "Not yet. At the beginning"), (word, head)
@@ -228,9 +228,9 @@ def causality(reader: Reader) -> None:
     assert max(rows[0] for rows in ask("unmasked", word="emma")["future"][0]) < 0.9
     right = next(head for head, rows in enumerate(future) if rows[0] > 0.9)
     reader.choose(figure, str(right))
-    reader.choose(figure, "as it is")
+    reader.choose(figure, "on")
     assert reader.check().startswith("Not yet. The mask is where it was")
-    reader.choose(figure, "taken away")
+    reader.choose(figure, "off")
 
 
 # The rest: what is done on the page
@@ -253,13 +253,13 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "shut-the-neuron": ("Shut the neuron", lambda r: expression(r, "a neuron", b=-3)),
     "break-backward": (
         "Break backward",
-        lambda r: (expression(r, "x used twice"), r.choose("An expression", "put in its place (=)")),
+        lambda r: (expression(r, "x used twice"), r.choose("An expression", "assigned (=)")),
     ),
     "the-largest-matrix": ("The largest matrix", lambda r: r.choose("One matrix, and one number", "mlp_fc1")),
     "a-unit-that-stays-shut": ("A unit with nothing to say", shut),
     "find-the-dead-units": ("Find the dead", dead),
     "one-weight-for-the-better": ("One weight for the better", one_weight),
-    "a-change-that-spares-the-first": ("What cannot reach back", lambda r: r.press("Change a weight", "to 0")),
+    "a-change-that-spares-the-first": ("What cannot reach back", lambda r: r.press("Change a weight", "set to 0")),
     "who-listens-for-the-beginning": (
         "Who listens for the beginning?",
         lambda r: r.page.locator("main").get_by_role("radio", name=re.compile(f"^{listening()} ")).first.click(),
@@ -272,7 +272,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "left-alone": (
         "Left alone",
         lambda r: (
-            r.press("Adam, for one parameter", "one that the word does not touch"),
+            r.press("Adam, for one parameter", "one that the word does not use"),
             r.choose("One update on", "empty, as at step 1"),
         ),
     ),

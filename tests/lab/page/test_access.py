@@ -80,10 +80,10 @@ def without_table(tab: Visit) -> list[tuple[str, str]]:
 def test_every_heatmap_has_a_table_behind_it(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
     bare = without_table(tab)
-    for figure, tensor in bare if section == 3 else []:  # the overview's names bring a matrix closer, with its table
+    for figure, tensor in bare if section == 3 else []:  # a name in the overview shows its matrix and table
         name = tensor.removeprefix("layer0.")
-        closer = re.compile(rf"^{name}\b.* closer$")
-        tab.page.locator("figure").filter(has_text=figure).get_by_role("button", name=closer).click()
+        detail = re.compile(rf"^{name}\b.* in detail$")
+        tab.page.locator("figure").filter(has_text=figure).get_by_role("button", name=detail).click()
         tab.settle()
         without_table(tab)
         assert tensor in {told for _, told, has_table in tab.page.evaluate(HEATMAPS) if has_table}

@@ -13,10 +13,10 @@ def test_the_page_takes_any_letter_for_one_that_the_model_can_read(visit: Visit,
     assert visit.ready()["state"] == "ready"
     files = visit.page.locator("input[accept='.safetensors,.jsonl']")
     files.set_input_files(byte_run.train(tmp_path) / "run" / "model.safetensors")
-    visit.page.locator("main [role=status]", has_text="is under every figure now").wait_for()
+    visit.page.locator("main [role=status]", has_text="All figures now show").wait_for()
     visit.section(6)
     visit.page.get_by_label("a word", exact=True).fill("zoë 日")
     visit.settle()
-    assert "The model knows no “" not in visit.page.locator("body").inner_text()
+    assert "The model cannot read “" not in visit.page.locator("body").inner_text()
     visit.page.get_by_role("button", name="add", exact=True).click()
     visit.page.locator("[data-path='loss zoë 日']").wait_for()

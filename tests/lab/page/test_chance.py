@@ -82,7 +82,7 @@ def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
     statistics = []
     drawn: set[str] = set()
     for _ in range(3):
-        tab.page.get_by_role("button", name=f"Throw {THROWN} names").click()
+        tab.page.get_by_role("button", name=f"Sample {THROWN} names").click()
         tab.settle()
         shown = {run.tokenizer.symbols[int(i)]: share for i, share in tab.page.evaluate(shares).items()}
         drawn.add(str(shown))

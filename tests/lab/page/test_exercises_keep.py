@@ -58,7 +58,7 @@ def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) 
     reader.tab.section(10)
     reader.press("Changes to try", "GELU")
     reader.begin("A program of your own")
-    assert reader.page.get_by_text("what was changed:").is_visible()
+    assert reader.page.get_by_text("the changes:").is_visible()
     reader.press("reference.py", "Reset the file")
 
 
@@ -82,7 +82,7 @@ def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit)
     visit.open("#section=4&word=zoe&position=1")
     visit.ready()
     reader = Reader(visit)
-    reader.press("Change a weight", "to 0")
+    reader.press("Change a weight", "set to 0")
     before = state(reader)
     assert before[:3] == ("zoe", True, "published")
     assert len(before[4]) == 1

@@ -51,8 +51,11 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
     return {**found, **natively}  # where both know a number, the reference's word counts
 
 
-EXPRESSION, CHECK = "An expression, and the blame of every number in it", "The check: push each input a little and see"
-PRESETS = ["add", "multiply", "x used twice", "diamond", "two ways round", "a neuron", "ReLU", "softmax", "surprise"]
+EXPRESSION, CHECK = (
+    "An expression, and the gradient of every number in it",
+    "The check: change each input a little and see",
+)
+PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

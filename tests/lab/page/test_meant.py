@@ -10,7 +10,7 @@ from lab.page.browser import Visit
 
 
 def take(tab: Visit, within: Any, word: str) -> None:
-    within.get_by_role("button", name=f"take “{word}”").click()
+    within.get_by_role("button", name=f"use “{word}”").click()
     tab.settle()
 
 
@@ -30,7 +30,7 @@ def test_the_bar_offers_it(tab: Visit) -> None:
     bar = tab.page.get_by_role("banner")
     tab.page.locator("#word").fill("Zoë!")
     tab.settle()
-    assert "The model knows no “Z”, “ë”, “!”" in bar.inner_text()
+    assert "The model cannot read “Z”, “ë”, “!”" in bar.inner_text()
     assert "without “!”" in bar.inner_text()
     assert "word=" not in tab.page.evaluate("location.hash")
     take(tab, bar, "zoe")
@@ -43,8 +43,8 @@ def test_the_bar_offers_it(tab: Visit) -> None:
     assert tab.page.locator("#word").input_value() == "zoe"
     tab.page.locator("#word").fill("日本")
     tab.settle()
-    assert "The model knows no" in bar.inner_text()
-    assert bar.get_by_role("button", name="take").count() == 0
+    assert "The model cannot read" in bar.inner_text()
+    assert bar.get_by_role("button", name="use “").count() == 0
     tab.page.locator("#word").fill("emma")
 
 

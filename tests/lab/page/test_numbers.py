@@ -112,7 +112,7 @@ def test_every_number_follows_the_word(tab: Visit, published: Run, names: Data, 
 def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, published: Run, names: Data) -> None:
     tab.section(4, word="emma", number="layer0.attn_wv[14][2]")
     before = Truth(published, names, "emma")
-    tab.page.get_by_role("button", name="turn its sign").click()
+    tab.page.get_by_role("button", name="flip the sign").click()
     tab.page.locator("[data-path='before layer0.attn_wv[14][2]']").first.wait_for()
     changed = opening.published(Text()).run
     changed.engine.params[before.place("layer0.attn_wv[14][2]")] *= -1
@@ -123,7 +123,7 @@ def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, published: Ru
             assert compare(tab, truth, section) >= 40
         assert truth.number("loss") != before.number("loss")
     finally:
-        tab.page.get_by_role("button", name=re.compile("undo 1 changed")).click()
+        tab.page.get_by_role("button", name=re.compile("undo 1 change")).click()
     compare(tab, before, 4)
 
 

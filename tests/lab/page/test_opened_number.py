@@ -101,7 +101,7 @@ def test_a_push_that_is_too_small_does_not_show_the_gradient(wide: Visit) -> Non
     open_number(wide, "pos3.layer0.q[9]")
     wide.page.locator(".opened").get_by_role("radio", name="10⁻¹²").click()
     wide.page.locator(".opened").get_by_text("They do not agree").wait_for()
-    wide.page.locator(".opened").get_by_role("radio", name="what suits it").click()
+    wide.page.locator(".opened").get_by_role("radio", name="automatic").click()
     wide.page.locator(".opened").get_by_text("They agree").wait_for()
 
 

@@ -202,7 +202,7 @@ def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
     visit.settle()
     assert shown() == ("#section=training&step=20", "random", 20)
     visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
-    visit.page.get_by_text("The link's model cannot be made: n_embd must be a multiple of n_head").wait_for()
+    visit.page.get_by_text("The link's model cannot be reproduced: n_embd must be a multiple of n_head").wait_for()
     assert shown() == ("#section=training&step=20", "random", 20)
     visit.section(3)
     assert shown() == ("#section=parameters&step=20", "random", 20)
@@ -244,7 +244,7 @@ def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: V
         ])"""
     )
     assert len(tokens["ids"]) == 6  # asked again, of the next worker
-    assert changed == "Python broke down over this, and was started again as it was before"
+    assert changed == "Python crashed on this request and was restarted with its previous state"
     assert [change["path"] for change in model["changes"]] == ["wte[1][2]"]
     visit.errors = [error for error in visit.errors if "broken" not in error]
 
@@ -257,7 +257,7 @@ def test_stop_ends_what_is_computed_and_keeps_the_state(visit: Visit) -> None:
         "async () => { const { ended } = lab.stream('train', { steps: 1000000 }, () => {});"
         " setTimeout(() => lab.stop(), 50); return ended.catch((error) => error.message) }"
     )
-    assert stopped == "it was stopped"
+    assert stopped == "stopped"
     assert visit.ready(restarts=1)["lost"] == ""
     assert visit.ask("parameters")["tensors"]["wte"]["data"][18] == pytest.approx(0.5, abs=0.3)
 

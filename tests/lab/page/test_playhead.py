@@ -243,7 +243,7 @@ def test_the_big_picture_leads_back_into_the_program(head: Head, session: Sessio
     text = head.page.locator("main").inner_text()
     for topic in (
         "Mersenne Twister",
-        "Fisher and Yates",
+        "Fisher–Yates",
         "closed vocabulary",
         "residual stream",
         "4,192 against GPT-3",

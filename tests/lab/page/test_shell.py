@@ -54,7 +54,7 @@ def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: 
     go(shell, section=4)
     quiet = box(shell, "header.top")[3]
     go(shell, section=4, word="ñandú")
-    shell.page.get_by_text("The model knows no").wait_for()
+    shell.page.get_by_text("The model cannot read").wait_for()
     for scrolled in (0, 700):
         shell.page.evaluate("(y) => scrollTo(0, y)", scrolled)
         shell.frames()

@@ -149,7 +149,7 @@ def test_notes_type_no_figure_of_the_model() -> None:
 
 def test_the_page_pairs_the_lines_and_gives_the_file(tab: Visit) -> None:
     tab.section(FOLDERS.index("10-workbench"))
-    figure = tab.page.locator("figure").filter(has_text="Beside every line, PyTorch")
+    figure = tab.page.locator("figure").filter(has_text="PyTorch, line by line")
     rows = figure.locator("li")
     rows.first.wait_for()
     assert rows.count() == len(list(entries()))

@@ -24,11 +24,11 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
     word, head = "emma", 2
     tab.section(5, word=word, head=head, position=0)
     figure = tab.page.locator("main figure").filter(has=tab.page.get_by_role("heading", name="The textbook’s mask"))
-    figure.get_by_role("radio", name="taken away").click()
+    figure.get_by_role("radio", name="off").click()
     tab.settle()
     for button in figure.get_by_role("button", name="as a table").all():
         button.click()
-    figure.get_by_role("button", name="10 documents of training").click()
+    figure.get_by_role("button", name="10 training documents").click()
     tab.page.locator("[data-path='documents.loss']").wait_for()
 
     session = Session()
@@ -65,7 +65,7 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
             assert abs(float(digits) - (100 * value if text.endswith("%") else value)) <= 0.051, (path, text)
     assert "has risen" in figure.inner_text() if free.loss > bound.loss else "has fallen" in figure.inner_text()
 
-    figure.get_by_role("radio", name="as it is").click()
+    figure.get_by_role("radio", name="on").click()
     tab.settle()
     assert not [path for path, _, _ in tab.page.evaluate(FIGURE) if path.startswith("unmasked")]
 
@@ -75,7 +75,7 @@ def test_axe_finds_nothing_without_the_mask(tab: Visit, axe: str, size: str) -> 
     tab.page.set_viewport_size(SIZES[size])
     tab.section(5, word="emma")
     figure = tab.page.locator("main figure").filter(has=tab.page.get_by_role("heading", name="The textbook’s mask"))
-    figure.get_by_role("radio", name="taken away").click()
+    figure.get_by_role("radio", name="off").click()
     tab.settle()
     for scheme in ("light", "dark"):
         tab.page.emulate_media(color_scheme=scheme)

@@ -27,7 +27,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
     assert "more" not in bench.page.url
     bench.click("Reset the file")
     assert bench.text == FILE
-    assert bench.page.get_by_text("This is the file as it stands in the package.").is_visible()
+    assert bench.page.get_by_text("This is the file as it is in the package.").is_visible()
 
 
 def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
@@ -54,7 +54,7 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
         bench.page.locator(".editor").scroll_into_view_if_needed()
         bench.page.wait_for_function(f"(line) => ({shown})(line)", arg=line)
         assert bench.page.locator("main tr.new").first.is_visible()
-    summary = bench.page.get_by_text("what was changed:")
+    summary = bench.page.get_by_text("the changes:")
     summary.click()
     assert not bench.page.locator("main tr.new").first.is_visible()
     bench.click("GELU")  # it stays closed
@@ -64,7 +64,7 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
     assert bench.page.locator("main tr.new").first.is_visible()
     bench.write(FILE + "# by hand\n")  # then it is no prepared change any more, and told of below the editor
     bench.page.locator("figure", has=bench.page.get_by_role("button", name="Run", exact=True)).get_by_text(
-        "what was changed: 1 line new, 0 gone"
+        "the changes: 1 line added, 0 removed"
     ).wait_for()
 
 
@@ -82,13 +82,13 @@ def test_nothing_runs_the_old_text_while_a_prepared_change_is_on_its_way(bench: 
     assert [button.is_disabled() for button in runs] == [True] * 3
     bench.page.evaluate("go()")
     bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
-    runs[2] = bench.page.get_by_role("button", name="Measure it beside the file")
+    runs[2] = bench.page.get_by_role("button", name="Measure it against the file")
     assert [button.is_disabled() for button in runs] == [False] * 3
 
 
 def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
     bench.click("no 1/√d")
-    bench.page.get_by_text("what was changed: 1 line new, 1 gone").wait_for()
+    bench.page.get_by_text("the changes: 1 line added, 1 removed").wait_for()
     rows = bench.page.locator("main tr.new, main tr.gone")
     assert [row.locator("code").text_content().strip() for row in rows.all()] == [
         "attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -99,7 +99,7 @@ def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
 def test_a_change_is_measured_beside_the_file(bench: Bench) -> None:
     bench.click("no residual")
     bench.page.get_by_role("spinbutton", name="steps").first.fill("5")
-    bench.click("Measure it beside the file")
+    bench.click("Measure it against the file")
     done = "() => [...document.querySelectorAll('main td.mono')].filter((e) => e.textContent == '5').length == 2"
     bench.page.wait_for_function(done, timeout=LOSS_OF_EDITED)
     session = Session()
@@ -131,7 +131,7 @@ def test_a_model_goes_out_and_comes_back(bench: Bench, tmp_path: Path, capsys: p
     assert bench.tab.ask("samples", seed=3, count=5, temperature=config["temperature"])["texts"] == texts
     before = bench.tab.ask("forward", word="emma")["tensors"]
     bench.page.locator("input[accept='.safetensors,.jsonl']").set_input_files(path)
-    bench.wait("is under every figure now", "main [role=status]")
+    bench.wait("All figures now show", "main [role=status]")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] != "published"
     assert bench.tab.ask("forward", word="emma")["tensors"] == before
@@ -140,7 +140,7 @@ def test_a_model_goes_out_and_comes_back(bench: Bench, tmp_path: Path, capsys: p
 def test_an_edited_model_is_not_exported_as_what_it_is_not(bench: Bench) -> None:
     bench.click("GELU")
     bench.click("Use in all figures")
-    bench.wait("This program makes the numbers", ".used")
+    bench.wait("This program now computes the numbers", ".used")
     bench.click("Export this model")
     bench.wait("computes with the unedited program", "main [role=alert]")
 
@@ -152,7 +152,7 @@ def test_the_keyboard_writes_and_leaves(bench: Bench) -> None:
     for _ in range(2):  # there is a choice between, once documents of one's own were read
         if not page.evaluate(inside):
             page.keyboard.press("Tab")
-    assert page.evaluate(inside) == "The program, to be edited"
+    assert page.evaluate(inside) == "The program, editable"
     page.keyboard.press("Control+Home")
     page.keyboard.type("# by hand")
     page.keyboard.press("Enter")
@@ -170,7 +170,7 @@ def test_axe_finds_nothing_while_it_is_used(bench: Bench, axe: str, size: str) -
     bench.run(FILE.replace("    largest = max(", "    largest = mux("))
     bench.wait("NameError", "main [role=alert]")
     if not bench.page.locator("main tr.new").first.is_visible():
-        bench.page.get_by_text("what was changed").click()
+        bench.page.get_by_text("the changes:").click()
     bench.page.emulate_media(color_scheme="light")
     assert violations(bench.tab, axe) == []
     bench.page.emulate_media(color_scheme="dark")

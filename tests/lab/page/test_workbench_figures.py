@@ -15,7 +15,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
     assert bench.text == apply("two_layers", FILE)
     bench.click("Use in all figures")
-    bench.wait("This program makes the numbers of every figure now", ".used")
+    bench.wait("This program now computes the numbers of every figure now", ".used")
     bench.tab.settle()
     session = Session()
     session.ask("edit", {"source": apply("two_layers", FILE)})
@@ -31,7 +31,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
         bench.tab.section(section)
         assert bench.page.locator("main .failed, main [role=alert]").all_text_contents() == []
     bench.open()
-    bench.click("Figures back to the published model")
+    bench.click("Return the figures to the published model")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == "published"
     assert not any("16, 2, 4, 16" in line for line in bench.page.locator(".source li").all_text_contents())
@@ -56,7 +56,7 @@ def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> N
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
     bench.open()
-    bench.click("Figures back to the published model")
+    bench.click("Return the figures to the published model")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count() == 0
 
@@ -79,7 +79,7 @@ def test_a_program_that_holds_the_figures_up_can_be_stopped(visit: Visit) -> Non
     bench.click("Use in all figures")
     bench.wait("The edited program is still computing", "[role=alert]")
     bench.tab.answers()
-    bench.click("Stop it, and go back to the published model")
+    bench.click("Stop it and return to the published model")
     visit.ready(restarts=1)
     visit.settle()
     assert visit.ask("model")["run"] == "published"
@@ -96,11 +96,11 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     assert FILE.count(line) == 1
     bench.write(FILE.replace(line, f"    while len(tokens) > 15: pass\n{line}"))
     bench.click("Use in all figures")
-    bench.wait("This program makes the numbers", ".used")
+    bench.wait("This program now computes the numbers", ".used")
     visit.settle()
     visit.page.evaluate("() => { location.hash = 'section=6&word=maximilianoaaa' }")
     bench.wait("The edited program is still computing", "[role=alert]")
-    bench.click("Stop it, and go back to the published model")
+    bench.click("Stop it and return to the published model")
     visit.ready(restarts=1)
     visit.settle()
     assert visit.ask("model")["run"] == "published"
@@ -112,17 +112,17 @@ def test_the_text_that_is_in_use_is_told_of_whichever_run_is_chosen(bench: Bench
     for name in ("GELU", "no 1/√d"):
         bench.click(name)
         bench.click("Use in all figures")
-        bench.wait("This program makes the numbers", ".used")
+        bench.wait("This program now computes the numbers", ".used")
         bench.tab.settle()
         runs.append(bench.tab.ask("model")["run"])
     bench.page.locator("main label.row select").first.select_option(runs[0])
-    bench.click("go on with it")
+    bench.click("continue this run")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == runs[0]
-    bench.wait("Another state of the program makes the numbers", ".used")
+    bench.wait("Another version of the program now computes the numbers", ".used")
     assert bench.page.get_by_role("button", name="Use in all figures").is_enabled()
     bench.click("GELU")
-    bench.wait("This program makes the numbers", ".used")
+    bench.wait("This program now computes the numbers", ".used")
     assert bench.page.get_by_role("button", name="Use in all figures").is_disabled()
 
 
@@ -133,7 +133,7 @@ def test_pytorch_stays_beside_the_lines_of_the_file(bench: Bench) -> None:
     assert len(before) > 100
     bench.write('"""Of my own."""\n\n' + FILE)
     bench.click("Use in all figures")
-    bench.wait("This program makes the numbers", ".used")
+    bench.wait("This program now computes the numbers", ".used")
     bench.tab.settle()
     assert bench.page.evaluate(read) == before
     lines = FILE.splitlines()
@@ -146,7 +146,7 @@ def test_pytorch_stays_beside_the_lines_of_the_file(bench: Bench) -> None:
 def test_a_gradient_that_backward_does_not_explain_says_so(bench: Bench) -> None:
     bench.write(FILE.replace("node.a.grad += ", "node.a.grad += 1.0 * "))
     bench.click("Use in all figures")
-    bench.wait("This program makes the numbers", ".used")
+    bench.wait("This program now computes the numbers", ".used")
     bench.tab.section(4, word="emma", number="pos3.layer0.q[9]")
     bench.page.locator(".opened summary").filter(has_text="by the chain rule").click()
     bench.wait("Value.backward", ".opened details [role=alert]")

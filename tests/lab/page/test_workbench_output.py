@@ -33,12 +33,12 @@ def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> N
     bench.wait("Stopped after", "main [role=status]")
     bench.run("print(6 * 7)")
     bench.wait("42", "pre.output")
-    bench.wait("It ended after", "main [role=status]")
+    bench.wait("Finished after", "main [role=status]")
 
 
 def test_ten_million_lines_do_not_drown_the_page(bench: Bench) -> None:
     bench.run("for i in range(10_000_000): print(i)")
-    bench.wait("more lines are left out")
+    bench.wait("more lines are not shown")
     bench.tab.answers()
     assert bench.page.locator("pre.output").first.evaluate("(e) => e.textContent.length") < 400_000
     bench.click("Stop")
@@ -113,7 +113,7 @@ def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> Non
         bench.write("print(1)")
         button.evaluate("(e) => scrollTo(0, scrollY + e.getBoundingClientRect().bottom + 9 - innerHeight)")
         button.click()
-        bench.wait("It ended after", "main figure [role=status]")
+        bench.wait("Finished after", "main figure [role=status]")
         bench.page.wait_for_function(visible, arg="main figure pre.output")
         assert bench.page.evaluate(visible, "main figure [role=status]")
         assert button.evaluate("(e) => e.getBoundingClientRect().top > 0")

@@ -1,7 +1,7 @@
-// A figure as a standalone SVG. What is an SVG on the page stays one; boxes become rectangles and words <text>, at the
-// places where the browser has put them; a canvas becomes a picture. There is no foreignObject in it, which few programs
-// draw. Its colours are those of the light theme. What is there to be used (sliders, buttons, options that are not
-// chosen) is left out, what it was set to stays: see drawing.css.
+// Exports a figure as a standalone SVG. An SVG on the page stays one; boxes become rectangles and text becomes <text>,
+// at the places where the browser laid them out; a canvas becomes an image. There is no foreignObject, since few
+// programs render it. The colours are those of the light theme. Controls (sliders, buttons, options that are not
+// chosen) are left out, but their settings stay: see drawing.css.
 
 import { flushSync } from 'svelte'
 import { app } from '../state.svelte'
@@ -12,13 +12,13 @@ import { drawnText, label } from './text'
 
 const MARGIN = 8
 
-/** The figure's whole content, what is scrolled away included. */
+/** Return the figure's whole content, including what is scrolled out of view. */
 export function asSvg(figure: HTMLElement, title: string): string {
   const [theme, address] = [app.theme, location.href]
   const scrolled = [...figure.querySelectorAll('*')]
     .filter((e) => e.scrollLeft || e.scrollTop)
     .map((e) => ({ e, left: e.scrollLeft, top: e.scrollTop }))
-  figure.toggleAttribute('data-drawing', true) // nothing scrolls, and nothing is on its way: see Figure
+  figure.toggleAttribute('data-drawing', true) // nothing scrolls and no transition runs: see Figure
   flushSync(() => (app.theme = 'light'))
   try {
     return drawing(figure, title, address)
@@ -90,7 +90,7 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
   } else {
     yield* pseudo(e, '::before', x, y)
     if (e.shadowRoot) {
-      // an editor has more lines there than it shows
+      // an editor's shadow root holds more lines than it shows: clip them
       yield element(
         'svg',
         { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` },
@@ -108,7 +108,7 @@ function* children(of: Element | ShadowRoot, style: CSSStyleDeclaration, x: numb
   }
 }
 
-/** The style sheet's own marks, where they have a place of their own. */
+/** Yield the ::before or ::after of an element, if it is positioned absolutely. */
 function* pseudo(e: Element, which: '::before' | '::after', x: number, y: number): Generator<SVGElement> {
   const style = getComputedStyle(e, which)
   if (style.content === 'none' || style.content === 'normal' || style.position !== 'absolute') return

@@ -1,4 +1,4 @@
-// Colours, borders and backgrounds as SVG has them: plain rgb with an opacity, whatever way the style sheet says it.
+// Colours, borders and backgrounds as SVG: plain rgb with an opacity, whatever notation the style sheet uses.
 
 const SVG = 'http://www.w3.org/2000/svg'
 
@@ -24,7 +24,7 @@ export const round = (x: number) => Math.round(x * 100) / 100
 const known = new Map<string, Colour>()
 let pixel: CanvasRenderingContext2D | undefined
 
-/** Of any colour that CSS can say: other programs know few of its ways. */
+/** Convert any CSS colour to rgb: other programs understand few of the CSS notations. */
 export function colour(css: string): Colour {
   let found = known.get(css)
   if (!found) {
@@ -47,7 +47,7 @@ export interface Box {
   height: number
 }
 
-/** What an element's own box shows: its background, and its border. */
+/** Yield the background and the border of an element's box. */
 export function* box({ x, y, width, height }: Box, style: CSSStyleDeclaration): Generator<SVGElement> {
   if (width <= 0 || height <= 0) return
   const radius = Math.min(parseFloat(style.borderTopLeftRadius) || 0, width / 2, height / 2)
@@ -122,7 +122,7 @@ export function filled(what: 'fill' | 'stroke', { rgb, alpha }: Colour): Record<
 
 let gradientsMade = 0
 
-/** Linear gradients along an axis, and radial ones from the middle to the corners; the topmost last. */
+/** Yield linear gradients along an axis, and radial ones from the centre to the corners; the topmost comes last. */
 function* gradients(at: Box, image: string, rounded: Record<string, number>): Generator<SVGElement> {
   for (const layer of split(image).reverse()) {
     const [, kind, inside] = /^(linear|radial)-gradient\((.*)\)$/s.exec(layer) ?? []
@@ -152,7 +152,7 @@ function* gradients(at: Box, image: string, rounded: Record<string, number>): Ge
   }
 }
 
-/** '45%', '3px', 'calc(50% - 0.5px)' as a fraction of the length. */
+/** Convert '45%', '3px' or 'calc(50% - 0.5px)' to a fraction of the length. */
 function fraction(place: string, length: number): number {
   let total = 0
   for (const [, sign, size, unit] of place.matchAll(/([+-]?)\s*([\d.]+)(%|px)/g))
@@ -160,7 +160,7 @@ function fraction(place: string, length: number): number {
   return total
 }
 
-/** At the commas that stand in no parentheses. */
+/** Split a list at the commas outside parentheses. */
 function split(list: string): string[] {
   const parts = ['']
   let depth = 0

@@ -1,4 +1,4 @@
-// A drawing of the page that is an SVG already: the same elements, with what the style sheet says of them written out.
+// Copies an SVG of the page: the same elements, with their computed styles written as attributes.
 
 import { colour, element, filled, round } from './paint'
 
@@ -7,9 +7,9 @@ const KEPT = [
   'text-anchor', 'dominant-baseline', 'paint-order', 'clip-path', 'marker-end', 'vector-effect',
 ] // prettier-ignore
 const DEFAULT = new Set(['none', 'normal', 'auto', 'start', 'butt', 'miter'])
-const PLACED = ['cx', 'cy', 'r', 'x', 'y', 'width', 'height', 'rx'] // which a style sheet may say too
+const PLACED = ['cx', 'cy', 'r', 'x', 'y', 'width', 'height', 'rx'] // which a style sheet may set too
 
-/** The clone of an SVG at its place in the figure. */
+/** Return a copy of an SVG at its place in the figure. */
 export function copied(svg: SVGSVGElement, x: number, y: number): SVGElement {
   const box = svg.getBoundingClientRect()
   const shown = element('svg', {

@@ -1,4 +1,4 @@
-// Text as it stands on the page: a <text> for each line of it, at its measured place.
+// The text of the page as SVG: one <text> for each line, at its measured place.
 
 import { colour, element, filled } from './paint'
 
@@ -9,7 +9,7 @@ interface Run {
   box: DOMRect
 }
 
-/** The lines that a text node fills. */
+/** Return the lines that a text node fills. */
 function runs(node: Text): Run[] {
   const text = node.data
   const range = document.createRange()
@@ -23,7 +23,7 @@ function runs(node: Text): Run[] {
   const boxes = of(first, end).getClientRects()
   if (boxes.length === 1) return [{ text: text.slice(first, end), box: boxes[0] }]
 
-  const found: Run[] = [] // of several lines each word tells where it is
+  const found: Run[] = [] // several lines: the position of each word shows which line it is on
   let [start, last] = [-1, -1]
   const put = () =>
     start >= 0 && found.push({ text: text.slice(start, last), box: of(start, last).getBoundingClientRect() })
@@ -42,7 +42,7 @@ function runs(node: Text): Run[] {
   return found
 }
 
-/** A word that is broken over lines, letter by letter. */
+/** Split a word that is broken over lines into its letters. */
 function pieces(word: string, index: number, of: (from: number, to: number) => Range): [number, number][] {
   if (of(index, index + word.length).getClientRects().length === 1) return [[index, index + word.length]]
   return [...word].map((_, i) => [index + i, index + i + 1])
@@ -64,7 +64,7 @@ export function* drawnText(node: Text, style: CSSStyleDeclaration, x: number, y:
       {
         x: box.left - x,
         y: box.top - y + (box.height - up - down) / 2 + up,
-        // another font where this one is missing, but the same length
+        // the same length even if the font is missing
         textLength: box.width,
         lengthAdjust: 'spacingAndGlyphs',
         ...font,
@@ -77,7 +77,7 @@ export function* drawnText(node: Text, style: CSSStyleDeclaration, x: number, y:
   }
 }
 
-/** Words of a control, which are no text nodes: in the middle of its height. */
+/** Return the text of a control, which is not a text node, vertically centred. */
 export function label(
   text: string,
   style: CSSStyleDeclaration,

@@ -1,4 +1,4 @@
-// The client with a worker that is no Python: what it remembers, and what it brings back when a worker has ended.
+// The client with a fake worker: what it remembers, and what it restores after a worker has died.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { FakeWorker, fakePage, reaches, readyClient, settled, worker } from '../testing/worker'
@@ -8,9 +8,9 @@ beforeEach(fakePage)
 afterEach(() => void vi.useRealTimers())
 
 const PATH = 'wte[0][0]'
-const LONG = 3600_000 // ms: whatever waits for the clock has happened by then
+const LONG = 3600_000 // ms: every timer has fired by then
 
-/** The weights that the session has now; asked in a way that no cache answers. */
+/** Return the session's current weights, bypassing the cache. */
 async function weights(client: Client): Promise<Record<string, number>> {
   const { state } = await client.ask('save', {})
   return JSON.parse(state)
@@ -36,7 +36,7 @@ describe('until Python is ready', () => {
     expect(await client.ask('softmax', { logits: [1, 2], scale: 1 })).toEqual({ probs: [0.3, 0.7] })
   })
 
-  test('what the snapshot lacks waits for Python', async () => {
+  test('a question that the snapshot cannot answer waits for Python', async () => {
     const client = new Client('http://localhost/lab/')
     const answer = client.ask('forward', { word: 'emma' })
     await settled()
@@ -44,7 +44,7 @@ describe('until Python is ready', () => {
     expect(worker().asked).toEqual(['forward emma'])
   })
 
-  test('a change waits for Python, and the snapshot speaks of the model no longer', async () => {
+  test('a change waits for Python, and from then on the snapshot no longer answers', async () => {
     FakeWorker.boots = false
     FakeWorker.index.answers = { 'model {}': { name: 'of the snapshot' } }
     const client = new Client('http://localhost/lab/')
@@ -56,7 +56,7 @@ describe('until Python is ready', () => {
     expect(await model).toMatchObject({ weights: { [PATH]: 2 } })
   })
 
-  test('when Python is ready, it is asked what the snapshot had answered', async () => {
+  test('once Python is ready, it answers the questions that the snapshot answered before', async () => {
     FakeWorker.index.answers = { 'model {}': { name: 'of the snapshot' } }
     const client = new Client('http://localhost/lab/')
     expect(await client.ask('model', {})).toEqual({ name: 'of the snapshot' })
@@ -64,7 +64,7 @@ describe('until Python is ready', () => {
     expect(await client.ask('model', {})).toMatchObject({ method: 'model' })
   })
 
-  test('a Python that cannot be loaded rejects every question, now and later', async () => {
+  test('if Python cannot be loaded, every question is rejected, waiting or new', async () => {
     FakeWorker.boots = false
     const client = new Client('http://localhost/lab/')
     const early = client.ask('forward', { word: 'emma' })
@@ -87,7 +87,7 @@ describe('the cache', () => {
     expect(worker().asked).toEqual(['blame loss'])
   })
 
-  test('a change of the model ends it', async () => {
+  test('a change of the model empties it', async () => {
     const client = await readyClient()
     await client.ask('forward', { word: 'emma' })
     await client.ask('change', { path: PATH, value: 2 })
@@ -104,7 +104,7 @@ describe('the cache', () => {
     expect(worker().asked).toHaveLength(102)
   })
 
-  test('a question is sent as it was when it was asked, whatever it is made of', async () => {
+  test('a question is sent with the values it had when it was asked, even from reactive objects', async () => {
     const client = await readyClient()
     const inputs = { x: 1 }
     const answer = client.ask('expression', new Proxy({ source: 'y = x', inputs: new Proxy(inputs, {}) }, {}))
@@ -113,7 +113,7 @@ describe('the cache', () => {
     expect(worker().received.at(-1)).toMatchObject({ ask: { params: { source: 'y = x', inputs: { x: 1 } } } })
   })
 
-  test('an error is an answer, and names its cause', async () => {
+  test('an error is an answer too, and names its cause', async () => {
     const client = await readyClient()
     await expect(client.ask('history', { path: 'wrong' })).rejects.toThrow(new AskError('no such weight: wrong'))
     expect(client.status.state).toBe('ready')
@@ -121,7 +121,7 @@ describe('the cache', () => {
 })
 
 describe('a stream', () => {
-  test('hands on its events in order, and settles at its end', async () => {
+  test('passes on its events in order, and settles at its end', async () => {
     const client = await readyClient()
     const steps: number[] = []
     const stream = client.stream('train', { steps: 2 }, ({ step }) => steps.push(step))
@@ -131,13 +131,13 @@ describe('a stream', () => {
     expect(steps).toEqual([1, 2])
   })
 
-  test('tells of no event after it was stopped', async () => {
+  test('passes on no event after it was stopped', async () => {
     const client = await readyClient()
     const steps: number[] = []
     const stream = client.stream('train', { steps: 9 }, ({ step }) => steps.push(step))
     worker().event({ result: { step: 1 } })
     await settled()
-    worker().event({ result: { step: 2 } }) // on its way while the page says stop
+    worker().event({ result: { step: 2 } }) // already sent when the page stops the stream
     stream.stop()
     await stream.ended
     await settled()
@@ -145,7 +145,7 @@ describe('a stream', () => {
     expect(worker().received).toContainEqual({ stop: expect.any(Number) })
   })
 
-  test('rejects with the error that its event tells', async () => {
+  test('rejects with the error of its event', async () => {
     const client = await readyClient()
     const stream = client.stream('train', { steps: 2 }, () => {})
     worker().event({ error: 'out of data' }, true)
@@ -163,7 +163,7 @@ describe('a stream', () => {
     expect(worker().asked.filter((name) => name === 'forward emma')).toHaveLength(3)
   })
 
-  test('saves the state on its way, at most every three seconds, and at its end', async () => {
+  test('saves the state while it runs, at most every three seconds, and at its end', async () => {
     const client = await readyClient()
     const saves = () => worker().asked.filter((name) => name === 'save').length
     const stream = client.stream('train', { steps: 60 }, () => {})
@@ -180,10 +180,10 @@ describe('a stream', () => {
     expect(saves()).toBe(before + 1)
   })
 
-  test('is rejected when the worker dies, and is not begun again', async () => {
+  test('is rejected when the worker dies, and is not restarted', async () => {
     const client = await readyClient()
     const stream = client.stream('train', { steps: 2 }, () => {})
-    const rejected = expect(stream.ended).rejects.toThrow('Python broke down')
+    const rejected = expect(stream.ended).rejects.toThrow('Python crashed')
     worker().die()
     await rejected
     await reaches(client, 'ready')
@@ -191,8 +191,8 @@ describe('a stream', () => {
   })
 })
 
-describe('a worker that ends', () => {
-  test('is followed by one with the same state: the saved one, and the changes since', async () => {
+describe('a worker that dies', () => {
+  test('is replaced by one with the same state: the saved state and the changes since', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
@@ -204,7 +204,7 @@ describe('a worker that ends', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2, 'wpe[0][0]': 3 })
   })
 
-  test('is noticed by its lock if it says nothing', async () => {
+  test('is noticed through its lock if it dies silently', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     worker().vanish()
@@ -213,7 +213,7 @@ describe('a worker that ends', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('leaves its questions to the next one, once', async () => {
+  test('passes its questions on to the next one, once', async () => {
     const client = await readyClient()
     worker().holds = true
     const asked = client.ask('forward', { word: 'emma' })
@@ -221,19 +221,19 @@ describe('a worker that ends', () => {
     await reaches(client, 'ready')
     expect(await asked).toMatchObject({ method: 'forward' })
     FakeWorker.deadly = 'wpe'
-    await expect(client.ask('history', { path: 'wpe[0][0]' })).rejects.toThrow('Python broke down over this')
+    await expect(client.ask('history', { path: 'wpe[0][0]' })).rejects.toThrow('Python crashed on this request')
     expect(FakeWorker.all).toHaveLength(4) // one more for each try
   })
 
-  test('does not make a change twice that may have killed it', async () => {
+  test('is not followed by a repeat of the change that may have killed it', async () => {
     const client = await readyClient()
     FakeWorker.deadly = PATH
-    await expect(client.ask('change', { path: PATH, value: 1 })).rejects.toThrow('Python broke down over this')
+    await expect(client.ask('change', { path: PATH, value: 1 })).rejects.toThrow('Python crashed on this request')
     await reaches(client, 'ready')
     expect(worker().asked).toEqual([])
   })
 
-  test('takes its answers with it', async () => {
+  test('empties the cache', async () => {
     const client = await readyClient()
     await client.ask('forward', { word: 'emma' })
     worker().die()
@@ -242,7 +242,7 @@ describe('a worker that ends', () => {
     expect(worker().asked).toEqual(['forward emma'])
   })
 
-  test('three times while it loads is given up', async () => {
+  test('three times while loading is not restarted', async () => {
     FakeWorker.boots = false
     const client = new Client('http://localhost/lab/')
     await settled()
@@ -251,44 +251,44 @@ describe('a worker that ends', () => {
     expect(FakeWorker.all).toHaveLength(3)
   })
 
-  test('over its saved state starts without it, and says so', async () => {
+  test('while restoring its saved state is replaced by one without it, and the status says so', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
     FakeWorker.deadly = PATH
     worker().die()
-    expect(await reaches(client, 'ready')).toMatchObject({ lost: expect.stringContaining('is lost') })
+    expect(await reaches(client, 'ready')).toMatchObject({ lost: expect.stringContaining('are lost') })
     expect(await weights(client)).toEqual({})
   })
 
-  test('over the changes since gives up these alone', async () => {
+  test('while repeating the changes since then loses only those', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
     await client.ask('change', { path: 'wpe[0][0]', value: 3 })
     FakeWorker.deadly = 'wpe'
     worker().die()
-    expect(await reaches(client, 'ready')).toMatchObject({ lost: expect.stringContaining('is lost') })
+    expect(await reaches(client, 'ready')).toMatchObject({ lost: expect.stringContaining('are lost') })
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 })
 
 describe('stop', () => {
-  test('rejects what is asked, ends the worker, and goes back to its state', async () => {
+  test('rejects the open questions, ends the worker, and restores its state', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     const first = worker()
     first.holds = true
-    const rejected = expect(client.ask('forward', { word: 'emma' })).rejects.toThrow(new AskError('it was stopped'))
+    const rejected = expect(client.ask('forward', { word: 'emma' })).rejects.toThrow(new AskError('stopped'))
     client.stop()
     await rejected
     expect(first.terminated).toBe(true)
-    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // its lock, left behind, starts no third
+    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // the lock of the first worker, now free, does not start a third
     expect(FakeWorker.all).toHaveLength(2)
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('an answer of the worker that was ended is not heard', async () => {
+  test('an answer from the worker that was ended is ignored', async () => {
     const client = await readyClient()
     const first = worker()
     client.stop()
@@ -297,7 +297,7 @@ describe('stop', () => {
   })
 })
 
-test('silence counts from the question, or from the last word since', async () => {
+test('silence counts from the question, or from the last message since', async () => {
   const client = await readyClient()
   expect(client.silence).toBe(0)
   worker().holds = true
@@ -312,7 +312,7 @@ test('silence counts from the question, or from the last word since', async () =
   expect(client.silence).toBe(0)
 })
 
-test('a listener hears the status now and at each change, until it ends that', async () => {
+test('a listener gets the status at once and at each change, until it unsubscribes', async () => {
   const client = new Client('http://localhost/lab/')
   const heard: string[] = []
   const end = client.subscribe(({ state }) => heard.push(state))

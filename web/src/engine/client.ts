@@ -1,33 +1,34 @@
-// The page's side of the worker: it asks, and is answered. Until Python is ready the snapshot answers, which the build
-// computed with the same package. A worker that dies, or is stopped, is started again with the state it had.
+// The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
+// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with the
+// state it had.
 
 import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'
 import { keyOf, Snapshot } from './snapshot'
 
-/** What went wrong, in a sentence for people. */
+/** A request that failed; the message is written for the reader. */
 export class AskError extends Error {}
 
 export type Status =
   | { state: 'loading'; stage: Stage | 'restore'; restarts: number }
-  | { state: 'ready'; took: Record<Stage, number>; restarts: number; lost: string } // lost: why the state was not kept
+  | { state: 'ready'; took: Record<Stage, number>; restarts: number; lost: string } // lost: why the state was lost, or ''
   | { state: 'failed'; why: string; restarts: number }
 
 export interface Stream {
   /** No event comes after this. */
   stop(): void
-  /** Settles when the stream has ended; rejects with an AskError where it failed. */
+  /** Settles when the stream has ended; rejects with an AskError if it failed. */
   ended: Promise<void>
 }
 
-/** A request that is not answered yet, or a stream that has not ended. */
+/** A request without an answer yet, or a stream that has not ended. */
 interface Pending {
   message: ToWorker
   sent: boolean
-  changes: boolean // the model
-  tries: number // workers that died with it
-  since: number // ms: when it was sent, or last gave an answer
-  take(answer: Answer): void // of a stream: each of many
+  changes: boolean // whether it changes the model
+  tries: number // workers that died while it was pending
+  since: number // ms: when it was sent, or last answered
+  take(answer: Answer): void // for a stream: each of its answers
   done(): void
   fail(error: AskError): void
 }
@@ -35,12 +36,12 @@ interface Pending {
 const QUIET = 300 // ms after a change until the state is saved
 const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
 const REMEMBERED = 100 // answers
-const ATTEMPTS = 3 // to load, one after another
+const ATTEMPTS = 3 // to load, in a row
 
 const SAVE: Question<'save'> = { method: 'save', params: {} }
-const STOPPED = 'it was stopped'
-const DIED = 'Python broke down over this, and was started again as it was before'
-const LOST = 'Python broke down, and again on its way back to where it was: what was trained or changed last is lost'
+const STOPPED = 'stopped'
+const DIED = 'Python crashed on this request and was restarted with its previous state'
+const LOST = 'Python crashed, and crashed again while restoring its state: the latest training and changes are lost'
 
 export class Client {
   status: Status = { state: 'loading', stage: 'python', restarts: 0 }
@@ -53,36 +54,36 @@ export class Client {
   #took: Record<Stage, number> | undefined
   #listeners = new Set<(status: Status) => void>()
   #lastId = 0
-  #pending = new Map<number, Pending>() // in the order in which they were asked
+  #pending = new Map<number, Pending>() // in the order of asking
   #streaming = 0
   #answers = new Map<string, Promise<unknown>>() // about the model as it is now
-  #pristine = true // nothing was asked that changes the snapshot's model
+  #pristine = true // whether the model is still the snapshot's
   #state: string | undefined // as last saved
-  #since: Question[] = [] // requests that changed it since: to be made again after it is restored
+  #since: Question[] = [] // requests that changed it since then, to be repeated after it is restored
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
-  #heard = 0 // ms: when the worker last said something
+  #heard = 0 // ms: when the worker last sent a message
 
   /** root: the address of the folder that holds pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
   constructor(root = new URL('.', document.baseURI).href) {
     this.#root = root
     this.#snapshot = new Snapshot(root)
-    // the page is painted before Python takes its share of the processor
+    // paint the page before Python takes its share of the processor
     const start = (): unknown => setTimeout(() => this.#worker ?? this.#start())
     if (document.readyState === 'complete') start()
     else addEventListener('load', start, { once: true })
     Object.assign(globalThis, { lab: this }) // for the console: await lab.ask('forward', { word: 'emma' })
   }
 
-  /** Call back now and at each change of the status; gives what ends that. */
+  /** Call the listener now and at each change of the status. Returns the function that unsubscribes it. */
   subscribe(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     listener(this.status)
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Rejects with an AskError. Equal questions about the same model share one answer: do not write into it. */
+  /** Send a request; rejects with an AskError. Equal questions about a model share one answer: do not modify it. */
   ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
     const question: Question<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {
@@ -100,7 +101,7 @@ export class Client {
     return answer as Promise<Requests[M]['result']>
   }
 
-  /** Long work: one event after another, while other questions are answered. */
+  /** Start a stream of events; other questions are answered in between. */
   stream<S extends keyof Streams>(
     method: S,
     params: Streams[S]['params'],
@@ -124,19 +125,19 @@ export class Client {
     }).finally(() => {
       this.#streaming -= 1
       this.#answers.clear()
-      void this.#save() // its steps could not be made again by the same request
+      void this.#save() // the same request would not repeat these steps
     })
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** For how many ms the worker has answered nothing, though it was asked. */
+  /** How long, in ms, the worker has been silent while a question is open. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
     return sent.length ? performance.now() - Math.max(oldest, this.#heard) : 0
   }
 
-  /** Give up what is being computed, at once: end the worker, and start it again with the state it had. */
+  /** Abandon the current computation at once: end the worker and restart it with the state it had. */
   stop(): void {
     for (const pending of this.#pending.values()) pending.fail(new AskError(STOPPED))
     this.#pending.clear()
@@ -166,7 +167,7 @@ export class Client {
     })
   }
 
-  /** From the snapshot, else from Python when it is ready. */
+  /** Return the snapshot's answer if there is one, otherwise Python's once it is ready. */
   #early(key: string, question: Question<Method>): Promise<unknown> {
     return this.#snapshot.answer(key).catch(() => this.#request(question))
   }
@@ -214,10 +215,10 @@ export class Client {
       this.#state = state
       this.#since = []
     } catch {
-      // stopped, or died: the changes since the state before are still known
+      // stopped or died: the changes since the previous save are still known
     }
     const now = performance.now()
-    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // a twentieth of the time at most
+    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // saving takes a twentieth of the time at most
   }
 
   /** Give a new worker the state that the last one had. */
@@ -225,7 +226,7 @@ export class Client {
     const questions = [...this.#since]
     if (this.#state !== undefined) questions.unshift({ method: 'restore', params: { state: this.#state } })
     if (!questions.length) return this.#isReady()
-    this.#tell({ state: 'loading', stage: 'restore', restarts: this.#restarts })
+    this.#setStatus({ state: 'loading', stage: 'restore', restarts: this.#restarts })
     questions.forEach((ask, i) => {
       const id = ++this.#lastId
       const take = (answer: Answer): void => {
@@ -258,7 +259,7 @@ export class Client {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (worker !== this.#worker) return
       if (!watched && 'locks' in navigator) {
-        // one that ends without a word (out of memory) is noticed by the lock that it leaves
+        // a worker that ends silently (out of memory) is noticed because its lock becomes free
         void navigator.locks.request(lock, () => void (worker === this.#worker && this.#died()))
       }
       watched = true
@@ -272,14 +273,14 @@ export class Client {
     this.#worker?.terminate()
     this.#restarts += 1
     this.#answers.clear()
-    this.#tell({ state: 'loading', stage: 'python', restarts: this.#restarts })
+    this.#setStatus({ state: 'loading', stage: 'python', restarts: this.#restarts })
     this.#start()
   }
 
   #receive(message: FromWorker): void {
     this.#heard = performance.now()
     if ('loading' in message) {
-      this.#tell({ state: 'loading', stage: message.loading, restarts: this.#restarts })
+      this.#setStatus({ state: 'loading', stage: message.loading, restarts: this.#restarts })
     } else if ('ready' in message) {
       this.#took = message.ready
       this.#restore()
@@ -296,10 +297,10 @@ export class Client {
 
   #isReady(): void {
     this.#attempts = 0
-    this.#answers.clear() // the snapshot's: from now on Python answers
+    this.#answers.clear() // they were the snapshot's; from now on Python answers
     const lost = this.#lost
     this.#lost = ''
-    this.#tell({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })
+    this.#setStatus({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })
     this.#flush()
   }
 
@@ -308,19 +309,19 @@ export class Client {
       if (!pending.sent) continue
       pending.sent = false
       pending.tries += 1
-      if (pending.tries === 1 && !pending.changes) continue // it may not have been its fault
+      if (pending.tries === 1 && !pending.changes) continue // this request may not be what killed the worker
       this.#pending.delete(id)
       pending.fail(new AskError(DIED))
     }
     if (this.status.state === 'loading') {
       this.#attempts += 1
-      if (this.#attempts === ATTEMPTS) return this.#fail(`Python broke down ${ATTEMPTS} times while it was loaded`)
+      if (this.#attempts === ATTEMPTS) return this.#fail(`Python crashed ${ATTEMPTS} times while loading`)
       if (this.status.stage === 'restore') this.#giveUpState()
     }
     this.#restart()
   }
 
-  /** What cannot be restored is left: first the changes since it was saved, then all of it. */
+  /** Drop what cannot be restored: first the changes since the last save, then the saved state too. */
   #giveUpState(): void {
     this.#lost = LOST
     if (this.#since.length) this.#since = []
@@ -330,18 +331,18 @@ export class Client {
   #fail(why: string): void {
     this.#worker?.terminate()
     this.#worker = undefined
-    this.#tell({ state: 'failed', why, restarts: this.#restarts })
+    this.#setStatus({ state: 'failed', why, restarts: this.#restarts })
     for (const pending of this.#pending.values()) pending.fail(new AskError(why))
     this.#pending.clear()
   }
 
-  #tell(status: Status): void {
+  #setStatus(status: Status): void {
     this.status = status
     for (const listener of this.#listeners) listener(status)
   }
 }
 
-/** A copy that a message can carry: nothing in it is reactive, and nobody changes it before it is sent. */
+/** Return a copy that a message can carry: not reactive, and unchanged until it is sent. */
 function plain<T>(value: T): T {
   if (Array.isArray(value)) return value.map(plain) as T
   if (typeof value !== 'object' || value === null) return value

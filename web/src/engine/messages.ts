@@ -1,18 +1,18 @@
-// What page and worker say to each other: requests and answers (protocol.ts) as objects.
+// The messages between page and worker: requests and answers (protocol.ts) as objects.
 
 import type { Method, Streams } from './protocol'
 
-/** A request, or the beginning of a stream. */
+/** A request, or the start of a stream. */
 export interface Question<M extends string = Method | keyof Streams> {
   method: M
   params: object
 }
 
-/** What is answered: a result, or what went wrong in a sentence for people. */
+/** An answer: a result, or an error message for the reader. */
 export type Answer = { result: unknown } | { error: string }
 
 export type ToWorker =
-  | { root: string; lock: string } // first of all: the address of the page's folder, and a lock to hold while it lives
+  | { root: string; lock: string } // the first message: the address of the page's folder, and a lock to hold as long as the worker lives
   | { id: number; ask: Question }
   | { id: number; stream: Question }
   | { stop: number } // the id of a stream
@@ -20,9 +20,9 @@ export type ToWorker =
 export type FromWorker =
   | { loading: Stage }
   | { ready: Record<Stage, number> } // seconds that each stage took
-  | { failed: string } // it cannot be loaded: trying again will not help
-  | { id: number; answer: Answer } // to a request, or one of a stream's many
+  | { failed: string } // Python cannot be loaded: trying again will not help
+  | { id: number; answer: Answer } // to a request, or one of a stream's answers
   | { id: number; done: true }
 
-/** What is being done until Python answers. */
+/** The stages of loading, until Python answers. */
 export type Stage = 'python' | 'kernel' | 'package' | 'session'

@@ -1,4 +1,4 @@
-// The page's one client, and what the state knows of it.
+// The page's only client, and the part of the state that follows its status.
 
 import { app } from '../state.svelte'
 import { Client } from './client'
@@ -10,17 +10,17 @@ const DOING: Record<string, string> = {
   kernel: 'loading the kernel',
   package: 'loading the package',
   session: 'opening the model',
-  restore: 'going back to where it was',
+  restore: 'restoring the state',
 }
 
-/** Begin. Settles when the first facts about the model are there. */
+/** Start. Settles when the first facts about the model have arrived. */
 export async function start(): Promise<void> {
   client.subscribe((status) => {
     app.phase = status.state
     app.progress = status.state === 'loading' ? DOING[status.stage] : ''
     if (status.state !== 'ready' || !status.restarts) return
     app.notice = status.lost
-    client.ask('model', {}).then((model) => (app.model = model)) // a model that went back is another version
+    client.ask('model', {}).then((model) => (app.model = model)) // the restored model has a new version
   })
   app.model = await client.ask('model', {})
 }

@@ -1,13 +1,13 @@
-// The answers that the build computed with the package, for the time until Python answers.
+// The answers that the build computed with the package, used until Python is ready.
 
 import type { Method } from './protocol'
 
 interface Index {
   answers: Record<string, unknown>
-  files: Record<string, string> // where the long ones are: most are never asked for
+  files: Record<string, string> // the files of the long answers, most of which are never needed
 }
 
-/** A question as one text, whatever the order of its parameters. */
+/** Return a question as one string that does not depend on the order of its parameters. */
 export function keyOf(method: Method, params: unknown): string {
   return `${method} ${JSON.stringify(params, sortedKeys)}`
 }
@@ -26,14 +26,14 @@ export class Snapshot {
     this.#answers = this.#read<Index>('snapshot.json').then(
       ({ answers, files }) =>
         new Map([
-          ...Object.entries(answers).map(([key, answer]) => [ours(key), async () => answer] as const),
-          ...Object.entries(files).map(([key, file]) => [ours(key), () => this.#read(file)] as const),
+          ...Object.entries(answers).map(([key, answer]) => [canonical(key), async () => answer] as const),
+          ...Object.entries(files).map(([key, file]) => [canonical(key), () => this.#read(file)] as const),
         ]),
-      () => new Map(), // there is none: the page waits for Python
+      () => new Map(), // no snapshot: the page waits for Python
     )
   }
 
-  /** Rejects where the build did not compute it. */
+  /** Return an answer; rejects if the build did not compute it. */
   async answer(key: string): Promise<unknown> {
     const fetched = (await this.#answers).get(key)
     if (!fetched) throw new Error(`not in the snapshot: ${key}`)
@@ -47,8 +47,8 @@ export class Snapshot {
   }
 }
 
-/** Python writes 1.0 where JavaScript writes 1. */
-function ours(key: string): string {
+/** Rewrite a key as keyOf would: Python writes 1.0 where JavaScript writes 1. */
+function canonical(key: string): string {
   const space = key.indexOf(' ')
   return keyOf(key.slice(0, space) as Method, JSON.parse(key.slice(space + 1)))
 }

@@ -1,9 +1,9 @@
-// The worker: Python (Pyodide), this very package unpacked into it, the kernel beside it, and one Session that answers.
-// It knows nothing of the model. Everything comes from the folder of the page, no other host.
+// The worker: Python (Pyodide) with this package unpacked into it, the kernel, and one Session that answers requests.
+// It knows nothing about the model. Everything is loaded from the page's folder; no other host is contacted.
 
 import type { Answer, FromWorker, Stage, ToWorker } from './messages'
 
-// Python is asked, and answers, in JSON (lab/wire.py): here, and nowhere else, objects become text and text objects
+// Python takes requests and returns answers as JSON (lab/wire.py). Only this file converts between objects and text.
 interface Wire {
   ask(text: string): string
   stream(text: string): Iterator<string>
@@ -16,12 +16,12 @@ const post = (message: FromWorker): void => self.postMessage(message)
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if ('root' in data) {
-    hold(data.lock)
+    takeLock(data.lock)
       .then(() => load(data.root))
       .catch((error: unknown) => post({ failed: `Python could not be loaded: ${lastLine(error)}` }))
   } else if ('stop' in data) {
     const events = streams.get(data.stop)
-    if (!events) return // it ended just before
+    if (!events) return // it has just ended
     streams.delete(data.stop)
     attempt(() => (events.return?.(), '{}'))
     post({ id: data.stop, done: true })
@@ -33,7 +33,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   }
 }
 
-/** One event of each stream, then the messages that wait their turn, then on. */
+/** Send one event of each stream, let the waiting messages have their turn, and continue. */
 function step(): void {
   for (const [id, events] of streams) {
     let done = false
@@ -56,7 +56,7 @@ const channel = new MessageChannel()
 channel.port1.onmessage = step
 const later = (): void => channel.port2.postMessage(null) // a timer would wait 4 ms each time
 
-/** What Python answers. An exception of Python's is an answer too; any other has broken Python, and ends the worker. */
+/** Return Python's answer. A Python exception is an answer too; any other error is a crash, and ends the worker. */
 function attempt(answer: () => string): Answer {
   try {
     return JSON.parse(answer())
@@ -66,16 +66,16 @@ function attempt(answer: () => string): Answer {
   }
 }
 
-/** Of Python's traceback the exception itself. */
+/** Return the last line of Python's traceback: the exception itself. */
 function lastLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return message.trimEnd().split('\n').pop()!
 }
 
-/** Take a lock that no one can have before this worker has ended, in whatever way. */
-function hold(lock: string): Promise<void> {
+/** Take a lock that stays taken until this worker ends, for whatever reason. */
+function takeLock(lock: string): Promise<void> {
   return new Promise((held) => {
-    if (!('locks' in navigator)) return held() // no secure address
+    if (!('locks' in navigator)) return held() // not a secure context
     void navigator.locks.request(lock, () => {
       held()
       return new Promise(() => {})
@@ -93,10 +93,10 @@ async function load(root: string): Promise<void> {
     return result
   }
 
-  // asked for at once: they arrive while Python is being compiled
+  // requested at once, so that they arrive while Python is being compiled
   const archive = file(root, 'microgpt.zip')
   const module = file(root, 'kernel.wasm').then((bytes) => WebAssembly.instantiate(bytes, {}))
-  for (const early of [archive, module]) early.catch(() => {}) // told of below, when it is its turn
+  for (const early of [archive, module]) early.catch(() => {}) // reported below, when its stage is reached
 
   const folder = new URL('pyodide/', root).href
   const python = await timed('python', async () => {
@@ -104,7 +104,7 @@ async function load(root: string): Promise<void> {
     return loadPyodide({ indexURL: folder, packageBaseUrl: folder })
   })
   await timed('kernel', async () => {
-    const kernel = await module.catch(() => undefined) // without it Python trains, slowly, and the session says so
+    const kernel = await module.catch(() => undefined) // without the kernel, Python trains slowly, and the session says so
     if (!kernel) return
     ;(kernel.instance.exports._initialize as (() => void) | undefined)?.()
     Object.assign(globalThis, { microgptKernel: kernel.instance.exports })

@@ -1,6 +1,6 @@
 // The prose's markup: `code`, *emphasis*, [text](address), and {fact}, which the engine fills in.
 
-/** What is written, and of a fact its name. */
+/** A piece of text, with the fact's name if a fact filled it in. */
 export interface Part {
   text: string
   fact?: string

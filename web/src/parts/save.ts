@@ -1,4 +1,4 @@
-/** Give the reader a file. */
+/** Let the reader download a file. */
 export function save(name: string, content: BlobPart, type: string): void {
   const address = URL.createObjectURL(new Blob([content], { type }))
   Object.assign(document.createElement('a'), { href: address, download: name }).click()

@@ -1,4 +1,5 @@
-// What scrolls must be reached by keyboard, say what it is, and show that it goes on: <div {@attach scrolls('The matrices')}>.
+// A box that scrolls must be reachable by keyboard, have a label, and show that there is more:
+// <div {@attach scrolls('The matrices')}>.
 
 import type { Attachment } from 'svelte/attachments'
 
@@ -9,7 +10,7 @@ export const scrolls =
     box.setAttribute('role', 'group')
     box.setAttribute('aria-label', label)
 
-    // what goes on to a side fades out there (style/base.css)
+    // a side with more content beyond it fades out (style/base.css)
     const look = () => {
       const left = Math.abs(box.scrollLeft)
       box.toggleAttribute('data-more-left', left > 1)
@@ -31,6 +32,6 @@ export const scrolls =
     }
   }
 
-/** How it is scrolled for the reader: smoothly, unless motion is reduced. */
+/** Return how the page scrolls by itself: smoothly, unless the reader prefers reduced motion. */
 export const glide = (): ScrollBehavior =>
   matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth'

@@ -1,4 +1,4 @@
-// The chapters of the playhead, in the order of the program, and which section of the guide each belongs to.
+// The chapters of the playhead, in the order of the program, and the section of the guide that each belongs to.
 
 import type { ChapterName } from '../engine/protocol'
 
@@ -6,26 +6,26 @@ export interface Act {
   name: ChapterName
   title: string
   about: string
-  section: number // where the guide speaks of it
+  section: number // of the guide
 }
 
 export const chapters: Act[] = [
   {
     name: 'data',
     title: 'Read and shuffle',
-    about: 'The file becomes a list of documents, the list is mixed, every letter gets an id.',
+    about: 'The file becomes a list of documents, the list is shuffled, and every letter gets an id.',
     section: 1,
   },
   {
     name: 'tokens',
     title: 'Tokenize the word',
-    about: 'Letters become token ids, with BOS at both ends, and letters again.',
+    about: 'Letters become token ids, with BOS at both ends, and then letters again.',
     section: 1,
   },
   {
     name: 'forward',
     title: 'Forward',
-    about: 'Each token goes through the model, and the probabilities of the next come out.',
+    about: 'Each token goes through the model, and the probabilities of the next token come out.',
     section: 4,
   },
   {
@@ -37,25 +37,25 @@ export const chapters: Act[] = [
   {
     name: 'backward',
     title: 'Backward',
-    about: 'From the loss down, every number passes its gradient on to what it was made from.',
+    about: 'Starting from the loss, every number passes its gradient on to its operands.',
     section: 7,
   },
   {
     name: 'adam',
     title: 'One Adam update',
-    about: 'One parameter moves against its gradient, with a memory of its own.',
+    about: 'One parameter moves against its gradient, with a memory of its past gradients.',
     section: 7,
   },
   {
     name: 'sample',
     title: 'Sample a name',
-    about: 'The model writes: probabilities, a die, the next letter.',
+    about: 'The model writes a name: probabilities, a die, the next letter.',
     section: 9,
   },
 ]
-export const END = 'end' // the big picture, after the last of them
+export const END = 'end' // the big picture, after the last chapter
 
-/** The chapter that plays what a section is about, and the line where it begins to. */
+/** The chapter that plays the subject of a section, and the line where it starts. */
 export const placeOf: Record<number, { chapter: string; line: string }> = {
   0: { chapter: 'data', line: '' },
   1: { chapter: 'data', line: 'with open(path' },

@@ -1,7 +1,7 @@
-// Where the playhead stands: a moment of a chapter, which is an execution of the reference that the session recorded.
+// The playhead: a moment of a chapter, which is an execution of the reference that the session recorded.
 //
-// A moment is an arrival at a statement, or, inside the weighted sums of linear(), one of its rows; in backward, whose
-// line runs tens of thousands of times, one +=. How deep a moment lies says what a step over passes by.
+// A moment is the arrival at a statement or, inside the weighted sums of linear(), one of its rows; in backward, whose
+// line runs tens of thousands of times, it is one +=. The depth of a moment decides what a step over skips.
 
 import type { Chapter, PassedOn, PlayEvent } from '../engine/protocol'
 import { app } from '../state.svelte'
@@ -16,10 +16,10 @@ export interface Moment {
   depth: number
 }
 
-/** The lines of backward() before its first +=: what is walked, and where it starts. */
+/** The lines of backward() before its first +=: they list the graph and start the gradients. */
 const PREAMBLE = ['order, seen, stack', 'while stack:', 'self.grad = 1.0']
 
-/** Which chapter plays the lines of a function. */
+/** The chapter that plays the lines of a function. */
 const CHAPTER_OF: Record<string, string> = {
   ...{ documents: 'data', main: 'data', 'Tokenizer.__init__': 'data', shapes: 'data', init: 'data' },
   ...{ 'Tokenizer.encode': 'tokens', 'Tokenizer.decode': 'tokens', 'Value.backward': 'backward' },
@@ -28,14 +28,14 @@ const CHAPTER_OF: Record<string, string> = {
 }
 
 class Playhead {
-  story = $state.raw<Chapter>() // of app.play, once it has come
-  passing = $state.raw<PassedOn>() // the += at hand, in backward
-  wanted = $state('') // the beginning of the line to go to when the story comes
+  story = $state.raw<Chapter>() // of app.play, once it has arrived
+  passing = $state.raw<PassedOn>() // the current += in backward
+  wanted = $state('') // the beginning of the line to go to when the story arrives
   playing = $state(false)
   speed = $state(1)
   error = $state('')
 
-  /** Those of a chapter that is played event by event: [event, row]. */
+  /** The moments of a chapter that is played event by event: [event, row]. */
   #moments = $derived.by(() => {
     const found: [number, number][] = []
     this.story?.events.forEach((event, i) => {
@@ -76,7 +76,7 @@ class Playhead {
     return this.story!.events[i].depth + (row < 0 ? 0 : 1)
   }
 
-  // --- Where a step leads to; where there is no such moment, to the chapter's end or beginning
+  // --- Where a step leads to; if there is no such moment, to the chapter's end or beginning
 
   into(): number {
     return Math.min(this.at + 1, this.length - 1)
@@ -93,7 +93,7 @@ class Playhead {
     for (let i = this.at - 1; i >= 0; i--) if (this.depth(i) <= depth) return i
     return 0
   }
-  /** While it plays, rows and the numbers of backward are passed by, unless somebody stepped among them. */
+  /** The next moment during play: skips rows and the numbers of backward, unless the reader stepped into them. */
   next(): number {
     if (this.#isRelay) return this.over()
     if (this.now && this.now.row >= 0) return this.into()
@@ -108,21 +108,21 @@ class Playhead {
     this.playing = false
     this.go(at)
   }
-  /** Open a chapter at one of its moments. */
+  /** Open a chapter, at a line if one is given. */
   open(chapter: string, line = ''): void {
     this.playing = false
     this.wanted = line
     app.play = chapter
     app.at = 0
   }
-  /** Go to the line that was wanted. */
+  /** Go to the line that was asked for. */
   arrive(): void {
     if (this.wanted) this.run(lineOf(this.wanted), 0)
     this.wanted = ''
   }
-  /** On to the next moment at a line, or, where there is none any more, to the first. */
+  /** Go to the next moment at a line, or to the first if no more follow. */
   run(line: number, from = this.at + 1): void {
-    const most = Math.min(this.length, 20_000) // after its first steps, backward is always at the same two lines
+    const most = Math.min(this.length, 20_000) // after its first steps, backward is always on the same two lines
     for (let i = 0; i < most; i++) {
       const at = (from + i) % this.length
       if (this.moment(at).line === line) return this.step(at)
@@ -131,7 +131,7 @@ class Playhead {
     const other = CHAPTER_OF[called]
     if (other && other !== app.play) this.open(other, reference.source!.lines[line - 1])
   }
-  /** After the last chapter comes the big picture. */
+  /** Return the next chapter; the big picture follows the last one. */
   following(): string {
     const i = chapters.findIndex(({ name }) => name === app.play)
     return chapters[i + 1]?.name ?? END

@@ -1,10 +1,10 @@
-// The topics of the big picture: what one should take along from each part of the program, and where to see it happen.
+// The topics of the big picture: what to remember from each part of the program, and where to watch it happen.
 
 export interface Topic {
   act: string
   title: string
-  chapter: string // that plays it
-  line: string // a piece of the source, at whose line the topic comes up
+  chapter: string // the chapter that plays it
+  line: string // a piece of the source, on whose line the topic comes up
   plain: string
   technical: string
 }
@@ -16,9 +16,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng = random.Random(42)',
     plain:
-      'A recipe for dice: whoever starts with the same number throws the same dice, in the same order. Chance that can be repeated is what makes this whole page checkable.',
+      'A recipe for dice: start with the same number, and you throw the same dice in the same order. This repeatable chance is what makes the whole page checkable.',
     technical:
-      'The Mersenne Twister keeps 624 words of 32 bits and turns them over by shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and starting weights, and wrong for secrets: 624 outputs give its state away.',
+      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but wrong for secrets: 624 outputs give its state away.',
   },
   {
     act: 'I. Setup and data',
@@ -26,9 +26,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng.shuffle(docs)',
     plain:
-      'The last card changes places with any card up to itself, then the one before it, and so on down. Every order comes out equally often.',
+      'The last card swaps places with any card up to and including itself, then the card before it does, and so on down. Every order is equally likely.',
     technical:
-      'Fisher and Yates: n − 1 exchanges, each partner drawn evenly from the places not settled yet. Sorting by random keys would cost more, and swapping any two places at random would not be even.',
+      'The Fisher–Yates shuffle: n − 1 swaps, each partner drawn uniformly from the positions not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
   },
   {
     act: 'I. Setup and data',
@@ -36,9 +36,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'tokenizer = Tokenizer(',
     plain:
-      'Only the letters that were there on the first day have a ticket. A stranger is not read badly; it cannot be read at all.',
+      'Only the letters that were there on the first day have a ticket. A new letter is not read badly; it cannot be read at all.',
     technical:
-      '{vocab_size} tokens here. Byte-pair vocabularies are closed as well, but they bottom out in bytes, so that any text has some spelling in them.',
+      '{vocab_size} tokens here. Byte-pair vocabularies are closed too, but they bottom out in bytes, so any text can be spelled with them.',
   },
   {
     act: 'II. How the model learns from mistakes',
@@ -46,9 +46,9 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'order, seen, stack',
     plain:
-      'Every number kept its receipt while it was computed: who made it, and how strongly it answers to each of them. Now the receipts are read from the end.',
+      'While it was computed, every number kept a receipt: which numbers it was made from, and how strongly it responds to each of them. Now the receipts are read, starting from the end.',
     technical:
-      'A define-by-run graph: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks recompute parts of it.',
+      'A define-by-run graph: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks can recompute parts of it instead.',
   },
   {
     act: 'II. How the model learns from mistakes',
@@ -56,18 +56,18 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'node.a.grad +=',
     plain:
-      'Like a bill that is split at every table: each number hands on its share in proportion to how much it mattered. Who sat at several tables pays the sum.',
+      'Like a bill that is split at every table: each number passes on the shares in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
     technical:
-      'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need a pass for each parameter.',
+      'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need one pass per parameter.',
   },
   {
     act: 'III. The GPT',
     title: 'Letter and place',
     chapter: 'forward',
     line: 'x = [t + p for t, p',
-    plain: 'Two name tags on one coat: which letter this is, and where in the word it stands. They are simply added.',
+    plain: 'Two name tags on one coat: which letter this is, and where it is in the word. They are simply added.',
     technical:
-      'Learned absolute positions, as in GPT-2; Llama turns queries and keys by an angle that grows with the position (RoPE) instead. Adding works since {n_embd} dimensions leave room for both.',
+      'Learned absolute positions, as in GPT-2; Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
   },
   {
     act: 'III. The GPT',
@@ -75,7 +75,7 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'attn_weights = softmax(attn_logits)',
     plain:
-      'A spotlight with a fixed amount of light: brighter here means darker there. It shines only on what was already read.',
+      'A spotlight with a fixed amount of light: brighter here means darker there. It shines only on what has already been read.',
     technical:
       'A softmax over the positions so far. What is not in the growing lists cannot be attended to, so no mask is needed; a batched implementation computes all positions at once and masks the future.',
   },
@@ -85,7 +85,7 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'for h in range(n_head)',
     plain:
-      'One spotlight can only make one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
+      'One spotlight can make only one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
     technical:
       '{n_head} heads of {head_dim} components cost as much as one of {n_embd}: the matrices are the same, only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
   },
@@ -95,9 +95,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x_residual = x  # attention',
     plain:
-      'Notes in the margin: each block writes its remark beside the text instead of over it, so nothing that was known gets lost.',
+      'Notes in the margin: each block writes its remark beside the text instead of over it, so nothing gets lost.',
     technical:
-      'The residual stream. Its local gradient is 1, so blame reaches the first layer undiminished; without it deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
+      'The residual stream. Its local gradient is 1, so the gradient reaches the first layer undiminished; without it, deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
   },
   {
     act: 'III. The GPT',
@@ -105,9 +105,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x = [activation(xi)',
     plain:
-      'A row of doors that open one way: a positive number walks through, a negative one stays outside. Without the doors, two layers would be no more than one.',
+      'A row of one-way doors: a positive number walks through, a negative one stays outside. Without the doors, two layers could do no more than one.',
     technical:
-      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 has GELU, Llama a gated SiLU.',
+      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 uses GELU, Llama a gated SiLU.',
   },
   {
     act: 'IV. Training',
@@ -115,9 +115,9 @@ export const topics: Topic[] = [
     chapter: 'loss',
     line: 'losses.append(',
     plain:
-      'How far your eyebrows go up when you see the next letter. Sure and right costs nothing; sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
+      'How far your eyebrows go up when you see the next letter. Being sure and right costs nothing; being sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
     technical:
-      'Cross-entropy in nats: −log p of what came. Its mean is what training lowers, and its exponential is the perplexity. A model that spreads evenly over {vocab_size} tokens has log {vocab_size} = {uniform_loss}.',
+      'Cross-entropy in nats: −log p of the token that came. Training lowers its mean; the exponential of that mean is the perplexity. A model that spreads its probability evenly over {vocab_size} tokens has a loss of log {vocab_size} = {uniform_loss}.',
   },
   {
     act: 'IV. Training',
@@ -125,9 +125,9 @@ export const topics: Topic[] = [
     chapter: 'adam',
     line: 'p.data -=',
     plain:
-      'Two hikers on the same slope. One takes strides as long as the slope is steep. The other remembers the way so far, and takes about the same stride on any ground, shorter where the ground shakes.',
+      'Two hikers on the same slope. One takes longer strides the steeper the slope is. The other remembers the way so far and takes about the same stride on any ground, shorter where the ground is shaky.',
     technical:
-      'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain descent moves by the learning rate times the gradient, which in one matrix may differ from another by orders of magnitude.',
+      'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
   },
   {
     act: 'IV. Training',
@@ -135,18 +135,18 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'for step in range(num_steps)',
     plain:
-      'Read a name, be surprised, trace the blame, move every number a little. {num_steps} times. There is no other secret.',
+      'Read a name, be surprised, trace the blame, move every number a little; repeat {num_steps} times. There is no other secret.',
     technical:
-      'Forward, backward, update. What large runs add is batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
+      'Forward, backward, update. Large runs add batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
   },
   {
     act: 'V. Generating',
     title: 'Temperature',
     chapter: 'sample',
     line: 'probs = softmax([logit / temperature',
-    plain: 'Cold, the model always says the most likely thing; hot, it babbles. In between it is worth listening to.',
+    plain: 'Cold, the model always says the most likely thing; hot, it babbles. In between, it is worth listening to.',
     technical:
-      'Scores are divided by the temperature before the softmax, which takes the ratio of any two probabilities to the power 1/T. It changes no weight and no score, only the choice.',
+      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. No weight and no score changes, only the choice.',
   },
   {
     act: 'V. Generating',
@@ -154,9 +154,9 @@ export const topics: Topic[] = [
     chapter: 'sample',
     line: 'return token_ids',
     plain:
-      'Letters became numbers, numbers became scores, scores became chances, a die chose a letter, and it was read again. That is all that happens when a machine writes.',
+      'Letters became numbers, numbers became scores, scores became probabilities, a die chose a letter, and the model read it in turn. Nothing else happens when a machine writes.',
     technical:
-      'Autoregression: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, a token at a time.',
+      'Autoregression: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, one token at a time.',
   },
   {
     act: 'V. Generating',
@@ -164,13 +164,13 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'print(f"num docs',
     plain:
-      'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, that one would fill a row of lorries. The recipe is the same one.',
+      'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of lorries. The recipe is the same.',
     technical:
-      '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; after that, training on instructions and preferences, which this program does not have.',
+      '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; then training on instructions and preferences, which this program does not have.',
   },
 ]
 
-/** What comes up at a line of a chapter. */
+/** Return the topic that comes up on a line of a chapter. */
 export function topicAt(text: string, chapter: string): Topic | undefined {
   return topics.find(
     (topic) => topic.chapter === chapter && topic.line.length > 0 && text.startsWith(topic.line.replace(/ {2}#.*/, '')),

@@ -3,7 +3,7 @@ import type { Component } from 'svelte'
 
 export interface Section {
   title: string
-  source?: string // where the source is opened: a piece of text of that line
+  source?: string // the line at which the source opens, given by a piece of its text
   load: () => Promise<{ default: Component }>
 }
 

@@ -1,5 +1,5 @@
-// What links call the sections. A number in a link, as older links have it, counts in this order; it must never mean
-// another section, so a new order of the page would need its own list.
+// The names of the sections in links. Older links have a number instead, which counts in this order and must never mean
+// another section; a new order of the page would need its own list.
 
 export const NAMES = [
   'minute',

@@ -1,16 +1,17 @@
-// The address: the saved form of the state, written as the state changes, read when the reader goes back or opens a link.
+// The address: the saved form of the state. It is written when the state changes, and read when the reader goes back or
+// opens a link.
 
 import { follow } from '../follow'
 import { app, read, write } from '../state.svelte'
 
-const OURS = 'ours' // what a place in the browser's history is marked with
-const OFTEN = 350 // milliseconds: browsers refuse an address that changes all the time, Safari after 100 times in 30 s
+const OURS = 'ours' // marks this page's entries in the browser's history
+const OFTEN = 350 // milliseconds: browsers limit changes of the address, Safari to 100 in 30 s
 
 let known = location.hash // the address as this page last read or wrote it
 
 const momentless = (fragment: string) => fragment.replace(/\bat=\d+&?/, '').replace(/&$/, '')
 
-/** Keep the address up to date while the component lives. Another section or chapter is a place to come back to. */
+/** Keep the address up to date as long as the component lives. A new section or chapter gets its own history entry. */
 export function keepAddress(): void {
   history.replaceState(OURS, '')
   let written = -Infinity
@@ -20,7 +21,7 @@ export function keepAddress(): void {
     const before = read(location.hash)
     const moved = before.section !== app.section || before.play !== app.play
     const record = () => {
-      if (location.hash !== known) return // the reader has just changed it: arrive() reads it, so leave it as it is
+      if (location.hash !== known) return // the reader has just changed it: leave it for arrive() to read
       history[moved ? 'pushState' : 'replaceState'](OURS, '', fragment)
       known = location.hash
       written = performance.now()
@@ -32,9 +33,9 @@ export function keepAddress(): void {
   })
 }
 
-/** Take over an address that has changed: a way back leaves the model as it is, a link may ask for another. */
+/** Take over a changed address: going back leaves the model unchanged, while a link may ask for another. */
 export function arrive(): void {
-  const { step, config } = app // of the model at hand
+  const { step, config } = app // of the current model
   app.load(location.hash)
   const asked = app.saved
   Object.assign(app, { step, config })

@@ -1,5 +1,5 @@
-// How high that is which sticks to an edge of the window, for all that must keep clear of it: <header {@attach height('--head')}>
-// keeps the variable --head of the page at its height.
+// Measures an element that sticks to an edge of the window, for others that must keep clear of it:
+// <header {@attach height('--head')}> keeps the page's variable --head at the header's height.
 
 import type { Attachment } from 'svelte/attachments'
 

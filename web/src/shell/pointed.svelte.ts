@@ -1,4 +1,4 @@
-// The operand that the reader points at in the sum that is open: its arrow stands out.
+// The operand that the reader points at in the open breakdown: its arrow is highlighted.
 
 class Pointed {
   path = $state('')

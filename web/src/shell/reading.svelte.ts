@@ -1,5 +1,5 @@
-// Where the reader is in a section, and the way back there. The figures of a section that comes again grow as their answers
-// come; until they rest, or the reader moves, what stood at the top of the window is held there.
+// Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers
+// arrive; until that ends, or the reader moves, the part at the top of the window is kept there.
 
 import { untrack } from 'svelte'
 import { sections } from '../sections'
@@ -7,12 +7,12 @@ import { app } from '../state.svelte'
 
 const PATIENCE = 3000 // milliseconds
 
-/** A section opens at its top, but after the playhead where the reader had left it. */
+/** Open a section at its top or, after the playhead, where the reader left it. */
 export function keepReading(): void {
-  let left: Reading | undefined // for the playhead, in this section
+  let left: Reading | undefined // where the reader left the section for the playhead
   let played = app.play
   $effect.pre(() => {
-    // before the section goes, or comes back
+    // before the section is removed or shown again
     if (app.play && !played) left = untrack(() => readingOf(app.section))
     played = app.play
   })
@@ -34,8 +34,8 @@ export function keepReading(): void {
 
 interface Reading {
   section: number
-  part: number // of the section: the first that is seen
-  top: number // where it stands in the window
+  part: number // of the section: the first visible one
+  top: number // its position in the window
 }
 
 const parts = () => [...document.querySelectorAll<HTMLElement>('#main > :not(.exercise)')]
@@ -47,7 +47,7 @@ function readingOf(section: number): Reading | undefined {
   return part < 0 ? undefined : { section, part, top: all[part].getBoundingClientRect().top }
 }
 
-/** Gives what ends it. */
+/** Return to a place and hold it; returns the function that ends this. */
 function goBack({ part, top }: Reading): () => void {
   const main = document.getElementById('main')!
   const hold = () => {

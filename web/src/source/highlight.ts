@@ -1,4 +1,4 @@
-// Python in colours. A module of its own, as the parser is large and the text can be read before it is there.
+// Colours Python source. A separate module, since the parser is large and the text is readable before it has loaded.
 
 import { highlightTree, tagHighlighter, tags } from '@lezer/highlight'
 import { parser } from '@lezer/python'
@@ -16,7 +16,7 @@ export interface Token {
   style: string
 }
 
-/** The tokens of each line. */
+/** Return the tokens of each line. */
 export function highlight(lines: string[]): Token[][] {
   const text = lines.join('\n')
   const found: Token[][] = [[]]

@@ -1,5 +1,5 @@
-// The source of the program that makes the numbers, and where its statements are: the reference's as it stands in the
-// installed package, unless it was edited.
+// The source of the program that computes the numbers, and the lines of its statements: the reference of the installed
+// package, unless it was edited.
 
 import { client } from '../engine/page'
 import type { Source } from '../engine/protocol'
@@ -13,7 +13,7 @@ export const reference = {
   },
 }
 
-/** Ask for the source while the component lives: once, and again whenever another program makes the numbers. */
+/** Request the source, as long as the component lives: once, and again whenever the program changes. */
 export function keepSource(): void {
   const program = $derived(app.model?.program ? app.model.run : '')
   $effect(() => {
@@ -22,7 +22,7 @@ export function keepSource(): void {
   })
 }
 
-/** The number of the line that holds this piece of text, 0 if none does: figures name their lines by what stands there. */
+/** Return the number of the line that contains a piece of text, or 0: figures refer to lines by their text. */
 export function lineOf(text: string): number {
   return (source?.lines.findIndex((line) => line.includes(text)) ?? -1) + 1
 }

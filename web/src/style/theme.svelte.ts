@@ -1,8 +1,8 @@
-// Light or dark: the reader's choice, as the page's style sheets read it.
+// Light or dark: passes the reader's choice to the page's style sheets.
 
 import { app } from '../state.svelte'
 
-/** Set the theme before the figures draw: what is drawn on a canvas takes its colours from the page. */
+/** Set the theme before the figures are rendered, since a canvas takes its colours from the page. */
 export function keepTheme(): void {
   $effect.pre(() => {
     if (app.theme === 'auto') delete document.documentElement.dataset.theme

@@ -1,4 +1,4 @@
-// What a component is to the modules that it calls: an owner of effects, which ends.
+// Stands in for a component: an owner of effects, which ends.
 
 import { flushSync } from 'svelte'
 
@@ -11,7 +11,7 @@ export function inComponent<T>(make: () => T): T {
   return made!
 }
 
-/** Every component that a test has made goes. */
+/** Destroy every component that a test has created. */
 export function leave(): void {
   for (const end of ends.splice(0)) end()
 }

@@ -1,15 +1,15 @@
-// A worker without Python: a session that knows a few weights, answers in the order of its messages, and dies when told
-// to. In its place the page has `Worker`, `fetch` and the Web Locks that a client uses, and a clock that tests turn.
+// A worker without Python: a session with a few weights, which answers messages in order and dies on command. Also
+// replaces `Worker`, `fetch` and the Web Locks that a client uses, and the clock, which the tests advance.
 
 import { vi } from 'vitest'
 import { Client, type Status } from '../engine/client'
 import type { Answer, FromWorker, Question, ToWorker } from '../engine/messages'
 
 export class FakeWorker {
-  /** Every worker that was started, the last one at the end. */
+  /** Every worker that was started, in order. */
   static all: FakeWorker[] = []
   static boots = true
-  static deadly = '' // a request that holds this text kills the worker that reads it
+  static deadly = '' // a request that contains this text kills the worker that reads it
   static index = { answers: {} as Record<string, unknown>, files: {} }
 
   onmessage: (event: { data: FromWorker }) => void = () => {}
@@ -35,7 +35,7 @@ export class FakeWorker {
   }
 
   postMessage(message: ToWorker): void {
-    this.received.push(structuredClone(message)) // as a browser does, which refuses what cannot be sent
+    this.received.push(structuredClone(message)) // as in a browser, which rejects what cannot be cloned
     if ('root' in message) {
       this.#lock = message.lock
       locks.hold(message.lock)
@@ -52,7 +52,7 @@ export class FakeWorker {
     locks.release(this.#lock)
   }
 
-  /** Post something to the page, in a turn of its own. */
+  /** Post a message to the page, asynchronously. */
   say(message: FromWorker): void {
     if (this.holds) this.#held.push(message)
     else void Promise.resolve().then(() => !this.terminated && this.onmessage({ data: message }))
@@ -63,21 +63,21 @@ export class FakeWorker {
     for (const message of this.#held.splice(0)) this.say(message)
   }
 
-  /** End with an error, as a worker whose Python has broken down. */
+  /** End with an error, like a worker whose Python has crashed. */
   die(): void {
     this.terminated = true
     this.onerror()
   }
 
-  /** End without a word, as a worker that has run out of memory. */
+  /** End silently, like a worker that has run out of memory. */
   vanish(): void {
     this.terminate()
   }
 
-  /** The next event of the first stream that was asked for, `last` with the end after it. */
+  /** Send the next event of the first requested stream; if `last`, also its end. */
   event(answer: Answer, last = false): void {
     const stream = this.received.find((message) => 'stream' in message)
-    if (!stream || !('stream' in stream)) throw new Error('no stream was asked for')
+    if (!stream || !('stream' in stream)) throw new Error('no stream was requested')
     this.say({ id: stream.id, answer })
     if (last) this.say({ id: stream.id, done: true })
   }
@@ -97,7 +97,7 @@ export class FakeWorker {
   }
 }
 
-/** The Web Locks, of which a client needs that a request waits for the holder's end. */
+/** A minimal version of the Web Locks: a request waits until the holder releases the lock. */
 const locks = {
   held: new Set<string>(),
   waiting: new Map<string, (() => void)[]>(),
@@ -115,7 +115,7 @@ const locks = {
   },
 }
 
-/** Before each test: a page that has loaded, without a worker yet. */
+/** Set up, before each test, a page that has loaded but has no worker yet. */
 export function fakePage(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   FakeWorker.all = []
@@ -131,7 +131,7 @@ export function fakePage(): void {
 
 export const worker = (): FakeWorker => FakeWorker.all.at(-1)!
 
-/** Settles when the client is in this state. */
+/** Settle when the client reaches a state. */
 export function reaches<S extends Status['state']>(client: Client, state: S): Promise<Extract<Status, { state: S }>> {
   return new Promise((resolve) => {
     client.subscribe((status) => {
@@ -140,7 +140,7 @@ export function reaches<S extends Status['state']>(client: Client, state: S): Pr
   })
 }
 
-/** A client whose first worker is ready. */
+/** Return a client whose first worker is ready. */
 export async function readyClient(): Promise<Client> {
   const client = new Client('http://localhost/lab/')
   vi.advanceTimersByTime(0)
@@ -148,7 +148,7 @@ export async function readyClient(): Promise<Client> {
   return client
 }
 
-/** Let everything happen that waits for no clock. */
+/** Let everything happen that does not wait for the clock. */
 export async function settled(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0)
 }

@@ -1,5 +1,5 @@
-// What is on the workbench: the text as it was edited, which stays while other sections are read and goes nowhere else:
-// it is in no address and in no storage.
+// The state of the workbench: the edited text, which stays while the reader visits other sections. It is written
+// neither to the address nor to any storage.
 
 import type { Program } from '../../engine/protocol'
 import { change } from '../../live.svelte'
@@ -9,16 +9,16 @@ import { diff } from './diff'
 
 class Bench {
   original = $state('') // the file
-  source = $state('') // as it is edited now
-  line = $state(0) // the line that the last error speaks of, 0 for none
-  error = $state('') // why the program cannot be taken
-  shown = $state.raw<{ line: number } | null>(null) // the line that the editor is to show
-  diff = $state(false) // whether what was changed is unfolded
-  applied = $state('') // the prepared change that stands in it, '' once somebody has written on
-  #folded = false // the reader has closed it, and it opens no more by itself
-  applying = $state(false) // a prepared change is on its way
-  taking = $state(false) // the session is trying it
-  own = $state.raw<{ name: string; text: string } | null>(null) // the reader's own documents, as loaded last
+  source = $state('') // the edited text
+  line = $state(0) // the line of the last error, 0 for none
+  error = $state('') // why the program cannot be used
+  shown = $state.raw<{ line: number } | null>(null) // the line that the editor should show
+  diff = $state(false) // whether the diff is unfolded
+  applied = $state('') // the prepared change in the text, '' once the reader has edited it
+  #folded = false // whether the reader has closed the diff, so that it no longer opens by itself
+  applying = $state(false) // a prepared change has been requested
+  taking = $state(false) // the session is checking the program
+  own = $state.raw<{ name: string; text: string } | null>(null) // the reader's own documents, last loaded
 
   get changed(): boolean {
     return this.source !== this.original
@@ -26,7 +26,7 @@ class Bench {
   get program(): Program | null {
     return app.model?.program ?? null
   }
-  /** Whether this text is the program that makes the figures' numbers. */
+  /** Whether this text is the program that computes the figures' numbers. */
   get used(): boolean {
     const { source } = reference
     return !!source?.name && source.lines.join('\n').trimEnd() === this.source.trimEnd()
@@ -45,7 +45,7 @@ class Bench {
     this.error = ''
     if (!this.changed) this.diff = false
   }
-  /** A prepared change in the place of what was edited: the editor shows its first line, and what was changed unfolds. */
+  /** Replace the edited text by a prepared change: the editor shows its first line, and the diff unfolds. */
   apply(name: string, source: string): void {
     this.write(source)
     this.applied = name
@@ -53,12 +53,12 @@ class Bench {
     this.shown = { line: this.lines.slice(first).find((line) => line.is)?.is ?? 1 }
     if (!this.#folded) this.diff = this.changed
   }
-  /** What was changed, unfolded or folded by the reader. */
+  /** Fold or unfold the diff, by the reader's choice. */
   unfold(open: boolean): void {
     this.diff = open
     this.#folded = !open
   }
-  /** Let it make the numbers of every figure. */
+  /** Let the program compute the numbers of every figure. */
   async take(): Promise<boolean> {
     this.error = ''
     this.line = 0

@@ -1,5 +1,6 @@
-// The editor: CodeMirror, in the page's colours. A module of its own, as it is large: the section shows the text without
-// it. It lives in a shadow root, where its styles are adopted; a style element in the page would break the page's policy.
+// The editor: CodeMirror, in the page's colours. It is loaded separately because it is large; until then the section
+// shows plain text. It lives in a shadow root that adopts its styles, since a style element in the page would violate
+// the page's content security policy.
 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { python } from '@codemirror/lang-python'
@@ -56,7 +57,7 @@ const colours = HighlightStyle.define([
   },
 ])
 
-/** The line that an error speaks of, 0 for none. */
+/** The line of an error, 0 for none. */
 const setWrong = StateEffect.define<number>()
 const wrong = StateField.define<DecorationSet>({
   create: () => Decoration.none,
@@ -72,7 +73,7 @@ const wrong = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 })
 
-/** The lines that are not the file's. */
+/** The lines that differ from the file. */
 const setOwn = StateEffect.define<number[]>()
 const own = StateField.define<DecorationSet>({
   create: () => Decoration.none,
@@ -91,13 +92,13 @@ const own = StateField.define<DecorationSet>({
 })
 
 export interface Editor {
-  /** Put another text in place of all of it; it can be undone. */
+  /** Replace the whole text; can be undone. */
   set(text: string): void
-  /** Mark a line as wrong, and show it; 0 takes the mark away. */
+  /** Mark a line as wrong and scroll to it; 0 removes the mark. */
   mark(line: number): void
-  /** Mark the lines that were written here; in ascending order. */
+  /** Mark the lines that were edited, given in ascending order. */
   own(lines: number[]): void
-  /** Scroll to a line; the page around stays where it is. */
+  /** Scroll to a line, without scrolling the page. */
   show(line: number): void
   destroy(): void
 }
@@ -115,7 +116,7 @@ export function editor(
   said.hidden = true
   said.textContent = help
   root.replaceChildren(said)
-  root.addEventListener('keydown', (event) => event.stopPropagation()) // the page's own keys are not for who writes here
+  root.addEventListener('keydown', (event) => event.stopPropagation()) // the page's own keys must not react to typing here
   const view = new EditorView({
     root,
     parent: root,
@@ -138,7 +139,7 @@ export function editor(
         theme,
         wrong,
         own,
-        // Tab indents, as in any editor; after Escape it leaves, which CodeMirror sees to
+        // Tab indents, as in any editor; CodeMirror lets it leave the editor after Escape
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({
           'aria-label': label,
@@ -153,7 +154,7 @@ export function editor(
   function show(line: number): void {
     if (line < 1 || line > view.state.doc.lines) return
     const { from } = view.state.doc.line(line)
-    // how high the lines are that were never drawn is a guess: once they are, it is known
+    // the height of lines that were never rendered is a guess: once they are, scroll again
     const go = (more: number): void =>
       view.requestMeasure({
         read: () => view.lineBlockAt(from),

@@ -1,9 +1,9 @@
-// What was changed, line by line: the longest common subsequence of two texts, and what is not in it.
+// A diff by lines: the longest common subsequence of two texts, and the lines outside it.
 
 export interface Line {
   text: string
-  was: number // its line in the old text, 0 if it is new
-  is: number // its line in the new text, 0 if it is gone
+  was: number // its number in the old text, 0 if it was added
+  is: number // its number in the new text, 0 if it was removed
 }
 
 const LARGEST = 4_000_000 // cells of the table; beyond that the whole middle counts as changed
@@ -20,7 +20,7 @@ export function diff(before: string, after: string): Line[] {
   const lines: Line[] = []
   for (let k = 0; k < start; k++) lines.push({ text: a[k], was: k + 1, is: k + 1 })
 
-  // common[i][j]: lines that a from i on and b from j on have in common
+  // common[i][j]: the number of lines that a[i:] and b[j:] have in common
   const width = m + 1
   const common = n * m <= LARGEST ? new Uint32Array((n + 1) * width) : null
   if (common)
@@ -46,7 +46,7 @@ export function diff(before: string, after: string): Line[] {
   return lines
 }
 
-/** The changed lines with a few around each; null stands for what is left out. */
+/** Return the changed lines with a few lines around each; null stands for omitted lines. */
 export function near(lines: Line[], around = 2): (Line | null)[] {
   const kept = lines.map((_, i) =>
     lines.slice(Math.max(0, i - around), i + around + 1).some((line) => !line.was || !line.is),

@@ -1,4 +1,4 @@
-// Losses that programs have printed here, the edited one's beside the file's own: the same seed, the same documents.
+// The losses that programs have printed here, the edited program's and the file's: same seed, same documents.
 
 import { bench } from './bench.svelte'
 import { runner } from './runner.svelte'
@@ -10,10 +10,10 @@ export interface Measured {
 }
 
 class Measurements {
-  all = $state.raw<Measured[]>([]) // the file's own first
+  all = $state.raw<Measured[]>([]) // the file's first
   error = $state('')
 
-  /** The first losses of the program as it is now; those of the unedited file are measured once. */
+  /** Measure the first losses of the current program; those of the unedited file are measured only once. */
   async measure(name: string, steps: number): Promise<void> {
     this.error = ''
     const { original, source } = bench

@@ -1,5 +1,5 @@
-// A second worker with a Python of its own, for programs that the reader runs: whatever they do, they do it here, and
-// ending the worker ends them. It is made when the first program runs, and used again for the next.
+// A second worker with its own Python, for programs that the reader runs: whatever they do stays here, and ending the
+// worker ends them. It is created when the first program runs, and reused for the next.
 
 export type ToRunner = { root: string } | { source: string; documents: string | null; steps: number }
 export type FromRunner =
@@ -18,7 +18,7 @@ type Run = (
 const post = (message: FromRunner): void => self.postMessage(message)
 let run: Run
 
-// No async function: what run() throws has to reach the page's onerror
+// not an async function: an error thrown by run() must reach the page's onerror
 self.onmessage = ({ data }: MessageEvent<ToRunner>) => {
   if ('root' in data) {
     load(data.root).then(
@@ -32,7 +32,7 @@ self.onmessage = ({ data }: MessageEvent<ToRunner>) => {
 
 async function load(root: string): Promise<void> {
   const archive = fetch(new URL('microgpt.zip', root)).then((response) => response.arrayBuffer())
-  archive.catch(() => {}) // told of below
+  archive.catch(() => {}) // reported below
   const folder = new URL('pyodide/', root).href
   const { loadPyodide }: typeof import('pyodide') = await import(/* @vite-ignore */ `${folder}pyodide.mjs`)
   const python = await loadPyodide({ indexURL: folder, packageBaseUrl: folder })

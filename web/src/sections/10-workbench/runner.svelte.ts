@@ -1,11 +1,12 @@
-// The page's side of the second worker: one program at a time, its output as it comes, and an end at any moment.
+// The page's side of the second worker: runs one program at a time, shows its output as it comes, and can stop it at
+// any moment.
 
 import type { FromRunner, ToRunner } from './run.worker'
 import { Terminal } from './terminal'
 
 export interface Ended {
-  error: string // a traceback, '' where it ended well
-  line: number // of the program, 0 if it has none
+  error: string // a traceback, '' if the program ended without an error
+  line: number // of the program, 0 if the error has no line
   seconds: number
   stopped: boolean
 }
@@ -16,8 +17,8 @@ interface Job {
 
 class Runner {
   state = $state<'idle' | 'loading' | 'running'>('idle')
-  what = $state('') // runs
-  lines = $state.raw<string[]>([]) // of the last program that was run for its output
+  what = $state('') // what is running, for the status
+  lines = $state.raw<string[]>([]) // the output of the last program
   more = $state(0) // lines that are not shown
   ended = $state.raw<Ended | null>(null)
   #worker: Worker | null = null
@@ -25,7 +26,7 @@ class Runner {
   #began = 0
   #root = new URL('.', document.baseURI).href
 
-  /** Run a program for what it prints. documents: null for the bundled names. */
+  /** Run a program and show what it prints. documents: null for the bundled names. */
   async run(source: string, documents: string | null): Promise<Ended> {
     const terminal = new Terminal()
     this.clear()
@@ -38,17 +39,17 @@ class Runner {
     this.ended = ended
     return ended
   }
-  /** Take what the last program has printed away. */
+  /** Remove the output of the last program. */
   clear(): void {
     this.lines = []
     this.more = 0
     this.ended = null
   }
-  /** Run a program for its first losses, and nothing else. */
+  /** Run a program only for its first losses. */
   measure(what: string, source: string, steps: number, onLosses: (losses: number[]) => void): Promise<Ended> {
     return this.#start(what, source, null, steps, (_, losses) => losses.length && onLosses(losses))
   }
-  /** End whatever runs, at once. */
+  /** Stop the running program at once. */
   stop(): void {
     if (!this.#job) return
     this.#drop()
@@ -62,7 +63,7 @@ class Runner {
     steps: number,
     onPiece: Job['onPiece'],
   ): Promise<Ended> {
-    if (this.#job) throw new Error('a program runs already: stop it first')
+    if (this.#job) throw new Error('a program is already running: stop it first')
     return new Promise((end) => {
       this.#job = { onPiece, end }
       this.#began = performance.now()
@@ -85,7 +86,7 @@ class Runner {
         else this.#fail(data.failed)
       }
       worker.onerror = (event) =>
-        worker === this.#worker && this.#fail(event.message || 'Python broke down over this program')
+        worker === this.#worker && this.#fail(event.message || 'Python crashed while running this program')
       worker.postMessage({ root: this.#root } satisfies ToRunner)
     })
   }
@@ -105,9 +106,9 @@ class Runner {
   }
 }
 
-/** Of what JavaScript says of Python's end, the part for people. */
+/** Return the readable part of JavaScript's message about a crash of Python. */
 function lastLines(error: string): string {
-  return /memory/i.test(error) ? 'the program needed more memory than there is' : error.trimEnd().split('\n').pop()!
+  return /memory/i.test(error) ? 'the program ran out of memory' : error.trimEnd().split('\n').pop()!
 }
 
 export const runner = new Runner()

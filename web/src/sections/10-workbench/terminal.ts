@@ -1,10 +1,10 @@
-// Printed text as a terminal shows it: \r goes back to the beginning of the line, and what comes then writes over it.
+// Printed text as a terminal shows it: \r returns to the start of the line, and the text after it overwrites the line.
 
 const MOST = 3000 // lines that are kept
 
 export class Terminal {
   lines = ['']
-  left = 0 // lines that were left out
+  left = 0 // lines that were dropped
   #column = 0
 
   feed(text: string): void {

@@ -1,4 +1,4 @@
-// Published figures of other models: facts of the literature, with where they stand.
+// Published figures of other models: facts from the literature, with their sources.
 
 export const SIZES = [
   {
@@ -6,7 +6,7 @@ export const SIZES = [
     title: 'GPT-2 small',
     sizes: { n_embd: 768, n_layer: 12, block_size: 1024, vocab_size: 50_257 }, // table 2, and the released code
     source: 'https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf',
-    trained: null, // the paper does not tell
+    trained: null, // the paper does not say
   },
   {
     name: 'GPT-3',
@@ -17,7 +17,7 @@ export const SIZES = [
   },
 ] as const
 
-/** What others have read. */
+/** The amounts of text that other models were trained on. */
 export const READ = [
   {
     name: 'GPT-2, 2019',

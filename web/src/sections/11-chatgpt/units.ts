@@ -1,4 +1,4 @@
-// Large numbers in words: what is shown, and the unit that it is shown in.
+// Formats large numbers with a unit in words.
 
 const WORDS: [number, string][] = [
   [1e12, 'trillion'],
@@ -13,11 +13,11 @@ const BYTES: [number, string][] = [
   [1, 'bytes'],
 ]
 
-/** value / the unit's size, with the digits to show. */
+/** A value in its unit, with the digits to show. */
 export interface Scaled {
   value: number
   text: string
-  unit: string // '' for a number that is shown as it is
+  unit: string // '' for a number without a unit
 }
 
 function scaled(value: number, units: [number, string][]): Scaled {

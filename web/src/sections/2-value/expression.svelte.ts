@@ -1,4 +1,4 @@
-// The expression that the section's figures share, and the presets it can be set to.
+// The expression that the section's figures share, and its presets.
 
 export interface Preset {
   name: string
@@ -11,7 +11,7 @@ export const presets: Preset[] = [
   { name: 'multiply', source: 'c = a * b', inputs: { a: 2, b: -3 } },
   { name: 'x used twice', source: 'y = x * x + x', inputs: { x: 1.5 } },
   { name: 'diamond', source: 'b = a + a; c = b + b', inputs: { a: 1 } },
-  { name: 'two ways round', source: 'b = a * a; c = b * a; d = b * c', inputs: { a: 1.2 } },
+  { name: 'two paths', source: 'b = a * a; c = b * a; d = b * c', inputs: { a: 1.2 } },
   { name: 'a neuron', source: 'y = relu(w1*x1 + w2*x2 + b)', inputs: { w1: 0.8, x1: 1.5, w2: -0.5, x2: 1, b: 0.2 } },
   { name: 'ReLU', source: 'y = w * relu(x)', inputs: { x: 0.7, w: -1.5 } },
   { name: 'softmax', source: 'p = exp(a) / (exp(a) + exp(b))', inputs: { a: 1, b: -0.5 } },
@@ -21,7 +21,7 @@ export const presets: Preset[] = [
 const NAME = /[A-Za-z_]\w*/g
 const FUNCTIONS = ['exp', 'log', 'relu']
 
-/** The names that are read before a statement has set them: for these there are sliders. The engine has the last word. */
+/** Return the names that are read before a statement sets them: they get sliders. The engine has the final say. */
 export function inputsOf(source: string): string[] {
   const known = new Set(FUNCTIONS)
   const inputs = new Set<string>()

@@ -48,7 +48,7 @@ export const gate: Words = {
 
 export const ways: Words = {
   both: [
-    'Three details of `backward` look like decoration. Leave one out and the answer is wrong, although nothing crashes. Choose *x used twice*, the *diamond* or *two ways round* above, and look at the columns.',
+    'Three details of `backward` look like decoration. Leave one out and the answer is wrong, although nothing crashes. Choose *x used twice*, the *diamond* or *two paths* above, and look at the columns.',
   ],
   plain: [
     '*Why +=?* A number that is used twice gets blame from two sides, and owes the sum. Writing = keeps only what came last, as if a letter box threw out the old post at each delivery.',

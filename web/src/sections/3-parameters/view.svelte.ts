@@ -1,4 +1,4 @@
-// What the figures of section 3 look at together: which matrix, and which numbers of it.
+// The selection that the figures of section 3 share: a matrix, and which of its numbers to show.
 
 import type { Gradients, Parameters } from '../../engine/protocol'
 import { app } from '../../state.svelte'
@@ -11,7 +11,7 @@ class View {
 }
 export const view = new View()
 
-/** The numbers of one matrix that are on show. */
+/** Return the numbers of one matrix that are shown. */
 export function numbers(
   name: string,
   quantity: Quantity,
@@ -23,7 +23,7 @@ export function numbers(
   return parameters.tensors[name]?.data ?? []
 }
 
-/** What each row, or each column, of a matrix stands for, in a few letters. */
+/** Return a short name for each row of a matrix. */
 export function rowNames(name: string, rows: number): string[] {
   const symbols = app.model?.symbols ?? []
   if (/^(wte|lm_head)$/.test(name)) return symbols.map((symbol) => symbol.trim() || (symbol ? '␣' : 'BOS'))
@@ -32,8 +32,8 @@ export function rowNames(name: string, rows: number): string[] {
 export function rowMeans(name: string): string {
   if (/^(wte|lm_head)$/.test(name)) return 'rows: tokens'
   if (name === 'wpe') return 'rows: positions'
-  if (/attn_w[qkv]/.test(name)) return 'rows: what each head computes, head after head; columns: what it reads'
-  if (/attn_wo/.test(name)) return 'rows: the residual stream; columns: what each head wrote, head after head'
+  if (/attn_w[qkv]/.test(name)) return 'rows: what each head computes, head by head; columns: what it reads'
+  if (/attn_wo/.test(name)) return 'rows: the residual stream; columns: what each head wrote, head by head'
   if (/fc1/.test(name)) return 'rows: units; columns: what they read'
   return 'rows: the residual stream; columns: units'
 }
@@ -42,7 +42,7 @@ export function bands(name: string): [number, number] {
   const head = model && model.config.n_head > 1 ? model.head_dim : 0
   return [/attn_w[qkv]/.test(name) ? head : 0, /attn_wo/.test(name) ? head : 0]
 }
-/** As it was, where weights were changed by hand, so that their cells get a ring. */
+/** Return the numbers before weights were changed by hand, so that their cells get a ring. */
 export function before(name: string, data: number[]): number[] | undefined {
   const changes = app.model?.changes.filter((change) => change.path.startsWith(`${name}[`)) ?? []
   if (!changes.length) return undefined

@@ -1,19 +1,19 @@
-// A position's way through the program: its statements one after another, and what is there when each is reached.
+// A position's path through the program: its statements in order, and which tensors exist when each is reached.
 
 import type { Chapter, PlayEvent, Told } from '../../engine/protocol'
 
 export interface Walk {
   moments: PlayEvent[] // the statements, in the order in which the program arrives at them
-  ready: Map<string, number> // tensor -> the first moment at which it is there; moments.length: at the end
+  ready: Map<string, number> // tensor -> the first moment at which it exists; moments.length: at the end
 }
 
-/** A statement that calls others is done when the program arrives at one that lies no deeper. */
+/** Return when a statement is done: as soon as the program arrives at one that is no deeper. */
 function done(moments: PlayEvent[], i: number): number {
   for (let k = i + 1; k < moments.length; k++) if (moments[k].depth <= moments[i].depth) return k
   return moments.length
 }
 
-/** The paths of the numbers that a variable holds. */
+/** Return the paths of the numbers that a variable holds. */
 function paths(told: Told): string[] {
   if ('path' in told) return [told.path]
   if ('paths' in told) return told.paths
@@ -31,7 +31,7 @@ export function walk(story: Chapter, position: number, tensors: string[]): Walk 
       ready.set(name, Math.min(at, ready.get(name) ?? at))
     }
   })
-  // what the program only hands on is there as soon as what stands before it in the table of names
+  // a tensor that the program only passes on exists as soon as the one before it in the table of names
   let last = 0
   for (const name of tensors.filter((name) => name.startsWith(`${here}.`))) {
     if (!ready.has(name)) ready.set(name, last)

@@ -1,4 +1,4 @@
-// The one score that is taken apart: the position asked; the one that asks, head and layer are the page's.
+// The position looked at, in the score whose breakdown is shown. The asking position, head and layer are the page's.
 
 import { app } from '../../state.svelte'
 

@@ -1,4 +1,4 @@
-// Where in the model this section looks: within what the model at hand has.
+// The layer and the head that this section shows, limited to those of the current model.
 
 import { app } from '../../state.svelte'
 

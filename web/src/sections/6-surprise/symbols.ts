@@ -1,4 +1,4 @@
 // How a token is written in the figures.
 
-/** BOS, which writes nothing, is a dot; a space can be seen. */
+/** Return a token's text, with a dot for BOS and a visible sign for a space. */
 export const symbol = (char: string) => (char === '' ? '·' : char === ' ' ? '␣' : char)

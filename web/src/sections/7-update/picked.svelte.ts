@@ -1,14 +1,14 @@
-// What the section's figures share: the parameter at hand, and how the update is made.
+// What the section's figures share: the chosen weight, and the options of the update.
 import type { Gradients } from '../../engine/protocol'
 import { pathAt } from '../../places'
 import { app } from '../../state.svelte'
 
 class Picked {
   #path = $state('') // '' until the reader has picked one
-  rate = $state<number | null>(null) // null: what the schedule says
-  fresh = $state(0) // 1: Adam's m and v empty, as before the first step
+  rate = $state<number | null>(null) // null: the scheduled rate
+  fresh = $state(0) // 1: Adam's m and v are empty, as at the first step
 
-  /** The parameter that was picked, where this model has it; else the one with the largest gradient. */
+  /** Return the chosen weight, if this model has it; otherwise the one with the largest gradient. */
   path(gradients: Gradients | undefined): string {
     if (this.#path && exists(this.#path)) return this.#path
     return gradients ? steepest(gradients) : ''
@@ -16,7 +16,7 @@ class Picked {
   pick(path: string): void {
     this.#path = path
   }
-  /** For the questions about an update: only what differs from the program's own way. */
+  /** The options of a request about an update: only those that differ from the program. */
   get options(): { learning_rate?: number; fresh?: boolean } {
     return { ...(this.rate === null ? {} : { learning_rate: this.rate }), ...(this.fresh ? { fresh: true } : {}) }
   }
@@ -24,14 +24,14 @@ class Picked {
 
 export const picked = new Picked()
 
-/** Whether the model at hand has this parameter. */
+/** Return whether the current model has this weight. */
 export function exists(path: string): boolean {
   const found = /^([\w.]+)\[(\d+)\]\[(\d+)\]$/.exec(path)
   const shape = app.model?.shapes.find(([name]) => name === found?.[1])
   return !!found && !!shape && Number(found[2]) < shape[1] && Number(found[3]) < shape[2]
 }
 
-/** The path of the largest gradient, of all tensors or of one. */
+/** Return the path of the largest gradient, among all tensors or in one. */
 export function steepest({ grads }: Gradients, tensor?: string): string {
   let [best, path] = [-1, '']
   for (const [name, rows, columns] of app.model?.shapes ?? []) {
@@ -43,7 +43,7 @@ export function steepest({ grads }: Gradients, tensor?: string): string {
   return path
 }
 
-/** What a row of this matrix stands for, where it has a name: the token of wte and lm_head. */
+/** Return the name of a row; in wte and lm_head it includes the token. */
 export function rowName(tensor: string, row: number): string {
   const symbol = app.model?.symbols[row]
   if (tensor !== 'wte' && tensor !== 'lm_head') return String(row)

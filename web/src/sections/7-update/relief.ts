@@ -1,9 +1,9 @@
-// A map of heights on a canvas: bands of equal width in loss, each with its line.
+// A contour map on a canvas: bands of equal width in loss, with a line between them.
 
-const SCALE = 14 // pixels of the picture for each cell of the grid
+const SCALE = 14 // pixels per cell of the grid
 const BANDS = 18
 
-/** Draw rows x columns heights, the first row at the bottom; the canvas' own colour and outline colour are the inks. */
+/** Render rows x columns heights, the first row at the bottom; the canvas's color and background color are the inks. */
 export function shade(canvas: HTMLCanvasElement, heights: (number | string)[], columns: number, rows: number): void {
   const [width, height] = [(columns - 1) * SCALE, (rows - 1) * SCALE]
   canvas.width = width

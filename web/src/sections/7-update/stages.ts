@@ -1,15 +1,15 @@
-// The stages of the model as backward meets them, put together from the names of the tensors.
+// The stages of the model in the order of backward, derived from the names of the tensors.
 
 export interface Stage {
   key: string
   title: string
-  part: string // a name that tells the part of the model
-  norms: { name: string; position: number; norm: number }[] // position -1: of the whole document
-  matrices: { name: string; norm: number }[] // whose gradients are made where this stage's arrive
+  part: string // a tensor's name, which gives the part of the model
+  norms: { name: string; position: number; norm: number }[] // position -1: the whole document
+  matrices: { name: string; norm: number }[] // those whose gradients are computed at this stage
   wire: 'start' | 'main' | 'open' | 'side' | 'close' | 'end' // on the residual stream, or on a branch of it
 }
 
-/** The stage at which a matrix is applied: its gradient is that stage's gradient times the matrix' input. */
+/** The stage at which a matrix is applied: its gradient is that stage's gradient times the matrix's input. */
 const MADE: Record<string, string> = {
   lm_head: 'logits',
   mlp_fc2: 'mlp_out',

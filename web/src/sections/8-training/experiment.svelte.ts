@@ -1,4 +1,4 @@
-// The run at hand as the figures of this section share it: its curve so far, and the stream that lengthens it.
+// The current run, shared by the figures of this section: its curve so far, and the stream that extends it.
 
 import type { Stream } from '../../engine/client'
 import type { Trained } from '../../engine/protocol'
@@ -8,8 +8,8 @@ class Experiment {
   running = $state(false)
   error = $state('')
   last = $state.raw<Trained | null>(null)
-  fresh = $state.raw<number[]>([]) // losses since the run was last asked for
-  pause = $state(0) // milliseconds between two steps; 0: as fast as it goes
+  fresh = $state.raw<number[]>([]) // losses since the run was last requested
+  pause = $state(0) // milliseconds between two steps; 0: as fast as possible
   #stream: Stream | null = null
   #stopped = false
 
@@ -47,7 +47,7 @@ export const experiment = new Experiment()
 
 export const WIDTH = 30 // steps in the running mean
 
-/** The mean over the last WIDTH numbers at each place, of those that are known: for the eye. */
+/** Return the mean of the last WIDTH numbers at each index, skipping those that are not finite; for display only. */
 export function runningMean(values: number[]): number[] {
   let sum = 0
   let known = 0

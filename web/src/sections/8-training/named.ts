@@ -1,4 +1,4 @@
-// Runs that `microgpt lab RUN...` serves beside the page.
+// The runs that `microgpt lab RUN...` serves with the page.
 
 import { toBase64 } from '../../engine/base64'
 
@@ -6,11 +6,11 @@ export interface NamedRun {
   name: string
   steps: number[]
   losses: number[]
-  metrics: string // JSON lines, as the run wrote them
+  metrics: string // JSON lines, as written by the run
   checkpoint: () => Promise<string> // base64
 }
 
-/** None where the page stands on a host that serves no runs. */
+/** Return the runs; an empty list if the page's host serves no runs. */
 export async function readRuns(): Promise<NamedRun[]> {
   const index = await fetch('runs/index.json').catch(() => null)
   if (!index?.ok) return []
@@ -35,7 +35,7 @@ export async function readRuns(): Promise<NamedRun[]> {
   )
 }
 
-/** The step that a line tells of; none where it is damaged, which the session tells when the run is opened. */
+/** Return the step of a line; nothing if the line is damaged, which the session reports when the run is opened. */
 function stepIn(row: string): { step: number; loss: number }[] {
   try {
     const { step, loss } = JSON.parse(row)

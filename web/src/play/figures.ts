@@ -1,4 +1,4 @@
-// What a statement does, as a figure: told by the function it is in and by what stands on its line.
+// Chooses the figure that shows what a statement does, by its function and by the text of its line.
 
 import type { Chapter, PlayEvent } from '../engine/protocol'
 import { pathOf, variable } from './numbers'
@@ -22,12 +22,12 @@ export type Kind =
   | 'values'
   | 'vectors'
 
-export interface What {
+export interface StatementFigure {
   kind: Kind
   title: string
 }
 
-export function what(story: Chapter, event: PlayEvent | undefined, line: string): What {
+export function figureOf(story: Chapter, event: PlayEvent | undefined, line: string): StatementFigure {
   if (story.chapter === 'backward') return { kind: 'passing', title: 'Gradients flow through the graph' }
   if (event?.function === '__init__') return { kind: 'alphabet', title: 'The vocabulary' }
   if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
@@ -59,14 +59,15 @@ export function what(story: Chapter, event: PlayEvent | undefined, line: string)
     return { kind: 'chances', title: 'Scores become probabilities' }
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len'))
     return { kind: 'losses', title: 'Surprise' }
-  if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: 'A common loudness' }
+  if (event.function === 'rmsnorm' || line.includes('rmsnorm('))
+    return { kind: 'vectors', title: 'Scaled to a common loudness' }
   if (line.includes('activation(')) return { kind: 'vectors', title: 'The gate' }
   if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
   if (line.includes('linear(')) return { kind: 'vectors', title: 'A weighted sum' }
-  return { kind: 'vectors', title: 'Where the program stands' }
+  return { kind: 'vectors', title: 'Where the program is' }
 }
 
-/** The vectors that a line takes and makes; where it makes none, those that its function knows. */
+/** Return the vectors that a line reads and computes; if it computes none, those that its function knows. */
 export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] {
   const of = (name: string, after: boolean) => pathOf(variable(story, event, name, after))
   const made = Object.keys(event.changed).filter((name) => of(name, true))
@@ -88,7 +89,7 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
   if (line.includes('state_dict["wte"]')) {
     return [
       { label: 'the token', path: `wte[${value('token_id')}]` },
-      { label: 'the place', path: `wpe[${value('pos_id')}]`, sign: '+' },
+      { label: 'the position', path: `wpe[${value('pos_id')}]`, sign: '+' },
       ...results,
     ]
   }
