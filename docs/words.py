@@ -37,7 +37,7 @@ TURNS = {
     r"\bthe other way (about|round)\b": "vice versa, in reverse",
     r"\b(it|that|which|they) (lacks?|wants?) none\b|\b(has|have) none\b|\bthere (is|are) none\b": "no ..., missing",
     r"\bis (mended|begun|sought)\b": "is fixed, started, searched for",
-    r"\bthat (is|are) (here|there)\b|\bwhere (it|there) is(?! (a|an|no)\b)": "available, installed, if present",
+    r"\bthat (is|are) (here|there)\b|\bwhere (it|there) is( one| none| there| here)?[,.;)]": "available, installed, if present",
     r"\bby (itself|themselves) alone\b|\b(alone|itself)\. alone\b": "only, by itself",
     r"\bmakes? (it|them) again\b": "reproduce, rebuild",
     r"\bunlike what\b|\bof which (each|one|the)\b|\bof whom\b": "say who does what",

@@ -18,6 +18,7 @@ from microgpt.engines.base import check_batch
 from microgpt.engines.program import ScalarModel
 from microgpt.errors import DivergedError, LabError
 from microgpt.lab.editing import edited
+from microgpt.lab.editing.module import error_sentence
 from microgpt.lab.requests import REQUESTS, Answer, Request, bind, find
 from microgpt.lab.runs import opening, texts
 from microgpt.lab.runs.run import LabRun
@@ -174,7 +175,7 @@ def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]
 
 def _sentence(error: Exception) -> str:
     """Return a sentence for people about what went wrong."""
-    if not isinstance(error, LabError) and (said := edited.blamed(error)):
+    if not isinstance(error, LabError) and (said := error_sentence(error)):
         return f"the edited program, {said}"
     if isinstance(error, FloatingPointError):
         return f"{error}; undo the changes made by hand, or go back to an earlier step"
