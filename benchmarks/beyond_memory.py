@@ -94,11 +94,11 @@ def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
         a, b = (data.text(rng.randrange(len(data))) for _ in range(2))
         wanted.append(a[: len(a) // 2] + b[len(b) // 2 :])
     began = time.process_time()
-    data.known(wanted)
+    data.find_texts(wanted)
     together = time.process_time() - began
     began = time.process_time()
     for text in wanted[:some]:
-        data.known([text])
+        data.find_texts([text])
     each = (time.process_time() - began) / some
     print(f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (measured on {some})")
 

@@ -30,7 +30,7 @@ import torch
 from microgpt import sampling
 from microgpt.config import Config, num_params
 from microgpt.engines.base import Engine, Tokens
-from microgpt.engines.torch import engine as torch_engine
+from microgpt.engines.torch import decoding
 from microgpt.engines.torch.engine import TorchEngine
 from microgpt.system import hardware
 from microgpt.system import text as text_tables
@@ -65,7 +65,7 @@ def drawing(engine: TorchEngine, rounds: int, threads: int, count: int = 16) -> 
     options = {"bos": 0, "block_size": engine.config.block_size, "temperature": 0.8, "max_new_tokens": 20}
     for i in range(rounds):
         for many, found in zip((engine.vocab_size + 1, 0), speeds):
-            torch_engine.MANY = many
+            decoding.MIN_DEVICE_SAMPLING_VOCAB = many
             rngs = [random.Random(f"{i}:{j}") for j in range(count)]
             began = seconds_of(threads)
             texts = sampling.generate_together(engine.streams, rngs, **options)
@@ -91,7 +91,7 @@ def main() -> None:
     ):
         numbers = array("d", bytes(8 * num_params(config, vocab_size)))
         engine = TorchEngine(numbers, config, vocab_size, **how)
-        engine.draw_params(1)
+        engine.init_params(1)
         found = row(engine, lengths, counts, asked.rounds, 0 if asked.gpu else asked.threads)
         table.append([f"{vocab_size:,}", f"{lengths[0]} to {lengths[-1]}", *found])
         drawn.append([f"{vocab_size:,}", *drawing(engine, asked.rounds, 0 if asked.gpu else asked.threads)])

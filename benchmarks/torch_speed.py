@@ -26,7 +26,7 @@ import torch
 
 import plain_gpt
 from microgpt.config import Config, num_params
-from microgpt.data import documents
+from microgpt.data.loading import load
 from microgpt.engines.torch.device import PEAKS
 from microgpt.engines.torch.engine import TorchEngine
 from microgpt.flops import training_flops
@@ -60,7 +60,7 @@ def of_run(**options: object) -> Callable[[int], None]:
 def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
     """Print the table for a CPU."""
     torch.set_num_threads(threads)
-    names = documents.load("names", mode="stream", block_size=SMALL.block_size)
+    names = load("names", mode="stream", block_size=SMALL.block_size)
     text = torch.tensor(names.tokens.tolist())
     plain = {"published": (text, SMALL, names.vocab_size, True), "same parts": (text, SMALL, names.vocab_size, False)}
     rows = {f"plain PyTorch, {name}": plain_gpt.trainer(*args, compile=False) for name, args in plain.items()}

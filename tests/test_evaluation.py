@@ -15,7 +15,7 @@ from microgpt import evaluation, reference
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, init
 from microgpt.engines.scalar import ScalarEngine
-from microgpt.evaluation import Counts, Score
+from microgpt.evaluation import NgramCounts, Score
 from microgpt.reference import Value
 from microgpt.runs.run import Run
 
@@ -74,7 +74,7 @@ def test_a_score_over_many_documents_weighs_each_token_alike() -> None:
 def test_a_model_without_an_opinion_scores_as_one_who_knows_nothing() -> None:
     tokens = [BOS, 1, 2, BOS]
     score = evaluation.score(engine_of(TINY, init_std=0.0), [tokens])
-    nothing = evaluation.nothing_known(3, VOCAB_SIZE)
+    nothing = evaluation.uniform_score(3, VOCAB_SIZE)
     assert score.tokens == nothing.tokens == 3
     assert score.loss == pytest.approx(math.log(5), rel=1e-15)
     assert nothing.loss == pytest.approx(math.log(5), rel=1e-15)
@@ -82,7 +82,7 @@ def test_a_model_without_an_opinion_scores_as_one_who_knows_nothing() -> None:
 
 
 def test_scores_add_up() -> None:
-    assert Score(1.5, 2) + Score(2.5, 3) + evaluation.NOTHING == Score(4.0, 5)
+    assert Score(1.5, 2) + Score(2.5, 3) + evaluation.EMPTY_SCORE == Score(4.0, 5)
 
 
 @given(st.floats(0, 100), st.integers(1, 1000))
@@ -110,7 +110,7 @@ def test_a_score_of_enormous_logits_is_a_number() -> None:
 
 def test_counts_of_a_text_that_can_be_counted_by_hand() -> None:
     # "aab" and "b" over the vocabulary a=0 b=1 BOS=2: the next tokens are a a b . b .
-    counts = Counts([[2, 0, 0, 1, 2], [2, 1, 2]], vocab_size=3)
+    counts = NgramCounts([[2, 0, 0, 1, 2], [2, 1, 2]], vocab_size=3)
     letters, pairs = counts.score([2, 0, 1, 2])
     # letters, each count plus 1: a 3, b 3, end 3, of 9
     assert letters.tokens == pairs.tokens == 3
@@ -128,7 +128,7 @@ def test_counts_are_those_of_a_table(text: list[list[int]], other: list[list[int
     seen = table - 1
     letter_p = (seen.sum(0) + 1) / (seen.sum() + VOCAB_SIZE)
     pair_p = table / table.sum(1, keepdims=True)
-    counts = Counts(text, VOCAB_SIZE)
+    counts = NgramCounts(text, VOCAB_SIZE)
     for tokens in other:
         letters, pairs = counts.score(tokens)
         assert letters.nats == pytest.approx(-np.log(letter_p[tokens[1:]]).sum(), rel=1e-12)
@@ -138,7 +138,7 @@ def test_counts_are_those_of_a_table(text: list[list[int]], other: list[list[int
 
 @given(sequences)
 def test_the_probabilities_of_counts_add_up_to_1(text: list[list[int]]) -> None:
-    counts = Counts(text, VOCAB_SIZE)
+    counts = NgramCounts(text, VOCAB_SIZE)
     for a in range(VOCAB_SIZE):
         scores = [counts.score([a, b]) for b in range(VOCAB_SIZE)]
         for kind in range(2):
@@ -147,14 +147,14 @@ def test_the_probabilities_of_counts_add_up_to_1(text: list[list[int]]) -> None:
 
 
 def test_counts_of_nothing_know_nothing() -> None:
-    for score in Counts([], VOCAB_SIZE).score([BOS, 1, 2, BOS]):
+    for score in NgramCounts([], VOCAB_SIZE).score([BOS, 1, 2, BOS]):
         assert score.loss == pytest.approx(math.log(VOCAB_SIZE), rel=1e-15)
 
 
 def test_on_their_own_text_pairs_tell_more_than_letters_and_letters_more_than_nothing() -> None:
     text = [[BOS, *(i % 4 for i in range(n)), BOS] for n in range(3, 40)]
-    counts = Counts(text, VOCAB_SIZE)
-    letters, pairs = evaluation.NOTHING, evaluation.NOTHING
+    counts = NgramCounts(text, VOCAB_SIZE)
+    letters, pairs = evaluation.EMPTY_SCORE, evaluation.EMPTY_SCORE
     for tokens in text:
         letters, pairs = (a + b for a, b in zip((letters, pairs), counts.score(tokens)))
     assert pairs.loss < letters.loss < math.log(VOCAB_SIZE)

@@ -26,7 +26,7 @@ def relu2(x: Any) -> Any:
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {f.__name__: f for f in (relu, relu2)}
 
 
-def described() -> str:
+def choices_text() -> str:
     """Return the choices as text: "relu, or relu2 (ReLU squared)"."""
     descriptions = {name: (f.__doc__ or "").removesuffix(".") for name, f in ACTIVATIONS.items()}
     choices = [name if text.lower() == name else f"{name} ({text})" for name, text in descriptions.items()]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from microgpt import reference
-from microgpt.activations import ACTIVATIONS, described
+from microgpt.activations import ACTIVATIONS, choices_text
 from microgpt.parameters import role
 
 DECAYS = ("linear", "cosine")
@@ -45,7 +45,7 @@ class Config:
     n_head: int = _setting(4, "Attention heads per layer; n_embd must be a multiple of it.")
     n_layer: int = _setting(1, "Layers, each with attention and an MLP.")
     block_size: int = _setting(16, "Context length in tokens; the part of a document beyond it is not read.")
-    activation: str = _setting("relu", f"The MLP's activation: {described()}.")
+    activation: str = _setting("relu", f"The MLP's activation: {choices_text()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial weights.")
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer starts as the identity.")
     bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")

@@ -50,7 +50,7 @@ class Score:
         return Score(self.nats + other.nats, self.tokens + other.tokens)
 
 
-NOTHING = Score(0.0, 0)
+EMPTY_SCORE = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
@@ -76,12 +76,12 @@ def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
     return Score(nats, tokens)
 
 
-def nothing_known(tokens: int, vocab_size: int) -> Score:
+def uniform_score(tokens: int, vocab_size: int) -> Score:
     """Return the score of a uniform guess: every token is equally likely."""
     return Score(tokens * math.log(vocab_size), tokens)
 
 
-class Counts:
+class NgramCounts:
     """The unigram and bigram baselines: how often each token, and each pair of tokens, occurs in a text.
 
     Every count starts at 1 (Laplace smoothing), so that no token has probability 0.

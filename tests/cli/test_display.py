@@ -406,7 +406,7 @@ def test_a_large_machine_tells_its_condition(
 ) -> None:
     peak = 100 * training_flops(run.config, run.engine.vocab_size)  # enough for 100 tokens a second
     told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": peak}
-    monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
+    monkeypatch.setattr(run.engine, "diagnostics", lambda: told, raising=False)
     show = Lines()
     show.begin(run)
     clock.now += 8.0
@@ -425,7 +425,7 @@ def test_the_condition_leaves_the_moving_line_whole(
     run: Run, clock: Clock, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": 1e12}
-    monkeypatch.setattr(run.engine, "condition", lambda: told, raising=False)
+    monkeypatch.setattr(run.engine, "diagnostics", lambda: told, raising=False)
     text = io.StringIO()
     monkeypatch.setattr(
         display, "Console", lambda **_: Console(file=text, force_terminal=True, width=columns, get_time=clock)

@@ -95,9 +95,9 @@ def test_it_is_what_memory_would_hold(
     texts = [held.text(5), "no such text", "x\ny", ""]
     more = [*texts, *(held.text(i)[1:] for i in range(50)), *map(held.text, range(50))]
     if documents == "lines" or tokenizer == "byte":
-        assert data.known(texts) == held.known(texts)
-        assert data.known(more) == held.known(more)
-        assert documents == "stream" or data.known(more) >= set(map(held.text, range(50)))
+        assert data.find_texts(texts) == held.find_texts(texts)
+        assert data.find_texts(more) == held.find_texts(more)
+        assert documents == "stream" or data.find_texts(more) >= set(map(held.text, range(50)))
     for i in (-1, len(data)):
         with pytest.raises(IndexError):
             data.sequence(i)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt.data import substrings
-from microgpt.data.substrings import found_in
+from microgpt.data.substrings import find_substrings
 
 
 def by_hand(content: bytes, parts: set[bytes], itemsize: int) -> set[bytes]:
@@ -46,7 +46,7 @@ def test_all_that_is_there_is_found_and_nothing_else(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(substrings, "FEW", few)
         patch.setattr(substrings, "PIECE", max(piece, 8 * 40))
-        assert found_in(content, parts, itemsize) == by_hand(content, parts, itemsize)
+        assert find_substrings(content, parts, itemsize) == by_hand(content, parts, itemsize)
 
 
 @pytest.mark.parametrize("length", [15, 16, 22, 23, 24, 64, 100, 200])
@@ -56,6 +56,6 @@ def test_it_is_found_wherever_it_stands(monkeypatch: pytest.MonkeyPatch, itemsiz
     part = bytes(range(1, 1 + length // itemsize * itemsize))
     for before in range(0, 120, itemsize):
         for after in (0, 1, 50):
-            assert found_in(bytes(before) + part + bytes(after * itemsize), [part], itemsize) == {part}
+            assert find_substrings(bytes(before) + part + bytes(after * itemsize), [part], itemsize) == {part}
     if itemsize > 1:  # a place where no number begins is none
-        assert found_in(b"\0" + part + bytes(itemsize - 1), [part], itemsize) == set()
+        assert find_substrings(b"\0" + part + bytes(itemsize - 1), [part], itemsize) == set()

@@ -62,7 +62,7 @@ def test_a_field_goes_to_protocol_ts_with_its_meaning() -> None:
         in generated()
     )
     assert "  letter?: number // tokens: the index of the letter that is looked up\n" in generated()
-    assert "export interface PlayEvent extends Besides {\n" in generated()
+    assert "export interface PlayEvent extends EventExtras {\n" in generated()
 
 
 # --- the answers
@@ -110,14 +110,14 @@ def answered() -> frozenset[str]:
     for path in (PATH, "loss", "wte[0][0]", "pos1.layer0.attn_weights.head0[1]", f"{PATH}.term1"):
         ask("number", word=WORD, path=path)
         ask("neighbourhood", word=WORD, path=path)
-        ask("blame", word=WORD, path=path)
+        ask("gradient_contributions", word=WORD, path=path)
     ask("nudge", word=WORD, path=PATH)
     for query in ("q", "wte[0]", f"{PATH}.", "nonsense"):
         ask("find", word=WORD, query=query)
     for name in ("data", "tokens", "forward", "loss", "backward", "adam", "sample"):
         ask("chapter", name=name, word=WORD)
-    ask("passed_on", word=WORD, step=0)
-    ask("passed_on", word=WORD, step=20)
+    ask("backward_step", word=WORD, step=0)
+    ask("backward_step", word=WORD, step=20)
     ask("unmasked_documents", count=2)
     ask("softmax", logits=[1.0, 2.0], scale=0.5)
     ask("update", word=WORD, what=["delta"])
@@ -190,12 +190,12 @@ UPDATE = {"step": 1, "learning_rate": 0.1, "fresh": True, "loss_before": 1.0, "l
     [
         ("Shaped", ["wte", 27, 16], ["wte", 27]),
         ("Shaped", ["wte", 27, 16], ["wte", "27", 16]),
-        ("Moved", "m_hat", "m_hut"),
+        ("UpdateQuantity", "m_hat", "m_hut"),
         ("Told", {"path": "q", "value": 1.0, "grad": "nan"}, {"path": "q", "value": 1.0}),
         ("Told", {"list": [{"value": [1, None]}]}, {"list": [{"value": [[1]]}]}),
         ("PlaySwap", {"i": 1, "j": 2, "turn": 0, "of": 5}, {"i": 1, "j": 2, "turn": 0}),
         ("ChapterFacts", {"before": ["anna"]}, {"before": [1]}),
-        ("Besides", {}, {"letter": "a"}),
+        ("EventExtras", {}, {"letter": "a"}),
         ("Update", {**UPDATE, "tensors": {"wte": {"m": [0.5]}}}, {**UPDATE, "tensors": {"wte": {"n": [0.5]}}}),
     ],
 )

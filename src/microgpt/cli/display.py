@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from microgpt.runs.condition import CONDITION_SECONDS, Condition
+from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
-from microgpt.runs.run import LARGE, Run
+from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
 from microgpt.system.text import size
 from microgpt.training import Step
 
@@ -83,8 +83,8 @@ def facts(run: Run) -> list[str]:
         lines.append(f"engine: {run.engine.device}")
         needed = size(run.engine.memory)
         lines.append(f"memory: {needed} for parameters, gradients and moments, plus a batch's activations")
-    if not run.step and run.num_params > LARGE and run.engine.draws_params:
-        lines.append(f"initial parameters: drawn by PyTorch, since there are more than {LARGE:,}")
+    if not run.step and run.num_params > ENGINE_INIT_PARAMS and run.engine.can_init_params:
+        lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
@@ -132,14 +132,14 @@ class Lines(Quiet):
     def begin(self, run: Run) -> None:
         self.num_steps = run.config.num_steps
         self.every = max(1, self.num_steps // LINES)
-        self.smooth, self.condition = Smooth(), Condition(run)
+        self.smooth, self.diagnostics = Smooth(), Diagnostics(run)
         self.began, self.first = time.perf_counter(), run.step
         for line in facts(run):
             self.message(line)
 
     def step(self, step: Step) -> None:
         smoothed = self.smooth.add(step.loss)
-        self.condition.add(step)
+        self.diagnostics.add(step)
         if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
             return
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
@@ -147,7 +147,7 @@ class Lines(Quiet):
         line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
-        more = "".join(f" | {part}" for part in self.condition.told(step))
+        more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
         self.message(f"{line}{more} | {_speed(speed):>14} | {_clock(left)} left")
 
     def message(self, text: str) -> None:
@@ -157,12 +157,12 @@ class Lines(Quiet):
 class Live(Lines):
     """A display for terminals: one line that is updated in place.
 
-    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. Engines that report their
-    condition have it on a second line.
+    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line has the
+    diagnostics of engines that report them.
     """
 
     def begin(self, run: Run) -> None:
-        self.num_steps, self.smooth, self.condition = run.config.num_steps, Smooth(), Condition(run)
+        self.num_steps, self.smooth, self.diagnostics = run.config.num_steps, Smooth(), Diagnostics(run)
         self.console = Console(stderr=True, highlight=False)
         for line in facts(run):
             name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not markup
@@ -188,10 +188,10 @@ class Live(Lines):
         if step.val_loss is not None:
             self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
         loss = f"{self.smooth.add(step.loss):.4f}"
-        self.condition.add(step)
+        self.diagnostics.add(step)
         if time.perf_counter() > self.due:
-            self.progress.more = " · ".join(self.condition.told(step))
-            self.due = time.perf_counter() + CONDITION_SECONDS
+            self.progress.more = " · ".join(self.diagnostics.parts(step))
+            self.due = time.perf_counter() + DIAGNOSTICS_SECONDS
         self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
 
     def end(self) -> None:

@@ -70,7 +70,7 @@ def sample(
     if not new_only:
         note_missing_data(model)
     count = 0
-    for samples in model.write(
+    for samples in model.sample_batches(
         n,
         seed=seed,
         new_only=new_only,

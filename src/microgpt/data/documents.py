@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain
 
 from microgpt.data.split import Order, hold_out, shuffled
-from microgpt.data.substrings import found_in
+from microgpt.data.substrings import find_substrings
 from microgpt.data.tokenizers import Tokenizer, width
 
 MODES = ("lines", "stream")
@@ -109,13 +109,13 @@ class Data:
         """Return the sequences to train on, shuffled by rng, and the held-out ones."""
         return shuffled(len(self), seed, val_fraction, rng)
 
-    def known(self, texts: Iterable[str]) -> set[str]:
+    def find_texts(self, texts: Iterable[str]) -> set[str]:
         """Return those of the texts that are in the data, as a whole document or anywhere in a stream."""
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
         parts = self._by_tokens(wanted, slice(1, -1))
-        return {parts[part] for part in found_in(self.tokens.tobytes(), parts, self.bytes_per_token)}
+        return {parts[part] for part in find_substrings(self.tokens.tobytes(), parts, self.bytes_per_token)}
 
     def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
         """Return each text by the bytes of its tokens. which: the slice to take of them, to drop BOS at either end.

@@ -25,7 +25,7 @@ from typing import Any, cast
 
 from microgpt.data.documents import Data
 from microgpt.data.split import Order, permuted
-from microgpt.data.substrings import FEW, found_in
+from microgpt.data.substrings import FEW, find_substrings
 from microgpt.data.tokenizers import from_spec, width
 from microgpt.errors import DataError
 
@@ -75,11 +75,11 @@ class Prepared(Data):
         """Return what Data.order does, by a permutation of the seed, which takes no memory and nothing from rng."""
         return permuted(len(self), seed, val_fraction)
 
-    def known(self, texts: Iterable[str]) -> set[str]:
+    def find_texts(self, texts: Iterable[str]) -> set[str]:
         wanted = set(texts)
         if self.mode == "stream" or len(wanted) < FEW:
             parts = self._by_tokens(wanted, slice(1, -1) if self.mode == "stream" else slice(None))
-            return {parts[part] for part in found_in(self._content, parts, self.bytes_per_token)}
+            return {parts[part] for part in find_substrings(self._content, parts, self.bytes_per_token)}
         of_documents = self._by_tokens(wanted, slice(0, -1))
         place = self.bytes_per_token.__mul__
         begins, ends = map(place, self.starts), map(place, chain(self.starts[1:], [len(self.tokens) - 1]))

@@ -19,7 +19,7 @@ FEW = 40  # a bytes.find for each of so many sequences takes as long as looking 
 MOST = 16  # the largest stride, in blocks: the table has an entry for every position within a stride
 
 
-def found_in(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int = 1) -> set[bytes]:
+def find_substrings(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int = 1) -> set[bytes]:
     """Return those of the short sequences that occur in the long one.
 
     Args:
@@ -31,9 +31,9 @@ def found_in(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int =
         The parts that occur in the content, at a multiple of itemsize.
 
     Example:
-        >>> sorted(found_in(b"abcd", [b"bc", b"cb"]))
+        >>> sorted(find_substrings(b"abcd", [b"bc", b"cb"]))
         [b'bc']
-        >>> found_in(b"abcd", [b"bc"], itemsize=2)
+        >>> find_substrings(b"abcd", [b"bc"], itemsize=2)
         set()
     """
     parts = set(parts)

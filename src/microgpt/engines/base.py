@@ -100,7 +100,7 @@ class Engine(ABC):
     takes_threads: ClassVar[bool] = False
     options: ClassVar[frozenset[str]] = frozenset()  # further keyword arguments of the constructor
     opens_streams: ClassVar[bool] = False  # whether `streams` works
-    draws_params: ClassVar[bool] = False  # whether `draw_params` works
+    can_init_params: ClassVar[bool] = False  # whether `init_params` works
 
     @staticmethod
     def has_gpu() -> bool:
@@ -165,7 +165,7 @@ class Engine(ABC):
     def update(self, learning_rate: float) -> None:
         """Take one Adam step with the gradient in grads, then clear grads."""
 
-    def condition(self) -> dict[str, float]:
+    def diagnostics(self) -> dict[str, float]:
         """Return diagnostics to display; call only now and then, as this may wait for the device.
 
         Returns:
@@ -252,7 +252,7 @@ class Engine(ABC):
         """
         raise NotImplementedError
 
-    def draw_params(self, seed: int) -> None:
+    def init_params(self, seed: int) -> None:
         """Draw initial parameters with the engine's own generator: faster than Python for millions of them."""
         raise NotImplementedError
 

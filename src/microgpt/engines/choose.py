@@ -21,7 +21,7 @@ ENGINES = {
 }
 # Flops per step above which `auto` looks for a GPU. The native engine needs a second or more for them on one core, as
 # long as PyTorch takes to load; on a CPU, native was faster at every size measured (LOG.md).
-LARGE = 1e11
+GPU_STEP_FLOPS = 1e11
 
 
 def open_engine(
@@ -109,7 +109,7 @@ def preference(
     """
     if options or precision in ("float64", "bfloat16"):
         return ["torch"]
-    if estimated_step_flops(config, vocab_size) > LARGE and precision != "exact":
+    if estimated_step_flops(config, vocab_size) > GPU_STEP_FLOPS and precision != "exact":
         try:
             if class_of("torch").has_gpu():
                 return ["torch", *ENGINES]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from microgpt.runs.condition import CONDITION_SECONDS, Condition
+from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import Run
 from microgpt.training import Step
@@ -29,7 +29,7 @@ def check_tensorboard() -> None:
 class Board:
     """A writer of TensorBoard metrics: `with Board(folder, run) as board:`, then call `board.step` for each step.
 
-    It writes every number of metrics.jsonl and, now and then, the diagnostics of a Condition.
+    It writes every number of metrics.jsonl and, now and then, the training's Diagnostics.
 
     Args:
         folder: The run folder.
@@ -40,7 +40,7 @@ class Board:
         from tensorboard.summary import Writer
 
         self._writer: Any = Writer(str(folder / "tensorboard"))
-        self._condition, self._last, self._due = Condition(run), run.config.num_steps, 0.0
+        self._diagnostics, self._last, self._due = Diagnostics(run), run.config.num_steps, 0.0
 
     def __enter__(self) -> Board:
         return self
@@ -52,9 +52,9 @@ class Board:
         """Write the metrics of one step."""
         facts = record(step)
         number = facts.pop("step")
-        self._condition.add(step)
+        self._diagnostics.add(step)
         if time.perf_counter() > self._due or number == self._last:
-            facts |= self._condition.measured()
-            self._due = time.perf_counter() + CONDITION_SECONDS
+            facts |= self._diagnostics.measure()
+            self._due = time.perf_counter() + DIAGNOSTICS_SECONDS
         for name, value in facts.items():
             self._writer.add_scalar(name, value, number)

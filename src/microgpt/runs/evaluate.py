@@ -36,13 +36,13 @@ def evaluate(
     if not run.missing_data:
         trained_on = evaluation.spread(run.order, COUNTED)
         sequences = map(run.data.sequence, with_progress(trained_on, "counting", len(trained_on), progress))
-        counts = evaluation.Counts(sequences, run.engine.vocab_size)
-        scores["letter pairs"] = scores["letters"] = evaluation.NOTHING
+        counts = evaluation.NgramCounts(sequences, run.engine.vocab_size)
+        scores["letter pairs"] = scores["letters"] = evaluation.EMPTY_SCORE
         for i in chosen:
             letters, pairs = counts.score(truncated(text.sequence(i), run.config))
             scores["letters"] += letters
             scores["letter pairs"] += pairs
-    scores["knowing nothing"] = evaluation.nothing_known(scores["model"].tokens, run.engine.vocab_size)
+    scores["knowing nothing"] = evaluation.uniform_score(scores["model"].tokens, run.engine.vocab_size)
     if not isinstance(run.tokenizer, CharTokenizer):
         characters = sum(_characters(run, text.sequence(i)) for i in chosen)
         scores = {name: replace(score, characters=characters) for name, score in scores.items()}
@@ -51,7 +51,7 @@ def evaluate(
         samples += run.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
         if progress:
             progress("writing", len(samples), num_samples)
-    known = None if run.missing_data else run.data.known(samples)
+    known = None if run.missing_data else run.data.find_texts(samples)
     return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
 
 

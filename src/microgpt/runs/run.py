@@ -28,13 +28,14 @@ from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.evaluate import evaluate, with_progress
 from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
-from microgpt.runs.samples import Written
+from microgpt.runs.samples import Sample
 from microgpt.runs.training_data import Source, find_training_data, load_training_data
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
 VAL_DOCUMENTS = 100  # the largest number of held-out sequences that a validation during training reads; always the same
-LARGE = 10_000_000  # above so many weights, the engine draws the initial ones if it can: Python would take minutes
+# Above so many weights, the engine draws the initial ones if it can: Python would take minutes
+ENGINE_INIT_PARAMS = 10_000_000
 
 
 class Run:
@@ -147,7 +148,7 @@ class Run:
         order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
         count = num_params(config, data.vocab_size)
         check_model_fits(count)
-        large = count > LARGE
+        large = count > ENGINE_INIT_PARAMS
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
             raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
@@ -165,8 +166,8 @@ class Run:
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
         if large:
-            if run.engine.draws_params:
-                run.engine.draw_params(config.seed)
+            if run.engine.can_init_params:
+                run.engine.init_params(config.seed)
             else:
                 run.engine.params[:] = init(config, data.vocab_size, rng)
                 run.rng.setstate(rng.getstate())
@@ -356,7 +357,7 @@ class Run:
         Raises:
             ValueError: An option is invalid.
         """
-        return samples.draw(
+        return samples.generate(
             self.engine,
             self.tokenizer,
             self.rng,
@@ -370,9 +371,9 @@ class Run:
             slide=slide,
         )
 
-    def write(
+    def sample_batches(
         self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
-    ) -> Iterator[list[Written]]:
+    ) -> Iterator[list[Sample]]:
         """Generate samples in batches, and look up each one in the training data.
 
         Args:
@@ -388,8 +389,8 @@ class Run:
             DataError: new_only is set, but the training data are not available, or hardly any sample is new.
         """
         data = None if self.missing_data and not new_only else self.data
-        draw = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
-        yield from samples.looked_up(draw, data, n, new_only)
+        generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
+        yield from samples.mark_copies(generate, data, n, new_only)
 
     def state(self) -> Checkpoint:
         """Return the state that a checkpoint stores; raise DivergedError if a weight is not finite."""

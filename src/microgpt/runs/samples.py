@@ -1,4 +1,4 @@
-"""Samples from a run's model, drawn in batches and checked against its training data."""
+"""Samples from a run's model, generated in batches and checked against its training data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from microgpt.engines.base import Engine
 from microgpt.errors import DataError
 
 STREAMS = 64  # the largest number of samples that are generated together
-WRITTEN_AT_ONCE = 20  # samples per batch: few enough that they appear without delay
+BATCH = 20  # samples per batch: few enough that they appear without delay
 
 
-class Written(NamedTuple):
+class Sample(NamedTuple):
     """A sample.
 
     Attributes:
@@ -28,7 +28,7 @@ class Written(NamedTuple):
     known: bool | None
 
 
-def draw(
+def generate(
     engine: Engine,
     tokenizer: Tokenizer,
     rng: random.Random,
@@ -105,11 +105,13 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
         ) from None
 
 
-def looked_up(draw: Callable[..., list[str]], data: Data | None, n: int, new_only: bool) -> Iterator[list[Written]]:
-    """Yield samples in batches, each looked up in the data; see Run.write.
+def mark_copies(
+    generate: Callable[..., list[str]], data: Data | None, n: int, new_only: bool
+) -> Iterator[list[Sample]]:
+    """Yield samples in batches, each looked up in the data; see Run.sample_batches.
 
     Args:
-        draw: Run.sample with its options.
+        generate: Run.sample with its options.
         data: The training data; None if they are not available.
         n: The number of samples.
         new_only: Whether to yield only samples that are not in the data.
@@ -120,14 +122,14 @@ def looked_up(draw: Callable[..., list[str]], data: Data | None, n: int, new_onl
     Raises:
         DataError: Hardly any sample is new.
     """
-    written = drawn = 0
+    written = generated = 0
     while written < n:
-        if drawn >= 100 * n:
-            raise DataError(f"only {written} of {drawn} samples are new: raise the temperature, or ask for fewer")
-        texts = draw(min(n - written, WRITTEN_AT_ONCE), first=drawn)
-        drawn += len(texts)
-        known = data.known(texts) if data else set()
-        samples = [Written(text, text in known if data else None) for text in texts]
+        if generated >= 100 * n:
+            raise DataError(f"only {written} of {generated} samples are new: raise the temperature, or ask for fewer")
+        texts = generate(min(n - written, BATCH), first=generated)
+        generated += len(texts)
+        known = data.find_texts(texts) if data else set()
+        samples = [Sample(text, text in known if data else None) for text in texts]
         samples = [sample for sample in samples if not (new_only and sample.known)]
         written += len(samples)
         yield samples

@@ -36,10 +36,10 @@ def check_model_fits(parameters: int) -> None:
     # three float64 buffers of a checkpoint, and four float32 buffers of an engine
     needed, free = parameters * (3 * 8 + 4 * 4) * here, free_memory()
     if free is not None and needed > free:
-        raise MemoryError(too_large(parameters, needed, free, "this machine", here))
+        raise MemoryError(too_large_message(parameters, needed, free, "this machine", here))
 
 
-def too_large(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
+def too_large_message(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
     """Return the error message for a model that does not fit.
 
     Args:

@@ -68,7 +68,7 @@ class Number(NamedTuple):
     grad: float
 
 
-class Other(NamedTuple):
+class Described(NamedTuple):
     """A value that is described in words only."""
 
     text: str
@@ -112,7 +112,7 @@ def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options
         **options: Its keyword arguments.
 
     Returns:
-        What the function returned, and its events as plain data, in the form that `told` yields.
+        What the function returned, and its events as plain data, in the form that `describe_events` yields.
 
     Example:
         >>> from array import array
@@ -130,7 +130,7 @@ def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options
     """
     with watch(run) as steps:
         result = call(*args, **options)
-    return result, list(told(Graph(run), steps))
+    return result, list(describe_events(Graph(run), steps))
 
 
 @contextmanager
@@ -198,23 +198,23 @@ def freeze(value: object) -> Any:
     if isinstance(value, Node):
         return Number(value, value.data, value.grad)
     if isinstance(value, (list, tuple)):
-        return Other(f"{len(value)} numbers") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
+        return Described(f"{len(value)} numbers") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if type(value).__name__ == "Tokenizer":
         value = vars(value)
     if isinstance(value, dict):
         if len(value) > LONG or any(isinstance(x, list) and x and isinstance(x[0], list) for x in value.values()):
-            return Other(", ".join(map(str, list(value)[:12])))  # the parameters
+            return Described(", ".join(map(str, list(value)[:12])))  # the parameters
         return {name: freeze(x) for name, x in value.items()}
     if isinstance(value, set):
-        return Other("{" + ", ".join(map(repr, sorted(value))) + "}")  # a set's own order differs between processes
+        return Described("{" + ", ".join(map(repr, sorted(value))) + "}")  # a set's own order differs between processes
     if isinstance(value, slice):
-        return Other(f"{value.start}:{value.stop}")
+        return Described(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
-        return Other("a random generator")
+        return Described("a random generator")
     activation = next((name for name, f in ACTIVATIONS.items() if f is value), getattr(value, "__name__", None))
-    return Other(activation or type(value).__name__)
+    return Described(activation or type(value).__name__)
 
 
 def _unless_same(now: Any, before: Any) -> Any:
@@ -227,7 +227,7 @@ def _freeze_in_list(value: object) -> Any:
     return value if isinstance(value, Node) else freeze(value)
 
 
-def told(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
+def describe_events(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
     """Describe events as plain data.
 
     The keys of a described event are the fields of `Event`. Each variable in `known` and `changed` is described by a
@@ -266,7 +266,7 @@ def told(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
 def _variable(graph: Graph, x: Any, near: str) -> Facts:
     if isinstance(x, Number):
         return {"path": graph.path(x.node, near), "value": x.data, "grad": x.grad}
-    if isinstance(x, Other):
+    if isinstance(x, Described):
         return {"text": x.text}
     if isinstance(x, dict):
         return {"table": {name: _variable(graph, item, near) for name, item in x.items()}}

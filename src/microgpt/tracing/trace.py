@@ -402,8 +402,8 @@ class Trace:
 
     @cached_property
     def events(self) -> list[Facts]:
-        """The events of the program, in the form that `steps.told` yields; empty unless they were recorded."""
-        return list(program_steps.told(self.graph, self._steps))
+        """The events of the program, as `steps.describe_events` yields them; empty unless they were recorded."""
+        return list(program_steps.describe_events(self.graph, self._steps))
 
 
 def _operands(node: Node) -> Iterator[tuple[Node, float]]:

@@ -50,7 +50,7 @@ class Training:
         documents: The token ids of each document.
     """
 
-    most = NUM_STEPS  # steps in one round
+    max_count = NUM_STEPS  # steps in one round
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         self._open, self._documents = open_it, documents
@@ -88,7 +88,7 @@ class Generating:
         documents: The token ids of each document.
     """
 
-    most = 1000  # passes in one round, because each context takes memory
+    max_count = 1000  # passes in one round, because each context takes memory
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         engine: Any = open_it()
@@ -163,9 +163,9 @@ class Rung:
 
     def warm_up(self, seconds: float) -> None:
         """Set `count` so that a round takes about `seconds`."""
-        while (taken := self.time(self.count)[0]) < seconds / 8 and self.count * 4 <= self.task.most:
+        while (taken := self.time(self.count)[0]) < seconds / 8 and self.count * 4 <= self.task.max_count:
             self.count *= 4
-        self.count = max(1, min(self.task.most, round(self.count * seconds / max(taken, 1e-9))))
+        self.count = max(1, min(self.task.max_count, round(self.count * seconds / max(taken, 1e-9))))
 
     def round(self) -> None:
         """Run and time one more round."""

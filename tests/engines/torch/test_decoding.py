@@ -47,7 +47,7 @@ def test_a_new_decoder_has_the_parameters_of_its_own_moment() -> None:
     seen.append(engine.decoder().feed(1))
     engine.params[5] += 0.25  # of wte[1], which is read
     seen.append(engine.decoder().feed(1))
-    engine.draw_params(1)
+    engine.init_params(1)
     seen.append(engine.decoder().feed(1))
     assert seen[-1] == engine.decoder().feed(1)
     assert len({tuple(logits) for logits in seen}) == 4

@@ -258,11 +258,11 @@ def test_it_tells_the_norm_that_the_gradient_had(clip: float) -> None:
     config = WIDE.replace(clip=clip)
     engine = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
     other = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
-    assert "grad_norm" not in engine.condition()
+    assert "grad_norm" not in engine.diagnostics()
     engine.train([DOCUMENTS[:4]], [0.01])
     other.backward(DOCUMENTS[:4])
-    assert engine.condition()["grad_norm"] == pytest.approx(math.hypot(*other.grads), rel=1e-12)
-    assert engine.condition()["grad_norm"] > 0.1
+    assert engine.diagnostics()["grad_norm"] == pytest.approx(math.hypot(*other.grads), rel=1e-12)
+    assert engine.diagnostics()["grad_norm"] > 0.1
 
 
 def test_clipping_is_pytorch_s_own() -> None:

@@ -47,7 +47,7 @@ def test_an_option_of_torch_is_refused_by_another_engine() -> None:
 
 
 def test_a_large_model_draws_its_own_first_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "LARGE", 1000)
+    monkeypatch.setattr(run_module, "ENGINE_INIT_PARAMS", 1000)
     config = Config(n_embd=48, n_head=4, n_layer=2, init_std=0.05, zero_init=True, seed=7)
     first, second = (Run.begin(WORDS, config, engine="torch", precision=p) for p in ("float32", "bfloat16"))
     assert first.engine.params == second.engine.params
@@ -63,7 +63,7 @@ def test_a_large_model_draws_its_own_first_parameters(monkeypatch: pytest.Monkey
 
 def test_an_engine_that_cannot_draw_has_python_s_parameters_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Run.begin(WORDS, TINY, engine="scalar")
-    monkeypatch.setattr(run_module, "LARGE", 10)
+    monkeypatch.setattr(run_module, "ENGINE_INIT_PARAMS", 10)
     large = Run.begin(WORDS, TINY, engine="scalar")
     assert large.engine.params == small.engine.params
     assert large.rng.getstate() == small.rng.getstate()
@@ -132,16 +132,16 @@ def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> Non
     assert load_checkpoint(tmp_path / "on").params == run.engine.params
 
 
-@pytest.mark.parametrize("many", [decoding.MANY, 0], ids=["drawn by Python", "drawn on the device"])
+@pytest.mark.parametrize("least", [decoding.MIN_DEVICE_SAMPLING_VOCAB, 0], ids=["by Python", "on the device"])
 @pytest.mark.parametrize(
     "options",
     [{"temperature": 1.0}, {"temperature": 0.0}, {"top_k": 3}, {"prompt": "a"}, {"slide": True}, {"seed": None}],
     ids=str,
 )
 def test_float64_writes_what_the_other_engines_write(
-    options: dict[str, Any], many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "MANY", many)
+    monkeypatch.setattr(decoding, "MIN_DEVICE_SAMPLING_VOCAB", least)
     trained(tmp_path, [(0, SCALAR)])
     expected, found = (
         Run.load(tmp_path, source=WORDS, **engine).sample(70, **{"seed": 5, **options}) for engine in (SCALAR, TORCH)

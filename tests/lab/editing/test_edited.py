@@ -200,8 +200,8 @@ def test_edited_sampling_is_what_is_sampled() -> None:
 def test_a_backward_of_ones_own_is_not_told_as_the_references() -> None:
     lab = Lab()
     lab.use(replaced("            node.a.grad += node.da * node.grad", "            node.a.grad = node.da * node.grad"))
-    assert "Value.backward() was edited" in lab.refused("passed_on", word=WORD, step=0)
-    assert "Value.backward() was edited" in lab.refused("blame", word=WORD, path="loss")
+    assert "Value.backward() was edited" in lab.refused("backward_step", word=WORD, step=0)
+    assert "Value.backward() was edited" in lab.refused("gradient_contributions", word=WORD, path="loss")
     assert lab.ask("number", word=WORD, path="wte[0][0]")["grad"] is not None
 
 

@@ -40,7 +40,7 @@ def test_every_rung_climbs_the_steps_of_a_training_run(events: list[dict[str, An
     """The same losses as training from the beginning gives."""
     run = Run.begin("names", Config())
     losses = [step.loss for step in run.steps(until=12)]
-    for rung in events[-1]["rungs"]:
+    for rung in events[-1]["engines"]:
         if rung["why"]:
             pytest.skip(rung["why"])
         near = 1e-5 if rung["precision"] == "float32" else 1e-12
@@ -48,7 +48,7 @@ def test_every_rung_climbs_the_steps_of_a_training_run(events: list[dict[str, An
 
 
 def test_the_ladder_tells_how_much_faster_and_how_far_apart(events: list[dict[str, Any]]) -> None:
-    reference, *others = events[-1]["rungs"]
+    reference, *others = events[-1]["engines"]
     assert (reference["ratio"], reference["difference"]) == (None, None)
     assert reference["seconds"] > 0
     for rung in others:
@@ -61,7 +61,7 @@ def test_the_ladder_tells_how_much_faster_and_how_far_apart(events: list[dict[st
 
 def test_the_ladder_tells_of_its_progress(events: list[dict[str, Any]]) -> None:
     assert [event["done"] for event in events] == [False] * (len(events) - 1) + [True]
-    steps = [event["rungs"][0]["step"] for event in events]
+    steps = [event["engines"][0]["step"] for event in events]
     assert steps == sorted(steps)
     assert steps[0] < steps[-1] == 12
 

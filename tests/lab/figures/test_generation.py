@@ -49,11 +49,11 @@ def test_the_die_falls_on_the_letter_that_is_written(still: Lab) -> None:
         generated = still.ask("generate", seed=1, index=index, temperature=1.2, top_k=9, prompt="ma")
         rng = random.Random(f"1:{index}")
         for letter in generated["letters"]:
-            assert letter["die"] == rng.random()
+            assert letter["chance"] == rng.random()
             assert sum(p > 0 for p in letter["probs"]) == 9
             below = sum(letter["probs"][: letter["token_id"]])
-            assert below <= letter["die"] + 1e-12
-            assert letter["die"] <= below + letter["probs"][letter["token_id"]] + 1e-12
+            assert below <= letter["chance"] + 1e-12
+            assert letter["chance"] <= below + letter["probs"][letter["token_id"]] + 1e-12
         written = "ma" + "".join(letter["char"] for letter in generated["letters"])
         assert generated["text"] == written
         assert (generated["letters"][-1]["char"] == "") == (generated["ended"] == "bos")

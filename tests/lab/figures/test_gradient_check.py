@@ -182,9 +182,9 @@ def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
     rng = random.Random(3)
     for paths in kinds(traced(lab)).values():
         path = rng.choice(paths)
-        told = ask(lab, "blame", word=WORD, path=path)
+        told = ask(lab, "gradient_contributions", word=WORD, path=path)
         total = 1.0 if told["start"] else 0.0
-        for share in told["shares"]:
+        for share in told["contributions"]:
             assert share["add"] == share["local"] * share["grad"]
             assert share["grad"] == traced(lab).node(share["path"]).grad
             total += share["add"]
@@ -200,7 +200,7 @@ def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
     for path in ("pos0.layer0.q[3]", "pos3.emb[2]", "pos2.layer0.mlp_norm.scale", "layer0.attn_wv[3][5]"):
         for way in ("up", "down"):
             here, seen = path, [path]
-            while (there := ask(lab, "blame", word=WORD, path=here)[way]) is not None:
+            while (there := ask(lab, "gradient_contributions", word=WORD, path=here)[way]) is not None:
                 index = trace.node(there).index, trace.node(here).index
                 assert index[0] > index[1] if way == "up" else index[0] < index[1]
                 here = there

@@ -24,7 +24,7 @@ import pytest
 from microgpt.config import shapes
 from microgpt.data.loading import load
 from microgpt.data.sources import NAMES
-from microgpt.lab.playback.backward import relay_of
+from microgpt.lab.playback.backward import backward_steps
 from microgpt.lab.session import Session
 
 from conftest import ROOT, SOURCE, whole
@@ -96,7 +96,7 @@ def moments_of(told: Any) -> list[int]:
     """The event of each moment of a chapter: the rows of a weighted sum come after their statement."""
     events: list[int] = []
     for i, event in enumerate(told["events"]):
-        made = told["told"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
+        made = told["variables"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
         events += [i] * (1 + (told["tensors"][made]["shape"][0] if made else 0))
     return events
 
@@ -189,7 +189,7 @@ class Played:
     def variables(self, event: Any) -> dict[str, dict[str, Any]]:
         """name -> path -> value, of all that the function knows once the line has run."""
         told = {**event["known"], **event["changed"]}
-        return {name: dict(numbers_of(self.resolved, name, self.story["told"][i])) for name, i in told.items()}
+        return {name: dict(numbers_of(self.resolved, name, self.story["variables"][i])) for name, i in told.items()}
 
     def figures(self, event: Any, variables: dict[str, dict[str, Any]]) -> dict[str, Any]:
         """path -> value, of what a figure may tell besides the tensors."""
@@ -200,8 +200,8 @@ class Played:
         if "swap" in event:
             swap = event["swap"]
             known |= {"exchange": swap["turn"] + 1, "exchanges": swap["of"], "i": swap["i"], "j": swap["j"]}
-        die = next((e["die"] for e in self.events if "die" in e and e["owner"] == event["owner"]), None)
-        known[f"{event['owner'].partition('.')[0]}.die"] = die
+        chance = next((e["chance"] for e in self.events if "chance" in e and e["owner"] == event["owner"]), None)
+        known[f"{event['owner'].partition('.')[0]}.chance"] = chance
         if self.story["chapter"] == "adam":
             path, before = self.facts["path"], self.facts["before"]
             now = known.setdefault(path, before)
@@ -339,11 +339,11 @@ def numbers_passed(step: int, one: Any) -> dict[tuple[str, str], set[Any]]:
     known["", f"local {operand['path']} {node['path']}"].add(one["local"])
     if other:
         known["", f"local {other['path']} {node['path']}"].add(other["local"])
-    for giver in one["above"]:
-        known["", f"local {node['path']} {giver['path']}"].add(giver["local"])
-    for giver in one["givers"]:
-        known["", f"add {giver['path']}"].add(giver["add"])
-        known["", f"grad {operand['path']} after {giver['step']}"].add(giver["after"])
+    for contribution in one["above"]:
+        known["", f"local {node['path']} {contribution['path']}"].add(contribution["local"])
+    for contribution in one["contributions"]:
+        known["", f"add {contribution['path']}"].add(contribution["add"])
+        known["", f"grad {operand['path']} after {contribution['step']}"].add(contribution["after"])
     return known
 
 
@@ -356,7 +356,7 @@ def test_backward_shows_cpythons_values_and_does_so_again(
 ) -> None:
     """At the first numbers of every tensor, one += after another, and at others between them; at `count` of these."""
     facts = ask(session, "chapter", name="backward", word=WORD)["facts"]
-    second = [step.second for step in relay_of(session, WORD).steps]
+    second = [step.second for step in backward_steps(session, WORD).steps]
     steps = {start + i for start, _ in facts["tensors_met"] for i in range(4)}
     steps |= {*range(0, facts["steps"], 199), facts["steps"] - 1}
     steps = set(rng.sample(sorted(steps), count or len(steps)))
@@ -367,7 +367,7 @@ def test_backward_shows_cpythons_values_and_does_so_again(
     found, compared = [], 0
     for moment in told[PREAMBLE:]:
         step = moment.at - PREAMBLE
-        one = ask(session, "passed_on", word=WORD, step=step)
+        one = ask(session, "backward_step", word=WORD, step=step)
         known = numbers_passed(step, {**one, "second": second[step]})
         shown = [numbers[i] for i in moment.shown]
         for _, name, path, *_ in shown:
@@ -388,10 +388,10 @@ import json
 from array import array
 from base64 import b64decode
 from base64 import b64encode
-from microgpt.lab.playback.backward import relay_of
+from microgpt.lab.playback.backward import backward_steps
 from microgpt.lab.session import Session
 session = Session()
-steps = relay_of(session, "emma").steps
+steps = backward_steps(session, "emma").steps
 numbers = array("d", [x for s in steps for x in (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)])
 who = [[s.node.index, s.operand.index, s.second] for s in steps]
 json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
@@ -406,7 +406,7 @@ def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Sessio
     program = tmp_path / "program.py"
     program.write_text(RELAY)
     told = told_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    steps = relay_of(session, WORD).steps
+    steps = backward_steps(session, WORD).steps
     assert told["who"] == [[s.node.index, s.operand.index, s.second] for s in steps]
     got = iter(array("d", b64decode(told["numbers"])))
     names = ("node", "node.grad", "operand", "local", "before", "after")

@@ -346,7 +346,7 @@ class Truth:
         (r"length\[(\d+)\]", lambda t, n: sum(len(name) == int(n) for name in t.data)),
         (r"samples\[(\d+)\]", lambda t, i: t.samples[int(i)]),
         (r"nearest\[(\d+)\]\.distance", lambda t, i: t.nearest[int(i)]),
-        (r"generated\[(\d+)\]\.die", lambda t, i: t.generated[int(i)][0]),
+        (r"generated\[(\d+)\]\.chance", lambda t, i: t.generated[int(i)][0]),
         (r"generated\[(\d+)\]\.probs\[(\d+)\]", lambda t, i, j: t.generated[int(i)][1][int(j)]),
         (r"first\.probs\[(\d+)\]", lambda t, j: t.generated[0][1][int(j)]),
         (r"temperature\[(\d)\]\.probs\[(\d+)\]", shares),

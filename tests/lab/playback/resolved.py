@@ -14,7 +14,7 @@ class Resolved:
     """What a chapter tells, with its paths followed to their numbers."""
 
     def __init__(self, session: Session, chapter: Any) -> None:
-        self.told = chapter["told"]
+        self.described = chapter["variables"]
         self.events = chapter["events"]
         parameters = ask(session, "parameters")["tensors"]
         self.tensors = {**parameters, **chapter["tensors"]}
@@ -32,16 +32,16 @@ class Resolved:
             return rows[index[0]] if index else rows
         return [data[index[0]]] if index else data
 
-    def value(self, told: Any) -> Any:
-        if "path" in told:
-            return told["value"] if "value" in told else self.numbers(told["path"])
-        if "paths" in told:
-            return told["values"]
-        if "table" in told:
-            return [self.value(item) for item in told["table"].values()]
-        if "list" in told:
-            return [self.value(item) for item in told["list"]]
-        return told.get("value")
+    def value(self, variable: Any) -> Any:
+        if "path" in variable:
+            return variable["value"] if "value" in variable else self.numbers(variable["path"])
+        if "paths" in variable:
+            return variable["values"]
+        if "table" in variable:
+            return [self.value(item) for item in variable["table"].values()]
+        if "list" in variable:
+            return [self.value(item) for item in variable["list"]]
+        return variable.get("value")
 
     def variables(self, event: Any, which: str = "known") -> dict[str, Any]:
-        return {name: self.value(self.told[i]) for name, i in event[which].items()}
+        return {name: self.value(self.described[i]) for name, i in event[which].items()}

@@ -19,8 +19,9 @@ from microgpt.activations import ACTIVATIONS
 from microgpt.config import PRESETS
 from microgpt.data.sources import NAMES
 from microgpt.lab.figures import adam as adam_figures
-from microgpt.lab.playback.backward import relay_of
-from microgpt.lab.playback.chapters import CHAPTERS, Noted
+from microgpt.lab.figures.generation import RecordingRandom
+from microgpt.lab.playback.backward import backward_steps
+from microgpt.lab.playback.chapters import CHAPTERS
 from microgpt.lab.session import Session
 from microgpt.reference import Value
 from microgpt.tracing.steps import statements
@@ -161,7 +162,7 @@ def test_adam_tells_the_values_of_the_running_program(session: Session, path: st
     flat = [g for name in grads for g in grads[name]]
     index = run.index(facts["path"])
     assert index == (run.index(path) if path else max(range(len(flat)), key=lambda i: abs(flat[i])))
-    way, c = adam_figures.how(run, None, False), run.config
+    way, c = adam_figures.update_settings(run, None, False), run.config
     p = Value(run.engine.params[index])
     p.grad = flat[index]
     settings = way.step, way.learning_rate, c.beta1, c.beta2, c.eps_adam
@@ -184,16 +185,16 @@ def test_a_sample_tells_the_values_of_the_running_program(
     run = session.active
     c, bos = run.config, run.run.tokenizer.bos
     _, state_dict, *sizes = loss_arguments(session, WORD)
-    die = Noted(f"{seed}:{index}")
-    ids, authority = arrivals(reference.sample, state_dict, bos, die, temperature, *sizes)
+    rng = RecordingRandom(f"{seed}:{index}")
+    ids, authority = arrivals(reference.sample, state_dict, bos, rng, temperature, *sizes)
     resolved = Resolved(session, chapter)
     assert compare(resolved, authority) > 4 * len(authority)
     assert chapter["facts"]["token_ids"] == ids
     assert chapter["facts"]["text"] == run.run.sample(index + 1, temperature=temperature, seed=seed)[index]
-    throws = [event["die"] for event in resolved.events if "die" in event]
+    chances = [event["chance"] for event in resolved.events if "chance" in event]
     stream = random.Random(f"{seed}:{index}")
-    assert throws == die.throws == [stream.random() for _ in throws]
-    assert len(throws) == len(ids) + (len(ids) < c.block_size)
+    assert chances == rng.chances == [stream.random() for _ in chances]
+    assert len(chances) == len(ids) + (len(ids) < c.block_size)
     assert resolved.events[-1]["text"] == chapter["facts"]["text"]
 
 
@@ -285,43 +286,43 @@ def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
 
 
 def test_every_step_of_backward_is_the_programs(session: Session, logged: list[tuple[int, float]]) -> None:
-    relay = relay_of(session, WORD)
-    assert len(logged) == len(relay) + 1  # the loss's own 1.0 comes first
+    backward = backward_steps(session, WORD)
+    assert len(logged) == len(backward) + 1  # the loss's own 1.0 comes first
     assert logged[0][1] == 1.0
     which: dict[int, int] = {}
-    for step, (number, after) in zip(relay.steps, logged[1:]):
+    for step, (number, after) in zip(backward.steps, logged[1:]):
         assert step.after == pytest.approx(after, **EXACT)
         assert which.setdefault(number, step.operand.index) == step.operand.index  # the same number each time
     chapter = ask(session, "chapter", name="backward", word=WORD)
-    assert chapter["facts"]["steps"] == len(relay)
+    assert chapter["facts"]["steps"] == len(backward)
     assert chapter["facts"]["nodes"] == ask(session, "graph", word=WORD)["nodes"]
 
 
 def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> None:
-    relay = relay_of(session, WORD)
+    backward = backward_steps(session, WORD)
     source = ask(session, "source")["lines"]
-    chosen = random.Random(1).sample(range(len(relay)), 60)
-    for at in [0, 1, *chosen, len(relay) - 1]:
-        told = ask(session, "passed_on", word=WORD, step=at)
+    chosen = random.Random(1).sample(range(len(backward)), 60)
+    for at in [0, 1, *chosen, len(backward) - 1]:
+        told = ask(session, "backward_step", word=WORD, step=at)
         assert told["after"] == told["before"] + told["add"]
         assert told["add"] == told["local"] * told["node"]["grad"]
         assert told["operand"]["grad"] == told["after"]
         one = ask(session, "number", word=WORD, path=told["operand"]["path"])
         assert (one["value"], one["grad"]) == (told["operand"]["value"], told["final"])
         assert "node.b.grad" in source[told["line"] - 1] or "node.a.grad" in source[told["line"] - 1]
-        assert told["num_givers"] == one["num_users"] or told["num_givers"] > one["num_users"]  # x * x gives twice
-        assert [giver["after"] for giver in told["givers"] if giver["step"] == at] == [told["after"]]
+        assert told["num_contributions"] >= one["num_users"]  # x * x gives twice
+        assert [added["after"] for added in told["contributions"] if added["step"] == at] == [told["after"]]
         number = ask(session, "number", word=WORD, path=told["node"]["path"])
         assert (number["value"], number["grad"]) == (told["node"]["value"], told["node"]["grad"])
         paths = {operand["path"] for operand in number["operands"]}
         assert told["operand"]["path"] in paths
     with pytest.raises(AssertionError, match="step must be from 0 to"):
-        ask(session, "passed_on", word=WORD, step=len(relay))
+        ask(session, "backward_step", word=WORD, step=len(backward))
 
 
 def test_what_backward_leaves_is_the_gradient(session: Session) -> None:
-    relay = relay_of(session, WORD)
-    last = {step.operand.index: step.after for step in relay.steps}
+    backward = backward_steps(session, WORD)
+    last = {step.operand.index: step.after for step in backward.steps}
     grads = ask(session, "gradients", word=WORD)["grads"]
     flat = [g for name in grads for g in grads[name]]
     assert [last.get(i, 0.0) for i in range(len(flat))] == flat
@@ -341,7 +342,7 @@ def test_the_relay_stops_at_every_tensor_and_number(session: Session) -> None:
     assert set(names) <= made
     assert {"pos0.emb", "pos4.layer0.q", "pos4.logits"} <= set(names)
     for start, name in facts["tensors_met"][::20]:
-        assert ask(session, "passed_on", word=WORD, step=start)["node"]["path"].startswith(name)
+        assert ask(session, "backward_step", word=WORD, step=start)["node"]["path"].startswith(name)
 
 
 # --- Any model, any word

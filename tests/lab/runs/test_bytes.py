@@ -96,7 +96,7 @@ def test_its_data_are_read_as_text(still: Lab) -> None:
     counts = {one["char"]: one["count"] for one in told["letters"]}
     assert counts["c3"] == TEXT.encode().count(0xC3)
     run = still.session.active
-    assert run.text.known(run.run.data, ["zoë", "zo", "日本"]) == {"zoë", "日本"}
+    assert run.text.find_texts(run.run.data, ["zoë", "zo", "日本"]) == {"zoë", "日本"}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

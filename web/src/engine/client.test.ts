@@ -23,9 +23,9 @@ async function saved(): Promise<void> {
 describe('until Python is ready', () => {
   test('the snapshot answers, whatever the order of the parameters', async () => {
     FakeWorker.boots = false
-    FakeWorker.index.answers = { 'blame {"word": "emma", "path": "loss"}': { grad: 1 } }
+    FakeWorker.index.answers = { 'gradient_contributions {"word": "emma", "path": "loss"}': { grad: 1 } }
     const client = new Client('http://localhost/lab/')
-    expect(await client.ask('blame', { path: 'loss', word: 'emma' })).toEqual({ grad: 1 })
+    expect(await client.ask('gradient_contributions', { path: 'loss', word: 'emma' })).toEqual({ grad: 1 })
     expect(FakeWorker.all).toHaveLength(0)
   })
 
@@ -81,10 +81,10 @@ describe('until Python is ready', () => {
 describe('the cache', () => {
   test('equal questions share one answer', async () => {
     const client = await readyClient()
-    const first = client.ask('blame', { word: 'emma', path: 'loss' })
-    const second = client.ask('blame', { path: 'loss', word: 'emma' })
+    const first = client.ask('gradient_contributions', { word: 'emma', path: 'loss' })
+    const second = client.ask('gradient_contributions', { path: 'loss', word: 'emma' })
     expect(await second).toBe(await first)
-    expect(worker().asked).toEqual(['blame loss'])
+    expect(worker().asked).toEqual(['gradient_contributions loss'])
   })
 
   test('a change of the model empties it', async () => {

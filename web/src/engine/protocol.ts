@@ -30,7 +30,7 @@ export type Order = 'topological' | 'naive' // the order in which backward visit
 
 export type Times = 1 | 2 // the number of calls of backward
 
-export type Moved = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each parameter
+export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each parameter
 
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
@@ -327,7 +327,7 @@ export interface Letter {
   position: number
   probs: number[] // by token id, after temperature and top-k
   logits: number[]
-  die: number // the chance: random(), from [0, 1)
+  chance: number // the chance: random(), from [0, 1)
   token_id: number
   char: string // '' for BOS, which ends the text
 }
@@ -557,7 +557,7 @@ export interface Neighbourhood {
 }
 
 /** The contribution of one user of a number to the number's gradient. */
-export interface Share {
+export interface UserContribution {
   path: string
   grad: Num
   local: Num
@@ -566,11 +566,11 @@ export interface Share {
 }
 
 /** The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward. */
-export interface Blame {
+export interface GradientContributions {
   path: string
   grad: Num
   start: boolean // whether it is the loss itself, where backward begins with 1
-  shares: Share[]
+  contributions: UserContribution[]
   up: string | null // the next number that belongs to a tensor, along the largest gradient towards the loss
   down: string | null // the same towards the parameters
 }
@@ -659,7 +659,7 @@ export interface Update {
   fresh: boolean // whether m and v were zero before, as requested or because the model has no moments yet
   loss_before: number
   loss_after: number
-  tensors: Record<string, Partial<Record<Moved, number[]>>> // the requested ones; all of them without `what`
+  tensors: Record<string, Partial<Record<UpdateQuantity, number[]>>> // the requested ones; all of them without `what`
 }
 
 /** One step of Adam for one parameter. */
@@ -719,7 +719,7 @@ export interface Surface {
 }
 
 /** An engine in the speed comparison, and its progress. */
-export interface Rung {
+export interface EngineSpeed {
   engine: string
   precision: string
   step: number
@@ -732,54 +732,54 @@ export interface Rung {
 }
 
 /** An event of the speed comparison: the progress of every engine. */
-export interface Ladder {
+export interface SpeedComparison {
   steps: number
-  rungs: Rung[]
+  engines: EngineSpeed[]
   done: boolean
 }
 
 export type Plain = string | number | boolean | null
 
 /** One number, with its value and gradient at that moment. */
-export interface ToldNumber {
+export interface NumberVariable {
   path: string
   value: Num
   grad: Num
 }
 
 /** A tensor, or a part of one. */
-export interface ToldTensor {
+export interface TensorVariable {
   path: string // 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 }
 
 /** Numbers that belong to no tensor. */
-export interface ToldNumbers {
+export interface NumbersVariable {
   paths: string[]
   values: Num[]
 }
 
 /** A variable that is not a Value. */
-export interface ToldPlain {
+export interface PlainVariable {
   value: string | number | boolean | null | Plain[]
 }
 
 /** A list of variables. */
-export interface ToldList {
-  list: Told[]
+export interface ListVariable {
+  list: Variable[]
 }
 
 /** A dict of variables. */
-export interface ToldTable {
-  table: Record<string, Told>
+export interface TableVariable {
+  table: Record<string, Variable>
 }
 
 /** A variable that is described in words. */
-export interface ToldText {
+export interface TextVariable {
   text: string
 }
 
 // A variable of the running program
-export type Told = ToldNumber | ToldTensor | ToldNumbers | ToldPlain | ToldList | ToldTable | ToldText
+export type Variable = NumberVariable | TensorVariable | NumbersVariable | PlainVariable | ListVariable | TableVariable | TextVariable
 
 /** One swap within the shuffle. */
 export interface PlaySwap {
@@ -790,23 +790,23 @@ export interface PlaySwap {
 }
 
 /** The further fields that the events of some chapters have. Each comment names the chapter. */
-export interface Besides {
+export interface EventExtras {
   first?: string[] // data: the first documents of the list, after the event
   swap?: PlaySwap // data
   printed?: string // data
   letter?: number // tokens: the index of the letter that is looked up
-  die?: number // sample: the chance that the line draws
+  chance?: number // sample: the chance that the line draws
   text?: string // sample: the text so far
 }
 
 /** The program's arrival at a statement. */
-export interface PlayEvent extends Besides {
+export interface PlayEvent extends EventExtras {
   line: number
   function: string
   depth: number
   owner: string
-  known: Record<string, number> // the variables of the function at that moment, as indices into the chapter's `told`
-  changed: Record<string, number> // the variables that the statement changes, as indices into `told`
+  known: Record<string, number> // the variables of the function at that moment, as indices into the chapter's `variables`
+  changed: Record<string, number> // the variables that the statement changes, as indices into `variables`
 }
 
 /** Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one. */
@@ -840,13 +840,13 @@ export interface ChapterFacts {
 export interface Chapter {
   chapter: ChapterName
   events: PlayEvent[] // empty for backward, whose steps are requested one at a time
-  told: Told[] // the variables that the events point to
+  variables: Variable[] // the variables that the events point to
   tensors: Record<string, Tensor> // the tensors that the execution computed, without the parameters
   facts: ChapterFacts
 }
 
 /** A number in a step of the backward pass. */
-export interface Passing {
+export interface NumberGrad {
   path: string
   op: string
   value: Num
@@ -854,12 +854,12 @@ export interface Passing {
 }
 
 /** The node's other operand. */
-export interface OtherOperand extends Passing {
+export interface OtherOperand extends NumberGrad {
   local: Num
 }
 
 /** A number that adds to another number's gradient. */
-export interface Giver extends Passing {
+export interface Contribution extends NumberGrad {
   step: number
   local: Num
   add: Num
@@ -867,19 +867,20 @@ export interface Giver extends Passing {
 }
 
 /** One += of backward(). */
-export interface PassedOn {
+export interface BackwardStep {
   step: number
   line: number
-  node: Passing // the number whose turn it is
-  operand: Passing // the number whose gradient grows
+  node: NumberGrad // the number whose turn it is
+  operand: NumberGrad // the number whose gradient grows
   other: OtherOperand | null
   local: Num
   add: Num // local * node.grad
   before: Num
   after: Num
-  givers: Giver[] // the first of those that add to the operand's gradient, over the whole backward pass
-  num_givers: number
-  above: Giver[] // the first of those that added to the node's gradient before its turn
+  // the first of those that add to the operand's gradient, over the whole backward pass
+  contributions: Contribution[]
+  num_contributions: number
+  above: Contribution[] // the first of those that added to the node's gradient before its turn
   num_above: number
   final: Num // the operand's complete gradient
 }
@@ -890,8 +891,8 @@ export interface Requests {
   adam: { params: { word: string; path: string; learning_rate?: number; fresh?: boolean }; result: AdamStep & OfModel }
   /** Return the textbook's attention, all positions at once and masked, compared with the program's growing lists. */
   attention: { params: { word: string }; result: Attention & OfModel }
-  /** Return the chain rule at a number: what each of its users added to its gradient, in the order of backward(). */
-  blame: { params: { word: string; path: string }; result: Blame & OfModel }
+  /** Return one += of backward(). */
+  backward_step: { params: { word: string; step: number }; result: BackwardStep & OfModel }
   /** Return the parameters, arithmetic and memory of a model of these sizes. */
   budget: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }; result: Budget }
   /** Set one parameter by hand. */
@@ -920,6 +921,8 @@ export interface Requests {
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
   /** Return sample `index` of `seed`, as `microgpt sample` draws it, with the probabilities behind each letter. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
+  /** Return the chain rule at a number: what each of its users added to its gradient, in the order of backward(). */
+  gradient_contributions: { params: { word: string; path: string }; result: GradientContributions & OfModel }
   /** Return the gradient of the loss in every parameter, and its norm at each tensor. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** Return the size and depth of the graph behind the loss; a recursive backward() would nest to this depth. */
@@ -946,8 +949,6 @@ export interface Requests {
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
-  /** Return one += of backward(). */
-  passed_on: { params: { word: string; step: number }; result: PassedOn & OfModel }
   /** Go back to the published model. */
   pretrained: { params: Record<string, never>; result: Model & OfModel }
   /** Begin a new run with a random model on the same text. */
@@ -985,7 +986,7 @@ export interface Requests {
   /** Return the mean loss of the first `count` documents that training reads, with and without the mask. */
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
   /** Make one step of Adam on the word without keeping it: return the losses before and after, and every update. */
-  update: { params: { word: string; what?: Moved[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
+  update: { params: { word: string; what?: UpdateQuantity[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
   /** List the suggested changes of the program. */
   variants: { params: Record<string, never>; result: Variants }
   /** Apply a suggested change to a program. */
@@ -994,8 +995,8 @@ export interface Requests {
 
 /** The requests with many answers, which can be stopped between two of them. */
 export interface Streams {
-  /** Train each rung for `steps` steps, and yield the progress of all rungs repeatedly; the last answer is `done`. */
-  ladder: { params: { steps: number }; result: Ladder }
+  /** Train each engine for `steps` steps, and yield the progress of all repeatedly; the last answer is `done`. */
+  ladder: { params: { steps: number }; result: SpeedComparison }
   /** Train the active model from its present step. A run that was scrubbed back gets a branch. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
 }

@@ -79,8 +79,8 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
     made: true,
   }))
   const value = (name: string) => {
-    const told = variable(story, event, name, false)
-    return told && 'value' in told ? String(told.value) : ''
+    const found = variable(story, event, name, false)
+    return found && 'value' in found ? String(found.value) : ''
   }
   if (!made.length)
     return Object.keys(event.known)

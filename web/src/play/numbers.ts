@@ -1,6 +1,6 @@
 // Looks up the numbers of a tensor, a row or a slice by its path, among the loaded tensors.
 
-import type { Chapter, Told, Tensor } from '../engine/protocol'
+import type { Chapter, Variable, Tensor } from '../engine/protocol'
 import { pathAt } from '../places'
 
 export type Tensors = Record<string, Tensor>
@@ -40,11 +40,11 @@ export function variable(
   event: Chapter['events'][number],
   name: string,
   after = true,
-): Told | undefined {
+): Variable | undefined {
   const index = (after ? event.changed[name] : undefined) ?? event.known[name]
-  return index === undefined ? undefined : story.told[index]
+  return index === undefined ? undefined : story.variables[index]
 }
 
-export function pathOf(told: Told | undefined): string {
-  return told && 'path' in told ? told.path : ''
+export function pathOf(found: Variable | undefined): string {
+  return found && 'path' in found ? found.path : ''
 }

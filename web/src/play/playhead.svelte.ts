@@ -3,7 +3,7 @@
 // A moment is the arrival at a statement or, inside the weighted sums of linear(), one of its rows; in backward, whose
 // line runs tens of thousands of times, it is one +=. The depth of a moment decides what a step over skips.
 
-import type { Chapter, PassedOn, PlayEvent } from '../engine/protocol'
+import type { Chapter, BackwardStep, PlayEvent } from '../engine/protocol'
 import { app } from '../state.svelte'
 import { reference, lineOf } from '../source/lines.svelte'
 import { END, chapters } from './chapters'
@@ -29,7 +29,7 @@ const CHAPTER_OF: Record<string, string> = {
 
 class Playhead {
   story = $state.raw<Chapter>() // of app.play, once it has arrived
-  passing = $state.raw<PassedOn>() // the current += in backward
+  passing = $state.raw<BackwardStep>() // the current += in backward
   wanted = $state('') // the beginning of the line to go to when the story arrives
   playing = $state(false)
   speed = $state(1)
@@ -41,22 +41,22 @@ class Playhead {
     this.story?.events.forEach((event, i) => {
       found.push([i, -1])
       if (event.function !== 'linear') return
-      const made = this.story!.told[event.changed.return]
+      const made = this.story!.variables[event.changed.return]
       const rows = made && 'path' in made ? (this.story!.tensors[made.path]?.shape[0] ?? 0) : 0
       for (let row = 0; row < rows; row++) found.push([i, row])
     })
     return found
   })
-  #isRelay = $derived(this.story?.chapter === 'backward')
+  #isBackward = $derived(this.story?.chapter === 'backward')
   #landmarks = $derived(new Set(this.story?.facts.tensors_met?.map(([step]) => step)))
   #starts = $derived(new Set(this.story?.facts.numbers_met))
 
-  length = $derived(this.#isRelay ? PREAMBLE.length + (this.story?.facts.steps ?? 0) : this.#moments.length)
+  length = $derived(this.#isBackward ? PREAMBLE.length + (this.story?.facts.steps ?? 0) : this.#moments.length)
   at = $derived(Math.max(0, Math.min(app.at, this.length - 1)))
   now = $derived(this.length ? this.moment(this.at) : undefined)
 
   moment(at: number): Moment {
-    if (this.#isRelay) {
+    if (this.#isBackward) {
       const step = at - PREAMBLE.length
       const known = this.passing?.step === step ? this.passing.line : lineOf('node.a.grad +=') // one of two
       const line = step < 0 ? lineOf(PREAMBLE[at]) : known
@@ -68,7 +68,7 @@ class Playhead {
   }
 
   depth(at: number): number {
-    if (this.#isRelay) {
+    if (this.#isBackward) {
       const step = at - PREAMBLE.length
       return step < 0 || this.#landmarks.has(step) ? 0 : this.#starts.has(step) ? 1 : 2
     }
@@ -95,7 +95,7 @@ class Playhead {
   }
   /** The next moment during play: skips rows and the numbers of backward, unless the reader stepped into them. */
   next(): number {
-    if (this.#isRelay) return this.over()
+    if (this.#isBackward) return this.over()
     if (this.now && this.now.row >= 0) return this.into()
     for (let i = this.at + 1; i < this.length; i++) if (this.#moments[i][1] < 0) return i
     return this.length - 1

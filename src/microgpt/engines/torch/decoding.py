@@ -15,7 +15,8 @@ from microgpt.engines.torch.model import KeyValueCache
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-MANY = 1024  # tokens; Python samples from a smaller vocabulary in no time, exactly as the reference does
+# Tokens; Python samples from a smaller vocabulary in no time, exactly as the reference does
+MIN_DEVICE_SAMPLING_VOCAB = 1024
 
 
 class TorchStreams(Streams):
@@ -26,7 +27,7 @@ class TorchStreams(Streams):
             raise ValueError(f"count must be from 1 to 65536, got count={count}")
         engine._upload()
         self._engine, self.count = engine, count
-        self.draws = engine.vocab_size >= MANY
+        self.draws = engine.vocab_size >= MIN_DEVICE_SAMPLING_VOCAB
         with engine._enough_memory(f"{count} contexts of {engine.config.block_size} tokens"):
             self._model = engine._snapshot()
             dtype = torch.bfloat16 if engine.precision == "bfloat16" else engine._dtype
@@ -48,7 +49,7 @@ class TorchStreams(Streams):
             raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
         check_tokens(token_ids, engine.vocab_size)
         if self._cache.length == engine.config.block_size:
-            raise ValueError(full(engine.config.block_size))
+            raise ValueError(full_context_message(engine.config.block_size))
         ids = torch.tensor(list(token_ids), device=engine._torch_device)[:, None]
         with engine._autocast():
             logits: Tensor = self._model(ids, self._cache)[:, 0]
@@ -93,6 +94,6 @@ class TorchDecoder(Decoder):
         return self._streams.draw([token_id], [chance], temperature, top_k)[0]
 
 
-def full(block_size: int) -> str:
+def full_context_message(block_size: int) -> str:
     """Return the error message for a full context."""
     return f"the context is full: block_size={block_size} tokens were fed; open a new decoder"

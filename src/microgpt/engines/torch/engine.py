@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from microgpt.config import Config, initial_std, num_params, offsets, shapes
 from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts, truncated
-from microgpt.system.memory import free_memory, peak_memory, too_large
+from microgpt.system.memory import free_memory, peak_memory, too_large_message
 from microgpt.system.text import size
 
 try:
@@ -25,10 +25,10 @@ try:
     from torch import Tensor
     from torch.optim.adam import adam
 
-    from microgpt.engines.torch.decoding import TorchDecoder, TorchStreams, full
+    from microgpt.engines.torch.decoding import TorchDecoder, TorchStreams, full_context_message
     from microgpt.engines.torch.device import PEAKS, choose_device, describe, has_gpu
     from microgpt.engines.torch.distributed import Ranks
-    from microgpt.engines.torch.model import IGNORED, Memory, Model, loss, surprises
+    from microgpt.engines.torch.model import IGNORED, Memory, Model, loss, token_losses
 except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not fit this system
     raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
 
@@ -65,7 +65,7 @@ class TorchEngine(Engine):
     takes_threads: ClassVar[bool] = True
     options: ClassVar[frozenset[str]] = frozenset({"device", "compile", "deterministic", "shard"})
     opens_streams: ClassVar[bool] = True
-    draws_params: ClassVar[bool] = True
+    can_init_params: ClassVar[bool] = True
     has_gpu = staticmethod(has_gpu)
 
     def __init__(
@@ -129,7 +129,7 @@ class TorchEngine(Engine):
         self.model = Model(memory, config, self._aligned)
         self._loss: Any = torch.compile(loss) if compile else loss
 
-    def draw_params(self, seed: int) -> None:
+    def init_params(self, seed: int) -> None:
         """Draw initial parameters with PyTorch's generator on the CPU, so that they are the same for every device."""
         generator = torch.Generator().manual_seed(seed)
         table = shapes(self.config, self.vocab_size)
@@ -146,7 +146,7 @@ class TorchEngine(Engine):
             return
         free, _ = torch.cuda.mem_get_info(self._torch_device)
         if self.memory > free:
-            raise MemoryError(too_large(self._length, self.memory, free, describe(self._torch_device)))
+            raise MemoryError(too_large_message(self._length, self.memory, free, describe(self._torch_device)))
 
     def _check_batch_memory(self, documents: int, positions: int) -> None:
         """Raise MemoryError if the backward pass needs more memory than is free.
@@ -318,7 +318,7 @@ class TorchEngine(Engine):
         self._norm = norm
         return norm
 
-    def condition(self) -> dict[str, float]:
+    def diagnostics(self) -> dict[str, float]:
         found = {"memory": float(self._memory_taken())}
         if self._norm is not None:
             found["grad_norm"] = self._norm.item()
@@ -347,7 +347,9 @@ class TorchEngine(Engine):
         try:
             for batch, learning_rate in zip(batches, learning_rates):
                 total = len(batch) * self.world_size
-                values.append(self._reduce(sum_of(self._backward(p, total) for p in parts(batch, micro_batch_size))))
+                values.append(
+                    self._reduce(sum_losses(self._backward(p, total) for p in parts(batch, micro_batch_size)))
+                )
                 diverged = torch.maximum(diverged, (~torch.isfinite(values[-1])).float())
                 if self.config.clip:
                     self._clip(self.config.clip)
@@ -367,7 +369,7 @@ class TorchEngine(Engine):
         self._upload()
         check_tokens(tokens, self.vocab_size)
         if len(tokens) > self.config.block_size:
-            raise ValueError(full(self.config.block_size))
+            raise ValueError(full_context_message(self.config.block_size))
         if not tokens:
             return []
         ids = torch.tensor([list(tokens)], device=self._torch_device)
@@ -394,7 +396,7 @@ class TorchEngine(Engine):
         self._upload()
         tokens, targets, _ = self._padded(batch)
         with self._enough_memory(f"{len(batch)} documents"), torch.inference_mode(), self._autocast():
-            found: list[float] = surprises(self.model, tokens, targets).cpu().double().sum(1).tolist()
+            found: list[float] = token_losses(self.model, tokens, targets).cpu().double().sum(1).tolist()
         return found
 
     def decoder(self) -> TorchDecoder:
@@ -445,6 +447,6 @@ def _groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
         yield group
 
 
-def sum_of(losses: Iterable[Tensor]) -> Tensor:
+def sum_losses(losses: Iterable[Tensor]) -> Tensor:
     """Return the sum of losses, added from left to right, on their device."""
     return functools.reduce(torch.add, losses)

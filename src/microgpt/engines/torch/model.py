@@ -146,7 +146,7 @@ def rmsnorm(x: Tensor) -> Tensor:
     return F.rms_norm(x, x.shape[-1:], eps=EPS)
 
 
-def surprises(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
+def token_losses(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
     """Return -log p of each target, (B, T) like tokens and targets; 0 where the target is IGNORED."""
     logits = model(tokens)
     found = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
@@ -155,4 +155,4 @@ def surprises(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Return the sum of the documents' losses, each summed over its positions and multiplied by its weight, (B,)."""
-    return (surprises(model, tokens, targets).sum(1) * weights).sum()
+    return (token_losses(model, tokens, targets).sum(1) * weights).sum()

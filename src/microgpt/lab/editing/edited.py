@@ -21,7 +21,7 @@ from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
 from microgpt.lab.editing.module import changed, compiled, error_sentence, reference_functions, skeleton
 from microgpt.lab.editing.seen import Seen, gpt_arguments, watch_main
-from microgpt.lab.runs.opening import check_size, over
+from microgpt.lab.runs.opening import check_size, from_checkpoint
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.parameters import role
@@ -113,7 +113,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         provenance=Provenance.of(data),
     )
     about = f"A model of the edited program that starts from random weights and trains on {text.name}."
-    run = LabRun(id, program.name, about, text, over(text, state, "", program))
+    run = LabRun(id, program.name, about, text, from_checkpoint(text, state, "", program))
     _try(program, run)
     order = run.run.order
     expected = [data.sequence(order[i % len(order)]) for i in range(min(READ, len(seen.tokens)))]

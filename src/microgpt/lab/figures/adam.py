@@ -15,7 +15,7 @@ from microgpt.engines.base import Tokens
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
-from microgpt.lab.protocol.choices import Moved
+from microgpt.lab.protocol.choices import UpdateQuantity
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.training import AdamStep, Schedule, Update
     from microgpt.lab.session import Session
 
-SHOWN: tuple[Moved, ...] = get_args(Moved)
+SHOWN: tuple[UpdateQuantity, ...] = get_args(UpdateQuantity)
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
 DRAWN = 80  # steps of a schedule that are plotted, at most, in addition to those where it bends
 
 
-class _Moved(Value):
+class _RecordingWeight(Value):
     """A weight that records the corrected moments, m_hat and v_hat, with which adam() updates it."""
 
     __slots__ = ("m_hat", "number", "v_hat")
@@ -49,7 +49,7 @@ class _Moved(Value):
         self.number = number
 
 
-class How(NamedTuple):
+class UpdateSettings(NamedTuple):
     """The settings of an update: those of the run's next step, or others that the page asks for.
 
     Attributes:
@@ -67,7 +67,7 @@ class How(NamedTuple):
     fresh: bool
 
 
-def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
+def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> UpdateSettings:
     """Return the settings of an update.
 
     Args:
@@ -84,8 +84,8 @@ def how(run: LabRun, learning_rate: float | None, fresh: bool) -> How:
     rate = run.next_rate if learning_rate is None else learning_rate
     if fresh or not any(run.engine.v):
         empty = [0.0] * len(run.engine.params)
-        return How(1, rate, empty, [*empty], True)
-    return How(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
+        return UpdateSettings(1, rate, empty, [*empty], True)
+    return UpdateSettings(run.step + 1, rate, list(run.engine.m), list(run.engine.v), False)
 
 
 @model_request
@@ -101,33 +101,33 @@ def schedule(session: Session) -> Schedule:
     return {"steps": steps, "rates": [run.rate(step) for step in steps]}
 
 
-def step(run: LabRun, tokens: Tokens, way: How) -> tuple[float, dict[str, Any]]:
+def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, dict[str, Any]]:
     """Return the loss of a document, and the numbers of an update on it.
 
     Args:
         run: The run. It is not changed.
         tokens: The document.
-        way: The settings of the update.
+        settings: The settings of the update.
 
     Returns:
         The loss, and a dict with each of NAMES that adam() computes: its value for every weight.
     """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
-    m, v = way.m[:], way.v[:]
+    m, v = settings.m[:], settings.v[:]
     with scalar_arithmetic():
-        kind = type("Value", (_Moved,), {"__slots__": (), "adam": adam.__code__})
-        moved = [kind(p) for p in engine.params]
-        for parameter, grad in zip(moved, engine.grads):
+        kind = type("Value", (_RecordingWeight,), {"__slots__": (), "adam": adam.__code__})
+        weights = [kind(p) for p in engine.params]
+        for parameter, grad in zip(weights, engine.grads):
             parameter.grad = grad
-        adam(moved, m, v, way.step, way.learning_rate, **model.adam_arguments)
-    before, after = engine.params, array("d", (p.data for p in moved))
+        adam(weights, m, v, settings.step, settings.learning_rate, **model.adam_arguments)
+    before, after = engine.params, array("d", (p.data for p in weights))
     numbers = {
         "grad": engine.grads,
         "m": m,
         "v": v,
-        "m_hat": [p.m_hat for p in moved],
-        "v_hat": [p.v_hat for p in moved],
+        "m_hat": [p.m_hat for p in weights],
+        "v_hat": [p.v_hat for p in weights],
         "before": before,
         "after": after,
         "delta": [b - a for a, b in zip(before, after)],
@@ -146,7 +146,7 @@ def _require(numbers: dict[str, Any], names: Iterable[str]) -> None:
 def update(
     session: Session,
     word: str,
-    what: list[Moved] | None = None,
+    what: list[UpdateQuantity] | None = None,
     learning_rate: float | None = None,
     fresh: bool = False,
 ) -> Update:
@@ -160,14 +160,14 @@ def update(
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)
-    way = how(run, learning_rate, fresh)
-    loss, numbers = step(run, tokens, way)
+    settings = update_settings(run, learning_rate, fresh)
+    loss, numbers = step(run, tokens, settings)
     shown = [name for name in SHOWN if name in numbers] if what is None else what
     _require(numbers, shown)
     return {
-        "step": way.step,
-        "learning_rate": way.learning_rate,
-        "fresh": way.fresh,
+        "step": settings.step,
+        "learning_rate": settings.learning_rate,
+        "fresh": settings.fresh,
         "loss_before": loss,
         "loss_after": run.scratch(numbers["after"]).backward([tokens]),
         "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in run.model.offsets.items()},
@@ -186,20 +186,20 @@ def adam(session: Session, word: str, path: str, learning_rate: float | None = N
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)
-    way = how(run, learning_rate, fresh)
+    settings = update_settings(run, learning_rate, fresh)
     index, c = run.index(path), run.config
-    _, numbers = step(run, tokens, way)
+    _, numbers = step(run, tokens, settings)
     _require(numbers, NAMES)
     return {
         "path": path,
-        "step": way.step,
-        "learning_rate": way.learning_rate,
-        "fresh": way.fresh,
+        "step": settings.step,
+        "learning_rate": settings.learning_rate,
+        "fresh": settings.fresh,
         "beta1": c.beta1,
         "beta2": c.beta2,
         "eps_adam": c.eps_adam,
-        "m_before": way.m[index],
-        "v_before": way.v[index],
+        "m_before": settings.m[index],
+        "v_before": settings.v[index],
         "grad": numbers["grad"][index],
         "m": numbers["m"][index],
         "v": numbers["v"][index],
@@ -208,5 +208,5 @@ def adam(session: Session, word: str, path: str, learning_rate: float | None = N
         "before": numbers["before"][index],
         "after": numbers["after"][index],
         "delta": numbers["delta"][index],
-        "plain": -way.learning_rate * numbers["grad"][index],
+        "plain": -settings.learning_rate * numbers["grad"][index],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from microgpt.errors import LabError
 from microgpt.lab.requests import model_request, request
-from microgpt.lab.runs.texts import Exchanged
+from microgpt.lab.runs.texts import SwapReportingList
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import DataSet, Shuffle, Swap
@@ -39,6 +39,6 @@ def shuffle(session: Session, seed: int, count: int) -> Shuffle:
         raise LabError(f"count must be from 2 to {min(len(data), MAX_SHUFFLED)}, got count={count}")
     documents = [data.text(i) for i in range(count)]
     swaps: list[Swap] = []
-    items = Exchanged(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))
+    items = SwapReportingList(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))
     random.Random(seed).shuffle(items)
     return {"seed": seed, "before": documents, "swaps": swaps}

@@ -39,7 +39,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-class Noted(Value):
+class RecordedValue(Value):
     """A Value that records how it was created and how its gradient changes; the arithmetic is the reference's.
 
     Attributes:
@@ -53,8 +53,8 @@ class Noted(Value):
 
     __slots__ = ("exponent", "gradient", "name", "op")
     gradient: float
-    made: list[Noted]
-    moves: list[tuple[Noted, Noted, float, float]]
+    made: list[RecordedValue]
+    moves: list[tuple[RecordedValue, RecordedValue, float, float]]
 
     def __init__(self, data: float, a: Any = None, da: Any = None, b: Any = None, db: Any = None, op: str = "") -> None:
         super().__init__(data, a, da, b, db)  # type: ignore[no-untyped-call]
@@ -75,20 +75,20 @@ class Noted(Value):
         self.gradient = gradient
 
 
-def _recording_class(made: list[Noted]) -> type[Noted]:
+def _recording_class(made: list[RecordedValue]) -> type[RecordedValue]:
     """Return a class of Values that append themselves to `made`.
 
     The methods of reference.Value create plain Values; here each method turns its result, and a leaf that it creates,
-    into a Noted.
+    into a RecordedValue.
     """
 
-    def noted(x: Any) -> Noted:
-        return x if isinstance(x, Noted) else kind(x)
+    def recorded(x: Any) -> RecordedValue:
+        return x if isinstance(x, RecordedValue) else kind(x)
 
-    def wrap(op: str, method: Callable[..., Any]) -> Callable[..., Noted]:
-        def run(self: Noted, *others: Any) -> Noted:
+    def wrap(op: str, method: Callable[..., Any]) -> Callable[..., RecordedValue]:
+        def run(self: RecordedValue, *others: Any) -> RecordedValue:
             if op in "+*":
-                others = (noted(others[0]),)
+                others = (recorded(others[0]),)
             plain = method(self, *others)
             result = kind(plain.data, plain.a, plain.da, plain.b, plain.db, op)
             if op == "**":
@@ -99,7 +99,9 @@ def _recording_class(made: list[Noted]) -> type[Noted]:
 
     methods = {"+": "__add__", "*": "__mul__", "**": "__pow__", "log": "log", "exp": "exp", "relu": "relu"}
     body: dict[str, Any] = {name: wrap(op, getattr(Value, name)) for op, name in methods.items()}
-    kind: type[Noted] = type("Noted", (Noted,), {**body, "__slots__": (), "made": made, "moves": []})
+    kind: type[RecordedValue] = type(
+        "RecordedValue", (RecordedValue,), {**body, "__slots__": (), "made": made, "moves": []}
+    )
     return kind
 
 
@@ -269,7 +271,7 @@ def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: t
             result = leaf(result)
         if name:
             names[name] = result
-            if isinstance(result, Noted):
+            if isinstance(result, RecordedValue):
                 result.name = result.name or name
     return result
 
@@ -313,7 +315,7 @@ def differentiate(
     names = inputs_of(statements)
     if missing := [name for name in names if name not in given]:
         raise LabError(f"the input {missing[0]} has no value: give it one in inputs, or set it before it is used")
-    made: list[Noted] = []
+    made: list[RecordedValue] = []
     kind = _recording_class(made)
     try:
         with scalar_arithmetic():
@@ -376,10 +378,11 @@ def _why(error: FloatingPointError) -> str:
     return str((error.__cause__ or error).args[-1])
 
 
-Move = tuple[Noted, Noted, float, float, float, float]  # node, operand, local, the node's gradient, before, after
+# node, operand, local, the node's gradient, before, after
+Move = tuple[RecordedValue, RecordedValue, float, float, float, float]
 
 
-def _moves(result: Noted, accumulate: bool, order: str, times: int) -> list[Move]:
+def _moves(result: RecordedValue, accumulate: bool, order: str, times: int) -> list[Move]:
     """Call backward `times` times, and return every contribution from a node to an operand's gradient."""
     moves: list[Move] = []
     for _ in range(times):
@@ -396,7 +399,7 @@ def _moves(result: Noted, accumulate: bool, order: str, times: int) -> list[Move
     return moves
 
 
-def _visited(result: Noted) -> list[Noted]:
+def _visited(result: RecordedValue) -> list[RecordedValue]:
     """Return the nodes in the order in which the reference's backward() visits them."""
     kept = {id(node): node.grad for node in result.made}
     result.moves.clear()
@@ -407,11 +410,11 @@ def _visited(result: Noted) -> list[Noted]:
     return visited
 
 
-def _faulty_backward(result: Noted, accumulate: bool, order: str) -> list[Move]:
+def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> list[Move]:
     """Run the reference's backward() without one or both of its precautions, to show what they are for."""
     moves: list[Move] = []
 
-    def pass_on(node: Noted, operand: Noted, local: float) -> None:
+    def pass_on(node: RecordedValue, operand: RecordedValue, local: float) -> None:
         before = operand.grad
         operand.grad = before + local * node.grad if accumulate else local * node.grad
         moves.append((node, operand, local, node.grad, before, operand.grad))
@@ -436,7 +439,7 @@ def _faulty_backward(result: Noted, accumulate: bool, order: str) -> list[Move]:
     return moves
 
 
-def _operands(node: Noted) -> list[tuple[Noted, float]]:
+def _operands(node: RecordedValue) -> list[tuple[RecordedValue, float]]:
     return [(operand, local) for operand, local in ((node.a, node.da), (node.b, node.db)) if operand is not None]
 
 

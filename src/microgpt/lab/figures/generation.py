@@ -31,12 +31,16 @@ SAMPLED = 200  # documents, spread over the data, that give a first bound for th
 EDITED_SAMPLES = 40  # from an edited program, which is slow
 
 
-class Die(random.Random):
-    """A random generator that remembers the last chance it drew."""
+class RecordingRandom(random.Random):
+    """A random generator that records every chance it draws."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.chances: list[float] = []
 
     def random(self) -> float:
-        self.thrown = super().random()
-        return self.thrown
+        self.chances.append(super().random())
+        return self.chances[-1]
 
 
 @model_request
@@ -53,7 +57,7 @@ def generate(
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
-    die = Die(f"{seed}:{index}")
+    rng = RecordingRandom(f"{seed}:{index}")
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []
 
@@ -75,14 +79,14 @@ def generate(
                 "position": len(ids) + len(letters),
                 "probs": [chances.get(i, 0.0) for i in range(run.engine.vocab_size)],
                 "logits": list(logits[-1]),
-                "die": die.thrown,
+                "chance": rng.chances[-1],
                 "token_id": token_id,
                 "char": symbols[token_id],
             }
         )
 
     token_ids = sampling.generate(
-        Watched, die, bos=bos, block_size=c.block_size, temperature=temperature, top_k=top_k, prompt=ids
+        Watched, rng, bos=bos, block_size=c.block_size, temperature=temperature, top_k=top_k, prompt=ids
     )
     for token_id in token_ids:
         note(token_id)
@@ -95,7 +99,7 @@ def generate(
         "text": text,
         "letters": letters,
         "ended": ended,
-        "in_data": bool(run.text.known(data, [text])),
+        "in_data": bool(run.text.find_texts(data, [text])),
         "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
     }
 
@@ -105,10 +109,10 @@ def samples(
     session: Session, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
 ) -> Samples:
     """Return the first `count` samples of `seed` from the active model or another run, and how many are new."""
-    return drawn(session.active if run is None else session.run(run), seed, count, temperature, top_k)
+    return sample_texts(session.active if run is None else session.run(run), seed, count, temperature, top_k)
 
 
-def drawn(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
+def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
     """Return samples of a run, and how many of them are not in its training data.
 
     Args:
@@ -134,7 +138,7 @@ def drawn(run: LabRun, seed: int, count: int, temperature: float, top_k: int | N
     else:
         unchanged(run, "top_k samples as the reference does", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
-    known = run.text.known(run.run.data, texts)
+    known = run.text.find_texts(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
 
 

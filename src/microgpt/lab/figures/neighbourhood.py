@@ -11,7 +11,7 @@ from microgpt.lab.requests import Answer, model_request
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.numbers import Blame, Neighbourhood
+    from microgpt.lab.protocol.numbers import GradientContributions, Neighbourhood
     from microgpt.lab.session import Session
 
 AROUND, MOST_AROUND = 60, 300  # numbers in a neighbourhood: the default limit and the largest
@@ -47,7 +47,7 @@ def neighbourhood(
 
 
 @model_request
-def blame(session: Session, word: str, path: str) -> Blame:
+def gradient_contributions(session: Session, word: str, path: str) -> GradientContributions:
     """Return the chain rule at a number: what each of its users added to its gradient, in the order of backward()."""
     edited.unchanged(session.active, "this figure adds up gradients as the reference does", "Value.backward")
     trace = session.trace(session.tokens(word))
@@ -55,15 +55,15 @@ def blame(session: Session, word: str, path: str) -> Blame:
         "path": path,
         "grad": trace.node(path).grad,
         "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
-        "shares": [
+        "contributions": [
             {
-                "path": share["path"],
-                "grad": share["grad"],
-                "local": share["local_gradient"],
-                "add": share["add"],
-                "total": share["after"],
+                "path": contribution["path"],
+                "grad": contribution["grad"],
+                "local": contribution["local_gradient"],
+                "add": contribution["add"],
+                "total": contribution["after"],
             }
-            for share in trace.contributions(path)
+            for contribution in trace.contributions(path)
         ],
         "up": _next_named(trace, path, trace.contributions),
         "down": _next_named(trace, path, trace.passed_on),

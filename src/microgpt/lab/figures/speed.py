@@ -1,6 +1,6 @@
 """A live speed comparison of the engines: the same training steps, timed on this machine.
 
-The page shows it as a ladder whose rungs lead from the reference to the kernel. Every rung starts from the same random
+The page shows it as a ladder that leads from the reference to the kernel. Every engine starts from the same random
 weights and reads the same names in the same order, so that the losses can be compared. `microgpt bench` measures more,
 and more carefully; this comparison is short enough for a page.
 """
@@ -22,22 +22,22 @@ from microgpt.schedule import learning_rate
 from microgpt.verification.compare import compare
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.training import Ladder, Rung
+    from microgpt.lab.protocol.training import EngineSpeed, SpeedComparison
     from microgpt.lab.session import Session
 
-RUNGS = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
+ENGINES = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
 MAX_STEPS = 1000  # with the reference, this takes minutes
 EVENT_SECONDS = 0.25  # between two answers
-KERNEL_SECONDS = 0.3  # a rung that takes milliseconds is repeated for this long, and the median counts
+KERNEL_SECONDS = 0.3  # an engine that takes milliseconds is repeated for this long, and the median counts
 Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the seconds they took, the number of rounds
 
 
 @stream_request(of_model=False)
-def ladder(session: Session, steps: int) -> Iterator[Ladder]:
-    """Train each rung for `steps` steps, and yield the progress of all rungs repeatedly; the last answer is `done`."""
+def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
+    """Train each engine for `steps` steps, and yield the progress of all repeatedly; the last answer is `done`."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
-    rungs: list[Rung] = [
+    speeds: list[EngineSpeed] = [
         {
             "engine": engine,
             "precision": precision,
@@ -49,32 +49,32 @@ def ladder(session: Session, steps: int) -> Iterator[Ladder]:
             "difference": None,
             "why": "",
         }
-        for engine, precision in RUNGS
+        for engine, precision in ENGINES
     ]
     config = Config()
-    for rung in rungs:
+    for speed in speeds:
         try:
-            run = Run.begin(session.names.data(config), config, engine=rung["engine"], precision=rung["precision"])
+            run = Run.begin(session.names.data(config), config, engine=speed["engine"], precision=speed["precision"])
         except ImportError as error:
-            rung["why"] = str(error)
+            speed["why"] = str(error)
             continue
         batches: list[list[Tokens]] = [[run.data.sequence(run.order[step % len(run.order)])] for step in range(steps)]
         rates = [learning_rate(step, config.num_steps, config.learning_rate) for step in range(steps)]
-        climb = _step_by_step if rung["engine"] == "scalar" else _in_rounds
+        climb = _step_by_step if speed["engine"] == "scalar" else _in_rounds
         for losses, seconds, rounds in climb(run.engine, batches, rates):
-            rung |= {"step": len(losses), "seconds": seconds, "rounds": rounds, "losses": losses}
-            yield {"steps": steps, "rungs": [_compared(other, rungs[0]) for other in rungs], "done": False}
-    yield {"steps": steps, "rungs": [_compared(rung, rungs[0]) for rung in rungs], "done": True}
+            speed |= {"step": len(losses), "seconds": seconds, "rounds": rounds, "losses": losses}
+            yield {"steps": steps, "engines": [_compared(other, speeds[0]) for other in speeds], "done": False}
+    yield {"steps": steps, "engines": [_compared(speed, speeds[0]) for speed in speeds], "done": True}
 
 
-def _compared(rung: Rung, reference: Rung) -> Rung:
-    """Return a rung with its speed and losses compared with the reference, once both have finished."""
-    if not rung["losses"] or len(rung["losses"]) != len(reference["losses"]) or rung is reference:
-        return {**rung, "ratio": None, "difference": None}
-    per_step = reference["seconds"] / reference["step"], rung["seconds"] / rung["step"]
-    losses = reference["losses"], rung["losses"]
+def _compared(speed: EngineSpeed, reference: EngineSpeed) -> EngineSpeed:
+    """Return an engine with its speed and losses compared with the reference, once both have finished."""
+    if not speed["losses"] or len(speed["losses"]) != len(reference["losses"]) or speed is reference:
+        return {**speed, "ratio": None, "difference": None}
+    per_step = reference["seconds"] / reference["step"], speed["seconds"] / speed["step"]
+    losses = reference["losses"], speed["losses"]
     difference = compare("loss", (len(losses[0]),), *losses, tolerance=0.0).largest
-    return {**rung, "ratio": per_step[0] / max(per_step[1], 1e-9), "difference": difference}
+    return {**speed, "ratio": per_step[0] / max(per_step[1], 1e-9), "difference": difference}
 
 
 def _step_by_step(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:

@@ -52,7 +52,7 @@ def edit(session: Session, source: str) -> None:
 @change_request
 def load_data(session: Session, name: str, base64: str, documents: Documents | None = None) -> None:
     """Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise."""
-    text, active = texts.own(name, _bytes("base64", base64), documents), session.active
+    text, active = texts.from_file(name, _bytes("base64", base64), documents), session.active
     if active.program is not REFERENCE:
         run = edited.begin(session.new_id(), text, active.program.text)
     else:

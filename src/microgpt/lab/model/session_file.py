@@ -16,7 +16,7 @@ from microgpt.engines.program import REFERENCE
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
 from microgpt.lab.requests import Answer, change_request, request
-from microgpt.lab.runs.opening import begin_again, over
+from microgpt.lab.runs.opening import begin_again, from_checkpoint
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
@@ -136,7 +136,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
         facts["name"],
         facts["about"],
         text,
-        over(text, state, facts["missing"], program),
+        from_checkpoint(text, state, facts["missing"], program),
     )
     run.losses = _numbers(facts["losses"])
     run.validations = [(step, loss) for step, loss in facts["validations"]]

@@ -19,10 +19,10 @@ from microgpt.tracing.instrument import Node
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.playback import Giver, PassedOn, Passing
+    from microgpt.lab.protocol.playback import BackwardStep, Contribution, NumberGrad
     from microgpt.lab.session import Session
 
-GIVERS = 64  # contributions to the operand that are listed, at most
+MAX_CONTRIBUTIONS = 64  # contributions to the operand that are listed, at most
 ABOVE = 3  # contributions to the node that are listed, at most
 
 
@@ -46,7 +46,7 @@ class Step(NamedTuple):
     second: bool
 
 
-class Relay:
+class BackwardSteps:
     """The steps of a recorded backward(), in order.
 
     Attributes:
@@ -91,7 +91,7 @@ class Relay:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def step(self, at: int) -> PassedOn:
+    def step(self, at: int) -> BackwardStep:
         """Return one +=, with the other contributions to the operand and to the node.
 
         Raises:
@@ -116,9 +116,9 @@ class Relay:
             "add": local * node.grad,
             "before": before,
             "after": after,
-            "givers": [self._giver(i, path) for i in given[:GIVERS]],
-            "num_givers": len(given),
-            "above": [self._giver(i, path) for i in above[:ABOVE]],
+            "contributions": [self._contribution(i, path) for i in given[:MAX_CONTRIBUTIONS]],
+            "num_contributions": len(given),
+            "above": [self._contribution(i, path) for i in above[:ABOVE]],
             "num_above": len(above),
             "final": self.steps[given[-1]].after,
         }
@@ -127,10 +127,10 @@ class Relay:
         """Return a number's gradient after the step `at`."""
         return next((self.steps[i].after for i in reversed(self._given[node]) if i <= at), 0.0)
 
-    def _number(self, node: Node, grad: float, near: str) -> Passing:
+    def _number(self, node: Node, grad: float, near: str) -> NumberGrad:
         return {"path": self.graph.path(node, near), "op": node.op, "value": node.data, "grad": grad}
 
-    def _giver(self, i: int, near: str) -> Giver:
+    def _contribution(self, i: int, near: str) -> Contribution:
         step = self.steps[i]
         return {
             "step": i,
@@ -141,10 +141,10 @@ class Relay:
         }
 
 
-_RELAYS: WeakKeyDictionary[Trace, Relay] = WeakKeyDictionary()
+_BACKWARD_STEPS: WeakKeyDictionary[Trace, BackwardSteps] = WeakKeyDictionary()
 
 
-def relay_of(session: Session, word: str) -> Relay:
+def backward_steps(session: Session, word: str) -> BackwardSteps:
     """Return the recorded backward() of a word's loss, step by step.
 
     Raises:
@@ -152,12 +152,12 @@ def relay_of(session: Session, word: str) -> Relay:
     """
     edited.unchanged(session.active, "this chapter repeats each += of the reference", "Value.backward")
     recorded = session.trace(session.tokens(word))
-    if recorded not in _RELAYS:
-        _RELAYS[recorded] = Relay(recorded)
-    return _RELAYS[recorded]
+    if recorded not in _BACKWARD_STEPS:
+        _BACKWARD_STEPS[recorded] = BackwardSteps(recorded)
+    return _BACKWARD_STEPS[recorded]
 
 
 @model_request
-def passed_on(session: Session, word: str, step: int) -> PassedOn:
+def backward_step(session: Session, word: str, step: int) -> BackwardStep:
     """Return one += of backward()."""
-    return relay_of(session, word).step(step)
+    return backward_steps(session, word).step(step)

@@ -12,7 +12,7 @@ Each chapter is one answer, in plain data.
 
 Every event is an arrival of the running program at a statement (see `steps`). Where a statement leaves its work to the
 standard library (a shuffle, a look-up for each letter), that work is recorded too, as events nested in the statement.
-An answer holds each description of a variable once, in `told`, and the numbers of each tensor once, in `tensors`.
+An answer holds each description of a variable once, in `variables`, and the numbers of each tensor once, in `tensors`.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.lab.editing.source import line_of
 from microgpt.lab.figures import adam as adam_figures
-from microgpt.lab.figures.generation import Die
-from microgpt.lab.playback.backward import Relay, relay_of
+from microgpt.lab.figures.generation import RecordingRandom
+from microgpt.lab.playback.backward import BackwardSteps, backward_steps
 from microgpt.lab.protocol.choices import ChapterName
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
-from microgpt.lab.runs.texts import Exchanged, as_file
+from microgpt.lab.runs.texts import SwapReportingList, as_file
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.names import indexed, tensor_of
-from microgpt.tracing.steps import events_of, told, watch
+from microgpt.tracing.steps import describe_events, events_of, watch
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.playback import Chapter, ChapterFacts, PlayEvent, Told
+    from microgpt.lab.protocol.playback import Chapter, ChapterFacts, PlayEvent, Variable
     from microgpt.lab.protocol.values import Tensor
     from microgpt.lab.session import Session
 
@@ -73,8 +73,8 @@ class Story:
         """Add an event.
 
         Args:
-            event: The event, in the form that `steps.told` yields.
-            **more: What the chapter shows with the event, such as `text` or `die`.
+            event: The event, in the form that `steps.describe_events` yields.
+            **more: What the chapter shows with the event, such as `text` or `chance`.
         """
         known, changed = self._indices(event["known"]), self._indices(event["changed"])
         where = {name: event[name] for name in ("line", "function", "depth", "owner")}
@@ -138,7 +138,7 @@ class Story:
         return {
             "chapter": chapter,
             "events": self.events,
-            "told": cast("list[Told]", self.descriptions),
+            "variables": cast("list[Variable]", self.descriptions),
             "tensors": tensors,
             "facts": cast("ChapterFacts", facts),
         }
@@ -174,7 +174,7 @@ def chapter(
     if name == "tokens":
         return tokens(run, ids)
     if name == "backward":
-        return backward(relay_of(session, word))
+        return backward(backward_steps(session, word))
     if name == "adam":
         return adam(run, session.trace(ids), path)
     if name == "sample":
@@ -205,10 +205,10 @@ def documents(run: LabRun) -> Chapter:
             path = as_file(run.text.name, run.text.content)
         with path as file:
             docs, reading = events_of(copy, f["documents"], str(file))
-        before, now = list(docs), Exchanged(docs, lambda i, j: exchanges.append((i, j)))
+        before, now = list(docs), SwapReportingList(docs, lambda i, j: exchanges.append((i, j)))
         with watch(copy) as steps, suppress(Enough):
             f["main"](now)
-        running = list(told(Graph(copy), steps))
+        running = list(describe_events(Graph(copy), steps))
     if not _shuffled(before, exchanges, now):
         assert run.program is not REFERENCE, "the recorded swaps are not those of one shuffle"
         raise LabError("the edited main() does more to the documents than shuffle them once: this cannot be played")
@@ -315,29 +315,31 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
     return story.answer(chapter, names, tokens=list(ids))
 
 
-def backward(relay: Relay) -> Chapter:
-    """Return the steps at which each tensor and number has its turn; `passed_on` returns the single steps."""
+def backward(steps: BackwardSteps) -> Chapter:
+    """Return the steps at which each tensor and number has its turn; `backward_step` returns the single steps."""
     return Story().answer(
         "backward",
-        steps=len(relay),
-        operations=len(relay.order),
-        nodes=relay.nodes,
-        tensors_met=relay.landmarks,
-        numbers_met=relay.starts,
+        steps=len(steps),
+        operations=len(steps.order),
+        nodes=steps.nodes,
+        tensors_met=steps.landmarks,
+        numbers_met=steps.starts,
     )
 
 
 def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
     """Play the next update of one weight; if `path` is empty, of the weight with the largest gradient."""
-    way = adam_figures.how(run, None, False)
+    settings = adam_figures.update_settings(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
     index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
     with _instrumented(run) as copy:
-        parameter, m, v = copy.leaves[index], [way.m[index]], [way.v[index]]
+        parameter, m, v = copy.leaves[index], [settings.m[index]], [settings.v[index]]
         before, parameter.grad = parameter.data, leaves[index].grad
         grad = parameter.grad
         call = copy.functions["adam"]
-        _, events = events_of(copy, call, [parameter], m, v, way.step, way.learning_rate, **copy.model.adam_arguments)
+        _, events = events_of(
+            copy, call, [parameter], m, v, settings.step, settings.learning_rate, **copy.model.adam_arguments
+        )
         story = Story(Graph(copy))
         for event in events:
             event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and is shown under p
@@ -350,8 +352,8 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         before=before,
         after=parameter.data,
         grad=grad,
-        learning_rate=way.learning_rate,
-        plain=-way.learning_rate * grad,
+        learning_rate=settings.learning_rate,
+        plain=-settings.learning_rate * grad,
     )
 
 
@@ -364,39 +366,27 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
     tokenizer = run.run.tokenizer
     if not temperature > 0:
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
-    die = Noted(f"{seed}:{index}")
+    rng = RecordingRandom(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]
         ids, events = events_of(
-            copy, call, copy.state_dict, tokenizer.bos, die, temperature, **copy.model.sample_arguments
+            copy, call, copy.state_dict, tokenizer.bos, rng, temperature, **copy.model.sample_arguments
         )
         graph = Graph(copy)
         story = Story(graph)
-    throws = iter(die.throws)
-    thrown, text = line_of("rng.choices(", run.program), ""
+    chances = iter(rng.chances)
+    sampling, text = line_of("rng.choices(", run.program), ""
     written: list[int] = []
     appended = line_of("token_ids.append(token_id)", run.program)
     for event in events:
         if event["line"] == appended:
             written.append(event["known"]["token_id"]["value"])
             text = tokenizer.decode(written)
-        more = {"die": next(throws)} if event["line"] == thrown else {}
+        more = {"chance": next(chances)} if event["line"] == sampling else {}
         story.add(event, text=text, **more)
     names = [name for name in graph.shapes if name not in run.shapes]
     facts = {"seed": seed, "index": index, "temperature": temperature}
     return story.answer("sample", names, token_ids=ids, text=tokenizer.decode(ids), **facts)
-
-
-class Noted(Die):
-    """A random generator that remembers every chance it drew."""
-
-    def __init__(self, seed: str) -> None:
-        super().__init__(seed)
-        self.throws: list[float] = []
-
-    def random(self) -> float:
-        self.throws.append(super().random())
-        return self.throws[-1]
 
 
 @contextmanager

@@ -5,4 +5,4 @@ web/protocol.py generates web/src/engine/protocol.ts from these types and the re
 copies the comments beside and above the fields.
 """
 
-SCHEMA = 1  # incremented when a request or a field is removed, or changes its meaning
+SCHEMA = 2  # incremented when a request or a field is removed, or changes its meaning

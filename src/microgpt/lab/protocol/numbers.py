@@ -81,7 +81,7 @@ class Neighbourhood(TypedDict):
     cut: bool  # whether some nodes were left out
 
 
-class Share(TypedDict):
+class UserContribution(TypedDict):
     """The contribution of one user of a number to the number's gradient."""
 
     path: str
@@ -91,13 +91,13 @@ class Share(TypedDict):
     total: Num  # the gradient so far
 
 
-class Blame(TypedDict):
+class GradientContributions(TypedDict):
     """The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward."""
 
     path: str
     grad: Num
     start: bool  # whether it is the loss itself, where backward begins with 1
-    shares: Sequence[Share]
+    contributions: Sequence[UserContribution]
     up: str | None  # the next number that belongs to a tensor, along the largest gradient towards the loss
     down: str | None  # the same towards the parameters
 

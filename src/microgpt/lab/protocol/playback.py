@@ -11,7 +11,7 @@ from microgpt.lab.protocol.values import Num, Tensor
 Plain = str | int | float | bool | None
 
 
-class ToldNumber(TypedDict):
+class NumberVariable(TypedDict):
     """One number, with its value and gradient at that moment."""
 
     path: str
@@ -19,45 +19,47 @@ class ToldNumber(TypedDict):
     grad: Num
 
 
-class ToldTensor(TypedDict):
+class TensorVariable(TypedDict):
     """A tensor, or a part of one."""
 
     path: str  # 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 
 
-class ToldNumbers(TypedDict):
+class NumbersVariable(TypedDict):
     """Numbers that belong to no tensor."""
 
     paths: Sequence[str]
     values: Sequence[Num]
 
 
-class ToldPlain(TypedDict):
+class PlainVariable(TypedDict):
     """A variable that is not a Value."""
 
     value: Plain | Sequence[Plain]
 
 
-class ToldList(TypedDict):
+class ListVariable(TypedDict):
     """A list of variables."""
 
-    list: Sequence[Told]
+    list: Sequence[Variable]
 
 
-class ToldTable(TypedDict):
+class TableVariable(TypedDict):
     """A dict of variables."""
 
-    table: Mapping[str, Told]
+    table: Mapping[str, Variable]
 
 
-class ToldText(TypedDict):
+class TextVariable(TypedDict):
     """A variable that is described in words."""
 
     text: str
 
 
 # A variable of the running program
-Told = ToldNumber | ToldTensor | ToldNumbers | ToldPlain | ToldList | ToldTable | ToldText
+Variable = (
+    NumberVariable | TensorVariable | NumbersVariable | PlainVariable | ListVariable | TableVariable | TextVariable
+)
 
 
 class PlaySwap(TypedDict):
@@ -69,26 +71,26 @@ class PlaySwap(TypedDict):
     of: int  # the number of all swaps
 
 
-class Besides(TypedDict, total=False):
+class EventExtras(TypedDict, total=False):
     """The further fields that the events of some chapters have. Each comment names the chapter."""
 
     first: Sequence[str]  # data: the first documents of the list, after the event
     swap: PlaySwap  # data
     printed: str  # data
     letter: int  # tokens: the index of the letter that is looked up
-    die: float  # sample: the chance that the line draws
+    chance: float  # sample: the chance that the line draws
     text: str  # sample: the text so far
 
 
-class PlayEvent(Besides):
+class PlayEvent(EventExtras):
     """The program's arrival at a statement."""
 
     line: int
     function: str
     depth: int
     owner: str
-    known: Mapping[str, int]  # the variables of the function at that moment, as indices into the chapter's `told`
-    changed: Mapping[str, int]  # the variables that the statement changes, as indices into `told`
+    known: Mapping[str, int]  # the variables of the function at that moment, as indices into the chapter's `variables`
+    changed: Mapping[str, int]  # the variables that the statement changes, as indices into `variables`
 
 
 class ChapterFacts(TypedDict, total=False):
@@ -124,12 +126,12 @@ class Chapter(TypedDict):
 
     chapter: ChapterName
     events: Sequence[PlayEvent]  # empty for backward, whose steps are requested one at a time
-    told: Sequence[Told]  # the variables that the events point to
+    variables: Sequence[Variable]  # the variables that the events point to
     tensors: Mapping[str, Tensor]  # the tensors that the execution computed, without the parameters
     facts: ChapterFacts
 
 
-class Passing(TypedDict):
+class NumberGrad(TypedDict):
     """A number in a step of the backward pass."""
 
     path: str
@@ -138,13 +140,13 @@ class Passing(TypedDict):
     grad: Num  # for an operand, the gradient after the step; for other numbers, the complete gradient
 
 
-class OtherOperand(Passing):
+class OtherOperand(NumberGrad):
     """The node's other operand."""
 
     local: Num
 
 
-class Giver(Passing):
+class Contribution(NumberGrad):
     """A number that adds to another number's gradient."""
 
     step: int
@@ -153,20 +155,21 @@ class Giver(Passing):
     after: Num
 
 
-class PassedOn(TypedDict):
+class BackwardStep(TypedDict):
     """One += of backward()."""
 
     step: int
     line: int
-    node: Passing  # the number whose turn it is
-    operand: Passing  # the number whose gradient grows
+    node: NumberGrad  # the number whose turn it is
+    operand: NumberGrad  # the number whose gradient grows
     other: OtherOperand | None
     local: Num
     add: Num  # local * node.grad
     before: Num
     after: Num
-    givers: Sequence[Giver]  # the first of those that add to the operand's gradient, over the whole backward pass
-    num_givers: int
-    above: Sequence[Giver]  # the first of those that added to the node's gradient before its turn
+    # the first of those that add to the operand's gradient, over the whole backward pass
+    contributions: Sequence[Contribution]
+    num_contributions: int
+    above: Sequence[Contribution]  # the first of those that added to the node's gradient before its turn
     num_above: int
     final: Num  # the operand's complete gradient

@@ -107,7 +107,7 @@ class Letter(TypedDict):
     position: int
     probs: Sequence[float]  # by token id, after temperature and top-k
     logits: Sequence[float]
-    die: float  # the chance: random(), from [0, 1)
+    chance: float  # the chance: random(), from [0, 1)
     token_id: int
     char: str  # '' for BOS, which ends the text
 

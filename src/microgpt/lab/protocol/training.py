@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from microgpt.lab.protocol.choices import Moved
+from microgpt.lab.protocol.choices import UpdateQuantity
 from microgpt.lab.protocol.values import Num
 
 Hiking = Literal["SGD", "Adam"]
@@ -19,7 +19,7 @@ class Update(TypedDict):
     fresh: bool  # whether m and v were zero before, as requested or because the model has no moments yet
     loss_before: float
     loss_after: float
-    tensors: Mapping[str, Mapping[Moved, Sequence[float]]]  # the requested ones; all of them without `what`
+    tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the requested ones; all of them without `what`
 
 
 class AdamStep(TypedDict):
@@ -84,7 +84,7 @@ class Surface(TypedDict):
     hikers: Sequence[Hiker]
 
 
-class Rung(TypedDict):
+class EngineSpeed(TypedDict):
     """An engine in the speed comparison, and its progress."""
 
     engine: str
@@ -98,9 +98,9 @@ class Rung(TypedDict):
     why: str  # why the engine is not available, or ''
 
 
-class Ladder(TypedDict):
+class SpeedComparison(TypedDict):
     """An event of the speed comparison: the progress of every engine."""
 
     steps: int
-    rungs: Sequence[Rung]
+    engines: Sequence[EngineSpeed]
     done: bool

@@ -124,7 +124,7 @@ def opened(
     if text is None:
         missing = f"{name} was trained on {source}, which is not loaded: load that file first, then open the run again"
     about = f"A run from the file {name}, trained on {source}."
-    lab_run = LabRun(id, name, about, text or names, over(text or names, state, missing))
+    lab_run = LabRun(id, name, about, text or names, from_checkpoint(text or names, state, missing))
     lab_run.missing = missing
     lab_run.losses = array("d", [math.nan]) * state.step
     if metrics.strip():
@@ -139,7 +139,7 @@ def opened(
     return lab_run
 
 
-def over(text: Text, state: Checkpoint, missing: str, program: Program = REFERENCE) -> Run:
+def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Program = REFERENCE) -> Run:
     """Return the run of a checkpoint.
 
     Args:

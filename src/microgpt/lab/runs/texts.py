@@ -78,10 +78,10 @@ class Text:
         """Return the same text, read as lines or as a stream."""
         return self if mode == self.mode else Text(self.name, self.content, mode)
 
-    def known(self, data: Data, texts: Iterable[str]) -> set[str]:
+    def find_texts(self, data: Data, texts: Iterable[str]) -> set[str]:
         """Return those of `texts` that occur in the data."""
         if data.mode != "lines":
-            return data.known(texts)
+            return data.find_texts(texts)
         documents = self.in_order(data)
         places = {text: bisect_left(documents, text) for text in texts}
         return {text for text, i in places.items() if i < len(documents) and documents[i] == text}
@@ -149,7 +149,7 @@ class as_file:
             raise LabError(str(error).replace(repr(str(self.path)), repr(self.name))) from None
 
 
-def own(name: str, content: bytes, mode: str | None) -> Text:
+def from_file(name: str, content: bytes, mode: str | None) -> Text:
     """Make a text of a file that the page loaded.
 
     Args:
@@ -257,7 +257,7 @@ def read(tokens: Tokens, config: Config) -> list[int]:
     return list(tokens[: num_positions(tokens, config)])
 
 
-class Exchanged(list[str]):
+class SwapReportingList(list[str]):
     """A list that reports every swap of two items, such as those of a shuffle.
 
     Args:

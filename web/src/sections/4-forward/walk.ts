@@ -1,6 +1,6 @@
 // A position's path through the program: its statements in order, and which tensors exist when each is reached.
 
-import type { Chapter, PlayEvent, Told } from '../../engine/protocol'
+import type { Chapter, PlayEvent, Variable } from '../../engine/protocol'
 
 export interface Walk {
   moments: PlayEvent[] // the statements, in the order in which the program arrives at them
@@ -14,10 +14,10 @@ function done(moments: PlayEvent[], i: number): number {
 }
 
 /** Return the paths of the numbers that a variable holds. */
-function paths(told: Told): string[] {
-  if ('path' in told) return [told.path]
-  if ('paths' in told) return told.paths
-  return 'list' in told ? told.list.flatMap(paths) : []
+function paths(variable: Variable): string[] {
+  if ('path' in variable) return [variable.path]
+  if ('paths' in variable) return variable.paths
+  return 'list' in variable ? variable.list.flatMap(paths) : []
 }
 
 export function walk(story: Chapter, position: number, tensors: string[]): Walk {
@@ -26,7 +26,7 @@ export function walk(story: Chapter, position: number, tensors: string[]): Walk 
   const ready = new Map<string, number>()
   moments.forEach((moment, i) => {
     const at = done(moments, i)
-    for (const path of Object.values(moment.changed).flatMap((index) => paths(story.told[index]))) {
+    for (const path of Object.values(moment.changed).flatMap((index) => paths(story.variables[index]))) {
       const name = path.replace(/(\[\d+\])+$/, '')
       ready.set(name, Math.min(at, ready.get(name) ?? at))
     }

@@ -7,11 +7,11 @@ from microgpt.runs.run import Run
 from microgpt.system import text
 from microgpt.training import Step
 
-CONDITION_SECONDS = 2.0  # between two measurements, each of which waits for the device
+DIAGNOSTICS_SECONDS = 2.0  # between two measurements, each of which waits for the device
 
 
-class Condition:
-    """The condition of a training since it was last measured; only engines that compute on a device report one."""
+class Diagnostics:
+    """The diagnostics of a training since they were last measured; only engines that compute on a device have them."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
@@ -21,7 +21,7 @@ class Condition:
         self.tokens += step.tokens
         self.seconds += step.seconds
 
-    def measured(self) -> dict[str, float]:
+    def measure(self) -> dict[str, float]:
         """Return each measurement by its name, once the device has caught up.
 
         The speed is based on the time that the steps report, because many of them arrive at once.
@@ -30,7 +30,7 @@ class Condition:
             What the engine reports, with `tokens_per_second`, and `mfu` (model flops utilisation, 0 to 1) where the
             device's peak is known; empty if the engine reports nothing.
         """
-        facts = {**self.run.engine.condition()}
+        facts = {**self.run.engine.diagnostics()}
         if not facts:
             return {}
         speed = self.tokens / self.seconds if self.seconds else 0.0
@@ -39,9 +39,9 @@ class Condition:
             facts["mfu"] = speed * self.flops / peak
         return {**facts, "tokens_per_second": speed}
 
-    def told(self, step: Step) -> list[str]:
+    def parts(self, step: Step) -> list[str]:
         """Return the same measurements as texts for a progress line."""
-        facts = self.measured()
+        facts = self.measure()
         if not facts:
             return []
         parts = [f"lr {step.learning_rate:.2e}"]
