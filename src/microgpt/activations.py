@@ -2,8 +2,8 @@
 
 This is the only such table in Python: the setting's choices, the ONNX export and the kernel's numbering derive from it.
 Each activation is a function that the reference accepts as `activation`. It takes one Value, or anything with the same
-operations. Its docstring is its formula, for --help and for the lab. The kernel (engines/native/kernel/activation.h) and
-the torch model (engines/torch/model.py) implement the activations themselves.
+operations. Its docstring is its formula, for --help and for the lab. The kernel (engines/native/kernel/activation.h)
+and the torch model (engines/torch/model.py) implement the activations themselves.
 """
 
 from __future__ import annotations
