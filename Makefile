@@ -3,7 +3,7 @@ PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
 PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
-QUICK = not slow and (not browser or smoke)
+QUICK = not slow and not whole and (not browser or smoke)
 # Empty: the tests are of the wheel, as others install it; after a change of the sources `make clean` comes first
 EDITABLE ?= --editable
 BIN := .venv/bin
@@ -12,7 +12,7 @@ TEST := .venv/test-$(EXTRAS)
 # Run one of the page's scripts, if its tools are installed
 npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --prefix web"; fi
 
-.PHONY: run lab test test-page test-all lint format clean
+.PHONY: run lab test test-page test-ci test-all lint format clean
 
 run: .venv/run
 	$(BIN)/microgpt train
@@ -27,11 +27,15 @@ test: $(TEST)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "$(QUICK)"
 
 test-page: $(TEST)
-	@echo "The tests in a browser, the longest ones sampled."
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "browser and not slow"
+	@echo "The tests in a browser, long ones sampled or shortened."
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "browser and not whole"
+
+test-ci: $(TEST)
+	@echo "Every test, long ones sampled or shortened: what CI runs."
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not whole"
 
 test-all: $(TEST)
-	@echo "Every test in full, about half an hour on two cores."
+	@echo "Every test in full, about an hour on two cores."
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(TEST)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WHERE = ("README.md", "LOG.md", "CHANGELOG.md", "Makefile", "docs", "src", "benchmarks", "tests", "web/src", ".ci", ":(glob)*.py")
+WHERE = ("docs", "src", "benchmarks", "tests", "web/src", ".ci", "Makefile", ":(glob)*.md", ":(glob)*.py")
 KINDS = {".py", ".md", ".ts", ".svelte", ".c", ".h", ""}
 # The long texts of the page, whose turn has not come; generated text; and this list
 EXCEPT = re.compile(
@@ -37,7 +37,8 @@ TURNS = {
     r"\bthe other way (about|round)\b": "vice versa, in reverse",
     r"\b(it|that|which|they) (lacks?|wants?) none\b|\b(has|have) none\b|\bthere (is|are) none\b": "no ..., missing",
     r"\bis (mended|begun|sought)\b": "is fixed, started, searched for",
-    r"\bthat (is|are) (here|there)\b|\bwhere (it|there) is( one| none| there| here)?[,.;)]": "available, installed, if present",
+    r"\bthat (is|are) (here|there)\b": "available, installed",
+    r"\bwhere (it|there) is( one| none| there| here)?[,.;)]": "if there is one, if present",
     r"\bby (itself|themselves) alone\b|\b(alone|itself)\. alone\b": "only, by itself",
     r"\bmakes? (it|them) again\b": "reproduce, rebuild",
     r"\bunlike what\b|\bof which (each|one|the)\b|\bof whom\b": "say who does what",

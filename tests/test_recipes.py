@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow  # it compiles a kernel
 RELU3 = {
     "activations.py": {
         "# name -> function": """def relu3(x: Any) -> Any:
-    \"""ReLU cubed\"""
+    \"""max(0, x)³.\"""
     return x.relu() ** 3
 
 
@@ -180,6 +180,6 @@ def test_a_run_with_a_new_activation_is_saved_and_resumed(computed: Any) -> None
 def test_the_command_line_knows_a_new_activation(scratch: Path) -> None:
     told = re.sub(r"\s+", " ", python(scratch, "-m", "microgpt", "train", "--help"))
     assert "relu|relu2|relu3" in told
-    assert "relu, relu2 (ReLU squared), or relu3 (ReLU cubed)" in told
+    assert "relu2 = max(0, x)², or relu3 = max(0, x)³" in told
     python(scratch, "-m", "microgpt", "train", "--activation", "relu3", "--num-steps", "2", "--out", "run")
     assert json.loads((scratch / "run" / "config.json").read_text())["config"]["activation"] == "relu3"

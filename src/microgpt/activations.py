@@ -1,9 +1,9 @@
 """The table of the MLP's activation functions.
 
 This is the only such table in Python: the setting's choices, the ONNX export and the kernel's numbering derive from it.
-Each activation is a function that the reference accepts as `activation`: it takes one Value, or anything with a Value's
-operations. Its docstring is its description in --help. The kernel (engines/native/kernel/activation.h) and the torch
-model (engines/torch/model.py) implement the activations themselves.
+Each activation is a function that the reference accepts as `activation`. It takes one Value, or anything with the same
+operations. Its docstring is its formula, for --help and for the lab. The kernel (engines/native/kernel/activation.h)
+and the torch model (engines/torch/model.py) implement the activations themselves.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 
 def relu(x: Any) -> Any:
-    """ReLU."""
+    """max(0, x)."""
     return x.relu()
 
 
 def relu2(x: Any) -> Any:
-    """ReLU squared."""
+    """max(0, x)²."""
     return x.relu() ** 2
 
 
@@ -26,8 +26,11 @@ def relu2(x: Any) -> Any:
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {f.__name__: f for f in (relu, relu2)}
 
 
+def formula(name: str) -> str:
+    """Return the formula of an activation: "max(0, x)" for "relu"."""
+    return (ACTIVATIONS[name].__doc__ or "").removesuffix(".")
+
+
 def choices_text() -> str:
-    """Return the choices as text: "relu, or relu2 (ReLU squared)"."""
-    descriptions = {name: (f.__doc__ or "").removesuffix(".") for name, f in ACTIVATIONS.items()}
-    choices = [name if text.lower() == name else f"{name} ({text})" for name, text in descriptions.items()]
-    return ", or ".join([", ".join(choices[:-1]), choices[-1]])
+    """Return the choices as text: "relu = max(0, x), or relu2 = max(0, x)²"."""
+    return ", or ".join(f"{name} = {formula(name)}" for name in ACTIVATIONS)

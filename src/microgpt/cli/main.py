@@ -57,7 +57,7 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def root(
+def root(  # noqa: D103 - its docstring would be the help text
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", **FLAG)] = False,
 ) -> None:

@@ -198,6 +198,8 @@ def open_browser(url: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Answers one connection: GET and HEAD of the page's files and of the named runs."""
+
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds of silence after which a connection is closed
     server: Server
@@ -258,4 +260,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @lru_cache(maxsize=64)
 def compress(content: bytes) -> bytes:
+    """Compress with gzip; the same content always gives the same bytes."""
     return gzip.compress(content, 6, mtime=0)

@@ -78,6 +78,8 @@ export interface Model {
   step: number // the number of updates made
   num_steps: number // the number of updates planned, which is doubled each time that training passes it
   config: Config
+  activation: string // the formula of config.activation
+  activations: string[] // the choices of that setting
   tokenizer: TokenizerKind
   symbols: string[] // the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
   bos: number

@@ -90,10 +90,12 @@ def _bare(node: ast.FunctionDef) -> str:
 
 @cache
 def reference_functions() -> dict[str, str]:
+    """Return the code of each function and method of the reference."""
     return _functions(REFERENCE.text)
 
 
 def changed(text: str) -> set[str]:
+    """Return the names of the functions and methods that differ from the reference's, are new or are missing."""
     ours, theirs = reference_functions(), _functions(text)
     return {name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)}
 
@@ -112,6 +114,7 @@ class _Skeleton(ast.NodeTransformer):
 
 
 def skeleton(text: str) -> str:
+    """Return the statements of main() without its settings, to compare them with the reference's."""
     tree = ast.parse(text)
     main = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
     return ast.dump(_Skeleton().visit(main))

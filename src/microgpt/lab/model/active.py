@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import microgpt
+from microgpt.activations import ACTIVATIONS, formula
 from microgpt.lab.editing import edited
 from microgpt.lab.protocol import SCHEMA
 from microgpt.lab.requests import change_request, model_request, request
@@ -46,6 +47,8 @@ def model(session: Session) -> Model:
         "step": run.step,
         "num_steps": run.run.config.num_steps,
         "config": settings(run.config),
+        "activation": formula(run.config.activation),
+        "activations": list(ACTIVATIONS),
         "tokenizer": spec_of(run.run.tokenizer).get("kind", "char"),
         "symbols": texts.names(run.run.tokenizer),
         "bos": run.run.tokenizer.bos,

@@ -56,6 +56,8 @@ class Model(TypedDict):
     step: int  # the number of updates made
     num_steps: int  # the number of updates planned, which is doubled each time that training passes it
     config: Config
+    activation: str  # the formula of config.activation
+    activations: Sequence[str]  # the choices of that setting
     tokenizer: TokenizerKind
     symbols: Sequence[str]  # the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
     bos: int
