@@ -323,10 +323,7 @@ def test_without_the_page_the_command_says_why(
     assert capsys.readouterr().err == f"{words} reinstall this package\n"
     (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON is set")
     assert cli.main(["lab", "--no-browser"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON is set\n"
-    )
+    assert capsys.readouterr().err == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON is set\n"
 
 
 def test_a_run_that_is_none_is_refused(
