@@ -17,14 +17,14 @@ from microgpt.lab import snapshot
 from microgpt.lab.runs import run as lab_run
 
 from conftest import HEAVY, ROOT, SOURCE, clean_environment, every_python
-from lab.other_python import told_by
+from lab.other_python import json_printed_by
 from lab.session_client import Lab
 
 WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: Path) -> None:
+def test_the_snapshot_is_what_a_session_answers_and_small(readonly: Lab, tmp_path: Path) -> None:
     code = "import sys; from microgpt.lab import snapshot; snapshot.main(); print(*sys.modules, file=sys.stderr)"
     out = tmp_path / "snapshot.json"
     done = subprocess.run(
@@ -36,7 +36,7 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
     for key, answer in answers.items():
         method, _, params = key.partition(" ")
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params
-        assert answer == still.ask(method, **json.loads(params)), key
+        assert answer == readonly.ask(method, **json.loads(params)), key
     # in all; the long ones are fetched when a figure asks, and page/test_speed.py holds what each section takes
     assert len(gzip.compress(out.read_bytes())) < 220_000
 
@@ -95,13 +95,13 @@ def assert_same(expected: Any, got: Any, path: str = "") -> None:
 @cache
 def told_here() -> Any:
     """What this Python tells."""
-    return told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")
+    return json_printed_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")
 
 
 @pytest.mark.slow
 @every_python
 def test_the_answers_are_the_same_on_every_python(python: str) -> None:
-    assert_same(told_here(), told_by(python, "-c", f"{TELL}print(json.dumps(told))"))
+    assert_same(told_here(), json_printed_by(python, "-c", f"{TELL}print(json.dumps(told))"))
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(f"{TELL}json.dumps(told)")
     run = ("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    assert_same(told_here(), told_by(*run))
+    assert_same(told_here(), json_printed_by(*run))
 
 
 # --- Without the kernel

@@ -288,7 +288,7 @@ def assert_same(here: dict[str, Any], there: dict[str, Any]) -> None:
         assert len(here[what]) == len(there[what])
 
 
-def told_by(python: str, folder: Path) -> dict[str, Any]:
+def json_printed_by(python: str, folder: Path) -> dict[str, Any]:
     command = [python, "-c", f"{TELL}print(json.dumps(told))"]
     run = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=True)
     told: dict[str, Any] = json.loads(run.stdout)
@@ -298,7 +298,7 @@ def told_by(python: str, folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 @every_python
 def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
-    assert_same(told_by(sys.executable, tmp_path), told_by(python, tmp_path))
+    assert_same(json_printed_by(sys.executable, tmp_path), json_printed_by(python, tmp_path))
 
 
 @pytest.mark.slow
@@ -311,11 +311,11 @@ def test_the_events_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     command = ["node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    assert_same(told_by(sys.executable, tmp_path), json.loads(run.stdout))
+    assert_same(json_printed_by(sys.executable, tmp_path), json.loads(run.stdout))
 
 
 def test_another_event_would_be_noticed(tmp_path: Path) -> None:
-    told = told_by(sys.executable, tmp_path)
+    told = json_printed_by(sys.executable, tmp_path)
     other = json.loads(json.dumps(told))
     assert_same(told, other)
     del other["layers: loss"][30]

@@ -36,7 +36,7 @@ def opened(folder: Path) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def still(folder: Path) -> Lab:
+def readonly(folder: Path) -> Lab:
     """A session with that run, which nobody changes."""
     return opened(folder)
 
@@ -47,99 +47,99 @@ def own(folder: Path) -> Run:
     return Run.load(folder / "run", engine="scalar")
 
 
-def test_tokens_are_called_by_their_text_or_their_digits(still: Lab) -> None:
-    assert still.ask("model")["tokenizer"] == "byte"
-    symbols = still.ask("model")["symbols"]
+def test_tokens_are_called_by_their_text_or_their_digits(readonly: Lab) -> None:
+    assert readonly.ask("model")["tokenizer"] == "byte"
+    symbols = readonly.ask("model")["symbols"]
     assert len(symbols) == len(set(symbols)) == 257
     assert [symbols[i] for i in (*b"a \xc3\n", BOS)] == ["a", " ", "c3", "0a", ""]
 
 
-def test_a_letter_beyond_ascii_is_several_tokens(still: Lab) -> None:
-    told = still.ask("tokens", text="zoë\ud800")
+def test_a_letter_beyond_ascii_is_several_tokens(readonly: Lab) -> None:
+    told = readonly.ask("tokens", text="zoë\ud800")
     assert told["ids"] == [BOS, *"zoë".encode(), BOS]
     assert [one["char"] for one in told["characters"]] == ["z", "o", "c3", "ab", "\ud800"]
     assert [one["known"] for one in told["characters"]] == [True] * 4 + [False]
     assert told["unknown"] == ["\ud800"]
     assert told["positions"] == 5
-    assert [one["target"] for one in still.ask("loss", word="zoë")["letters"]] == ["z", "o", "c3", "ab", "·"]
-    assert still.ask("attention", word="zoë")["labels"] == ["·", "z", "o", "c3", "ab"]
+    assert [one["target"] for one in readonly.ask("loss", word="zoë")["letters"]] == ["z", "o", "c3", "ab", "·"]
+    assert readonly.ask("attention", word="zoë")["labels"] == ["·", "z", "o", "c3", "ab"]
 
 
-def test_the_numbers_are_the_run_s(still: Lab, own: Run) -> None:
+def test_the_numbers_are_the_run_s(readonly: Lab, own: Run) -> None:
     assert isinstance(own.engine, ScalarEngine)
     tokens = own.tokenizer.encode("zoë")
-    forward = still.ask("forward", word="zoë")
+    forward = readonly.ask("forward", word="zoë")
     assert forward["tokens"] == tokens
     for t, logits in enumerate(own.engine.logits(tokens[:-1])):
         assert forward["tensors"][f"pos{t}.logits"]["data"] == logits
     [nats] = own.engine.losses([tokens])
-    assert still.ask("loss", word="zoë")["mean"] == pytest.approx(nats / 5, rel=1e-12)
+    assert readonly.ask("loss", word="zoë")["mean"] == pytest.approx(nats / 5, rel=1e-12)
 
 
-def test_it_writes_what_the_command_line_writes(still: Lab, own: Run) -> None:
+def test_it_writes_what_the_command_line_writes(readonly: Lab, own: Run) -> None:
     texts = own.sample(10, seed=3, temperature=1.0)
-    assert still.ask("samples", seed=3, count=10, temperature=1.0)["texts"] == texts
+    assert readonly.ask("samples", seed=3, count=10, temperature=1.0)["texts"] == texts
     for prompt in ("", "zo", "é"):
         [text] = own.sample(1, seed=3, temperature=0.7, prompt=prompt)
-        told = still.ask("generate", seed=3, index=0, temperature=0.7, prompt=prompt)
+        told = readonly.ask("generate", seed=3, index=0, temperature=0.7, prompt=prompt)
         assert told["text"] == text
         assert told["letters"][0]["position"] == len(prompt.encode())
-    played = still.ask("chapter", name="sample", word="anna", seed=3, index=0, temperature=1.0)
+    played = readonly.ask("chapter", name="sample", word="anna", seed=3, index=0, temperature=1.0)
     assert played["facts"]["text"] == texts[0]
 
 
-def test_its_data_are_read_as_text(still: Lab) -> None:
-    told = still.ask("data")
+def test_its_data_are_read_as_text(readonly: Lab) -> None:
+    told = readonly.ask("data")
     assert set(told["shuffled"]) == set(TEXT.split("\n")) - {""}
     assert told["num_chars"] == len(TEXT.replace("\n", ""))
     assert dict(told["lengths"]) == {2: 5, 3: 10, 4: 5, 5: 5, 12: 5}
     counts = {one["char"]: one["count"] for one in told["letters"]}
     assert counts["c3"] == TEXT.encode().count(0xC3)
-    run = still.session.active
+    run = readonly.session.active
     assert run.text.known(run.run.data, ["zoë", "zo", "日本"]) == {"zoë", "日本"}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_chapter_plays_but_the_one_of_characters(still: Lab, chapter: str) -> None:
+def test_every_chapter_plays_but_the_one_of_characters(readonly: Lab, chapter: str) -> None:
     options: dict[str, Any] = {"path": "wte[97][0]"} if chapter == "adam" else {}
     if chapter == "sample":
         options = {"seed": 1, "index": 0, "temperature": 0.5}
     if chapter == "tokens":
-        words = still.refused("chapter", name=chapter, word="zoë")
+        words = readonly.refused("chapter", name=chapter, word="zoë")
         assert words == "the program's tokens are characters, but those of this run are bytes: choose another run"
     else:
-        still.ask("chapter", name=chapter, word="zoë", **options)
+        readonly.ask("chapter", name=chapter, word="zoë", **options)
 
 
-def test_its_gradients_and_its_update_are_the_engines(still: Lab, own: Run) -> None:
+def test_its_gradients_and_its_update_are_the_engines(readonly: Lab, own: Run) -> None:
     engine = ScalarEngine(own.engine.params[:], CONFIG, 257)
     engine.backward([own.tokenizer.encode("zoë")])
     places = offsets(shapes(CONFIG, 257))
-    grads = still.ask("gradients", word="zoë")["grads"]
+    grads = readonly.ask("gradients", word="zoë")["grads"]
     for name, part in places.items():
         assert grads[name] == list(engine.grads[part]), name
-    update = still.ask("update", word="zoë", what=["grad"])["tensors"]
+    update = readonly.ask("update", word="zoë", what=["grad"])["tensors"]
     for name, told in update.items():
         assert told["grad"] == list(engine.grads[places[name]]), name
     path = "wte[195][0]"  # of the byte c3
     grad = engine.grads[places["wte"].start + 195 * CONFIG.n_embd]
     assert grad != 0
-    assert still.ask("adam", word="zoë", path=path)["grad"] == grad
-    nudge = still.ask("nudge", word="zoë", path=path)
+    assert readonly.ask("adam", word="zoë", path=path)["grad"] == grad
+    nudge = readonly.ask("nudge", word="zoë", path=path)
     assert nudge["grad"] == grad
     assert nudge["difference"] == pytest.approx(grad, rel=1e-6)
 
 
-def test_its_chances_are_the_softmax_of_its_logits(still: Lab, own: Run) -> None:
+def test_its_chances_are_the_softmax_of_its_logits(readonly: Lab, own: Run) -> None:
     logits = own.engine.logits(own.tokenizer.encode("zoë")[:-1])[3]
     powers = [math.exp(logit) for logit in logits]
-    chance = still.ask("number", word="zoë", path="pos3.probs[171]")["value"]  # of the byte ab, after c3
+    chance = readonly.ask("number", word="zoë", path="pos3.probs[171]")["value"]  # of the byte ab, after c3
     assert chance == pytest.approx(powers[171] / sum(powers), rel=1e-12)
-    assert still.ask("parameters")["tensors"]["wte"]["data"] == list(own.engine.params[: 257 * CONFIG.n_embd])
+    assert readonly.ask("parameters")["tensors"]["wte"]["data"] == list(own.engine.params[: 257 * CONFIG.n_embd])
 
 
-def test_a_number_is_found_by_its_token(still: Lab) -> None:
-    assert still.ask("find", word="zoë", query="wte c3")["found"][0]["path"] == "wte[195]"
+def test_a_number_is_found_by_its_token(readonly: Lab) -> None:
+    assert readonly.ask("find", word="zoë", query="wte c3")["found"][0]["path"] == "wte[195]"
 
 
 def test_it_is_trained_on_scrubbed_saved_and_exported(folder: Path, own: Run, tmp_path: Path) -> None:

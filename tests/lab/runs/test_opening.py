@@ -63,17 +63,17 @@ def test_a_run_that_was_not_trained_in_one_go_keeps_to_its_end(lab: Lab, tmp_pat
     assert "was not trained in one go" in lab.refused("scrub", step=10)
 
 
-def test_a_run_of_too_many_steps_is_refused(still: Lab, tmp_path: Path) -> None:
+def test_a_run_of_too_many_steps_is_refused(readonly: Lab, tmp_path: Path) -> None:
     state = published()
     state.step = 1_000_001
     checkpoints.save(tmp_path / "model", state)
-    sentence = still.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
+    sentence = readonly.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
     assert sentence == "'run' has 1,000,001 steps, but the lab opens only runs of at most 1,000,000 steps"
 
 
-def test_damaged_metrics_are_refused_in_words(still: Lab, tmp_path: Path) -> None:
+def test_damaged_metrics_are_refused_in_words(readonly: Lab, tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "model", published())
-    sentence = still.refused(
+    sentence = readonly.refused(
         "open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="{}\nnonsense\n"
     )
     assert "'the metrics of run' is not the metrics of a run, or is damaged: line 1" in sentence
