@@ -38,9 +38,9 @@ from lab.session_client import ask
 
 WORD = "emma"
 
-# Goes from moment to moment: forward by the button if that leads to the next one, else with the scrubber. All tables are
-# unfolded. A number is [title of the figure, variable or part, path, value, text]; each is reported once, and a moment
-# has the indices of its numbers. The state of a moment is its text, without buttons, which depend on the layout
+# Goes from moment to moment: by the button if that leads to the next one, else by the scrubber. All tables are unfolded.
+# A number is [title of the figure, variable or part, path, value, text]; each is reported once, and a moment has the
+# indices of its numbers. The state of a moment is what it shows, without buttons, which depend on the layout
 WALK = """async ([moments, isBack]) => {
   const scrubber = document.querySelector('.transport input[type=range]')
   const into = document.querySelector('.transport [aria-label="Step into"]')
@@ -216,7 +216,7 @@ class Played:
 
 
 def mistakes(played: Played, event: Any, numbers: Iterable[list[str]], right: set[tuple[str, ...]]) -> Iterator[str]:
-    """Yield a message for each wrong number of an event; numbers that are right at every moment are added to `right`."""
+    """Yield a message for each wrong number of an event; add those that are right at every moment to `right`."""
     variables = played.variables(event)
     figures = played.figures(event, variables)
     table = shapes(played.config, len(played.tokenizer.symbols))
@@ -304,7 +304,7 @@ def test_every_moment_shows_the_values_of_cpython_there_and_back(
 
 
 def test_another_value_would_be_noticed(session: Session) -> None:
-    """A test of the test: a wrong value, wrong digits, another variable, another path and an unknown path are noticed."""
+    """A test of the test: a wrong value, wrong digits, a wrong variable and wrong paths are noticed."""
     played = Played(session, "forward")
     event = next(e for e in played.events if e["function"] == "linear" and e["owner"] == "pos0")
     value = played.tensors("pos0.layer0.q[3]")

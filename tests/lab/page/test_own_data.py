@@ -1,4 +1,4 @@
-"""A user's own file on the page: loaded or refused with a message; the page never hangs, and the names can be restored."""
+"""A user's own file on the page: loaded or refused with a message, without a hang; the names can be restored."""
 
 from __future__ import annotations
 

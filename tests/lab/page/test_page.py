@@ -215,7 +215,7 @@ def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(vi
     visit.page.get_by_role("button", name="train 1", exact=True).click()
     visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
     visit.settle()
-    assert visit.page.evaluate("location.hash") == "#section=training"  # a link cannot reproduce pretrained weights
+    assert visit.page.evaluate("location.hash") == "#section=training"  # a link has no pretrained weights
     visit.page.get_by_role("button", name="random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
     visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
