@@ -38,7 +38,7 @@ from lab.session_client import ask
 
 WORD = "emma"
 
-# Goes from moment to moment: by the button if that leads to the next one, else by the scrubber. All tables are unfolded.
+# Goes from moment to moment: by the button if it leads to the next one, else by the scrubber. All tables are unfolded.
 # A number is [title of the figure, variable or part, path, value, text]; each is reported once, and a moment has the
 # indices of its numbers. The state of a moment is what it shows, without buttons, which depend on the layout
 WALK = """async ([moments, isBack]) => {

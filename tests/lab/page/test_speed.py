@@ -1,4 +1,4 @@
-"""Few bytes are transferred before Python. benchmarks/lab_speed.py measures how soon the page is painted and answers."""
+"""Few bytes are transferred before Python. benchmarks/lab_speed.py measures how soon the page paints and answers."""
 
 from __future__ import annotations
 
