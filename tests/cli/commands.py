@@ -29,7 +29,7 @@ Microgpt = Callable[[str], Answer]
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
-    """Return the bytes of every file below a folder by relative path; a folder has None."""
+    """Return the bytes of every file below a folder by relative path, and None for every folder."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 

@@ -1,4 +1,4 @@
-"""The session: what it holds at first, and what it refuses, in words."""
+"""The session: its initial state, and the messages with which it refuses requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab.session_client import Lab
 WORD = "emma"
 
 
-def test_a_fresh_session_holds_the_published_model_and_its_curve(readonly: Lab) -> None:
+def test_a_new_session_has_the_published_model_and_its_losses(readonly: Lab) -> None:
     hello, model = readonly.ask("hello"), readonly.ask("model")
     assert hello["schema"] == SCHEMA
     assert hello["python"].endswith(sys.version.split()[0])
@@ -36,7 +36,7 @@ def test_a_fresh_session_holds_the_published_model_and_its_curve(readonly: Lab) 
 
 
 @pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
-def test_the_page_is_told_what_follows_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
+def test_the_page_gets_the_values_derived_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
     model = lab.ask("reset", config={"n_embd": n_embd, "n_head": n_head})
     width = len(lab.ask("forward", word="a")["tensors"]["pos0.layer0.x_attn.head0"]["data"])
     assert (model["head_dim"], model["sqrt_head_dim"]) == (width, math.sqrt(width))
@@ -69,7 +69,7 @@ def test_the_source_is_the_file_that_runs(readonly: Lab) -> None:
     "text",
     ["", "[]", "null", '{"method": 1}', '{"method": "tokens", "params": []}', "{" * 100_000, '{"method": "__init__"}'],
 )
-def test_what_is_no_request_is_refused_in_words(readonly: Lab, text: str) -> None:
+def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: Lab, text: str) -> None:
     error = json.loads(readonly.wire.ask(text))["error"]
     assert "a request must be JSON" in error or "there is no method" in error
 
@@ -119,7 +119,7 @@ def test_what_is_no_request_is_refused_in_words(readonly: Lab, text: str) -> Non
         ("nearest", {"symbol": "ab"}, "symbol must be one of 'a', 'b'"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_words(
+def test_an_invalid_request_is_refused_with_a_message(
     readonly: Lab, method: str, params: dict[str, Any], words: str
 ) -> None:
     assert words in readonly.refused(method, **params)
@@ -136,12 +136,12 @@ METHODS = sorted(name for name, request in REQUESTS.items() if not request.strea
 @settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(METHODS), values=st.lists(ANY, min_size=6, max_size=6))
 def test_no_request_ends_the_session(shared: Lab, method: str, values: list[Any]) -> None:
-    told = session_client.answer(shared.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
-    assert "this is a bug" not in told.get("error", "")
+    answer = session_client.answer(shared.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
+    assert "this is a bug" not in answer.get("error", "")
 
 
-def test_a_mistake_of_ours_is_an_answer_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_the_lab_is_answered_as_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgpt.lab.runs.texts.encode", lambda *_: 1 / 0)
-    told = lab.session.ask("tokens", {"text": "a"})
-    assert told["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
+    answer = lab.session.ask("tokens", {"text": "a"})
+    assert answer["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
     assert lab.ask("model")["step"] == 1000

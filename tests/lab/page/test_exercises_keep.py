@@ -1,4 +1,4 @@
-"""What exercises save and restore: the reader's progress, and the previous word, model and program."""
+"""Exercises save the reader's progress, and restore the previous word, model and program."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def moments_of(chapter: Any) -> list[int]:
 
 
 class Moment(NamedTuple):
-    """What the page shows at a moment; `texts` are the listed documents, or the text generated so far."""
+    """The content of the page at a moment; `texts` are the listed documents, or the text generated so far."""
 
     at: int
     lit: list[int]

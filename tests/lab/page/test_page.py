@@ -112,7 +112,7 @@ def test_a_worker_that_dies_is_restarted_with_its_state(visit: Visit, death: str
     visit.open()
     visit.ready()
     visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
-    visit.ask("change", path="wte[1][2]", value=0.5)  # not saved yet when the worker dies: the page repeats it
+    visit.ask("change", path="wte[1][2]", value=0.5)  # not saved when the worker dies: the page repeats it
     before = {name: visit.ask(name) for name in ("model", "parameters")}
     [worker] = visit.page.workers
     worker.evaluate(DEATHS[death])
@@ -176,7 +176,7 @@ def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit:
           new MutationObserver(() => {
             const now = document.querySelector('.now [data-path]')?.dataset.path
             const isReading = document.querySelector('.now').innerText.startsWith('reading')
-            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // that one is from the last training
+            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // 100 is from the last run
           }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
           ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
         })"""

@@ -131,7 +131,7 @@ def test_pytorch_stays_next_to_the_lines_of_the_file(bench: Bench) -> None:
     bench.page.locator("main li .side").first.wait_for()
     before = bench.page.evaluate(read)
     assert len(before) > 100
-    bench.write('"""Of my own."""\n\n' + FILE)
+    bench.write('"""My own."""\n\n' + FILE)
     bench.click("Use in all figures")
     bench.wait("This program makes the numbers", ".used")
     bench.tab.settle()

@@ -89,12 +89,12 @@ class Truth:
 
     @property
     def fresh(self) -> bool:
-        """Whether Adam has no moments yet."""
+        """True if Adam has no moments yet."""
         return not any(self.run.engine.v)
 
     @property
     def rate(self) -> float:
-        """The learning rate of the next step: 0.01 decays to 0 over 1,000 steps, or over 2,000 after the first 1,000."""
+        """The learning rate of the next step: 0.01 decays to 0 over 1,000 steps; after these, over 2,000."""
         return {100: 0.009, 1000: 0.005}[self.run.step]
 
     @cached_property
