@@ -1,4 +1,4 @@
-"""What a chapter of the playhead tells, with its paths followed to their numbers."""
+"""The variables of a chapter's events, with their paths replaced by numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.session_client import ask
 
 
 class Resolved:
-    """What a chapter tells, with its paths followed to their numbers."""
+    """A chapter whose variables have numbers instead of paths."""
 
     def __init__(self, session: Session, chapter: Any) -> None:
         self.told = chapter["told"]
@@ -32,16 +32,16 @@ class Resolved:
             return rows[index[0]] if index else rows
         return [data[index[0]]] if index else data
 
-    def value(self, told: Any) -> Any:
-        if "path" in told:
-            return told["value"] if "value" in told else self.numbers(told["path"])
-        if "paths" in told:
-            return told["values"]
-        if "table" in told:
-            return [self.value(item) for item in told["table"].values()]
-        if "list" in told:
-            return [self.value(item) for item in told["list"]]
-        return told.get("value")
+    def value(self, shown: Any) -> Any:
+        if "path" in shown:
+            return shown["value"] if "value" in shown else self.numbers(shown["path"])
+        if "paths" in shown:
+            return shown["values"]
+        if "table" in shown:
+            return [self.value(item) for item in shown["table"].values()]
+        if "list" in shown:
+            return [self.value(item) for item in shown["list"]]
+        return shown.get("value")
 
     def variables(self, event: Any, which: str = "known") -> dict[str, Any]:
         return {name: self.value(self.told[i]) for name, i in event[which].items()}
