@@ -37,7 +37,8 @@ def lab_server() -> Iterator[CountingServer]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser; skips if Chromium is not installed."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    browsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the lightest first
+    path = next(filter(None, map(shutil.which, browsers)), None)
     if not path:
         pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
