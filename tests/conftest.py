@@ -1,4 +1,4 @@
-"""What several test files need: the public data set, the golden figures, the interpreters of this machine."""
+"""Fixtures and helpers of several test files: the public names, the golden runs, the Pythons of this machine."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ import microgpt
 from microgpt.config import Config
 from microgpt.data.download import MAKEMORE_SHA256, cache_folder
 
-# A test is not wrong because the machine is busy
+# No deadlines: a test must not fail because the machine is busy
 settings.register_profile("whole", deadline=None, max_examples=100)
 settings.register_profile("shorter", deadline=None, max_examples=50)
 settings.register_profile("quick", deadline=None, max_examples=25)
 
 
 def examples(count: int) -> int:
-    """The max_examples of a test that tries `count` in test-all; CI tries half of them, `make test` a quarter."""
+    """Return max_examples for a test with `count` in `make test-all`; CI has half of them, `make test` a quarter."""
     return max(1, count * settings.default.max_examples // 100)  # type: ignore[union-attr]
 
 
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.option.markexpr
     profile = "quick" if "not slow" in chosen else "shorter" if "not whole" in chosen else "whole"
     settings.load_profile(profile)  # before a test is imported
-    if hasattr(config, "workerinput"):  # a worker of xdist draws the cases that all workers draw
+    if hasattr(config, "workerinput"):  # all workers of xdist draw the same cases
         config.option.seed = config.workerinput["seed"]
     elif config.option.seed is None:
         config.option.seed = secrets.randbelow(10**6)
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the seed to a worker of xdist."""
+    """Pass the seed to a worker of xdist."""
     node.workerinput["seed"] = node.config.option.seed
 
 
@@ -81,20 +81,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker("whole")
 
 
-# As in a shell's background: what the tests start would ignore Ctrl-C too
+# In the background of a shell SIGINT is ignored, and processes that the tests start would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
-PACKAGE = Path(microgpt.__file__).parent  # that is tested: SOURCE, or what was installed from it
+PACKAGE = Path(microgpt.__file__).parent  # the tested package: SOURCE, or an installed copy
 HEAVY = {"torch", "numpy", "typer", "rich", "matplotlib"}  # what `import microgpt` must not load
 TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
 
 
 @st.composite
 def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
-    """A config, a vocabulary, a few batches of documents and a seed for the parameters."""
+    """Draw a config, a vocabulary size, a few batches of documents and a seed for the parameters."""
     head_dim, n_head = draw(st.sampled_from([1, 2, 3, 4, 5])), draw(st.integers(1, 3))
     config = Config(
         n_embd=head_dim * n_head,
@@ -114,14 +114,14 @@ def models(draw: st.DrawFn) -> tuple[Config, int, list[list[list[int]]], int]:
 
 
 def golden(preset: str) -> dict[str, Any]:
-    """The published run of a preset."""
+    """Return the facts of the published run of a preset."""
     facts: dict[str, Any] = json.loads((SOURCE / "verification" / "golden" / f"{preset}.json").read_text())
     return facts
 
 
 @pytest.fixture(scope="session")
 def names_file() -> Path:
-    """The public names.txt: beside the repository, or in the cache of `microgpt train makemore`."""
+    """The public names.txt, next to the repository or in the cache of `microgpt train makemore`."""
     for path in (ROOT.parent / "shared" / "data" / "names.txt", cache_folder() / "names.txt"):
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
             return path
@@ -130,13 +130,13 @@ def names_file() -> Path:
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> random.Random:
-    """Draws what a test tries, by --seed."""
+    """A random generator whose seed is --seed and the name of the test."""
     return random.Random(f"{request.config.option.seed} {request.node.nodeid}")
 
 
 @pytest.fixture(scope="session")
 def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """made_once(name, make) -> a folder that make(folder) has filled, once for all processes of this test run."""
+    """made_once(name, make) returns a folder that make(folder) fills once for all processes of the test run."""
     is_shared = hasattr(request.config, "workerinput")
     base = tmp_path_factory.getbasetemp().parent if is_shared else tmp_path_factory.getbasetemp()
 
@@ -154,12 +154,12 @@ def made_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @cache
 def interpreters() -> dict[str, str]:
-    """The Pythons that are installed here: version -> path. The one that runs the tests is always among them."""
+    """Return the installed Pythons, including the one that runs the tests: version -> path."""
     found = {OURS: sys.executable}
     for name in (*[f"python{version}" for version in VERSIONS], "pypy3"):
         path = shutil.which(name)
         version = name.removeprefix("python")
-        # a version manager's stand-in is on the PATH even where the version is not active
+        # a version manager puts a shim on the PATH even if the version is not active
         if path and version not in found and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
             found[version] = path
     return found
@@ -167,7 +167,7 @@ def interpreters() -> dict[str, str]:
 
 @pytest.fixture
 def python(request: pytest.FixtureRequest) -> str:
-    """An interpreter of the version that the test is parametrized with; skips where that is not installed."""
+    """An interpreter of the version that the test is parametrized with; skips if it is not installed."""
     path = interpreters().get(request.param)
     if path is None:
         pytest.skip(f"no Python {request.param} here")
@@ -179,12 +179,12 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 
 def slow(*values: object) -> Any:
-    """A case that `make test` leaves out."""
+    """Mark a case that `make test` leaves out."""
     return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def whole(*values: object) -> Any:
-    """The full form of a test whose shorter forms CI runs: `make test-all` runs it."""
+    """Mark the full form of a test, which only `make test-all` runs; CI runs a shorter form."""
     return pytest.param(*values, marks=pytest.mark.whole)
 
 
@@ -196,6 +196,6 @@ every_python = pytest.mark.parametrize(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment for a subprocess that must find the package that is tested, and nothing by accident."""
+    """Return an environment in which a subprocess finds the tested package, and nothing else by accident."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
     return {**kept, "PYTHONPATH": str(PACKAGE.parent)}

@@ -1,7 +1,7 @@
 // Runs Python in Pyodide, in node: node pyodide_run.mjs PYODIDE kernel.wasm program.py FOLDER... prints the value of the
-// program's last expression. The folders are mounted as /0, /1 and so on and are on Python's path. What the kernel's module
-// exports is at globalThis.microgptKernel, where the lab's worker puts it, once the program calls js.bringKernel(). In
-// place of kernel.wasm, none brings nothing.
+// program's last expression. The folders are mounted as /0, /1 and so on, and are on Python's path. When the program calls
+// js.bringKernel(), the exports of the kernel's module are put at globalThis.microgptKernel, as by the lab's worker.
+// `none` instead of kernel.wasm means no kernel.
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -20,6 +20,6 @@ if (module !== 'none') {
 try {
   console.log(python.runPython(fs.readFileSync(program, 'utf8')));
 } catch (error) {
-  console.error(error.message); // without the source of Pyodide, which node would print as well
+  console.error(error.message); // without the source of Pyodide, which node would also print
   process.exitCode = 1;
 }

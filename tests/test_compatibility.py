@@ -1,4 +1,4 @@
-"""Files of version 0.1.0 still open and resume to the same bits: run folders, checkpoints, prepared data, sessions.
+"""Files of version 0.1.0 still open and resume bit for bit: run folders, checkpoints, prepared data, sessions.
 
 tests/fixtures/earlier holds those files and, in expected.json, what that version computed after reopening them.
 web/src/earlier.test.ts does the same for links.
@@ -26,18 +26,18 @@ CLOSE = {"float32": 1e-5, "torch": 1e-12}
 NEEDS = {"bpe": "tokenizers", "torch": "torch"}
 
 
-def check(told: Any, expected: Any, where: str = "it") -> None:
-    """Assert that everything expected is there, with equal values. A later version may add entries."""
+def check(found: Any, expected: Any, where: str = "answer") -> None:
+    """Assert that all expected entries are present with equal values; a later version may add entries."""
     if isinstance(expected, dict):
         for name, value in expected.items():
-            assert name in told, f"{where} lacks {name}"
-            check(told[name], value, f"{where}[{name!r}]")
+            assert name in found, f"{where} has no {name}"
+            check(found[name], value, f"{where}[{name!r}]")
     elif isinstance(expected, list):
-        assert len(told) == len(expected), where
-        for i, (one, value) in enumerate(zip(told, expected)):
+        assert len(found) == len(expected), where
+        for i, (one, value) in enumerate(zip(found, expected)):
             check(one, value, f"{where}[{i}]")
     else:
-        assert told == expected, where
+        assert found == expected, where
 
 
 def losses_of(folder: dict[str, Any]) -> list[float]:
@@ -45,7 +45,7 @@ def losses_of(folder: dict[str, Any]) -> list[float]:
 
 
 def numbers_in(path: Path) -> array[float]:
-    """The parameters and moments in a checkpoint."""
+    """Return the parameters and moments in a checkpoint."""
     header, content = opened.parts_of(path)
     numbers = array("d" if header["wte"]["dtype"] == "F64" else "f")
     numbers.frombytes(content)
@@ -58,7 +58,7 @@ def furthest(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 @pytest.mark.parametrize("name", opened.RUNS)
-def test_a_run_folder_resumes_to_the_same_bits(tmp_path: Path, name: str) -> None:
+def test_a_run_folder_resumes_bit_for_bit(tmp_path: Path, name: str) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
     path = opened.resumed(name, tmp_path)
@@ -70,7 +70,7 @@ def test_a_resumed_folder_equals_the_earlier_one_byte_for_byte(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", opened.ROUNDED)
-def test_a_run_folder_of_a_rounding_engine_resumes_to_the_same_numbers(tmp_path: Path, name: str) -> None:
+def test_a_run_folder_of_an_inexact_engine_resumes_to_close_numbers(tmp_path: Path, name: str) -> None:
     if name in NEEDS:
         pytest.importorskip(NEEDS[name])
     else:
@@ -79,16 +79,19 @@ def test_a_run_folder_of_a_rounding_engine_resumes_to_the_same_numbers(tmp_path:
         except ImportError as error:
             pytest.skip(str(error))
     path = opened.resumed(name, tmp_path)
-    told, expected = opened.of_folder(path), copy.deepcopy(EXPECTED["folders"][name])
-    assert furthest(losses_of(told), losses_of(expected)) <= CLOSE[name]
+    found, expected = opened.of_folder(path), copy.deepcopy(EXPECTED["folders"][name])
+    assert furthest(losses_of(found), losses_of(expected)) <= CLOSE[name]
     numbers = numbers_in(path / "model.safetensors")
     assert furthest(numbers, numbers_in(opened.HERE / f"{name}.safetensors")) <= CLOSE[name]
     del expected["samples.txt"], expected["metrics.jsonl"]
-    del expected["model.safetensors"]["numbers"], expected["model.safetensors"]["rng"]  # samples draw from it
-    check(told, expected)
+    del (
+        expected["model.safetensors"]["numbers"],
+        expected["model.safetensors"]["rng"],
+    )  # they depend on the sampled numbers
+    check(found, expected)
 
 
-def test_a_bare_checkpoint_samples_and_resumes_as_before(tmp_path: Path) -> None:
+def test_a_single_checkpoint_samples_and_resumes_bit_for_bit(tmp_path: Path) -> None:
     check(opened.of_documents(tmp_path), EXPECTED["documents"])
 
 
@@ -101,7 +104,7 @@ def test_an_interrupted_preparation_is_finished(tmp_path: Path) -> None:
     check(opened.finish_preparing(tmp_path), EXPECTED["finished preparing"])
 
 
-def test_a_saved_session_is_restored_to_the_same_bits() -> None:
+def test_a_saved_session_is_restored_bit_for_bit() -> None:
     check(opened.of_session(), EXPECTED["session"])
 
 
@@ -119,7 +122,7 @@ def test_a_single_changed_bit_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     content = bytearray((opened.FOLDERS / "lines" / "model.safetensors").read_bytes())
     path.write_bytes(content)
-    told = opened.of_checkpoint(path)
+    found = opened.of_checkpoint(path)
     content[-8] ^= 1
     path.write_bytes(content)
-    assert {name for name, said in opened.of_checkpoint(path).items() if said != told[name]} == {"numbers"}
+    assert {name for name, value in opened.of_checkpoint(path).items() if value != found[name]} == {"numbers"}

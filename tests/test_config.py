@@ -1,4 +1,4 @@
-"""The settings: what they are, what is refused, and the parameters that they give."""
+"""The settings: presets, refused values, files, and the parameters that follow from them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from conftest import examples, golden
 
 thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(200))
 
-VOCAB_SIZE = 27  # of the public names, whose letters are a to z
+VOCAB_SIZE = 27  # of the public names: the letters a to z, and BOS
 
 
 # --- The settings
 
 NAMES = [field.name for field in dataclasses.fields(Config)]
-LATER = {"warmup_steps", "decay", "clip"}  # the first checkpoints know nothing of them
+LATER = {"warmup_steps", "decay", "clip"}  # the first checkpoints do not have them
 
 
 def test_every_setting_has_its_help() -> None:
@@ -53,15 +53,15 @@ def test_the_presets_are_the_defaults_and_the_first_version() -> None:
 @pytest.mark.parametrize("preset", ["final", "first"])
 def test_a_preset_has_the_settings_of_its_golden_run(preset: str) -> None:
     facts, config = golden(preset), PRESETS[preset].to_dict()
-    said = {name: facts[name] for name in NAMES if name in facts}
-    said["activation"] = {"relu": "relu", "relu squared": "relu2"}[facts["activation"]]
-    said["zero_init"] = facts.get("zero_init", []) == ["attn_wo", "mlp_fc2"]
-    said["bos_first"] = {"last id": False, "id 0": True}[facts["bos"]]
+    named = {name: facts[name] for name in NAMES if name in facts}
+    named["activation"] = {"relu": "relu", "relu squared": "relu2"}[facts["activation"]]
+    named["zero_init"] = facts.get("zero_init", []) == ["attn_wo", "mlp_fc2"]
+    named["bos_first"] = {"last id": False, "id 0": True}[facts["bos"]]
     assert facts["preset"] == preset
-    # the public scripts train on a document a step, at a rate that falls in a straight line, and clip nothing
+    # the public scripts train on one document per step with a linear decay, and do not clip
     other = {"batch_size": 1, "warmup_steps": 0, "decay": "linear", "clip": 0.0}
-    assert set(NAMES) - said.keys() == other.keys()
-    assert config == {**said, **other}
+    assert set(NAMES) - named.keys() == other.keys()
+    assert config == {**named, **other}
     assert {name: type(value) for name, value in config.items()} == {
         name: type(getattr(Config(), name)) for name in NAMES
     }
@@ -77,12 +77,12 @@ GPT2 = {
 
 
 @pytest.mark.parametrize(("name", "published"), GPT2.items())
-def test_a_size_of_gpt2_has_its_parameters_but_for_what_our_model_does_otherwise(name: str, published: int) -> None:
+def test_a_size_of_gpt2_has_its_parameters_except_where_our_model_differs(name: str, published: int) -> None:
     config = SIZES[name]
     n = config.n_embd
-    lm_head = 50_257 * n  # a matrix of its own
+    lm_head = 50_257 * n  # GPT-2 shares it with wte
     biases = config.n_layer * (3 * n + n + 4 * n + n)
-    norms = (2 * config.n_layer + 1) * 2 * n  # a gain and a bias for each component
+    norms = (2 * config.n_layer + 1) * 2 * n  # a gain and a bias per component
     assert num_params(config, 50_257) == published + lm_head - biases - norms
 
 
@@ -95,7 +95,7 @@ def test_replace_changes_what_it_names_and_checks_it() -> None:
         Config().replace(dropout=0.1)
 
 
-# --- What is refused
+# --- Refused settings
 
 AT_LEAST_1 = ["n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"]
 WHOLE = [*AT_LEAST_1, "warmup_steps", "seed"]
@@ -146,9 +146,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "text"), REFUSED, ids=[f"{k}={v!r}" for c, _ in REFUSED for k, v in c.items()])
-def test_a_setting_that_makes_no_sense_is_refused_with_its_value_and_the_remedy(
-    changes: dict[str, Any], text: str
-) -> None:
+def test_an_invalid_setting_is_refused_with_its_value_and_the_remedy(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         Config(**changes)
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
@@ -179,18 +177,18 @@ def test_a_whole_number_beyond_the_largest_float_is_refused_like_any_other(name:
     ],
     ids=str,
 )
-def test_the_edges_of_what_makes_sense_are_allowed(changes: dict[str, Any]) -> None:
+def test_the_limits_of_each_range_are_allowed(changes: dict[str, Any]) -> None:
     config = Config(**changes)
     assert {name: getattr(config, name) for name in changes} == changes
 
 
-def test_a_whole_number_is_a_number_and_is_kept_as_one() -> None:
+def test_a_whole_number_is_accepted_as_a_float() -> None:
     config = Config(init_std=1, temperature=0)
     assert (type(config.init_std), type(config.temperature)) == (float, float)
     assert json.dumps(config.to_dict()) == json.dumps(Config(init_std=1.0, temperature=0.0).to_dict())
 
 
-# --- To a file and back
+# --- Files
 
 share = st.floats(0, 1, exclude_max=True)
 finite = st.floats(0, allow_infinity=False)
@@ -218,10 +216,10 @@ configs = st.builds(
 
 @thoroughly
 @given(config=configs)
-def test_any_settings_come_back_from_a_file_to_the_last_bit(config: Config) -> None:
+def test_any_settings_survive_a_file_bit_for_bit(config: Config) -> None:
     back = Config.from_dict(json.loads(json.dumps(config.to_dict())))
     assert back == config == Config(**config.to_dict())
-    assert repr(back) == repr(config)  # where == would take -0.0 for 0.0
+    assert repr(back) == repr(config)  # == does not distinguish -0.0 from 0.0
 
 
 def test_a_setting_that_is_missing_or_unknown_is_named() -> None:
@@ -236,7 +234,7 @@ def test_a_setting_that_is_missing_or_unknown_is_named() -> None:
 # --- The parameters
 
 
-def test_the_table_of_the_final_version_is_the_published_scripts() -> None:
+def test_the_table_of_the_final_version_is_that_of_the_published_script() -> None:
     assert list(shapes(PRESETS["final"], VOCAB_SIZE).items()) == [
         ("wte", (27, 16)),
         ("wpe", (16, 16)),
@@ -251,7 +249,7 @@ def test_the_table_of_the_final_version_is_the_published_scripts() -> None:
 
 
 @pytest.mark.parametrize("preset", ["final", "first"])
-def test_a_golden_run_has_as_many_parameters_as_published(preset: str) -> None:
+def test_a_golden_run_has_the_published_number_of_parameters(preset: str) -> None:
     facts = golden(preset)
     assert facts["vocab_size"] == VOCAB_SIZE
     assert num_params(PRESETS[preset], VOCAB_SIZE) == facts["num_params"]
@@ -270,7 +268,7 @@ small = st.builds(
 
 @thoroughly
 @given(config=small, vocab_size=st.integers(1, 9))
-def test_the_matrices_lie_one_after_another_and_fill_the_buffer(config: Config, vocab_size: int) -> None:
+def test_the_matrices_are_contiguous_and_fill_the_buffer(config: Config, vocab_size: int) -> None:
     table = shapes(config, vocab_size)
     where = offsets(table)
     assert list(where) == list(table)
@@ -282,7 +280,7 @@ def test_the_matrices_lie_one_after_another_and_fill_the_buffer(config: Config, 
 
 
 def reference_init(config: Config, vocab_size: int, rng: random.Random) -> dict[str, list[float]]:
-    """The matrices that the reference draws, flat; those that start at zero are set so afterwards."""
+    """Return the matrices that the reference draws, flat; with zero_init, some are then set to zero."""
     table = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
     matrices = {
         name: [p.data for row in matrix for p in row]
@@ -296,29 +294,29 @@ def reference_init(config: Config, vocab_size: int, rng: random.Random) -> dict[
 
 
 def assert_same_init(config: Config, vocab_size: int, seed: int) -> None:
-    ours, theirs = random.Random(seed), random.Random(seed)
-    got, expected = init(config, vocab_size, ours), reference_init(config, vocab_size, theirs)
+    rng, reference_rng = random.Random(seed), random.Random(seed)
+    got, expected = init(config, vocab_size, rng), reference_init(config, vocab_size, reference_rng)
     for name, place in offsets(shapes(config, vocab_size)).items():
-        assert got[place].tobytes() == array("d", expected[name]).tobytes(), name  # -0.0 too
+        assert got[place].tobytes() == array("d", expected[name]).tobytes(), name  # bytes distinguish -0.0
     assert len(got) == sum(map(len, expected.values()))
-    assert ours.getstate() == theirs.getstate()  # the samples go on from here
+    assert rng.getstate() == reference_rng.getstate()  # sampling continues with it
 
 
 @pytest.mark.parametrize("preset", ["final", "first"])
-def test_a_preset_starts_from_the_references_parameters_bit_for_bit(preset: str) -> None:
+def test_a_preset_starts_with_the_parameters_of_the_reference_bit_for_bit(preset: str) -> None:
     assert_same_init(PRESETS[preset], VOCAB_SIZE, seed=42)
 
 
 @thoroughly
 @given(config=small, vocab_size=st.integers(1, 5), seed=st.integers(0, 9))
-def test_any_model_starts_from_the_references_parameters_bit_for_bit(
+def test_any_model_starts_with_the_parameters_of_the_reference_bit_for_bit(
     config: Config, vocab_size: int, seed: int
 ) -> None:
     assert_same_init(config, vocab_size, seed)
 
 
 @pytest.mark.golden
-def test_the_golden_run_starts_from_the_published_parameters(names_file: Path) -> None:
+def test_the_golden_run_starts_with_the_published_parameters(names_file: Path) -> None:
     rng = random.Random(42)
     docs = reference.documents(names_file)
     rng.shuffle(docs)
@@ -327,14 +325,14 @@ def test_the_golden_run_starts_from_the_published_parameters(names_file: Path) -
     assert hashlib.sha256(content).hexdigest() == golden("final")["init_params_sha256"]
 
 
-def test_matrices_that_start_at_zero_draw_their_numbers_all_the_same() -> None:
+def test_matrices_that_start_at_zero_still_draw_their_numbers() -> None:
     zero, drawn = (random.Random(1), random.Random(1))
     config = Config(zero_init=True, n_layer=2)
     with_zeros, without = init(config, 5, zero), init(config.replace(zero_init=False), 5, drawn)
     assert zero.getstate() == drawn.getstate()
     for name, place in offsets(shapes(config, 5)).items():
         if name.endswith(("attn_wo", "mlp_fc2")):
-            assert with_zeros[place].tobytes() == bytes(8 * (place.stop - place.start)), name  # 0.0, and none is -0.0
+            assert with_zeros[place].tobytes() == bytes(8 * (place.stop - place.start)), name  # 0.0, not -0.0
             assert all(without[place]), name
         else:
             assert with_zeros[place] == without[place], name

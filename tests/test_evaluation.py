@@ -1,4 +1,4 @@
-"""Scores are the reference's losses, counts are what counting gives, and novelty is set arithmetic."""
+"""Scores are the reference's losses, counts agree with a table, and novelty is set arithmetic."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def engine_of(config: Config, init_std: float = 0.7) -> ScalarEngine:
 
 
 def reference_loss(tokens: Sequence[int], engine: ScalarEngine) -> float:
-    """Nats per token, by the reference alone."""
+    """Return the loss in nats per token, computed by the reference."""
     c, numbers = engine.config, iter(engine.params)
     table = reference.shapes(VOCAB_SIZE, c.n_embd, c.n_layer, c.block_size)
     state_dict = {
@@ -61,17 +61,17 @@ def test_a_score_is_the_references_loss_over_the_tokens_that_training_reads(conf
     assert score.loss == pytest.approx(reference_loss(tokens, engine), rel=1e-12)
 
 
-def test_a_score_over_many_documents_weighs_each_token_alike() -> None:
+def test_a_score_over_many_documents_weights_each_token_equally() -> None:
     documents = ["a", "bad", "cabdab", "d"]
     run = Run.begin(documents, TINY)
     losses = [reference_loss(run.data.sequence(i), run.engine) for i in range(4)]  # type: ignore[arg-type]
-    tokens = [2, 4, 4, 2]  # the characters and the end, at most block_size=4
+    tokens = [2, 4, 4, 2]  # the characters and BOS, at most block_size=4
     expected = sum(loss * n for loss, n in zip(losses, tokens)) / sum(tokens)
     assert run.score(range(4)).tokens == 12
     assert run.score(range(4)).loss == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_model_without_an_opinion_scores_as_one_who_knows_nothing() -> None:
+def test_a_model_with_equal_logits_scores_like_knowing_nothing() -> None:
     tokens = [BOS, 1, 2, BOS]
     score = evaluation.score(engine_of(TINY, init_std=0.0), [tokens])
     nothing = evaluation.uniform_score(3, VOCAB_SIZE)
@@ -94,7 +94,7 @@ def test_bits_and_perplexity_are_the_loss_in_other_units(nats: float, tokens: in
 
 
 def test_a_hopeless_loss_has_an_infinite_perplexity() -> None:
-    """exp(710) is no float; a model that has diverged must still be told about."""
+    """exp(710) overflows a float; a model that has diverged can still be evaluated."""
     assert Score(1e6, 1).perplexity == math.inf
 
 
@@ -105,7 +105,7 @@ def test_a_score_of_enormous_logits_is_a_number() -> None:
     assert score.nats >= 0
 
 
-# --- What counting reaches
+# --- The counting models
 
 
 def test_counts_of_a_text_that_can_be_counted_by_hand() -> None:
@@ -120,7 +120,7 @@ def test_counts_of_a_text_that_can_be_counted_by_hand() -> None:
 
 
 @given(sequences, sequences)
-def test_counts_are_those_of_a_table(text: list[list[int]], other: list[list[int]]) -> None:
+def test_counts_agree_with_a_table(text: list[list[int]], other: list[list[int]]) -> None:
     np = pytest.importorskip("numpy", reason="numpy makes the table")
     table = np.ones((VOCAB_SIZE, VOCAB_SIZE))  # Laplace
     for tokens in text:
@@ -146,12 +146,12 @@ def test_the_probabilities_of_counts_add_up_to_1(text: list[list[int]]) -> None:
             assert total == pytest.approx(1, rel=1e-12)
 
 
-def test_counts_of_nothing_know_nothing() -> None:
+def test_counts_without_data_score_like_knowing_nothing() -> None:
     for score in NgramCounts([], VOCAB_SIZE).score([BOS, 1, 2, BOS]):
         assert score.loss == pytest.approx(math.log(VOCAB_SIZE), rel=1e-15)
 
 
-def test_on_their_own_text_pairs_tell_more_than_letters_and_letters_more_than_nothing() -> None:
+def test_on_their_own_text_pairs_score_better_than_letters_and_letters_better_than_nothing() -> None:
     text = [[BOS, *(i % 4 for i in range(n)), BOS] for n in range(3, 40)]
     counts = NgramCounts(text, VOCAB_SIZE)
     letters, pairs = evaluation.EMPTY_SCORE, evaluation.EMPTY_SCORE
@@ -161,7 +161,7 @@ def test_on_their_own_text_pairs_tell_more_than_letters_and_letters_more_than_no
     assert letters.tokens == sum(len(list(pairwise(tokens))) for tokens in text)
 
 
-# --- How much is new
+# --- Novelty
 
 
 def test_novelty_counts_repeated_samples_as_often_as_they_occur() -> None:

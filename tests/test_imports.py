@@ -1,4 +1,4 @@
-"""Imports point down, one rule a folder; and a test of that test."""
+"""Imports point down, by one rule per folder; and a test of that test."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from conftest import HEAVY, SOURCE, clean_environment
 
-# Of a folder, its entries from the top down: each imports what stands in the lines below its own. Folders that are
-# not here have no order of their own; no folder may have a cycle.
+# The entries of each folder from the top down: an entry may only import what is in the lines below its own. Folders
+# that are not listed have no order; no folder may have a cycle.
 LAYERS: dict[str, list[str]] = {
     "": [
         "__main__",
@@ -44,12 +44,12 @@ LAYERS: dict[str, list[str]] = {
         "requests",
     ],
 }
-TYPED = "lab.session"  # the modules that register requests name its class in their signatures; it loads them
-FACADE = "__init__"  # microgpt itself: only the command line and the lab import it, for the version
+TYPED = "lab.session"  # modules that register requests use its class in their signatures, and it imports them
+FACADE = "__init__"  # the package itself: only the command line and the lab import it, for the version
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """Every module by its dotted name inside the package; a folder's __init__ goes by the folder's name."""
+    """Return every module by its dotted name inside the package; a folder's __init__ has the folder's name."""
     found = {}
     for path in sorted(root.rglob("*.py")):
         *folders, name = path.relative_to(root).with_suffix("").parts
@@ -59,7 +59,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 @cache
 def parsed(source: str) -> tuple[list[ast.Import | ast.ImportFrom | ast.Call], frozenset[int]]:
-    """Of a file: its imports and calls, and the lines that are there for a type checker alone."""
+    """Return the imports and calls of a file, and the lines that only a type checker reads."""
     kept: list[ast.Import | ast.ImportFrom | ast.Call] = []
     typing_only = set[int]()
     for node in ast.walk(ast.parse(source)):
@@ -71,7 +71,7 @@ def parsed(source: str) -> tuple[list[ast.Import | ast.ImportFrom | ast.Call], f
 
 
 def imports(source: str, known: dict[str, Path]) -> Iterator[tuple[str, int]]:
-    """What a file imports, with the line: our own modules without `microgpt.`, the others by their first name."""
+    """Yield (module, line) of a file's imports: our modules without `microgpt.`, others by their top-level name."""
     for node in parsed(source)[0]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -90,7 +90,7 @@ def imports(source: str, known: dict[str, Path]) -> Iterator[tuple[str, int]]:
 
 
 def upward(importer: str, imported: str) -> str:
-    """The folder whose rule an import of one of our modules breaks, as a sentence; empty where it breaks none."""
+    """Return why an import of one of our modules breaks the order of a folder, or an empty string."""
     here, there = importer.split("."), imported.split(".")
     shared = 0
     while shared < min(len(here), len(there)) and here[shared] == there[shared]:
@@ -106,12 +106,12 @@ def upward(importer: str, imported: str) -> str:
         if entry not in place:
             return f"{entry} has no place in the order of {folder or 'microgpt'}"
     if place[there[shared]] <= place[here[shared]]:
-        return f"{there[shared]} does not stand below {here[shared]}"
+        return f"{there[shared]} is not below {here[shared]}"
     return ""
 
 
 def cycles(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle, each circle once."""
+    """Return the import cycles, each once."""
     found, done = [], set()
 
     def walk(name: str, way: list[str]) -> None:
@@ -155,7 +155,7 @@ def faults(root: Path) -> list[str]:
         calls = (node for node in nodes if isinstance(node, ast.Call))
         if name in ("training", "sampling"):
             found += [f"{name} prints" for call in calls if getattr(call.func, "id", "") == "print"]
-    return found + [f"a circle: {circle}" for circle in cycles(graph)]
+    return found + [f"a cycle: {cycle}" for cycle in cycles(graph)]
 
 
 def test_imports_point_down() -> None:
@@ -176,25 +176,25 @@ def test_every_entry_of_an_ordered_folder_has_its_place() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "fault"),
     [
-        ("reference", "import microgpt.config", "reference, line 1: config does not stand below reference"),
+        ("reference", "import microgpt.config", "reference, line 1: config is not below reference"),
         ("reference", "import numpy", "reference, line 1: the reference imports numpy"),
-        ("config", "from microgpt import training", "config, line 1: training does not stand below config"),
+        ("config", "from microgpt import training", "config, line 1: training is not below config"),
         (
             "data/tokenizers",
             "from microgpt.runs.run import load",
-            "data.tokenizers, line 1: runs does not stand below data",
+            "data.tokenizers, line 1: runs is not below data",
         ),
         (
             "engines/scalar",
             "from microgpt.data import prepare",
-            "engines.scalar, line 1: data does not stand below engines",
+            "engines.scalar, line 1: data is not below engines",
         ),
         (
             "engines/scalar",
             "from microgpt.engines.choose import open_engine",
-            "engines.scalar, line 1: choose does not stand below scalar",
+            "engines.scalar, line 1: choose is not below scalar",
         ),
-        ("training", "from microgpt import sampling", "training, line 1: sampling does not stand below training"),
+        ("training", "from microgpt import sampling", "training, line 1: sampling is not below training"),
         ("training", "from microgpt.engines.scalar import ScalarEngine", "training, line 1: names an engine"),
         ("sampling", "print(1)", "sampling prints"),
         ("runs/run", "import torch", "runs.run, line 1: torch outside its engine"),
@@ -203,16 +203,16 @@ def test_every_entry_of_an_ordered_folder_has_its_place() -> None:
         (
             "lab/runs/texts",
             "from microgpt.lab.session import Session",
-            "lab.runs.texts, line 1: session does not stand below runs",
+            "lab.runs.texts, line 1: session is not below runs",
         ),
         (
             "system/files",
             "from microgpt.system import safetensors",
-            "a circle: system.files -> system.safetensors -> system.files",
+            "a cycle: system.files -> system.safetensors -> system.files",
         ),
     ],
 )
-def test_the_alarm_rings(module: str, line: str, fault: str, tmp_path: Path) -> None:
+def test_an_import_that_breaks_a_rule_is_noticed(module: str, line: str, fault: str, tmp_path: Path) -> None:
     for path in SOURCE.rglob("*.py"):
         copy = tmp_path / path.relative_to(SOURCE)
         copy.parent.mkdir(exist_ok=True, parents=True)

@@ -1,4 +1,4 @@
-"""What `import microgpt` gives, and what it costs."""
+"""`import microgpt`: the public names, and what importing loads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import microgpt
 from conftest import ROOT, TINY, clean_environment, every_python
 
 
-def test_every_public_name_is_there_and_says_what_it_is() -> None:
+def test_every_public_name_exists_and_has_a_docstring() -> None:
     assert set(dir(microgpt)) >= set(microgpt.__all__)
     for name in microgpt.__all__:
         assert getattr(microgpt, name).__doc__ or name == "PRESETS"
@@ -24,7 +24,7 @@ def test_every_public_name_is_there_and_says_what_it_is() -> None:
         _ = microgpt.nothing
 
 
-def test_the_names_of_type_checkers_are_those_of_the_package() -> None:
+def test_type_checkers_see_the_names_of_the_package() -> None:
     source = (ROOT / "src" / "microgpt" / "__init__.py").read_text()
     block = source.split("if TYPE_CHECKING:")[1].split("__version__")[0]
     typed = {name for line in block.splitlines() if "import" in line for name in line.split("import")[1].split(",")}
@@ -32,13 +32,13 @@ def test_the_names_of_type_checkers_are_those_of_the_package() -> None:
     assert resources.files("microgpt").joinpath("py.typed").is_file()
 
 
-def test_importing_imports_nothing_else() -> None:
+def test_importing_the_package_imports_no_other_module() -> None:
     code = "import sys, typing, __future__; before = {*sys.modules}; import microgpt; print(*({*sys.modules} - before))"
     command = [sys.executable, "-c", code]
     assert subprocess.check_output(command, env=clean_environment(), text=True).split() == ["microgpt"]
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_is_in_one_place() -> None:
     assert 'dynamic = ["version"]' in (ROOT / "pyproject.toml").read_text()
     assert re.fullmatch(r"\d+\.\d+\.\d+", microgpt.__version__)
 
@@ -52,12 +52,12 @@ def test_the_library_trains_saves_loads_and_samples(tmp_path: Path) -> None:
     assert microgpt.load(tmp_path / "other.safetensors").engine.params == run.engine.params
 
 
-def test_each_step_can_be_looked_at() -> None:
+def test_each_step_can_be_inspected() -> None:
     run = microgpt.Run.begin(["ada", "bea"], TINY)
     before = run.engine.params[:]
     seen = []
     for step in run:
-        assert run.step == step.step  # never ahead
+        assert run.step == step.step  # the run is never ahead of the yielded step
         assert run.engine.params != before
         before = run.engine.params[:]
         seen.append(step)
@@ -65,7 +65,7 @@ def test_each_step_can_be_looked_at() -> None:
     assert seen == list(microgpt.Run.begin(["ada", "bea"], TINY))
 
 
-# Prints what depends on the interpreter's arithmetic and formats: a training, a checkpoint, its resumption, samples
+# Prints everything that depends on the interpreter's arithmetic and formats: training, a checkpoint, resuming, samples
 CHECK = """
 import hashlib, pathlib, sys, tempfile
 import microgpt
@@ -101,10 +101,10 @@ def test_every_python_gives_the_same_bytes(python: str) -> None:
     assert output(python) == output(sys.executable)
 
 
-def test_the_random_streams_of_samples_are_told_apart_by_their_number() -> None:
+def test_each_sample_has_a_random_stream_of_its_number() -> None:
     run = microgpt.train(["ada", "bea", "abba"], TINY)
     assert run.sample(6, seed=9)[2:5] == run.sample(3, seed=9, first=2)
     state = random.Random(0).getstate()
     run.rng.setstate(state)
     run.sample(2, seed=9)
-    assert run.rng.getstate() == state  # a seed of its own leaves the run's stream alone
+    assert run.rng.getstate() == state  # sampling with a seed does not use the run's random stream

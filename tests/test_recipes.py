@@ -23,7 +23,7 @@ from conftest import ROOT, SOURCE, clean_environment
 
 pytestmark = pytest.mark.slow  # it compiles a kernel
 
-# --- Add an activation: relu3, the cube of relu. The files, with what is replaced in each
+# --- Add an activation: relu3, the cube of relu. For each file, what is replaced by what
 
 RELU3 = {
     "activations.py": {
@@ -77,24 +77,24 @@ import microgpt
 from microgpt.config import Config
 from microgpt.engines.choose import open_engine
 settings, vocab_size, document, params = json.loads(sys.argv[1])
-config, told = Config(**settings), {}
+config, found = Config(**settings), {}
 for name, precision in (("scalar", "exact"), ("native", "exact"), ("native", "float32"), ("torch", "float64")):
     try:
         engine = open_engine(name, array("d", params), config, vocab_size, precision)
     except ImportError:
         assert name == "torch"
         continue
-    told[f"{name} {precision}"] = [engine.backward([document]), *engine.grads]
+    found[f"{name} {precision}"] = [engine.backward([document]), *engine.grads]
 run = microgpt.Run.begin(["ab", "cad", "bd"], Config(**{**settings, "num_steps": 6}))
 for step in run:
     if step.step == 3:
         run.save("half.safetensors")
 again = microgpt.load("half.safetensors", source=["ab", "cad", "bd"])
-told["activation"] = again.config.activation
+found["activation"] = again.config.activation
 for _ in again:
     pass
-told["resumed"] = again.engine.params == run.engine.params and again.sample(3, seed=1) == run.sample(3, seed=1)
-print(json.dumps(told))
+found["resumed"] = again.engine.params == run.engine.params and again.sample(3, seed=1) == run.sample(3, seed=1)
+print(json.dumps(found))
 """
 
 
@@ -138,7 +138,7 @@ def params() -> array[float]:
 
 @pytest.fixture(scope="module")
 def computed(scratch: Path, params: array[float]) -> Any:
-    """What the copy's engines compute with relu3."""
+    """The numbers that the engines of the copy compute with relu3."""
     settings = {**CONFIG.to_dict(), "activation": "relu3"}
     given = json.dumps([settings, VOCAB_SIZE, DOCUMENT, list(params)])
     return json.loads(python(scratch, "-c", COMPUTE, given))
@@ -154,7 +154,7 @@ def test_a_new_activation_takes_three_files(scratch: Path) -> None:
     assert sorted(changed) == sorted(RELU3)
 
 
-def test_every_engine_computes_a_new_activation_as_the_reference_does(computed: Any, params: array[float]) -> None:
+def test_every_engine_computes_a_new_activation_like_the_reference(computed: Any, params: array[float]) -> None:
     table = shapes(CONFIG, VOCAB_SIZE)
     leaves = list(map(Value, params))
     state_dict = {
@@ -172,7 +172,7 @@ def test_every_engine_computes_a_new_activation_as_the_reference_does(computed: 
         assert computed["torch float64"] == pytest.approx(expected, rel=1e-10, abs=1e-13)
 
 
-def test_a_run_with_a_new_activation_is_saved_and_resumed(computed: Any) -> None:
+def test_a_run_with_a_new_activation_can_be_saved_and_resumed(computed: Any) -> None:
     assert computed["activation"] == "relu3"
     assert computed["resumed"] is True
 

@@ -1,4 +1,4 @@
-"""reference.py: the published run to the last bit, on every Python; and what its autograd promises."""
+"""reference.py: the published run bit for bit on every Python; and the properties of its parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from microgpt.reference import Value
 
 from conftest import OURS, SOURCE, VERSIONS, clean_environment, golden, slow, whole
 
-# Runs the copied file's own main(), or its first steps, and tells what its lines round off: every loss, and the weights
-# at the end
+# Runs main() of the copied file, or its first steps, and prints what main() rounds or omits: every loss, and the final
+# weights
 WATCH = """
 import array, hashlib, json, sys, time
 sys.path.insert(0, ".")
@@ -43,10 +43,10 @@ try:
     reference.main(reference.documents(sys.argv[1]))
 except Enough:
     pass
-try:  # not ru_maxrss, which begins with the memory of the process that started this one
+try:  # not ru_maxrss, which includes the memory of the process that started this one
     peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 except OSError:
-    peak = 0.0  # this system does not tell
+    peak = 0.0  # unknown on this system
 print(json.dumps({
     "losses": losses,
     "sha256": hashlib.sha256(array.array("d", [p.data for p in weights]).tobytes()).hexdigest(),
@@ -58,9 +58,9 @@ print(json.dumps({
 
 
 def run_alone(python: str, names_file: Path, folder: Path, steps: int) -> tuple[dict[str, Any], list[str]]:
-    """(what WATCH tells, the lines that main() prints) of a copy of the file without a package around it.
+    """Run a copy of the file without the package; return (the facts of WATCH, the lines that main() prints).
 
-    steps: how many it makes, 0 for all.
+    `steps` is the number of steps to train, 0 for all.
     """
     shutil.copy(SOURCE / "reference.py", folder)
     run = subprocess.run(
@@ -71,9 +71,9 @@ def run_alone(python: str, names_file: Path, folder: Path, steps: int) -> tuple[
         check=True,
     )
     *lines, facts = run.stdout.splitlines()
-    told = json.loads(facts)
-    print(f"{python}: {told['seconds']:.1f} s, {told['peak']:.0f} MB")
-    return told, lines
+    found = json.loads(facts)
+    print(f"{python}: {found['seconds']:.1f} s, {found['peak']:.0f} MB")
+    return found, lines
 
 
 OTHERS = [version for version in VERSIONS if version != OURS]
@@ -82,19 +82,17 @@ PUBLISHED = [(OURS, 0), *[slow(version, 100) for version in OTHERS], *[whole(ver
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("python", "steps"), PUBLISHED, indirect=["python"])
-def test_the_golden_run_is_reproduced_to_the_last_bit(
-    python: str, steps: int, names_file: Path, tmp_path: Path
-) -> None:
+def test_the_golden_run_is_reproduced_bit_for_bit(python: str, steps: int, names_file: Path, tmp_path: Path) -> None:
     published = golden("final")
-    told, lines = run_alone(python, names_file, tmp_path, steps)
-    assert len(told["losses"]) == (steps or published["num_steps"])
-    assert [(i, a, b) for i, (a, b) in enumerate(zip(told["losses"], published["losses"])) if a != b] == []
+    found, lines = run_alone(python, names_file, tmp_path, steps)
+    assert len(found["losses"]) == (steps or published["num_steps"])
+    assert [(i, a, b) for i, (a, b) in enumerate(zip(found["losses"], published["losses"])) if a != b] == []
     assert lines[:4] == ["num docs: 32033", "vocab size: 27", "num params: 4192", "step    1 / 1000 | loss 3.3660"]
-    assert told["peak"] < 80, "megabytes"
+    assert found["peak"] < 80, "megabytes"
     if steps:
         return
-    assert told["first8"] == published["final_params_first8"]
-    assert told["sha256"] == published["final_params_sha256"]
+    assert found["first8"] == published["final_params_first8"]
+    assert found["sha256"] == published["final_params_sha256"]
     assert lines[1003:1005] == ["", "--- inference ---"]
     assert lines[1005:] == [f"sample {i:2d}: {name}" for i, name in enumerate(published["samples"], 1)]
 
@@ -103,12 +101,12 @@ def test_the_golden_run_is_reproduced_to_the_last_bit(
 @pytest.mark.slow
 @pytest.mark.parametrize("python", ["pypy3"], indirect=True)
 def test_pypy_comes_within_1e_9_of_the_published_run(python: str, names_file: Path, tmp_path: Path) -> None:
-    told, lines = run_alone(python, names_file, tmp_path, 0)  # its powers are computed otherwise, to the last digit
+    found, lines = run_alone(python, names_file, tmp_path, 0)  # its powers differ in the last bits
     published = golden("final")
-    assert told["losses"] == pytest.approx(published["losses"], rel=0, abs=1e-9)
+    assert found["losses"] == pytest.approx(published["losses"], rel=0, abs=1e-9)
     assert lines[1003:1005] == ["", "--- inference ---"]
     assert lines[1005:] == [f"sample {i:2d}: {name}" for i, name in enumerate(published["samples"], 1)]
-    assert told["peak"] < 300, "megabytes"
+    assert found["peak"] < 300, "megabytes"
 
 
 def test_the_file_is_at_most_200_lines_of_standard_library() -> None:
@@ -129,7 +127,7 @@ def test_importing_does_no_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"caf\xe9\n", b" \n"])
-def test_a_missing_or_unreadable_file_is_one_line_and_status_2(content: bytes | None, tmp_path: Path) -> None:
+def test_a_missing_or_unreadable_file_gives_one_line_and_status_2(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "input.txt").write_bytes(content)
     run = subprocess.run([sys.executable, SOURCE / "reference.py"], cwd=tmp_path, capture_output=True, text=True)
@@ -140,7 +138,7 @@ def test_a_missing_or_unreadable_file_is_one_line_and_status_2(content: bytes | 
     assert "names.txt" in run.stderr
 
 
-def test_documents_are_the_lines_that_hold_text(tmp_path: Path) -> None:
+def test_documents_are_the_lines_with_text(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_bytes(b"\xef\xbb\xbf emma \r\n\r\n\tolivia\n\n")
     assert reference.documents(file) == ["emma", "olivia"]
@@ -152,7 +150,7 @@ def test_bos_is_the_last_id_or_the_first() -> None:
     assert last.decode(last.encode("ab")) == first.decode(first.encode("ab")) == "ab"
 
 
-def test_a_number_that_is_used_twice_gets_both_gradients() -> None:
+def test_a_number_used_twice_gets_both_gradients() -> None:
     a = Value(3.0)
     b = a + a
     (b * b).backward()  # (2 a)^2
@@ -193,7 +191,7 @@ def small_model(n_layer: int, n_embd: int = 8, block_size: int = 16, seed: int =
     return reference.init(reference.shapes(27, n_embd, n_layer, block_size), rng, 0.3)
 
 
-def test_every_parameters_gradient_of_a_model_is_the_central_difference() -> None:
+def test_the_gradients_of_parameters_are_central_differences() -> None:
     state_dict = small_model(n_layer=2, n_embd=4, block_size=4)
     tokens = [26, 4, 12, 12, 0, 26]
 
@@ -218,8 +216,8 @@ def test_pytorch_finds_the_same_loss_and_gradients() -> None:
     n_layer, n_head, n_embd, block_size = 2, 4, 16, 8
     state_dict = small_model(n_layer, n_embd, block_size)
     tokens = [26, 18, 14, 15, 7, 8, 0, 26]
-    ours = reference.loss(tokens, state_dict, n_layer, n_head, block_size)
-    ours.backward()
+    loss = reference.loss(tokens, state_dict, n_layer, n_head, block_size)
+    loss.backward()
     w = {
         name: torch.tensor([[p.data for p in row] for row in matrix], dtype=torch.float64, requires_grad=True)
         for name, matrix in state_dict.items()
@@ -239,16 +237,16 @@ def test_pytorch_finds_the_same_loss_and_gradients() -> None:
         attn = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + attn.transpose(0, 1).reshape(len(ids), n_embd) @ w[f"layer{i}.attn_wo"].T
         x = x + (norm(x) @ w[f"layer{i}.mlp_fc1"].T).relu() @ w[f"layer{i}.mlp_fc2"].T
-    theirs = functional.cross_entropy(x @ w["lm_head"].T, targets)
-    theirs.backward()
-    assert ours.data == pytest.approx(theirs.item(), rel=1e-13)
+    torch_loss = functional.cross_entropy(x @ w["lm_head"].T, targets)
+    torch_loss.backward()
+    assert loss.data == pytest.approx(torch_loss.item(), rel=1e-13)
     for name, matrix in state_dict.items():
         for row, expected in zip(matrix, w[name].grad.tolist()):
             assert [p.grad for p in row] == pytest.approx(expected, rel=1e-9, abs=1e-13), name
 
 
 @pytest.mark.parametrize("length", [3, whole(15)])
-def test_a_deep_model_trains_where_recursion_dies(length: int) -> None:
+def test_a_deep_model_trains_where_recursion_fails(length: int) -> None:
     state_dict = small_model(n_layer=8, n_embd=16)
     tokens = [26, *range(length), 26]
     loss = reference.loss(tokens, state_dict, 8, 4, 16)

@@ -1,4 +1,4 @@
-"""Sampling draws what the reference draws, and its options do what they say."""
+"""Sampling gives the token ids of the reference, and its options do what they say."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ some_logits = st.lists(logit, min_size=1, max_size=30)
 
 
 def engine_of(config: Config, seed: int = 1) -> ScalarEngine:
-    """A model whose opinions are strong enough to differ from token to token."""
+    """Return a model whose logits differ clearly from token to token."""
     params = init(config.replace(init_std=0.7), VOCAB_SIZE, random.Random(seed))
     return ScalarEngine(params, config, VOCAB_SIZE)
 
 
 def state_dict_of(params: array[float], config: Config) -> dict[str, list[list[Value]]]:
-    """The same numbers as the matrices that the reference takes."""
+    """Return the numbers as the matrices of the reference."""
     numbers = iter(params)
     table = reference.shapes(VOCAB_SIZE, config.n_embd, config.n_layer, config.block_size)
     return {name: [[Value(next(numbers)) for _ in range(c)] for _ in range(r)] for name, (r, c) in table.items()}
 
 
 class Spy(Decoder):
-    """A decoder with fixed logits, or those of another one, that keeps what it was fed and what that one answered.
+    """A decoder with fixed logits, or those of another decoder, that records what it was fed and what it answered.
 
-    never: a token id that it makes impossible.
+    `never` is a token id that it makes impossible.
     """
 
     def __init__(self, answer: list[float] | Decoder, never: int | None = None) -> None:
@@ -63,15 +63,15 @@ class Spy(Decoder):
 
 
 def always(token_id: int) -> list[float]:
-    """Logits that leave no doubt."""
+    """Return logits that always give this token id."""
     return [0.0 if i == token_id else -1e9 for i in range(VOCAB_SIZE)]
 
 
-# --- One draw
+# --- One token
 
 
 @given(some_logits, st.floats(1e-3, 1e3))
-def test_probabilities_are_the_references_bit_for_bit(logits: list[float], temperature: float) -> None:
+def test_probabilities_equal_the_reference_bit_for_bit(logits: list[float], temperature: float) -> None:
     expected = [p.data for p in reference.softmax([Value(x) / temperature for x in logits])]
     assert sampling.probabilities(logits, temperature) == expected
 
@@ -84,18 +84,18 @@ def test_probabilities_without_a_temperature_are_plain_softmax(logits: list[floa
 
 
 @given(some_logits, st.floats(0.01, 10), st.integers(0, 2**32))
-def test_a_draw_is_the_references_draw_and_moves_the_stream_as_far(
+def test_a_token_and_the_random_stream_after_it_equal_the_reference(
     logits: list[float], temperature: float, seed: int
 ) -> None:
-    ours, theirs = random.Random(seed), random.Random(seed)
+    rng, reference_rng = random.Random(seed), random.Random(seed)
     weights = [p.data for p in reference.softmax([Value(x) / temperature for x in logits])]
-    [expected] = theirs.choices(range(len(weights)), weights=weights)
-    assert sampling.next_token(logits, ours, temperature) == expected
-    assert ours.getstate() == theirs.getstate()
+    [expected] = reference_rng.choices(range(len(weights)), weights=weights)
+    assert sampling.next_token(logits, rng, temperature) == expected
+    assert rng.getstate() == reference_rng.getstate()
 
 
 @given(some_logits, st.integers(0, 2**32))
-def test_temperature_0_takes_the_first_of_the_likeliest_and_draws_nothing(logits: list[float], seed: int) -> None:
+def test_temperature_0_takes_the_first_of_the_likeliest_without_drawing(logits: list[float], seed: int) -> None:
     rng = random.Random(seed)
     before = rng.getstate()
     token_id = sampling.next_token(logits, rng, 0.0)
@@ -105,7 +105,7 @@ def test_temperature_0_takes_the_first_of_the_likeliest_and_draws_nothing(logits
 
 
 @given(st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=12), st.data())
-def test_top_k_draws_only_among_the_k_likeliest_where_of_equals_the_lower_id_comes_first(
+def test_top_k_only_samples_the_k_likeliest_and_prefers_lower_ids_among_equals(
     logits: list[float], data: st.DataObject
 ) -> None:
     k = data.draw(st.integers(1, len(logits)))
@@ -128,7 +128,7 @@ def test_top_k_of_1_is_greedy(logits: list[float], seed: int) -> None:
 
 
 @pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (0.5, None), (2.0, None), (1.0, 3)])
-def test_tokens_are_drawn_as_often_as_their_probability_says(temperature: float, top_k: int | None) -> None:
+def test_tokens_are_sampled_with_their_probabilities(temperature: float, top_k: int | None) -> None:
     logits = [math.log(p) for p in (0.4, 0.05, 0.3, 0.05, 0.2)]
     kept = sorted(range(5), key=lambda i: -logits[i])[: top_k or 5]
     weights = {i: math.exp(logits[i] / temperature) for i in kept}
@@ -137,25 +137,25 @@ def test_tokens_are_drawn_as_often_as_their_probability_says(temperature: float,
     assert counts.keys() == set(kept)
     expected = {i: draws * w / sum(weights.values()) for i, w in weights.items()}
     chi_square = sum((counts[i] - e) ** 2 / e for i, e in expected.items())
-    assert chi_square < 18.47  # once in a thousand by chance, with 4 degrees of freedom; the seed is fixed
+    assert chi_square < 18.47  # probability 0.001 with 4 degrees of freedom; the seed is fixed
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-308, 1e-320, 5e-324])
-def test_a_temperature_of_almost_nothing_is_greedy(temperature: float) -> None:
-    """1 / 1e-320 is no float, and 1e308 times a logit may be none."""
+def test_a_temperature_close_to_0_is_greedy(temperature: float) -> None:
+    """1 / 1e-320 overflows a float, and 1e308 times a logit may, too."""
     logits = [3.0, -2.0, 50.0, 49.0]
     assert sampling.next_token(logits, random.Random(0), temperature) == 2
 
 
 @pytest.mark.parametrize("temperature", [-1.0, -0.001, math.nan, math.inf])
-def test_a_temperature_that_makes_no_sense_is_refused(temperature: float) -> None:
+def test_an_invalid_temperature_is_refused(temperature: float) -> None:
     message = f"temperature must be a finite number of at least 0, got temperature={temperature}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sampling.check_options(VOCAB_SIZE, temperature, None)
 
 
 @pytest.mark.parametrize("top_k", [0, -1, VOCAB_SIZE + 1])
-def test_a_top_k_that_makes_no_sense_is_refused(top_k: int) -> None:
+def test_an_invalid_top_k_is_refused(top_k: int) -> None:
     message = f"top_k must be from 1 to the vocabulary's 7 tokens, got top_k={top_k}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sampling.check_options(VOCAB_SIZE, 1.0, top_k)
@@ -166,20 +166,20 @@ def test_options_at_their_limits_are_allowed() -> None:
         sampling.check_options(VOCAB_SIZE, temperature, top_k)
 
 
-# --- A whole text
+# --- A text
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_texts_and_the_random_stream_after_them_are_the_references(config: Config, temperature: float) -> None:
+def test_texts_and_the_random_stream_after_them_equal_the_reference(config: Config, temperature: float) -> None:
     engine, bos = engine_of(config), 0 if config.bos_first else BOS
     state_dict = state_dict_of(engine.params, config)
-    ours, theirs = random.Random(5), random.Random(5)
+    rng, reference_rng = random.Random(5), random.Random(5)
     for _ in range(8):
         expected = reference.sample(
             state_dict,
             bos,
-            theirs,
+            reference_rng,
             temperature,
             config.n_layer,
             config.n_head,
@@ -187,31 +187,31 @@ def test_texts_and_the_random_stream_after_them_are_the_references(config: Confi
             ACTIVATIONS[config.activation],
         )
         generated = sampling.generate(
-            engine.decoder, ours, bos=bos, block_size=config.block_size, temperature=temperature
+            engine.decoder, rng, bos=bos, block_size=config.block_size, temperature=temperature
         )
         assert list(generated) == expected
-    assert ours.getstate() == theirs.getstate()
+    assert rng.getstate() == reference_rng.getstate()
 
 
-def test_a_text_begins_after_bos_and_the_prompt_which_it_does_not_repeat() -> None:
+def test_a_text_begins_after_bos_and_does_not_repeat_the_prompt() -> None:
     spy = Spy(always(3))
     generated = sampling.generate(lambda: spy, random.Random(0), bos=BOS, block_size=5, temperature=1.0, prompt=[0, 1])
     assert list(generated) == [3, 3, 3]
     assert spy.fed == [BOS, 0, 1, 3, 3]
 
 
-def test_a_text_ends_at_bos_which_is_not_given() -> None:
+def test_a_text_ends_at_bos_which_is_not_yielded() -> None:
     spy = Spy(always(BOS))
     assert list(sampling.generate(lambda: spy, random.Random(0), bos=BOS, block_size=5, temperature=1.0)) == []
     assert spy.fed == [BOS]
 
 
 @pytest.mark.parametrize("block_size", [1, 2, 9])
-def test_a_text_ends_where_the_context_is_full(block_size: int) -> None:
+def test_a_text_ends_when_the_context_is_full(block_size: int) -> None:
     generated = sampling.generate(
         lambda: Spy(always(2)), random.Random(0), bos=BOS, block_size=block_size, temperature=0.0
     )
-    assert list(generated) == [2] * block_size  # as many as the reference's loop makes
+    assert list(generated) == [2] * block_size  # as many as in the reference's loop
 
 
 @pytest.mark.parametrize(("max_new_tokens", "expected"), [(0, 0), (1, 1), (4, 4), (5, 5), (6, 5)])
@@ -242,7 +242,7 @@ def test_max_new_tokens_does_not_count_the_prompt() -> None:
 
 @pytest.mark.parametrize("prompt", [[], [1, 2], [1, 2, 3, 4, 5, 3, 1, 2, 4]], ids=len)
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_slide_continues_as_a_fresh_context_of_the_last_block_size_tokens(config: Config, prompt: list[int]) -> None:
+def test_slide_continues_like_a_new_context_of_the_last_block_size_tokens(config: Config, prompt: list[int]) -> None:
     engine, bos = engine_of(config, seed=2), 0 if config.bos_first else BOS
     spies: list[Spy] = []
 
@@ -268,7 +268,7 @@ def test_slide_continues_as_a_fresh_context_of_the_last_block_size_tokens(config
     assert len(context) == 1 + len(prompt) + 2 * config.block_size
 
 
-def test_slide_goes_on_beyond_block_size_until_it_is_told_to_end() -> None:
+def test_slide_continues_beyond_block_size_until_max_new_tokens() -> None:
     def opened() -> Spy:
         return Spy(always(2))
 

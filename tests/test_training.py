@@ -1,4 +1,4 @@
-"""Training reads the documents in turn, asks the engine for the right steps, and stops where the loss is no number."""
+"""Training reads the documents in turn, gives the engine the right steps, and stops when the loss is not finite."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ DOCUMENTS = [[BOS, *document, BOS] for document in ([0], [1, 2], [3, 0, 1], [2, 
 
 
 class Fake(Engine):
-    """An engine that computes nothing, and keeps what it was asked. loss_of: the loss of a step, or what it raises."""
+    """An engine that computes nothing, and records its calls. `loss_of` returns the loss of a step, or raises."""
 
     def __init__(self, config: Config, loss_of: Callable[[int], float] = float) -> None:
         self.config, self.vocab_size, self.loss_of = config, VOCAB_SIZE, loss_of
         self.params, self.grads, self.m, self.v = (array("d") for _ in range(4))
         self.step = 0
-        self.read: list[list[list[int]]] = []  # the batch of each call of backward
+        self.read: list[list[list[int]]] = []  # the batches of the calls of backward
         self.totals: list[int | None] = []
-        self.rates: list[float] = []  # of each update
+        self.rates: list[float] = []  # the learning rates of the updates
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         self.read.append([list(tokens) for tokens in batch])
@@ -59,7 +59,7 @@ def scalar_engine(config: Config = TINY) -> ScalarEngine:
 
 
 def state(engine: Engine) -> tuple[bytes, bytes, bytes, int]:
-    """All that a later step depends on."""
+    """Return everything that later steps depend on."""
     return engine.params.tobytes(), engine.m.tobytes(), engine.v.tobytes(), engine.step
 
 
@@ -71,10 +71,10 @@ def exactly(message: str) -> str:
     return f"^{re.escape(message)}$"
 
 
-# --- Which documents, and how far
+# --- Documents and learning rates
 
 
-def test_the_learning_rate_falls_in_a_straight_line_to_0() -> None:
+def test_the_learning_rate_decays_linearly_to_0() -> None:
     for step in range(1000):
         expected = Fraction(1, 100) * (1 - Fraction(step, 1000))
         assert learning_rate(step, 1000, 0.01) == pytest.approx(float(expected), rel=1e-15)
@@ -82,32 +82,32 @@ def test_the_learning_rate_falls_in_a_straight_line_to_0() -> None:
     assert learning_rate(1000, 1000, 0.01) == 0.0
 
 
-def test_the_learning_rate_rises_in_a_straight_line_before_it_falls() -> None:
+def test_the_learning_rate_warms_up_linearly_before_it_decays() -> None:
     rates = [learning_rate(step, 110, 0.5, warmup_steps=10) for step in range(110)]
     assert rates[:10] == pytest.approx([0.05 * (i + 1) for i in range(10)], rel=1e-15)
     assert rates[10:] == pytest.approx([0.5 * (1 - i / 100) for i in range(100)], rel=1e-15)
 
 
-def test_the_learning_rate_may_fall_in_half_a_wave() -> None:
+def test_the_learning_rate_can_decay_as_a_cosine() -> None:
     rates = [learning_rate(step, 110, 0.5, warmup_steps=10, decay="cosine") for step in range(111)]
     assert rates[:10] == [learning_rate(step, 110, 0.5, warmup_steps=10) for step in range(10)]
     assert rates[10] == 0.5
     assert [rates[35], rates[60], rates[85]] == pytest.approx([0.25 + 0.125 * 2**0.5, 0.25, 0.25 - 0.125 * 2**0.5])
     assert rates[110] == pytest.approx(0, abs=1e-17)
-    # what it loses on one side of the middle it loses on the other
+    # the curve is symmetric about its middle
     for i in range(100):
         assert rates[10 + i] + rates[110 - i] == pytest.approx(0.5)
 
 
-def test_training_follows_the_config_s_schedule() -> None:
+def test_training_follows_the_schedule_of_the_config() -> None:
     config = TINY.replace(warmup_steps=3, decay="cosine")
     steps = list(train(Fake(config), documents, range(5)))
     assert [step.learning_rate for step in steps] == [learning_rate(s, 12, 0.01, 3, "cosine") for s in range(12)]
 
 
 @pytest.mark.parametrize("options", [{}, {"together": True}, {"micro_batch_size": 1}], ids=str)
-def test_each_step_s_gradient_is_clipped_as_a_whole(options: dict[str, Any]) -> None:
-    """Against Adam by hand on gradients that are scaled by hand; the limit binds at some steps and not at others."""
+def test_the_whole_gradient_of_a_step_is_clipped(options: dict[str, Any]) -> None:
+    """Compared with gradients that the test scales; the limit is exceeded at some steps only."""
     config = TINY.replace(batch_size=2, clip=1.3)
     engine, by_hand = scalar_engine(config), scalar_engine(config.replace(clip=0.0))
     losses = [step.loss for step in train(engine, documents, range(5), **options)]
@@ -123,14 +123,14 @@ def test_each_step_s_gradient_is_clipped_as_a_whole(options: dict[str, Any]) -> 
     assert list(engine.params) == pytest.approx(list(by_hand.params), rel=1e-12)
 
 
-def test_each_step_updates_with_the_rate_that_it_tells() -> None:
+def test_each_step_updates_with_the_rate_that_it_reports() -> None:
     engine = Fake(TINY)
     steps = list(train(engine, documents, range(5)))
     assert engine.rates == [step.learning_rate for step in steps] == [0.01 * (1 - s / 12) for s in range(12)]
 
 
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(1, 9), st.booleans())
-def test_batches_take_the_order_in_turn_and_begin_again_at_its_end(
+def test_batches_follow_the_order_and_begin_again_at_its_end(
     num_docs: int, batch_size: int, num_steps: int, together: bool
 ) -> None:
     order = list(range(num_docs))
@@ -143,10 +143,10 @@ def test_batches_take_the_order_in_turn_and_begin_again_at_its_end(
     assert [len(batch) for batch in engine.read] == [batch_size] * num_steps
 
 
-def test_a_step_tells_its_number_its_loss_and_how_many_tokens_it_predicted() -> None:
+def test_a_step_reports_its_number_its_loss_and_its_tokens() -> None:
     engine = Fake(TINY.replace(num_steps=5), loss_of=lambda step: 10.0 - step)
     rates = [0.01 * (1 - s / 5) for s in range(5)]
-    # documents of 1, 2, 3, 6 and 1 characters; with the BOS at the end one more, and at most block_size=4
+    # documents of 1, 2, 3, 6 and 1 characters, plus the BOS at the end, but at most block_size=4
     assert list(train(engine, documents, range(5))) == [
         Step(1, 9.0, rates[0], 2),
         Step(2, 8.0, rates[1], 3),
@@ -162,7 +162,7 @@ def test_the_tail_of_a_document_beyond_block_size_is_not_given_to_the_engine() -
     assert engine.read == [[tokens[:5]] for tokens in DOCUMENTS]
 
 
-def test_a_loss_is_the_references_before_the_update() -> None:
+def test_a_loss_is_that_of_the_reference_before_the_update() -> None:
     engine = scalar_engine()
     numbers = iter(engine.params)
     state_dict = {
@@ -174,7 +174,7 @@ def test_a_loss_is_the_references_before_the_update() -> None:
 
 
 @pytest.mark.golden
-def test_the_published_run_begins_with_these_losses(names_file: Path) -> None:
+def test_training_begins_with_the_published_losses(names_file: Path) -> None:
     docs = reference.documents(names_file)
     rng = random.Random(42)
     rng.shuffle(docs)
@@ -186,7 +186,7 @@ def test_the_published_run_begins_with_these_losses(names_file: Path) -> None:
     assert losses == golden("final")["losses"][:3]
 
 
-def test_a_trained_engine_makes_no_more_steps() -> None:
+def test_a_trained_engine_does_no_more_steps() -> None:
     engine = Fake(TINY)
     engine.step = TINY.num_steps
     assert list(train(engine, documents, range(5), validate=lambda: 1.0, validate_every=1)) == []
@@ -203,10 +203,10 @@ def test_micro_batches_give_the_weights_of_the_whole_batch_bit_for_bit(micro_bat
     expected = [step.loss for step in train(whole, documents, range(5))]
     losses = [step.loss for step in train(parts, documents, range(5), micro_batch_size=micro_batch_size)]
     assert state(parts) == state(whole)
-    assert losses == pytest.approx(expected, rel=1e-14)  # their sum is taken in parts
+    assert losses == pytest.approx(expected, rel=1e-14)  # the sum is computed in parts
 
 
-def test_micro_batches_tell_the_engine_how_many_documents_make_the_step() -> None:
+def test_micro_batches_pass_the_number_of_documents_in_the_step() -> None:
     engine = Fake(TINY.replace(batch_size=5, num_steps=2))
     steps = list(train(engine, documents, range(5), micro_batch_size=2))
     assert [len(batch) for batch in engine.read] == [2, 2, 1] * 2
@@ -215,7 +215,7 @@ def test_micro_batches_tell_the_engine_how_many_documents_make_the_step() -> Non
 
 
 @pytest.mark.parametrize("size", [0, -1, 3])
-def test_a_micro_batch_that_is_no_part_of_a_batch_is_refused(size: int) -> None:
+def test_an_invalid_micro_batch_size_is_refused(size: int) -> None:
     engine = Fake(TINY.replace(batch_size=2))
     with pytest.raises(
         ValueError, match=exactly(f"micro_batch_size must be from 1 to batch_size=2, got micro_batch_size={size}")
@@ -236,7 +236,7 @@ def test_together_gives_the_same_steps_and_weights() -> None:
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(1, 60), st.integers(0, 30))
-def test_together_is_not_ahead_where_it_promises_so(
+def test_together_is_not_ahead_at_the_promised_steps(
     validate_every: int, pause_every: int, num_steps: int, done: int
 ) -> None:
     engine = Fake(TINY.replace(num_steps=num_steps))
@@ -299,13 +299,13 @@ def test_steps_of_one_call_share_its_time(monkeypatch: pytest.MonkeyPatch) -> No
     now = iter(range(0, 1000, 2))  # each call takes 2 seconds
     monkeypatch.setattr("time.perf_counter", lambda: float(next(now)))
     engine = Fake(TINY.replace(num_steps=5))
-    engine.call_seconds = 10.0  # so that a call may make more and more steps
+    engine.call_seconds = 10.0  # so that a call may have more and more steps
     steps = list(train(engine, documents, range(5), together=True))
     assert [step.seconds for step in steps] == [2.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_documents_are_read_while_the_engine_computes() -> None:
-    """A step's documents are asked for when the steps before it are under way: a GPU does not wait for all."""
+    """The documents of a step are read after the previous steps have begun: a GPU does not wait for all documents."""
     read: list[int] = []
 
     class Watching(Fake):
@@ -328,7 +328,7 @@ def test_documents_are_read_while_the_engine_computes() -> None:
 
 
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 9))
-def test_each_process_reads_its_part_of_every_batch_only(world_size: int, share: int, num_docs: int) -> None:
+def test_each_process_only_reads_its_part_of_every_batch(world_size: int, share: int, num_docs: int) -> None:
     config = TINY.replace(batch_size=world_size * share, num_steps=5)
     whole = Fake(config)
     list(train(whole, lambda i: [BOS, i, BOS], range(num_docs)))
@@ -357,7 +357,7 @@ def test_the_loss_of_a_step_and_its_tokens_are_those_of_all_processes() -> None:
             return [2 * number for number in numbers]
 
     steps = list(train(Second(TINY.replace(batch_size=2, num_steps=1)), documents, range(5)))
-    assert (steps[0].loss, steps[0].tokens) == (10.5, 6)  # of document 1, which has 3 tokens to predict
+    assert (steps[0].loss, steps[0].tokens) == (10.5, 6)  # document 1 has 3 tokens to predict
 
 
 def test_a_batch_that_the_processes_cannot_share_evenly_is_refused() -> None:
@@ -368,12 +368,12 @@ def test_a_batch_that_the_processes_cannot_share_evenly_is_refused() -> None:
         next(iter(train(engine, documents, range(5))))
 
 
-# --- Going on
+# --- Resuming
 
 
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("done", [1, 5, 11])
-def test_training_that_begins_anew_goes_on_where_the_engine_stands(done: int, together: bool) -> None:
+def test_training_continues_from_the_step_of_the_engine(done: int, together: bool) -> None:
     config = TINY.replace(batch_size=3)
     uninterrupted, engine = scalar_engine(config), scalar_engine(config)
     expected = list(train(uninterrupted, documents, [2, 0, 3, 1]))
@@ -386,7 +386,7 @@ def test_training_that_begins_anew_goes_on_where_the_engine_stands(done: int, to
     assert state(resumed) == state(uninterrupted)
 
 
-# --- A loss that is no number
+# --- A loss that is not finite
 
 
 @pytest.mark.parametrize("micro_batch_size", [None, 2])
@@ -427,8 +427,8 @@ def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
     [lambda step: math.nan if step >= 5 else 1.0, lambda step: leaves_the_range_at_step_3(step - 2)],
     ids=["nan", "FloatingPointError"],
 )
-def test_together_tells_which_step_diverged_and_gives_the_steps_before_it(loss_of: Callable[[int], float]) -> None:
-    """Calls of 1, 2, 4... steps: the fifth lies within one."""
+def test_together_names_the_step_that_diverged_and_yields_those_before_it(loss_of: Callable[[int], float]) -> None:
+    """Calls have 1, 2, 4... steps: the fifth step is inside a call."""
     made: list[Step] = []
     with pytest.raises(DivergedError, match=r"^the loss of step 5 is nan: "):
         made.extend(train(Fake(TINY, loss_of), documents, range(5), together=True))

@@ -1,4 +1,4 @@
-"""Commands run in this process, and the reference alone as their authority."""
+"""Helpers of the command tests: what a command answered, its files, and the run that the reference computes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Microgpt = Callable[[str], Answer]
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder with its bytes, and the folders."""
+    """Return the bytes of every file below a folder by relative path, and None for every folder."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
@@ -42,7 +42,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def strict_json(text: str) -> Any:
-    """JSON as the standard has it, without NaN and Infinity."""
+    """Parse standard JSON, which has no NaN and no Infinity."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
@@ -51,12 +51,12 @@ def strict_json(text: str) -> Any:
 
 
 def untimed(text: str) -> str:
-    """A log without what depends on the clock."""
+    """Replace the parts of a log that depend on the clock."""
     return re.sub(r"\| +[\d.,]+ steps/s \| \d+:\d\d left", "| TIME", text)
 
 
 class Reference:
-    """The run of the reference's functions on these sequences of token ids, with losses, parameters and samples."""
+    """A run computed with only the reference's functions: its losses, parameters and samples."""
 
     def __init__(self, sequences: Sequence[list[int]], tokenizer: reference.Tokenizer, config: Config) -> None:
         c = self.config = config
@@ -92,7 +92,7 @@ class Reference:
         return str(self.tokenizer.decode(token_ids))
 
     def samples(self, n: int, seed: int = 42, temperature: float = TINY.temperature) -> list[str]:
-        """What `microgpt sample` draws."""
+        """Return the texts that `microgpt sample` must generate."""
         return [self.sample(random.Random(f"{seed}:{i}"), temperature) for i in range(n)]
 
 

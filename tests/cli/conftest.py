@@ -1,4 +1,4 @@
-"""Fixtures of the command line: a folder with a text, a trained run, the reference beside it."""
+"""Fixtures of the command tests: a folder with a text, a trained run, and the same run by the reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cli.commands import SMALL, WORDS, Answer, Microgpt, Reference
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with words.txt in it."""
+    """A new current folder that contains words.txt."""
     monkeypatch.chdir(tmp_path)
     Path("words.txt").write_text("".join(word + "\n" for word in WORDS))
     return tmp_path
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def microgpt(capsys: pytest.CaptureFixture[str]) -> Microgpt:
-    """`microgpt("train words.txt")` runs that command in this process."""
+    """Run a command in this process: `microgpt("train words.txt")`."""
 
     def call(line: str) -> Answer:
         capsys.readouterr()
@@ -39,7 +39,7 @@ def microgpt(capsys: pytest.CaptureFixture[str]) -> Microgpt:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with words.txt, and in `run` a run that was trained on it. Not to be changed: see `run`."""
+    """A folder with words.txt and a run trained on it, in `run`. Read-only: the fixture `run` is a copy to change."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "words.txt").write_text("".join(word + "\n" for word in WORDS))
     assert cli.main(["train", str(folder / "words.txt"), *SMALL.split(), "--out", str(folder / "run")]) == 0
@@ -48,20 +48,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, here: Path) -> Path:
-    """A copy of the trained run; its training data is the words.txt of `trained`."""
+    """A copy of the trained run; its training data is still the words.txt of `trained`."""
     shutil.copytree(trained / "run", here / "run")
     return here / "run"
 
 
 @pytest.fixture(scope="session")
 def truth() -> Reference:
-    """What `trained` must be."""
+    """The reference's version of `trained`."""
     return Reference.of_words()
 
 
 @pytest.fixture
 def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, signal.Signals], None]:
-    """Send this process a signal when it has made a step (with --quiet)."""
+    """Send this process a signal after a given step (with --quiet)."""
 
     def arm(at: int, number: signal.Signals = signal.SIGINT) -> None:
         def step(self: object, step: Any) -> None:

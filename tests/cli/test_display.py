@@ -1,4 +1,4 @@
-"""What is shown of training: to people in a log or at a terminal, and to programs."""
+"""The display of training: lines for a log, a live line for a terminal, JSON for programs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run() -> Run:
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that only moves when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -49,7 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def plain(text: str) -> str:
-    """Terminal output without its colours and cursor movements."""
+    """Remove colours and cursor movements from terminal output."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
@@ -66,7 +66,7 @@ def test_the_numbers_of_up_to_99_samples_are_aligned() -> None:
     assert lines[99] == "sample 100: x"
 
 
-def test_marks_stand_in_one_column_behind_the_longest_sample() -> None:
+def test_marks_are_in_one_column_after_the_longest_sample() -> None:
     texts, marks = ["ann", "kamonika", "bo"], ["known", "", "known"]
     assert sample_lines(texts, marks) == (
         "sample  1: ann       known\n"  #
@@ -87,7 +87,7 @@ def test_a_line_without_a_mark_ends_with_its_text_and_all_marks_are_aligned(pair
     assert len({line.index("MARK") for line in lines if "MARK" in line}) <= 1
 
 
-def test_no_samples_are_no_lines() -> None:
+def test_no_samples_give_no_lines() -> None:
     assert sample_lines([]) == sample_lines([], []) == ""
 
 
@@ -119,7 +119,7 @@ def test_times_are_shown_in_minutes_and_seconds(seconds: float, shown: str) -> N
 # --- Lines for a log
 
 
-def test_a_log_tells_the_facts_then_the_steps_on_stderr(
+def test_a_log_shows_the_facts_then_the_steps_on_stderr(
     run: Run, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = Lines()
@@ -137,7 +137,7 @@ def test_a_log_tells_the_facts_then_the_steps_on_stderr(
         "vocab size: 12",
         "num params: 304",
         "data: from memory, 19 tokens, 1 byte each",
-        # 4 + 3 + 4 + 4 + 4 characters, 5 ends; the 4 ends behind 4 characters lie beyond block_size
+        # 4 + 3 + 4 + 4 + 4 characters and 5 ends; the 4 ends after 4 characters are beyond block_size
         "not read: 16.7% of the tokens, beyond block_size=4; a larger block_size reads more",
         "step    1 /   12 | loss 2.0000 | smoothed 2.0000 |    0.5 steps/s | 0:22 left",
         # (0.98 * 2 + 3) / 1.98
@@ -158,7 +158,7 @@ def test_a_log_of_a_long_run_has_about_20_lines_and_every_held_out_loss(
     assert [int(line.split()[1]) for line in lines] == [1, 50, 77, *range(100, 1001, 50)]
 
 
-def test_a_log_of_a_resumed_run_counts_its_speed_from_there(
+def test_a_log_of_a_resumed_run_measures_speed_from_the_resumed_step(
     run: Run, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.engine.step = 10
@@ -173,12 +173,12 @@ def test_a_log_of_a_resumed_run_counts_its_speed_from_there(
     ]
 
 
-def test_the_facts_tell_how_much_is_held_out() -> None:
+def test_the_facts_say_how_much_is_held_out() -> None:
     run = Run.begin(NAMES, TINY, val_fraction=0.4)
     assert display.facts(run)[3] == "data: from memory, 19 tokens, 1 byte each, 2 documents held out"
 
 
-def test_the_facts_of_a_text_with_many_characters_tell_that_a_token_takes_2_bytes() -> None:
+def test_the_facts_say_that_a_token_of_a_large_vocabulary_takes_2_bytes() -> None:
     text = "".join(map(chr, range(0x4E00, 0x4E00 + 300)))
     run = Run.begin([text], TINY.replace(block_size=301), engine="scalar")
     assert display.facts(run) == [
@@ -204,7 +204,7 @@ def test_quiet_prints_nothing_but_the_samples(run: Run, capsys: pytest.CaptureFi
     assert captured.out == "sample  1: ann\nsample  2: bo\n"
 
 
-def test_json_is_an_object_a_line_in_full_precision(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_per_line_in_full_precision(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     show = Json()
     show.begin(run)
     show.step(Step(1, 0.1 + 0.2, 0.01, 4))
@@ -248,7 +248,7 @@ def test_live_shows_step_loss_speed_and_time_left(run: Run, clock: Clock, screen
         clock.now += 2.0
         show.step(Step(step, float(step), 0.01, 4, val_loss=1.5 if step == 2 else None))
     show.progress.refresh()
-    # (0.98^2 * 1 + 0.98 * 2 + 3) / (0.98^2 + 0.98 + 1) = 2.0135; 9 steps at one in 2 seconds
+    # (0.98^2 * 1 + 0.98 * 2 + 3) / (0.98^2 + 0.98 + 1) = 2.0135; 9 steps remain, at 2 seconds each
     line = plain(screen.getvalue()).splitlines()[-1].split("\r")[-1]
     assert re.fullmatch(r"step 3 / 12 .* loss 2\.0135 held-out 1\.5000 0\.5 steps/s 0:18 left\s*", line), line
     for step in range(4, 13):
@@ -259,7 +259,7 @@ def test_live_shows_step_loss_speed_and_time_left(run: Run, clock: Clock, screen
     assert re.fullmatch(r"step 12 / 12 .* held-out 1\.5000 0\.5 steps/s 0:24\s*", line), line
 
 
-def test_live_tells_the_facts_above_the_moving_line(run: Run, screen: io.StringIO) -> None:
+def test_live_shows_the_facts_above_the_moving_line(run: Run, screen: io.StringIO) -> None:
     show = Live()
     show.begin(run)
     show.end()
@@ -272,7 +272,7 @@ def test_live_tells_the_facts_above_the_moving_line(run: Run, screen: io.StringI
     ]
 
 
-def test_live_goes_on_from_the_step_of_a_resumed_run(run: Run, clock: Clock, screen: io.StringIO) -> None:
+def test_live_continues_from_the_step_of_a_resumed_run(run: Run, clock: Clock, screen: io.StringIO) -> None:
     run.engine.step = 6
     show = Live()
     show.begin(run)
@@ -286,7 +286,7 @@ def test_live_goes_on_from_the_step_of_a_resumed_run(run: Run, clock: Clock, scr
     assert re.search(r" 1\.0 steps/s 0:04 left\s*$", line), line
 
 
-def test_a_complete_run_is_said_to_be_complete_and_how_it_goes_on(run: Run) -> None:
+def test_the_facts_say_that_a_run_is_complete_and_how_to_continue_it(run: Run) -> None:
     run.engine.step = 12
     assert display.facts(run)[-1] == (
         "already complete: all 12 steps are done; to train on, resume with a larger --num-steps"
@@ -304,12 +304,12 @@ def test_live_shows_a_file_name_as_it_is(tmp_path: Path, screen: io.StringIO) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on Windows")
-def test_training_at_a_terminal_is_live_and_its_samples_alone_go_to_stdout(tmp_path: Path) -> None:
+def test_training_at_a_terminal_is_live_and_only_its_samples_go_to_stdout(tmp_path: Path) -> None:
     import pty
     import subprocess
 
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
-    ours, theirs = pty.openpty()
+    terminal, other_end = pty.openpty()
     options = ["--n-embd", "4", "--n-head", "2", "--block-size", "4", "--num-steps", "40"]
     process = subprocess.Popen(
         [sys.executable, "-m", "microgpt", "train", "names.txt", *options],
@@ -317,29 +317,29 @@ def test_training_at_a_terminal_is_live_and_its_samples_alone_go_to_stdout(tmp_p
         env={**clean_environment(), "TERM": "xterm", "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=theirs,
+        stderr=other_end,
     )
-    os.close(theirs)
-    told = b""
+    os.close(other_end)
+    output = b""
     while True:
         try:
-            piece = os.read(ours, 1 << 16)
-        except OSError:  # how Linux tells that the other end is closed
+            piece = os.read(terminal, 1 << 16)
+        except OSError:  # Linux raises this when the other end is closed
             break
         if not piece:
             break
-        told += piece
-    os.close(ours)
+        output += piece
+    os.close(terminal)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert [line[:9] for line in out.decode().splitlines()] == [f"sample {i:2d}" for i in range(1, 21)]
-    text = plain(told.decode())
+    text = plain(output.decode())
     assert "num docs: 5" in text
     assert re.search(r"step 40 / 40 .* loss \d\.\d{4} .*[\d.,]+ steps/s 0:\d\d", text), text
-    assert b"\x1b[?25h" in told  # the cursor is back
+    assert b"\x1b[?25h" in output  # the cursor is visible again
 
 
-# --- Which one
+# --- The choice of a display
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_quiet_and_json_exclude_each_other() -> None:
         display.choose(True, True)
 
 
-def test_bars_are_not_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bars_are_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with Bars() as progress:
         for done in (0, 50, 100):
             progress("reading", done, 100)
@@ -371,18 +371,18 @@ def test_bars_are_not_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFix
     assert (captured.out, captured.err.strip()) == ("", "")
 
 
-def test_a_terminal_shows_a_bar_for_each_work(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_a_bar_for_each_task(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with Bars() as progress:
-        for work in ("reading", "writing"):
+        for task in ("reading", "writing"):
             for done in (20, 30):
-                progress(work, done, 40)
+                progress(task, done, 40)
     shown = plain(screen.getvalue()).splitlines()[-2:]
     assert re.fullmatch(r"reading .* 75% .*", shown[0])
     assert re.fullmatch(r"writing .* 75% .*", shown[1])
 
 
-def test_a_status_is_a_line_for_each_message_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_status_prints_one_line_per_message_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with Status() as status:
         status("round 1 of 2")
         status("round 2 of 2")
@@ -401,31 +401,31 @@ def test_a_terminal_shows_one_status_at_a_time_and_none_at_the_end(
     assert not plain(shown[shown.rindex(erase) :]).strip()
 
 
-def test_a_large_machine_tells_its_condition(
+def test_an_engine_that_reports_diagnostics_has_them_in_the_log(
     run: Run, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     peak = 100 * training_flops(run.config, run.engine.vocab_size)  # enough for 100 tokens a second
-    told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": peak}
-    monkeypatch.setattr(run.engine, "diagnostics", lambda: told, raising=False)
+    diagnostics = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": peak}
+    monkeypatch.setattr(run.engine, "diagnostics", lambda: diagnostics, raising=False)
     show = Lines()
     show.begin(run)
     clock.now += 8.0
     for step in range(1, 5):
-        show.step(Step(step, 3.0, 0.005, 90, seconds=2.0))  # all four come from one call, at the same moment
+        show.step(Step(step, 3.0, 0.005, 90, seconds=2.0))  # all four come from one call, at the same time
     lines = capsys.readouterr().err.splitlines()[-4:]
     for line in lines:
         assert "| lr 5.00e-03 | grad norm 1.25 | 45 tokens/s | MFU 45.0% | 3.0 GiB |" in line
-    told.clear()
+    diagnostics.clear()
     show.step(Step(5, 3.0, 0.005, 90, seconds=2.0))
     assert "tokens/s" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_condition_leaves_the_moving_line_whole(
+def test_the_diagnostics_do_not_crowd_the_moving_line(
     run: Run, clock: Clock, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    told = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": 1e12}
-    monkeypatch.setattr(run.engine, "diagnostics", lambda: told, raising=False)
+    diagnostics = {"memory": 3.0 * 2**30, "grad_norm": 1.25, "peak_flops": 1e12}
+    monkeypatch.setattr(run.engine, "diagnostics", lambda: diagnostics, raising=False)
     text = io.StringIO()
     monkeypatch.setattr(
         display, "Console", lambda **_: Console(file=text, force_terminal=True, width=columns, get_time=clock)

@@ -1,4 +1,4 @@
-"""`microgpt evaluate`: the losses that the reference and plain counting give."""
+"""`microgpt evaluate`: its losses are those of the reference and of plain counting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli.commands import SMALL, WORDS, Microgpt, Reference, strict_json
 
 
 def expected_scores(truth: Reference, texts: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """(nats, tokens) by the reference's loss and by counting, over the part of each text that block_size reaches."""
+    """Return (nats, tokens) of each model, by the reference's loss and by counting, up to block_size in each text."""
     encode, vocab_size = truth.tokenizer.encode, len(truth.tokenizer.symbols)
     sequences = [encode(word) for word in WORDS]
     letters = Counter(t for tokens in sequences for t in tokens[1:])
@@ -41,7 +41,7 @@ def table(scores: dict[str, tuple[float, int]]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def test_evaluate_shows_the_model_beside_what_counting_reaches(
+def test_evaluate_shows_the_model_next_to_the_counting_models(
     run: Path, microgpt: Microgpt, truth: Reference, trained: Path
 ) -> None:
     scores = expected_scores(truth, WORDS)

@@ -16,7 +16,7 @@ from cli.commands import Microgpt, metrics, names
 
 
 def examples() -> list[tuple[str, str]]:
-    """(command, example) of every help text."""
+    """Return the (command, example) pairs of all help texts."""
     found = []
     for command in cli.app.registered_commands:
         assert command.callback is not None
@@ -26,7 +26,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def help_text(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, line: str) -> str:
-    """Without colours, frames and line breaks."""
+    """Return a help text without colours, frames and line breaks."""
     monkeypatch.setenv("COLUMNS", "300")
     answer = microgpt(line)
     assert answer.status == 0
@@ -36,8 +36,8 @@ def help_text(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, line: str) ->
 def test_every_example_of_every_help_text_runs(
     here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    pytest.importorskip("matplotlib", reason="one example draws: pip install 'microgpt-lab[plot]'")
-    page = tmp_path_factory.mktemp("site")  # `microgpt lab` needs one; it would open it, and serve it until Ctrl-C
+    pytest.importorskip("matplotlib", reason="one example plots: pip install 'microgpt-lab[plot]'")
+    page = tmp_path_factory.mktemp("site")  # `microgpt lab` needs a page; it would open it, and serve until Ctrl-C
     (page / "index.html").touch()
     monkeypatch.setattr(lab_server, "SITE", page)
     monkeypatch.setattr(lab_server, "open_browser", lambda url: None)

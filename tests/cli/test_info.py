@@ -1,4 +1,4 @@
-"""`microgpt info`: every fact of a run, or of prepared data."""
+"""`microgpt info`: everything that is known about a run or about prepared data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from cli.commands import WORDS, Microgpt, Reference, strict_json
 
 
-def test_info_tells_what_a_run_is(run: Path, microgpt: Microgpt, trained: Path) -> None:
+def test_info_describes_a_run(run: Path, microgpt: Microgpt, trained: Path) -> None:
     words = trained / "words.txt"
     digest = json.loads((run / "config.json").read_text())["data"]["sha256"]
     assert microgpt("info run") == (
@@ -73,7 +73,7 @@ def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: R
     }
 
 
-def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> None:
+def test_info_describes_prepared_data(here: Path, microgpt: Microgpt) -> None:
     prepared = strict_json(microgpt("prepare words.txt -o data --json").out)
     assert strict_json(microgpt("info data --json").out) == prepared
     status, out, err = microgpt("info data")
@@ -85,7 +85,7 @@ def test_info_tells_what_prepared_data_are(here: Path, microgpt: Microgpt) -> No
 
 
 def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:
-    assert microgpt("train words.txt --resume --out run").status == 0  # the data is here now
-    told = microgpt("info run").out
+    assert microgpt("train words.txt --resume --out run").status == 0  # the run's data is now in this folder
+    shown = microgpt("info run").out
     Path("words.txt").unlink()
-    assert microgpt("info run") == (0, told, "")
+    assert microgpt("info run") == (0, shown, "")

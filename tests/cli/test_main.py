@@ -1,4 +1,4 @@
-"""The entry point: the version, `python -m microgpt`, and a reader that goes away."""
+"""The entry point: the version, `python -m microgpt`, and a closed pipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conftest import clean_environment
 # --- Help
 
 
-def test_the_version_is_the_packages(microgpt: Microgpt) -> None:
+def test_the_version_is_the_version_of_the_package(microgpt: Microgpt) -> None:
     assert microgpt("--version") == (0, package.__version__ + "\n", "")
 
 
@@ -32,7 +32,7 @@ def test_python_m_microgpt_is_the_command(here: Path) -> None:
     assert outside("train", "nowhere.txt") == (2, "", message)
 
 
-# --- A reader that goes away
+# --- A closed pipe
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise on Windows")
@@ -40,7 +40,7 @@ def test_python_m_microgpt_is_the_command(here: Path) -> None:
     "line",
     ["sample run -n 50", "sample run --json", "evaluate run --num-samples 2", "info run", "--help", "--version"],
 )
-def test_a_broken_pipe_is_no_traceback(line: str, run: Path) -> None:
+def test_a_broken_pipe_prints_no_traceback(line: str, run: Path) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     done = subprocess.run(
@@ -55,7 +55,7 @@ def test_a_broken_pipe_is_no_traceback(line: str, run: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise on Windows")
-def test_training_whose_output_nobody_reads_leaves_a_whole_checkpoint(here: Path, microgpt: Microgpt) -> None:
+def test_training_into_a_broken_pipe_leaves_a_complete_checkpoint(here: Path, microgpt: Microgpt) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`microgpt plot`: the picture, and what is said of it."""
+"""`microgpt plot`: the picture and the message."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import pytest
 
 from cli.commands import Microgpt
 
-# --- info and plot
 
-
-def test_plot_draws_and_says_where(run: Path, microgpt: Microgpt) -> None:
+def test_plot_writes_the_picture_and_prints_its_name(run: Path, microgpt: Microgpt) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'microgpt-lab[plot]'")
     assert microgpt("plot run run -o both.png --smoothing 5") == (0, "", "wrote both.png\n")
     assert Path("both.png").read_bytes().startswith(b"\x89PNG")
 
 
-# --- Bad input: status 2, one line that names argument, value and remedy, and nothing on the disk has changed
+# --- Bad input: status 2, one line that names argument, value and remedy, and an unchanged disk
 
 
 def test_plot_without_matplotlib_says_what_to_install(

@@ -20,7 +20,7 @@ from conftest import clean_environment
 
 @pytest.fixture
 def shelf(run: Path, here: Path) -> Path:
-    """The current folder with a run and much that is none."""
+    """The current folder with a run and with files and folders that are not usable."""
     Path("empty.txt").write_bytes(b"")
     Path("blank.txt").write_text("\n  \n\t\n")
     Path("binary.txt").write_bytes(b"ab\0c\n")
@@ -107,7 +107,7 @@ REFUSED = {
         "threads must be 1 with the scalar engine, got threads=0: use the native engine for more"
     ),
     "train words.txt --quiet --json": "quiet and json exclude each other: leave one of them out",
-    # going on
+    # resuming
     "train words.txt --resume": "resume needs the folder of the run: add --out DIR",
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "train --resume --out foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
@@ -171,9 +171,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED, ids=list(REFUSED))
-def test_what_makes_no_sense_is_refused_in_one_line_and_changes_nothing(
-    line: str, shelf: Path, microgpt: Microgpt
-) -> None:
+def test_bad_input_is_refused_in_one_line_and_changes_nothing(line: str, shelf: Path, microgpt: Microgpt) -> None:
 
     from microgpt.engines.choose import ENGINES
 
@@ -185,7 +183,7 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_changes_nothing(
     }
     before = contents(shelf)
     answer = microgpt(line)
-    # what was said before the mistake was found is no harm
+    # notes before the error are allowed
     assert answer.err.splitlines()[-1] == f"error: {REFUSED[line].format(**facts)}"
     assert (answer.status, answer.out) == (2, "")
     after = contents(shelf)
@@ -213,10 +211,10 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_changes_nothing(
         ("dream", ["dream"]),
     ],
 )
-def test_what_cannot_be_parsed_is_refused_in_one_line_that_names_it(
+def test_an_unparsable_command_is_refused_in_one_line_that_names_the_cause(
     line: str, named: list[str], shelf: Path, microgpt: Microgpt
 ) -> None:
-    """The words are the parser's own, and change with its version."""
+    """Only the names are compared: the parser's wording changes with its version."""
     before = contents(shelf)
     answer = microgpt(line)
     assert (answer.status, answer.out) == (2, "")
@@ -232,16 +230,16 @@ def test_a_text_with_characters_that_the_model_has_never_seen_is_refused_with_a_
     for line in ("train xyz.txt --resume --out run", "evaluate run xyz.txt"):
         answer = microgpt(line)
         assert (answer.status, answer.out) == (2, "")
-        told = re.fullmatch(
+        match = re.fullmatch(
             r"error: .*xyz\.txt' has characters that the model has never seen: 'x' 'y' 'z'(.*)\n", answer.err
         )
-        assert told, answer.err
-        assert re.search("give|use|begin|train", told[1]), "what should one do?"
+        assert match, answer.err
+        assert re.search("give|use|begin|train", match[1]), "the message names no remedy"
     assert contents(shelf) == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
-def test_a_folder_that_cannot_be_made_is_refused(here: Path, microgpt: Microgpt) -> None:
+def test_a_folder_that_cannot_be_created_is_refused(here: Path, microgpt: Microgpt) -> None:
     answer = microgpt(f"train words.txt {SMALL} --out /proc/run")
     message = "error: cannot write to out='/proc/run': No such file or directory; give another folder\n"
     assert answer == (2, "", message)
@@ -269,7 +267,7 @@ def test_a_file_that_may_not_be_read_is_refused(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_text_that_fails_while_it_is_read_is_named(here: Path, microgpt: Microgpt) -> None:
-    """/proc/self/mem opens, but has nothing at its beginning."""
+    """/proc/self/mem can be opened, but reading from its beginning fails."""
     answer = microgpt("train /proc/self/mem")
     assert (answer.status, answer.out) == (2, "")
     assert re.fullmatch(r"error: .*'?/proc/self/mem'?.*Input/output error.*\n", answer.err)
@@ -277,7 +275,7 @@ def test_a_text_that_fails_while_it_is_read_is_named(here: Path, microgpt: Micro
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no /dev/stdin on Windows")
 def test_a_text_from_a_pipe_is_read_or_refused_in_one_line(here: Path) -> None:
-    """A pipe can be read only once: `zcat words.gz | microgpt train /dev/stdin`."""
+    """A pipe can only be read once: `zcat words.gz | microgpt train /dev/stdin`."""
     done = subprocess.run(
         [sys.executable, "-m", "microgpt", "train", "/dev/stdin", *SMALL.split(), "--quiet"],
         cwd=here,
@@ -296,7 +294,7 @@ def test_a_text_from_a_pipe_is_read_or_refused_in_one_line(here: Path) -> None:
 
 
 def test_a_model_of_another_program_is_not_replaced(shelf: Path, microgpt: Microgpt) -> None:
-    """Other programs' folders hold a config.json and a model.safetensors too."""
+    """Folders of other programs may also contain a config.json and a model.safetensors."""
     write("foreign/model.safetensors", {"weight": Tensor("F32", (1,), bytes(4))}, {"format": "pt"})
     before = contents(shelf)
     for more in ("", "--overwrite", "--resume"):
@@ -311,7 +309,7 @@ def test_a_damaged_run_may_be_replaced(shelf: Path, microgpt: Microgpt) -> None:
     assert microgpt("info cut").status == 0
 
 
-def test_a_checkpoint_file_is_no_folder_to_go_on_in(shelf: Path, microgpt: Microgpt) -> None:
+def test_a_checkpoint_file_cannot_be_resumed_as_a_folder(shelf: Path, microgpt: Microgpt) -> None:
     before = contents(shelf)
     answer = microgpt("train --resume --out run/model.safetensors --num-steps 13")
     assert (answer.status, answer.out) == (2, "")
@@ -320,7 +318,7 @@ def test_a_checkpoint_file_is_no_folder_to_go_on_in(shelf: Path, microgpt: Micro
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, 5000, -1])
-def test_a_checkpoint_that_is_cut_anywhere_is_refused_by_every_command(
+def test_a_truncated_checkpoint_is_refused_by_every_command(
     run: Path, here: Path, microgpt: Microgpt, length: int
 ) -> None:
     model = run / "model.safetensors"
@@ -338,7 +336,7 @@ def test_a_checkpoint_that_is_cut_anywhere_is_refused_by_every_command(
 
 
 @pytest.mark.parametrize("temperature", ["1e-308", "1e-320"])
-def test_a_temperature_of_almost_nothing_is_greedy_or_refused(run: Path, microgpt: Microgpt, temperature: str) -> None:
+def test_a_temperature_close_to_0_is_greedy_or_refused(run: Path, microgpt: Microgpt, temperature: str) -> None:
     answer = microgpt(f"sample run -n 3 --temperature {temperature}")
     if answer.status == 0:
         assert answer.out == microgpt("sample run -n 3 --temperature 0").out

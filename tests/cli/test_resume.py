@@ -1,4 +1,4 @@
-"""`microgpt train --resume`: the run that never stopped, bit for bit."""
+"""`microgpt train --resume`: bit for bit the run that was never stopped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from microgpt.cli import display
 from cli.commands import SMALL, Microgpt, Reference, contents, metrics, numbered, untimed
 
 
-def test_metrics_beyond_the_checkpoint_are_cut_back_when_a_run_goes_on(
+def test_resuming_a_run_cuts_the_metrics_back_to_the_checkpoint(
     here: Path, microgpt: Microgpt, stop_at: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a process that was killed leaves: more metrics than its checkpoint knows of, the last line half written."""
+    """A killed process leaves metrics of later steps than its checkpoint's, and half a last line."""
     command = f"train words.txt {SMALL} --quiet --checkpoint-every 1"
     whole = microgpt(f"{command} --out whole")
     stop_at(4)
@@ -45,9 +45,7 @@ def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Mic
     ]
 
 
-def test_a_run_may_grow_and_its_learning_rate_is_recomputed_and_said(
-    run: Path, microgpt: Microgpt, trained: Path
-) -> None:
+def test_a_run_may_grow_and_its_new_learning_rate_is_announced(run: Path, microgpt: Microgpt, trained: Path) -> None:
     before = metrics(run)
     answer = microgpt("train --out run --resume --num-steps 16")
     assert answer.status == 0
@@ -59,7 +57,7 @@ def test_a_run_may_grow_and_its_learning_rate_is_recomputed_and_said(
     assert json.loads((run / "config.json").read_text())["config"]["num_steps"] == 16
 
 
-def test_a_run_may_shrink_to_the_steps_already_made(
+def test_a_run_may_shrink_to_the_steps_already_done(
     here: Path, microgpt: Microgpt, stop_at: Callable[[int], None]
 ) -> None:
     stop_at(5)
@@ -68,13 +66,13 @@ def test_a_run_may_shrink_to_the_steps_already_made(
     assert len(metrics(here / "run")) == 5
 
 
-def test_a_run_goes_on_with_its_data_at_another_place(run: Path, here: Path, microgpt: Microgpt) -> None:
+def test_a_run_can_be_resumed_after_its_data_moved(run: Path, here: Path, microgpt: Microgpt) -> None:
     Path("words.txt").rename("moved.txt")
     assert microgpt("train moved.txt --out run --resume --num-steps 13").status == 0
     assert json.loads((run / "config.json").read_text())["data"]["source"] == str(here / "moved.txt")
     assert microgpt("info run --json").out.count(str(here / "moved.txt")) == 1
 
 
-def test_settings_that_are_the_runs_own_may_be_repeated_when_it_goes_on(run: Path, microgpt: Microgpt) -> None:
+def test_the_settings_of_a_run_may_be_repeated_when_it_is_resumed(run: Path, microgpt: Microgpt) -> None:
     answer = microgpt(f"train words.txt {SMALL} --out run --resume --engine scalar --val-fraction 0 --documents lines")
     assert answer.status == 0

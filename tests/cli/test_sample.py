@@ -1,4 +1,4 @@
-"""`microgpt sample`: the texts that the reference draws."""
+"""`microgpt sample`: the texts that the reference generates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cli.commands import SMALL, WORDS, Microgpt, Reference, numbered, strict_jso
 from conftest import TINY
 
 
-def test_sample_draws_each_text_from_a_stream_of_its_own(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+def test_each_sample_has_its_own_random_stream(run: Path, microgpt: Microgpt, truth: Reference) -> None:
     answer = microgpt("sample run -n 30 --json")
     assert (answer.status, answer.err) == (0, "")
     assert [strict_json(line) for line in answer.out.splitlines()] == [
@@ -24,7 +24,7 @@ def test_sample_draws_each_text_from_a_stream_of_its_own(run: Path, microgpt: Mi
 
 
 @pytest.mark.parametrize(("seed", "temperature"), [(7, 0.5), (42, 2.0), (-1, 0.1)])
-def test_sample_prints_what_the_reference_draws(
+def test_sample_prints_the_texts_of_the_reference(
     run: Path, microgpt: Microgpt, truth: Reference, seed: int, temperature: float
 ) -> None:
     texts = truth.samples(20, seed, temperature)
@@ -38,12 +38,12 @@ def test_five_samples_are_the_first_five_of_eight(run: Path, microgpt: Microgpt)
     assert len(eight) == 8
 
 
-def test_a_checkpoint_file_alone_can_write(run: Path, here: Path, microgpt: Microgpt) -> None:
+def test_a_checkpoint_file_is_enough_to_sample(run: Path, here: Path, microgpt: Microgpt) -> None:
     shutil.copy(run / "model.safetensors", "alone.safetensors")
     assert microgpt("sample alone.safetensors -n 5") == microgpt("sample run -n 5")
 
 
-def test_temperature_0_writes_the_likeliest_text_every_time(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+def test_temperature_0_always_gives_the_likeliest_text(run: Path, microgpt: Microgpt, truth: Reference) -> None:
     c, keys, values = TINY, [[]], [[]]
     token_id, token_ids = truth.tokenizer.bos, []
     for pos_id in range(c.block_size):
@@ -73,7 +73,7 @@ def test_max_new_tokens_ends_a_sample(run: Path, microgpt: Microgpt) -> None:
     assert short == [text[:2] for text in whole]
 
 
-def test_slide_goes_on_beyond_block_size(run: Path, microgpt: Microgpt) -> None:
+def test_slide_continues_beyond_block_size(run: Path, microgpt: Microgpt) -> None:
     whole, slid = (
         [json.loads(line)["text"] for line in microgpt(f"sample run --temperature 1 --json {option}").out.splitlines()]
         for option in ("", "--slide --max-new-tokens 30")
@@ -84,27 +84,27 @@ def test_slide_goes_on_beyond_block_size(run: Path, microgpt: Microgpt) -> None:
     assert json.loads(longer.out)["text"].startswith("annabob")
 
 
-def test_slide_alone_ends(run: Path, microgpt: Microgpt) -> None:
-    """A model that never closes a document must end somewhere."""
+def test_slide_without_a_limit_ends(run: Path, microgpt: Microgpt) -> None:
+    """A model that never ends a document is cut off at a limit."""
     answer = microgpt("sample run -n 5 --slide --temperature 0 --json")
     assert answer.status == 0
     assert all(len(json.loads(line)["text"]) <= 40 for line in answer.out.splitlines())
 
 
-def test_no_samples_are_no_output(run: Path, microgpt: Microgpt) -> None:
+def test_no_samples_give_no_output(run: Path, microgpt: Microgpt) -> None:
     assert microgpt("sample run -n 0") == (0, "", "")
 
 
 @pytest.fixture
 def parrot(here: Path, microgpt: Microgpt) -> Path:
-    """A model that has learned to write its only words, a and b, and sometimes others."""
+    """A model that mostly generates its two training documents, a and b, and sometimes others."""
     Path("parrot.txt").write_text("a\nb\n")
     options = "--n-embd 4 --n-head 2 --block-size 3 --num-steps 20 --learning-rate 0.03"
     assert microgpt(f"train parrot.txt {options} --out parrot --quiet").status == 0
     return here / "parrot"
 
 
-def test_samples_that_stand_in_the_training_data_are_marked(parrot: Path, microgpt: Microgpt) -> None:
+def test_samples_that_copy_a_training_document_are_marked(parrot: Path, microgpt: Microgpt) -> None:
     answer = microgpt("sample parrot -n 50 --temperature 2")
     texts = [json.loads(line) for line in microgpt("sample parrot -n 50 --temperature 2 --json").out.splitlines()]
     assert {text["known"] for text in texts} == {True, False}
@@ -128,7 +128,7 @@ def test_new_only_gives_the_same_samples_without_the_known_ones(parrot: Path, mi
     assert texts("-n 3 --new-only") == new[:3]
 
 
-def test_new_only_gives_up_where_a_model_writes_nothing_new(parrot: Path, microgpt: Microgpt) -> None:
+def test_new_only_gives_up_on_a_model_that_generates_nothing_new(parrot: Path, microgpt: Microgpt) -> None:
     answer = microgpt("sample parrot -n 2 --new-only --temperature 0")
     assert answer == (
         2,
@@ -137,7 +137,7 @@ def test_new_only_gives_up_where_a_model_writes_nothing_new(parrot: Path, microg
     )
 
 
-def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, microgpt: Microgpt) -> None:
+def test_a_model_whose_data_has_moved_still_samples_and_says_so(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt {SMALL} --out run").status == 0
     with_data = microgpt("sample run -n 5 --seed 7")
     Path("words.txt").rename("moved.txt")
@@ -155,7 +155,7 @@ def test_a_model_whose_data_has_moved_still_writes_and_says_so(here: Path, micro
     assert microgpt("sample run -n 5 --seed 7 --data moved.txt") == with_data
 
 
-def test_a_model_whose_data_has_changed_still_writes_and_says_so(here: Path, microgpt: Microgpt) -> None:
+def test_a_model_whose_data_has_changed_still_samples_and_says_so(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt {SMALL} --out run").status == 0
     Path("words.txt").write_text("anna\n")
     answer = microgpt("sample run -n 5")

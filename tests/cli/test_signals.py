@@ -1,4 +1,4 @@
-"""Ctrl-C and requests to terminate: a run stops, is saved, and can be resumed."""
+"""Ctrl-C and SIGTERM: a run stops, is saved, and can be resumed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
+def test_ctrl_c_during_startup_prints_no_traceback() -> None:
     done = subprocess.run([sys.executable, "-c", PRESSED], env=clean_environment(), capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
 
 
-WAITING = """  # the command, which waits after its third step
+WAITING = """  # the command, made to wait after its third step
 import sys
 from microgpt.__main__ import main
 from microgpt.runs.folder import Folder
@@ -57,7 +57,7 @@ sys.exit(main())
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bit(
+def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
     here: Path, microgpt: Microgpt, number: signal.Signals, status: int
 ) -> None:
     process = subprocess.Popen(
@@ -74,14 +74,14 @@ def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bi
     process.send_signal(number)
     out, err = process.communicate("go on\n")
     assert (process.returncode, out) == (status, "")
-    told = re.fullmatch(r"stopped and saved after step (\d+); resume with: microgpt (.*)", err.splitlines()[-1])
-    assert told, err
-    assert told[1] == "3"
-    assert [step["step"] for step in metrics(here / "stopped")] == list(range(1, int(told[1]) + 1))
+    match = re.fullmatch(r"stopped and saved after step (\d+); resume with: microgpt (.*)", err.splitlines()[-1])
+    assert match, err
+    assert match[1] == "3"
+    assert [step["step"] for step in metrics(here / "stopped")] == list(range(1, int(match[1]) + 1))
 
-    again = microgpt(told[2])
+    again = microgpt(match[2])
     assert again.status == 0
-    assert f"resumed after step {told[1]} of 600" in again.err
+    assert f"resumed after step {match[1]} of 600" in again.err
     uninterrupted = microgpt(f"train words.txt {LONG} --out whole --quiet")
     assert again.out == uninterrupted.out
     assert contents(here / "stopped") == contents(here / "whole")
@@ -101,7 +101,7 @@ def test_a_process_that_is_told_to_stop_says_the_command_that_goes_on_bit_for_bi
     ],
     ids=["plain", "a space in the name", "held out", "held out, measured often", "batches", "stream"],
 )
-def test_the_command_that_a_stopped_run_tells_leaves_what_an_uninterrupted_one_leaves(
+def test_the_command_that_a_stopped_run_prints_gives_the_files_of_an_uninterrupted_run(
     here: Path,
     microgpt: Microgpt,
     stop_at: Callable[[int], None],
@@ -118,10 +118,10 @@ def test_the_command_that_a_stopped_run_tells_leaves_what_an_uninterrupted_one_l
         stopped = microgpt(f"{command} --out {shlex.quote(out)}")
         here_only.undo()
     assert stopped.status == 130
-    told = stopped.err.splitlines()[-1]
-    assert told.startswith(f"stopped and saved after step {at}; resume with: microgpt train ")
+    message = stopped.err.splitlines()[-1]
+    assert message.startswith(f"stopped and saved after step {at}; resume with: microgpt train ")
     monkeypatch.setattr(display.Quiet, "step", lambda self, step: None)
-    again = microgpt(told.partition("resume with: microgpt ")[2] + " --quiet")
+    again = microgpt(message.partition("resume with: microgpt ")[2] + " --quiet")
     assert again == (0, expected.out, "")
     assert contents(here / out) == contents(here / "whole")
 
@@ -133,7 +133,7 @@ def test_a_run_that_is_stopped_at_its_last_step_is_complete(
     assert microgpt(f"train words.txt {SMALL} --quiet") == (0, numbered(truth.after_training), "")
 
 
-def test_the_first_signal_is_kept_and_the_second_acts_at_once() -> None:
+def test_the_first_signal_is_recorded_and_the_second_acts_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     seen: list[int] = []
 

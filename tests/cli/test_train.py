@@ -1,4 +1,4 @@
-"""`microgpt train`: what it prints, and what it leaves on the disk."""
+"""`microgpt train`: its output and its files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from microgpt.schedule import learning_rate
 from cli.commands import SMALL, WORDS, Microgpt, Reference, contents, metrics, names, numbered, strict_json, untimed
 from conftest import TINY
 
-# --- train: what it prints
+# --- Output
 
 
 def test_quiet_prints_the_20_samples_of_the_reference_and_nothing_else(
@@ -29,7 +29,7 @@ def test_quiet_prints_the_20_samples_of_the_reference_and_nothing_else(
     assert answer == (0, numbered(truth.after_training), "")
 
 
-def test_a_log_tells_the_run_its_steps_and_where_it_is_saved(here: Path, microgpt: Microgpt, truth: Reference) -> None:
+def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgpt: Microgpt, truth: Reference) -> None:
     answer = microgpt(f"train words.txt {SMALL} --engine scalar --out first")
     mean, weight, steps = 0.0, 0.0, []
     for i, loss in enumerate(truth.losses):
@@ -50,7 +50,7 @@ def test_a_log_tells_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
     ]
 
 
-def test_json_prints_an_object_a_line_and_each_step_as_the_metrics_keep_it(
+def test_json_prints_one_object_per_line_and_each_step_as_in_the_metrics(
     here: Path, microgpt: Microgpt, truth: Reference
 ) -> None:
     answer = microgpt(f"train words.txt {SMALL} --json --out run")
@@ -67,14 +67,14 @@ def test_json_of_a_text_with_held_out_documents_keeps_full_precision(here: Path,
     steps = [strict_json(line) for line in answer.out.splitlines()[1:-1]]
     assert steps == metrics(here / "run")
     assert [step["step"] for step in steps if "val_loss" in step] == [5, 10, 12]
-    # what is shown at the end is what `evaluate` measures
+    # the held-out loss shown at the end is the one that `evaluate` measures
     evaluated = strict_json(microgpt("evaluate run --json --num-samples 0").out)
     assert evaluated["model"]["loss"] == steps[-1]["val_loss"]
     assert evaluated["text"] == f"held-out part of {here / 'words.txt'}"
     assert evaluated["documents"] == 3
 
 
-# --- train: what it leaves
+# --- Files and settings
 
 
 def test_a_run_folder_holds_what_the_reference_computed(run: Path, truth: Reference, trained: Path) -> None:
@@ -150,7 +150,7 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
     assert json.loads(Path("run/config.json").read_text())["config"] == config.to_dict()
 
 
-def test_a_preset_is_where_the_other_options_start_from(here: Path, microgpt: Microgpt) -> None:
+def test_options_override_a_preset(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt --out run --preset first {SMALL} --no-zero-init").status == 0
     expected = PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12, zero_init=False)
     assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_dict()
@@ -214,14 +214,14 @@ def test_threads_change_nothing(here: Path, microgpt: Microgpt) -> None:
         assert contents(here / "1") == contents(here / "2")
 
 
-def test_overwrite_leaves_what_a_new_run_leaves(run: Path, here: Path, microgpt: Microgpt) -> None:
+def test_overwrite_leaves_the_files_of_a_new_run(run: Path, here: Path, microgpt: Microgpt) -> None:
     options = f"train words.txt {SMALL} --seed 3 --num-steps 5"
     assert microgpt(f"{options} --out new").status == 0
     assert microgpt(f"{options} --out run --overwrite").status == 0
     assert contents(run) == contents(here / "new")
 
 
-# --- train: what cannot go on
+# --- Runs that diverge
 
 
 def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, microgpt: Microgpt) -> None:
@@ -229,7 +229,7 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
     *_, last = answer.err.splitlines()
     assert answer.status == 1
     assert answer.out == ""
-    assert re.match(  # nan or inf, as the engine's arithmetic has it
+    assert re.match(  # nan or inf, depending on the engine's arithmetic
         r"error: the loss of step 2 is (nan|inf): begin a new run with a lower learning_rate=1000000000.0 or"
         r" init_std=0.08; the last checkpoint is intact",
         last,
@@ -240,14 +240,14 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
 
 
 def test_the_last_checkpoint_of_a_run_that_diverged_can_be_evaluated(here: Path, microgpt: Microgpt) -> None:
-    """Its loss is so high that its perplexity is no float."""
+    """Its loss is so high that the perplexity overflows a float."""
     assert microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1").status == 1
     assert microgpt("evaluate run --num-samples 3").status == 0
     assert strict_json(microgpt("evaluate run --num-samples 3 --json").out)["model"]["loss"] > 1000
 
 
 @pytest.mark.parametrize("init_std", ["1e200", "1e308"])
-def test_initial_parameters_that_are_too_large_are_said_without_a_traceback(
+def test_initial_parameters_that_are_too_large_give_an_error_without_a_traceback(
     here: Path, microgpt: Microgpt, init_std: str
 ) -> None:
     answer = microgpt(f"train words.txt {SMALL} --init-std {init_std}")

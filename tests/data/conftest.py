@@ -1,4 +1,4 @@
-"""Fixtures of the data: text files."""
+"""Fixtures of the data tests: text files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[bytes | str], Path]:
-    """Put a text into a file."""
+    """Write a text to a file, and return its path."""
 
     def write(content: bytes | str) -> Path:
         path = tmp_path / "text.txt"

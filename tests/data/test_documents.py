@@ -1,4 +1,4 @@
-"""Documents: token ids, windows of a stream, what lies beyond block_size, and what the data contain."""
+"""Documents: token ids, windows of a stream, the part beyond block_size, and texts found in the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from data.texts import any_text, characters, line_text, thoroughly
 # --- Token ids
 
 
-def test_bos_is_the_last_id_and_stands_at_both_ends() -> None:
+def test_bos_is_the_last_id_and_is_at_both_ends() -> None:
     text = load(["ca", "b"])
     assert text.tokenizer.symbols == ["a", "b", "c", ""]
     assert [text.sequence(i) for i in range(2)] == [[3, 2, 0, 3], [3, 1, 3]]
@@ -36,12 +36,9 @@ def test_text_and_sequence_agree_and_end() -> None:
             text.sequence(i)
 
 
-# --- Files as people have them
-
-
 @thoroughly
 @given(text=any_text | line_text, piece=st.integers(3, 9), block_size=st.integers(1, 9))
-def test_a_stream_is_all_of_the_text_whatever_the_pieces(
+def test_a_stream_is_the_whole_text_for_any_piece_size(
     tmp_path_factory: pytest.TempPathFactory, text: str, piece: int, block_size: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "stream.txt"
@@ -58,7 +55,7 @@ def test_a_stream_is_all_of_the_text_whatever_the_pieces(
     assert list(stream.tokens) == reference.Tokenizer(set(expected)).encode(expected)
 
 
-# --- A stream
+# --- Streams
 
 
 @thoroughly
@@ -82,14 +79,14 @@ def test_a_stream_keeps_its_line_ends_and_spaces() -> None:
     assert list(stream) == ["a b\n\n c "]
 
 
-# --- What a model does not read
+# --- The unread part
 
 
 @thoroughly
 @given(
     documents=st.lists(st.text("ab", min_size=1, max_size=12), min_size=1, max_size=8), block_size=st.integers(1, 14)
 )
-def test_the_unread_share_is_the_one_that_counting_gives(documents: list[str], block_size: int) -> None:
+def test_the_unread_share_agrees_with_counting(documents: list[str], block_size: int) -> None:
     text = load(documents)
     sequences = [text.sequence(i) for i in range(len(text))]
     read = sum(
@@ -104,7 +101,7 @@ def test_the_unread_share_of_three_names_is_known() -> None:
     assert [text.unread(n) for n in (1, 2, 3, 4, 5, 99)] == [7 / 10, 4 / 10, 2 / 10, 1 / 10, 0, 0]
 
 
-# --- What stands in the data
+# --- Known texts
 
 
 def test_whole_documents_are_known_and_parts_are_not() -> None:
@@ -121,14 +118,15 @@ def test_any_part_of_a_stream_is_known_and_nothing_else(count: int) -> None:
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
-def test_text_with_characters_that_a_stream_lacks_is_not_known(bos_first: bool) -> None:
+def test_text_with_characters_that_are_not_in_a_stream_is_not_known(bos_first: bool) -> None:
     stream = load(["abc"], mode="stream", bos_first=bos_first)
     assert stream.find_texts(["abc", "xabc", "abcx", "xabcx", "x"]) == {"abc"}
 
 
 @thoroughly
 @given(text=st.text("ab\u0100", min_size=1, max_size=20), parts=st.lists(st.text("ab\u0100", max_size=4)))
-def test_what_is_known_of_a_stream_is_what_python_finds_in_it(text: str, parts: list[str]) -> None:
+def test_the_known_parts_of_a_stream_are_those_that_python_finds_in_it(text: str, parts: list[str]) -> None:
     alphabet = "".join(characters(300))
-    stream = load([text + alphabet], mode="stream")  # two bytes a token: matches across two tokens are none
+    # two bytes a token: bytes that match across two tokens do not count
+    stream = load([text + alphabet], mode="stream")
     assert stream.find_texts(parts) == {part for part in parts if part in text + alphabet}

@@ -1,4 +1,4 @@
-"""The download of the public names: checked, cached, and refused in one line."""
+"""The download of the public names: checked and cached, or refused in one line."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from microgpt.errors import DataError
 
 from data.texts import assert_reads_as_the_reference
 
-CONTENT = b"emma\nolivia\nava\n" * 5000  # some pieces of the download
+CONTENT = b"emma\nolivia\nava\n" * 5000  # large enough for several pieces
 Handle = Callable[[http.server.BaseHTTPRequestHandler], None]
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder; CONTENT passes for the published file."""
+    """An empty cache folder; CONTENT is accepted as the published file."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -38,7 +38,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Server:
-    """A web server on this machine, whose answer a test gives."""
+    """A web server on this machine that answers with the test's `handle`."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -66,7 +66,7 @@ class Server:
 
 
 def answer(request: http.server.BaseHTTPRequestHandler, content: bytes, length: int | None = -1) -> None:
-    """A page; length: what the header says, None for no such header."""
+    """Answer with a page; `length` is the length in the header, None omits the header."""
     request.send_response(200)
     if length is not None:
         request.send_header("Content-Length", str(len(content) if length == -1 else length))
@@ -82,12 +82,12 @@ def server() -> Iterator[Server]:
 
 
 def failure(url: str, **options: Any) -> str:
-    """The one line that a failed download ends with; it says what to do. No connection is left open."""
+    """Return the one-line message of a failed download, which says what to do; no connection is left open."""
     with pytest.raises(DataError) as error:
         makemore(url=url, **options)
     text = str(error.value)
     del error
-    gc.collect()  # a connection that is open still warns now, and not in some later test
+    gc.collect()  # a connection that is still open warns now, not in a later test
     assert len(text.splitlines()) == 1
     assert text.endswith(f"download {url} yourself and pass the file, or omit FILE to use the bundled names")
     return text
@@ -127,7 +127,7 @@ def test_the_golden_names_pass_the_published_checksum(
     assert len(load("makemore")) == 32033
 
 
-def test_progress_is_told_as_the_bytes_come_in(cache: Path, server: Server) -> None:
+def test_progress_is_reported_as_the_bytes_arrive(cache: Path, server: Server) -> None:
     calls: list[tuple[int, int]] = []
     makemore(lambda done, total: calls.append((done, total)), url=server.url)
     assert len(calls) >= 3
@@ -137,7 +137,7 @@ def test_progress_is_told_as_the_bytes_come_in(cache: Path, server: Server) -> N
     makemore(lambda done, total: pytest.fail("nothing is downloaded"), url=server.url)
 
 
-def test_progress_is_told_without_a_total_where_the_server_does_not_say(cache: Path, server: Server) -> None:
+def test_progress_has_no_total_if_the_server_does_not_send_one(cache: Path, server: Server) -> None:
     server.handle = lambda request: answer(request, CONTENT, None)
     calls: list[tuple[int, int]] = []
     makemore(lambda done, total: calls.append((done, total)), url=server.url)
@@ -184,13 +184,13 @@ def hang_up(request: http.server.BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.parametrize("handle", [chunked_and_cut, chunked_and_wrong, no_http, long_header, hang_up])
-def test_a_server_that_breaks_the_protocol_is_a_failed_download(cache: Path, server: Server, handle: Handle) -> None:
+def test_a_server_that_breaks_the_protocol_fails_the_download(cache: Path, server: Server, handle: Handle) -> None:
     server.handle = handle
     assert failure(server.url).startswith("cannot download the makemore names (")
     assert everything_in(cache.parent) == []
 
 
-def test_an_error_of_the_server_is_named(cache: Path, server: Server) -> None:
+def test_a_server_error_is_named(cache: Path, server: Server) -> None:
     server.handle = lambda request: request.send_error(404)
     assert failure(server.url).startswith("cannot download the makemore names (Not Found): download http://")
     assert everything_in(cache.parent) == []
@@ -198,29 +198,29 @@ def test_an_error_of_the_server_is_named(cache: Path, server: Server) -> None:
 
 def test_without_a_network_one_line_says_what_to_do(cache: Path) -> None:
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        unused.bind(("127.0.0.1", 0))  # bound, but nothing listens
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/names.txt"
         text = failure(url)
     assert re.match(r"cannot download the makemore names \(.*refused.*\): download http", text)
     assert not cache.exists()
 
 
-def test_a_server_that_does_not_answer_is_given_up(cache: Path) -> None:
+def test_a_server_that_does_not_answer_times_out(cache: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         text = failure(f"http://127.0.0.1:{silent.getsockname()[1]}/names.txt", timeout=0.2)
     assert text.startswith("cannot download the makemore names (timed out): ")
 
 
-def test_a_download_that_stalls_is_given_up(cache: Path, server: Server) -> None:
-    gone = threading.Event()
+def test_a_download_that_stalls_times_out(cache: Path, server: Server) -> None:
+    finished = threading.Event()
 
     def stall(request: http.server.BaseHTTPRequestHandler) -> None:
         answer(request, CONTENT[:40_000], len(CONTENT))
-        gone.wait(30)
+        finished.wait(30)
 
     server.handle = stall
     text = failure(server.url, timeout=0.2)
-    gone.set()
+    finished.set()
     assert text.startswith("cannot download the makemore names (timed out): ")
     assert everything_in(cache.parent) == []
 
@@ -232,7 +232,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(cache: Path, server: Se
     assert everything_in(cache.parent) == [cache / "names.txt"]
 
 
-def test_a_damaged_file_in_the_cache_stays_where_nothing_better_comes(cache: Path, server: Server) -> None:
+def test_a_damaged_file_in_the_cache_stays_if_the_download_fails(cache: Path, server: Server) -> None:
     cache.mkdir(parents=True)
     (cache / "names.txt").write_bytes(CONTENT[:1000])
     server.handle = lambda request: answer(request, b"wrong")
@@ -275,7 +275,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="the paths are those of other systems")
-def test_downloads_are_kept_where_the_system_keeps_them(
+def test_downloads_are_kept_in_the_cache_folder_of_the_system(
     monkeypatch: pytest.MonkeyPatch, platform: str, environment: dict[str, str], expected: str
 ) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

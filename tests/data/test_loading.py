@@ -1,4 +1,4 @@
-"""A loaded text: its vocabulary, its memory, and what cannot be loaded."""
+"""Loaded texts: the vocabulary, the memory, and the texts that are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from microgpt.errors import DataError
 
 from data.texts import Write, any_text, assert_reads_as_the_reference, characters, line_text, refusal, thoroughly
 
-# --- Files as people have them
+# --- Any text
 
 
 @thoroughly
@@ -53,7 +53,7 @@ def test_any_text_is_read_as_the_reference_reads_it(
 def test_a_token_takes_the_bytes_that_its_vocabulary_needs(
     write: Write, count: int, width: int, bos_first: bool
 ) -> None:
-    """And survives them: from 0xD800 on, ids are surrogates when they pass through a string."""
+    """The ids also survive: from 0xD800 on, an id is a surrogate when it passes through a string."""
     alphabet = characters(count)
     random.Random(1).shuffle(alphabet)
     documents = ["".join(alphabet[i : i + 1000]) for i in range(0, count, 1000)]
@@ -65,9 +65,9 @@ def test_a_token_takes_the_bytes_that_its_vocabulary_needs(
     assert_reads_as_the_reference(text, documents, bos_first)
 
 
-def test_ids_in_the_range_of_surrogates_survive_beside_one_another() -> None:
+def test_adjacent_ids_in_the_range_of_surrogates_survive() -> None:
     alphabet = characters(0xE100)
-    high, low = sorted(alphabet)[0xD800], sorted(alphabet)[0xDC00]  # together they look like one character in UTF-16
+    high, low = sorted(alphabet)[0xD800], sorted(alphabet)[0xDC00]  # as ids, a pair that is one character in UTF-16
     documents = [high + low + high + low, low + high, "".join(alphabet)]
     text = load(documents)
     assert text.sequence(0)[1:-1] == [0xD800, 0xDC00, 0xD800, 0xDC00]
@@ -79,7 +79,7 @@ def test_ids_in_the_range_of_surrogates_survive_beside_one_another() -> None:
 # --- Texts that cannot be used
 
 
-def test_characters_that_a_vocabulary_lacks_are_named() -> None:
+def test_characters_outside_a_vocabulary_are_named() -> None:
     assert load(["ab"], tokenizer=CharTokenizer("abc")).tokenizer.symbols == ["a", "b", "c", ""]
     start = "the list of documents has characters that the model has never seen: "
     end = "; remove them, or train a model on a text that has them"
@@ -88,19 +88,19 @@ def test_characters_that_a_vocabulary_lacks_are_named() -> None:
     assert refusal(["".join(characters(30))], tokenizer=CharTokenizer('!"')) == f"{start}{shown} and 18 more{end}"
 
 
-def test_a_vocabulary_gives_its_own_ids_to_another_text(write: Write) -> None:
+def test_another_text_can_be_read_with_the_vocabulary_of_the_first(write: Write) -> None:
     first = load(["abc"])
     second = load(write("cb\n"), tokenizer=first.tokenizer)
     assert second.sequence(0) == [3, 2, 1, 3]
 
 
-def test_a_mode_that_there_is_not_is_refused() -> None:
+def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^documents must be one of lines, stream, got documents='words'$"):
         load(["a"], mode="words")
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else its tokens would be of another text than its SHA-256, or of no vocabulary at all."""
+    """Otherwise its tokens would not match its SHA-256, or would not be in its vocabulary."""
     path, read_text, reads = write("emma\nava\n"), loading.read_text, list[Path]()
 
     def changing(path: Path, *args: Any) -> Iterator[str]:
@@ -122,7 +122,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(write: Write, monkeypat
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("mode", ["lines", "stream"])
 def test_memory_grows_by_less_than_three_bytes_for_a_byte_of_text(tmp_path: Path, mode: str) -> None:
-    """The growth from a file to a larger one: what the pieces take is the same for both."""
+    """Two file sizes are compared: the memory for the pieces is the same for both."""
     rng = random.Random(1)
     names = "".join(
         "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 9))) + "\n" for _ in range(10_000)
@@ -147,10 +147,10 @@ def test_memory_grows_by_less_than_three_bytes_for_a_byte_of_text(tmp_path: Path
         peaks.append(1024 * peak)
     assert sizes[1] > 20_000_000
     growth = (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])
-    assert growth < 3, f"{growth:.2f} bytes a byte of text; peaks {peaks} for files of {sizes}"
+    assert growth < 3, f"{growth:.2f} bytes per byte of text; peaks {peaks} for files of {sizes}"
 
 
-def test_tokens_and_ends_are_all_that_a_data_set_holds() -> None:
+def test_a_data_set_holds_only_tokens_and_ends() -> None:
     text = load(["abc"] * 1000)
     assert text.tokens.itemsize * len(text.tokens) == 3000
     assert text.ends.itemsize * len(text.ends) == 8000

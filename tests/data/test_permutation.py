@@ -1,4 +1,4 @@
-"""The order of very many things: every one once, evenly mixed, the same each time."""
+"""Permutation: every number once, evenly shuffled, reproducible, and without a list in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import whole
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 1000, whole(65537)])
-def test_every_number_comes_once(n: int) -> None:
+def test_every_number_appears_once(n: int) -> None:
     order = Permutation(n, "7:order")
     assert len(order) == n
     assert sorted(order) == list(range(n))
@@ -23,12 +23,12 @@ def test_every_number_comes_once(n: int) -> None:
         assert list(order) != list(range(n))
 
 
-def test_places_are_as_in_a_list() -> None:
+def test_indices_and_slices_work_as_in_a_list() -> None:
     order = Permutation(1000, 1)
-    whole = list(order)
-    assert [order[-1], order[999]] == [whole[-1], whole[999]]
-    assert list(order[900:]) == whole[900:]
-    assert list(order[10:20][2:4]) == whole[12:14]
+    as_list = list(order)
+    assert [order[-1], order[999]] == [as_list[-1], as_list[999]]
+    assert list(order[900:]) == as_list[900:]
+    assert list(order[10:20][2:4]) == as_list[12:14]
     assert len(order[:300]) == 300
     for i in (1000, -1001):
         with pytest.raises(IndexError):
@@ -36,7 +36,7 @@ def test_places_are_as_in_a_list() -> None:
 
 
 @pytest.mark.parametrize("seeds", [3_000, whole(12_000)])
-def test_it_is_as_even_as_chance(seeds: int) -> None:
+def test_every_number_is_equally_likely_at_every_place(seeds: int) -> None:
     n = 12
     counts = [[0] * n for _ in range(n)]
     for seed in range(seeds):
@@ -48,7 +48,7 @@ def test_it_is_as_even_as_chance(seeds: int) -> None:
     assert abs(chi2 - freedom) < 5 * math.sqrt(2 * freedom), chi2
 
 
-def test_a_billion_take_no_memory() -> None:
+def test_a_billion_numbers_take_almost_no_memory() -> None:
     tracemalloc.start()
     order = Permutation(10**9, 42)
     some = {order[i] for i in range(1000)} | {order[-i] for i in range(1, 1000)}

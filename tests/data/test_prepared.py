@@ -1,4 +1,4 @@
-"""Prepared data: what training reads from disk is what it would read from memory, however it was made."""
+"""Prepared data: training reads the same from disk as from memory, for any number of workers and interruptions."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ STREAM = "It is a truth, universally acknowledged;\r\n\r\nÜber 日本語 🙂 "
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pieces, made in this process: the others would not know of it."""
+    """Make prepare read many small pieces, in this process: the patch would not reach worker processes."""
     monkeypatch.setattr("microgpt.data.prepare.PIECE", 1000)
-    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Here)
+    monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", FakePool)
 
 
-class Here:
-    """What looks like a pool of processes, and is none."""
+class FakePool:
+    """A stand-in for a pool of processes that runs its jobs in this process."""
 
     def __init__(self, *_: Any) -> None:
         self.jobs = 0
 
-    def __enter__(self) -> Here:
+    def __enter__(self) -> FakePool:
         return self
 
     def __exit__(self, *_: Any) -> None: ...
@@ -72,55 +72,51 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("bos_first", [False, True])
 @pytest.mark.parametrize("documents", ["lines", "stream"])
 @pytest.mark.parametrize("tokenizer", ["char", "byte", "bpe:300"])
-def test_it_is_what_memory_would_hold(
+def test_prepared_data_equal_data_loaded_into_memory(
     tmp_path: Path, small_pieces: None, tokenizer: str, documents: str, bos_first: bool
 ) -> None:
     if tokenizer.startswith("bpe"):
-        pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+        pytest.importorskip("tokenizers", reason="needs Hugging Face's tokenizers: pip install tokenizers")
     file = write(tmp_path / "text.txt", "\ufeff" + (TEXT if documents == "lines" else STREAM))
     data = prepare([file], tmp_path / "data", tokenizer=tokenizer, documents=documents, bos_first=bos_first)
     data.block_size = 8
-    held = load(file, mode=documents, block_size=8, tokenizer=data.tokenizer, bos_first=bos_first)
+    loaded = load(file, mode=documents, block_size=8, tokenizer=data.tokenizer, bos_first=bos_first)
     assert data.bos_first is bos_first
     if not tokenizer.startswith("bpe"):
         fresh = load(file, mode=documents, block_size=8, tokenizer=tokenizer, bos_first=bos_first)
         assert fresh.tokenizer.symbols == data.tokenizer.symbols
-    if documents == "lines" or not tokenizer.startswith("bpe"):  # a stream's byte pairs end where a piece does
-        assert len(data) == len(held)
-        assert [data.sequence(i) for i in range(len(data))] == [held.sequence(i) for i in range(len(held))]
-        assert data.unread(8) == held.unread(8)
+    if documents == "lines" or not tokenizer.startswith("bpe"):  # a stream's byte pairs end at the end of a piece
+        assert len(data) == len(loaded)
+        assert [data.sequence(i) for i in range(len(data))] == [loaded.sequence(i) for i in range(len(loaded))]
+        assert data.unread(8) == loaded.unread(8)
     else:
-        whole = data.tokenizer.decode(data.tokens)
-        assert whole == STREAM.replace("\r\n", "\n")
-    texts = [held.text(5), "no such text", "x\ny", ""]
-    more = [*texts, *(held.text(i)[1:] for i in range(50)), *map(held.text, range(50))]
+        assert data.tokenizer.decode(data.tokens) == STREAM.replace("\r\n", "\n")
+    texts = [loaded.text(5), "no such text", "x\ny", ""]
+    more = [*texts, *(loaded.text(i)[1:] for i in range(50)), *map(loaded.text, range(50))]
     if documents == "lines" or tokenizer == "byte":
-        assert data.find_texts(texts) == held.find_texts(texts)
-        assert data.find_texts(more) == held.find_texts(more)
-        assert documents == "stream" or data.find_texts(more) >= set(map(held.text, range(50)))
+        assert data.find_texts(texts) == loaded.find_texts(texts)
+        assert data.find_texts(more) == loaded.find_texts(more)
+        assert documents == "stream" or data.find_texts(more) >= set(map(loaded.text, range(50)))
     for i in (-1, len(data)):
         with pytest.raises(IndexError):
             data.sequence(i)
     check(tmp_path / "data")
 
 
-def test_several_files_are_read_one_after_another(tmp_path: Path, small_pieces: None) -> None:
+def test_several_files_are_read_in_order(tmp_path: Path, small_pieces: None) -> None:
     files = [write(tmp_path / f"{i}.txt", text) for i, text in enumerate(["emma\nzoe", "\n\n", "ann\n"])]
     data = prepare(files, tmp_path / "data")
     assert list(data) == ["emma", "zoe", "ann"]
 
 
-def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgpt.data.prepare.PIECE", 1 << 14)
     file = write(tmp_path / "text.txt", TEXT * 4)
     prepare([file], tmp_path / "one", workers=1)
     prepare([file], tmp_path / "three", workers=3)
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "three")
 
-    told: list[int] = []
-
     def stop(what: str, done: int, total: int) -> None:
-        told.append(done)
         if what == "tokenizing" and done > total / 2:
             raise KeyboardInterrupt
 
@@ -139,7 +135,7 @@ def test_neither_workers_nor_stops_change_a_byte(tmp_path: Path, monkeypatch: py
             times.append({path: path.stat().st_mtime_ns for path in made})
 
     prepare([file], tmp_path / "stopped", workers=2, progress=look)
-    assert {path for path in made if times[0][path] != made[path]} == {damaged}  # the others were not made again
+    assert {path for path in made if times[0][path] != made[path]} == {damaged}  # the other parts were reused
     assert bytes_of(tmp_path / "stopped") == bytes_of(tmp_path / "one")
 
 
@@ -155,20 +151,20 @@ seen = 0
 def report(*what):
     global seen
     seen += 1
-    if seen == reports:  # it dies without a chance to tidy up, after so many seconds of the processor's time
+    if seen == reports:  # it dies without a chance to clean up, after this many seconds of CPU time
         signal.setitimer(signal.ITIMER_PROF, seconds)
 prepare.prepare([file], folder, workers=1, progress=report)
 """
 
 
 @pytest.mark.parametrize("copies", [8, whole(40)])
-def test_killed_at_any_moment_it_goes_on(tmp_path: Path, copies: int, rng: random.Random) -> None:
+def test_preparing_resumes_after_being_killed_at_any_moment(tmp_path: Path, copies: int, rng: random.Random) -> None:
     file = write(tmp_path / "text.txt", TEXT * copies)
     prepare([file], tmp_path / "whole")
     (tmp_path / "killed.py").write_text(KILLED)
     command = [sys.executable, str(tmp_path / "killed.py"), str(file), str(tmp_path / "killed")]
     kills, status = 0, None
-    while status != 0:  # the n-th attempt is killed soon after its n-th report, until one ends before
+    while status != 0:  # the n-th attempt is killed soon after its n-th report, until an attempt finishes first
         options = [str(kills + 1), str(rng.uniform(0.001, 0.02))]
         ran = subprocess.run([*command, *options], env=clean_environment(), capture_output=True, text=True)
         status = ran.returncode
@@ -179,7 +175,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path: Path, copies: int, rng: rando
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
 
 
-def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None) -> None:
+def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: None) -> None:
     file = write(tmp_path / "text.txt", TEXT)
     prepare([file], tmp_path / "data")
     before = (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns
@@ -204,7 +200,7 @@ def test_asked_the_same_again_it_does_nothing(tmp_path: Path, small_pieces: None
         (b"ab\n\x00\n", r"is not text: it has a zero byte at offset 3"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
+def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
     (tmp_path / "text.txt").write_bytes(content)
     with pytest.raises(DataError, match=words):
         prepare([tmp_path / "text.txt"], tmp_path / "data")
@@ -214,7 +210,7 @@ def test_what_is_no_text_is_refused(tmp_path: Path, small_pieces: None, content:
         prepare([tmp_path], tmp_path / "data")
 
 
-def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "diary.txt", "mine")
     with pytest.raises(DataError, match=r"holds 'diary\.txt', which is not prepared data: give another folder"):
@@ -237,7 +233,7 @@ def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_piec
         assert mine.read_text() == text
 
 
-def test_what_is_damaged_can_be_made_again(tmp_path: Path, small_pieces: None) -> None:
+def test_damaged_data_can_be_prepared_again(tmp_path: Path, small_pieces: None) -> None:
     folder, file = tmp_path / "data", write(tmp_path / "names.txt", FEW)
     whole = prepare([file], folder).sha256
     (folder / "data.json").write_text("{")
@@ -250,8 +246,8 @@ def test_what_is_damaged_can_be_made_again(tmp_path: Path, small_pieces: None) -
     assert sorted(path.name for path in folder.iterdir()) == ["data.json", "starts.bin", "tokens.bin"]
 
 
-def test_a_killed_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(Here):
+def test_a_killed_worker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(FakePool):
         def submit(self, job: Any, *arguments: Any) -> Any:
             def killed() -> None:
                 raise BrokenProcessPool("killed")
@@ -285,7 +281,7 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "byte"])
-def test_a_run_over_it_stops_and_goes_on_bit_for_bit(tmp_path: Path, small_pieces: None, tokenizer: str) -> None:
+def test_a_run_on_prepared_data_resumes_bit_for_bit(tmp_path: Path, small_pieces: None, tokenizer: str) -> None:
     prepare([write(tmp_path / "names.txt", FEW)], tmp_path / "data", tokenizer=tokenizer)
     config = Config(n_embd=4, n_head=2, block_size=8, num_steps=30)
     whole = Run.begin(tmp_path / "data", config, val_fraction=0.1)
@@ -332,8 +328,8 @@ def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None
             Run.begin(tmp_path / "chars", **options)
 
 
-def test_byte_pairs_are_trained_on_saved_and_written(tmp_path: Path) -> None:
-    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+def test_a_run_on_byte_pairs_is_trained_saved_and_sampled(tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="needs Hugging Face's tokenizers: pip install tokenizers")
     config = Config(n_embd=8, n_head=2, num_steps=40)
     run = Run.begin("names", config, tokenizer="bpe:300")
     for _ in run:

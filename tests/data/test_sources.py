@@ -1,4 +1,4 @@
-"""Files as people have them are read as the reference reads them, or refused by name and offset."""
+"""Real-world files are read as the reference reads them, or refused with their name and the offset."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from data.texts import Write, assert_reads_as_the_reference, refusal, thoroughly
 # --- The bundled names
 
 
-def test_the_bundled_names_are_thousands_of_different_ones_of_the_letters_a_to_z() -> None:
+def test_the_bundled_names_are_thousands_of_distinct_names_in_a_to_z() -> None:
     lines = sources.NAMES.read_bytes().decode("ascii").split("\n")
-    assert lines.pop() == ""  # the last line ends too
+    assert lines.pop() == ""  # the last line also ends with a newline
     assert len(lines) >= 3000
     assert [line for line in lines if not re.fullmatch("[a-z]+", line)] == []
     assert [name for name, count in Counter(lines).items() if count > 1] == []
@@ -49,7 +49,7 @@ def test_the_golden_names_are_read_as_the_published_script_reads_them(names_file
     assert_reads_as_the_reference(names, reference.documents(names_file))
 
 
-# --- Files as people have them
+# --- Real-world files
 
 
 TEXTS = {
@@ -101,7 +101,7 @@ def test_a_byte_order_mark_alone_is_an_empty_file(write: Write) -> None:
 
 @thoroughly
 @given(documents=st.lists(st.text(st.characters() | st.sampled_from("\r\n\ufeffab"), max_size=9), max_size=9))
-def test_documents_in_memory_are_read_as_their_file(
+def test_documents_in_memory_are_read_like_a_file_with_them(
     tmp_path_factory: pytest.TempPathFactory, documents: list[str]
 ) -> None:
     lines = re.split("\r\n|\r|\n", "\n".join(documents).removeprefix("\ufeff"))
@@ -130,7 +130,7 @@ def test_documents_in_memory_must_be_strings() -> None:
 # --- Texts that cannot be used
 
 
-def test_a_missing_file_is_named_with_the_data_sets_there_are() -> None:
+def test_a_missing_file_is_named_together_with_the_available_data_sets() -> None:
     assert refusal("none.txt") == "no file 'none.txt': give a text file, or a data set (names, makemore)"
 
 
@@ -156,14 +156,14 @@ def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytes
     path = write("emma\n")
 
     def refuse(*_: object, **__: object) -> Any:
-        raise PermissionError(13, "Permission denied", str(path))  # root may read all, so that a mode would not do
+        raise PermissionError(13, "Permission denied", str(path))  # chmod would not stop root from reading
 
     monkeypatch.setattr(Path, "open", refuse)
     assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a text file that you may read"
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file is known here that opens and cannot be read")
-def test_a_file_that_opens_and_cannot_be_read_is_refused() -> None:
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc/self/mem, which opens but cannot be read")
+def test_a_file_that_opens_but_cannot_be_read_is_refused() -> None:
     assert refusal("/proc/self/mem") == "cannot read '/proc/self/mem' at offset 0: Input/output error"
 
 
@@ -182,7 +182,7 @@ def test_a_zero_byte_is_named_with_its_offset(
 NOT_UTF8 = [
     b"\xff",
     b"emma\xe9\n",  # Latin-1
-    b"zo\xc3\xab\nren\xe9e\n",  # first right, then Latin-1
+    b"zo\xc3\xab\nren\xe9e\n",  # first UTF-8, then Latin-1
     b"\xef\xbb\xbfa\x80",
     b"ab\xc3",  # truncated at the end, after one byte of two
     b"ab\xe3\x81",  # two of three
@@ -200,7 +200,7 @@ NOT_UTF8 = [
 def test_a_byte_that_is_not_utf8_is_named_with_its_offset(
     write: Write, monkeypatch: pytest.MonkeyPatch, content: bytes, piece: int
 ) -> None:
-    """Python's own decoder, given all the bytes at once, says where."""
+    """The expected offset comes from Python's own decoder, given all bytes at once."""
     monkeypatch.setattr(sources, "PIECE", piece)
     path = write(content)
     with pytest.raises(UnicodeDecodeError) as error:
@@ -214,12 +214,12 @@ def test_a_byte_that_is_not_utf8_is_named_with_its_offset(
 
 @thoroughly
 @given(content=st.binary(max_size=20).map(lambda content: content.replace(b"\0", b"\xe3")), piece=st.integers(1, 5))
-def test_random_bytes_are_read_or_refused_at_the_offset_that_python_says(
+def test_random_bytes_are_read_or_refused_at_the_offset_that_python_reports(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, piece: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "bytes.txt"
     path.write_bytes(content)
-    expected = "is empty"  # where it is refused at all
+    expected = "is empty"  # if it is valid UTF-8
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -236,14 +236,14 @@ def test_random_bytes_are_read_or_refused_at_the_offset_that_python_says(
 
 
 def test_an_offset_is_right_far_beyond_the_first_piece(write: Write) -> None:
-    offset = 3 * sources.PIECE - 1  # the character lies across the boundary of two pieces
+    offset = 3 * sources.PIECE - 1  # the character crosses the boundary of two pieces
     path = write("é".encode() * (offset // 2) + b"a\xe3\x81b")
     assert f"byte 0xe3 at offset {offset};" in refusal(path)
 
 
 @pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="this system has no /dev/stdin")
-def test_a_pipe_is_read_whole_or_refused() -> None:
-    """A file is read twice, and a pipe is empty the second time: no training data must not pass for some."""
+def test_a_pipe_is_read_completely_or_refused() -> None:
+    """A file is read twice, and a pipe is empty the second time: that must not give empty training data."""
     script = (
         "from microgpt.data.loading import load\n"
         "from microgpt.errors import DataError\n"

@@ -1,4 +1,4 @@
-"""The held-out split: disjoint, complete, and drawn by the seed alone."""
+"""The held-out split: disjoint, complete, and determined by the seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from data.texts import thoroughly
 
 @thoroughly
 @given(count=st.integers(2, 60), fraction=st.floats(0.001, 0.999), seed=st.integers(0, 5))
-def test_a_split_is_disjoint_and_covers_all_in_the_order_of_the_file(count: int, fraction: float, seed: int) -> None:
+def test_a_split_is_disjoint_and_complete_and_keeps_the_order_of_the_file(
+    count: int, fraction: float, seed: int
+) -> None:
     text = load(["a"] * count)
     if not 0 < round(count * fraction) < count:
         with pytest.raises(DataError, match=f"of {count} documents leaves none to train on or none to hold out"):
@@ -29,18 +31,18 @@ def test_a_split_is_disjoint_and_covers_all_in_the_order_of_the_file(count: int,
     assert sorted([*train, *held_out]) == list(range(count))
     assert list(train) == sorted(train)
     assert list(held_out) == sorted(held_out)
-    # by design: drawn by a stream of its own, which the seed gives
+    # by design: drawn from its own random stream, which depends only on the seed
     assert set(held_out) == set(random.Random(f"{seed}:val").sample(range(count), len(held_out)))
 
 
-def test_a_split_depends_on_the_seed_alone() -> None:
+def test_a_split_depends_only_on_the_seed() -> None:
     text = load(["a"] * 1000)
     splits = {seed: list(text.split(seed, 0.1)[1]) for seed in range(20)}
     assert len({tuple(split) for split in splits.values()}) == 20
     assert all(list(load(["b"] * 1000).split(seed, 0.1)[1]) == split for seed, split in splits.items())
 
 
-def test_no_fraction_holds_nothing_out() -> None:
+def test_a_fraction_of_0_holds_nothing_out() -> None:
     train, held_out = load(["a", "b", "c"]).split(42, 0)
     assert (train, held_out) == (array("Q", [0, 1, 2]), array("Q"))
 
@@ -58,7 +60,7 @@ def test_a_fraction_outside_its_range_is_refused(fraction: float) -> None:
         load(["a", "b"]).split(42, fraction)
 
 
-def test_a_fraction_that_leaves_nothing_says_what_to_do() -> None:
+def test_a_fraction_that_leaves_an_empty_part_says_what_to_do() -> None:
     with pytest.raises(DataError) as error:
         load(["a", "b"]).split(42, 0.1)
     assert str(error.value) == (

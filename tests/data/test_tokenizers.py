@@ -1,4 +1,4 @@
-"""Characters, bytes and byte pairs: every text comes back as it went in."""
+"""Characters, bytes and byte pairs: decoding an encoded text gives the text back."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from microgpt.data.tokenizers import BpeTokenizer, ByteTokenizer, CharTokenizer,
 
 from conftest import whole
 
-UNICODE = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]  # all but the surrogates, which are no text
+UNICODE = [chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000]  # all except surrogates, which are not text
 TEXT = NAMES.read_text(encoding="utf-8") + "the cat sat on the mat; Ünïcödé, 日本語, 🙂\n" * 40
 
 
 @pytest.fixture(scope="module")
 def bpe() -> BpeTokenizer:
-    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    pytest.importorskip("tokenizers", reason="needs Hugging Face's tokenizers: pip install tokenizers")
     learned = learn("bpe:400", [TEXT])
     assert isinstance(learned, BpeTokenizer)
     return learned
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
-def test_characters_are_the_references(bos_first: bool) -> None:
-    ours, its = learn("char", ["emma", "zoe"], bos_first), reference.Tokenizer(set("emmazoe"), bos_first)
-    assert (ours.symbols, ours.bos) == (its.symbols, its.bos)
-    assert ours.encode("zoe") == its.encode("zoe")
+def test_the_character_tokenizer_equals_the_reference(bos_first: bool) -> None:
+    tokenizer, expected = learn("char", ["emma", "zoe"], bos_first), reference.Tokenizer(set("emmazoe"), bos_first)
+    assert (tokenizer.symbols, tokenizer.bos) == (expected.symbols, expected.bos)
+    assert tokenizer.encode("zoe") == expected.encode("zoe")
     with pytest.raises(KeyError):
-        ours.encode("x")
+        tokenizer.encode("x")
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
@@ -48,7 +48,7 @@ def test_bytes_are_utf_8(bos_first: bool) -> None:
 
 
 @pytest.mark.parametrize("every", [64, whole(1)])
-def test_every_character_of_unicode_comes_back(every: int, bpe: BpeTokenizer, rng: random.Random) -> None:
+def test_every_unicode_character_survives_a_round_trip(every: int, bpe: BpeTokenizer, rng: random.Random) -> None:
     characters = UNICODE[rng.randrange(every) :: every]
     everything = "".join(characters)
     for tokenizer in (CharTokenizer(characters), ByteTokenizer(), ByteTokenizer(True), bpe):
@@ -60,7 +60,7 @@ def test_every_character_of_unicode_comes_back(every: int, bpe: BpeTokenizer, rn
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
-def test_every_text_comes_back(text: str, bpe: BpeTokenizer) -> None:
+def test_every_text_survives_a_round_trip(text: str, bpe: BpeTokenizer) -> None:
     for tokenizer in (learn("char", [text]), ByteTokenizer(), bpe):
         assert tokenizer.decode(tokenizer.encode(text)) == text
         again = from_spec(json.loads(json.dumps(tokenizer.spec())))
@@ -72,14 +72,14 @@ def test_every_text_comes_back(text: str, bpe: BpeTokenizer) -> None:
 
 
 @pytest.mark.parametrize("bos_first", [False, True])
-def test_byte_pairs_are_as_many_as_asked_for_and_shorter(bpe: BpeTokenizer, bos_first: bool) -> None:
+def test_byte_pairs_fill_the_vocabulary_and_shorten_the_text(bpe: BpeTokenizer, bos_first: bool) -> None:
     tokenizer = learn("bpe:300", [TEXT], bos_first)
     assert len(tokenizer.symbols) == len(set(tokenizer.symbols)) == 300
     assert tokenizer.bos == (0 if bos_first else 299)
     assert len(tokenizer.encode(TEXT)) < 0.9 * len(TEXT.encode())
     assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
     shifted = [i - 1 if bos_first else i for i in tokenizer.encode("the cat")[1:-1]]
-    assert shifted == learn("bpe:300", [TEXT]).encode("the cat")[1:-1]  # learned the same way each time
+    assert shifted == learn("bpe:300", [TEXT]).encode("the cat")[1:-1]  # learning is deterministic
     assert len(learn("bpe:5000", ["aa"]).symbols) < 300
 
 
@@ -92,13 +92,13 @@ def test_byte_pairs_are_as_many_as_asked_for_and_shorter(bpe: BpeTokenizer, bos_
         ("bpe:256", r"bpe:N must have N from 257 .*, got tokenizer='bpe:256': try bpe:1024"),
     ],
 )
-def test_another_kind_is_refused(kind: str, words: str) -> None:
+def test_an_unknown_kind_of_tokenizer_is_refused(kind: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         learn(kind, ["a"])
     assert size_of("bpe:257") == 257
 
 
-def test_without_the_library_what_was_written_can_be_read(bpe: BpeTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_ids_can_be_decoded_without_the_library(bpe: BpeTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     token_ids, again = bpe.encode("the cat"), BpeTokenizer(bpe.model)
     monkeypatch.setitem(sys.modules, "tokenizers", None)  # as if it were not installed
     assert again.decode(token_ids) == "the cat"
@@ -117,7 +117,7 @@ def test_a_damaged_tokenizer_is_refused(spec: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("bos_first", [False, True])
 @given(documents=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"))))
-def test_documents_are_packed_one_after_another(bos_first: bool, documents: list[str], bpe: BpeTokenizer) -> None:
+def test_documents_are_packed_in_order(bos_first: bool, documents: list[str], bpe: BpeTokenizer) -> None:
     kinds = (learn("char", documents, bos_first), ByteTokenizer(bos_first), BpeTokenizer(bpe.model, bos_first))
     for tokenizer in kinds:
         each = [tokenizer.encode(document)[1:-1] for document in documents]
@@ -127,6 +127,6 @@ def test_documents_are_packed_one_after_another(bos_first: bool, documents: list
             assert lengths == list(map(len, each))
 
 
-def test_a_character_without_a_token_is_told() -> None:
+def test_a_character_without_a_token_is_an_error() -> None:
     with pytest.raises(KeyError, match="x"):
         learn("char", ["abc"]).pack(["ab", "axy"], bos=True)

@@ -1,4 +1,4 @@
-"""Texts for the tests of the data, and the reference as their judge."""
+"""Texts for the data tests, and a comparison with the reference."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ line_text = st.text(st.sampled_from("ab é😀\u0301\ufeff \t\r\n\r\n\r\n\x1c\x8
 
 
 def characters(count: int) -> list[str]:
-    """Different characters that are neither spaces nor line ends nor surrogates, and none that a file refuses."""
+    """Return distinct characters that a file can contain, without spaces, line ends and surrogates."""
     found = (chr(i) for i in range(33, sys.maxunicode + 1) if not 0xD800 <= i <= 0xDFFF and not chr(i).isspace())
     return [char for char, _ in zip(found, range(count))]
 

@@ -1,4 +1,4 @@
-"""The documents say what is true: their figures are generated, their output is real, their links lead somewhere."""
+"""The documents are true: their figures are generated, their output is real, their links lead to files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_stale_figure_is_noticed(generate: ModuleType) -> None:
         generate.fill("<!--lines:nothing-->7<!--/-->", generate.figures())
 
 
-def test_line_numbers_point_at_what_they_name(generate: ModuleType) -> None:
+def test_line_numbers_point_to_the_definitions_they_name(generate: ModuleType) -> None:
     lines = (ROOT / "src" / "microgpt" / "reference.py").read_text().splitlines()
     for name, (first, _) in generate.definitions().items():
         assert re.match(rf"\s*(def|class) {name.split('.')[-1]}\b", lines[first - 1])
@@ -66,12 +66,12 @@ SOURCES = [
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=[str(path.relative_to(ROOT / "src" / "microgpt")) for path in SOURCES])
-def test_a_source_file_says_first_what_it_is(path: Path, generate: ModuleType) -> None:
+def test_a_source_file_begins_by_saying_what_it_is(path: Path, generate: ModuleType) -> None:
     line = generate.first_line(path)
     assert 10 <= len(line) <= 100
     assert line[0].isupper() or line[0] == "`" or line.startswith(("exp", "microgpt"))
     text = path.read_text()
-    assert f"{line}." in text, "the first line is a whole sentence, with its full stop"
+    assert f"{line}." in text, "the first line must be a whole sentence that ends with a full stop"
 
 
 def test_the_file_map_has_every_source_file(generate: ModuleType) -> None:
@@ -83,7 +83,7 @@ def test_the_file_map_has_every_source_file(generate: ModuleType) -> None:
 
 
 def masked(line: str) -> str:
-    """A line of output without the parts that time decides."""
+    """Return a line of output without the parts that depend on time."""
     return re.sub(r"\| +[\d.,]+ steps/s \| [\d:]+ left", "| TIME", line)
 
 
@@ -109,8 +109,8 @@ def test_the_readme_shows_a_real_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path, names_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a reader of the README types: with two texts, and the public names downloaded before."""
-    pytest.importorskip("matplotlib", reason="one command draws: pip install 'microgpt-lab[plot]'")
+    """A folder for the commands of the README: it has two texts, and the public names are already downloaded."""
+    pytest.importorskip("matplotlib", reason="one command plots: pip install 'microgpt-lab[plot]'")
     try:
         kernel()
     except ImportError as error:
@@ -130,7 +130,7 @@ def run_on(desk: Path, *command: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_work_one_after_the_other(desk: Path) -> None:
+def test_the_commands_of_the_readme_work_in_order(desk: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     section = readme.split("## Your own text")[1].split("##")[0]
     commands = re.findall(r"^microgpt (.*?)(?:\s*#.*)?$", section, re.MULTILINE)
@@ -146,7 +146,7 @@ def test_the_library_example_of_the_readme_works(desk: Path) -> None:
     assert (desk / "model.safetensors").is_file()
 
 
-def test_the_commands_of_the_readme_are_those_of_the_makefile_and_the_command_line() -> None:
+def test_the_commands_of_the_readme_exist_in_the_makefile_and_the_command_line() -> None:
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:^|`)make ([\w-]+)", readme, re.MULTILINE):
         assert f"\n{target}:" in makefile

@@ -1,4 +1,4 @@
-"""The notebook: it is what the reference says, cell by cell, and its cells train the published run."""
+"""The notebook: its code is the reference, cell by cell, and its cells train the published run."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_the_file_is_what_the_script_writes() -> None:
     assert (ROOT / "docs" / "microgpt.ipynb").read_text(encoding="utf-8") == script["notebook"]()
 
 
-def test_its_code_is_the_reference_statement_by_statement(document: dict[str, Any]) -> None:
-    """All of it but the last lines, which read the command line."""
+def test_the_code_is_the_reference_statement_by_statement(document: dict[str, Any]) -> None:
+    """The last statement is left out: it reads the command line."""
     statements = ast.parse((SOURCE / "reference.py").read_text(encoding="utf-8")).body
     own = [statement for cell in code(document)[:-2] for statement in ast.parse(cell).body]
     assert [ast.dump(statement) for statement in own] == [ast.dump(statement) for statement in statements[:-1]]
@@ -54,11 +54,11 @@ def test_every_part_is_explained(document: dict[str, Any]) -> None:
             assert f"### {line[3:]}\n" in words
         elif line.startswith("# "):
             assert f"## {line[2:]}\n" in words
-    assert not re.search(r"\{\w+\}", words)  # nothing is left to be filled in
+    assert not re.search(r"\{\w+\}", words)  # no placeholder is left
 
 
-def test_it_is_a_notebook_as_the_format_has_it(document: dict[str, Any]) -> None:
-    """nbformat 4.5: what every cell must have, and nothing else."""
+def test_the_file_is_a_valid_notebook(document: dict[str, Any]) -> None:
+    """Every cell has the keys that nbformat 4.5 requires, and no others."""
     assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
     ids = [cell["id"] for cell in document["cells"]]
     assert len(set(ids)) == len(ids)
@@ -70,13 +70,13 @@ def test_it_is_a_notebook_as_the_format_has_it(document: dict[str, Any]) -> None
 
 
 class StopTrainingError(Exception):
-    """Enough steps were seen."""
+    """Ends the training after enough steps."""
 
 
-def test_its_cells_train_the_published_run(
+def test_the_cells_train_the_published_run(
     document: dict[str, Any], names_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All cells, in one namespace, as a notebook runs them; the first losses, in full, and then it is stopped."""
+    """All cells run in one namespace, as in a notebook; training stops after the first losses."""
     shutil.copy(names_file, tmp_path / "input.txt")
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__", "print": lambda *_: None}

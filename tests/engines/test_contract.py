@@ -1,4 +1,4 @@
-"""Every engine against the contract, and against the published runs."""
+"""Every engine against the engine contract and the published runs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from microgpt.engines.choose import ENGINES, open_engine, preference
 from conftest import TINY, golden, whole
 
 VOCAB = 6
-# How an engine is asked to be the reference, and how far it may be off: adding in another order
+# An engine's precision for comparison with the reference, and the tolerance: it may add in another order
 PRECISION = {"torch": "float64"}
-OFF = {"torch": 1e-13}
+TOLERANCE = {"torch": 1e-13}
 every_engine = pytest.mark.parametrize("name", list(ENGINES), indirect=True)
 
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """The name of an engine; skips, with the engine's own reason, where it cannot work here."""
+    """The name of an engine; skips with the engine's own message if it is not available."""
     try:
         opened(request.param, TINY)
     except ImportError as error:
@@ -53,14 +53,14 @@ def opened(name: str, config: Config, seed: int = 3) -> Engine:
 
 
 def close(name: str, expected: object) -> object:
-    """What equals numbers that this engine computed in another way: to the last bit, but where OFF allows more."""
-    return pytest.approx(expected, rel=OFF.get(name, 0), abs=OFF.get(name, 0))
+    """Return numbers for comparison with this engine's: bit for bit, except where TOLERANCE allows more."""
+    return pytest.approx(expected, rel=TOLERANCE.get(name, 0), abs=TOLERANCE.get(name, 0))
 
 
 @pytest.mark.golden
 @every_engine
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_first_steps_are_the_published_ones(name: str, preset: str, names_file: object) -> None:
+def test_the_first_losses_equal_the_published_ones(name: str, preset: str, names_file: object) -> None:
     config, published = PRESETS[preset], golden(preset)
     data: Data = load(str(names_file), bos_first=config.bos_first)
     rng = random.Random(config.seed)
@@ -70,7 +70,7 @@ def test_the_first_steps_are_the_published_ones(name: str, preset: str, names_fi
     steps = range(20)
     rates = [config.learning_rate * (1 - step / config.num_steps) for step in steps]
     losses = engine.train([[data.sequence(order[step])] for step in steps], rates)
-    exact = preset == "final"  # the first version adds in the order of a set, which changes from run to run
+    exact = preset == "final"  # the first version adds in the order of a set, which differs from run to run
     assert losses == (
         close(name, published["losses"][:20]) if exact else pytest.approx(published["losses"][:20], abs=1e-9)
     )
@@ -100,7 +100,7 @@ def test_the_loss_and_the_logits_agree(name: str, config: Config) -> None:
 
 @every_engine
 @every_config
-def test_the_losses_of_documents_are_those_of_training_in_their_order(name: str, config: Config) -> None:
+def test_the_losses_of_documents_equal_those_of_backward_in_order(name: str, config: Config) -> None:
     engine = opened(name, config)
     documents = [*BATCH, [1, 2], *reversed(BATCH)] * 3
     alone = [engine.backward([tokens]) * min(len(tokens) - 1, config.block_size) for tokens in documents]
@@ -149,7 +149,7 @@ def test_backward_adds_and_update_clears(name: str) -> None:
 
 
 @every_engine
-def test_several_calls_with_the_step_s_total_are_one_step(name: str) -> None:
+def test_several_calls_with_the_total_of_the_step_equal_one_step(name: str) -> None:
     whole, parts = opened(name, TINY), opened(name, TINY)
     loss = whole.backward(BATCH)
     assert parts.backward(BATCH[:2], 3) + parts.backward(BATCH[2:], 3) == pytest.approx(loss, rel=1e-14)
@@ -157,7 +157,7 @@ def test_several_calls_with_the_step_s_total_are_one_step(name: str) -> None:
 
 
 @every_engine
-def test_update_is_adam_as_its_paper_writes_it(name: str) -> None:
+def test_update_is_adam_as_in_the_paper(name: str) -> None:
     engine = opened(name, TINY)
     params = list(engine.params)
     m, v = [0.0] * len(params), [0.0] * len(params)
@@ -187,7 +187,7 @@ def test_clip_keeps_the_direction_and_limits_the_length(name: str, share: float)
 
 
 @every_engine
-def test_train_clips_where_the_config_asks_for_it(name: str) -> None:
+def test_train_clips_if_the_config_says_so(name: str) -> None:
     config = TINY.replace(clip=0.1)
     one_by_one, at_once = opened(name, config), opened(name, config)
     for batch in (BATCH, BATCH[:1]):
@@ -200,7 +200,7 @@ def test_train_clips_where_the_config_asks_for_it(name: str) -> None:
 
 
 @every_engine
-def test_many_steps_in_one_call_are_the_steps_one_by_one(name: str) -> None:
+def test_many_steps_in_one_call_equal_single_steps(name: str) -> None:
     one_by_one, at_once = opened(name, TINY), opened(name, TINY)
     batches, rates = [BATCH[:1], BATCH[1:], BATCH], [0.01, 0.008, 0.006]
     losses = []
@@ -218,7 +218,7 @@ def test_many_steps_in_one_call_are_the_steps_one_by_one(name: str) -> None:
 
 @every_engine
 @every_config
-def test_a_decoder_gives_the_reference_s_logits(name: str, config: Config) -> None:
+def test_a_decoder_gives_the_logits_of_the_reference(name: str, config: Config) -> None:
     engine = opened(name, config)
     table = offsets(shapes(config, VOCAB))
     state_dict = {}
@@ -234,7 +234,7 @@ def test_a_decoder_gives_the_reference_s_logits(name: str, config: Config) -> No
 
 
 @every_engine
-def test_what_is_written_to_the_buffers_counts(name: str) -> None:
+def test_an_engine_uses_the_numbers_written_to_its_buffers(name: str) -> None:
     one, other = opened(name, TINY, seed=1), opened(name, TINY, seed=2)
     assert one.backward(BATCH) != other.backward(BATCH)
     other.params[:] = one.params
@@ -270,7 +270,7 @@ def test_a_full_context_and_a_wrong_token_are_refused(name: str) -> None:
 
 
 @every_engine
-def test_numbers_out_of_range_are_no_crash(name: str) -> None:
+def test_numbers_out_of_range_do_not_crash(name: str) -> None:
     engine = opened(name, TINY)
     where = offsets(shapes(TINY, VOCAB))["lm_head"]
     engine.params[where] = array("d", [1e308, -1e308] * (len(engine.params[where]) // 2))
@@ -287,14 +287,14 @@ def test_auto_is_the_first_engine() -> None:
     assert type(auto) is type(opened(others[0] if auto.note else first, TINY))
 
 
-def test_auto_takes_torch_for_what_it_alone_takes() -> None:
+def test_auto_chooses_torch_for_options_that_only_torch_has() -> None:
     assert preference(TINY, VOCAB, "bfloat16") == preference(TINY, VOCAB, "float64") == ["torch"]
     assert preference(TINY, VOCAB, None, {"device": "cpu"}) == ["torch"]
     assert preference(TINY, VOCAB, "float32") == preference(TINY, VOCAB) == list(ENGINES)
 
 
 @pytest.mark.parametrize("gpu", [False, True])
-def test_auto_takes_a_gpu_for_large_steps_alone(gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_chooses_a_gpu_only_for_large_steps(gpu: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("microgpt.engines.torch.engine")
     module.TorchEngine = SimpleNamespace(has_gpu=lambda: gpu)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -1,4 +1,4 @@
-"""The exported model computes what the engines do, in another program: onnxruntime."""
+"""The exported model gives the numbers of the engines in another program, onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from microgpt.runs.run import Run
 
 from conftest import ROOT, examples
 
-numpy = pytest.importorskip("numpy", reason="NumPy is not here: pip install numpy")
+numpy = pytest.importorskip("numpy", reason="needs NumPy: pip install numpy")
 
 
 class Exported:
-    """A file in onnxruntime, which has never heard of microgpt."""
+    """An exported file in onnxruntime, which knows nothing of microgpt."""
 
     def __init__(self, path: Path) -> None:
-        onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not here: pip install onnxruntime")
+        onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
         self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         self.facts = self.session.get_modelmeta().custom_metadata_map
         self.past = self.session.get_inputs()[1]
@@ -38,14 +38,14 @@ class Exported:
         return empty, empty
 
     def run(self, tokens: Any, past: tuple[Any, Any]) -> tuple[Any, tuple[Any, Any]]:
-        fed = {"tokens": numpy.array(tokens, numpy.int64), "keys": past[0], "values": past[1]}
-        logits, *now = self.session.run(["logits", "keys_out", "values_out"], fed)
-        return logits, tuple(now)
+        inputs = {"tokens": numpy.array(tokens, numpy.int64), "keys": past[0], "values": past[1]}
+        logits, *context = self.session.run(["logits", "keys_out", "values_out"], inputs)
+        return logits, tuple(context)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def onnx() -> Any:
-    return pytest.importorskip("onnx", reason="onnx is not here: pip install onnx")
+    return pytest.importorskip("onnx", reason="needs onnx: pip install onnx")
 
 
 def trained(**settings: Any) -> Run:
@@ -64,7 +64,7 @@ def trained(**settings: Any) -> Run:
     activation=st.sampled_from(["relu", "relu2"]),
 )
 @settings(max_examples=examples(12))
-def test_the_logits_are_the_engines(
+def test_the_logits_equal_those_of_the_engine(
     tmp_path_factory: pytest.TempPathFactory,
     precision: str,
     seed: int,
@@ -87,7 +87,7 @@ def test_the_logits_are_the_engines(
     whole, _ = model.run(texts, model.start(3))
     assert abs(whole - expected).max() < within
 
-    past, steps = model.start(3), []  # in pieces of one, two, ... tokens, the context carried on
+    past, steps = model.start(3), []  # in pieces of random length, each with the context of the pieces before
     first = 0
     while first < block_size:
         size = rng.randint(1, block_size - first)
@@ -99,7 +99,7 @@ def test_the_logits_are_the_engines(
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_it_writes_what_sample_writes(tmp_path: Path, preset: str) -> None:
+def test_the_exported_model_generates_the_texts_of_sample(tmp_path: Path, preset: str) -> None:
     config = PRESETS[preset]
     run = trained(**{**config.to_dict(), "num_steps": 200})
     to_onnx(run, tmp_path / "model.onnx", "float64")
@@ -120,7 +120,7 @@ def test_it_writes_what_sample_writes(tmp_path: Path, preset: str) -> None:
     assert written == run.sample(10, seed=3)
 
 
-def test_the_command_writes_a_file_and_refuses_in_words(
+def test_the_command_writes_a_file_or_explains_why_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trained(n_embd=4, n_head=2)
@@ -146,10 +146,10 @@ def test_the_command_writes_a_file_and_refuses_in_words(
     assert path.read_bytes() == before
 
 
-def test_the_program_of_the_document_writes(
+def test_the_program_in_the_document_generates_a_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not here: pip install onnxruntime")
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
     to_onnx(trained(num_steps=300), tmp_path / "model.onnx")
     program = (ROOT / "docs" / "onnx.md").read_text().split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The picture of loss curves: its formats, the numbers that it draws, and what it refuses."""
+"""The picture of loss curves: its formats, its numbers, and the inputs that are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def matplotlib() -> Any:
 
 
 def write_run(folder: Path, losses: list[float], held_out: dict[int, float] | None = None) -> Path:
-    """A run folder of which only the metrics matter."""
+    """Write a run folder that has only metrics."""
     folder.mkdir(parents=True)
     lines = [
         {"step": step, "loss": loss, **({"val_loss": held_out[step]} if held_out and step in held_out else {})}
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch, matplotlib: Any) -> list[Any]:
-    """The figures that were drawn, instead of files."""
+    """The matplotlib figures, collected instead of written to files."""
     from matplotlib.figure import Figure
 
     drawn: list[Any] = []
@@ -63,7 +63,7 @@ def test_the_ending_of_the_output_chooses_its_format(run: Path, tmp_path: Path, 
 def test_the_picture_names_its_runs_and_its_axes(run: Path, tmp_path: Path) -> None:
     other = write_run(tmp_path / "elsewhere" / "large", [3.0, 2.0])
     plot_losses([run, other], tmp_path / "loss.svg")
-    # where matplotlib draws letters as outlines, it leaves the text as a comment
+    # matplotlib draws letters as outlines, and writes the text in a comment
     texts = re.findall("<!-- (.*?) -->", (tmp_path / "loss.svg").read_text(encoding="utf-8"))
     assert [text for text in texts if not re.fullmatch(r"[\d.]+", text)] == [
         "step",
@@ -74,7 +74,7 @@ def test_the_picture_names_its_runs_and_its_axes(run: Path, tmp_path: Path) -> N
     ]
 
 
-def test_a_run_is_drawn_as_measured_and_as_a_mean_over_the_last_steps(run: Path, figures: list[Any]) -> None:
+def test_a_run_has_a_measured_line_and_a_mean_over_the_last_steps(run: Path, figures: list[Any]) -> None:
     plot_losses([run], "loss.svg", smoothing=2)
     [axes] = figures[0].axes
     measured, smoothed, held_out = axes.lines
@@ -84,7 +84,7 @@ def test_a_run_is_drawn_as_measured_and_as_a_mean_over_the_last_steps(run: Path,
     assert (list(held_out.get_xdata()), list(held_out.get_ydata())) == ([2, 5], [3.1, 2.2])
 
 
-def test_the_mean_is_that_of_numpy(tmp_path: Path, figures: list[Any]) -> None:
+def test_the_mean_agrees_with_numpy(tmp_path: Path, figures: list[Any]) -> None:
     np = pytest.importorskip("numpy")
     losses = np.random.default_rng(0).random(200)
     plot_losses([write_run(tmp_path / "long", losses.tolist())], "loss.svg")
@@ -106,13 +106,13 @@ def legend(figure: Any) -> list[str]:
     return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
 
-def test_runs_of_the_same_name_can_be_told_apart(tmp_path: Path, figures: list[Any]) -> None:
+def test_runs_of_the_same_name_have_different_labels(tmp_path: Path, figures: list[Any]) -> None:
     runs = [write_run(tmp_path / parent / "1", [3.0]) for parent in ("before", "after")]
     plot_losses(runs, "loss.svg")
     assert legend(figures[0]) == ["before/1", "after/1"]
 
 
-def test_the_legend_names_as_much_of_a_path_as_tells_runs_apart(
+def test_the_legend_shows_as_much_of_a_path_as_distinguishes_the_runs(
     tmp_path: Path, figures: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in ("a/x/1", "b/x/1", "b/y/1"):
@@ -128,7 +128,7 @@ def test_the_legend_names_as_much_of_a_path_as_tells_runs_apart(
 def test_a_run_of_any_name_is_in_the_legend(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, matplotlib: Any
 ) -> None:
-    """matplotlib leaves out a label that begins with _, and reads what is between two $ as a formula."""
+    """matplotlib omits labels that begin with _, and reads the text between two $ as a formula."""
     from matplotlib.figure import Figure
 
     drawn, savefig = [], Figure.savefig
@@ -139,7 +139,7 @@ def test_a_run_of_any_name_is_in_the_legend(
 
 
 @pytest.mark.usefixtures("matplotlib")
-def test_the_folder_one_stands_in_is_named_too(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_also_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run)
     plot_losses(["."], "loss.svg")
     texts = re.findall("<!-- (.*?) -->", Path("loss.svg").read_text(encoding="utf-8"))
@@ -148,7 +148,7 @@ def test_the_folder_one_stands_in_is_named_too(run: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("matplotlib")
-def test_a_line_that_a_killed_process_left_half_written_is_not_drawn(tmp_path: Path, figures: list[Any]) -> None:
+def test_a_line_that_a_killed_process_left_incomplete_is_not_drawn(tmp_path: Path, figures: list[Any]) -> None:
     run = write_run(tmp_path / "killed", [3.0, 2.0])
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "lo')
@@ -197,7 +197,7 @@ def test_a_run_without_steps_is_refused(tmp_path: Path) -> None:
         (b"\xff\xfe\n", None),
         (b"[" * 100_000 + b"\n", 1),
     ],
-    ids=["not json", "another program's", "a number", "not UTF-8", "a deep nest"],
+    ids=["not json", "another program's", "a number", "not UTF-8", "deeply nested"],
 )
 def test_damaged_or_foreign_metrics_are_refused(tmp_path: Path, content: bytes, line: int | None) -> None:
     run = write_run(tmp_path / "strange", [])

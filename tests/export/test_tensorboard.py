@@ -1,4 +1,4 @@
-"""What TensorBoard is given is what metrics.jsonl holds."""
+"""TensorBoard gets the same numbers as metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ RUN = ["train", "names", "--n-embd", "4", "--n-head", "2", "--num-steps", "12", 
 
 
 def written(tmp_path: Path, *options: str) -> dict[tuple[str, int], float]:
-    """(name, step) -> number, of a short training."""
-    pytest.importorskip("tensorboard", reason="TensorBoard is not here: pip install tensorboard")
+    """Train a short run, and return what was written for TensorBoard: (name, step) -> number."""
+    pytest.importorskip("tensorboard", reason="needs TensorBoard: pip install tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     assert cli.main([*RUN, *options, "--out", str(tmp_path / "run"), "--tensorboard"]) == 0
@@ -31,17 +31,17 @@ def written(tmp_path: Path, *options: str) -> dict[tuple[str, int], float]:
     }
 
 
-def test_every_metric_of_every_step_is_there(tmp_path: Path) -> None:
+def test_every_metric_of_every_step_is_written(tmp_path: Path) -> None:
     found = written(tmp_path)
     metrics = read_metrics(tmp_path / "run" / "metrics.jsonl")
     expected = {(name, line["step"]): line[name] for line in metrics for name in line if name != "step"}
     assert found.keys() == expected.keys()
     assert {"loss", "val_loss", "learning_rate"} <= {name for name, _ in expected}
-    assert all(math.isclose(found[key], expected[key], rel_tol=1e-6) for key in expected)  # it keeps 32 bits
+    assert all(math.isclose(found[key], expected[key], rel_tol=1e-6) for key in expected)  # TensorBoard stores 32 bits
 
 
-def test_it_shows_the_condition_of_an_engine_that_tells_one(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="PyTorch is not here: pip install torch")
+def test_the_diagnostics_of_an_engine_that_reports_them_are_written(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
     found = written(tmp_path, "--engine", "torch")
     last = {name: value for (name, step), value in found.items() if step == 12}
     assert 0 < last["grad_norm"] < 1000
@@ -50,7 +50,7 @@ def test_it_shows_the_condition_of_an_engine_that_tells_one(tmp_path: Path) -> N
     assert "loss" in last
 
 
-def test_without_its_package_nothing_is_begun(
+def test_without_the_tensorboard_package_no_run_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed

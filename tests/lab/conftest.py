@@ -1,4 +1,4 @@
-"""Fixtures for the lab's tests: sessions."""
+"""Fixtures of the lab's tests: sessions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def lab() -> Lab:
 
 
 @pytest.fixture(scope="module")
-def still() -> Lab:
-    """A session that nobody changes."""
+def readonly() -> Lab:
+    """A session that is shared by the tests of a module, which must not change it."""
     return Lab()
 
 
 @pytest.fixture(scope="module")
-def played() -> Lab:
-    """A session with which anything may be done."""
+def shared() -> Lab:
+    """A session that is shared by the tests of a module, which may change it."""
     return Lab()

@@ -1,4 +1,4 @@
-"""The published model, read from its file without the lab."""
+"""The published model, read from its files without the lab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import SOURCE
 
 
 def published() -> checkpoints.Checkpoint:
-    """The published model, read from its file by nobody of the lab."""
+    """Return the published model, read from its files without the lab's code."""
     config = PRESETS["final"]
     params, m, v = array("d"), array("d"), array("d")
     for file, prefixes in (("final", {"": params}), ("final.adam", {"adam_m.": m, "adam_v.": v})):

@@ -1,4 +1,4 @@
-"""The lab's session as test files ask it: through JSON, as the page does, each answer checked against its type."""
+"""A client of the lab's session for tests: through JSON, as the page, with each answer checked against its type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from microgpt.lab.wire import Wire
 
 
 def checked(method: str, text: str) -> dict[str, Any]:
-    """{"result": ...} or {"error": ...}; AssertionError where a result is not what the protocol promises."""
+    """Return {"result": ...} or {"error": ...}; a result that does not fit the protocol is an AssertionError."""
     answer: dict[str, Any] = json.loads(text, parse_constant=lambda constant: f"{constant} is not JSON")
     assert answer.keys() in ({"result"}, {"error"})
     if "result" in answer:
@@ -23,26 +23,26 @@ def checked(method: str, text: str) -> dict[str, Any]:
 
 
 def answer(session: Session, method: str, **params: Any) -> dict[str, Any]:
-    """{"result": ...} or {"error": ...}."""
+    """Return {"result": ...} or {"error": ...}."""
     return checked(method, Wire(session).ask(json.dumps({"method": method, "params": params})))
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
-    """The result; AssertionError with the sentence where it is an error."""
-    told = answer(session, method, **params)
-    assert "error" not in told, told["error"]
-    return told["result"]
+    """Return the result of a request; an error is an AssertionError with its message."""
+    answered = answer(session, method, **params)
+    assert "error" not in answered, answered["error"]
+    return answered["result"]
 
 
 def events(session: Session, method: str, **params: Any) -> Iterator[dict[str, Any]]:
-    """The results of a stream, an error as {"error": ...} among them."""
+    """Yield the results of a stream; an error is yielded as {"error": ...}."""
     for text in Wire(session).stream(json.dumps({"method": method, "params": params})):
-        told = checked(method, text)
-        yield told.get("result", told)
+        event = checked(method, text)
+        yield event.get("result", event)
 
 
 class Lab:
-    """A session that is asked as the page asks it."""
+    """A session with the page's way to ask it."""
 
     def __init__(self, session: Session | None = None) -> None:
         self.session = session or Session()
@@ -52,30 +52,30 @@ class Lab:
         return ask(self.session, method, **params)
 
     def stream(self, method: str, **params: Any) -> list[dict[str, Any]]:
-        """The results of a stream that must succeed."""
-        told = list(events(self.session, method, **params))
-        assert "error" not in told[-1], told[-1]
-        return told
+        """Return the results of a stream, which must succeed."""
+        results = list(events(self.session, method, **params))
+        assert "error" not in results[-1], results[-1]
+        return results
 
     def refused(self, method: str, **params: Any) -> str:
-        """The sentence with which a request is refused; the session is as it was."""
+        """Return the message with which a request is refused; the model must not change."""
         before = self.ask("model")
-        told = answer(self.session, method, **params)
-        assert "error" in told, told
+        answered = answer(self.session, method, **params)
+        assert "error" in answered, answered
         assert self.ask("model") == before
-        assert "this is a bug" not in told["error"]
-        return str(told["error"])
+        assert "this is a bug" not in answered["error"]
+        return str(answered["error"])
 
     def use(self, source: str) -> Any:
-        """Put this program in the reference's place."""
+        """Use an edited program instead of the reference."""
         return self.ask("edit", source=source)
 
     def events(self, **params: Any) -> Iterator[dict[str, Any]]:
-        """Of training, an error among them."""
+        """Yield the events of a training; an error is yielded as {"error": ...}."""
         return events(self.session, "train", **params)
 
     def train(self, steps: int, **params: Any) -> dict[str, Any]:
-        """The last event of a training that must succeed."""
+        """Return the last event of a training, which must succeed."""
         event: dict[str, Any] = {}
         for event in self.events(steps=steps, **params):
             assert "error" not in event, event
@@ -83,22 +83,22 @@ class Lab:
         return event
 
     def losses(self, steps: int) -> list[float]:
-        """Of a training that must succeed, step by step."""
+        """Return the losses of a training, step by step."""
         events = list(self.events(steps=steps))
         return [loss for event in events for loss in event["losses"]]
 
     def state(self) -> tuple[bytes, bytes, bytes, int]:
-        """The model to the last bit."""
+        """Return the exact state of the model."""
         engine = self.session.active.engine
         return engine.params.tobytes(), engine.m.tobytes(), engine.v.tobytes(), engine.step
 
 
 def file(text: str | bytes) -> str:
-    """A file as the page sends it."""
+    """Encode a file as the page sends it."""
     return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
 
 
 def curve(lab: Lab) -> list[float]:
-    """Of the active run."""
+    """Return the losses of the active run."""
     [run] = [run for run in lab.ask("runs")["runs"] if run["active"]]
     return list(run["losses"])

@@ -1,4 +1,4 @@
-"""The page in the package: built where npm can be had, and where not, left out with the reason."""
+"""The page in the package: built if npm is available, otherwise left out with a reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SOURCES = ["build_site.py", "hatch_build.py", "pyproject.toml", "README.md", "LI
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The repository as a fresh clone of it: with nothing built."""
+    """A copy of the repository in which nothing is built, as in a fresh clone."""
     folder = tmp_path / "tree"
     folder.mkdir()
     for name in SOURCES:
@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def build(tree: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """hatch_build.py, run in that tree."""
+    """Run hatch_build.py in a copy of the repository."""
     return subprocess.run(
         [sys.executable, "hatch_build.py", *arguments],
         cwd=tree,
@@ -64,7 +64,7 @@ def test_nothing_built_is_committed() -> None:
     assert re.findall(r".*(?:node_modules|web/public|lab/site|\.wasm|\.zip|\.whl|no_site).*", listed) == []
 
 
-def test_without_npm_the_build_goes_on_and_says_so(tree: Path, tmp_path: Path) -> None:
+def test_without_npm_the_build_continues_and_says_so(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = build(tree, "site", PATH=str(tmp_path / "empty"))
     reason = "it needs npm, and node 20.19, 22.12 or newer: install them, then reinstall this package"
@@ -79,7 +79,7 @@ def test_without_npm_the_build_goes_on_and_says_so(tree: Path, tmp_path: Path) -
     assert refused.stderr == f"error: the lab's page is not in this installation: {reason}\n"
 
 
-def test_an_old_node_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_node_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for name in ("npm", "node"):
         (tmp_path / name).write_text("#!/bin/sh\necho $VERSION\n")
@@ -98,10 +98,10 @@ def test_an_old_node_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert bool(BUILD_SITE["system_npm"]()) is taken, version
 
 
-@pytest.mark.slow  # npm takes its time
-def test_a_registry_that_cannot_be_reached_is_told(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.slow  # npm is slow
+def test_an_unreachable_registry_is_reported(tree: Path, tmp_path: Path) -> None:
     if not BUILD_SITE["system_npm"]():
-        pytest.skip("no npm here")
+        pytest.skip("needs npm")
     done = build(
         tree,
         "site",
@@ -113,13 +113,13 @@ def test_a_registry_that_cannot_be_reached_is_told(tree: Path, tmp_path: Path) -
     assert re.fullmatch(rf"the lab's page is left out: {words}\n", done.stderr)
 
 
-def test_the_pure_python_build_leaves_it_out(tree: Path) -> None:
+def test_the_pure_python_build_leaves_the_page_out(tree: Path) -> None:
     done = build(tree, "site", MICROGPT_PURE_PYTHON="1")
     assert done.stderr == "the lab's page is left out: MICROGPT_PURE_PYTHON is set\n"
     assert not (tree / "web" / "node_modules").exists()
 
 
-def test_the_package_that_the_page_carries_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_the_package_in_the_page_is_reproducible(tmp_path: Path) -> None:
     archives = [tmp_path / "one.zip", tmp_path / "two.zip"]
     for archive in archives:
         BUILD_SITE["write_package"](archive)
@@ -147,15 +147,15 @@ def test_a_changed_source_is_noticed(tree: Path) -> None:
 
 
 def test_wheel_and_source_distribution_hold_the_page_once(tree: Path, tmp_path: Path) -> None:
-    """From a tree in which the page is built already: every installation of CI tests what takes long."""
-    pytest.importorskip("hatchling", reason="hatchling is not here: pip install hatchling")
+    """The page in the tree is already built: CI's installations test the build itself, which takes long."""
+    pytest.importorskip("hatchling", reason="needs hatchling: pip install hatchling")
     if not BUILD_SITE["is_built"]():
         pytest.skip("the lab's page is not built, or older than its sources: `python hatch_build.py site` builds it")
     shutil.copytree(SITE, tree / "src" / "microgpt" / "lab" / "site")
     for name in ("web/node_modules/one.js", "web/public/one.zip", "src/microgpt/lab/no_site.txt"):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).touch()
-    compiler = tmp_path / "cc"  # an instant one: the kernel is not what is tested
+    compiler = tmp_path / "cc"  # a fake compiler: this test does not need the kernel
     compiler.write_text('#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && touch "$2"; shift; done\ntrue\n')
     compiler.chmod(0o755)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", str(tmp_path / "dist")]

@@ -1,4 +1,4 @@
-"""The lab's protocol: protocol.ts is fresh, and every request answers as its type says."""
+"""The lab's protocol: protocol.ts is up to date, and every answer has the type that the protocol says."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_protocol_ts_is_generated_from_the_types() -> None:
 
 
 def more(session: Any, word: str, count: int = 3) -> Loss:
-    """One more request."""
+    """A new request."""
     raise NotImplementedError
 
 
-def test_a_request_that_is_new_or_gone_makes_protocol_ts_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_or_removed_request_makes_protocol_ts_stale(monkeypatch: pytest.MonkeyPatch) -> None:
     before = generated()
     monkeypatch.setitem(REQUESTS, "more", Request(more, of_model=True))
     [added] = [line for line in generated().splitlines() if line not in before and "*" not in line]
@@ -56,7 +56,7 @@ def test_a_request_that_is_new_or_gone_makes_protocol_ts_stale(monkeypatch: pyte
     assert "  loss: {" not in generated()
 
 
-def test_a_field_goes_to_protocol_ts_with_its_meaning() -> None:
+def test_protocol_ts_has_the_meaning_of_each_field() -> None:
     assert (
         "  perplexity: Num // exp(mean): the model is as unsure as among that many equally likely tokens\n"
         in generated()
@@ -65,12 +65,12 @@ def test_a_field_goes_to_protocol_ts_with_its_meaning() -> None:
     assert "export interface PlayEvent extends EventExtras {\n" in generated()
 
 
-# --- the answers
+# --- Answers
 
 
 @cache
 def answered() -> frozenset[str]:
-    """The requests that a session answers, from the first to the last; each answer fits its type, or this fails."""
+    """Make every request of a session; fail if an answer does not fit its type; return the names of the requests."""
     lab, asked = Lab(), set()
 
     def ask(method: str, **params: Any) -> Any:
@@ -135,15 +135,15 @@ def answered() -> frozenset[str]:
     return frozenset(asked)
 
 
-def test_every_request_is_answered_as_its_type_says() -> None:
+def test_every_answer_fits_its_type() -> None:
     assert answered() == {name for name, request in REQUESTS.items() if not request.streams}
 
 
-def test_every_stream_is_answered_as_its_type_says() -> None:
+def test_every_stream_fits_its_type() -> None:
     lab = Lab()
-    told = {"train": lab.stream("train", steps=2, per_event=1), "ladder": lab.stream("ladder", steps=1)}
-    assert told.keys() == {name for name, request in REQUESTS.items() if request.streams}
-    for events in told.values():
+    streams = {"train": lab.stream("train", steps=2, per_event=1), "ladder": lab.stream("ladder", steps=1)}
+    assert streams.keys() == {name for name, request in REQUESTS.items() if request.streams}
+    for events in streams.values():
         assert [event["done"] for event in events] == [False] * (len(events) - 1) + [True]
 
 
@@ -175,7 +175,7 @@ LOSS = {
         (lambda a: a.update(version="3"), "version must be int, got '3'"),
     ],
 )
-def test_an_answer_that_is_not_as_its_type_says_is_noticed(change: Callable[[Any], object], fault: str) -> None:
+def test_an_answer_that_does_not_fit_its_type_is_noticed(change: Callable[[Any], object], fault: str) -> None:
     answer = copy.deepcopy(LOSS)
     assert check.answer_faults(REQUESTS["loss"], answer) == []
     change(answer)
@@ -199,12 +199,12 @@ UPDATE = {"step": 1, "learning_rate": 0.1, "fresh": True, "loss_before": 1.0, "l
         ("Update", {**UPDATE, "tensors": {"wte": {"m": [0.5]}}}, {**UPDATE, "tensors": {"wte": {"n": [0.5]}}}),
     ],
 )
-def test_every_kind_of_type_is_held(kind: str, right: Any, wrong: Any) -> None:
+def test_every_kind_of_type_is_checked(kind: str, right: Any, wrong: Any) -> None:
     assert list(check.faults(right, check.TYPES[kind])) == []
     assert list(check.faults(wrong, check.TYPES[kind])) != []
 
 
-def test_the_tests_own_client_holds_the_answers() -> None:
+def test_the_client_of_the_tests_checks_the_answers() -> None:
     assert checked("softmax", '{"result":{"probs":[0.5,0.5]}}')
     with pytest.raises(AssertionError, match="softmax"):
         checked("softmax", '{"result":{"probs":[0.5,NaN]}}')
@@ -212,7 +212,7 @@ def test_the_tests_own_client_holds_the_answers() -> None:
         checked("softmax", '{"result":{"chances":[0.5,0.5]}}')
 
 
-def test_the_version_tells_of_every_change() -> None:
+def test_the_version_changes_with_every_change() -> None:
     lab = Lab()
     version = lab.ask("model")["version"]
     assert lab.ask("loss", word=WORD)["version"] == version

@@ -1,4 +1,4 @@
-"""The lab's server: it gives the page and the named runs to this machine, and nothing else to anybody."""
+"""The lab's server: it serves the page and the named runs to this machine, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCRIPT = "export const word = 'emma'\n" * 100
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A small page with every kind of file, and around it what must not be given."""
+    """A small page with every kind of file, next to files that must not be served."""
     folder = tmp_path / "site"
     files = {
         "index.html": b"<!doctype html><title>lab</title>",
@@ -80,7 +80,7 @@ class Answer:
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
-    """One request, its path as it stands. Underscores in headers are hyphens; Host is the right one by default."""
+    """Make a request with an unchanged path. Underscores in header names mean hyphens; the default Host is right."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():
@@ -108,7 +108,7 @@ def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answe
         ("/strange.thing", "application/octet-stream"),
     ],
 )
-def test_each_file_has_its_type_and_the_headers_that_guard_the_page(site: Path, path: str, kind: str) -> None:
+def test_each_file_has_its_type_and_the_security_headers(site: Path, path: str, kind: str) -> None:
     with serving(Pages(site=site)) as server:
         answer = ask(server, path)
     assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
@@ -124,8 +124,8 @@ def test_each_file_has_its_type_and_the_headers_that_guard_the_page(site: Path, 
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-def test_the_page_itself_carries_the_policy_of_the_header() -> None:
-    """All but what only a header can say, for hosts that send none."""
+def test_the_page_contains_the_policy_of_the_header() -> None:
+    """For hosts that send no such header, the page has the policy, except the directive that only a header may have."""
     in_page = re.findall(r"^  \"(.*)\",$", (ROOT / "web" / "vite.config.ts").read_text(), re.MULTILINE)
     in_header = lab_server.HEADERS["Content-Security-Policy"].split("; ")
     assert in_page == [part for part in in_header if not part.startswith("frame-ancestors")]
@@ -171,7 +171,7 @@ def test_no_address_leads_out_of_the_page_and_the_runs(site: Path, run: Path, pa
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_it_can_only_be_read(site: Path, method: str) -> None:
+def test_only_get_and_head_are_allowed(site: Path, method: str) -> None:
     with serving(Pages(site=site)) as server:
         answer = ask(server, "/", method, Content_Length="0")
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
@@ -179,7 +179,7 @@ def test_it_can_only_be_read(site: Path, method: str) -> None:
 
 
 def test_a_request_for_another_host_gets_nothing(site: Path) -> None:
-    """A page elsewhere, whose name is made to point at this machine (DNS rebinding), cannot read the runs."""
+    """A page whose host name is made to point to this machine (DNS rebinding) cannot read the runs."""
     with serving(Pages(site=site)) as server:
         port = server.server_port
         for host in (f"127.0.0.1:{port}", f"localhost:{port}"):
@@ -204,7 +204,7 @@ def test_a_browser_that_leaves_out_port_80_is_answered() -> None:
     assert ["127.0.0.1"] not in lab_server.hosts(8000)
 
 
-def test_it_listens_on_loopback_alone(site: Path) -> None:
+def test_the_server_listens_only_on_loopback(site: Path) -> None:
     with Server(Pages(site=site), 0) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
         assert server.url == f"http://127.0.0.1:{server.server_port}/"
@@ -217,7 +217,7 @@ def test_head_gives_the_headers_of_get(site: Path) -> None:
     assert head.headers["Content-Length"] == str(len(get.content)) == str(len(SCRIPT))
 
 
-def test_text_is_compressed_for_who_takes_it(site: Path) -> None:
+def test_text_is_compressed_if_the_client_accepts_it(site: Path) -> None:
     with serving(Pages(site=site)) as server:
         plain = ask(server, "/assets/main.js", Accept_Encoding="br, identity")
         small = ask(server, "/assets/main.js", Accept_Encoding="br;q=1.0, gzip;q=0.8")
@@ -230,7 +230,7 @@ def test_text_is_compressed_for_who_takes_it(site: Path) -> None:
     assert code.content == b"\0asm"
 
 
-def test_what_changes_is_sent_anew(site: Path) -> None:
+def test_a_changed_file_is_sent_again(site: Path) -> None:
     with serving(Pages(site=site)) as server:
         first = ask(server, "/index.html")
         assert first.headers["Cache-Control"] == "no-cache"
@@ -249,7 +249,7 @@ def test_one_connection_carries_many_requests(site: Path) -> None:
         connection.close()
 
 
-def test_runs_are_served_as_they_are_now(site: Path, tmp_path: Path) -> None:
+def test_runs_are_served_with_their_current_files(site: Path, tmp_path: Path) -> None:
     folder = tmp_path / "now"
     microgpt.train(["ada", "bea", "abba"], TINY, out=folder)
     alone = tmp_path / "alone.safetensors"
@@ -272,7 +272,7 @@ def test_runs_are_served_as_they_are_now(site: Path, tmp_path: Path) -> None:
         assert ask(server, "/runs/0/model.safetensors").status == 404
 
 
-def test_a_taken_port_is_replaced_unless_it_was_asked_for(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_port_is_used_if_the_default_one_is_taken(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(Pages(site=site), 0) as other:
         monkeypatch.setattr(lab_server, "PORT", other.server_port)
         with Server(Pages(site=site)) as server:
@@ -300,7 +300,7 @@ def test_the_export_holds_the_page_and_the_runs(site: Path, run: Path, tmp_path:
     assert json.loads((target / "runs" / "index.json").read_text())[0]["name"] == "small"
 
 
-def test_the_export_touches_no_folder_that_holds_something(site: Path, tmp_path: Path) -> None:
+def test_the_export_does_not_change_a_folder_that_is_not_empty(site: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     export(Pages(site=site), tmp_path / "empty")
     before = sorted((tmp_path / "empty").rglob("*"))
@@ -326,7 +326,7 @@ def test_without_the_page_the_command_says_why(
     assert capsys.readouterr().err == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON is set\n"
 
 
-def test_a_run_that_is_none_is_refused(
+def test_a_path_that_is_not_a_run_is_refused(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lab_server, "SITE", site)
@@ -354,7 +354,7 @@ def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
         address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", process.stdout.readline())
         assert address
         connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=120)
-        connection.request("GET", "/runs/index.json")  # and it is left open
+        connection.request("GET", "/runs/index.json")  # the connection stays open
         assert json.loads(connection.getresponse().read())[0]["name"] == "small"
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_C_EVENT)
         output, error = process.communicate(timeout=120)

@@ -1,4 +1,4 @@
-"""The session: what it holds at first, and what it refuses, in words."""
+"""The session: its initial state, and the messages with which it refuses requests."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from lab.session_client import Lab
 WORD = "emma"
 
 
-def test_a_fresh_session_holds_the_published_model_and_its_curve(still: Lab) -> None:
-    hello, model = still.ask("hello"), still.ask("model")
+def test_a_new_session_has_the_published_model_and_its_losses(readonly: Lab) -> None:
+    hello, model = readonly.ask("hello"), readonly.ask("model")
     assert hello["schema"] == SCHEMA
     assert hello["python"].endswith(sys.version.split()[0])
     assert (model["step"], model["version"], model["num_params"]) == (1000, 0, 4192)
     assert "32,033 names" in model["about"]
-    [run] = still.ask("runs")["runs"]
+    [run] = readonly.ask("runs")["runs"]
     assert run["losses"] == golden("final")["losses"]
 
 
 @pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
-def test_the_page_is_told_what_follows_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
+def test_the_page_gets_the_values_derived_from_a_models_settings(lab: Lab, n_embd: int, n_head: int) -> None:
     model = lab.ask("reset", config={"n_embd": n_embd, "n_head": n_head})
     width = len(lab.ask("forward", word="a")["tensors"]["pos0.layer0.x_attn.head0"]["data"])
     assert (model["head_dim"], model["sqrt_head_dim"]) == (width, math.sqrt(width))
@@ -54,8 +54,8 @@ def test_opening_a_session_reads_no_names(monkeypatch: pytest.MonkeyPatch) -> No
     lab.ask("forward", word=WORD)
 
 
-def test_the_source_is_the_file_that_runs(still: Lab) -> None:
-    source = still.ask("source")
+def test_the_source_is_the_file_that_runs(readonly: Lab) -> None:
+    source = readonly.ask("source")
     assert source["lines"] == Path(reference.__file__).read_text().splitlines()
     places = {f["name"]: (f["first"], f["last"]) for f in source["functions"]}
     code = reference.Value.backward.__code__
@@ -69,8 +69,8 @@ def test_the_source_is_the_file_that_runs(still: Lab) -> None:
     "text",
     ["", "[]", "null", '{"method": 1}', '{"method": "tokens", "params": []}', "{" * 100_000, '{"method": "__init__"}'],
 )
-def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
-    error = json.loads(still.wire.ask(text))["error"]
+def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: Lab, text: str) -> None:
+    error = json.loads(readonly.wire.ask(text))["error"]
     assert "a request must be JSON" in error or "there is no method" in error
 
 
@@ -119,8 +119,10 @@ def test_what_is_no_request_is_refused_in_words(still: Lab, text: str) -> None:
         ("nearest", {"symbol": "ab"}, "symbol must be one of 'a', 'b'"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_words(still: Lab, method: str, params: dict[str, Any], words: str) -> None:
-    assert words in still.refused(method, **params)
+def test_an_invalid_request_is_refused_with_a_message(
+    readonly: Lab, method: str, params: dict[str, Any], words: str
+) -> None:
+    assert words in readonly.refused(method, **params)
 
 
 ANY = st.one_of(
@@ -133,13 +135,13 @@ METHODS = sorted(name for name, request in REQUESTS.items() if not request.strea
 
 @settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(METHODS), values=st.lists(ANY, min_size=6, max_size=6))
-def test_no_request_ends_the_session(played: Lab, method: str, values: list[Any]) -> None:
-    told = session_client.answer(played.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
-    assert "this is a bug" not in told.get("error", "")
+def test_no_request_ends_the_session(shared: Lab, method: str, values: list[Any]) -> None:
+    answer = session_client.answer(shared.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
+    assert "this is a bug" not in answer.get("error", "")
 
 
-def test_a_mistake_of_ours_is_an_answer_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_the_lab_is_answered_as_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgpt.lab.runs.texts.encode", lambda *_: 1 / 0)
-    told = lab.session.ask("tokens", {"text": "a"})
-    assert told["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
+    answer = lab.session.ask("tokens", {"text": "a"})
+    assert answer["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
     assert lab.ask("model")["step"] == 1000

@@ -1,4 +1,4 @@
-"""The snapshot, and the same answers from other Pythons and without the kernel."""
+"""The snapshot, and equal answers from other Pythons and without the kernel."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from microgpt.lab import snapshot
 from microgpt.lab.runs import run as lab_run
 
 from conftest import HEAVY, ROOT, SOURCE, clean_environment, every_python
-from lab.other_python import told_by
+from lab.other_python import json_printed_by
 from lab.session_client import Lab
 
 WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: Path) -> None:
+def test_the_snapshot_has_the_answers_of_a_session_and_is_small(readonly: Lab, tmp_path: Path) -> None:
     code = "import sys; from microgpt.lab import snapshot; snapshot.main(); print(*sys.modules, file=sys.stderr)"
     out = tmp_path / "snapshot.json"
     done = subprocess.run(
@@ -36,26 +36,26 @@ def test_the_snapshot_is_what_a_session_answers_and_small(still: Lab, tmp_path: 
     for key, answer in answers.items():
         method, _, params = key.partition(" ")
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params
-        assert answer == still.ask(method, **json.loads(params)), key
-    # in all; the long ones are fetched when a figure asks, and page/test_speed.py holds what each section takes
+        assert answer == readonly.ask(method, **json.loads(params)), key
+    # the total: long answers are only loaded when a figure needs them; page/test_speed.py limits each section
     assert len(gzip.compress(out.read_bytes())) < 220_000
 
 
 # --- Other Pythons
 
-TELL = """
+REQUEST_ALL = """
 import json
 from microgpt.engines import choose
 from microgpt.lab.snapshot import REQUESTS
 from microgpt.lab.wire import Wire
 
-choose.ENGINES = {"scalar": ("scalar", "ScalarEngine")}  # for every Python the same: the kernel has tests of its own
+choose.ENGINES = {"scalar": ("scalar", "ScalarEngine")}  # one engine for every Python
 wire = Wire()
-told = {}
+answers = {}
 
 def ask(method, **params):
     request = json.dumps({"method": method, "params": params})
-    told[f"{method} {len(told)}"] = json.loads(wire.ask(request))
+    answers[f"{method} {len(answers)}"] = json.loads(wire.ask(request))
 
 for method, params in REQUESTS:
     if method != "hello":
@@ -63,20 +63,20 @@ for method, params in REQUESTS:
 ask("change", path="wte[4][3]", value=1.5)
 ask("forward", word="emma")
 ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 40}, val_fraction=0.01)
-told["training"] = [json.loads(event)["result"]["losses"]  # of more steps an event has as many as time allows
+answers["training"] = [json.loads(event)["result"]["losses"]  # otherwise an event has as many steps as time allows
                     for event in wire.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
 ask("scrub", step=7)
 ask("parameters", moments=True)
 ask("samples", seed=1, count=5, temperature=0.7)
 ask("update", word="anna", what=["delta"])
 ask("save")
-ask("restore", state=told.popitem()[1]["result"]["state"])
+ask("restore", state=answers.popitem()[1]["result"]["state"])
 ask("runs")
 """
 
 
 def assert_same(expected: Any, got: Any, path: str = "") -> None:
-    """The same but for the last bits of floats, which a system's mathematical library decides."""
+    """Compare answers, except the last bits of floats, which depend on the system's mathematical library."""
     if isinstance(expected, dict):
         assert expected.keys() == got.keys(), path
         for name in expected:
@@ -92,34 +92,33 @@ def assert_same(expected: Any, got: Any, path: str = "") -> None:
 
 
 @cache
-@cache
-def told_here() -> Any:
-    """What this Python tells."""
-    return told_by(sys.executable, "-c", f"{TELL}print(json.dumps(told))")
+def answers_here() -> Any:
+    """Return the answers of this Python."""
+    return json_printed_by(sys.executable, "-c", f"{REQUEST_ALL}print(json.dumps(answers))")
 
 
 @pytest.mark.slow
 @every_python
 def test_the_answers_are_the_same_on_every_python(python: str) -> None:
-    assert_same(told_here(), told_by(python, "-c", f"{TELL}print(json.dumps(told))"))
+    assert_same(answers_here(), json_printed_by(python, "-c", f"{REQUEST_ALL}print(json.dumps(answers))"))
 
 
 @pytest.mark.slow
 def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
-        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+        pytest.skip("needs Pyodide: run `npm ci` in web/")
     program = tmp_path / "program.py"
-    program.write_text(f"{TELL}json.dumps(told)")
+    program.write_text(f"{REQUEST_ALL}json.dumps(answers)")
     run = ("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    assert_same(told_here(), told_by(*run))
+    assert_same(answers_here(), json_printed_by(*run))
 
 
 # --- Without the kernel
 
 
 @pytest.mark.slow
-def test_without_the_kernel_the_same_answers_come_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_kernel_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     native = Lab()
     monkeypatch.setattr("microgpt.engines.choose.ENGINES", {"scalar": ("scalar", "ScalarEngine")})
     slow = Lab()

@@ -1,4 +1,4 @@
-"""A checkpoint for the tests, and changes that make it wrong."""
+"""An example checkpoint for the tests, and the message of one that is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ thoroughly = settings(deadline=None, derandomize=True, database=None, max_exampl
 SMALL = Config(n_embd=2, n_head=1, n_layer=2, block_size=3)
 
 
-# numbers that a text or a rounding would lose
+# numbers that do not survive printing or rounding
 SPECIAL = [0.1, -0.0, 5e-324, -2.2250738585072014e-308, 1.7976931348623157e308, math.inf, -math.inf, 1 / 3, -1e-17]
 
 
@@ -35,7 +35,7 @@ def example(config: Config = SMALL, symbols: list[str] | None = None) -> Checkpo
     buffers = [array("d", (*SPECIAL, *(rng.gauss(0, 1) for _ in range(count)))[:count]) for _ in range(3)]
     for buffer in buffers:
         rng.shuffle(buffer)
-    while rng.getstate()[2] is None:  # gauss makes pairs, and keeps the second number in store
+    while rng.getstate()[2] is None:  # gauss draws pairs, and keeps the second number for the next call
         rng.gauss(0, 1)
     data = {"source": '/tmp/é\u2028"\\.txt', "sha256": "0" * 64, "documents": "lines", "val_fraction": 0.1}
     return Checkpoint(
@@ -44,7 +44,7 @@ def example(config: Config = SMALL, symbols: list[str] | None = None) -> Checkpo
 
 
 def refusal(path: Path) -> str:
-    """The text of the CheckpointError: one line, with the file's name and what to do. Nothing else may be raised."""
+    """Return the reason in the CheckpointError, whose one-line message has the file's name and what to do."""
     with pytest.raises(CheckpointError) as error:
         checkpoints.load(path)
     text = str(error.value)

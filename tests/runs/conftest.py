@@ -1,4 +1,4 @@
-"""Fixtures of checkpoints."""
+"""Fixtures of the checkpoint tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs.checkpoints import example
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A checkpoint that is as it should be."""
+    """A valid checkpoint."""
     path = tmp_path / "model.safetensors"
     checkpoints.save(path, example())
     return path

@@ -1,4 +1,4 @@
-"""A checkpoint comes back bit for bit, and other packages open it."""
+"""A checkpoint is loaded bit for bit, and other packages can open it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runs.checkpoints import SMALL, example, thoroughly
 
 
 def assert_same(got: Checkpoint, expected: Checkpoint) -> None:
-    """Equal to the bit: == alone would take -0.0 for 0.0."""
+    """Compare bit for bit: == would not distinguish -0.0 from 0.0."""
     for name in ("params", "m", "v"):
         a, b = getattr(got, name), getattr(expected, name)
         differ = [(i, x, y) for i, (x, y) in enumerate(zip(a, b)) if x.hex() != y.hex()]
@@ -40,15 +40,15 @@ def assert_same(got: Checkpoint, expected: Checkpoint) -> None:
         assert getattr(got, name) == getattr(expected, name), name
 
 
-# --- There and back
+# --- Loading
 
 
-def test_a_checkpoint_comes_back_bit_for_bit(path: Path) -> None:
+def test_a_checkpoint_is_loaded_bit_for_bit(path: Path) -> None:
     assert_same(checkpoints.load(path), example())
     assert_same(checkpoints.load(str(path)), example())
 
 
-def test_numbers_that_are_float32_take_half_the_room_and_come_back_bit_for_bit(path: Path) -> None:
+def test_float32_numbers_take_half_the_size_and_are_loaded_bit_for_bit(path: Path) -> None:
     expected = example()
     for name in ("params", "m", "v"):
         setattr(expected, name, array("d", array("f", getattr(expected, name))))
@@ -60,7 +60,7 @@ def test_numbers_that_are_float32_take_half_the_room_and_come_back_bit_for_bit(p
     assert sum(len(t.data) for t in tensors) == 3 * 4 * len(expected.params)
 
 
-def test_its_random_stream_goes_on_where_it_stopped(path: Path) -> None:
+def test_the_random_stream_continues_where_it_stopped(path: Path) -> None:
     expected, got = random.Random(), random.Random()
     expected.setstate(example().rng_state)
     got.setstate(checkpoints.load(path).rng_state)
@@ -78,7 +78,7 @@ def test_its_random_stream_goes_on_where_it_stopped(path: Path) -> None:
         [*map(chr, range(1, 400)), ""],
     ],
 )
-def test_any_characters_can_be_its_symbols(tmp_path: Path, symbols: list[str]) -> None:
+def test_any_characters_can_be_symbols(tmp_path: Path, symbols: list[str]) -> None:
     expected = example(SMALL.replace(bos_first=symbols[0] == ""), symbols)
     checkpoints.save(tmp_path / "x", expected)
     assert_same(checkpoints.load(tmp_path / "x"), expected)
@@ -93,7 +93,7 @@ def test_any_characters_can_be_its_symbols(tmp_path: Path, symbols: list[str]) -
     gauss=st.booleans(),
     numbers=st.lists(st.floats(allow_nan=False), min_size=20, max_size=20),
 )
-def test_whatever_its_numbers_are_they_come_back(
+def test_a_checkpoint_with_any_numbers_survives_a_round_trip(
     tmp_path_factory: pytest.TempPathFactory,
     number: float,
     large: float,
@@ -125,7 +125,7 @@ def test_whatever_its_numbers_are_they_come_back(
 
 
 def expected_tensors(state: Checkpoint) -> dict[str, np.ndarray[Any, Any]]:
-    """The tensors that other tools should see: each parameter by its name, in its shape, and its two moments."""
+    """Return the tensors that other tools should see: each parameter in its shape, and its two moments."""
     table = shapes(state.config, len(state.symbols))
     where = offsets(table)
     return {
@@ -135,7 +135,7 @@ def expected_tensors(state: Checkpoint) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def test_numpy_opens_it_through_the_safetensors_package(path: Path) -> None:
+def test_numpy_can_open_it_with_the_safetensors_package(path: Path) -> None:
     expected = expected_tensors(example())
     got = safetensors.numpy.load_file(path)
     assert got.keys() == expected.keys()
@@ -151,7 +151,7 @@ def test_numpy_opens_it_through_the_safetensors_package(path: Path) -> None:
     assert json.loads(metadata["step"]) == 7
 
 
-def test_torch_opens_it_through_the_safetensors_package(path: Path) -> None:
+def test_torch_can_open_it_with_the_safetensors_package(path: Path) -> None:
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
     from safetensors.torch import load_file
 
@@ -163,14 +163,14 @@ def test_torch_opens_it_through_the_safetensors_package(path: Path) -> None:
         assert got[name].shape == numbers.shape, name
 
 
-def test_a_file_that_the_package_wrote_again_is_a_checkpoint_still(path: Path) -> None:
+def test_a_file_that_the_package_rewrote_is_still_a_checkpoint(path: Path) -> None:
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
     safetensors.numpy.save_file(safetensors.numpy.load_file(path), path, metadata)
     assert_same(checkpoints.load(path), example())
 
 
-def test_a_checkpoint_from_before_a_setting_has_its_default(path: Path) -> None:
+def test_a_checkpoint_without_a_newer_setting_has_its_default(path: Path) -> None:
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
     config = json.loads(metadata["config"])
@@ -184,7 +184,7 @@ def test_a_checkpoint_from_before_a_setting_has_its_default(path: Path) -> None:
 # --- Saving
 
 
-def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(path: Path) -> None:
+def test_a_full_disk_leaves_the_last_checkpoint_intact(path: Path) -> None:
     resource = pytest.importorskip("resource", reason="this system has no limit for the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     later = replace(example(), step=8)
@@ -202,8 +202,8 @@ def test_a_disk_that_is_full_leaves_the_last_checkpoint_whole(path: Path) -> Non
     assert_same(checkpoints.load(path), later)
 
 
-def test_saving_leaves_the_state_as_it_was(path: Path) -> None:
+def test_saving_does_not_change_the_state(path: Path) -> None:
     state = example()
     checkpoints.save(path, state)
     assert_same(state, example())
-    state.params.append(0.0)  # its memory is free again: no view of it is held
+    state.params.append(0.0)  # no view keeps the buffer from growing

@@ -1,4 +1,4 @@
-"""A damaged checkpoint is refused, or harmless."""
+"""A damaged checkpoint is refused, or can be used safely."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_a_checkpoint_truncated_at_any_byte_is_refused(tmp_path: Path) -> None:
             checkpoints.load(path)
 
 
-def test_a_byte_too_many_is_refused(path: Path) -> None:
+def test_an_extra_byte_is_refused(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"\0")
     assert re.search(r"the tensors take \d+ bytes, but \d+ follow the header", refusal(path))
 
 
 def loads_or_is_refused(path: Path, content: bytes) -> None:
-    """Load damaged bytes: CheckpointError, or a checkpoint that can be used. Anything else is a failure."""
+    """Load damaged bytes: only a CheckpointError or a usable checkpoint is allowed."""
     path.write_bytes(content)
     try:
         state = checkpoints.load(path)
@@ -63,7 +63,7 @@ def test_flipped_bytes_of_the_header_are_refused_or_harmless(
     good: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     end = 8 + int.from_bytes(good[:8], "little")
-    rng = good.index(b'"rng"')  # most of the header: thousands of digits, which are not to take most of the examples
+    rng = good.index(b'"rng"')  # thousands of digits, most of the header, should not get most of the examples
     places = st.one_of(
         st.integers(0, rng + 50), st.integers(0, end - 1), st.integers(good.index(b'"data"') - 20, end - 1)
     )
@@ -92,7 +92,7 @@ anything = st.recursive(
 
 @thoroughly
 @given(key=st.sampled_from(["config", "symbols", "step", "rng", "data"]), value=anything, data=st.data())
-def test_whatever_json_is_in_the_metadata_is_refused_or_harmless(
+def test_any_json_in_the_metadata_is_refused_or_harmless(
     good: bytes, tmp_path_factory: pytest.TempPathFactory, key: str, value: Any, data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "wild-metadata.safetensors"

@@ -1,4 +1,4 @@
-"""The folder of a run: resumed, it is the folder of the run that never stopped."""
+"""The folder of a run: after resuming, it equals the folder of a run that was never stopped."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ VARIANTS = {
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize("options", [{}, {"val_fraction": 0.3}, {"together": True}], ids=["plain", "held out", "bulk"])
-def test_a_resumed_run_is_the_run_that_never_stopped(config: Config, options: dict[str, Any], tmp_path: Path) -> None:
+def test_a_resumed_run_equals_one_that_was_never_stopped(
+    config: Config, options: dict[str, Any], tmp_path: Path
+) -> None:
     whole = trained(config, tmp_path / "whole", **options)
     assert trained(config, tmp_path / "once", [5], **options) == whole
     assert trained(config, tmp_path / "often", [1, 2, 6, 7], **options) == whole
 
 
-def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_with_another_engine(tmp_path: Path) -> None:
     needs("native")
     whole = trained(TINY, tmp_path / "whole")
     folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))
@@ -49,16 +51,16 @@ def test_a_run_may_change_its_engine_when_it_is_resumed(tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == whole
 
 
-def test_resuming_after_a_crash_makes_the_lost_steps_again(tmp_path: Path) -> None:
+def test_resuming_after_a_crash_repeats_the_lost_steps(tmp_path: Path) -> None:
     whole = trained(TINY, tmp_path / "whole")
     folder = Folder.create(tmp_path / "crashed", Run.begin(DOCUMENTS, TINY))
     for step in folder.train(checkpoint_every=4):
         if step.step == 7:
-            break  # three steps that no checkpoint knows, their metrics on disk
+            break  # three steps whose metrics are on disk, but which are in no checkpoint
     metrics = tmp_path / "crashed" / "metrics.jsonl"
     assert len(read_metrics(metrics)) == 7
     with metrics.open("a") as file:
-        file.write('{"step": 8, "lo')  # and a line half written
+        file.write('{"step": 8, "lo')  # and an incomplete line
     folder.close()
     with Folder.resume(tmp_path / "crashed", source=DOCUMENTS) as folder:
         for _ in folder.train(checkpoint_every=4):
@@ -72,7 +74,7 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
     assert folder.planned_steps == 12
     assert (
         microgpt.load(tmp_path / "run").config.num_steps == 20
-    )  # at once: it may be killed before its next checkpoint
+    )  # saved immediately: the process may be killed before its next checkpoint
     steps = list(folder.train())
     assert [s.step for s in steps] == list(range(13, 21))
     assert steps[0].learning_rate == TINY.learning_rate * (1 - 12 / 20)
@@ -88,7 +90,7 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
         ({"num_steps": 3}, "num_steps must be at least the 12 steps already made, got num_steps=3"),
     ],
 )
-def test_what_cannot_change_is_refused_and_nothing_is_lost(
+def test_a_setting_that_cannot_change_is_refused_and_nothing_is_lost(
     changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     before = trained(TINY, tmp_path / "run")
@@ -106,7 +108,7 @@ def test_other_data_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == before
 
 
-def test_a_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
+def test_a_folder_is_only_overwritten_with_overwrite(tmp_path: Path) -> None:
     before = trained(TINY, tmp_path / "run")
     run = Run.begin(DOCUMENTS, TINY.replace(seed=1))
     with pytest.raises(RunError, match="already holds a run: add --resume to continue it, --overwrite to replace it"):

@@ -1,4 +1,4 @@
-"""A disk that fails at any write loses no checkpoint."""
+"""A disk that fails at any write does not lose a checkpoint."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from microgpt.system import safetensors
 from conftest import TINY, whole
 from runs.training import DOCUMENTS, contents, trained
 
-every_write = pytest.mark.parametrize("every", [4, whole(1)])  # the quick test lets one write in four fail
+every_write = pytest.mark.parametrize("every", [4, whole(1)])  # the quick test fails at every fourth write
 
 
 class FailingDisk:
-    """Lets `allowed` operations that change the disk pass, and fails every one after them: no space is left."""
+    """A disk that allows `allowed` changes, and then fails every further one: no space is left."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.allowed, self.count = sys.maxsize, 0
@@ -85,7 +85,7 @@ class FailingDisk:
 
 
 @every_write
-def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(
+def test_a_disk_that_is_full_at_any_write_does_not_lose_a_checkpoint(
     every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: random.Random
 ) -> None:
     config = TINY.replace(num_steps=6)
@@ -98,7 +98,7 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(
     for allowed in range(rng.randrange(every), writes, every):
         disk.count, disk.allowed = 0, allowed
         path = tmp_path / f"full{allowed}"
-        try:  # of one operation alone, the last, the failure may be passed over: the folder's own sync
+        try:  # only the last operation, the sync of the folder, may fail without an error
             assert trained(config, path, checkpoint_every=2) == whole
             assert allowed == writes - 1
         except (OSError, RunError) as error:
@@ -110,18 +110,18 @@ def test_a_disk_that_is_full_at_any_write_loses_no_checkpoint(
             for _ in Folder.resume(path, source=DOCUMENTS).train(checkpoint_every=2):
                 pass
             assert contents(path) == whole, f"after {allowed} writes"
-    print(f"{writes} writes failed one after the other; {loaded} times there was a checkpoint, and it was whole")
+    print(f"{writes} writes failed in turn; {loaded} times there was a checkpoint, and it was intact")
 
 
 @every_write
-def test_a_disk_that_is_full_while_a_run_is_resumed_loses_no_checkpoint(
+def test_a_disk_that_is_full_while_resuming_does_not_lose_a_checkpoint(
     every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: random.Random
 ) -> None:
     config = TINY.replace(num_steps=6)
     whole = trained(config, tmp_path / "whole", checkpoint_every=2)
     with Folder.create(tmp_path / "stopped", Run.begin(DOCUMENTS, config)) as folder:
         for step in folder.train(checkpoint_every=2):
-            if step.step == 3:  # its metrics are ahead of its checkpoint
+            if step.step == 3:  # the metrics are ahead of the checkpoint
                 break
     disk = FailingDisk(monkeypatch)
 
@@ -149,4 +149,4 @@ def test_a_disk_that_is_full_while_a_run_is_resumed_loses_no_checkpoint(
         assert [p.name for p in path.glob(".*")] == []
         assert microgpt.load(path).step >= 2
         assert resumed(path) == whole, f"after {allowed} writes"
-    print(f"{writes} writes failed one after the other")
+    print(f"{writes} writes failed in turn")

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment is the run that never stopped."""
+"""A run that is killed at any moment can be resumed, and equals one that was never stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from runs.training import DOCUMENTS, TRAIN, contents
 
 
 @pytest.mark.parametrize("kills", [10, whole(60)])
-def test_a_run_killed_many_times_is_the_run_that_never_stopped(kills: int, tmp_path: Path, rng: random.Random) -> None:
+def test_a_run_killed_many_times_equals_one_that_was_never_stopped(
+    kills: int, tmp_path: Path, rng: random.Random
+) -> None:
     documents, num_steps = tmp_path / "documents.txt", 100_000
     documents.write_text("\n".join(DOCUMENTS))
     begun, last = 0, -1
@@ -33,14 +35,14 @@ def test_a_run_killed_many_times_is_the_run_that_never_stopped(kills: int, tmp_p
         assert process.returncode == -signal.SIGPROF, process.stderr
         if (tmp_path / "run" / "model.safetensors").exists():
             begun += 1
-            step = microgpt.load(tmp_path / "run").step  # whole, or this raises
+            step = microgpt.load(tmp_path / "run").step  # raises if the checkpoint is damaged
             assert step >= last, "a checkpoint went back"
             assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) >= step
             last = step
-    print(f"{kills} kills, {begun} with a checkpoint, {last} steps made")
+    print(f"{kills} kills, {begun} with a checkpoint, {last} steps done")
     assert begun > 0
     assert last > 0
-    # let both end at the step that was reached, and a few more
+    # train both a few steps further than the killed run came
     state = microgpt.load(tmp_path / "run")
     assert state.config.num_steps == num_steps
     resumed = Folder.resume(tmp_path / "run")

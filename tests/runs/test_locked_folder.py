@@ -1,4 +1,4 @@
-"""Two processes, one folder: at most one trains in it."""
+"""At most one process trains in a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conftest import TINY, clean_environment
 from runs.training import DOCUMENTS, TRAIN, contents
 
 
-def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None:
+def test_only_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
     documents, path = tmp_path / "documents.txt", tmp_path / "run"
     documents.write_text("\n".join(DOCUMENTS))
     process = subprocess.Popen(
@@ -41,12 +41,12 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None
             Folder.create(path, run, overwrite=True)
     assert list(path.glob("*.lock")) == locks
     assert len(locks) == 1
-    while microgpt.load(path).step == 0:  # who reads needs no lock
+    while microgpt.load(path).step == 0:  # reading needs no lock
         time.sleep(0.01)
     process.kill()
     process.wait()
     process.stdout.close()
-    assert list(path.glob("*.lock")) == locks  # nobody has tidied up
+    assert list(path.glob("*.lock")) == locks  # nothing has removed it
     steps = microgpt.load(path).step
     assert steps > 0
     with Folder.resume(path) as folder:
@@ -55,7 +55,7 @@ def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path: Path) -> None
     assert list(path.glob("*.lock")) == []
 
 
-def test_a_lock_ends_with_its_folder_object(tmp_path: Path) -> None:
+def test_a_lock_is_released_with_its_folder_object(tmp_path: Path) -> None:
     folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY))
     assert len(list((tmp_path / "run").glob("*.lock"))) == 1
     again = Folder.resume(tmp_path / "run", source=DOCUMENTS)  # by the same process
@@ -66,7 +66,7 @@ def test_a_lock_ends_with_its_folder_object(tmp_path: Path) -> None:
     assert list((tmp_path / "run").glob("*.lock")) == []
 
 
-def test_of_many_processes_that_begin_at_once_at_most_one_trains(tmp_path: Path) -> None:
+def test_at_most_one_of_many_processes_that_begin_at_once_gets_the_lock(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -79,7 +79,7 @@ try:
     print("mine", flush=True)
 except LockedError:
     print("another's", flush=True)
-sys.stdin.read()  # who has it keeps it until all have tried
+sys.stdin.read()  # keep the lock until all have tried
 """
     processes = [
         subprocess.Popen(
@@ -96,11 +96,11 @@ sys.stdin.read()  # who has it keeps it until all have tried
     for go, _ in pipes:
         go.write("\n")
         go.flush()
-    said = [out.readline().strip() for _, out in pipes]
+    answers = [out.readline().strip() for _, out in pipes]
     for process in processes:
         process.communicate()
-    assert set(said) <= {"mine", "another's"}
-    assert said.count("mine") <= 1
+    assert set(answers) <= {"mine", "another's"}
+    assert answers.count("mine") <= 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,15 +113,17 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("limit", [1000, 25_000])  # bytes a file may have: no checkpoint fits; it does, metrics do not
-def test_the_system_s_own_refusal_to_write_is_told_in_one_line(limit: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "limit", [1000, 25_000]
+)  # bytes per file: too few for a checkpoint; enough for it, but not for the metrics
+def test_a_write_that_the_system_refuses_gives_one_line(limit: int, tmp_path: Path) -> None:
     documents = tmp_path / "documents.txt"
     documents.write_text("\n".join(DOCUMENTS))
     arguments = ["train", str(documents), "--out", "run", "--n-embd", "4", "--n-head", "2", "--block-size", "4"]
     run = subprocess.run(
         [sys.executable, "-c", LIMITED, str(limit), *arguments, "--checkpoint-every", "10", "--num-steps", "400"],
         cwd=tmp_path,
-        env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"},  # the limit would cut those files too
+        env={**clean_environment(), "PYTHONDONTWRITEBYTECODE": "1"},  # the limit also applies to bytecode files
         capture_output=True,
         text=True,
     )
@@ -136,7 +138,7 @@ def test_the_system_s_own_refusal_to_write_is_told_in_one_line(limit: int, tmp_p
         assert 0 < microgpt.load(tmp_path / "run").step < 400
 
 
-def test_a_checkpoint_that_takes_long_is_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_takes_long_is_saved_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, saves = [0.0], []
 
     def save(folder: Folder) -> None:
@@ -149,22 +151,22 @@ def test_a_checkpoint_that_takes_long_is_written_less_often(tmp_path: Path, monk
         monkeypatch.setattr(Folder, "save", save)
         for _ in folder.train():
             now[0] += 10.0
-    # more than 30 seconds after the beginning; then 6 seconds may be a twentieth of 120; and at the end
+    # the first after more than 30 seconds; the next after 120, of which 6 seconds are a twentieth; the last at the end
     assert saves == [5, 18, 31, 40]
 
 
-def test_of_several_processes_the_one_that_writes_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the others a checkpoint of gigabytes costs nothing: they would ask for the next one after 30 seconds."""
+def test_only_the_process_that_saves_decides_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other processes do not notice that a checkpoint takes long, and would save again after 30 seconds."""
     now, saves = [0.0], []
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr(Folder, "save", lambda folder: saves.append(folder.run.step))
     run = Run.begin(DOCUMENTS, TINY, engine="scalar")
-    for _ in Folder(Path("of the first process"), run, run.config.num_steps, None).train():
+    for _ in Folder(Path("first process"), run, run.config.num_steps, None).train():
         now[0] += 100.0
     assert saves == [TINY.num_steps]
 
 
-def test_a_process_that_is_gone_is_no_folder_that_cannot_be_written(
+def test_a_lost_process_is_not_reported_as_an_unwritable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(_: Folder) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint that is wrong is refused with the reason."""
+"""A wrong checkpoint is refused with the reason."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def drop_setting(name: str) -> Change:
 
 
 def set_rng(i: int, value: Any) -> Change:
-    """Change a part of the random state: 0 its version, 1 its numbers, 2 the number that gauss has in store."""
+    """Change a part of the random state: 0 is its version, 1 its numbers, 2 the number that gauss has stored."""
 
     def change(_: object, metadata: dict[str, str]) -> None:
         state = json.loads(metadata["rng"])
@@ -86,19 +86,19 @@ WRONG: dict[str, tuple[Change, str]] = {
         for key, kind in {"config": "dict", "symbols": "list", "step": "int", "rng": "list", "data": "dict"}.items()
     },
     "data in a list": (set_json("data", []), "'data' in the metadata must be of type dict, got list"),
-    "a number for data": (set_json("data", 1), "'data' in the metadata must be of type dict, got int"),
+    "a number as data": (set_json("data", 1), "'data' in the metadata must be of type dict, got int"),
     # config
     "a config in a list": (set_json("config", []), "'config' in the metadata must be of type dict, got list"),
     "an empty config": (set_json("config", "{}"), "the setting activation is missing"),
     "a missing setting": (drop_setting("n_embd"), "the setting n_embd is missing"),
     "an unknown setting": (set_config(dropout=0.1), "is unknown to this version of microgpt"),
     "an unknown setting of two lines": (set_config(**{"x\ny": 1}), "is unknown to this version of microgpt"),
-    "a float for n_embd": (set_config(n_embd=2.0), "n_embd must be a whole number, got n_embd=2.0"),
-    "true for n_layer": (set_config(n_layer=True), "n_layer must be a whole number, got n_layer=True"),
-    "null for n_head": (set_config(n_head=None), "n_head must be a whole number, got n_head=None"),
-    "a string for init_std": (set_config(init_std="0.1"), "init_std must be a number, got init_std='0.1'"),
-    "1 for bos_first": (set_config(bos_first=1), "bos_first must be True or False, got bos_first=1"),
-    "a list for activation": (set_config(activation=["relu"]), "activation must be a string, got activation=['relu']"),
+    "a float as n_embd": (set_config(n_embd=2.0), "n_embd must be a whole number, got n_embd=2.0"),
+    "true as n_layer": (set_config(n_layer=True), "n_layer must be a whole number, got n_layer=True"),
+    "null as n_head": (set_config(n_head=None), "n_head must be a whole number, got n_head=None"),
+    "a string as init_std": (set_config(init_std="0.1"), "init_std must be a number, got init_std='0.1'"),
+    "1 as bos_first": (set_config(bos_first=1), "bos_first must be True or False, got bos_first=1"),
+    "a list as activation": (set_config(activation=["relu"]), "activation must be a string, got activation=['relu']"),
     "an unknown activation": (set_config(activation="gelu"), "activation must be one of relu, relu2, got"),
     "zero n_embd": (set_config(n_embd=0), "n_embd must be at least 1, got n_embd=0"),
     "negative n_embd": (set_config(n_embd=-2), "n_embd must be at least 1, got n_embd=-2"),
@@ -106,19 +106,19 @@ WRONG: dict[str, tuple[Change, str]] = {
         set_config(n_head=3),
         "n_embd must be a multiple of n_head, got n_embd=2, n_head=3",
     ),
-    "NaN for learning_rate": (
+    "NaN as learning_rate": (
         set_config(learning_rate=math.nan),
         "learning_rate must be a finite number of at least 0",
     ),
-    "infinity for init_std": (set_config(init_std=math.inf), "init_std must be a finite number of at least 0"),
+    "infinity as init_std": (set_config(init_std=math.inf), "init_std must be a finite number of at least 0"),
     "an integer over the largest float": (set_config(init_std=10**400), "init_std must be"),
     "an integer of 5,000 digits": (
         lambda _, metadata: metadata.update(config=metadata["config"].replace("0.08", "9" * 5000)),
         "'config' in the metadata is not JSON: ",
     ),
     "n_layer beyond the file": (set_config(n_layer=10**15), f"n_layer={10**15} does not fit a file of 45 tensors"),
-    "n_layer beyond what is there": (set_config(n_layer=3), "tensor "),
-    "n_layer short of what is there": (set_config(n_layer=1), "tensor "),
+    "n_layer above the file's": (set_config(n_layer=3), "tensor "),
+    "n_layer below the file's": (set_config(n_layer=1), "tensor "),
     "n_embd that is not the file's": (set_config(n_embd=4), "must have shape "),
     "n_embd of 2**62": (set_config(n_embd=2**62), "must have shape "),
     "n_embd of 4,000 digits": (set_config(n_embd=10**4000), "must have shape "),
@@ -133,16 +133,16 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a number among the symbols": (set_json("symbols", ["a", "b", 1, ""]), "'symbols' must be single characters"),
     "a list among the symbols": (set_json("symbols", ["a", "b", [], ""]), "'symbols' must be single characters"),
     "null among the symbols": (set_json("symbols", ["a", "b", None, ""]), "'symbols' must be single characters"),
-    "a symbol too few": (set_json("symbols", ["a", "b", ""]), "tensor 'wte' must have shape (3, 2), got (4, 2)"),
-    "a symbol too many": (set_json("symbols", ["a", "b", "c", "ñ", ""]), "must have shape (5, 2), got (4, 2)"),
+    "one symbol too few": (set_json("symbols", ["a", "b", ""]), "tensor 'wte' must have shape (3, 2), got (4, 2)"),
+    "one symbol too many": (set_json("symbols", ["a", "b", "c", "ñ", ""]), "must have shape (5, 2), got (4, 2)"),
     # step
     "a negative step": (set_json("step", "-1"), "step must be at least 0, got -1"),
-    "a float for step": (set_json("step", "7.0"), "'step' in the metadata must be of type int, got float"),
-    "true for step": (set_json("step", "true"), "'step' in the metadata must be of type int, got bool"),
-    "NaN for step": (set_json("step", "NaN"), "'step' in the metadata must be of type int, got float"),
-    "a string for step": (set_json("step", '"7"'), "'step' in the metadata must be of type int, got str"),
-    "no text for step": (set_json("step", ""), "'step' in the metadata is not JSON: "),
-    "5,000 digits for step": (set_json("step", "9" * 5000), "'step' in the metadata is not JSON: "),
+    "a float as step": (set_json("step", "7.0"), "'step' in the metadata must be of type int, got float"),
+    "true as step": (set_json("step", "true"), "'step' in the metadata must be of type int, got bool"),
+    "NaN as step": (set_json("step", "NaN"), "'step' in the metadata must be of type int, got float"),
+    "a string as step": (set_json("step", '"7"'), "'step' in the metadata must be of type int, got str"),
+    "no text as step": (set_json("step", ""), "'step' in the metadata is not JSON: "),
+    "5,000 digits as step": (set_json("step", "9" * 5000), "'step' in the metadata is not JSON: "),
     # rng
     "an empty random state": (set_json("rng", []), "'rng' in the metadata is not a state of random.Random: "),
     "a random state of four": (
@@ -154,26 +154,26 @@ WRONG: dict[str, tuple[Change, str]] = {
         for what, i, value in [
             ("an unknown version", 0, 4),
             ("no version", 0, None),
-            ("null for its numbers", 1, None),
-            ("a number for its numbers", 1, 1),
+            ("null as its numbers", 1, None),
+            ("a number as its numbers", 1, 1),
             ("no numbers", 1, []),
-            ("a number too few", 1, lambda numbers: numbers[1:]),
-            ("a number too many", 1, lambda numbers: [*numbers, 0]),
+            ("one number too few", 1, lambda numbers: numbers[1:]),
+            ("one number too many", 1, lambda numbers: [*numbers, 0]),
             ("a negative number", 1, lambda numbers: [-1, *numbers[1:]]),
             ("a number over 64 bits", 1, lambda numbers: [2**64, *numbers[1:]]),
             ("a float among its numbers", 1, lambda numbers: [0.5, *numbers[1:]]),
             ("a string among its numbers", 1, lambda numbers: ["0", *numbers[1:]]),
             ("an index beyond its numbers", 1, lambda numbers: [*numbers[:-1], 625]),
             ("a negative index", 1, lambda numbers: [*numbers[:-1], -1]),
-            ("a string for gauss", 2, "0.5"),
-            ("a list for gauss", 2, [0.5]),
-            ("an object for gauss", 2, {}),
+            ("a string as the number of gauss", 2, "0.5"),
+            ("a list as the number of gauss", 2, [0.5]),
+            ("an object as the number of gauss", 2, {}),
         ]
     },
     # tensors
     "a missing parameter": (lambda tensors, _: tensors.pop("wte"), "tensor 'wte' is missing"),
     "a missing moment": (lambda tensors, _: tensors.pop("adam_v.lm_head"), "tensor 'adam_v.lm_head' is missing"),
-    "a tensor too many": (
+    "one tensor too many": (
         lambda tensors, _: tensors.update(lm_head_bias=tensors["wte"]),
         "tensor 'lm_head_bias' is unknown",
     ),
@@ -187,7 +187,7 @@ WRONG: dict[str, tuple[Change, str]] = {
         set_tensor("adam_m.wte", shape=(8, 1)),
         "tensor 'adam_m.wte' must have shape (4, 2), got (8, 1)",
     ),
-    "float32 beside float64": (as_float32, "tensor 'wpe' must be F32 like 'wte', got F64"),
+    "float32 next to float64": (as_float32, "tensor 'wpe' must be F32 like 'wte', got F64"),
     "whole numbers": (
         set_tensor("adam_v.wpe", dtype="I64"),
         "dtype of tensor 'adam_v.wpe' must be F64 or F32, got 'I64'",
@@ -196,7 +196,7 @@ WRONG: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_checkpoint_that_is_wrong_is_refused_with_the_reason(path: Path, name: str) -> None:
+def test_a_wrong_checkpoint_is_refused_with_the_reason(path: Path, name: str) -> None:
     how, words = WRONG[name]
     change(path, how)
     text = refusal(path)
@@ -204,8 +204,8 @@ def test_a_checkpoint_that_is_wrong_is_refused_with_the_reason(path: Path, name:
     assert name.startswith("an unknown setting") or len(text) < 10_000
 
 
-def test_the_random_state_that_is_refused_would_have_stopped_a_run(path: Path) -> None:
-    """Why the number in store matters: Random itself takes anything for it, and fails when it is drawn."""
+def test_the_refused_random_state_would_make_a_run_fail(path: Path) -> None:
+    """Random accepts anything as the stored number of gauss, but fails when it is used."""
     version, numbers, _ = example().rng_state
     rng = random.Random()
     rng.setstate((version, numbers, "0.5"))
@@ -214,13 +214,13 @@ def test_the_random_state_that_is_refused_would_have_stopped_a_run(path: Path) -
 
 
 @pytest.mark.parametrize("symbols", [["b", "a", "ñ", ""], ["a", "", "b", "ñ"], ["", "a", "b", "ñ"]])
-def test_symbols_in_an_order_that_no_tokenizer_has_are_refused(path: Path, symbols: list[str]) -> None:
-    """They are sorted, with BOS where bos_first says: else a run would write other letters than its model has read."""
+def test_symbols_in_the_wrong_order_are_refused(path: Path, symbols: list[str]) -> None:
+    """Symbols are sorted, with BOS first or last; otherwise a run would generate wrong letters."""
     change(path, set_json("symbols", symbols))
     assert "symbols" in refusal(path)
 
 
-def test_facts_that_another_version_wrote_of_its_data_are_kept(path: Path) -> None:
+def test_facts_about_the_data_from_another_version_are_kept(path: Path) -> None:
     facts = {"source": None, "num_docs": 3, "later": [1, None]}
     change(path, set_json("data", facts))
     state = checkpoints.load(path)
@@ -251,7 +251,7 @@ def test_a_model_of_another_program_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == "its format is 'pt', expected 'microgpt/1'"
 
 
-def test_what_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         checkpoints.load(tmp_path / "missing")
     with pytest.raises(OSError, match=r"directory|Permission"):

@@ -1,4 +1,4 @@
-"""A run: its samples, its threads, its evaluation, and the memory that it needs."""
+"""A run: its samples, threads, evaluation and memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runs.training import DOCUMENTS, contents, needs
 @pytest.mark.golden
 @pytest.mark.parametrize("engine", [whole(name) if name == "scalar" else name for name in ENGINES])
 @pytest.mark.parametrize("preset", list(PRESETS))
-def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
+def test_a_complete_run_gives_the_golden_samples(preset: str, engine: str, names_file: Path, tmp_path: Path) -> None:
     needs(engine)
     config, published = PRESETS[preset], golden(preset)
     precision = "float64" if engine == "torch" else None
@@ -34,7 +34,7 @@ def test_the_golden_samples_come_from_a_whole_run(preset: str, engine: str, name
     assert microgpt.load(tmp_path / "run").sample(20) == published["samples"]
 
 
-def test_a_model_that_cannot_fit_is_refused_before_its_numbers_are_drawn() -> None:
+def test_a_model_that_does_not_fit_into_memory_is_refused_before_drawing_its_parameters() -> None:
     message = (
         r"^a model of 48,000,084,000,000 parameters needs at least 1,788,142\.5 GiB to be trained, and this machine has"
         r" .* GiB free: lower n_embd, n_layer or block_size$"
@@ -74,7 +74,7 @@ def test_a_run_has_the_same_bytes_for_any_number_of_threads(precision: str, tmp_
     [{}, {"prompt": "ab"}, {"prompt": "a", "max_new_tokens": 1}, {"top_k": 2}, {"temperature": 0.0}, {"slide": True}],
     ids=str,
 )
-def test_samples_with_a_seed_are_the_same_for_any_engine_and_any_number_together(options: dict[str, Any]) -> None:
+def test_samples_with_a_seed_do_not_depend_on_the_engine_or_the_number_of_samples(options: dict[str, Any]) -> None:
     needs("native")
     texts = []
     for engine, counts in (("scalar", [70]), ("native", [70]), ("native", [1, 5, 64])):
@@ -87,11 +87,11 @@ def test_samples_with_a_seed_are_the_same_for_any_engine_and_any_number_together
     assert len(set(texts[0])) > (1 if options.get("temperature") != 0.0 else 0)
 
 
-def test_an_evaluation_tells_how_far_it_is() -> None:
+def test_an_evaluation_reports_its_progress() -> None:
     run = Run.begin(DOCUMENTS, TINY, val_fraction=0.3)
-    told: list[tuple[str, int, int]] = []
-    found = run.evaluate(num_samples=70, progress=lambda *facts: told.append(facts))
-    assert told == [
+    calls: list[tuple[str, int, int]] = []
+    found = run.evaluate(num_samples=70, progress=lambda *facts: calls.append(facts))
+    assert calls == [
         *(("reading", i, 3) for i in range(1, 4)),
         *(("counting", i, 7) for i in range(1, 8)),
         ("writing", 64, 70),
@@ -100,7 +100,7 @@ def test_an_evaluation_tells_how_far_it_is() -> None:
     assert (found.text, found.documents, found.novelty.samples) == ("held-out part of documents in memory", 3, 70)
 
 
-def test_parameters_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     folder = Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY))
     before = contents(tmp_path / "run")
     folder.run.engine.params[3] = float("inf")

@@ -1,4 +1,4 @@
-"""Runs that are trained in a folder, and what is left in it."""
+"""Helpers that train runs in a folder, and return its files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def trained(config: Config, folder: Path, stops: list[int] | None = None, **options: Any) -> dict[str, bytes]:
-    """The files of a run that was stopped and resumed after each of `stops`."""
+    """Train a run that is stopped and resumed after each of `stops`, and return its files."""
     val_fraction = options.pop("val_fraction", 0.0)
     run = Run.begin(DOCUMENTS, config, val_fraction=val_fraction)
     current = Folder.create(folder, run)
     for stop in [*(stops or []), config.num_steps]:
         for step in current.train(**options):
-            if step.step >= stop and step.step == current.run.step:  # in bulk, the engine may be ahead
+            if step.step >= stop and step.step == current.run.step:  # in bulk, the engine may be ahead of the steps
                 current.save()
                 break
         if stop < config.num_steps:
@@ -46,7 +46,7 @@ def needs(engine: str) -> None:
 TRAIN = """
 import signal, sys
 path, documents, num_steps, when, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
-def die(moment):  # without a chance to tidy up, after so many seconds of the processor's time
+def die(moment):  # without a chance to clean up, after this many seconds of CPU time
     if moment == when:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 die("starting")

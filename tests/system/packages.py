@@ -1,4 +1,4 @@
-"""The `safetensors` package as the judge of our reading."""
+"""The `safetensors` package as the authority for our reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conftest import examples
 thoroughly = settings(deadline=None, derandomize=True, database=None, max_examples=examples(300))
 
 
-SIZES = {"F64": 8, "F32": 4}  # bytes of a number of each type that ours reads
+SIZES = {"F64": 8, "F32": 4}  # bytes per number of each type that our reader supports
 Facts = dict[str, tuple[str, tuple[int, ...], bytes]]
 
 
@@ -29,7 +29,7 @@ def facts(tensors: dict[str, Tensor]) -> Facts:
 
 
 def theirs(content: bytes) -> Facts:
-    """What the package reads; SafetensorError where it refuses."""
+    """Read a file with the package, which raises SafetensorError if it refuses."""
     return {
         name: (entry["dtype"], tuple(entry["shape"]), bytes(entry["data"]))
         for name, entry in safetensors.deserialize(content)
@@ -44,7 +44,7 @@ def file_of(header: str | bytes, data: bytes = b"") -> bytes:
 def one(
     dtype: str = '"F32"', shape: str = "[1]", offsets: str = "[0,4]", more: str = "", data: bytes = b"1234"
 ) -> bytes:
-    """A file of one tensor `a` whose fields are these pieces of JSON."""
+    """Return a file with one tensor `a`, whose fields are these pieces of JSON."""
     return file_of(f'{{"a":{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}{more}}}}}', data)
 
 
@@ -54,7 +54,7 @@ def written(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | N
 
 
 def allowed_strictness(content: bytes) -> set[str]:
-    """The reasons for which ours may refuse a file that the package accepts. There are no others."""
+    """Return the reasons for which our reader may refuse a file that the package accepts."""
     text = content[8 : 8 + int.from_bytes(content[:8], "little")].decode()
     reasons = set() if text.startswith("{") else {"white space before the header"}
 
@@ -72,14 +72,14 @@ def allowed_strictness(content: bytes) -> set[str]:
         elif not isinstance(entry["dtype"], str):
             reasons.add("a dtype in the form of an object")
         elif entry["dtype"] not in SIZES:
-            reasons.add("a dtype that no file of ours has")
+            reasons.add("a dtype that we do not support")
         elif entry.keys() - {"dtype", "shape", "data_offsets"}:
             reasons.add("a field that the published format does not name")
     return reasons
 
 
 def disagreement(content: bytes, parse: Callable[[bytes], tuple[dict[str, Tensor], Any]] = parse) -> str | None:
-    """How our reading of a file departs from the package's in a way that is not allowed; None if it does not."""
+    """Return how our reader differs from the package in a way that is not allowed; None if it does not."""
     expected: Facts | None
     got: Facts | None
     try:

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is whole or was never there, whichever call fails."""
+"""Atomic writes: whichever call fails, a file is either complete or unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEW = {"a": Tensor("F32", (2,), b"newer..."), "b": Tensor("F32", (1,), b"!!!!")}
 
 
 class Disk:
-    """The calls of the system by which a file is written, of which number `fail_at` fails as on a full disk."""
+    """Counts the system calls that write a file, and makes number `fail_at` fail as on a full disk."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
         self.fail_at, self.calls = fail_at, list[str]()
@@ -42,7 +42,7 @@ class Disk:
     def call(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self.calls.append(name)
         if len(self.calls) == self.fail_at + 1:
-            if name == "os.close":  # a descriptor is gone even where closing it fails
+            if name == "os.close":  # a descriptor is released even if closing it fails
                 function(*args)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return function(*args, **kwargs)
@@ -57,7 +57,7 @@ class File:
         return self.disk.counted(name, value) if name in ("write", "flush", "close") else value
 
 
-def test_whichever_call_fails_the_file_is_whole_and_nothing_is_left_beside_it(
+def test_whichever_call_fails_the_file_is_intact_and_no_other_file_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.safetensors"
@@ -70,7 +70,7 @@ def test_whichever_call_fails_the_file_is_whole_and_nothing_is_left_beside_it(
                 write(path, NEW)
             except OSError as error:
                 failed[fail_at] = disk.calls[fail_at], error.errno
-        replaced = "replace" in disk.calls[:fail_at]  # then what fails is only to make the rename last
+        replaced = "replace" in disk.calls[:fail_at]  # after that, only the sync of the folder can fail
         assert replaced or fail_at in failed
         assert facts(read(path)[0]) == facts(NEW if replaced else OLD), disk.calls
         assert list(tmp_path.iterdir()) == [path], disk.calls
@@ -84,23 +84,23 @@ def test_whichever_call_fails_the_file_is_whole_and_nothing_is_left_beside_it(
     assert names.count("write") >= 3  # the header and each tensor
 
 
-def test_the_bytes_are_on_the_disk_before_they_take_the_place_of_the_old_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_new_file_is_synced_before_it_replaces_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         disk = Disk(patch, fail_at=-1)
         write(tmp_path / "x", NEW)
-    at = {name: i for i, name in reversed(list(enumerate(disk.calls)))}  # of its first time
+    at = {name: i for i, name in reversed(list(enumerate(disk.calls)))}  # the first call of each name
     last_write = max(i for i, name in enumerate(disk.calls) if name == "write")
     assert last_write < at["flush"] < at["os.fsync"] < at["replace"], disk.calls
-    assert "os.fsync" in disk.calls[at["replace"] :], disk.calls  # the folder's, so that the rename survives too
+    assert "os.fsync" in disk.calls[at["replace"] :], (
+        disk.calls
+    )  # the folder's sync, so that the rename survives a crash
 
 
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
-    """No file can grow beyond `size` bytes: the system's own refusal, in the middle of a write.
+    """Limit all files to `size` bytes, so that the system refuses in the middle of a write.
 
-    (Python ignores the signal that comes with it, so that an OSError remains.)
+    Python ignores the signal of that limit, so an OSError is raised.
     """
     resource = pytest.importorskip("resource", reason="this system has no limit for the size of a file")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -136,7 +136,7 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, stop: type[Bas
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_was_not_there_is_not_there_after_a_failure(tmp_path: Path) -> None:
+def test_a_failed_write_does_not_create_a_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic(tmp_path / "x") as file:  # noqa: PT012
         file.write(b"new")
         raise RuntimeError

@@ -1,4 +1,4 @@
-"""Hostile files: what the `safetensors` package refuses ours refuses."""
+"""Hostile files: our reader refuses what the `safetensors` package refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from system.packages import F32, allowed_strictness, disagreement, file_of, one,
 
 def judge(contents: Iterator[bytes]) -> None:
     found = [text for content in contents if (text := disagreement(content))]
-    assert not found, "\n".join([f"{len(found)} disagreements, the first of them:", *(t[:400] for t in found[:5])])
+    assert not found, "\n".join([f"{len(found)} disagreements, the first ones:", *(t[:400] for t in found[:5])])
 
 
 NEXT = '{"dtype":"F32","shape":[1],"data_offsets":[4,8]}'
@@ -37,9 +37,9 @@ HOSTILE = {
     "a header of 2**63 bytes": (2**63).to_bytes(8, "little") + b"{}",
     "a header of 2**64 - 1 bytes": b"\xff" * 8 + b"{}",
     "a header over the limit": (MAX_HEADER + 1).to_bytes(8, "little") + b"{}",
-    "a list for a header": file_of("[]"),
-    "null for a header": file_of("null"),
-    "a string for a header": file_of('"{}"'),
+    "a list as the header": file_of("[]"),
+    "null as the header": file_of("null"),
+    "a string as the header": file_of('"{}"'),
     "a header in UTF-16": file_of("{}".encode("utf-16")),
     "a byte-order mark": file_of(b"\xef\xbb\xbf{}"),
     "half a header": file_of('{"a":'),
@@ -48,8 +48,8 @@ HOSTILE = {
     "an invalid byte in a name": file_of(b'{"\xff":' + F32.encode() + b"}", b"1234"),
     "an overlong encoding in a name": file_of(b'{"\xc0\xaf":' + F32.encode() + b"}", b"1234"),
     "a surrogate in UTF-8 in a name": file_of(b'{"\xed\xa0\x80":' + F32.encode() + b"}", b"1234"),
-    "an escaped lone surrogate for a name": file_of(f'{{"\\ud800":{F32}}}', b"1234"),
-    "an escaped low surrogate for a name": file_of(f'{{"\\udfff":{F32}}}', b"1234"),
+    "an escaped lone surrogate as a name": file_of(f'{{"\\ud800":{F32}}}', b"1234"),
+    "an escaped low surrogate as a name": file_of(f'{{"\\udfff":{F32}}}', b"1234"),
     "an escaped lone surrogate in the metadata": file_of(f'{{"__metadata__":{{"k":"\\ud800"}},"a":{F32}}}', b"1234"),
     "an escaped lone surrogate in a field": one(more=',"x":"\\ud800"'),
     "a control character in a name": file_of(f'{{"\n":{F32}}}', b"1234"),
@@ -57,12 +57,12 @@ HOSTILE = {
     "single quotes": file_of("{'a':" + F32 + "}", b"1234"),
     "a comma at the end": file_of(f'{{"a":{F32},}}', b"1234"),
     "a comment": file_of(f'{{"a":{F32}/**/}}', b"1234"),
-    "a number for metadata": file_of('{"__metadata__":1}'),
-    "a list for metadata": file_of('{"__metadata__":[]}'),
-    "metadata that is no string": file_of('{"__metadata__":{"k":1}}'),
+    "a number as metadata": file_of('{"__metadata__":1}'),
+    "a list as metadata": file_of('{"__metadata__":[]}'),
+    "metadata that is not a string": file_of('{"__metadata__":{"k":1}}'),
     "metadata that is null": file_of('{"__metadata__":{"k":null}}'),
-    "null for a tensor": file_of('{"a":null}'),
-    "a string for a tensor": file_of('{"a":"F32"}'),
+    "null as a tensor": file_of('{"a":null}'),
+    "a string as a tensor": file_of('{"a":"F32"}'),
     "a tensor without fields": file_of('{"a":{}}'),
     "no dtype": file_of('{"a":{"shape":[1],"data_offsets":[0,4]}}', b"1234"),
     "no shape": file_of('{"a":{"dtype":"F32","data_offsets":[0,4]}}', b"1234"),
@@ -78,13 +78,13 @@ HOSTILE = {
     "100,000 brackets": file_of("{" + '"a":[' * 100_000),
     "an unknown dtype": one('"F31"'),
     "a dtype in small letters": one('"f32"'),
-    "a number for a dtype": one("32"),
-    "null for a dtype": one("null"),
-    "a list for a dtype": one('["F32"]'),
+    "a number as a dtype": one("32"),
+    "null as a dtype": one("null"),
+    "a list as a dtype": one('["F32"]'),
     "the wrong dtype": one('"F64"'),
-    "a number for a shape": one(shape="1"),
-    "a string for a shape": one(shape='"1"'),
-    "an object for a shape": one(shape='{"0":1}'),
+    "a number as a shape": one(shape="1"),
+    "a string as a shape": one(shape='"1"'),
+    "an object as a shape": one(shape='{"0":1}'),
     "a float in a shape": one(shape="[1.0]"),
     "an exponent in a shape": one(shape="[1e0]"),
     "true in a shape": one(shape="[true]"),
@@ -122,7 +122,7 @@ HOSTILE = {
         f'{{"a":{F32},"b":{{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}}}', bytes(12)
     ),
     "a hole at the end": one(data=bytes(5)),
-    "bytes of no tensor": file_of("{}", b"1"),
+    "bytes without a tensor": file_of("{}", b"1"),
     "two tensors on the same bytes": file_of(f'{{"a":{F32},"b":{F32}}}', b"1234"),
     "tensors that overlap": file_of(f'{{"a":{{"dtype":"F32","shape":[2],"data_offsets":[0,8]}},"b":{NEXT}}}', bytes(8)),
     "an empty tensor within another": file_of(
@@ -135,7 +135,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_by_the_package_and_by_ours(name: str) -> None:
+def test_a_hostile_file_is_refused_by_the_package_and_by_our_reader(name: str) -> None:
     with pytest.raises(safetensors.SafetensorError):
         theirs(HOSTILE[name])
     with pytest.raises(SafetensorsError) as refusal:
@@ -154,10 +154,10 @@ def test_a_hostile_file_is_refused_by_the_package_and_by_ours(name: str) -> None
         ("null for no metadata", file_of(f'{{"__metadata__":null,"a":{F32}}}', b"1234")),
         ("a tensor described by a list", file_of('{"a":["F32",[1],[0,4]]}', b"1234")),
         ("a dtype in the form of an object", one('{"F32":null}')),
-        ("a dtype that no file of ours has", one('"I32"')),
+        ("a dtype that we do not support", one('"I32"')),
     ],
 )
-def test_ours_is_stricter_than_the_package_where_the_formats_text_is(reason: str, content: bytes) -> None:
+def test_our_reader_is_stricter_than_the_package_only_where_the_specification_is(reason: str, content: bytes) -> None:
     theirs(content)  # no error
     assert reason in allowed_strictness(content)
     with pytest.raises(SafetensorsError):
@@ -186,7 +186,7 @@ def test_ours_is_stricter_than_the_package_where_the_formats_text_is(reason: str
         (one(data=b"12345"), "the tensors take 4 bytes, but 5 follow the header"),
     ],
 )
-def test_a_refusal_says_where_the_file_departs_from_the_format(content: bytes, words: str) -> None:
+def test_a_refusal_says_where_the_file_violates_the_format(content: bytes, words: str) -> None:
     with pytest.raises(SafetensorsError, match="^" + re.escape(words)):
         parse(content)
 
@@ -200,7 +200,7 @@ GOOD = [
 ]
 
 
-def test_a_file_cut_or_lengthened_anywhere_is_refused() -> None:
+def test_a_file_truncated_or_extended_anywhere_is_refused() -> None:
     for content in GOOD:
         assert disagreement(content) is None
         for end in range(len(content)):
@@ -210,7 +210,7 @@ def test_a_file_cut_or_lengthened_anywhere_is_refused() -> None:
         judge(content[:at] + b"0" + content[at:] for at in range(len(content) + 1))
 
 
-def test_every_byte_replaced_by_every_other_is_judged_as_the_package_judges_it() -> None:
+def test_every_replaced_byte_is_judged_as_by_the_package() -> None:
     for content in GOOD:
         judge(
             content[:at] + bytes([byte]) + content[at + 1 :]
@@ -250,7 +250,7 @@ def tokens(content: bytes) -> list[str]:
     return TOKEN.findall(content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
 
 
-def test_every_token_of_a_header_replaced_by_every_wild_one_is_judged_as_the_package_judges_it() -> None:
+def test_every_replaced_token_of_a_header_is_judged_as_by_the_package() -> None:
     for content in GOOD:
         good = tokens(content)
         data = content[8 + len("".join(good)) :]
@@ -264,9 +264,7 @@ def test_every_token_of_a_header_replaced_by_every_wild_one_is_judged_as_the_pac
     edits=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(WILD)), min_size=2, max_size=4),
     data=st.binary(max_size=12),
 )
-def test_wild_headers_are_judged_as_the_package_judges_them(
-    content: bytes, edits: list[tuple[int, str]], data: bytes
-) -> None:
+def test_wild_headers_are_judged_as_by_the_package(content: bytes, edits: list[tuple[int, str]], data: bytes) -> None:
     header = tokens(content)
     for at, wild in edits:
         header[at % len(header)] = wild
@@ -275,7 +273,7 @@ def test_wild_headers_are_judged_as_the_package_judges_them(
 
 @thoroughly
 @given(start=st.sampled_from([b"", b"{", b'{"a":']), content=st.binary(max_size=40))
-def test_random_bytes_are_judged_as_the_package_judges_them(start: bytes, content: bytes) -> None:
+def test_random_bytes_are_judged_as_by_the_package(start: bytes, content: bytes) -> None:
     assert disagreement(content) is None
     assert disagreement(file_of(start + content)) is None
 
@@ -293,9 +291,7 @@ def test_random_bytes_are_judged_as_the_package_judges_them(start: bytes, conten
     ),
     size=st.integers(0, 12),
 )
-def test_any_layout_is_judged_as_the_package_judges_it(
-    entries: list[tuple[str, list[int], int, int]], size: int
-) -> None:
+def test_any_layout_is_judged_as_by_the_package(entries: list[tuple[str, list[int], int, int]], size: int) -> None:
     header = {
         f"t{i}": {"dtype": dtype, "shape": shape, "data_offsets": [start, stop]}
         for i, (dtype, shape, start, stop) in enumerate(entries)
@@ -317,7 +313,7 @@ def test_a_declared_size_takes_no_memory_before_it_is_refused() -> None:
     assert peak < 200_000, f"{peak} bytes"
 
 
-def test_tensors_share_the_memory_of_the_file_that_was_read() -> None:
+def test_tensors_share_the_memory_of_the_file_content() -> None:
     content = one('"F32"', "[1000000]", "[0,4000000]", data=bytes(4_000_000))
     tracemalloc.start()
     try:
@@ -335,7 +331,7 @@ def test_the_product_of_fifty_thousand_huge_sizes_is_not_computed() -> None:
     assert len(str(refusal.value)) < 400
 
 
-def test_what_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "missing")
     with pytest.raises(OSError, match=r"directory|Permission"):

@@ -1,4 +1,4 @@
-"""What the `safetensors` package writes ours reads, and the reverse."""
+"""Our reader reads the files of the `safetensors` package, and the package reads ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from microgpt.system.safetensors import Tensor, parse, read, tensor, write
 
 from system.packages import SIZES, disagreement, facts, names, one, theirs, thoroughly, written
 
-# --- The judge of hostile files
+# --- The comparison of readers
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ from system.packages import SIZES, disagreement, facts, names, one, theirs, thor
         (lambda content: parse(None), one(), "ours raises TypeError"),  # type: ignore[arg-type]
     ],
 )
-def test_the_judge_sees_a_reader_that_is_wrong(wrong: Callable[[bytes], Any], content: bytes, words: str) -> None:
+def test_a_wrong_reader_is_noticed(wrong: Callable[[bytes], Any], content: bytes, words: str) -> None:
     assert words in (disagreement(content, wrong) or "")
     assert disagreement(content) is None
 
 
-# --- Files that are as they should be
+# --- Valid files
 
 
 NUMPY_TYPES = ["f4", "f8"]
@@ -55,7 +55,7 @@ def example_arrays() -> dict[str, np.ndarray[Any, Any]]:
     return arrays
 
 
-def test_ours_reads_every_type_and_shape_that_the_package_writes(tmp_path: Path) -> None:
+def test_our_reader_reads_every_type_and_shape_that_the_package_writes(tmp_path: Path) -> None:
     arrays, metadata = example_arrays(), {"format": "x", "": "", "ключ": 'värde \u2028 \0 " \\ 😀'}
     path = tmp_path / "x.safetensors"
     safetensors.numpy.save_file(arrays, path, metadata)
@@ -68,7 +68,7 @@ def test_ours_reads_every_type_and_shape_that_the_package_writes(tmp_path: Path)
         assert SIZES[tensors[name].dtype] == numbers.itemsize, name
 
 
-def test_the_package_reads_every_type_and_shape_that_ours_writes(tmp_path: Path) -> None:
+def test_the_package_reads_every_type_and_shape_that_we_write(tmp_path: Path) -> None:
     arrays, metadata = example_arrays(), {"format": "x", "": "", "ключ": 'värde \u2028 \0 " \\ 😀'}
     path = tmp_path / "x.safetensors"
     types = theirs(safetensors.numpy.save(arrays))
@@ -91,10 +91,10 @@ def test_the_package_knows_each_of_our_types_and_its_size(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "x"}])
-def test_a_file_of_ours_has_the_very_bytes_of_the_packages(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+def test_our_file_has_the_same_bytes_as_the_packages(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     numbers = array("d", [1.5, -0.0, 5e-324, float("inf"), float("nan"), 1 / 3])
-    ours = written(tmp_path / "x", {"layer0.mlp_fc1": tensor(numbers, (2, 3))}, metadata)
-    assert ours == safetensors.numpy.save({"layer0.mlp_fc1": np.array(numbers).reshape(2, 3)}, metadata)
+    content = written(tmp_path / "x", {"layer0.mlp_fc1": tensor(numbers, (2, 3))}, metadata)
+    assert content == safetensors.numpy.save({"layer0.mlp_fc1": np.array(numbers).reshape(2, 3)}, metadata)
 
 
 some_metadata = st.dictionaries(names, names, max_size=3)
@@ -113,7 +113,7 @@ def some_tensors(draw: st.DrawFn) -> dict[str, Tensor]:
 
 @thoroughly
 @given(tensors=some_tensors(), metadata=some_metadata)
-def test_whatever_ours_writes_the_package_reads_and_so_does_ours(
+def test_anything_that_we_write_is_read_by_the_package_and_by_our_reader(
     tmp_path_factory: pytest.TempPathFactory, tensors: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.safetensors"
@@ -123,7 +123,7 @@ def test_whatever_ours_writes_the_package_reads_and_so_does_ours(
         assert (file.metadata() or {}) == metadata
     assert (facts(read(path)[0]), read(path)[1]) == (facts(tensors), metadata)
     assert list(read(path)[0]) == list(tensors)  # in the order of the header
-    assert int.from_bytes(content[:8], "little") % 8 == 0  # the numbers lie aligned
+    assert int.from_bytes(content[:8], "little") % 8 == 0  # the numbers are aligned
 
 
 @thoroughly
@@ -131,7 +131,7 @@ def test_whatever_ours_writes_the_package_reads_and_so_does_ours(
     shapes=st.dictionaries(names, st.tuples(st.sampled_from(NUMPY_TYPES), dimensions), max_size=5),
     metadata=some_metadata,
 )
-def test_whatever_the_package_writes_ours_reads(
+def test_our_reader_reads_anything_that_the_package_writes(
     shapes: dict[str, tuple[str, list[int]]], metadata: dict[str, str]
 ) -> None:
     arrays = {
@@ -155,11 +155,11 @@ def test_an_empty_tensor_has_no_numbers(tmp_path: Path) -> None:
     assert theirs(content) == {"a": ("F64", (0, 3), b"")}
 
 
-@pytest.mark.skipif(sys.byteorder == "big", reason="on a big-endian machine every other test here tests the swap")
-def test_a_big_endian_machine_swaps_its_bytes_and_leaves_its_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.byteorder == "big", reason="on a big-endian machine the other tests of this file test the swap")
+def test_a_big_endian_machine_swaps_bytes_without_changing_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = array("d", [1.0, -2.5])
     monkeypatch.setattr(sys, "byteorder", "big")
     stored = tensor(numbers, (2,))
-    assert bytes(stored.data) == struct.pack(">2d", 1.0, -2.5)  # a swap of what this machine holds
+    assert bytes(stored.data) == struct.pack(">2d", 1.0, -2.5)  # the bytes of this machine, swapped
     assert numbers == array("d", [1.0, -2.5])
     assert stored.floats() == numbers

@@ -1,4 +1,4 @@
-"""The names of numbers: one table, and paths into it."""
+"""The names of tensors: the table, and paths into it."""
 
 import doctest
 import math
@@ -14,7 +14,7 @@ TABLE = tensor_names.tensors(PRESETS["final"], 27, 4)
 SHAPES = st.lists(st.integers(1, 7), max_size=3).map(tuple)
 
 
-def test_the_examples_of_the_docstrings_hold():
+def test_the_examples_in_the_docstrings_work():
     assert doctest.testmod(tensor_names, extraglobs={"Config": Config}).failed == 0
 
 
@@ -32,7 +32,7 @@ def test_the_table_has_the_shapes_of_the_published_model():
     assert "pos4.loss" not in TABLE
 
 
-def test_a_name_comes_after_the_names_it_is_made_from():
+def test_a_name_comes_after_the_names_it_is_computed_from():
     order = list(tensor_names.intermediates(Config(n_layer=2), 27, 3))
     assert order.index("pos1.layer0.attn_logits.head1") > order.index("pos1.layer0.k")
     assert order.index("pos1.layer0.resid_post") < order.index("pos1.layer1.resid_pre")
@@ -80,19 +80,19 @@ def test_any_text_is_a_path_or_a_value_error(text):
         ("pos9.loss", "there is no tensor 'pos9.loss', and no 'pos9' either"),
     ],
 )
-def test_a_wrong_path_is_told_what_there_is(path, message):
+def test_a_wrong_path_is_refused_with_the_existing_names(path, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         tensor_names.look_up(path, TABLE)
     assert str(caught.value) == message
 
 
-def test_a_row_and_a_whole_tensor_have_paths_too():
+def test_a_row_and_a_whole_tensor_also_have_paths():
     assert tensor_names.look_up("layer0.attn_wq[2]", TABLE) == ("layer0.attn_wq", (2,))
     assert tensor_names.look_up("layer0.attn_wq", TABLE) == ("layer0.attn_wq", ())
 
 
 @pytest.mark.parametrize("config", [Config(), Config(n_layer=3, n_embd=6, n_head=2, block_size=5)])
-def test_every_place_in_the_flat_buffer_has_its_path_and_back(config: Config) -> None:
+def test_every_place_in_the_flat_buffer_converts_to_a_path_and_back(config: Config) -> None:
     table = shapes(config, 11)
     paths = [
         f"{name}[{row}][{column}]"

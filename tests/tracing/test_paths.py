@@ -1,4 +1,4 @@
-"""Paths: every number has one that leads back to it, and a path to no number is refused in words."""
+"""Paths: every number has one that leads back to it, and a wrong path is refused with a message."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_every_number_has_one_path_that_leads_back_to_it(name: str) -> None:
         assert traced.node(path) is node, path
 
 
-def test_every_number_of_the_published_model_has_a_path_too() -> None:
+def test_every_number_of_the_published_model_has_a_path() -> None:
     traced = emma()
     paths = [traced.path(node) for node in traced.graph.nodes]
     assert len(set(paths)) == len(paths) > 40_000
@@ -55,12 +55,12 @@ def test_every_name_of_the_table_and_every_index_leads_to_its_number() -> None:
             assert path in traced.graph.names(node)
 
 
-def test_the_examples_of_the_docstrings_hold() -> None:
+def test_the_examples_in_the_docstrings_work() -> None:
     assert doctest.testmod(inner_names).failed == 0
     assert doctest.testmod(inner_names).attempted == 1
 
 
-def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
+def test_the_explained_roles_are_those_that_occur() -> None:
     explained = set(re.findall(r"^ {8}(?:\[i\]\.)?(\w+)", inner_names.__doc__ or "", re.MULTILINE))
     explained |= set(re.findall(r"[;,] {1,2}(?:\[i\]\.)?(sum|total)\b", inner_names.__doc__ or ""))
     found = set()
@@ -68,12 +68,12 @@ def test_every_role_is_explained_and_every_explained_role_occurs() -> None:
         traced = small(name)
         inner = [node for node in traced.graph.nodes if not traced.graph.places(node)]
         found |= {re.sub(r"\d+$", "", traced.path(node).rpartition(".")[2]) for node in inner}
-    sampled = {"scaled", "inverse_temperature"}  # test_stepping meets these
+    sampled = {"scaled", "inverse_temperature"}  # test_steps.py covers these
     assert found == explained - sampled
     assert sampled <= explained
 
 
-def test_a_number_that_is_handed_on_has_several_names() -> None:
+def test_a_number_that_is_passed_on_unchanged_has_several_names() -> None:
     traced = small("two layers")
     assert traced.graph.names(traced.node("pos1.layer1.resid_pre[2]")) == [
         "pos1.layer0.resid_post[2]",
@@ -85,7 +85,7 @@ def test_a_number_that_is_handed_on_has_several_names() -> None:
     ]
     assert traced.graph.names(traced.node("wte[0][5]"))[:3] == ["wte[0][5]", "pos1.tok_emb[5]", "pos3.tok_emb[5]"]
     assert traced.node("pos2.layer0.x_attn[4].term1") is traced.node("pos2.layer0.x_attn.head1[1].term1")
-    # an operand goes by the name that is nearest to what was asked for
+    # an operand has the name that is closest to the requested path
     assert [x["path"] for x in traced.number("pos1.layer1.resid_mid[2]")["operands"]] == [
         "pos1.layer1.attn_out[2]",
         "pos1.layer1.resid_pre[2]",
@@ -114,7 +114,7 @@ def test_a_number_that_is_handed_on_has_several_names() -> None:
         ("node99999999", "there is no tensor 'node99999999'"),
     ],
 )
-def test_a_path_to_no_number_is_told_what_there_is(path: str, message: str) -> None:
+def test_a_path_to_no_number_is_refused_with_the_existing_names(path: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         small("two layers").number(path)
 
@@ -149,7 +149,7 @@ def test_any_text_is_a_path_or_a_value_error(text: str) -> None:
     assert traced.node(traced.path(node)) is node
 
 
-def test_a_number_can_be_asked_for_by_its_turn() -> None:
+def test_a_number_can_be_found_by_its_index() -> None:
     traced = small("two layers")
     turns = traced.backward_order()
     assert traced.number(f"node{turns[0]}")["path"] == "loss"

@@ -1,4 +1,4 @@
-"""The recorded reference: its numbers are those of the scalar engine, of NumPy, and of the definitions."""
+"""The recorded reference: its numbers agree with the scalar engine, with NumPy, and with the chain rule."""
 
 import random
 from array import array
@@ -39,7 +39,7 @@ def trainings(draw):
 
 @settings(deadline=None, max_examples=examples(30))
 @given(trainings())
-def test_a_recorded_step_is_the_scalar_engines_step_to_the_last_bit(training):
+def test_a_recorded_step_equals_the_scalar_engine_bit_for_bit(training):
     config, vocab_size, batch = training
     params = init(config, vocab_size, random.Random(1))
     engine = open_engine("scalar", array("d", params), config, vocab_size)
@@ -68,7 +68,7 @@ def test_the_forward_pass_records_every_name_of_the_table_in_its_shape(training)
 
 
 def numpy_forward(tokens, weights, config):
-    """The forward pass written a second time, with NumPy: name -> array."""
+    """Compute the forward pass with NumPy: name -> array."""
     out, keys, values = {}, {}, {}
     d = config.n_embd // config.n_head
 
@@ -120,7 +120,7 @@ def numpy_forward(tokens, weights, config):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_recorded_number_is_what_numpy_computes(name):
+def test_every_recorded_number_agrees_with_numpy(name):
     case = CASES[name]
     params, tokens = case.params(), case.batches()[0][0]
     table = shapes(case.config, case.vocab_size)
@@ -147,12 +147,12 @@ def test_the_gradients_of_intermediates_obey_the_chain_rule():
         np.outer(record[f"{doc}grad.pos{t}.layer1.q"], record[f"{doc}pos{t}.layer1.attn_norm"]) for t in range(count)
     )
     np.testing.assert_allclose(record[f"{doc}grad.layer1.attn_wq"], attn_wq, rtol=1e-12, atol=1e-15)
-    for t in range(count):  # a position is read once, so that its row's gradient is the sum's
+    for t in range(count):  # a row of wpe is used once, so its gradient is that of the sum
         assert (record[f"{doc}grad.wpe"][t] == record[f"{doc}grad.pos{t}.emb"]).all()
         assert record[f"{doc}grad.pos{t}.loss"] == 1 / count
 
 
-def test_recording_leaves_the_reference_as_it_was():
+def test_recording_does_not_change_the_reference():
     before = dict(vars(reference))
     case = CASES["many_heads"]
     recording.training(case.model(), case.batches(), LEARNING_RATES)

@@ -1,4 +1,4 @@
-"""The program's steps: each statement as often as the sizes say, with its variables, the same on every Python."""
+"""The program's steps: the number of events of each statement, their variables, and the same on every Python."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAYERS, HEADS = CASES["layers"], CASES["odd_sizes"]
 
 
 def line_of(statement: str) -> int:
-    """The only line of the reference that begins so."""
+    """Return the number of the only line of the reference that begins with a text."""
     [line] = [i for i, text in enumerate(LINES, start=1) if text.strip().startswith(statement)]
     return line
 
@@ -41,14 +41,14 @@ def events_of_loss(case: Case) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["layers", "odd_sizes", "short_block", "relu2"])
-def test_each_statement_comes_as_often_as_the_sizes_say(name: str) -> None:
+def test_the_number_of_events_of_each_statement_follows_from_the_sizes(name: str) -> None:
     case = CASES[name]
     c = case.config
     T, L, H = min(len(case.batches()[0][0]) - 1, c.block_size), c.n_layer, c.n_head
     norms, softmaxes = T * (1 + 2 * L), T * (L * H + 1)
     expected = {
         "keys, values, losses =": 1,
-        "for pos_id, (token_id, target_id)": T + 1,  # once more, to find that there is no other
+        "for pos_id, (token_id, target_id)": T + 1,  # once more, when the loop ends
         "probs = softmax(gpt(": T,
         "losses.append": T,
         "return 1 / len(losses)": 1,
@@ -85,7 +85,7 @@ def test_each_statement_comes_as_often_as_the_sizes_say(name: str) -> None:
     counts = Counter(event["line"] for event in events_of_loss(case))
     for statement, count in expected.items():
         assert counts.pop(line_of(statement)) == count, statement
-    # two statements stand in gpt() twice or thrice, word for word
+    # two statements occur two or three times in gpt()
     names = Counter({LINES[line - 1].strip(): 0 for line in counts})
     for line, count in counts.items():
         names[LINES[line - 1].strip()] += count
@@ -93,18 +93,18 @@ def test_each_statement_comes_as_often_as_the_sizes_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("case", [LAYERS, HEADS], ids=lambda case: case.name)
-def test_what_a_statement_changes_is_what_is_known_at_the_next(case: Case) -> None:
+def test_the_changes_of_a_statement_are_known_at_the_next_one(case: Case) -> None:
     events = events_of_loss(case)
-    waiting: list[dict[str, Any]] = []  # the last event of each function that waits, and of the one that runs
+    waiting: list[dict[str, Any]] = []  # the last event of each function on the stack
     compared = 0
     for event in events:
         last = waiting[event["depth"]] if event["depth"] < len(waiting) else None
         del waiting[event["depth"] :]
         waiting.append(event)
-        if last is not None and "return" not in last["changed"]:  # the same call goes on
+        if last is not None and "return" not in last["changed"]:  # in the same call
             now = last["known"] | last["changed"]
             assert now.keys() == event["known"].keys()
-            if event["owner"] == last["owner"]:  # else some of the numbers go by other names
+            if event["owner"] == last["owner"]:  # otherwise some numbers have other names
                 assert now == event["known"]
                 compared += 1
     assert compared > len(events) / 3
@@ -112,7 +112,7 @@ def test_what_a_statement_changes_is_what_is_known_at_the_next(case: Case) -> No
     assert json.loads(json.dumps(events, allow_nan=False)) == events
 
 
-def test_an_event_tells_where_it_is_and_whose_numbers_the_variables_are() -> None:
+def test_an_event_has_its_place_and_the_paths_of_its_variables() -> None:
     events = events_of_loss(LAYERS)
     attention = [event for event in events if event["line"] == line_of("attn_weights =")]
     event = next(event for event in attention if event["owner"] == "pos2.layer1.head1")
@@ -134,7 +134,7 @@ def test_an_event_tells_where_it_is_and_whose_numbers_the_variables_are() -> Non
     assert logits["changed"] == {"return": {"path": "pos4.logits"}}
 
 
-def test_the_methods_of_value_are_no_events() -> None:
+def test_the_methods_of_value_have_no_events() -> None:
     functions = {event["function"] for event in events_of_loss(LAYERS)}
     assert functions == {"loss", "gpt", "rmsnorm", "linear", "attention", "softmax"}
 
@@ -142,7 +142,7 @@ def test_the_methods_of_value_are_no_events() -> None:
 # --- The other functions of the program
 
 
-def test_a_sample_is_the_references_own_and_its_numbers_have_names() -> None:
+def test_a_sample_equals_the_reference_and_its_numbers_have_names() -> None:
     case = LAYERS
     c = case.config
     args = (case.bos, 0.7, c.n_layer, c.n_head, c.block_size, ACTIVATIONS[c.activation])
@@ -167,7 +167,7 @@ def test_a_sample_is_the_references_own_and_its_numbers_have_names() -> None:
     assert not any(path.startswith("node") for path in paths)
 
 
-def test_an_update_of_one_parameter_is_that_of_the_reference() -> None:
+def test_an_update_of_one_parameter_equals_the_reference() -> None:
     case = HEADS
     other, m, v = Value(case.params()[20]), [0.1], [0.2]
     other.grad = 0.25
@@ -189,7 +189,7 @@ def test_an_update_of_one_parameter_is_that_of_the_reference() -> None:
     assert moved["known"]["m_hat"]["value"] == mine[0][0] / (1 - 0.85**3)
 
 
-def test_reading_and_tokenizing_play_too(tmp_path: Path) -> None:
+def test_reading_and_tokenizing_have_events(tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("ab\n\nca\n")
     with Instrumented(HEADS.model()) as run:
         docs, events = events_of(run, run.functions["documents"], str(tmp_path / "names.txt"))
@@ -209,14 +209,14 @@ def test_reading_and_tokenizing_play_too(tmp_path: Path) -> None:
         assert table == reference.shapes(3, 2, 1, 4)
 
 
-def test_a_list_too_long_to_copy_at_every_event_is_told_by_its_length() -> None:
+def test_a_list_too_long_to_copy_at_every_event_is_replaced_by_its_length() -> None:
     with Instrumented(HEADS.model()) as run:
         tokenizer = run.functions["Tokenizer"]("ab")
         _, [event] = events_of(run, tokenizer.decode, [0, 1] * 501)
     assert event["known"]["token_ids"] == {"text": "1002 numbers"}
 
 
-def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
+def test_the_previous_tracer_is_restored_even_after_an_error() -> None:
     with Instrumented(HEADS.model()) as run:
         encode = run.functions["Tokenizer"]("ab").encode
         before = sys.gettrace()
@@ -236,7 +236,7 @@ def test_whoever_traced_before_goes_on_even_after_an_error() -> None:
 
 # --- On every Python
 
-TELL = """
+PLAY = """
 import json, random
 from pathlib import Path
 from microgpt.activations import ACTIVATIONS
@@ -244,12 +244,12 @@ from microgpt.tracing.instrument import Instrumented
 from microgpt.tracing.steps import events_of
 from microgpt.tracing.trace import trace
 from microgpt.verification.cases import CASES
-told = {}
+found = {}
 Path("names.txt").write_text("ab\\n\\nca\\n")
 for name in ("odd_sizes", "layers"):
     case = CASES[name]
     c = case.config
-    told[f"{name}: loss"] = trace(case.batches()[0][0], case.params(), c, case.vocab_size, events=True).events
+    found[f"{name}: loss"] = trace(case.batches()[0][0], case.params(), c, case.vocab_size, events=True).events
     with Instrumented(case.model()) as run:
         f, p = run.functions, run.leaves[0]
         p.grad = 0.5
@@ -263,13 +263,13 @@ for name in ("odd_sizes", "layers"):
             "Tokenizer": ("cab",),
         }
         for function, args in calls.items():
-            result, told[f"{name}: {function}"] = events_of(run, f[function], *args)
-        told[f"{name}: encode"] = events_of(run, result.encode, "abc")[1]
+            result, found[f"{name}: {function}"] = events_of(run, f[function], *args)
+        found[f"{name}: encode"] = events_of(run, result.encode, "abc")[1]
 """
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal but for the last bits of numbers: another build of Python may have another exp and log."""
+    """Compare, except for the last bits of numbers: another build of Python may have other exp and log functions."""
     if isinstance(a, dict) and isinstance(b, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
@@ -288,36 +288,36 @@ def assert_same(here: dict[str, Any], there: dict[str, Any]) -> None:
         assert len(here[what]) == len(there[what])
 
 
-def told_by(python: str, folder: Path) -> dict[str, Any]:
-    command = [python, "-c", f"{TELL}print(json.dumps(told))"]
+def events_from(python: str, folder: Path) -> dict[str, Any]:
+    command = [python, "-c", f"{PLAY}print(json.dumps(found))"]
     run = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=True)
-    told: dict[str, Any] = json.loads(run.stdout)
-    return told
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
 
 
 @pytest.mark.slow
 @every_python
 def test_the_events_are_the_same_on_every_python(python: str, tmp_path: Path) -> None:
-    assert_same(told_by(sys.executable, tmp_path), told_by(python, tmp_path))
+    assert_same(events_from(sys.executable, tmp_path), events_from(python, tmp_path))
 
 
 @pytest.mark.slow
 def test_the_events_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
-        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+        pytest.skip("needs Pyodide: run `npm ci` in web/")
     program = tmp_path / "program.py"
-    program.write_text(f"{TELL}json.dumps(told)")
+    program.write_text(f"{PLAY}json.dumps(found)")
     command = ["node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
-    assert_same(told_by(sys.executable, tmp_path), json.loads(run.stdout))
+    assert_same(events_from(sys.executable, tmp_path), json.loads(run.stdout))
 
 
 def test_another_event_would_be_noticed(tmp_path: Path) -> None:
-    told = told_by(sys.executable, tmp_path)
-    other = json.loads(json.dumps(told))
-    assert_same(told, other)
+    found = events_from(sys.executable, tmp_path)
+    other = json.loads(json.dumps(found))
+    assert_same(found, other)
     del other["layers: loss"][30]
     with pytest.raises(AssertionError):
-        assert_same(told, other)
+        assert_same(found, other)

@@ -1,4 +1,4 @@
-"""A traced execution: its numbers are the reference's, each has one path, and what is told of them is true."""
+"""A trace: its numbers are the reference's, and their operands, sums, graph and contributions are right."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tracing.traces import (
 
 
 @every_case
-def test_values_and_gradients_are_the_references_to_the_last_bit(name: str) -> None:
+def test_values_and_gradients_equal_the_reference_bit_for_bit(name: str) -> None:
     case = CASES[name]
     tokens = case.batches()[0][0]
     traced = case_trace(name)
@@ -56,7 +56,7 @@ def test_values_and_gradients_are_the_references_to_the_last_bit(name: str) -> N
         assert traced.grad(tensor).numbers.tobytes() == engine.grads[part].tobytes(), tensor
 
 
-def test_the_reference_stays_as_it_was() -> None:
+def test_tracing_does_not_change_the_reference() -> None:
     before = dict(vars(reference)), dict(vars(reference.Value))
     params = params_of(TWO_LAYERS, 4)
     kept = params[:]
@@ -65,33 +65,33 @@ def test_the_reference_stays_as_it_was() -> None:
     assert params == kept
 
 
-def test_gradients_wait_for_backward() -> None:
+def test_without_backward_there_are_no_gradients() -> None:
     traced = trace([1, 2, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4, backward=False)
     assert traced.backward_order() == traced.contributions("wpe[0][0]") == traced.passed_on("loss") == []
     assert not any(traced.grad("wpe").numbers)
 
 
-def test_recording_the_steps_computes_no_number_more() -> None:
+def test_recording_the_steps_adds_no_nodes() -> None:
     config = PRESETS["final"]
     params = init(config, 27, random.Random(config.seed))
-    bare, told = (trace(EMMA, params, config, 27, events=events) for events in (False, True))
-    assert [node.op for node in bare.graph.nodes] == [node.op for node in told.graph.nodes]
+    bare, with_events = (trace(EMMA, params, config, 27, events=events) for events in (False, True))
+    assert [node.op for node in bare.graph.nodes] == [node.op for node in with_events.graph.nodes]
 
 
-def test_a_trace_leaves_memory_with_its_last_user() -> None:
+def test_the_memory_of_a_trace_is_freed_with_its_last_reference() -> None:
     gc.disable()
     try:
         traced = trace([1, 2, 1], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4, events=True)
         traced.number("wpe[0][0]")
-        its_own = type(traced.node("loss"))  # a program makes a class of its own for its nodes
-        assert sum(type(x) is its_own for x in gc.get_objects()) > 300
+        node_class = type(traced.node("loss"))  # each program creates its own class of nodes
+        assert sum(type(x) is node_class for x in gc.get_objects()) > 300
         del traced
-        assert not any(type(x) is its_own for x in gc.get_objects())
+        assert not any(type(x) is node_class for x in gc.get_objects())
     finally:
         gc.enable()
 
 
-def test_what_is_no_document_and_what_leaves_the_range_of_floats_is_refused() -> None:
+def test_invalid_documents_and_numbers_out_of_range_are_refused() -> None:
     params = params_of(TWO_LAYERS, 4)
     with pytest.raises(ValueError, match="must have at least two tokens, got"):
         trace([1], params, TWO_LAYERS, 4)
@@ -101,7 +101,7 @@ def test_what_is_no_document_and_what_leaves_the_range_of_floats_is_refused() ->
         trace([1, 2, 1], array("d", [1e5 * p for p in params]), TWO_LAYERS, 4)
 
 
-# --- What is told of a number
+# --- The facts of a number
 
 
 def numbers(traced: Trace) -> Iterator[tuple[str, Node]]:
@@ -171,7 +171,7 @@ def test_a_local_gradient_is_the_slope_of_the_operation() -> None:
         ("loss", "return 1 / len(losses) * sum(losses)"),
     ],
 )
-def test_the_line_is_the_one_that_made_the_number(path: str, statement: str) -> None:
+def test_the_line_is_the_one_that_computed_the_number(path: str, statement: str) -> None:
     opened = small("two layers").opened(path)
     assert opened["source"].startswith(statement)
     assert opened["line"] == small("two layers").number(path)["line"]
@@ -182,11 +182,11 @@ def test_the_line_is_the_one_that_made_the_number(path: str, statement: str) -> 
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("model", [*MAKERS, *PRESETS])
-def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
+def test_every_sum_gives_its_number_bit_for_bit(model: str) -> None:
     traced = case_trace(model) if model in PRESETS else small(model)
     for name, shape in traced.graph.shapes.items():
         if model in PRESETS and name in ("wte", "wpe", "lm_head"):
-            continue  # parameters are made by nothing; the small models have them too
+            continue  # parameters have no operands; the small models also test them
         for position, number in enumerate(traced.tensor(name).numbers):
             opened = traced.opened(tensor_names.element_path(name, shape, position))
             assert bits(opened["recomputed"]) == bits(opened["value"]) == bits(number), opened["path"]
@@ -194,13 +194,13 @@ def test_every_sum_gives_its_number_to_the_last_bit(model: str) -> None:
 
 @pytest.mark.sampled(2)
 @every_small
-def test_inner_numbers_open_too(name: str) -> None:
+def test_inner_numbers_also_open(name: str) -> None:
     traced = small(name)
     for path, node in numbers(traced):
         assert bits(traced.opened(path)["recomputed"]) == bits(node.data), path
 
 
-def test_a_sum_is_made_again_from_its_operands() -> None:
+def test_a_sum_is_recomputed_from_its_operands() -> None:
     traced = trace([3, 0, 1, 3], params_of(TWO_LAYERS, 4), TWO_LAYERS, 4)
     for name, changed in (
         ("pos1.layer0.q[2]", "pos1.layer0.attn_norm[4]"),
@@ -242,7 +242,7 @@ def test_a_linear_output_opens_into_weights_times_inputs_in_the_order_of_the_pro
 
 
 def shown(traced: Trace, path: str) -> tuple[list[str], list[str]]:
-    """The terms and the steps of a number, in short."""
+    """Return the terms and the steps of a number in a short form."""
     opened = traced.opened(path)
     terms = [" * ".join(x["path"] for x in term["factors"]) or term["path"] for term in opened["terms"]]
     steps = []
@@ -252,7 +252,7 @@ def shown(traced: Trace, path: str) -> tuple[list[str], list[str]]:
     return terms, steps
 
 
-def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
+def test_every_kind_of_number_opens_into_the_steps_of_the_algorithm() -> None:
     traced = small("two layers")
     head = "pos1.layer0.attn_weights.head1"
     assert shown(traced, "pos1.emb[2]") == ([], ["add pos1.tok_emb[2], pos1.pos_emb[2]"])
@@ -299,7 +299,7 @@ def test_every_kind_of_number_opens_in_the_words_of_the_algorithm() -> None:
 # --- The graph
 
 
-def test_the_graph_leads_from_a_weight_up_to_the_loss_and_back_down_to_every_weight_that_matters() -> None:
+def test_the_graph_leads_from_a_weight_to_the_loss_and_from_the_loss_to_every_used_weight() -> None:
     traced = small("two layers")
     everything = {"limit": 10**6, "depth_up": 10**6, "depth_down": 10**6}
     up = traced.neighbourhood("layer0.attn_wq[2][5]", **everything)
@@ -345,7 +345,7 @@ def test_a_neighbourhood_is_the_nearest_nodes_and_all_edges_between_them() -> No
 
 
 @every_small
-def test_contributions_add_up_to_every_gradient_to_the_last_bit(name: str) -> None:
+def test_contributions_add_up_to_every_gradient_bit_for_bit(name: str) -> None:
     traced = small(name)
     for path, node in numbers(traced):
         total = 0.0
@@ -365,12 +365,12 @@ def test_contributions_add_up_for_every_parameter_of_the_published_model() -> No
             for share in traced.contributions(tensor_names.element_path(name, shape, position)):
                 total += share["add"]
             assert bits(total) == bits(slope)
-    assert len(traced.contributions("layer0.attn_wq[9][5]")) == 5  # a += at each position
+    assert len(traced.contributions("layer0.attn_wq[9][5]")) == 5  # one += per position
 
 
 @pytest.mark.sampled(2)
 @every_small
-def test_the_order_of_backward_played_again_gives_every_gradient(name: str) -> None:
+def test_replaying_the_order_of_backward_gives_every_gradient(name: str) -> None:
     traced = small(name)
     order = traced.backward_order()
     nodes = traced.graph.nodes
@@ -394,8 +394,8 @@ def test_the_order_of_backward_played_again_gives_every_gradient(name: str) -> N
     assert added == played
 
 
-def test_the_order_is_that_of_the_references_own_backward() -> None:
-    """Unrecorded, with the list that backward() made read off its frame when it returns."""
+def test_the_order_is_that_of_the_reference() -> None:
+    """The reference runs without recording; its order is read from the frame of backward() when it returns."""
     config, params, tokens = TWO_LAYERS, params_of(TWO_LAYERS, 4), [3, 0, 1, 0, 3]
     traced = trace(tokens, params, config, 4)
     loss = reference.loss(tokens, ScalarModel(params, config, 4).state_dict(), config.n_layer, config.n_head, 5)

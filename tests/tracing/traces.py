@@ -1,4 +1,4 @@
-"""Traces that several tests read."""
+"""Traces that several test files use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from microgpt.tracing.trace import Trace, trace
 from microgpt.verification.cases import CASES
 
 EMMA = [26, 4, 12, 12, 0, 26]
-ONE = Config(
-    n_embd=1, n_head=1, block_size=3, init_std=0.7
-)  # every sum has one term, or as many as there are positions
+ONE = Config(n_embd=1, n_head=1, block_size=3, init_std=0.7)  # every sum has one term, or one term per position
 TWO_LAYERS = Config(n_embd=6, n_head=2, n_layer=2, block_size=5, init_std=0.4)
 
 every_case = pytest.mark.parametrize("name", CASES)
@@ -27,7 +25,7 @@ def params_of(config: Config, vocab_size: int) -> array[float]:
 
 @cache
 def emma() -> Trace:
-    """The published model, as it starts, on a short name."""
+    """Return a trace of the published model's initial weights on a short name."""
     config = PRESETS["final"]
     return trace(EMMA, init(config, 27, random.Random(config.seed)), config, 27)
 
@@ -50,9 +48,9 @@ every_small = pytest.mark.parametrize("name", MAKERS)
 
 @cache
 def small(name: str) -> Trace:
-    """A trace that the tests only read."""
+    """Return a shared trace, which tests must not change."""
     return MAKERS[name]()
 
 
 def bits(x: float) -> str:
-    return float(x).hex()  # == would not tell 0.0 from -0.0
+    return float(x).hex()  # == would not distinguish 0.0 from -0.0

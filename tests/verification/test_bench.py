@@ -1,4 +1,4 @@
-"""The ladder: what it measures and how it tells it. No test here asserts a time."""
+"""The benchmark's ladder: what it measures and how it reports it. No test here asserts a time."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def second_engine(monkeypatch):
 
 
 def disguise(monkeypatch):
-    """An engine of two precisions on the list, of which one is slightly wrong; it is the scalar engine in disguise."""
+    """Register the scalar engine as an engine of two precisions, one of which is slightly wrong."""
 
     class Disguised(ScalarEngine):
         precisions = ("exact", "float32")
@@ -64,7 +64,7 @@ def ladder():
         )
 
 
-def test_every_engine_precision_and_size_has_its_rung(ladder):
+def test_every_engine_precision_and_size_has_a_rung(ladder):
     rungs = {(r.work, r.n_embd, r.batch_size, r.engine, r.precision) for r in ladder.rungs}
     scalar = {(w, n, 1, "scalar", "exact") for w in ("train", "generate") for n in (4, 8)}
     other = {("train", n, b, "disguised", p) for n in (4, 8) for b in (1, 2) for p in ("exact", "float32")}
@@ -73,9 +73,9 @@ def test_every_engine_precision_and_size_has_its_rung(ladder):
     assert len(ladder.rungs) == len(rungs)
 
 
-def test_a_rung_tells_how_far_it_is_from_the_reference(ladder):
+def test_a_rung_has_its_difference_from_the_reference(ladder):
     for rung in ladder.rungs:
-        if rung.batch_size > 1 and rung.precision == "exact":  # nothing exact to hold it against
+        if rung.batch_size > 1 and rung.precision == "exact":  # no exact engine to compare it with
             assert (rung.largest_difference, rung.compared_with) == (None, None)
         elif rung.engine == "scalar":
             assert (rung.largest_difference, rung.times_reference) == (None, 1.0)
@@ -94,7 +94,7 @@ def test_every_rung_is_measured_in_rounds(ladder):
         assert rung.times_reference > 0
 
 
-def test_the_json_holds_machine_command_and_every_figure(ladder):
+def test_the_json_has_the_machine_the_command_and_every_number(ladder):
     facts = json.loads(json.dumps(ladder.to_dict(), allow_nan=False))
     assert {"command", "processor", "cores", "system", "python", "model", "data"} <= facts["facts"].keys()
     assert len(facts["rungs"]) == len(ladder.rungs)
@@ -103,7 +103,7 @@ def test_the_json_holds_machine_command_and_every_figure(ladder):
     assert facts["skipped"] == ["the scalar engine in batches of 2: it would take minutes"]
 
 
-def test_the_table_is_printed_aligned_and_in_markdown(ladder):
+def test_the_table_can_be_printed_aligned_or_in_markdown(ladder):
     lines = bench_module.render(ladder).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("n_embd"))
     table = lines[start : start + 3 + len(ladder.rungs)]
@@ -111,7 +111,7 @@ def test_the_table_is_printed_aligned_and_in_markdown(ladder):
     assert [i for i, line in enumerate(table) if line in bench_module.WORKS] == [1, 2 + len(ladder.rungs) // 2]
     assert re.fullmatch(r" +4 +1 +scalar exact +[\d,.]+ +\d+% +[\d,]+ +1\.0 +-", table[2])
     assert len({len(line) for line in table if line not in bench_module.WORKS}) == 1
-    assert max(map(len, lines[1:])) <= 80  # but for the command, which is as long as it is
+    assert max(map(len, lines[1:])) <= 80  # except the command, whose length varies
     text = bench_module.render(ladder, markdown=True)
     assert text.startswith("- command: ")
     assert "| work | n_embd | batch | engine | precision |" in text
@@ -119,7 +119,7 @@ def test_the_table_is_printed_aligned_and_in_markdown(ladder):
     assert text.count("\n| ") == 2 + len(ladder.rungs)
 
 
-def test_an_engine_that_cannot_work_here_is_skipped_with_its_reason(monkeypatch):
+def test_an_unavailable_engine_is_skipped_with_its_reason(monkeypatch):
     class Absent(ScalarEngine):
         def __init__(self, *args):
             raise ImportError("the absent engine needs a compiler: install one")
@@ -137,14 +137,14 @@ def test_an_engine_that_cannot_work_here_is_skipped_with_its_reason(monkeypatch)
     assert "\nleft out: absent: the absent engine needs a compiler: install one\n" in bench_module.render(ladder)
 
 
-def test_the_scalar_engine_is_not_measured_where_it_would_take_minutes():
+def test_the_scalar_engine_is_not_measured_if_it_would_take_minutes():
     ladder = bench_module.bench(
         engines=["scalar"], sizes=(128, 256), works=("generate", "train"), seconds=0.01, rounds=3
     )
     assert ladder.rungs == ()
-    told = "the scalar engine at n_embd 128, 256 and in batches of 16: it would take minutes"
-    assert " ".join(bench_module.render(ladder).split()).endswith(f"left out: {told}")
-    assert bench_module.render(ladder, markdown=True).endswith(f"\nleft out: {told}")
+    reason = "the scalar engine at n_embd 128, 256 and in batches of 16: it would take minutes"
+    assert " ".join(bench_module.render(ladder).split()).endswith(f"left out: {reason}")
+    assert bench_module.render(ladder, markdown=True).endswith(f"\nleft out: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_wrong_option_is_named(options, message):
         bench_module.bench(**options)
 
 
-def test_a_training_rung_goes_through_its_run_and_begins_anew(monkeypatch):
+def test_a_training_rung_begins_again_after_the_last_step(monkeypatch):
     monkeypatch.setattr(bench_module, "NUM_STEPS", 5)
     documents = [[0, 1, 2, 0], [0, 2, 0]]
     config = bench_module.Config(n_embd=4, n_head=2, num_steps=5)
@@ -181,7 +181,7 @@ def test_a_training_rung_goes_through_its_run_and_begins_anew(monkeypatch):
     assert task.results == engine.train(batches, [0.01 * (1 - i / 5) for i in range(4)])
 
 
-def test_tables_are_aligned_by_their_widest_cell():
+def test_columns_are_as_wide_as_their_widest_cell():
     assert text_tables.aligned(("name", "n"), [("a", "10"), ("long name", "2")], "lr") == (
         "name        n\na          10\nlong name   2"
     )

@@ -1,4 +1,4 @@
-"""The oracle says which engine is the reference; of one that is not, it names the entry where they part."""
+"""`verify` finds whether an engine agrees with the reference, and names the first entry where it differs."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ CASE = "batch"
 
 @pytest.fixture
 def broken(monkeypatch):
-    """Puts an engine class on the list of engines, as `broken`, and verifies it on one case."""
+    """Register an engine class as `broken`, and verify it on one case."""
 
     def run(engine_class, cases=(CASE,), **options):
         module = ModuleType("microgpt.engines.broken")
@@ -41,13 +41,13 @@ def broken(monkeypatch):
 
 
 def position(config, vocab_size, name, row, column):
-    """Where an entry of a parameter stands in a flat buffer."""
+    """Return the index of a parameter's entry in a flat buffer."""
     table = shapes(config, vocab_size)
     return offsets(table)[name].start + row * table[name][1] + column
 
 
 @pytest.mark.parametrize("count", [3, whole(len(engine_verification.CASES))])
-def test_the_scalar_engine_is_the_reference_to_the_last_bit_in_every_case(count, rng):
+def test_the_scalar_engine_equals_the_reference_bit_for_bit_in_every_case(count, rng):
     cases = rng.sample(list(engine_verification.CASES), count)
     report = engine_verification.verify("scalar", cases=cases, golden_steps=0)
     assert report.exact
@@ -96,12 +96,12 @@ def test_a_weight_off_by_its_last_bit_is_not_exact_and_is_named(broken):
     first = next(t for t in report.tensors if not t.exact)
     assert [path for path, _, _ in first.pairs] == ["step1.params.lm_head[5][7]"]
     assert not report.exact
-    assert report.passed  # the promise of 1e-12 holds
+    assert report.passed  # it is within the tolerance of 1e-12
     assert "within the tolerance" in engine_verification.render(report)
     assert "step1.params.lm_head[5][7]" in engine_verification.render(report)
 
 
-def test_a_weight_off_by_its_last_bit_fails_where_every_bit_is_asked_for(broken):
+def test_a_weight_off_by_its_last_bit_fails_with_tolerance_0(broken):
     report = broken(WeightOff, tolerance=0.0)
     assert report.status == 1
     assert next(t for t in report.tensors if not t.passed).pairs[0][0] == "step1.params.lm_head[5][7]"
@@ -109,7 +109,7 @@ def test_a_weight_off_by_its_last_bit_fails_where_every_bit_is_asked_for(broken)
 
 @contextmanager
 def linear_from_the_right():
-    """The same dot products, added from the last term to the first."""
+    """Make the reference sum its dot products from the last term to the first."""
     linear = reference.linear
     reference.linear = lambda x, w: linear(x[::-1], [row[::-1] for row in w])
     try:
@@ -156,7 +156,7 @@ class NotANumber(ScalarEngine):
         return math.nan
 
 
-def test_a_loss_that_is_no_number_fails_and_still_makes_json(broken):
+def test_a_nan_loss_fails_and_still_gives_json(broken):
     report = broken(NotANumber)
     assert report.status == 1
     first = next(t for t in report.tensors if not t.passed)
@@ -167,7 +167,7 @@ def test_a_loss_that_is_no_number_fails_and_still_makes_json(broken):
 
 
 class ForgetsToDivide(ScalarEngine):
-    """Takes each call for the whole step."""
+    """An engine that ignores the total of the step."""
 
     def backward(self, batch, total=None):
         return super().backward(batch)
@@ -180,7 +180,7 @@ class TrainSkipsAStep(ScalarEngine):
 
 
 class DecoderForgets(ScalarEngine):
-    """Its decoder drops what came before."""
+    """An engine whose decoder forgets the previous tokens."""
 
     def decoder(self):
         engine = self
@@ -216,13 +216,13 @@ class LossesStopEarly(ScalarEngine):
         (DecoderForgets, {"logits by decoder()"}),
     ],
 )
-def test_each_way_to_ask_an_engine_is_checked(broken, engine_class, what):
+def test_each_function_of_an_engine_is_checked(broken, engine_class, what):
     report = broken(engine_class)
     assert {check.what for check in report.checks if not check.tensor.passed} == what
 
 
 class Rounded(ScalarEngine):
-    """Keeps its parameters as float32, as an engine of that precision may."""
+    """An engine that keeps its parameters in float32, as one of that precision may."""
 
     precision = "float32"
 
@@ -231,7 +231,7 @@ class Rounded(ScalarEngine):
         self.params[:] = array("d", array("f", self.params))
 
 
-def test_an_engine_of_float32_is_held_to_1e_5(broken):
+def test_a_float32_engine_has_a_tolerance_of_1e_5(broken):
     report = broken(Rounded)
     assert report.facts["precision"] == "float32"
     assert report.passed
@@ -239,7 +239,7 @@ def test_an_engine_of_float32_is_held_to_1e_5(broken):
     assert broken(Rounded, tolerance=1e-12).status == 1
 
 
-def test_the_report_is_a_table_with_a_line_a_case():
+def test_the_report_is_a_table_with_one_line_per_case():
     report = engine_verification.verify("scalar", cases=["many_heads", "one_head"], golden_steps=0)
     lines = engine_verification.render(report).splitlines()
     start = lines.index("case        numbers  differ  largest   allowed         furthest off")
@@ -253,17 +253,17 @@ def test_the_report_is_a_table_with_a_line_a_case():
 
 
 @pytest.mark.golden
-def test_the_golden_runs_first_steps_are_made_again(names_file):
+def test_the_first_steps_of_the_golden_runs_are_reproduced(names_file):
     report = engine_verification.verify("scalar", cases=[], names=names_file, golden_steps=12)
     final, first = report.tensors
     assert (final.numbers, final.differ) == (12, 0)
     assert first.numbers == 12
     assert first.largest < 1e-12
-    assert report.exact  # the first version's own figures differ from run to run, and are not asked for their bits
+    assert report.exact  # the first version is not compared bit for bit: its published numbers differ from run to run
     assert [check.case for check in report.checks] == ["golden final", "golden first"]
 
 
-def test_a_figure_that_is_not_reached_is_named(names_file, monkeypatch, tmp_path):
+def test_a_published_loss_that_is_not_reproduced_is_named(names_file, monkeypatch, tmp_path):
     shutil.copytree(golden.FOLDER, tmp_path / "golden")
     path = tmp_path / "golden" / "final.json"
     figures = json.loads(path.read_text())
@@ -284,7 +284,7 @@ def test_the_final_weights_are_those_of_the_published_run():
 
 
 @pytest.mark.golden
-def test_a_whole_published_run_compares_weights_and_samples(names_file, monkeypatch):
+def test_a_complete_published_run_compares_weights_and_samples(names_file, monkeypatch):
     for preset, config in PRESETS.items():
         monkeypatch.setitem(PRESETS, preset, config.replace(num_steps=3))
     report = engine_verification.verify("scalar", cases=[], names=names_file)
@@ -292,7 +292,7 @@ def test_a_whole_published_run_compares_weights_and_samples(names_file, monkeypa
     assert set(checks) == {"losses", "weights", "samples"}
     assert checks["losses"].numbers == 3
     assert checks["weights"].numbers == 4192
-    assert checks["weights"].differ > 4000  # three steps are not a thousand
+    assert checks["weights"].differ > 4000  # the published weights are those after 1,000 steps
     assert checks["samples"].pairs[0][:2] == ("samples[0]", "kamon")
     json.dumps(report.to_dict(), allow_nan=False)
 
@@ -334,7 +334,7 @@ def test_a_wrong_option_is_named(options, message):
         engine_verification.verify("scalar", **options)
 
 
-def test_where_nothing_was_compared_nothing_has_passed():
+def test_nothing_passes_if_nothing_was_compared():
     report = engine_verification.verify("scalar", cases=[], golden_steps=0)
     assert report.status == 1
     assert engine_verification.render(report).endswith("nothing was compared")

@@ -1,4 +1,4 @@
-"""Somebody's port against the reference, by files: what is written, what is said of what comes back."""
+"""A port compared with the reference by files: the export, and the report on the port's results."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def port(exported, tmp_path):
-    """A folder with one case of the export, which a test changes: port(name -> Tensor or None) writes the file."""
+    """Write one case of the export with changes: port({name: Tensor, function of the Tensor, or None to remove it})."""
 
     def change(changes, case="batch"):
         tensors, _ = read(exported / f"{case}.safetensors")
@@ -48,7 +48,7 @@ def port(exported, tmp_path):
 
 
 def shifted(position, by):
-    """The tensor with `by` added to one of its numbers."""
+    """Return a change that adds `by` to one number of a tensor."""
 
     def change(tensor):
         numbers = tensor.floats()
@@ -58,7 +58,7 @@ def shifted(position, by):
     return change
 
 
-def test_what_is_exported_is_the_reference_bit_for_bit(exported):
+def test_the_export_equals_the_reference_bit_for_bit(exported):
     report = ports.against(exported)
     assert report.passed
     assert report.status == 0
@@ -72,7 +72,7 @@ def test_what_is_exported_is_the_reference_bit_for_bit(exported):
     )
 
 
-def test_the_index_tells_inputs_names_and_shapes_in_the_order_of_the_files(exported):
+def test_the_index_has_inputs_names_and_shapes_in_the_order_of_the_files(exported):
     index = json.loads((exported / "index.json").read_text(encoding="utf-8"))
     assert (index["format"], index["version"]) == ("microgpt-verify", 1)
     assert index["tolerances"]["F64"] == 1e-12
@@ -89,7 +89,7 @@ def test_the_index_tells_inputs_names_and_shapes_in_the_order_of_the_files(expor
 
 
 def numpy_port(folder, out):
-    """A port in another library, which knows of the reference only what the folder and docs/verify.md say."""
+    """A port in NumPy that uses only the exported folder and what docs/verify.md says."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     for facts in index["cases"].values():
         config = Config(**facts["config"])
@@ -125,12 +125,14 @@ def test_the_example_of_the_page_runs_and_prints_what_the_page_shows(exported, t
     code, shown = re.search(r"```python\n(.*?)```.*?prints\n\n```\n(.*?)```", page, re.DOTALL).groups()
     monkeypatch.setattr(sys, "argv", ["port.py", str(exported), str(tmp_path)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the example leaves its files to the collector
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the example leaves closing its files to the garbage collector
         exec(compile(code, "port.py", "exec"), {})
     assert ports.render(ports.against(tmp_path)) == shown.strip()
 
 
-def test_a_port_written_from_the_layout_alone_is_found_right(exported, tmp_path):
+def test_a_port_written_from_the_documentation_passes(exported, tmp_path):
     numpy_port(exported, tmp_path)
     report = ports.against(tmp_path)
     assert report.passed, ports.render(report)
@@ -139,7 +141,7 @@ def test_a_port_written_from_the_layout_alone_is_found_right(exported, tmp_path)
         assert all("grad" in name for name in case.missing)
 
 
-def test_the_first_parting_is_told_with_position_and_step(port):
+def test_the_first_difference_is_named_with_its_position_and_step(port):
     report = ports.against(
         port(
             {
@@ -171,13 +173,13 @@ def test_the_first_parting_is_told_with_position_and_step(port):
         ("init.wte", "init.wte"),
     ],
 )
-def test_a_place_is_told_in_words(name, place):
+def test_a_place_is_described_in_words(name, place):
     assert ports.place(name) == place
 
 
-def test_missing_and_additional_tensors_are_told_and_are_no_fault(port):
-    gone = {f"step{s}.doc0.grad.pos0.probs": None for s in (1, 2, 3)}
-    report = ports.against(port({**gone, "step1.doc0.pos0.layer0.extra": Tensor("F64", (1,), bytes(8))}))
+def test_missing_and_additional_tensors_are_reported_but_allowed(port):
+    removed = {f"step{s}.doc0.grad.pos0.probs": None for s in (1, 2, 3)}
+    report = ports.against(port({**removed, "step1.doc0.pos0.layer0.extra": Tensor("F64", (1,), bytes(8))}))
     assert report.status == 0
     text = ports.render(report)
     assert "batch: missing: step*.doc*.grad.pos*.probs (3)" in text
@@ -185,14 +187,14 @@ def test_missing_and_additional_tensors_are_told_and_are_no_fault(port):
     assert "no file for: final, first, " in text
 
 
-def test_a_transposed_matrix_is_told_by_its_shape(port):
+def test_a_transposed_matrix_is_reported_by_its_shape(port):
     report = ports.against(port({"step1.grad.wte": lambda t: Tensor("F64", t.shape[::-1], t.data)}))
     assert report.status == 1
     assert report.cases[0].parts_at == "step1.grad.wte"
     assert "step1.grad.wte must have shape [12, 8], got [8, 12]" in ports.render(report)
 
 
-def test_a_number_that_is_none_is_a_difference(port):
+def test_nan_is_a_difference(port):
     report = ports.against(port({"step1.doc0.pos1.logits": shifted(3, float("nan"))}))
     assert report.status == 1
     assert "step1.doc0.pos1.logits[3]" in ports.render(report)
@@ -208,7 +210,7 @@ def test_float32_is_compared_as_float32(exported, port):
     folder = port(dict.fromkeys(names, as_float32))
     [case] = ports.against(folder).cases
     assert case.parts_at is None
-    assert all(t.exact for t in case.compared)  # equal to the expected number rounded
+    assert all(t.exact for t in case.compared)  # equal to the expected numbers rounded to float32
     assert ports.against(folder, tolerance=1e-12).status == 1
 
 
@@ -224,7 +226,7 @@ def test_float32_is_compared_as_float32(exported, port):
         ),
     ],
 )
-def test_a_file_that_is_none_is_refused(content, message, tmp_path):
+def test_a_file_that_is_not_safetensors_is_refused(content, message, tmp_path):
     (tmp_path / "batch.safetensors").write_bytes(content)
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         ports.against(tmp_path)

@@ -1,6 +1,6 @@
-/* A program around the kernel, for processors that no Python runs on here. It includes dispatch.c and is linked with the
-objects of net.c. It reads a run from standard input and writes the results to standard output; test_aarch64.py documents
-the layout of both. */
+/* A program around the kernel, for processors on which this machine cannot run Python. It includes dispatch.c and is
+linked with the objects of net.c. It reads a run from standard input and writes the results to standard output;
+test_aarch64.py documents the layout of both. */
 
 #include "dispatch.c"
 #include <stdio.h>
@@ -53,7 +53,7 @@ int main(void) {
     kernel->store(net, params, m, v);
     put(losses, steps), put(params, n), put(m, n), put(v, n);
 
-    /* what the trained model makes of the first document */
+    /* the trained model's logits for the first document */
     Decoder *decoder = kernel->decoder(net, 1);
     if (!decoder) return 7;
     for (int i = 0; i < lengths[0] && i < head->settings.block_size; i++) kernel->feed(decoder, tokens + i, logits), put(logits, V);

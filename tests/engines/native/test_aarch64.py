@@ -1,7 +1,8 @@
-"""The kernel on another processor: compiled for aarch64, whose vectors are NEON's, and run under qemu.
+"""The kernel on another processor: compiled for aarch64 with NEON vectors, and run under qemu.
 
-Where Debian's glibc for aarch64 is here too, `exact` must be what this machine computes to the last bit: exp, log and
-pow are the same ones. Else the program has musl's, whose last bits are others, and the promise is 1e-12.
+With Debian's glibc for aarch64, `exact` must equal this machine's numbers bit for bit, because exp, log and pow are the
+same code. Without it the program is linked with musl, whose functions differ in the last bits; then the tolerance is
+1e-12.
 """
 
 from __future__ import annotations
@@ -30,29 +31,29 @@ from microgpt.engines.native.engine import PRECISIONS, NativeEngine, kernel
 
 from conftest import ROOT, golden, whole
 
-GLIBC = Path("/usr/aarch64-linux-gnu")  # of the package libc6-arm64-cross
+GLIBC = Path("/usr/aarch64-linux-gnu")  # from the package libc6-arm64-cross
 
 Batches = Sequence[Sequence[Sequence[int]]]
 
 
 class Program(NamedTuple):
-    """kernel_driver.c with the kernel, for aarch64. tolerance: how far `exact` may be from this machine's numbers."""
+    """The program kernel_driver.c with the kernel, compiled for aarch64."""
 
     command: list[str]
-    vectors: dict[str, int]  # precision -> how many instructions multiply and add whole vectors
-    tolerance: float
+    vectors: dict[str, int]  # precision -> number of instructions that multiply or add whole vectors
+    tolerance: float  # the largest allowed difference of `exact` from this machine's numbers
 
 
 pytestmark = pytest.mark.slow
 
 
 def compile_driver(folder: Path, target: str, link: Sequence[str]) -> None:
-    """The program, and the assembly of each precision."""
+    """Compile the program, and keep the assembly of each precision."""
     build = runpy.run_path(str(ROOT / "hatch_build.py"))
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g0", "-Wno-pass-failed", *build["FLAGS"]]
     assembly = {precision: folder / f"{precision}.s" for precision in build["PRECISIONS"]}
     source = str(build["KERNEL"] / "net.c")
-    compilations = [  # side by side: they take a while
+    compilations = [  # in parallel: they take a while
         subprocess.Popen([*zig, *flags, "-DISA=plain", "-S", source, "-o", str(assembly[precision])])
         for precision, flags in build["PRECISIONS"].items()
     ]
@@ -88,7 +89,7 @@ def program(made_once: Callable[..., Path]) -> Program:
 
 
 def numbers(engine: NativeEngine, batches: Batches, rates: Sequence[float]) -> dict[str, list[float]]:
-    """What the driver writes, in its order: the first step by itself, the others in one call, then the logits."""
+    """Return what the driver writes, in its order: the first step, then the others in one call, then the logits."""
     found = {"first loss": [engine.backward(batches[0])], "grads": list(engine.grads)}
     engine.update(rates[0])
     found["params after the first step"] = list(engine.params)
@@ -102,7 +103,7 @@ def numbers(engine: NativeEngine, batches: Batches, rates: Sequence[float]) -> d
 def on_aarch64(
     program: Program, engine: NativeEngine, batches: Batches, rates: Sequence[float], threads: int = 1
 ) -> array[float]:
-    """The driver's answer, for a run that begins with this engine's parameters."""
+    """Return the driver's output for a run that begins with this engine's parameters."""
     c = engine.config
     documents = [tokens for batch in batches for tokens in batch]
     text = [token for tokens in documents for token in tokens]
@@ -116,7 +117,7 @@ def on_aarch64(
 
 
 def assert_same(expected: dict[str, list[float]], got: array[float], tolerance: Callable[[str], float]) -> None:
-    """Name by name, each within its tolerance; else the largest difference and the first five pairs."""
+    """Compare each name within its tolerance; on failure show the largest difference and the first five pairs."""
     assert len(got) == sum(map(len, expected.values()))
     rest = iter(got)
     for name, numbers in expected.items():
@@ -151,7 +152,7 @@ def test_neon_repeats_the_published_losses(program: Program, names_file: Path, p
         assert_same(numbers(engine, batches, rates), got, lambda name: program.tolerance)
 
 
-SIZES = {  # config, documents a batch, steps
+SIZES = {  # config, documents per batch, steps
     "standard": (Config(), 1, 20),
     "relu2, batches": (Config(activation="relu2"), 6, 8),
     "odd": (Config(n_embd=15, n_head=3, block_size=7, n_layer=2), 3, 8),
@@ -164,7 +165,7 @@ RATE = 0.001
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("config", "batch_size", "steps"), SIZES.values(), ids=SIZES)
-def test_neon_computes_what_this_processor_does(
+def test_neon_computes_the_same_as_this_processor(
     program: Program, precision: str, config: Config, batch_size: int, steps: int
 ) -> None:
     rng = random.Random(3)
@@ -179,7 +180,7 @@ def test_neon_computes_what_this_processor_does(
     def tolerance(name: str) -> float:
         if precision == "exact":
             return program.tolerance
-        # Adam moves a weight whose gradient rounds to almost nothing by up to the rate, to one side or the other
+        # Adam moves a weight by up to the learning rate in either direction, even if its gradient is rounding noise
         return RATE if name.startswith("params") else 1e-4
 
     assert_same(numbers(engine, batches, rates), got, tolerance)

@@ -1,4 +1,4 @@
-"""The binding's tables say what the kernel's header says; and a test of that test."""
+"""The binding's tables agree with the kernel's header; and a test of that test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = {
 
 
 def fields(header: str, struct: str) -> list[str]:
-    """The declarations inside a struct, without comments, each on one line."""
+    """Return the declarations inside a struct, without comments, each on one line."""
     code = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
     found = re.search(rf"typedef struct \{{([^{{}}]*)\}} {struct};", code)
     assert found, struct
@@ -34,7 +34,7 @@ def fields(header: str, struct: str) -> list[str]:
 
 
 def kind(declaration: str) -> str:
-    """The kind of a type, which a name may follow: `const double *params` -> doubles."""
+    """Return the kind of a declaration, with or without a name: `const double *params` -> doubles."""
     found = re.fullmatch(r"((?:const )?\w+)(?: ?(\*)(?:\w+)?| \w+)?", declaration)
     assert found, declaration
     return KINDS[found[1] + (found[2] or "")]
@@ -68,13 +68,13 @@ def test_the_tables_are_those_of_the_header() -> None:
 CHANGES = {
     "another order": ("    void (*close)(Net *);\n", ""),
     "another name": ("(*rewind)", "(*reset)"),
-    "an argument more": ("(Decoder *);\n} Kernel", "(Decoder *, int position);\n} Kernel"),
-    "an argument less": ("double weight, double *loss", "double *loss"),
+    "one more argument": ("(Decoder *);\n} Kernel", "(Decoder *, int position);\n} Kernel"),
+    "one argument less": ("double weight, double *loss", "double *loss"),
     "an argument's type": ("int64_t step, int steps", "int step, int steps"),
     "a result": ("int (*train)", "void (*train)"),
     "a buffer that is read only": ("double *logits", "const double *logits"),
     "a buffer's numbers": ("const int32_t *token_ids", "const double *token_ids"),
-    "a setting more": ("int threads;", "int threads, seed;"),
+    "one more setting": ("int threads;", "int threads, seed;"),
     "a setting's type": ("double beta1", "int beta1"),
     "settings in another order": ("n_embd, n_head", "n_head, n_embd"),
 }

@@ -1,4 +1,4 @@
-"""The native engine against the scalar one, to the last bit; and that it cannot be made to crash, leak or hang."""
+"""The native engine against the scalar one, bit for bit; and that it does not crash, leak or hang."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ every_precision = pytest.mark.parametrize("precision", native_engine.PRECISIONS)
 
 
 def assert_same(name: str, expected: Any, got: Any) -> None:
-    """Equal to the last bit, but any nan is as good; else the largest difference and the first five pairs."""
+    """Compare bit for bit, any nan equals any nan; on failure show the largest difference and the first five pairs."""
     pairs = [(i, a, b) for i, (a, b) in enumerate(zip(expected, got)) if struct.pack("d", a) != struct.pack("d", b)]
     pairs = [(i, a, b) for i, a, b in pairs if not (math.isnan(a) and math.isnan(b))]
     assert len(expected) == len(got)
@@ -70,7 +70,7 @@ def assert_same_state(expected: Any, got: Any) -> None:
 
 @settings(max_examples=examples(200))
 @given(models(), st.sampled_from(ISAS), st.integers(1, 3), st.sampled_from([None, 5]))
-def test_exact_is_the_scalar_engine_to_the_last_bit(model: Any, isa: str, threads: int, total: int | None) -> None:
+def test_exact_equals_the_scalar_engine_bit_for_bit(model: Any, isa: str, threads: int, total: int | None) -> None:
     config, vocab_size, batches, seed = model
     params = init(config, vocab_size, random.Random(seed))
     scalar = ScalarEngine(array("d", params), config, vocab_size)
@@ -92,14 +92,14 @@ def test_exact_is_the_scalar_engine_to_the_last_bit(model: Any, isa: str, thread
 
 @every_isa
 @given(seed=st.integers(0, 2**32))
-def test_one_update_is_the_scalar_one_whatever_the_numbers(isa: str, seed: int) -> None:
+def test_an_update_equals_the_scalar_one_for_any_numbers(isa: str, seed: int) -> None:
     rng = random.Random(seed)
     scalar = ScalarEngine(init(TINY, 3, rng), TINY, 3)
     engine = NativeEngine(array("d", scalar.params), TINY, 3, isa=isa)
     length = len(scalar.params)
 
     def numbers(low: int) -> array[float]:
-        """From the smallest to 1e3, and 0 now and then."""
+        """Draw magnitudes from 10**low to about 1e3, with some zeros."""
         return array(
             "d", (rng.choice([0, 1, 1]) * rng.gauss(0, 1) * 10.0 ** rng.randint(low, 3) for _ in range(length))
         )
@@ -125,7 +125,7 @@ def published_run(names_file: object, preset: str, **options: Any) -> tuple[Nati
 
 @pytest.mark.golden
 @every_isa
-def test_exact_repeats_the_published_run_to_the_last_bit(isa: str, names_file: object) -> None:
+def test_exact_repeats_the_published_run_bit_for_bit(isa: str, names_file: object) -> None:
     published = golden("final")
     engine, losses = published_run(names_file, "final", isa=isa)
     assert_same("losses", published["losses"], losses)
@@ -134,7 +134,7 @@ def test_exact_repeats_the_published_run_to_the_last_bit(isa: str, names_file: o
 
 @pytest.mark.golden
 @every_isa
-def test_float32_stays_within_a_hundred_thousandth_of_the_published_losses(isa: str, names_file: object) -> None:
+def test_float32_stays_within_1e_5_of_the_published_losses(isa: str, names_file: object) -> None:
     _, losses = published_run(names_file, "final", isa=isa, precision="float32")
     assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=1e-5)
 
@@ -148,7 +148,7 @@ DOCUMENTS = [[random.Random(i).randrange(27) for _ in range(2 + i % 17)] for i i
 @pytest.mark.parametrize(
     "config", [TINY, Config(), Config(activation="relu2"), WIDE, Config(n_embd=48, n_head=3)], ids=str
 )
-def test_train_is_backward_and_update_again_and_again(isa: str, precision: str, config: Config) -> None:
+def test_train_equals_a_loop_of_backward_and_update(isa: str, precision: str, config: Config) -> None:
     params = init(config, 27, random.Random(5))
     loop, bulk = (NativeEngine(array("d", params), config, 27, precision=precision, isa=isa) for _ in range(2))
     batches = [DOCUMENTS[:1], DOCUMENTS[1:9], DOCUMENTS[9:10], DOCUMENTS[10:40]]
@@ -183,7 +183,7 @@ def test_any_number_of_threads_gives_the_same_numbers(precision: str) -> None:
 
 
 @every_precision
-def test_train_adds_to_gradients_that_were_there(precision: str) -> None:
+def test_train_adds_to_existing_gradients(precision: str) -> None:
     params = init(TINY, 27, random.Random(5))
     loop, bulk = (NativeEngine(array("d", params), TINY, 27, precision=precision) for _ in range(2))
     for engine in (loop, bulk):
@@ -195,7 +195,7 @@ def test_train_adds_to_gradients_that_were_there(precision: str) -> None:
 
 
 @every_precision
-def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
+def test_many_streams_give_the_logits_of_each_alone(precision: str) -> None:
     engine = NativeEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
     rows = [document[:6] for document in DOCUMENTS if len(document) >= 6]
     streams = engine.streams(len(rows))
@@ -203,7 +203,7 @@ def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
         together = [streams.feed([row[position] for row in rows]) for position in range(6)]
         for i, row in enumerate(rows):
             for position, logits in enumerate(engine.logits(row)):
-                # float32 adds up a single row in another order: the logits, of size 1, differ in their last bits
+                # float32 sums a single row in another order: the logits, about 1 in size, differ in their last bits
                 allowed = 0 if precision == "exact" else 1e-5
                 assert list(together[position][i]) == pytest.approx(list(logits), rel=0, abs=allowed)
         streams.rewind()
@@ -211,7 +211,7 @@ def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
 
 @every_precision
 @pytest.mark.parametrize("n_embd", [16, 20, 64])
-def test_a_stream_is_the_same_among_any_number(precision: str, n_embd: int) -> None:
+def test_a_stream_does_not_depend_on_the_number_of_streams(precision: str, n_embd: int) -> None:
     config = Config(n_embd=n_embd)
     engine = NativeEngine(init(config, 27, random.Random(1)), config, 27, precision=precision)
     rows = [[random.Random(i * 100 + j).randrange(27) for j in range(16)] for i in range(9)]
@@ -225,7 +225,7 @@ def test_a_stream_is_the_same_among_any_number(precision: str, n_embd: int) -> N
         assert grow(count) == [logits[:count] for logits in among_nine]
 
 
-def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
+def test_a_decoder_keeps_the_parameters_it_was_opened_with() -> None:
     engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5)
     decoder, expected = engine.decoder(), engine.logits([1, 2])
     decoder.feed(1)
@@ -274,12 +274,12 @@ MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
 
 
 @pytest.mark.parametrize(("act", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_an_exception(act: Callable[[NativeEngine], Any], message: str) -> None:
+def test_a_mistake_raises_an_exception(act: Callable[[NativeEngine], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         act(NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5))
 
 
-def test_the_steps_before_a_mistake_are_made() -> None:
+def test_the_steps_before_a_mistake_are_done() -> None:
     engine, other = (NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5) for _ in range(2))
     with pytest.raises(ValueError, match="token_id"):
         engine.train([[[1, 2]], [[1, 9]]], [0.1, 0.1])
@@ -299,12 +299,12 @@ def test_without_the_library_the_engine_says_so_and_auto_is_scalar(
     kernel.cache_clear()
 
 
-def test_ctrl_c_is_answered_inside_a_bulk_call() -> None:
+def test_ctrl_c_interrupts_a_bulk_call() -> None:
     engine = NativeEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
     steps = 40_000
 
     def press() -> None:
-        while not engine.step:  # the first slice of time is over
+        while not engine.step:  # until the first time slice is over
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -337,7 +337,7 @@ def test_memory_does_not_grow_over_many_steps(precision: str, steps: int) -> Non
     assert peak() - before < 2e6
 
 
-WATCHED = """
+SANITIZED = """
 import random, sys
 from array import array
 from pathlib import Path
@@ -367,8 +367,8 @@ print("done")
 
 
 @pytest.mark.slow
-def test_the_kernel_breaks_no_rule_of_c(tmp_path: Path) -> None:
-    """Many sizes once more, with a kernel that watches its memory and its arithmetic."""
+def test_the_kernel_passes_the_address_and_undefined_behaviour_sanitizers(tmp_path: Path) -> None:
+    """Many sizes run on a kernel that is compiled to check its memory accesses and its arithmetic."""
     gcc = shutil.which("gcc")
     libasan = (
         subprocess.run([gcc, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
@@ -376,12 +376,12 @@ def test_the_kernel_breaks_no_rule_of_c(tmp_path: Path) -> None:
         else ""
     )
     if not gcc or not Path(libasan).is_absolute():
-        pytest.skip("there is no gcc with AddressSanitizer here")
+        pytest.skip("needs gcc with AddressSanitizer")
     hook = runpy.run_path(str(ROOT / "hatch_build.py"))
     library = tmp_path / hook["LIBRARY"]
-    watched = ["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]  # -O1 compiles 9 times as long
-    hook["compile_kernel"]([gcc], library, watched)
+    flags = ["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]  # -O1 compiles 9 times as long
+    hook["compile_kernel"]([gcc], library, flags)
     environment = {**os.environ, "LD_PRELOAD": libasan, "ASAN_OPTIONS": "detect_leaks=0"}
-    command = [sys.executable, "-c", WATCHED, str(library), *ISAS]
+    command = [sys.executable, "-c", SANITIZED, str(library), *ISAS]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ran.stdout == "done\n", ran.stderr

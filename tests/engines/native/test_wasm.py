@@ -1,4 +1,4 @@
-"""The kernel as a WebAssembly module in node: bare, and behind the native engine in Pyodide."""
+"""The kernel as a WebAssembly module in node: called directly, and through the native engine in Pyodide."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def module(made_once: Callable[..., Path]) -> Path:
     if not shutil.which("node") or not importlib.util.find_spec("ziglang"):
-        pytest.skip("node and `pip install ziglang` are needed for the WebAssembly module")
+        pytest.skip("the WebAssembly module needs node and `pip install ziglang`")
     compile_wasm = runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"]
     return made_once("wasm", lambda folder: compile_wasm(folder / "kernel.wasm")) / "kernel.wasm"
 
@@ -80,9 +80,9 @@ json.dumps(found)
 
 @pytest.fixture(scope="module")
 def in_pyodide(module: Path, names_file: Path, made_once: Callable[..., Path]) -> Any:
-    """What Pyodide found in the trials."""
+    """The results of the trials in Pyodide."""
     if not PYODIDE.is_dir():
-        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+        pytest.skip("needs Pyodide: run `npm ci` in web/")
 
     def run(folder: Path) -> None:
         program = folder / "program.py"
@@ -114,7 +114,7 @@ def test_pyodide_repeats_the_published_run(in_pyodide: Any, native: None, names_
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("number", range(len(wasm_trials.configs())))
-def test_pyodide_computes_what_cpython_does(in_pyodide: Any, native: None, precision: str, number: int) -> None:
+def test_pyodide_computes_the_same_as_cpython(in_pyodide: Any, native: None, precision: str, number: int) -> None:
     expected = wasm_trials.trial(wasm_trials.configs()[number], precision)
     found = in_pyodide["trials"][precision][number]
     assert found.keys() == expected.keys()
@@ -123,11 +123,11 @@ def test_pyodide_computes_what_cpython_does(in_pyodide: Any, native: None, preci
         assert found[name] == pytest.approx(numbers, rel=0, abs=close), name
 
 
-def test_training_in_pieces_is_training_at_once(in_pyodide: Any) -> None:
+def test_training_in_pieces_equals_training_at_once(in_pyodide: Any) -> None:
     assert in_pyodide["pieces"] == [True, True]
 
 
-def test_pyodide_says_what_it_has_not(in_pyodide: Any) -> None:
+def test_pyodide_says_what_is_not_available(in_pyodide: Any) -> None:
     assert in_pyodide["without"]["engine"] == "ScalarEngine"
     assert "globalThis.microgptKernel" in in_pyodide["without"]["note"]
     assert in_pyodide["mistakes"] == {
@@ -138,7 +138,7 @@ def test_pyodide_says_what_it_has_not(in_pyodide: Any) -> None:
     }
 
 
-def test_memory_that_grows_is_found_again(in_pyodide: Any) -> None:
+def test_a_context_survives_the_growth_of_memory(in_pyodide: Any) -> None:
     before, after, same = in_pyodide["growth"]
     assert after > before
     assert same

@@ -5,7 +5,7 @@ const [moduleFile, runFile] = process.argv.slice(2);
 const { params, tokens, lengths, rates } = JSON.parse(fs.readFileSync(runFile, 'utf8'));
 const { exports } = await WebAssembly.instantiate(await WebAssembly.compile(fs.readFileSync(moduleFile)), {});
 exports._initialize?.();
-// memory may grow with every call, which makes older views of it worthless
+// every call may grow the memory, which invalidates older views of it
 const ints = () => new Int32Array(exports.memory.buffer);
 const floats = () => new Float64Array(exports.memory.buffer);
 const putInts = (values) => { const at = exports.malloc(4 * values.length); ints().set(values, at / 4); return at; };

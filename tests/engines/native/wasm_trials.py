@@ -1,4 +1,4 @@
-"""What test_wasm.py computes twice with the native engine: in CPython, and in Pyodide with the WebAssembly module."""
+"""The computations that test_wasm.py runs with the native engine in CPython, and in Pyodide with WebAssembly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from microgpt.training import train
 
 
 def published_run(names: str, precision: str = "exact") -> dict[str, Any]:
-    """Losses, weights and samples of the run of `final`."""
+    """Return the losses, weights and samples of the preset `final`."""
     config = PRESETS["final"]
     data, rng = load(names), random.Random(config.seed)
     order, _ = data.split(config.seed, 0.0)
@@ -42,7 +42,7 @@ def configs() -> list[Config]:
 
 
 def trial(config: Config, precision: str = "exact") -> dict[str, list[float]]:
-    """All that an engine does, once, and the numbers that came of it."""
+    """Use every function of an engine once, and return the resulting numbers."""
     rng, vocab_size = random.Random(str(config)), 11
     batches = [
         [[rng.randrange(vocab_size) for _ in range(rng.randint(2, 20))] for _ in range(config.batch_size)]
@@ -70,7 +70,7 @@ def trial(config: Config, precision: str = "exact") -> dict[str, list[float]]:
 
 
 def pieces(precision: str, *sizes: int) -> dict[str, list[float]]:
-    """What comes of so many steps in one call, then so many in the next: of one model, on the same documents."""
+    """Train a model with one call per size, of that many steps, and return its state."""
     rng, config = random.Random(7), Config(n_embd=8, n_head=2)
     engine = NativeEngine(init(config, 11, rng), config, 11, precision=precision)
     batches = [[[rng.randrange(11) for _ in range(9)]] for _ in range(sum(sizes))]
@@ -82,32 +82,32 @@ def pieces(precision: str, *sizes: int) -> dict[str, list[float]]:
 
 
 def mistakes() -> dict[str, str]:
-    """What the engine says where there is something that WebAssembly has not."""
+    """Return the engine's errors for options and sizes that WebAssembly does not support."""
     config = Config(n_embd=4, n_head=1)
     params = init(config, 5, random.Random(1))
-    said = {}
+    messages = {}
     for name, value in {"threads": 2, "isa": "avx2", "precision": "half"}.items():
         try:
             NativeEngine(params, config, 5, **{name: value})
         except ValueError as error:
-            said[name] = str(error)
+            messages[name] = str(error)
     try:
         wide = Config(n_embd=64)
         NativeEngine(init(wide, 27, random.Random(1)), wide, 27).streams(65536)
     except MemoryError as error:
-        said["memory"] = str(error)
-    return said
+        messages["memory"] = str(error)
+    return messages
 
 
 def without_kernel() -> dict[str, str]:
-    """What `auto` opens, and why."""
+    """Return the engine that `auto` chooses, and the note that says why."""
     config = Config(n_embd=4, n_head=1)
     engine = open_engine("auto", init(config, 5, random.Random(1)), config, 5)
     return {"engine": type(engine).__name__, "note": engine.note}
 
 
 def growth() -> tuple[int, int, bool]:
-    """The size of the kernel's memory before and after it had to grow; whether a context lived through that."""
+    """Return the size of the kernel's memory before and after it grew, and whether a context survived that."""
     import js
 
     config, memory = Config(), js.microgptKernel.memory
@@ -120,7 +120,7 @@ def growth() -> tuple[int, int, bool]:
 
 
 def memory_after(rounds: int) -> int:
-    """How large the kernel's memory is, in bytes, after so many rounds of all that an engine does."""
+    """Return the size of the kernel's memory in bytes after some rounds of trials."""
     import js
 
     config = Config(n_embd=8, n_head=2)

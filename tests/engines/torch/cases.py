@@ -1,4 +1,4 @@
-"""What the tests of the torch engine compute: documents, a config and the precisions; and how near is near enough."""
+"""Cases for the tests of the torch engine: documents, a config, the precisions, and a comparison with tolerance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from microgpt.config import Config
 from microgpt.engines.torch.engine import PRECISIONS
 
-torch.set_num_threads(1)  # the models are small, and the machine may be busy
+torch.set_num_threads(1)  # the models are small, and other tests run in parallel
 every_precision = pytest.mark.parametrize("precision", PRECISIONS)
 DOCUMENTS = [[random.Random(i).randrange(27) for _ in range(2 + i % 17)] for i in range(40)]
 WIDE = Config(n_embd=64, n_head=4, n_layer=2)
@@ -19,7 +19,7 @@ WORDS = ["anna", "bob", "carla", "dora", "emil", "frida", "gerd", "hanna", "ida"
 
 
 def assert_close(name: str, expected: Any, got: Any, allowed: float) -> None:
-    """No number is off by more than `allowed` times the largest, or times 1; else the five furthest pairs."""
+    """Allow differences up to `allowed` times the largest number (at least 1); on failure show the five worst pairs."""
     assert len(expected) == len(got)
     largest = max([1.0, *map(abs, expected)])
     pairs = sorted(((abs(a - b), i, a, b) for i, (a, b) in enumerate(zip(expected, got))), reverse=True)

@@ -1,4 +1,4 @@
-"""The command line with the torch engine."""
+"""The commands with the torch engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engines.torch.cases import WORDS, every_precision  # noqa: E402  (needs tor
 
 
 def test_without_pytorch_the_error_says_how_to_get_it(tmp_path: Path) -> None:
-    """A stand-in that cannot be imported hides the installed one."""
+    """A module named torch that fails to import hides the installed PyTorch."""
     (tmp_path / "torch.py").write_text("raise ImportError('no module of that name')\n")
     command = [sys.executable, "-m", "microgpt", "train", "--engine", "torch", "--out", str(tmp_path / "run")]
     environment = {**clean_environment(), "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'src'}"}
@@ -33,7 +33,7 @@ def test_without_pytorch_the_error_says_how_to_get_it(tmp_path: Path) -> None:
 def microgpt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str], tuple[int, str, str]]:
-    """The command line, in a folder with words.txt."""
+    """Run a command in this process, in a folder with words.txt."""
     from microgpt.cli import main as cli
 
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,9 @@ SIZES = "--n-embd 4 --n-head 2 --block-size 4 --num-steps 12 --batch-size 2"
 
 
 @every_precision
-def test_every_command_works_with_it(precision: str, microgpt: Callable[[str], tuple[int, str, str]]) -> None:
+def test_every_command_works_with_the_torch_engine(
+    precision: str, microgpt: Callable[[str], tuple[int, str, str]]
+) -> None:
     torch_engine = f"--engine torch --precision {precision}"
     status, out, err = microgpt(f"train words.txt {SIZES} --val-fraction 0.2 --out run {torch_engine}")
     assert status == 0
@@ -74,7 +76,9 @@ def test_float64_prints_the_samples_of_the_scalar_engine(microgpt: Callable[[str
     assert microgpt("sample run --engine torch --precision float64 -n 70")[1] == sampled
 
 
-def test_verify_finds_the_reference_in_it(microgpt: Callable[[str], tuple[int, str, str]]) -> None:
+def test_verify_confirms_that_the_torch_engine_agrees_with_the_reference(
+    microgpt: Callable[[str], tuple[int, str, str]],
+) -> None:
     for precision in ("float64", "float32"):
         status, out, _ = microgpt(f"verify --engine torch --precision {precision} --golden-steps 0")
         assert status == 0

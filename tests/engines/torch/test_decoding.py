@@ -1,4 +1,4 @@
-"""Streams and decoders of the torch engine, and what is drawn on the device."""
+"""Streams and decoders of the torch engine, and token ids that are sampled on the device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engines.torch.cases import DOCUMENTS, WIDE, assert_close, every_precision  
 
 
 @every_precision
-def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
+def test_many_streams_give_the_logits_of_each_alone(precision: str) -> None:
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
     rows = [document[:6] for document in DOCUMENTS if len(document) >= 6]
     streams = engine.streams(len(rows))
@@ -32,7 +32,7 @@ def test_many_streams_give_what_each_gives_alone(precision: str) -> None:
         streams.rewind()
 
 
-def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
+def test_a_decoder_keeps_the_parameters_it_was_opened_with() -> None:
     engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5, precision="float64")
     decoder, expected = engine.decoder(), engine.logits([1, 2])
     decoder.feed(1)
@@ -40,12 +40,12 @@ def test_a_decoder_keeps_the_parameters_of_its_moment() -> None:
     assert_close("logits", expected[1], decoder.feed(2), 1e-14)
 
 
-def test_a_new_decoder_has_the_parameters_of_its_own_moment() -> None:
+def test_a_new_decoder_has_the_current_parameters() -> None:
     engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5, precision="float64")
     seen = [engine.decoder().feed(1)]
     engine.train([[[0, 1, 2]]], [0.1])
     seen.append(engine.decoder().feed(1))
-    engine.params[5] += 0.25  # of wte[1], which is read
+    engine.params[5] += 0.25  # in wte[1], which the decoder reads
     seen.append(engine.decoder().feed(1))
     engine.init_params(1)
     seen.append(engine.decoder().feed(1))
@@ -53,7 +53,7 @@ def test_a_new_decoder_has_the_parameters_of_its_own_moment() -> None:
     assert len({tuple(logits) for logits in seen}) == 4
 
 
-def test_of_equals_the_device_takes_the_lower_and_of_no_number_none() -> None:
+def test_the_device_takes_the_lowest_of_equal_logits_and_refuses_nan() -> None:
     config = WIDE.replace(init_std=0.0)
     engine = TorchEngine(init(config, 27, random.Random(5)), config, 27)  # every logit is 0
     streams = engine.streams(2)

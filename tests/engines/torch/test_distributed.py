@@ -1,4 +1,4 @@
-"""Several processes that torchrun starts train what one trains; one that dies ends them all, and the run goes on."""
+"""Training with torchrun: several processes give the run of one, and the run can be resumed if one of them dies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def torchrun(count: int, *arguments: str) -> subprocess.Popen[str]:
-    """`torchrun --nproc-per-node count -m microgpt train arguments` on the CPU, in float64."""
+    """Start `torchrun --nproc-per-node count -m microgpt train arguments` on the CPU, in float64."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     command += ["-m", "microgpt", "train", *arguments, "--device", "cpu", "--precision", "float64"]
     environment = {**clean_environment(), "OMP_NUM_THREADS": "1"}
@@ -54,14 +54,14 @@ def torchrun(count: int, *arguments: str) -> subprocess.Popen[str]:
 
 
 def alone(out: Path, *options: str) -> list[dict[str, object]]:
-    """The metrics of the same run by one process."""
+    """Train the same run with one process, and return its metrics."""
     line = ["train", "words.txt", *OPTIONS, *options, "--out", str(out), "--engine", "torch", "--precision", "float64"]
     assert cli.main(line) == 0
     return read_metrics(out / "metrics.jsonl")
 
 
 def assert_same_run(expected: Path, got: Path) -> None:
-    """Every number of both folders' metrics and checkpoints, to 1e-9; and the same samples."""
+    """Compare all numbers of the metrics and checkpoints of two folders to 1e-9, and their samples."""
     one, many = (read_metrics(folder / "metrics.jsonl") for folder in (expected, got))
     assert [line.keys() for line in one] == [line.keys() for line in many]
     for a, b in zip(one, many):
@@ -80,15 +80,15 @@ def test_several_processes_learn_what_one_process_learns(count: int, here: Path)
     out, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err
     assert_same_run(here / "one", here / "many")
-    assert out == (here / "one" / "samples.txt").read_text()  # which the first process alone prints
+    assert out == (here / "one" / "samples.txt").read_text()  # only the first process prints them
     assert err.count("num params: ") == 1
     assert f"engine: {count} processes, each torch float64 on cpu" in err
     assert sorted(path.name for path in here.iterdir()) == ["many", "one", "words.txt"]
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_sharded_moments_change_no_number(count: int, here: Path) -> None:
-    """With 3 processes the parts are not of the same length, and checkpoints on the way gather them."""
+def test_sharded_moments_do_not_change_the_run(count: int, here: Path) -> None:
+    """With 3 processes the shards need padding; the checkpoints during training gather the shards."""
     sizes = ["--batch-size", "6", "--block-size", "5"]
     alone(here / "one", *sizes)
     assert Run.load("one", engine="scalar").num_params % 6 == 2
@@ -96,11 +96,11 @@ def test_sharded_moments_change_no_number(count: int, here: Path) -> None:
     _, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err
     assert_same_run(here / "one", here / "many")
-    padded = Run.load("one", engine="scalar").num_params + (count == 3)  # 1 more makes 3 equal parts
+    padded = Run.load("one", engine="scalar").num_params + (count == 3)  # one more number makes 3 equal parts
     assert f"memory: {size(8 * (2 * padded + 2 * padded / count))} for parameters" in err
 
 
-def test_accumulated_micro_batches_are_shared_too(here: Path) -> None:
+def test_processes_also_share_accumulated_micro_batches(here: Path) -> None:
     alone(here / "one")
     process = torchrun(2, "words.txt", *OPTIONS, "--micro-batch-size", "1", "--out", "many")
     _, err = process.communicate(timeout=ENOUGH)
@@ -108,7 +108,7 @@ def test_accumulated_micro_batches_are_shared_too(here: Path) -> None:
     assert_same_run(here / "one", here / "many")
 
 
-def test_a_run_goes_on_with_another_number_of_processes(here: Path) -> None:
+def test_a_run_can_be_resumed_with_another_number_of_processes(here: Path) -> None:
     alone(here / "one")
     folder = Folder.create("many", Run.begin("words.txt", CONFIG, engine="torch", precision="float64"))
     for step in folder.train():
@@ -123,7 +123,7 @@ def test_a_run_goes_on_with_another_number_of_processes(here: Path) -> None:
 
 
 def ranks(agent: int) -> dict[int, int]:
-    """The processes that torchrun has started: rank -> process id."""
+    """Return the processes that torchrun has started: rank -> process id."""
     found = {}
     for pid in Path(f"/proc/{agent}/task/{agent}/children").read_text().split():
         facts = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -133,9 +133,9 @@ def ranks(agent: int) -> dict[int, int]:
 
 @pytest.fixture
 def training(here: Path) -> Iterator[subprocess.Popen[str]]:
-    """Two processes in the middle of a long training, with checkpoints on the way."""
+    """Two processes in the middle of a long training run that saves checkpoints."""
     if not Path("/proc/self/task").exists():
-        pytest.skip("only Linux tells which processes another has started")
+        pytest.skip("only Linux lists the children of a process")
     process = torchrun(2, "words.txt", *OPTIONS, "--num-steps", "1000000", "--checkpoint-every", "50", "--out", "many")
     metrics = here / "many" / "metrics.jsonl"
     while not (metrics.exists() and metrics.read_bytes().count(b"\n") > 100):
@@ -146,12 +146,14 @@ def training(here: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_a_process_that_dies_ends_the_others_and_the_run_goes_on(training: subprocess.Popen[str], here: Path) -> None:
+def test_a_process_that_dies_ends_the_others_and_the_run_can_be_resumed(
+    training: subprocess.Popen[str], here: Path
+) -> None:
     os.kill(ranks(training.pid)[1], signal.SIGKILL)
     _, err = training.communicate(timeout=ENOUGH)  # PyTorch itself waits 30 minutes
     assert training.returncode != 0
-    [told] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
-    assert told.endswith(
+    [line] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
+    assert line.endswith(
         "; the last checkpoint is intact; resume with: torchrun --nproc-per-node 2 -m microgpt train --out many"
         " --resume --engine torch --precision float64 --device cpu"
     )
@@ -165,11 +167,11 @@ def test_a_process_that_dies_ends_the_others_and_the_run_goes_on(training: subpr
     assert [line["step"] for line in read_metrics(here / "many" / "metrics.jsonl")] == list(range(1, int(end) + 1))
 
 
-def test_a_request_to_stop_is_answered_by_all_and_saves(training: subprocess.Popen[str], here: Path) -> None:
+def test_a_request_to_stop_reaches_all_processes_and_saves_the_run(training: subprocess.Popen[str], here: Path) -> None:
     training.terminate()
     _, err = training.communicate(timeout=ENOUGH)
-    [told] = [line for line in err.splitlines() if line.startswith("stopped and saved after step ")]
-    step = int(told.split()[5].rstrip(";"))
+    [line] = [line for line in err.splitlines() if line.startswith("stopped and saved after step ")]
+    step = int(line.split()[5].rstrip(";"))
     assert Run.load("many", engine="scalar").step == step
     assert len(read_metrics(here / "many" / "metrics.jsonl")) == step
 
@@ -186,11 +188,11 @@ run.engine.world_size = 2
 folder = Folder.create("many", run)
 with signals.signals(), signals.not_waiting_for_the_dead(folder):
     print("waiting", flush=True)
-    time.sleep(1000)  # which a signal handler does not end
+    time.sleep(1000)  # a signal handler does not end it
 """
 
 
-def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path) -> None:
+def test_a_process_that_waits_for_a_dead_one_can_be_terminated(here: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", STUCK],
         stdout=subprocess.PIPE,
@@ -217,7 +219,7 @@ def test_a_process_that_waits_for_a_dead_one_ends_when_it_is_asked_to(here: Path
         (["--engine", "native"], "engine must be torch when 2 processes train together, got engine='native'"),
     ],
 )
-def test_what_makes_no_sense_is_told_once_and_leaves_nothing(options: list[str], message: str, here: Path) -> None:
+def test_bad_options_are_reported_once_and_leave_no_files(options: list[str], message: str, here: Path) -> None:
     process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")
     out, err = process.communicate(timeout=ENOUGH)
     assert process.returncode != 0
@@ -227,8 +229,8 @@ def test_what_makes_no_sense_is_told_once_and_leaves_nothing(options: list[str],
     assert not (here / "many").exists()
 
 
-def test_a_folder_that_is_taken_is_told_once_too(here: Path) -> None:
-    """Only the first process looks; the others say nothing of a process that has ended, or of a run that goes on."""
+def test_a_folder_in_use_is_reported_once(here: Path) -> None:
+    """Only the first process checks the folder, and only it reports the error."""
     alone(here / "many")
     before = (here / "many" / "model.safetensors").read_bytes()
     for options, message in (([], "already holds a run: add --resume"), (["--resume", "--shard"], "is in use by")):
@@ -256,7 +258,7 @@ def test_each_process_of_a_machine_needs_its_own_memory(monkeypatch: pytest.Monk
     )
 
 
-def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_gpus_than_processes_give_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"MASTER_ADDR": "localhost", "RANK": "0", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}
     for name, value in facts.items():
         monkeypatch.setenv(name, value)
@@ -270,7 +272,7 @@ def test_fewer_gpus_than_processes_are_an_error_that_says_so(monkeypatch: pytest
         open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)
 
 
-def test_json_comes_from_the_first_process_alone(here: Path) -> None:
+def test_only_the_first_process_prints_json(here: Path) -> None:
     process = torchrun(2, "words.txt", *OPTIONS, "--json", "--out", "many")
     out, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 0, err

@@ -27,12 +27,12 @@ from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torc
 
 from engines.torch.cases import DOCUMENTS, WIDE, assert_close, every_precision  # noqa: E402  (needs torch)
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @settings(max_examples=examples(100))
 @given(models(), st.sampled_from([None, 5]))
-def test_float64_gives_the_reference_s_losses_gradients_and_logits(model: Any, total: int | None) -> None:
+def test_float64_gives_the_losses_gradients_and_logits_of_the_reference(model: Any, total: int | None) -> None:
     config, vocab_size, batches, seed = model
     params = init(config, vocab_size, random.Random(seed))
     scalar = ScalarEngine(array("d", params), config, vocab_size)
@@ -48,7 +48,7 @@ def test_float64_gives_the_reference_s_losses_gradients_and_logits(model: Any, t
 
 
 @given(seed=st.integers(0, 2**32))
-def test_one_update_is_the_scalar_one_whatever_the_numbers(seed: int) -> None:
+def test_an_update_equals_the_scalar_one_for_any_numbers(seed: int) -> None:
     rng = random.Random(seed)
     scalar = ScalarEngine(init(TINY, 3, rng), TINY, 3)
     engine = TorchEngine(array("d", scalar.params), TINY, 3, precision="float64")
@@ -85,13 +85,13 @@ def test_float64_repeats_the_published_runs(preset: str, names_file: object) -> 
 
 
 @pytest.mark.golden
-def test_float32_stays_within_a_hundred_thousandth_of_the_published_losses(names_file: object) -> None:
+def test_float32_stays_within_1e_5_of_the_published_losses(names_file: object) -> None:
     _, losses = published_run(names_file, "final")
     assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=1e-5)
 
 
 @pytest.mark.golden
-def test_bfloat16_learns_what_the_published_run_learns(names_file: object) -> None:
+def test_bfloat16_learns_as_well_as_the_published_run(names_file: object) -> None:
     _, losses = published_run(names_file, "final", precision="bfloat16")
     expected = golden("final")["losses"]
     assert abs(sum(losses[-100:]) - sum(expected[-100:])) / 100 < 0.01
@@ -109,18 +109,18 @@ def test_gradients_are_as_close_as_the_precision_allows(config: Config, precisio
 
 
 @every_precision
-def test_padding_does_not_weigh(precision: str) -> None:
+def test_padding_does_not_affect_loss_and_gradients(precision: str) -> None:
     params = init(WIDE, 27, random.Random(5))
-    alone, beside = (TorchEngine(array("d", params), WIDE, 27, precision=precision) for _ in range(2))
+    alone, together = (TorchEngine(array("d", params), WIDE, 27, precision=precision) for _ in range(2))
     short, long = [1, 2, 3], list(range(17))
     losses = [alone.backward([short], 2), alone.backward([long], 2)]
-    assert beside.backward([short, long]) == pytest.approx(sum(losses), rel=1e-2 if precision == "bfloat16" else 1e-6)
+    assert together.backward([short, long]) == pytest.approx(sum(losses), rel=1e-2 if precision == "bfloat16" else 1e-6)
     allowed = {"float64": 1e-15, "float32": 1e-6, "bfloat16": 2e-2}[precision]
-    assert_close("grads", alone.grads, beside.grads, allowed)
+    assert_close("grads", alone.grads, together.grads, allowed)
 
 
 @every_precision
-def test_train_is_backward_and_update_again_and_again(precision: str) -> None:
+def test_train_equals_a_loop_of_backward_and_update(precision: str) -> None:
     params = init(WIDE, 27, random.Random(5))
     loop, bulk = (TorchEngine(array("d", params), WIDE, 27, precision=precision) for _ in range(2))
     batches = [DOCUMENTS[:1], DOCUMENTS[1:9], DOCUMENTS[9:10], DOCUMENTS[10:40]]
@@ -134,18 +134,18 @@ def test_train_is_backward_and_update_again_and_again(precision: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 8, 50])
 @pytest.mark.parametrize("clip", [0.0, 0.3])
-def test_accumulated_parts_in_one_call_are_those_of_the_contract(size: int, clip: float) -> None:
-    """The engine adds the losses up where they are computed; the contract's own loop asks for each."""
+def test_accumulated_micro_batches_equal_those_of_the_base_class(size: int, clip: float) -> None:
+    """The engine sums the losses on the device; the loop of the base class fetches each of them."""
     config = WIDE.replace(clip=clip)
     params = init(config, 27, random.Random(5))
-    ours, loop = (TorchEngine(array("d", params), config, 27, precision="float64") for _ in range(2))
+    engine, loop = (TorchEngine(array("d", params), config, 27, precision="float64") for _ in range(2))
     batches, rates = [DOCUMENTS[:8], DOCUMENTS[8:15]], [0.01, 0.02]
-    losses = ours.train(batches, rates, size)
+    losses = engine.train(batches, rates, size)
     assert losses == pytest.approx(Engine.train(loop, batches, rates, size), rel=1e-15)
-    assert_close("params", loop.params, ours.params, 1e-15)
+    assert_close("params", loop.params, engine.params, 1e-15)
 
 
-def test_deterministic_asks_cublas_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deterministic_also_configures_cublas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CUBLAS_WORKSPACE_CONFIG PyTorch refuses every product on a GPU."""
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     try:
@@ -157,7 +157,7 @@ def test_deterministic_asks_cublas_for_it_too(monkeypatch: pytest.MonkeyPatch) -
         os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 
 
-def test_train_adds_to_gradients_that_were_there() -> None:
+def test_train_adds_to_existing_gradients() -> None:
     params = init(TINY, 27, random.Random(5))
     loop, bulk = (TorchEngine(array("d", params), TINY, 27) for _ in range(2))
     for engine in (loop, bulk):
@@ -170,10 +170,10 @@ def test_train_adds_to_gradients_that_were_there() -> None:
 
 @every_precision
 @pytest.mark.parametrize("at_once", [1, 10_000, 1 << 22])
-def test_many_documents_cost_what_each_costs_alone(
+def test_many_documents_have_the_losses_of_each_alone(
     monkeypatch: pytest.MonkeyPatch, precision: str, at_once: int
 ) -> None:
-    """However few numbers there may be at once, the losses come in the order of the documents."""
+    """The losses come in the order of the documents, even if only few numbers may be computed at once."""
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
     alone = list(Engine.losses(engine, DOCUMENTS))
     sizes: list[int] = []
@@ -194,7 +194,7 @@ def test_many_documents_cost_what_each_costs_alone(
     assert sum(sizes) < 1.3 * predicted or at_once == 1 << 22  # little padding
 
 
-def test_documents_are_read_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_are_read_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_engine, "AT_ONCE", 10_000)
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
     rest = iter(DOCUMENTS * 10)
@@ -202,7 +202,7 @@ def test_documents_are_read_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) 
     assert len(list(rest)) > 9 * len(DOCUMENTS)
 
 
-def test_what_its_owner_writes_to_a_buffer_counts_and_training_copies_none() -> None:
+def test_writes_to_a_buffer_take_effect_and_training_keeps_the_buffer() -> None:
     engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5, precision="float64")
     params = engine.params
     engine.train([[[0, 1, 2]]], [0.1])
@@ -222,15 +222,15 @@ def test_a_buffer_can_be_replaced() -> None:
     assert engine.backward([[0, 1, 2]]) == other.backward([[0, 1, 2]])
 
 
-def test_the_memory_that_is_told_is_what_the_tensors_take() -> None:
+def test_the_reported_memory_is_the_size_of_the_tensors() -> None:
     for precision, size in (("float32", 4), ("float64", 8), ("bfloat16", 4)):
         engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision=precision)
         assert engine.memory == 4 * size * len(engine.params)
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning:torch")  # what it uses of itself
-def test_compiled_it_gives_the_same_numbers() -> None:
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning:torch")  # torch uses its own deprecated functions
+def test_a_compiled_model_gives_the_same_numbers() -> None:
     params = init(WIDE, 27, random.Random(5))
     plain, compiled = (
         TorchEngine(array("d", params), WIDE, 27, precision="float64", compile=flag) for flag in (False, True)
@@ -242,7 +242,7 @@ def test_compiled_it_gives_the_same_numbers() -> None:
 
 @needs_cuda
 @every_precision
-def test_a_gpu_computes_what_the_cpu_computes(precision: str) -> None:
+def test_a_gpu_computes_the_same_as_the_cpu(precision: str) -> None:
     params = init(WIDE, 27, random.Random(5))
     cpu = TorchEngine(array("d", params), WIDE, 27, precision="float64", device="cpu")
     gpu = TorchEngine(array("d", params), WIDE, 27, precision=precision, device="cuda", deterministic=True)
@@ -254,7 +254,7 @@ def test_a_gpu_computes_what_the_cpu_computes(precision: str) -> None:
 
 
 @pytest.mark.parametrize("clip", [0.0, 0.1])
-def test_it_tells_the_norm_that_the_gradient_had(clip: float) -> None:
+def test_the_condition_has_the_gradient_norm_before_clipping(clip: float) -> None:
     config = WIDE.replace(clip=clip)
     engine = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
     other = TorchEngine(init(config, 27, random.Random(5)), config, 27, precision="float64")
@@ -265,7 +265,7 @@ def test_it_tells_the_norm_that_the_gradient_had(clip: float) -> None:
     assert engine.diagnostics()["grad_norm"] > 0.1
 
 
-def test_clipping_is_pytorch_s_own() -> None:
+def test_clipping_agrees_with_pytorch() -> None:
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision="float64")
     engine.backward(DOCUMENTS)
     weights = [torch.nn.Parameter(p.detach().clone()) for p in engine.model.parameters()]

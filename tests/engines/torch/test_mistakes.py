@@ -1,4 +1,4 @@
-"""Mistakes and interruptions: the torch engine says what is wrong and leaves its state whole."""
+"""Mistakes and interruptions: the torch engine says what is wrong and keeps its state intact."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torc
 from engines.torch.cases import DOCUMENTS, WIDE, every_precision  # noqa: E402  (needs torch)
 
 
-def test_a_batch_that_no_memory_holds_is_refused_before_the_system_ends_the_process(
+def test_a_batch_too_large_for_memory_is_refused_before_the_system_kills_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And one that was computed has taken at least what the refusal says."""
+    """The refusal's estimate is a lower bound: a batch that was computed took at least that much."""
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
     kept: list[int] = []
 
@@ -39,7 +39,7 @@ def test_a_batch_that_no_memory_holds_is_refused_before_the_system_ends_the_proc
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         engine.backward([DOCUMENTS[16]] * 8)
     needed = 8 * 16 * (12 * 2 * 64 + 2 * 27) * 4
-    assert needed <= sum(kept) + 8 * 16 * 27 * 4  # the logits are there, but not kept
+    assert needed <= sum(kept) + 8 * 16 * 27 * 4  # the logits are in memory, but not saved for the backward pass
     monkeypatch.setattr("microgpt.engines.torch.engine.free_memory", lambda: 16 * needed)
     engine.backward([DOCUMENTS[16]] * 128)
     with pytest.raises(MemoryError, match=r"a batch of 129 documents, 2,064 tokens .* lower micro_batch_size"):
@@ -48,7 +48,7 @@ def test_a_batch_that_no_memory_holds_is_refused_before_the_system_ends_the_proc
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_ctrl_c_while_pytorch_is_loaded_is_neither_lost_nor_a_crash() -> None:
-    """It is pressed where loading it is under way: at the first import of numpy or of one of its own parts."""
+    """The signal arrives during the import of PyTorch, at the first import of one of its submodules."""
     program = """if True:
         import os, signal, sys
 
@@ -71,8 +71,8 @@ def test_ctrl_c_while_pytorch_is_loaded_is_neither_lost_nor_a_crash() -> None:
     assert (ran.stdout, ran.returncode) == ("stopped True\n", 0), ran.stderr
 
 
-def test_a_handler_of_ctrl_c_that_python_cannot_put_back_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Python runs inside another program, the handler may be that program's."""
+def test_a_ctrl_c_handler_that_python_cannot_restore_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Python is embedded in another program, the handler may belong to that program."""
     monkeypatch.setattr("signal.getsignal", lambda _: None)
     monkeypatch.setattr("signal.signal", lambda *_: pytest.fail("it was replaced"))
     assert class_of("torch") is torch_engine.TorchEngine
@@ -113,12 +113,12 @@ MISTAKES: dict[str, tuple[Callable[[TorchEngine], Any], str]] = {
 
 
 @pytest.mark.parametrize(("act", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_an_exception(act: Callable[[TorchEngine], Any], message: str) -> None:
+def test_a_mistake_raises_an_exception(act: Callable[[TorchEngine], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         act(TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5))
 
 
-def test_the_steps_before_a_mistake_are_made() -> None:
+def test_the_steps_before_a_mistake_are_done() -> None:
     engine, other = (TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5) for _ in range(2))
     with pytest.raises(ValueError, match="token_id"):
         engine.train([[[1, 2]], [[1, 9]]], [0.1, 0.1])
@@ -126,7 +126,7 @@ def test_the_steps_before_a_mistake_are_made() -> None:
     assert (engine.params, engine.step) == (other.params, 1)
 
 
-def test_what_does_not_fit_into_memory_says_what_to_lower() -> None:
+def test_an_out_of_memory_error_says_what_to_lower() -> None:
     engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5)
     with (
         pytest.raises(MemoryError, match=r"^a batch of 9 documents does not fit .*: lower micro_batch_size "),

@@ -1,4 +1,4 @@
-"""The model as a PyTorch module: its parameters, their gradients, and rows that tensor cores ask for."""
+"""The model as a PyTorch module: its parameters, their gradients, and the padding for tensor cores."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from microgpt.engines.torch.model import Memory, Model  # noqa: E402  (needs tor
 from engines.torch.cases import DOCUMENTS, WIDE, assert_close  # noqa: E402  (needs torch)
 
 
-def test_the_parameters_bear_the_reference_s_names_and_shapes() -> None:
+def test_the_parameters_have_the_names_and_shapes_of_the_reference() -> None:
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27)
     named = {name: tuple(parameter.shape) for name, parameter in engine.model.named_parameters()}
     assert named == shapes(WIDE, 27)
     assert list(engine.model.state_dict()) == list(named)
 
 
-def test_autograd_leaves_each_gradient_under_its_parameter_s_name() -> None:
+def test_autograd_stores_each_gradient_with_its_parameter() -> None:
     engine = TorchEngine(init(WIDE, 27, random.Random(5)), WIDE, 27, precision="float64")
     engine.backward(DOCUMENTS)
     grads = dict(engine.model.named_parameters())
@@ -34,13 +34,13 @@ def test_autograd_leaves_each_gradient_under_its_parameter_s_name() -> None:
 
 
 @pytest.mark.parametrize("aligned", [64, 32])
-def test_rows_that_tensor_cores_ask_for_change_no_number(aligned: int) -> None:
-    """On a GPU lm_head is multiplied with rows of zeros more; what they give is no logit, and gets no gradient."""
+def test_padding_for_tensor_cores_does_not_change_the_results(aligned: int) -> None:
+    """On a GPU lm_head is padded with rows of zeros, which give no logits and get no gradient."""
     params = init(WIDE, 27, random.Random(5))
-    plain, wider = (TorchEngine(array("d", params), WIDE, 27, precision="float64") for _ in range(2))
-    memory = Memory(wider._tensors["params"], wider._tensors["grads"], shapes(WIDE, 27))
-    wider.model = Model(memory, WIDE, aligned)
-    assert wider.model._more_rows == aligned - 27
-    assert wider.backward(DOCUMENTS) == pytest.approx(plain.backward(DOCUMENTS), rel=1e-15)
-    assert_close("grads", plain.grads, wider.grads, 1e-15)
-    assert [len(row) for row in wider.logits([1, 2])] == [27, 27]
+    plain, padded = (TorchEngine(array("d", params), WIDE, 27, precision="float64") for _ in range(2))
+    memory = Memory(padded._tensors["params"], padded._tensors["grads"], shapes(WIDE, 27))
+    padded.model = Model(memory, WIDE, aligned)
+    assert padded.model._more_rows == aligned - 27
+    assert padded.backward(DOCUMENTS) == pytest.approx(plain.backward(DOCUMENTS), rel=1e-15)
+    assert_close("grads", plain.grads, padded.grads, 1e-15)
+    assert [len(row) for row in padded.logits([1, 2])] == [27, 27]

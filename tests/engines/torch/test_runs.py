@@ -1,4 +1,4 @@
-"""Runs with the torch engine: begun, resumed with other engines, kept in checkpoints, sampled from."""
+"""Runs with the torch engine: beginning, resuming with other engines, checkpoints and samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from engines.torch.cases import WORDS, assert_close, every_precision  # noqa: E4
 
 
 @every_precision
-def test_held_out_losses_are_told_during_training(precision: str) -> None:
+def test_held_out_losses_are_measured_during_training(precision: str) -> None:
     config = Config(n_embd=8, n_head=2, num_steps=20)
     found = {}
     for engine, how in (("scalar", None), ("torch", precision)):
@@ -61,7 +61,7 @@ def test_a_large_model_draws_its_own_first_parameters(monkeypatch: pytest.Monkey
     assert other.engine.params != first.engine.params
 
 
-def test_an_engine_that_cannot_draw_has_python_s_parameters_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_cannot_draw_gets_parameters_from_python_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Run.begin(WORDS, TINY, engine="scalar")
     monkeypatch.setattr(run_module, "ENGINE_INIT_PARAMS", 10)
     large = Run.begin(WORDS, TINY, engine="scalar")
@@ -73,7 +73,7 @@ SETTINGS = TINY.replace(n_embd=8, num_steps=24, batch_size=2)
 
 
 def trained(path: Path, changes: list[tuple[int, dict[str, Any]]]) -> Run:
-    """A run in a folder that goes on, from each of these steps, with another engine."""
+    """Train a run in a folder that is resumed at each of these steps with another engine."""
     ends = [*(step for step, _ in changes[1:]), SETTINGS.num_steps]
     folder = Folder.create(path, Run.begin(WORDS, SETTINGS, **changes[0][1]))
     for (_, options), end in zip([*changes[1:], (0, {})], ends):
@@ -110,7 +110,7 @@ def test_a_run_may_change_its_engine_at_any_resume(engines: list[dict[str, Any]]
 
 
 @every_precision
-def test_a_checkpoint_keeps_as_many_bits_as_the_engine_has(precision: str, tmp_path: Path) -> None:
+def test_a_checkpoint_keeps_the_precision_of_the_engine(precision: str, tmp_path: Path) -> None:
     options = {"engine": "torch", "precision": precision}
     whole = trained(tmp_path / "whole", [(0, options)])
     run = trained(tmp_path / "run", [(0, options), (13, options)])
@@ -121,7 +121,7 @@ def test_a_checkpoint_keeps_as_many_bits_as_the_engine_has(precision: str, tmp_p
     assert kept.step == SETTINGS.num_steps
 
 
-def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> None:
+def test_a_checkpoint_keeps_all_bits_before_the_first_step(tmp_path: Path) -> None:
     run = Run.begin(WORDS, SETTINGS, engine="torch")
     begun = array("d", run.engine.params)
     run.save(tmp_path / "begun")
@@ -138,7 +138,7 @@ def test_a_checkpoint_keeps_all_bits_until_a_step_is_made(tmp_path: Path) -> Non
     [{"temperature": 1.0}, {"temperature": 0.0}, {"top_k": 3}, {"prompt": "a"}, {"slide": True}, {"seed": None}],
     ids=str,
 )
-def test_float64_writes_what_the_other_engines_write(
+def test_float64_gives_the_samples_of_the_other_engines(
     options: dict[str, Any], least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "MIN_DEVICE_SAMPLING_VOCAB", least)

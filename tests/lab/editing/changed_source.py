@@ -1,4 +1,4 @@
-"""The reference's source with changes made to it."""
+"""The reference's source with changes applied."""
 
 from __future__ import annotations
 

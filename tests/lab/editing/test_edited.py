@@ -1,4 +1,4 @@
-"""An edited program in the reference's place: the figures show what it computes, and say what it does not."""
+"""An edited program instead of the reference: the figures show what it computes, and say what it does not compute."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORD = "emma"
 # --- The unedited source
 
 
-def test_the_unedited_source_gives_the_references_numbers_to_the_last_bit() -> None:
+def test_the_unedited_source_gives_the_numbers_of_the_reference_bit_for_bit() -> None:
     lab = Lab()
     assert lab.use(FILE)["program"] == {"name": "edited", "changed": [], "notes": []}
     run = lab.session.active
@@ -48,7 +48,7 @@ def test_the_unedited_source_gives_the_references_numbers_to_the_last_bit() -> N
     assert lab.ask("samples", seed=5, count=3, temperature=0.5)["texts"] == own.sample(3, temperature=0.5, seed=5)
 
 
-def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
+def test_the_lines_and_events_are_those_of_the_edited_file() -> None:
     lab = Lab()
     shifted = "# a line more\n" + FILE
     before = lab.ask("chapter", name="forward", word="a")["events"]
@@ -63,11 +63,11 @@ def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
     assert lab.ask("source")["lines"] == FILE.splitlines()
 
 
-# --- What cannot be taken
+# --- Programs that are refused
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         (lambda: replaced("def rmsnorm(x):", "def rmsnorm(x:"), "line 99: SyntaxError"),
         (
@@ -102,23 +102,23 @@ def test_its_lines_and_its_events_are_those_of_the_file_that_runs() -> None:
         (lambda: "#" * 300_000, "at most 200,000 characters"),
     ],
 )
-def test_what_cannot_be_taken_is_refused_in_words(source: Callable[[], str], said: str) -> None:
+def test_an_unusable_program_is_refused_with_a_message(source: Callable[[], str], message: str) -> None:
     lab = Lab()
-    assert said in lab.refused("edit", source=source())
+    assert message in lab.refused("edit", source=source())
     assert lab.ask("model")["program"] is None
 
 
-def test_a_mistake_that_only_a_figure_meets_is_told_with_its_line() -> None:
+def test_an_error_that_only_a_figure_causes_names_its_line() -> None:
     lab = Lab()
     line = '    x = [t + p for t, p in zip(state_dict["wte"][token_id], state_dict["wpe"][pos_id])]'
     lab.use(replaced(line, line + "\n    if pos_id == 12: missing_name"))
-    said = lab.refused("loss", word="maximilianoaa")
+    message = lab.refused("loss", word="maximilianoaa")
     number = lab.ask("source")["lines"].index("    if pos_id == 12: missing_name") + 1
-    assert said == f"the edited program, line {number}: NameError: name 'missing_name' is not defined"
+    assert message == f"the edited program, line {number}: NameError: name 'missing_name' is not defined"
     lab.ask("loss", word=WORD)
 
 
-def test_what_main_does_beyond_the_steps_is_told() -> None:
+def test_other_statements_in_main_are_noted() -> None:
     lab = Lab()
     source = replaced(
         "        surprise.backward()\n", "        surprise.backward()\n        for p in params: p.grad *= 0.5\n"
@@ -135,15 +135,15 @@ def test_settings_come_from_main() -> None:
     run = lab.session.active
     assert run.config == Config(seed=7, learning_rate=0.02, beta1=0.5, temperature=0.9)
     lab.losses(2)
-    assert run.next_rate == 0.02  # main() lets it stay, where the page's own schedule falls
+    assert run.next_rate == 0.02  # main() keeps it constant, while the page's own schedule decays
     own = Run.begin(lab.session.names.data(Config()), Config(seed=7), engine="scalar")
     assert list(run.run.order) == list(own.order)
 
 
-# --- The session around it
+# --- Edited programs in a session
 
 
-def test_an_edited_run_survives_the_worker() -> None:
+def test_an_edited_run_survives_a_restart_of_the_worker() -> None:
     lab = Lab()
     lab.use(with_change("tied"))
     lab.losses(2)
@@ -156,7 +156,7 @@ def test_an_edited_run_survives_the_worker() -> None:
     assert other.losses(1) == lab.losses(1)
 
 
-def test_it_is_scrubbed_forked_and_compared_like_any_run() -> None:
+def test_an_edited_run_is_scrubbed_branched_and_compared_like_any_run() -> None:
     lab = Lab()
     run = lab.use(with_change("no_scale"))["run"]
     lab.losses(3)
@@ -176,7 +176,7 @@ def test_it_is_scrubbed_forked_and_compared_like_any_run() -> None:
     assert lab.ask("model")["program"]["changed"] == ["attention"]
 
 
-def test_another_random_model_and_another_text_are_the_edited_programs_too() -> None:
+def test_the_edited_program_is_kept_for_a_new_model_and_a_new_text() -> None:
     lab = Lab()
     lab.use(with_change("two_layers"))
     assert lab.ask("reset")["program"]["changed"] == ["main"]
@@ -189,7 +189,7 @@ def test_another_random_model_and_another_text_are_the_edited_programs_too() -> 
     assert lab.ask("reset")["program"] is None
 
 
-def test_edited_sampling_is_what_is_sampled() -> None:
+def test_samples_come_from_the_edited_sampling() -> None:
     lab = Lab()
     lab.use(replaced("        if token_id == bos: break\n", "        if token_id == bos or pos_id == 2: break\n"))
     assert all(len(text) <= 2 for text in lab.ask("samples", seed=3, count=8, temperature=2.0)["texts"])
@@ -197,7 +197,7 @@ def test_edited_sampling_is_what_is_sampled() -> None:
     lab.refused("samples", seed=3, count=2, temperature=1.0, top_k=3)
 
 
-def test_a_backward_of_ones_own_is_not_told_as_the_references() -> None:
+def test_an_edited_backward_is_not_explained_as_the_one_of_the_reference() -> None:
     lab = Lab()
     lab.use(replaced("            node.a.grad += node.da * node.grad", "            node.a.grad = node.da * node.grad"))
     assert "Value.backward() was edited" in lab.refused("backward_step", word=WORD, step=0)
@@ -205,7 +205,7 @@ def test_a_backward_of_ones_own_is_not_told_as_the_references() -> None:
     assert lab.ask("number", word=WORD, path="wte[0][0]")["grad"] is not None
 
 
-def test_a_new_value_with_other_fields_is_no_graph_that_is_read() -> None:
+def test_the_graph_of_an_edited_value_is_not_shown() -> None:
     lab = Lab()
     source = replaced("        self.data = data\n", "        self.data = data * 1.0\n")
     lab.use(source)
@@ -213,7 +213,7 @@ def test_a_new_value_with_other_fields_is_no_graph_that_is_read() -> None:
     lab.ask("loss", word=WORD)
 
 
-def test_the_changed_functions_are_told_without_comments_and_docstrings() -> None:
+def test_changed_comments_and_docstrings_do_not_count_as_changed_functions() -> None:
     docstring = '    """Divide x by its root mean square, so that all vectors have about the same size."""\n'
     assert docstring in FILE
     source = FILE.replace(docstring, "    # nothing\n")

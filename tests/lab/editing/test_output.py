@@ -1,4 +1,4 @@
-"""A program that is run: what it prints, the losses in it, and how it ends."""
+"""Running a program: what it prints, the losses in its output, and how it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.editing.changed_source import FILE
 
 
 def run(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[str, Any, list[Any]]:
-    """What it prints, how it ended, and the pieces."""
+    """Return what a program prints, how it ended, and the pieces of its output."""
     monkeypatch.chdir(tmp_path)
     pieces: list[Any] = []
     ended = json.loads(output.run(source, None, lambda piece: pieces.append(json.loads(piece)), **options))
@@ -53,7 +53,7 @@ def test_a_traceback_is_reduced_to_the_programs_own_lines(
     assert "json/" not in ended["error"]
 
 
-def test_a_flood_of_lines_is_counted_and_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_lines_is_counted_but_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, ended, pieces = run("for i in range(300000): print(i)", tmp_path, monkeypatch)
     assert len(text) <= output.MAX_CHARACTERS
     assert text.count("\n") + pieces[-1]["more"] == pytest.approx(300_000, abs=1)
@@ -105,7 +105,7 @@ def test_the_steps_of_a_program_that_prints_much_are_counted_to_the_end(
     assert ended["error"] == ""
 
 
-def test_own_documents_are_what_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_reads_the_users_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pieces: list[Any] = []
     output.run(FILE, "aa\nbb\n", lambda piece: pieces.append(json.loads(piece)), steps=1)

@@ -1,4 +1,4 @@
-"""The changes to try: each runs, and does to every figure what its name says."""
+"""The prepared changes: each of them runs, and changes the figures as its name says."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_variant_applies_and_runs(name: str) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
+def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
     lab = Lab()
     lab.use(with_change(name))
     point = {"x": "wte[0][0]", "y": "wte[4][0]", "size": 3, "reach": 1, "steps": 2}
@@ -74,18 +74,18 @@ def test_every_figure_of_a_variant_is_drawn_or_says_why_not(name: str) -> None:
         ("parameters", {"moments": True}),
         ("history", {"path": "wte[0][0]"}),
     ]
-    said: dict[str, str] = {}
+    errors: dict[str, str] = {}
     for method, params in questions:
         answer = lab.session.ask(method, params)
         assert "this is a bug" not in answer.get("error", ""), (method, answer)
-        said[method] = answer.get("error", "")
-    assert not any(said[method] for method in ("forward", "loss", "gradients", "update", "samples", "find", "nudge"))
+        errors[method] = answer.get("error", "")
+    assert not any(errors[method] for method in ("forward", "loss", "gradients", "update", "samples", "find", "nudge"))
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
-    """Central differences, by the program's own loss."""
+    """The slopes are central differences of the program's own loss."""
     lab = Lab()
     lab.use(with_change(name))
     run = lab.session.active
@@ -103,7 +103,7 @@ def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
         assert grads[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, abs=1e-6), matrix
 
 
-def test_the_edited_programs_chapters_are_its_own_lines() -> None:
+def test_the_chapters_of_an_edited_program_play_its_own_lines() -> None:
     lab = Lab()
     lab.use(with_change("gelu"))
     lines = lab.ask("source")["lines"]
@@ -115,7 +115,7 @@ def test_the_edited_programs_chapters_are_its_own_lines() -> None:
     assert lab.ask("chapter", name="sample", word="a")["facts"]["text"] is not None
 
 
-def test_two_layers_are_the_packages_own_two_layers() -> None:
+def test_two_layers_equal_the_two_layers_of_the_package() -> None:
     lab = Lab()
     lab.use(with_change("two_layers"))
     run = lab.session.active
@@ -130,24 +130,24 @@ def test_two_layers_are_the_packages_own_two_layers() -> None:
         assert array("d", tensor["data"]) == expected.tensor(name).numbers, name
 
 
-def test_the_first_version_is_the_preset_of_that_name() -> None:
+def test_the_first_version_equals_the_preset_of_that_name() -> None:
     lab = Lab()
     lab.use(with_change("first"))
     config = PRESETS["first"]
     run = lab.session.active
-    assert run.config == config.replace(activation="relu")  # what is squared stands in gpt() now
+    assert run.config == config.replace(activation="relu")  # the square is now in gpt()
     own = Run.begin(lab.session.names.data(config), config, engine="scalar")
     assert run.engine.params == own.engine.params
     losses = lab.losses(10)
     assert losses == pytest.approx([step.loss for step in own.steps(until=10)], abs=1e-9)
 
 
-def test_the_first_version_makes_its_published_losses(
+def test_the_first_version_gives_its_published_losses(
     names_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces: list[Any] = []
     monkeypatch.chdir(tmp_path)
-    # as many digits as there are, where the program prints four
+    # print all digits instead of four
     source = with_change("first").replace("loss {surprise.data:.4f}", "loss {surprise.data!r}")
     output.run(source, names_file.read_text(), lambda piece: pieces.append(json.loads(piece)), steps=12)
     losses = [loss for piece in pieces for loss in piece["losses"]]
@@ -173,27 +173,27 @@ def test_without_the_scale_the_logits_are_q_times_k() -> None:
     assert len(number["terms"]) == 4
     attention = lab.ask("attention", word=WORD)
     assert attention["own"]
-    assert attention["difference"] > 0.01  # from the textbook's
+    assert attention["difference"] > 0.01  # from scaled attention
     assert attention["logits"][0][2][1][:2] == tensors["pos1.layer0.attn_logits.head2"]["data"]
     assert attention["logits"][0][2][1][2:] == ["-inf"] * (attention["positions"] - 2)
     assert attention["weights"][0][2][1][:2] == tensors["pos1.layer0.attn_weights.head2"]["data"]
 
 
-def test_a_removed_residual_is_told_of_and_everything_else_goes_on() -> None:
+def test_a_removed_residual_is_noted_and_everything_else_still_works() -> None:
     lab = Lab()
     program = lab.use(with_change("no_residual"))["program"]
     assert "does not compute resid_mid, mlp_norm.mean_square, mlp_norm.scale and resid_post;" in program["notes"][0]
     tensors = lab.ask("forward", word=WORD)["tensors"]
     assert "pos0.layer0.resid_pre" in tensors
     assert "pos0.layer0.mlp_norm" in tensors
-    assert "pos0.layer0.mlp_norm.mean_square" not in tensors  # of resid_mid, says the table
+    assert "pos0.layer0.mlp_norm.mean_square" not in tensors  # the table of names defines it by resid_mid
     assert "pos0.layer0.attn_norm.mean_square" in tensors
     assert not [name for name in tensors if name.endswith(("resid_mid", "resid_post"))]
-    said = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
-    assert said.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
+    message = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
+    assert message.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
 
 
-def test_another_norm_loses_the_names_of_the_old_ones_inside() -> None:
+def test_another_norm_has_no_names_for_the_intermediates_of_the_old_one() -> None:
     lab = Lab()
     program = lab.use(with_change("layernorm"))["program"]
     assert "attn_norm.scale" in program["notes"][0]
@@ -221,8 +221,8 @@ def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
     run = lab.session.active
     assert run.next_rate == 0.1
     update = lab.ask("update", word=WORD, what=["grad", "delta"])
-    for name, told in update["tensors"].items():
-        for grad, delta in zip(told["grad"], told["delta"]):
+    for name, tensor in update["tensors"].items():
+        for grad, delta in zip(tensor["grad"], tensor["delta"]):
             assert delta == pytest.approx(-0.1 * grad, abs=1e-12), name
     assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
     lab.losses(2)
@@ -246,9 +246,9 @@ def test_tied_weights_are_one_matrix_with_both_gradients() -> None:
     lab.refused("export_model")
 
 
-def test_changes_add_up() -> None:
+def test_changes_can_be_combined() -> None:
     lab = Lab()
     changed = lab.use(with_change("gelu", "no_scale", "two_layers", "tied"))["program"]["changed"]
     assert set(changed) == {"Value.gelu", "gpt", "attention", "main", "shapes"}
-    said = lab.refused("vary", name="gelu", source=with_change("gelu"))
-    assert said.startswith("“GELU” changes the line `")
+    message = lab.refused("vary", name="gelu", source=with_change("gelu"))
+    assert message.startswith("“GELU” changes the line `")

@@ -1,4 +1,4 @@
-"""One update: the gradient, Adam's step, the schedule, the loss surface."""
+"""An update: the gradient, Adam's step, the schedule, the loss surface."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_the_gradient_is_the_engines_and_untouched_rows_are_zero(still: Lab) -> None:
-    answer = still.ask("gradients", word=WORD)
-    tokens = still.ask("forward", word=WORD)["tokens"]
+def test_the_gradient_is_that_of_the_engine_and_zero_in_unused_rows(readonly: Lab) -> None:
+    answer = readonly.ask("gradients", word=WORD)
+    tokens = readonly.ask("forward", word=WORD)["tokens"]
     engine = ScalarEngine(published().params, Config(), 27)
     assert answer["loss"] == engine.backward([tokens])
     for name, part in offsets(shapes(Config(), 27)).items():
@@ -33,11 +33,11 @@ def test_the_gradient_is_the_engines_and_untouched_rows_are_zero(still: Lab) -> 
     assert answer["norms"][0] == {"name": "loss", "norm": 1.0}
     norms = {norm["name"]: norm["norm"] for norm in answer["norms"]}
     assert norms["lm_head"] == pytest.approx(math.hypot(*answer["grads"]["lm_head"]), rel=1e-12)
-    assert norms["pos0.layer0.q"] == 0.0  # a softmax over one logit cannot be changed
+    assert norms["pos0.layer0.q"] == 0.0  # a softmax over one logit is constant
 
 
-def test_the_snapshot_follows_the_steepest_parameters(still: Lab) -> None:
-    grads = still.ask("gradients", word=WORD)["grads"]
+def test_the_snapshot_contains_the_steepest_parameters(readonly: Lab) -> None:
+    grads = readonly.ask("gradients", word=WORD)["grads"]
     for path in (snapshot.STEEP, snapshot.GENTLE):
         name, (row, column) = tensor_names.look_up(path, shapes(Config(), 27))
         gradient = abs(grads[name][16 * row + column])
@@ -45,7 +45,7 @@ def test_the_snapshot_follows_the_steepest_parameters(still: Lab) -> None:
         assert path == snapshot.GENTLE or gradient == max(abs(g) for numbers in grads.values() for g in numbers)
 
 
-def test_the_shown_update_is_the_one_that_is_made(lab: Lab) -> None:
+def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 30})
     lab.train(7)
     word = lab.ask("data")["shuffled"][7]  # the next document
@@ -80,18 +80,18 @@ def test_the_shown_update_is_the_one_that_is_made(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "config", [{}, {"decay": "cosine", "warmup_steps": 7}, {"decay": "cosine"}, {"warmup_steps": 39}], ids=str
 )
-def test_the_schedule_that_is_drawn_is_the_one_that_is_trained_by(lab: Lab, config: dict[str, Any]) -> None:
+def test_the_shown_schedule_is_the_one_used_in_training(lab: Lab, config: dict[str, Any]) -> None:
     lab.ask("reset", config={**SMALL, "num_steps": 40, **config})
     rates = [lab.train(1)["learning_rate"] for _ in range(40)]
     drawn = lab.ask("schedule")
     assert drawn["steps"] == list(range(40))
     assert drawn["rates"] == rates
-    rates += [lab.train(1)["learning_rate"] for _ in range(40)]  # the plan is doubled
+    rates += [lab.train(1)["learning_rate"] for _ in range(40)]  # the number of steps doubles
     drawn = lab.ask("schedule")
     assert (drawn["steps"], drawn["rates"]) == (list(range(80)), rates)
 
 
-def test_of_a_long_schedule_some_steps_are_drawn_and_all_where_it_bends(lab: Lab) -> None:
+def test_a_long_schedule_is_sampled_and_includes_its_bends(lab: Lab) -> None:
     config = Config(num_steps=100_000, warmup_steps=777, decay="cosine")
     lab.ask("reset", config={"num_steps": 100_000, "warmup_steps": 777, "decay": "cosine"})
     drawn = lab.ask("schedule")
@@ -102,18 +102,18 @@ def test_of_a_long_schedule_some_steps_are_drawn_and_all_where_it_bends(lab: Lab
         assert rate == learning_rate(step, 100_000, config.learning_rate, 777, "cosine")
 
 
-def test_untouched_rows_do_not_move(still: Lab) -> None:
-    zero_rows = still.ask("gradients", word=WORD)["zero_rows"]
-    answer = still.ask("update", word=WORD, fresh=True, learning_rate=0.01)  # what m remembers moves other rows too
+def test_rows_without_a_gradient_do_not_move(readonly: Lab) -> None:
+    zero_rows = readonly.ask("gradients", word=WORD)["zero_rows"]
+    answer = readonly.ask("update", word=WORD, fresh=True, learning_rate=0.01)  # a nonzero m would also move other rows
     for name, rows in zero_rows.items():
-        columns = still.ask("parameters")["tensors"][name]["shape"][1]
+        columns = readonly.ask("parameters")["tensors"][name]["shape"][1]
         for row in rows:
             assert not any(answer["tensors"][name]["delta"][row * columns : (row + 1) * columns])
     assert len(zero_rows["wte"]) == 23
     assert answer["loss_after"] < answer["loss_before"]
 
 
-def test_without_its_memory_adam_begins_anew_and_its_first_step_is_as_long_as_the_rate(lab: Lab) -> None:
+def test_the_first_step_of_adam_without_moments_is_as_long_as_the_learning_rate(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 30})
     lab.train(7)
     word, path = WORD, "layer0.attn_wo[2][9]"
@@ -123,31 +123,31 @@ def test_without_its_memory_adam_begins_anew_and_its_first_step_is_as_long_as_th
     assert fresh["m_hat"] == pytest.approx(fresh["grad"], rel=1e-12)
     assert fresh["delta"] == pytest.approx(-fresh["learning_rate"] * math.copysign(1, fresh["grad"]), rel=1e-5)
     assert known["learning_rate"] == fresh["learning_rate"]
-    lab.ask("reset")  # with nothing to remember yet
+    lab.ask("reset")  # Adam has no moments yet
     assert lab.ask("adam", word=word, path=path) == lab.ask("adam", word=word, path=path, fresh=True)
 
 
-def test_an_update_has_the_learning_rate_and_the_numbers_that_are_asked_for(still: Lab) -> None:
-    longest = still.ask("update", word=WORD, what=["delta"], learning_rate=0.5, fresh=True)
+def test_an_update_has_the_requested_learning_rate_and_numbers(readonly: Lab) -> None:
+    longest = readonly.ask("update", word=WORD, what=["delta"], learning_rate=0.5, fresh=True)
     assert longest["learning_rate"] == 0.5
     assert longest["loss_after"] > longest["loss_before"]
     assert {tuple(tensor) for tensor in longest["tensors"].values()} == {("delta",)}
-    still_ones = still.ask("update", word=WORD, what=[], learning_rate=0)
-    assert still_ones["loss_after"] == still_ones["loss_before"]
-    assert set(map(len, still_ones["tensors"].values())) == {0}
+    none = readonly.ask("update", word=WORD, what=[], learning_rate=0)
+    assert none["loss_after"] == none["loss_before"]
+    assert set(map(len, none["tensors"].values())) == {0}
 
 
-def test_a_hiker_has_the_learning_rate_that_is_asked_for(still: Lab) -> None:
+def test_a_hiker_has_the_requested_learning_rate(readonly: Lab) -> None:
     asked = {"word": WORD, "x": "lm_head[0][0]", "y": "wte[0][0]", "size": 2, "reach": 1, "steps": 1}
-    _, adam = still.ask("surface", **asked, learning_rate=0.25)["hikers"]
+    _, adam = readonly.ask("surface", **asked, learning_rate=0.25)["hikers"]
     assert adam["learning_rate"] == 0.25
     assert abs(adam["path"][1]["x"] - adam["path"][0]["x"]) == pytest.approx(0.25, rel=1e-4)
 
 
-def test_the_surface_is_made_of_real_losses_and_walked_with_real_gradients(still: Lab) -> None:
+def test_the_surface_shows_real_losses_and_the_hikers_use_real_gradients(readonly: Lab) -> None:
     x, y = "wte[12][3]", "layer0.attn_wo[2][9]"
-    answer = still.ask("surface", word=WORD, x=x, y=y, size=7, reach=0.5, steps=12)
-    tokens = still.ask("forward", word=WORD)["tokens"]
+    answer = readonly.ask("surface", word=WORD, x=x, y=y, size=7, reach=0.5, steps=12)
+    tokens = readonly.ask("forward", word=WORD)["tokens"]
     places = [offsets(shapes(Config(), 27))["wte"].start + 12 * 16 + 3,
               offsets(shapes(Config(), 27))["layer0.attn_wo"].start + 2 * 16 + 9]  # fmt: skip
 

@@ -14,9 +14,9 @@ from lab.session_client import Lab
 WORD = "emma"
 
 
-def test_the_masked_matrix_is_the_growing_lists(still: Lab) -> None:
+def test_the_masked_matrix_equals_the_growing_lists(readonly: Lab) -> None:
     for word in (WORD, "", "a", "maximiliannatalie"):
-        answer, forward = still.ask("attention", word=word), still.ask("forward", word=word)
+        answer, forward = readonly.ask("attention", word=word), readonly.ask("forward", word=word)
         assert answer["difference"] == 0.0
         assert len(answer["labels"]) == answer["positions"]
         for h, rows in enumerate(answer["weights"][0]):
@@ -28,9 +28,9 @@ def test_the_masked_matrix_is_the_growing_lists(still: Lab) -> None:
                 assert row[: t + 1] == forward["tensors"][f"pos{t}.layer0.attn_weights.head{h}"]["data"]
 
 
-def test_softmax_goes_from_uniform_to_peaked(still: Lab) -> None:
-    assert still.ask("softmax", logits=[1, 2, 3, 4], scale=0)["probs"] == [0.25] * 4
-    probs = still.ask("softmax", logits=[1, 2, 3, 4], scale=50)["probs"]
+def test_softmax_ranges_from_uniform_to_peaked(readonly: Lab) -> None:
+    assert readonly.ask("softmax", logits=[1, 2, 3, 4], scale=0)["probs"] == [0.25] * 4
+    probs = readonly.ask("softmax", logits=[1, 2, 3, 4], scale=50)["probs"]
     assert probs[3] == pytest.approx(1)
     same = [p.data for p in reference.softmax([Value(x) for x in (1.0, 2.0, 3.0, 4.0)])]
-    assert still.ask("softmax", logits=[1, 2, 3, 4], scale=1)["probs"] == same
+    assert readonly.ask("softmax", logits=[1, 2, 3, 4], scale=1)["probs"] == same

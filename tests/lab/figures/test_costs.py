@@ -1,4 +1,4 @@
-"""Section 11 of the lab: the ladder of engines, what other sizes cost, and a word as characters and as bytes."""
+"""Section 11 of the lab: the ladder of engines, the costs of other sizes, and a word as characters and as bytes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def session() -> Session:
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
-    told = answer(session, method, **params)
-    return told.get("result", told.get("error"))
+    found = answer(session, method, **params)
+    return found.get("result", found.get("error"))
 
 
 def climb(session: Session, steps: int) -> list[dict[str, Any]]:
@@ -36,18 +36,18 @@ def events(session: Session) -> list[dict[str, Any]]:
     return climb(session, 12)
 
 
-def test_every_rung_climbs_the_steps_of_a_training_run(events: list[dict[str, Any]]) -> None:
-    """The same losses as training from the beginning gives."""
+def test_every_rung_runs_the_steps_of_a_training_run(events: list[dict[str, Any]]) -> None:
+    """Its losses are those of a training run from the first step."""
     run = Run.begin("names", Config())
     losses = [step.loss for step in run.steps(until=12)]
     for rung in events[-1]["engines"]:
         if rung["why"]:
             pytest.skip(rung["why"])
-        near = 1e-5 if rung["precision"] == "float32" else 1e-12
-        assert rung["losses"] == pytest.approx(losses, rel=0, abs=near), rung["engine"]
+        tolerance = 1e-5 if rung["precision"] == "float32" else 1e-12
+        assert rung["losses"] == pytest.approx(losses, rel=0, abs=tolerance), rung["engine"]
 
 
-def test_the_ladder_tells_how_much_faster_and_how_far_apart(events: list[dict[str, Any]]) -> None:
+def test_the_ladder_shows_the_speedup_and_the_difference(events: list[dict[str, Any]]) -> None:
     reference, *others = events[-1]["engines"]
     assert (reference["ratio"], reference["difference"]) == (None, None)
     assert reference["seconds"] > 0
@@ -59,14 +59,14 @@ def test_the_ladder_tells_how_much_faster_and_how_far_apart(events: list[dict[st
         assert rung["ratio"] > 10  # a compiled kernel, on any machine
 
 
-def test_the_ladder_tells_of_its_progress(events: list[dict[str, Any]]) -> None:
+def test_the_ladder_reports_its_progress(events: list[dict[str, Any]]) -> None:
     assert [event["done"] for event in events] == [False] * (len(events) - 1) + [True]
     steps = [event["engines"][0]["step"] for event in events]
     assert steps == sorted(steps)
     assert steps[0] < steps[-1] == 12
 
 
-def test_the_ladder_leaves_the_model_as_it_is(session: Session) -> None:
+def test_the_ladder_does_not_change_the_model(session: Session) -> None:
     before = ask(session, "model")
     climb(session, 2)
     assert ask(session, "model") == before
@@ -78,12 +78,12 @@ def test_the_ladder_names_its_limits(session: Session, steps: int) -> None:
     assert answer["error"] == f"steps must be from 1 to 1,000, got steps={steps}"
 
 
-def test_the_arithmetic_is_that_of_the_program(session: Session) -> None:
-    """Every product of a matrix and of attention that the reference makes at a full context, counted as it runs."""
+def test_the_flops_are_those_of_the_program(session: Session) -> None:
+    """The multiplications in matrices and attention are counted while the reference runs with a full context."""
     from microgpt import reference
 
     class Counted(float):
-        """A number that counts its products."""
+        """A number that counts multiplications."""
 
         made = 0
 
@@ -99,7 +99,7 @@ def test_the_arithmetic_is_that_of_the_program(session: Session) -> None:
         __radd__ = __add__
 
     sizes = {"n_embd": 6, "n_layer": 2, "block_size": 5, "vocab_size": 7}
-    told = ask(session, "budget", **sizes)
+    found = ask(session, "budget", **sizes)
     made = 0
     for name, (rows, columns) in reference.shapes(7, 6, 2, 5).items():
         if name not in ("wte", "wpe"):
@@ -113,29 +113,29 @@ def test_the_arithmetic_is_that_of_the_program(session: Session) -> None:
         scores = [sum(a * b for a, b in zip(q, k)) for k in past]
         [sum(score * v[j] for score, v in zip(scores, past)) for j in range(2)]
         products += Counted.made
-    assert told["attention"] == 2 * 2 * products
-    assert told["flops_token"] == 2 * (made + 2 * products)
-    assert told["flops_trained"] == 3 * told["flops_token"]
+    assert found["attention"] == 2 * 2 * products
+    assert found["flops_token"] == 2 * (made + 2 * products)
+    assert found["flops_trained"] == 3 * found["flops_token"]
 
 
-def test_what_a_model_weighs(session: Session) -> None:
-    told = ask(session, "budget", **GPT2)
-    assert told["num_params"] == ask(session, "sizes", **GPT2)["num_params"]
-    assert told["bytes_kept"] == 2 * told["num_params"]
-    assert told["bytes_trained"] == 16 * told["num_params"]
-    assert told["bytes_cache"] == 2 * 2 * 12 * 768 * 1024
-    # the usual estimate of a token's arithmetic: twice the parameters that are multiplied, and the context's share
-    assert math.isclose(told["flops_token"] - told["attention"], 2 * (12 * 12 * 768**2 + 50_257 * 768))
+def test_the_memory_and_flops_of_a_model(session: Session) -> None:
+    found = ask(session, "budget", **GPT2)
+    assert found["num_params"] == ask(session, "sizes", **GPT2)["num_params"]
+    assert found["bytes_kept"] == 2 * found["num_params"]
+    assert found["bytes_trained"] == 16 * found["num_params"]
+    assert found["bytes_cache"] == 2 * 2 * 12 * 768 * 1024
+    # the usual estimate of the FLOPs of a token: twice the parameters of the matrices, plus attention
+    assert math.isclose(found["flops_token"] - found["attention"], 2 * (12 * 12 * 768**2 + 50_257 * 768))
     assert "n_embd must be from 1" in ask(session, "budget", **{**GPT2, "n_embd": 0})
 
 
 def test_a_word_as_characters_and_as_bytes(session: Session) -> None:
-    told = ask(session, "spelled", text="zoë 🙂")
-    assert "".join(one["char"] for one in told["characters"]) == "zoë 🙂"
-    assert bytes(byte for one in told["characters"] for byte in one["bytes"]) == "zoë 🙂".encode()
-    assert told["num_bytes"] == len("zoë 🙂".encode())
-    assert [one["id"] for one in told["characters"]] == [25, 14, None, None, None]
-    assert told["unknown"] == 3
-    assert told["vocab_size"] == {"characters": 27, "bytes": 257}
-    assert told["rows"] == {"characters": 2 * 27 * 16, "bytes": 2 * 257 * 16}
+    found = ask(session, "spelled", text="zoë 🙂")
+    assert "".join(one["char"] for one in found["characters"]) == "zoë 🙂"
+    assert bytes(byte for one in found["characters"] for byte in one["bytes"]) == "zoë 🙂".encode()
+    assert found["num_bytes"] == len("zoë 🙂".encode())
+    assert [one["id"] for one in found["characters"]] == [25, 14, None, None, None]
+    assert found["unknown"] == 3
+    assert found["vocab_size"] == {"characters": 27, "bytes": 257}
+    assert found["rows"] == {"characters": 2 * 27 * 16, "bytes": 2 * 257 * 16}
     assert "at most 1,000 characters" in ask(session, "spelled", text="a" * 1001)

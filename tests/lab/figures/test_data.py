@@ -1,4 +1,4 @@
-"""The text: its tokens, its statistics, the shuffle, and a reader's own file."""
+"""The data: tokens, statistics, the shuffle, and a user's own file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from conftest import whole
 from lab.session_client import Lab, file
 
 
-def test_tokens_are_the_tokenizers_and_unknown_characters_are_told(still: Lab) -> None:
-    answer = still.ask("tokens", text="Zoë emma")
+def test_tokens_are_those_of_the_tokenizer_and_unknown_characters_are_listed(readonly: Lab) -> None:
+    answer = readonly.ask("tokens", text="Zoë emma")
     tokenizer = load("names").tokenizer
     assert answer["ids"] == tokenizer.encode("oemma")
     assert [c["id"] for c in answer["characters"]] == [None, 14, None, None, 4, 12, 12, 0]
     assert answer["unknown"] == ["Z", "ë", " "]
     assert (answer["positions"], answer["cut"]) == (6, 0)
-    long = still.ask("tokens", text="a" * 20)
+    long = readonly.ask("tokens", text="a" * 20)
     assert (long["positions"], long["cut"]) == (16, 4)
 
 
-def test_the_statistics_are_those_of_the_file(still: Lab) -> None:
+def test_the_statistics_are_those_of_the_file(readonly: Lab) -> None:
     names = NAMES.read_text().split()
-    data = still.ask("data")
+    data = readonly.ask("data")
     counts = Counter("".join(names))
     assert {x["char"]: x["count"] for x in data["letters"]} == {**counts, "": len(names)}
     assert dict(map(tuple, data["lengths"])) == Counter(map(len, names))
@@ -42,8 +42,8 @@ def test_the_statistics_are_those_of_the_file(still: Lab) -> None:
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(2, 60))
-def test_the_shuffle_is_randoms_swap_by_swap(still: Lab, seed: int, count: int) -> None:
-    answer = still.ask("shuffle", seed=seed, count=count)
+def test_the_shuffle_equals_python_s_swap_by_swap(readonly: Lab, seed: int, count: int) -> None:
+    answer = readonly.ask("shuffle", seed=seed, count=count)
     now = list(answer["before"])
     for swap in answer["swaps"]:
         now[swap["i"]], now[swap["j"]] = now[swap["j"]], now[swap["i"]]
@@ -64,8 +64,8 @@ def test_the_shuffle_is_randoms_swap_by_swap(still: Lab, seed: int, count: int) 
         ("".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "'own.txt' has 5,000 different characters"),
     ],
 )
-def test_a_file_that_is_no_data_is_refused_in_words(still: Lab, content: str | bytes, words: str) -> None:
-    assert words in still.refused("load_data", name="own.txt", base64=file(content))
+def test_an_unusable_file_is_refused_with_a_message(readonly: Lab, content: str | bytes, words: str) -> None:
+    assert words in readonly.refused("load_data", name="own.txt", base64=file(content))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_data_is_refused_in_words(still: Lab, content: str | b
         ("\ufeffanna\r\nbob\r\n", 2, "b"),
     ],
 )
-def test_an_own_text_is_taken_and_trained_on(lab: Lab, content: str, num_docs: int | None, some: str) -> None:
+def test_a_users_text_is_loaded_and_trained_on(lab: Lab, content: str, num_docs: int | None, some: str) -> None:
     model = lab.ask("load_data", name="own.txt", base64=file(content))
     assert (model["step"], model["num_params"]) == (0, sum(rows * columns for _, rows, columns in model["shapes"]))
     assert some in model["symbols"]
@@ -90,8 +90,8 @@ def test_an_own_text_is_taken_and_trained_on(lab: Lab, content: str, num_docs: i
     lab.ask("samples", seed=1, count=3, temperature=1.0)
 
 
-@pytest.mark.parametrize("count", [75_000, whole(750_000)])  # the longer is of five megabytes
-def test_a_long_text_is_taken_as_lines_and_as_one_line(lab: Lab, count: int) -> None:
+@pytest.mark.parametrize("count", [75_000, whole(750_000)])  # the longer one has five megabytes
+def test_a_long_text_is_loaded_as_lines_and_as_one_line(lab: Lab, count: int) -> None:
     rng = random.Random(5)
     words = ["".join(rng.choices("abcdefghij", k=rng.randint(3, 9))) for _ in range(5000)]
     lines = "\n".join(rng.choices(words, k=count))

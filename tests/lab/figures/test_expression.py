@@ -1,4 +1,4 @@
-"""Expressions: their nodes are the reference's, their gradients the slopes; what cannot be read is told in words."""
+"""Expressions: the nodes are the reference's, the gradients are slopes, and errors name their place."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SOFTMAX = "ea = exp(a); eb = exp(b); ec = exp(c); p = ea / (ea + eb + ec); loss 
 
 
 def by_name(answer: dict[str, Any]) -> dict[str, Any]:
-    """The nodes that have a name."""
+    """Return the nodes that have a name, by name."""
     return {node["name"]: node for node in answer["nodes"] if node["name"]}
 
 
-# Expressions that Python itself can evaluate over the reference's Values, with values far from the edges of what is
-# defined: a log or a negative power is of something at least 1
+# Expressions that Python can evaluate with the reference's Values, far from points where a function is undefined: the
+# argument of a log or of a negative power is at least 1
 inner = st.recursive(
     st.sampled_from(["a", "b", "c"]),
     lambda x: st.one_of(
@@ -47,7 +47,7 @@ inputs = st.fixed_dictionaries({"a": numbers, "b": numbers, "c": numbers})
 
 
 def reachable(result: Value) -> list[Value]:
-    """Every node behind a result, and itself."""
+    """Return a result and all nodes that it was computed from."""
     found, waiting = {id(result): result}, [result]
     while waiting:
         node = waiting.pop()
@@ -59,7 +59,7 @@ def reachable(result: Value) -> list[Value]:
 
 
 @given(source=inner, values=inputs)
-def test_the_nodes_are_those_that_the_reference_makes(source: str, values: dict[str, float]) -> None:
+def test_the_nodes_are_those_of_the_reference(source: str, values: dict[str, float]) -> None:
     leaves = {name: Value(x) for name, x in values.items()}
     result = eval(source, {}, dict(leaves))
     result.backward()
@@ -88,7 +88,7 @@ def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> N
             for node in answer["nodes"]
         ) or any(node["op"] == "relu" and node["data"] == 0 == at[1][node["operands"][0]["id"]]["data"]
                  for node in answer["nodes"])  # fmt: skip
-        if kinked:  # a corner has no slope
+        if kinked:  # relu has no slope at its corner
             continue
         scale = max(1, abs(check["grad"]), *map(abs, results))
         assert check["difference"] == pytest.approx(check["grad"], abs=1e-6 * scale)
@@ -96,7 +96,7 @@ def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> N
 
 @given(source=inner, values=inputs, order=st.sampled_from(["topological", "naive"]), accumulate=st.booleans(),
        times=st.sampled_from([1, 2]))  # fmt: skip
-def test_the_moves_of_backward_lead_to_the_gradients(
+def test_the_moves_of_backward_add_up_to_the_gradients(
     source: str, values: dict[str, float], order: str, accumulate: bool, times: int
 ) -> None:
     answer = differentiate(source, values, order=order, accumulate=accumulate, times=times)
@@ -120,7 +120,7 @@ def test_the_moves_of_backward_lead_to_the_gradients(
         ({"times": 2}, 12.0, False),
     ],
 )
-def test_the_precautions_of_backward_are_seen_where_they_are_left_out(
+def test_leaving_out_a_precaution_of_backward_changes_the_gradient(
     options: dict[str, Any], grad: float, right: bool
 ) -> None:
     answer = differentiate(DIAMOND, {"a": 3.0}, **options)
@@ -137,7 +137,7 @@ def test_the_gradient_of_a_softmax_is_p_minus_one() -> None:
     assert grads == pytest.approx([math.exp(x) / total - (name == "a") for name, x in values.items()])
 
 
-def test_names_inputs_and_constants_are_told_apart() -> None:
+def test_names_inputs_and_constants_are_distinguished() -> None:
     answer = differentiate("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
     nodes = by_name(answer)
     assert list(nodes) == ["a", "x", "y"]
@@ -146,7 +146,7 @@ def test_names_inputs_and_constants_are_told_apart() -> None:
     assert [check["name"] for check in answer["check"]] == ["a"]
 
 
-def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
+def test_an_input_next_to_the_end_of_a_domain_has_no_slope() -> None:
     [check] = differentiate("log(a)", {"a": 1e-6})["check"]
     assert math.isnan(check["difference"])
     assert check["grad"] == 1e6
@@ -193,7 +193,7 @@ def test_an_input_beside_the_end_of_a_function_has_no_slope() -> None:
         ("a\0", "cannot read the expression"),
     ],
 )
-def test_what_cannot_be_read_or_computed_is_told_with_its_place(source: str, words: str) -> None:
+def test_an_expression_that_cannot_be_read_or_computed_is_refused_with_its_place(source: str, words: str) -> None:
     with pytest.raises(LabError) as error:
         differentiate(source, {"a": 1.5, "b": 2.0, "c": 1.0})
     assert words in str(error.value)
@@ -206,7 +206,7 @@ def test_any_text_is_read_or_refused(source: str) -> None:
         assert answer["nodes"]
 
 
-def test_the_naive_order_is_stopped_where_its_paths_multiply() -> None:
+def test_the_naive_order_is_stopped_when_its_paths_multiply() -> None:
     doubled = "; ".join(f"{y} = {x} + {x}" for x, y in zip("abcdefghijkl", "bcdefghijklm"))
     with pytest.raises(LabError, match=f"more than {MAX_MOVES:,} times"):
         differentiate(doubled, {"a": 1.0}, order="naive")
@@ -214,6 +214,6 @@ def test_the_naive_order_is_stopped_where_its_paths_multiply() -> None:
 
 
 @pytest.mark.parametrize("options", [{"order": "random"}, {"times": 3}])
-def test_other_ways_of_backward_are_refused(lab: Lab, options: dict[str, Any]) -> None:
+def test_unknown_options_of_backward_are_refused(lab: Lab, options: dict[str, Any]) -> None:
     [name] = options
     assert f"{name} must be one of" in lab.refused("expression", source="a", inputs={"a": 1.0}, **options)

@@ -1,4 +1,4 @@
-"""The forward pass: every number opens into the sum that made it, and follows a changed weight."""
+"""The forward pass: every number opens into the sum that produced it, and follows a changed weight."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ WORD = "emma"
 
 
 @pytest.mark.parametrize("count", [200, whole(None)])
-def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(
-    still: Lab, count: int | None, rng: random.Random
+def test_every_number_of_a_word_opens_into_a_sum_that_gives_it(
+    readonly: Lab, count: int | None, rng: random.Random
 ) -> None:
-    """count: how many of the numbers are opened, None for all."""
-    forward = still.ask("forward", word=WORD)
-    lines = still.ask("source")["lines"]
+    """`count` of the numbers are opened; None opens all."""
+    forward = readonly.ask("forward", word=WORD)
+    lines = readonly.ask("source")["lines"]
     recorded = trace(forward["tokens"], published().params, PRESETS["final"], 27)
     every = [
         (tensor_names.element_path(name, tuple(tensor["shape"]), i), value)
@@ -33,7 +33,7 @@ def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(
     ]
     assert len(every) == sum(math.prod(shape) for shape in tensor_names.intermediates(PRESETS["final"], 27, 5).values())
     for path, value in rng.sample(every, count or len(every)):
-        number = still.ask("number", word=WORD, path=path)
+        number = readonly.ask("number", word=WORD, path=path)
         assert number["value"] == value == number["recomputed"], path
         assert number["grad"] == recorded.node(path).grad
         total = None
@@ -51,11 +51,11 @@ def test_every_number_of_a_word_opens_into_a_sum_that_makes_it_again(
         assert len(number["users"]) == min(32, number["num_users"])
 
 
-def test_the_graph_around_a_number_is_the_traces(still: Lab) -> None:
-    around = still.ask("neighbourhood", word=WORD, path="pos3.layer0.attn_weights.head2[1]", up=2, down=2)
+def test_the_graph_around_a_number_is_that_of_the_trace(readonly: Lab) -> None:
+    around = readonly.ask("neighbourhood", word=WORD, path="pos3.layer0.attn_weights.head2[1]", up=2, down=2)
     paths = {node["path"] for node in around["nodes"]}
     assert "pos3.layer0.attn_weights.head2[1]" in paths
-    recorded = trace(still.ask("forward", word=WORD)["tokens"], published().params, PRESETS["final"], 27)
+    recorded = trace(readonly.ask("forward", word=WORD)["tokens"], published().params, PRESETS["final"], 27)
     for edge in around["edges"]:
         made = recorded.number(edge["to"])
         assert edge["from"] in paths
@@ -63,10 +63,10 @@ def test_the_graph_around_a_number_is_the_traces(still: Lab) -> None:
             x["local_gradient"] for x in made["operands"] if recorded.node(x["path"]) is recorded.node(edge["from"])
         ]
         assert edge["local"] in local
-    assert still.ask("neighbourhood", word=WORD, path="loss", down=12)["cut"]
+    assert readonly.ask("neighbourhood", word=WORD, path="loss", down=12)["cut"]
 
 
-def test_a_weight_changed_by_hand_ripples_and_is_taken_back(lab: Lab) -> None:
+def test_a_changed_weight_changes_what_depends_on_it_and_can_be_undone(lab: Lab) -> None:
     before = lab.ask("forward", word=WORD)
     state = lab.state()
     weight = published().params[offsets(shapes(Config(), 27))["layer0.attn_wv"]][2 * 16 + 3]
@@ -84,7 +84,7 @@ def test_a_weight_changed_by_hand_ripples_and_is_taken_back(lab: Lab) -> None:
     assert lab.ask("forward", word=WORD)["before"] == {}
 
 
-def test_a_weight_that_breaks_the_numbers_is_told_in_words(lab: Lab) -> None:
+def test_a_weight_that_overflows_the_numbers_gives_a_message(lab: Lab) -> None:
     lab.ask("change", path="layer0.attn_wv[2][3]", value=1e300)
     assert "undo" in lab.refused("forward", word=WORD)
     assert lab.ask("undo")["changes"] == []

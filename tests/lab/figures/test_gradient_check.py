@@ -1,4 +1,4 @@
-"""A gradient beside a small push, the chain rule with its numbers, and a number by its name."""
+"""A gradient checked with a small push, the chain rule in numbers, and the search for a number by name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def session(model: str) -> Session:
         ask(session, "reset", config=MODELS[model])
         assert all(
             "error" not in event for event in session.stream("train", {"steps": 30})
-        )  # so that no gradient is as small as at first
+        )  # so that the gradients are not as small as at initialization
     return session
 
 
@@ -42,7 +42,7 @@ def traced(session: Session) -> Trace:
 
 
 def kinds(trace: Trace) -> dict[str, list[str]]:
-    """The paths of an execution by what they are: the last piece of the name, without its index."""
+    """Return the paths of an execution by kind: the last piece of the name, without its index."""
     found: dict[str, list[str]] = {}
     for node in trace.graph.nodes:
         path = trace.path(node)
@@ -51,15 +51,15 @@ def kinds(trace: Trace) -> dict[str, list[str]]:
     return found
 
 
-def far(told: Any) -> float:
-    """How far the two are apart, relative to the gradient; of one below 1e-3 relative to that."""
-    return abs(told["grad"] - told["difference"]) / max(1e-3, abs(told["grad"]))
+def far(nudge: Any) -> float:
+    """Return the error of the difference quotient relative to the gradient, or to 1e-3 if the gradient is smaller."""
+    return abs(nudge["grad"] - nudge["difference"]) / max(1e-3, abs(nudge["grad"]))
 
 
 @EVERY_MODEL
 @pytest.mark.parametrize("count", [8, whole(None)])
 def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: int | None, rng: random.Random) -> None:
-    """count: how many of the numbers are tried, None for three of each kind."""
+    """`count` numbers are tried; None tries three of each kind."""
     lab = session(model)
     by_kind = kinds(traced(lab))
     inside = {
@@ -87,7 +87,7 @@ def test_a_nudge_shows_the_gradient_of_every_kind_of_number(model: str, count: i
 
 
 @pytest.mark.parametrize("count", [10, whole(200)])
-def test_any_numbers_of_the_published_model(count: int, rng: random.Random) -> None:
+def test_a_nudge_shows_the_gradient_of_random_numbers_of_the_published_model(count: int, rng: random.Random) -> None:
     lab = session("published")
     trace = traced(lab)
     nodes = rng.sample([node for node in trace.graph.nodes if node.op], count)
@@ -95,7 +95,7 @@ def test_any_numbers_of_the_published_model(count: int, rng: random.Random) -> N
 
 
 def test_a_wrong_gradient_would_be_noticed() -> None:
-    """The alarm rings: the push knows nothing of the gradient."""
+    """A test of the test: the push does not use the gradient."""
     lab = session("published")
     node = traced(lab).node("pos3.layer0.q[9]")
     right, node.grad = node.grad, 2 * node.grad
@@ -105,7 +105,7 @@ def test_a_wrong_gradient_would_be_noticed() -> None:
         node.grad = right
 
 
-def test_a_replay_without_a_push_gives_the_loss_to_the_last_bit() -> None:
+def test_a_replay_without_a_push_gives_the_loss_bit_for_bit() -> None:
     lab = session("published")
     trace = traced(lab)
     for path in ("pos0.emb[3]", "pos2.layer0.attn_logits.head1[1]", "pos4.probs.total", "pos3.layer0.mlp_act[7]"):
@@ -116,54 +116,54 @@ def test_a_replay_without_a_push_gives_the_loss_to_the_last_bit() -> None:
         )
 
 
-def test_a_weight_is_pushed_in_the_program_itself() -> None:
-    """The two losses of a nudge are those of a model with that weight changed, by an engine of its own."""
+def test_a_nudge_of_a_weight_runs_the_program_with_that_weight() -> None:
+    """The two losses of a nudge equal those of a separate engine with that weight changed."""
     lab = session("published")
     run = lab.active
-    told = ask(lab, "nudge", word=WORD, path="layer0.attn_wq[2][5]", eps=0.01)
+    found = ask(lab, "nudge", word=WORD, path="layer0.attn_wq[2][5]", eps=0.01)
     place = offsets(run.shapes)["layer0.attn_wq"].start + 2 * run.config.n_embd + 5
     for name, by in (("above", 0.01), ("below", -0.01)):
         engine = ScalarEngine(run.engine.params[:], run.config, run.engine.vocab_size)
         engine.params[place] += by
-        assert engine.backward([lab.tokens(WORD)]) == pytest.approx(told[name], abs=1e-12)
-    assert told["way"] == "reference"
-    assert told["eps"] == 0.01
-    assert told["difference"] == pytest.approx((told["above"] - told["below"]) / 0.02)
+        assert engine.backward([lab.tokens(WORD)]) == pytest.approx(found[name], abs=1e-12)
+    assert found["way"] == "reference"
+    assert found["eps"] == 0.01
+    assert found["difference"] == pytest.approx((found["above"] - found["below"]) / 0.02)
 
 
 @pytest.mark.parametrize(
-    ("path", "eps", "says"),
+    ("path", "eps", "message"),
     [
         ("pos3.layer0.q[9]", 0, "eps must be more than 0 and at most 1000, got eps=0"),
         ("pos4.probs[26]", 900, "a push of 900 takes a number out of range: choose a smaller eps"),
         ("pos3.layer0.z", None, "there is no tensor 'pos3.layer0.z'"),
     ],
 )
-def test_what_cannot_be_pushed_is_said(path: str, eps: float | None, says: str) -> None:
-    told = session("published").ask("nudge", {"word": WORD, "path": path, "eps": eps})
-    assert says in told["error"]
+def test_a_number_that_cannot_be_pushed_gives_an_error(path: str, eps: float | None, message: str) -> None:
+    found = session("published").ask("nudge", {"word": WORD, "path": path, "eps": eps})
+    assert message in found["error"]
 
 
 @pytest.mark.parametrize(
-    ("weight", "value", "path", "eps", "says", "better"),
+    ("weight", "value", "path", "eps", "message", "better"),
     [
         ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too near the end of its range for the pushes tried", 1e-22),
         ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is less than the last digit of 100000: choose a larger", 1e-3),
     ],
 )
-def test_a_push_that_is_of_no_use_is_said(
-    weight: str, value: float, path: str, eps: float | None, says: str, better: float
+def test_a_push_of_an_unsuitable_size_gives_an_error(
+    weight: str, value: float, path: str, eps: float | None, message: str, better: float
 ) -> None:
-    """Of a probability of 5e-20, where each push that is tried goes below 0; of a weight far from 0."""
+    """A probability of 5e-20, which every default push takes below 0, and a weight far from 0."""
     lab = Session()
     ask(lab, "change", path=weight, value=value)
-    told = lab.ask("nudge", {"word": WORD, "path": path, "eps": eps})
-    assert says in told["error"]
+    found = lab.ask("nudge", {"word": WORD, "path": path, "eps": eps})
+    assert message in found["error"]
     assert far(ask(lab, "nudge", word=WORD, path=path, eps=better)) < 1e-3
 
 
-def test_an_edited_program_is_pushed_as_it_is() -> None:
-    """Its own backward beside its own loss: with = for += a push shows that the gradients are wrong."""
+def test_a_nudge_runs_the_edited_program() -> None:
+    """The push uses the edited loss, so it shows that a backward with = instead of += gives wrong gradients."""
     lab = Session()
     source = "\n".join(ask(lab, "source")["lines"]) + "\n"
     gelu = ask(lab, "vary", name="gelu", source=source)["source"]
@@ -182,18 +182,18 @@ def test_the_chain_rule_adds_up_to_the_gradient(model: str) -> None:
     rng = random.Random(3)
     for paths in kinds(traced(lab)).values():
         path = rng.choice(paths)
-        told = ask(lab, "gradient_contributions", word=WORD, path=path)
-        total = 1.0 if told["start"] else 0.0
-        for share in told["contributions"]:
+        found = ask(lab, "gradient_contributions", word=WORD, path=path)
+        total = 1.0 if found["start"] else 0.0
+        for share in found["contributions"]:
             assert share["add"] == share["local"] * share["grad"]
             assert share["grad"] == traced(lab).node(share["path"]).grad
             total += share["add"]
             assert share["total"] == total
-        assert total == told["grad"] == traced(lab).node(path).grad
+        assert total == found["grad"] == traced(lab).node(path).grad
 
 
 @EVERY_MODEL
-def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
+def test_a_walk_ends_at_the_loss_and_at_a_weight(model: str) -> None:
     lab = session(model)
     trace = traced(lab)
     ends = set()
@@ -210,7 +210,7 @@ def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
     assert ends == {"loss", "parameter"}
 
 
-# --- A number by its name
+# --- Finding a number by its name
 
 
 @pytest.mark.parametrize(
@@ -229,14 +229,14 @@ def test_a_walk_comes_to_the_loss_and_to_a_weight(model: str) -> None:
         ("pos2.probs[3].ex", ["pos2.probs[3].exp"]),
     ],
 )
-def test_half_a_name_finds_the_number(query: str, first: list[str]) -> None:
-    told = ask(session("published"), "find", word=WORD, query=query, position=3)
-    assert [found["path"] for found in told["found"]][: len(first)] == first
+def test_part_of_a_name_finds_the_number(query: str, first: list[str]) -> None:
+    found = ask(session("published"), "find", word=WORD, query=query, position=3)
+    assert [match["path"] for match in found["found"]][: len(first)] == first
     trace = traced(session("published"))
-    for found in told["found"]:
-        assert found["meaning"]
-        if not found["shape"]:
-            assert found["value"] == trace.node(found["path"]).data
+    for match in found["found"]:
+        assert match["meaning"]
+        if not match["shape"]:
+            assert match["value"] == trace.node(match["path"]).data
 
 
 @EVERY_MODEL
@@ -247,7 +247,7 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "message"),
     [
         ("pos3.layer0.qq", "there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre"),
         ("wte[99]", "an index into wte of shape (27, 16) must be from 0 to 26"),
@@ -259,7 +259,7 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
         ("", ""),
     ],
 )
-def test_what_is_not_found_is_said(query: str, says: str) -> None:
-    told = ask(session("published"), "find", word=WORD, query=query)
-    assert told["found"] == []
-    assert told["why"].startswith(says)
+def test_a_search_without_results_says_why(query: str, message: str) -> None:
+    found = ask(session("published"), "find", word=WORD, query=query)
+    assert found["found"] == []
+    assert found["why"].startswith(message)

@@ -1,4 +1,4 @@
-"""The loss letter by letter, the graph behind it, and the gates of the MLP."""
+"""The loss of every letter, its graph, and the gates of the MLP."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
 @pytest.mark.parametrize("word", [WORD, "", "z", "maximiliannatalie"])
-def test_the_mean_of_the_shown_losses_is_the_programs(still: Lab, word: str) -> None:
-    answer = still.ask("loss", word=word)
-    tokens = still.ask("forward", word=word)["tokens"]
+def test_the_mean_of_the_shown_losses_is_the_loss_of_the_program(readonly: Lab, word: str) -> None:
+    answer = readonly.ask("loss", word=word)
+    tokens = readonly.ask("forward", word=word)["tokens"]
     program = ScalarEngine(published().params, Config(), 27).backward([tokens])
     assert answer["mean"] == program
     assert sum(x["loss"] for x in answer["letters"]) / len(answer["letters"]) == pytest.approx(program, abs=1e-12)
@@ -31,14 +31,14 @@ def test_the_mean_of_the_shown_losses_is_the_programs(still: Lab, word: str) -> 
     assert all(x["loss"] == -math.log(x["prob"]) for x in answer["letters"])
 
 
-def test_the_perplexity_is_the_die_that_is_as_unsure(still: Lab) -> None:
-    answer = still.ask("loss", word=WORD)
+def test_the_perplexity_is_the_exponential_of_the_loss(readonly: Lab) -> None:
+    answer = readonly.ask("loss", word=WORD)
     assert math.log(answer["perplexity"]) == pytest.approx(answer["mean"], rel=1e-12)
 
 
-def test_the_graph_of_a_word_is_as_large_and_as_deep_as_a_walk_finds(still: Lab) -> None:
-    tokens = still.ask("forward", word=WORD)["tokens"]
-    answer = still.ask("graph", word=WORD)
+def test_the_size_and_depth_of_the_graph_agree_with_a_walk(readonly: Lab) -> None:
+    tokens = readonly.ask("forward", word=WORD)["tokens"]
+    answer = readonly.ask("graph", word=WORD)
     params = published().params
     leaves = iter([Value(p) for p in params])
     state_dict = {
@@ -54,8 +54,8 @@ def test_the_graph_of_a_word_is_as_large_and_as_deep_as_a_walk_finds(still: Lab)
     assert answer["limit"] == sys.getrecursionlimit()
 
 
-def test_a_power_tells_its_exponent(still: Lab) -> None:
-    nodes = still.ask("expression", source="y = x**3 / 2", inputs={"x": 2})["nodes"]
+def test_a_power_has_its_exponent(readonly: Lab) -> None:
+    nodes = readonly.ask("expression", source="y = x**3 / 2", inputs={"x": 2})["nodes"]
     assert [node["exponent"] for node in nodes if node["op"] == "**"] == [3]
     assert {node["exponent"] for node in nodes if node["op"] != "**"} == {None}
 
@@ -71,7 +71,7 @@ def test_a_gate_is_open_where_its_input_is_positive_and_dead_units_never_are(lab
         assert gate == [x > 0 for x in tensors[f"pos{t}.layer0.mlp_pre"]["data"]]
     run = lab.session.active.run
     ever: set[int] = set()
-    for i in range(60):  # by another way: the recorded forward pass of some of these documents
+    for i in range(60):  # computed independently, from the traced forward pass of some of these documents
         recorded = trace(run.data.sequence(run.order[i]), run.engine.params, run.config, 27, backward=False)
         for t in range(min(8, len(run.data.sequence(run.order[i])) - 1)):
             ever |= {u for u, x in enumerate(recorded.tensor(f"pos{t}.layer0.mlp_pre").numbers) if x > 0}

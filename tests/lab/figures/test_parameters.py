@@ -1,4 +1,4 @@
-"""The parameters: the published ones, their counts at any size, their history."""
+"""The parameters: the published ones, their number at any size, their history."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lab.published import published
 from lab.session_client import Lab
 
 
-def test_the_parameters_are_the_files(still: Lab) -> None:
-    answer, expected = still.ask("parameters", moments=True), published()
+def test_the_parameters_are_those_of_the_published_file(readonly: Lab) -> None:
+    answer, expected = readonly.ask("parameters", moments=True), published()
     table = shapes(expected.config, 27)
     assert list(answer["tensors"]) == list(table)
     for name, part in offsets(table).items():
         assert answer["tensors"][name] == {"shape": list(table[name]), "data": list(expected.params[part])}
         assert answer["m"][name] == list(expected.m[part])
         assert answer["v"][name] == list(expected.v[part])
-    one = still.ask("history", path="lm_head[26][15]")
+    one = readonly.ask("history", path="lm_head[26][15]")
     assert (one["m"], one["v"]) == (answer["m"]["lm_head"][-1], answer["v"]["lm_head"][-1])
-    assert still.ask("parameters")["m"] == {}
+    assert readonly.ask("parameters")["m"] == {}
 
 
 @pytest.mark.golden
@@ -34,24 +34,24 @@ def test_the_published_state_is_that_of_the_published_run(names_file: Path) -> N
     run = Run.begin(names_file, PRESETS["final"])
     for _ in run.steps(together=True):
         pass
-    for ours, theirs in zip(
+    for saved, trained in zip(
         (published().params, published().m, published().v), (run.engine.params, run.engine.m, run.engine.v)
     ):
-        assert ours.tobytes() == theirs.tobytes()
+        assert saved.tobytes() == trained.tobytes()
 
 
-def test_models_of_any_size_are_counted_as_the_reference_would_make_them(still: Lab) -> None:
+def test_parameters_are_counted_for_models_of_any_size(readonly: Lab) -> None:
     config = {"n_embd": 16, "n_layer": 1, "block_size": 16, "vocab_size": 27}
-    model = still.ask("model")
-    assert still.ask("sizes", **config) == {"num_params": model["num_params"], "shapes": model["shapes"]}
+    model = readonly.ask("model")
+    assert readonly.ask("sizes", **config) == {"num_params": model["num_params"], "shapes": model["shapes"]}
     gpt3 = {"n_embd": 12_288, "n_layer": 96, "block_size": 2048, "vocab_size": 50_257}
-    layers = 96 * (4 + 8) * 12_288**2  # attention's four matrices, and the MLP's two, each fourfold
-    assert still.ask("sizes", **gpt3)["num_params"] == layers + (50_257 + 2048 + 50_257) * 12_288
+    layers = 96 * (4 + 8) * 12_288**2  # attention's four matrices, and the MLP's two, each four times as large
+    assert readonly.ask("sizes", **gpt3)["num_params"] == layers + (50_257 + 2048 + 50_257) * 12_288
     for name, size in (("n_embd", 0), ("n_layer", 1001), ("vocab_size", 10**9)):
-        assert f"got {name}={size}" in still.refused("sizes", **{**config, name: size})
+        assert f"got {name}={size}" in readonly.refused("sizes", **{**config, name: size})
 
 
-def test_the_history_of_a_weight_is_what_it_was_at_those_steps(lab: Lab) -> None:
+def test_the_history_of_a_weight_has_its_values_at_earlier_steps(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 300})
     lab.train(300)
     history = lab.ask("history", path="layer0.mlp_fc1[63][15]")

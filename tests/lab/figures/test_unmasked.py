@@ -1,4 +1,4 @@
-"""Attention without its mask: every number is what a plain computation of the whole matrix gives."""
+"""Attention without its mask: every number agrees with a plain computation of the full matrix."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def flat(x: Any) -> list[float]:
 
 
 def near(a: Any, b: Any) -> bool:
-    ours, theirs = flat(a), flat(b)
-    return len(ours) == len(theirs) and all(math.isclose(x, y, abs_tol=1e-12) for x, y in zip(ours, theirs))
+    left, right = flat(a), flat(b)
+    return len(left) == len(right) and all(math.isclose(x, y, abs_tol=1e-12) for x, y in zip(left, right))
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -42,29 +42,31 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.mark.parametrize("word", ["emma", "zoe", "q", "", "christopherson"])
-def test_it_is_what_the_whole_matrix_gives(session: Session, word: str) -> None:
-    told = ask(session, "unmasked", word=word)
-    free, bound = Transformer(session, word, everything), Transformer(session, word, the_past)
-    assert near(told["weights"], free.weights)
-    for of, plain in ((told["unmasked"], free), (told["masked"], bound)):
-        assert near([letter["prob"] for letter in of["letters"]], plain.probs)
-        assert near(of["mean"], plain.loss)
+def test_unmasked_attention_equals_the_full_matrix(session: Session, word: str) -> None:
+    answer = ask(session, "unmasked", word=word)
+    free, masked = Transformer(session, word, everything), Transformer(session, word, the_past)
+    assert near(answer["weights"], free.weights)
+    for shown, plain in ((answer["unmasked"], free), (answer["masked"], masked)):
+        assert near([letter["prob"] for letter in shown["letters"]], plain.probs)
+        assert near(shown["mean"], plain.loss)
     ahead = [[[sum(row[t + 1 :], 0.0) for t, row in enumerate(head)] for head in layer] for layer in free.weights]
-    assert near(told["future"], ahead)
-    assert all(layer[h][-1] == 0.0 for layer in told["future"] for h in range(len(layer)))  # there is nothing after it
-    # the scores are those of the masked view and, in the first layer, which nothing has been mixed into, the same
-    masked = ask(session, "attention", word=word)
-    for head, other in zip(told["logits"][0], masked["logits"][0]):
+    assert near(answer["future"], ahead)
+    assert all(
+        layer[h][-1] == 0.0 for layer in answer["future"] for h in range(len(layer))
+    )  # nothing follows the last position
+    # in the first layer, whose inputs do not depend on attention, the scores equal those with the mask
+    attention = ask(session, "attention", word=word)
+    for head, other in zip(answer["logits"][0], attention["logits"][0]):
         for t, row in enumerate(head):
             assert row[: t + 1] == other[t][: t + 1]
 
 
 @pytest.mark.parametrize("word", ["emma", "christopherson"])
-def test_with_the_mask_it_is_the_programs_own(session: Session, word: str) -> None:
-    told = ask(session, "unmasked", word=word)
+def test_masked_attention_equals_the_program(session: Session, word: str) -> None:
+    answer = ask(session, "unmasked", word=word)
     loss = ask(session, "loss", word=word)
     loss.pop("version")
-    assert told["masked"] == loss
+    assert answer["masked"] == loss
     tensors = ask(session, "forward", word=word)["tensors"]
     first = passes(session.active, session.tokens(word))[0]
     assert {name: list(tensor.numbers) for name, tensor in first.items()} == {
@@ -72,8 +74,8 @@ def test_with_the_mask_it_is_the_programs_own(session: Session, word: str) -> No
     }
 
 
-def test_a_mask_is_not_left_in_a_later_layer() -> None:
-    """The alarm rings: with one pass too few the second layer would still look at keys that were made with the mask."""
+def test_no_later_layer_keeps_the_mask() -> None:
+    """A test of the test: with one pass fewer the second layer would use keys that were computed with the mask."""
     session = Session()
     ask(session, "reset", config=SETTINGS["two layers"])
     made = passes(session.active, [26, 4, 12, 26])
@@ -82,37 +84,37 @@ def test_a_mask_is_not_left_in_a_later_layer() -> None:
     assert list(early) != list(last)
 
 
-def test_many_documents_are_the_mean_of_each() -> None:
+def test_the_losses_of_many_documents_are_means() -> None:
     session = Session()
-    told = ask(session, "unmasked_documents", count=4)
+    answer = ask(session, "unmasked_documents", count=4)
     run = session.active.run
     words = [run.data.text(i) for i in run.order[:4]]
     pairs = [[Transformer(session, word, sees).loss for sees in (the_past, everything)] for word in words]
-    assert near([told["masked"], told["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
-    assert told["lower"] == sum(b < a for a, b in pairs)
+    assert near([answer["masked"], answer["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
+    assert answer["lower"] == sum(b < a for a, b in pairs)
     refused = session.ask("unmasked_documents", {"count": 0})
     assert refused["error"].startswith("count must be from 1 to 100, got count=0")
 
 
-def test_of_data_with_fewer_documents_all_are_read() -> None:
+def test_all_documents_are_read_if_the_data_has_fewer() -> None:
     session = Session()
     ask(session, "load_data", name="own.txt", base64=base64.b64encode(b"anna\nbob\neve\n").decode())
-    told = ask(session, "unmasked_documents", count=10)
-    assert (told["documents"], told["masked"]) == (3, ask(session, "unmasked_documents", count=3)["masked"])
+    answer = ask(session, "unmasked_documents", count=10)
+    assert (answer["documents"], answer["masked"]) == (3, ask(session, "unmasked_documents", count=3)["masked"])
 
 
-def test_an_edited_program_is_followed() -> None:
+def test_the_edited_program_is_used() -> None:
     session = Session()
     edited = REFERENCE.text.replace(" / len(q) ** 0.5 for k in keys]", " for k in keys]")
     ask(session, "edit", source=edited)
-    told = ask(session, "unmasked", word="emma")
+    answer = ask(session, "unmasked", word="emma")
     masked = ask(session, "attention", word="emma")
-    assert told["logits"][0][0][3][:4] == masked["logits"][0][0][3][:4]
-    assert all(math.isclose(sum(row), 1) for head in told["weights"][0] for row in head)
+    assert answer["logits"][0][0][3][:4] == masked["logits"][0][0][3][:4]
+    assert all(math.isclose(sum(row), 1) for head in answer["weights"][0] for row in head)
 
 
-def test_the_change_to_try_looks_ahead() -> None:
-    """A later letter changes what is said of the earlier ones, which it cannot do in the file."""
+def test_the_prepared_change_looks_ahead() -> None:
+    """A later letter changes the losses of earlier ones, which is impossible in the unedited program."""
     session = Session()
     ask(session, "edit", source=REFERENCE.text)
     a, b = (ask(session, "loss", word=word)["letters"] for word in ("emma", "emmy"))

@@ -1,4 +1,4 @@
-"""A transformer as textbooks have it, on plain floats: attention is one whole matrix, masked or not."""
+"""A textbook transformer on plain floats: attention is one full matrix, masked or not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def softmax(scores: Vector) -> Vector:
 
 
 class Transformer:
-    """A forward pass over all positions at once, layer by layer, on plain floats: as textbooks have it."""
+    """A forward pass over all positions at once, layer by layer. `sees(t, s)` says if position t attends to s."""
 
     def __init__(self, session: Session, word: str, sees: Callable[[int, int], bool]) -> None:
         run = session.active

@@ -1,4 +1,4 @@
-"""A saved session, restored to the last bit."""
+"""A saved session is restored bit for bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.session_client import Lab, file
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_a_restored_session_goes_on_as_if_nothing_had_been(lab: Lab) -> None:
+def test_a_restored_session_continues_like_the_original(lab: Lab) -> None:
     lab.train(30)
     lab.ask("load_data", name="own.txt", base64=file("anna\nbob\nbobanna\n" * 30))
     lab.ask("reset", config={**SMALL, "num_steps": 150})
@@ -40,7 +40,7 @@ def test_a_restored_session_goes_on_as_if_nothing_had_been(lab: Lab) -> None:
     assert other.ask("load_data", name="more.txt", base64=file("otto\n"))["run"] == "run5"
 
 
-def test_a_state_of_an_opened_run_keeps_its_earlier_steps(lab: Lab, tmp_path: Path) -> None:
+def test_the_state_of_an_opened_run_keeps_its_earlier_steps(lab: Lab, tmp_path: Path) -> None:
     cli_losses(tmp_path, "--num-steps", "20")
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
@@ -51,7 +51,7 @@ def test_a_state_of_an_opened_run_keeps_its_earlier_steps(lab: Lab, tmp_path: Pa
     assert lab.state() == other.state()
 
 
-def test_a_state_of_a_run_whose_text_is_not_here_says_so_again(lab: Lab, tmp_path: Path) -> None:
+def test_the_state_of_a_run_whose_text_is_missing_still_says_so(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("anna\nbob\n" * 10)
     cli_losses(tmp_path, str(tmp_path / "own.txt"), "--num-steps", "5")
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
@@ -65,11 +65,11 @@ def test_a_state_of_a_run_whose_text_is_not_here_says_so_again(lab: Lab, tmp_pat
         assert "which is not loaded: load that file first" in answer["error"]
 
 
-def test_a_state_of_runs_over_one_text_read_both_ways(lab: Lab, tmp_path: Path) -> None:
+def test_the_state_of_runs_on_lines_and_on_a_stream_of_one_text(lab: Lab, tmp_path: Path) -> None:
     cli_losses(tmp_path, "--num-steps", "5", "--documents", "stream")
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
     stream = lab.ask("open_run", name="run", checkpoint=content, metrics="")["run"]
-    lab.ask("save")  # what it wrote of the run is not kept as it was when texts are added
+    lab.ask("save")  # a saved run must be written again after another text was loaded
     lab.ask("load_data", name="own.txt", base64=file("anna\nbob\n" * 10))
     other = Lab()
     other.ask("restore", state=lab.ask("save")["state"])

@@ -1,4 +1,4 @@
-"""Training in the lab: the command line's curve, scrubbing, branches, and where runs part."""
+"""Training in the lab: the same losses as the command line, scrubbing, branches, and where runs diverge."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_curve_of_the_command_line(lab: Lab, tmp_path: P
     )
 
 
-def test_other_settings_too_and_the_held_out_losses(lab: Lab, tmp_path: Path) -> None:
+def test_other_settings_and_held_out_losses_agree_with_the_command_line(lab: Lab, tmp_path: Path) -> None:
     options = {"n_embd": 8, "batch_size": 3, "seed": 7, "num_steps": 50}
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     expected = cli_losses(tmp_path, *words, "--val-fraction", "0.1")
@@ -55,7 +55,7 @@ def test_other_settings_too_and_the_held_out_losses(lab: Lab, tmp_path: Path) ->
 def test_scrubbing_restores_the_weights_exactly(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 250})
     states = {0: lab.state()}
-    for event in lab.events(steps=260, per_event=13):  # beyond its plan
+    for event in lab.events(steps=260, per_event=13):  # beyond num_steps
         states[event["step"]] = lab.state()
     for step in random.Random(1).sample(sorted(states), len(states)):
         assert lab.ask("scrub", step=step)["step"] == step
@@ -68,7 +68,7 @@ def test_scrubbing_restores_the_weights_exactly(lab: Lab) -> None:
         assert lab.state() == single.state()
 
 
-def test_scrubbing_passes_through_what_was_changed_by_hand(lab: Lab) -> None:
+def test_scrubbing_repeats_changes_by_hand(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 200})
     lab.train(33)
     lab.ask("change", path="wte[4][0]", value=2.0)
@@ -91,7 +91,7 @@ def test_scrubbing_passes_through_what_was_changed_by_hand(lab: Lab) -> None:
     assert lab.state() == plain.state()  # before the change
 
 
-def test_training_on_after_scrubbing_back_is_a_branch(lab: Lab) -> None:
+def test_training_after_scrubbing_back_makes_a_branch(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 100})
     lab.train(60)
     whole, state = curve(lab), lab.state()
@@ -99,7 +99,7 @@ def test_training_on_after_scrubbing_back_is_a_branch(lab: Lab) -> None:
     event = lab.train(35)
     model = lab.ask("model")
     assert model["run"] == event["run"] == "run2"
-    assert curve(lab) == whole  # nothing was changed: it goes the same way
+    assert curve(lab) == whole  # nothing was changed, so it repeats the run
     assert lab.state() == state
     answer = lab.ask("runs")["runs"]
     assert [run["id"] for run in answer] == ["published", "run1", "run2"]
@@ -115,13 +115,13 @@ def test_training_on_after_scrubbing_back_is_a_branch(lab: Lab) -> None:
     assert part["differs"] == [{"setting": "changed by hand", "a": "nothing", "b": "lm_head[0][0] at step 30"}]
 
 
-def test_two_runs_part_where_they_part(lab: Lab) -> None:
+def test_a_comparison_finds_the_step_where_two_runs_diverge(lab: Lab) -> None:
     for config in ({"num_steps": 100}, {"num_steps": 100, "beta2": 0.95}, {"num_steps": 100, "seed": 1}):
         lab.ask("reset", config={"seed": 42, "beta2": 0.99, **config})
         lab.train(100)
     early = lab.ask("compare", a="run1", b="run2")
     assert early["differs"] == [{"setting": "beta2", "a": 0.99, "b": 0.95}]
-    # the first step's v_hat is the squared gradient for any beta2, but for the last bit
+    # the first step's v_hat is the squared gradient for any beta2, except for rounding
     assert early["first"]["step"] in (1, 2)
     values = []
     for run in ("run1", "run2"):
@@ -139,16 +139,16 @@ def test_two_runs_part_where_they_part(lab: Lab) -> None:
     assert {setting["setting"] for setting in seeds["differs"]} == {"seed"}
 
 
-def test_the_published_model_stays_as_it_is_when_it_is_trained_on(lab: Lab) -> None:
+def test_training_the_published_model_leaves_it_unchanged(lab: Lab) -> None:
     state = lab.state()
     event = lab.train(20)
     assert event["run"] != "published"
-    assert event["learning_rate"] == pytest.approx(0.005 * (1 - 19 / 1000))  # the plan is doubled: half its first rate
+    assert event["learning_rate"] == pytest.approx(0.005 * (1 - 19 / 1000))  # num_steps doubles: half the initial rate
     assert lab.ask("pretrained")["run"] == "published"
     assert lab.state() == state
 
 
-def test_a_run_does_not_depend_on_how_many_steps_are_asked_for_at_a_time(lab: Lab) -> None:
+def test_a_run_does_not_depend_on_the_number_of_steps_per_request(lab: Lab) -> None:
     ends = []
     for parts in ((90,), (1, 29, 1, 9, 50)):
         lab.ask("reset", config={**SMALL, "num_steps": 20})
@@ -159,7 +159,7 @@ def test_a_run_does_not_depend_on_how_many_steps_are_asked_for_at_a_time(lab: La
     assert lab.ask("model")["num_steps"] == 160
 
 
-def test_what_happens_between_two_events_of_a_training_counts(lab: Lab) -> None:
+def test_requests_between_two_events_of_a_training_take_effect(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 100})
     events = lab.events(steps=40, per_event=1)
     assert [next(events)["step"] for _ in range(10)] == list(range(1, 11))
@@ -170,7 +170,7 @@ def test_what_happens_between_two_events_of_a_training_counts(lab: Lab) -> None:
     assert (event["step"], event["version"]) == (11, version + 1)
     state = lab.state()
     lab.ask("scrub", step=5)
-    assert list(events) == []  # the run was taken away
+    assert list(events) == []  # another run became active
     lab.ask("scrub", step=11)
     assert lab.state() == state
     plain = Lab()
@@ -181,7 +181,7 @@ def test_what_happens_between_two_events_of_a_training_counts(lab: Lab) -> None:
     assert plain.state() == state
 
 
-def test_a_training_that_is_stopped_stands_where_it_was_stopped(lab: Lab) -> None:
+def test_a_stopped_training_keeps_the_steps_it_has_done(lab: Lab) -> None:
     lab.ask("reset")
     events = lab.session.stream("train", {"steps": 1000, "per_event": 50})
     seen = [loss for _ in range(2) for loss in next(events)["result"]["losses"]]
@@ -193,7 +193,7 @@ def test_a_training_that_is_stopped_stands_where_it_was_stopped(lab: Lab) -> Non
     assert len(curve(lab)) == len(seen) + 3
 
 
-def test_a_training_that_leaves_the_numbers_ends_with_a_sentence(lab: Lab) -> None:
+def test_a_training_that_diverges_ends_with_an_error_message(lab: Lab) -> None:
     lab.ask("reset", config={"learning_rate": 1e150, "num_steps": 50})
     *_, last = lab.events(steps=50)
     assert "begin a new run with a lower learning_rate=1e+150" in last["error"]
@@ -203,7 +203,7 @@ def test_a_training_that_leaves_the_numbers_ends_with_a_sentence(lab: Lab) -> No
     lab.ask("forward", word=WORD)
 
 
-def test_steps_that_make_no_sense_are_refused(lab: Lab) -> None:
+def test_invalid_numbers_of_steps_are_refused(lab: Lab) -> None:
     for params, words in (({"steps": 0}, "steps must be from 1"), ({"steps": 5, "per_event": 0}, "per_event must be")):
         [answer] = lab.events(**params)
         assert words in answer["error"]

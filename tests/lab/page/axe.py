@@ -1,4 +1,4 @@
-"""axe-core, the checker of accessibility, run in the page."""
+"""axe-core, the accessibility checker, run in the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def violations(tab: Visit, axe: str, *rules: str) -> list[str]:
-    """Of all of axe's rules, unless some are named."""
+    """Return the violations of all of axe's rules, or of the given rules."""
     if not tab.page.evaluate("'axe' in globalThis"):
         tab.page.evaluate(axe)
     options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}

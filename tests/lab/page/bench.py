@@ -1,4 +1,4 @@
-"""The workbench of a tab, as a reader works at it."""
+"""The workbench of a tab, driven as a user would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.page.browser import Visit
 
 SECTION = 10
 FILE = REFERENCE.text
-LOSS_OF_EDITED = 180_000  # ms that Python and a program may take on a busy machine
+PATIENCE = 180_000  # ms that Python and a program may take on a busy machine
 
 
 class Bench:
@@ -26,7 +26,7 @@ class Bench:
 
     @property
     def text(self) -> str:
-        """What the editor holds, to the byte: from the page's own state, by its file."""
+        """The exact text of the editor, from the page's state: it is saved as a file and read."""
         with self.page.expect_download() as download:
             self.click("Save the file")
         return Path(download.value.path()).read_bytes().decode()
@@ -35,23 +35,23 @@ class Bench:
         self.page.get_by_role("button", name=name, exact=True).first.click()
 
     def write(self, source: str) -> None:
-        """Put a text into the editor as a hand would: select all, and paste."""
+        """Replace the text of the editor as a user would: select all, and paste."""
         self.page.evaluate("(text) => navigator.clipboard.writeText(text)", source)
         self.page.locator(".cm-content").focus()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.press("Control+v")
 
     def wait(self, text: str, where: str = "main") -> None:
-        # as it is read: any white space is one space, in what is waited for too
+        # compared as it is read: any white space is one space, in both texts
         script = """([where, text]) => [...document.querySelectorAll(where)]
           .some((e) => e.textContent.replace(/\\s+/g, ' ').includes(text))"""
-        self.page.wait_for_function(script, arg=[where, " ".join(text.split())], timeout=LOSS_OF_EDITED)
+        self.page.wait_for_function(script, arg=[where, " ".join(text.split())], timeout=PATIENCE)
 
     def run(self, source: str) -> None:
         self.write(source)
         self.click("Run")
 
     def marked(self) -> str:
-        """The line that is marked as wrong; the editor draws no lines while it is out of sight."""
+        """Return the line that is marked as wrong, scrolled into view because the editor renders only visible lines."""
         self.page.locator(".editor").scroll_into_view_if_needed()
         return str(self.page.locator(".cm-wrong").inner_text())

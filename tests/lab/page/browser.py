@@ -1,7 +1,7 @@
 """A tab of a browser that visits the built page, and the server that it visits.
 
-Chromium is driven by Playwright. Every request to another host than this machine is refused and kept in mind, and a
-test fails where the page tried one, or wrote an error to the console.
+Playwright drives Chromium. Every request to another host is refused and recorded; a test fails if the page made such a
+request or wrote an error to the console.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from microgpt.lab.server import Handler, Pages, Server
 
 ROOT = Path(__file__).resolve().parents[3]
 
-# What Chromium would otherwise say to others of its own accord, and what a machine without a screen lacks
+# Stop Chromium's own network requests, and run on a machine without a screen
 FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -31,14 +31,14 @@ FOLDERS = re.findall(
     r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
 )
 SECTIONS = len(FOLDERS)
-NAMES = [folder.partition("-")[2] for folder in FOLDERS]  # by which links name them
+NAMES = [folder.partition("-")[2] for folder in FOLDERS]  # as in links
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-PATIENCE = 180_000  # ms for whatever a test waits for, on a busy or slow machine
-LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # what the worker is, and what it loads
+PATIENCE = 180_000  # ms that a test waits at most, on a busy or slow machine
+LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # the worker and the files that it loads
 
 
 class CountingHandler(Handler):
-    """Notes of each answer how many bytes it took, headers and all."""
+    """A handler that records the size of each answer in bytes, headers included."""
 
     server: CountingServer
 
@@ -55,7 +55,7 @@ class CountingHandler(Handler):
 
 
 class CountingServer(Server):
-    """sent: (path, bytes) of the answers so far."""
+    """A server that records its answers: `sent` has the (path, bytes) of each."""
 
     def __init__(self, pages: Pages) -> None:
         super().__init__(pages, 0)
@@ -63,8 +63,8 @@ class CountingServer(Server):
         self.sent: list[tuple[str, int]] = []
 
 
-# Counts the questions that the page has not been answered yet: figures are complete when there are none. idle() waits
-# for that, and for what the answers change, and for no frame: the urgent task comes after all that was promised
+# Counts the page's unanswered requests: the figures are complete when there are no more. idle() waits for that and for
+# the changes that the answers cause, but not for a frame: the urgent task runs after all pending promises
 WATCH = """
 let client, waiting = []
 globalThis.unanswered = 0
@@ -79,20 +79,20 @@ globalThis.idle = async () => {
     await new Promise((go) => waiting.push(go))
   }
 }
-Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (its) => {
-  client = its
-  const [ask, stream] = [its.ask.bind(its), its.stream.bind(its)]
-  its.ask = (...question) => { const answer = ask(...question); count(answer); return answer }
-  its.stream = (...question) => { const events = stream(...question); count(events.ended); return events }
+Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (value) => {
+  client = value
+  const [ask, stream] = [value.ask.bind(value), value.stream.bind(value)]
+  value.ask = (...request) => { const answer = ask(...request); count(answer); return answer }
+  value.stream = (...request) => { const events = stream(...request); count(events.ended); return events }
 } })
 """
-GO = """(fragment) => new Promise((read) => {  // the page's own listener comes before this one
+GO = """(fragment) => new Promise((read) => {  // the page's own listener runs before this one
   const before = location.hash
   addEventListener('hashchange', read, { once: true })
   location.hash = fragment
   if (location.hash === before) read()
 })"""
-SETTLED = """() => {  // answered, drawn, and still nothing asked
+SETTLED = """() => {  // all requests are answered, the figure is rendered, and no new requests follow
   const now = Boolean(document.querySelector('main figure')) && unanswered === 0
   globalThis.quiet = now ? (globalThis.quiet ?? 0) + 1 : 0
   return globalThis.quiet > 5
@@ -100,7 +100,7 @@ SETTLED = """() => {  // answered, drawn, and still nothing asked
 
 
 class Visit:
-    """A browser's tab in a profile of its own, and what it did that it should not."""
+    """A browser tab in its own profile, with a record of its errors and of refused requests."""
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.address = address
@@ -122,30 +122,30 @@ class Visit:
         self.page.goto(f"{self.address}{fragment}")
 
     def ready(self, restarts: int = 0) -> dict[str, Any]:
-        """Wait until Python answers (after so many restarts) or cannot; gives the client's status."""
+        """Wait until Python is ready or has failed, after a number of restarts; return the client's status."""
         wait = "(n) => new Promise((r) => lab.subscribe((s) => s.state != 'loading' && s.restarts >= n && r(s)))"
         status: dict[str, Any] = self.page.evaluate(wait, restarts)
         return status
 
     def settle(self) -> None:
-        """Wait until every question of the page is answered and drawn."""
+        """Wait until every request of the page is answered and the answers are rendered."""
         self.page.evaluate("globalThis.quiet = 0")
         self.page.wait_for_function(SETTLED)
 
     def go(self, **state: object) -> None:
-        """Change the address's fragment, as a reader would, and wait until the page has read it."""
+        """Change the fragment of the address, and wait until the page has read it."""
         self.page.evaluate(GO, "&".join(f"{name}={value}" for name, value in state.items()))
 
     def frames(self) -> None:
-        """Wait until the page has been drawn twice: what a scroll or a new size leads to is done then."""
+        """Wait for two frames: the effects of scrolling or of a new size are complete then."""
         self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def answers(self) -> None:
-        """Wait until the page's own thread takes another task: where it hangs, this fails."""
+        """Wait until the page's main thread runs another task; this fails if the thread hangs."""
         self.page.wait_for_function("() => true", polling=100)
 
     def section(self, at: int, **state: object) -> None:
-        """Go to a section, by the address; state: what else its fragment says."""
+        """Go to a section by its address; `state` is the rest of the fragment."""
         self.go(section=at, **state)
         self.page.wait_for_function(
             "(number) => document.querySelector('nav [aria-current=page] .number')?.textContent == number", arg=at
@@ -153,11 +153,11 @@ class Visit:
         self.settle()
 
     def linked(self, part: str) -> str:
-        """The address, once it says so: while moments pass, it follows now and then."""
+        """Wait until the address contains a text, and return its fragment: playback updates it only now and then."""
         self.page.wait_for_function("(part) => location.hash.includes(part)", arg=part)
         address: str = self.page.evaluate("location.hash")
         return address
 
     def ask(self, method: str, **params: Any) -> Any:
-        """What the page's client answers. Raises Playwright's Error with the sentence that it rejects with."""
+        """Return the answer of the page's client; an error is Playwright's Error with the client's message."""
         return self.page.evaluate("([method, params]) => lab.ask(method, params)", [method, params])

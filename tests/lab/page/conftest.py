@@ -1,4 +1,4 @@
-"""What the tests of the page ask for: the served page, a browser, a tab in it, and who works in that tab."""
+"""Fixtures of the page's tests: the served page, a browser, a tab, and helpers that work in the tab."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.page.reader import Reader
 
 @pytest.fixture(scope="session")
 def lab_server() -> Iterator[CountingServer]:
-    """The built page, served as `microgpt lab` serves it; skips where it is not what its sources say."""
+    """The built page, served as `microgpt lab` serves it; skips if it is not up to date with its sources."""
     build_site: dict[str, Any] = runpy.run_path(str(ROOT / "build_site.py"))
     if not (SITE / "index.html").is_file():
         pytest.skip("the lab's page is not built: it needs npm, and `python hatch_build.py site`")
@@ -36,8 +36,9 @@ def lab_server() -> Iterator[CountingServer]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A browser; skips where there is none."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    """A browser; skips if Chromium is not installed."""
+    browsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the lightest first
+    path = next(filter(None, map(shutil.which, browsers)), None)
     if not path:
         pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
@@ -49,7 +50,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
-    """A tab for the page, not opened yet."""
+    """A tab for the page, which is not open yet."""
     visit = Visit(chromium, lab_server.url)
     yield visit
     visit.context.close()
@@ -59,7 +60,7 @@ def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
 
 @pytest.fixture(scope="session")
 def open_tabs(chromium: Any, lab_server: CountingServer) -> Iterator[list[Visit]]:
-    """The tab that the tests share, since Python takes seconds to load: none until one asks, and after a failure."""
+    """The tab that tests share because Python takes seconds to load; empty before the first use and after a failure."""
     tabs: list[Visit] = []
     yield tabs
     for tab in tabs:
@@ -70,7 +71,7 @@ def open_tabs(chromium: Any, lab_server: CountingServer) -> Iterator[list[Visit]
 def tab(
     chromium: Any, lab_server: CountingServer, open_tabs: list[Visit], request: pytest.FixtureRequest
 ) -> Iterator[Visit]:
-    """A tab in which Python is ready, for tests that leave the model as they found it."""
+    """A tab in which Python is ready, for tests that leave the model unchanged."""
     if not open_tabs:
         open_tabs.append(Visit(chromium, lab_server.url))
         open_tabs[0].open()
@@ -79,7 +80,7 @@ def tab(
     failed = request.session.testsfailed
     yield tab
     seen = tab.refused, tab.errors
-    if seen != ([], []) or request.session.testsfailed > failed:  # who knows what it left behind
+    if seen != ([], []) or request.session.testsfailed > failed:  # its state is unknown
         open_tabs.remove(tab)
         tab.context.close()
     assert seen == ([], [])
@@ -87,7 +88,7 @@ def tab(
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The checker's source: the page's policy lets no such script in, so it comes by way of the driver."""
+    """The checker's source: the page's security policy forbids to load it, so the driver injects it."""
     if not AXE.is_file():
         pytest.skip("axe-core is not here: npm ci in web/")
     return AXE.read_text()
@@ -109,11 +110,11 @@ def reader(tab: Visit) -> Reader:
 
 @pytest.fixture
 def bench(tab: Visit) -> Iterator[Bench]:
-    """The workbench, open; afterwards nothing runs there, and the file is as it was."""
+    """The open workbench; afterwards nothing runs in it, and the file is reset."""
     bench = Bench(tab)
     bench.open()
     yield bench
-    # at once, where it is there: a program may end by itself meanwhile
+    # click Stop if it exists, in one step: the program may end by itself at any time
     stop = "() => [...document.querySelectorAll('main button')].find((e) => e.innerText === 'Stop')?.click()"
     bench.page.evaluate(stop)
     bench.open()

@@ -1,4 +1,4 @@
-"""A web server that knows nothing of the page."""
+"""A plain web server for static files, which knows nothing of the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def plain_host(folder: Path) -> Iterator[str]:
-    """Serves a folder as it is; gives the address."""
+    """Serve a folder; yield its address."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None:

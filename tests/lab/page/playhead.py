@@ -1,4 +1,4 @@
-"""The playhead of a tab, as a reader works it."""
+"""The playhead of a tab, driven as a user would."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Head:
 
     def read(self) -> dict[str, Any]:
         self.tab.settle()
-        told: dict[str, Any] = self.page.evaluate(READ)
-        return told
+        shown: dict[str, Any] = self.page.evaluate(READ)
+        return shown
 
     @property
     def at(self) -> int:

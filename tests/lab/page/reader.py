@@ -1,4 +1,4 @@
-"""A reader at the exercises: what they press, choose and type on the page."""
+"""A reader who does the exercises: presses buttons, chooses options and types on the page."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from lab.page.browser import Visit
 
-WAIT = 180_000  # milliseconds, for a model that is trained
+WAIT = 180_000  # milliseconds, enough to train a model
 
 
 class Reader:
-    """Somebody at the exercises."""
+    """A reader who does the exercises in a tab."""
 
     def __init__(self, tab: Visit) -> None:
         self.tab, self.page = tab, tab.page
 
-    # --- the exercise itself
+    # --- the exercise
 
     def begin(self, title: str) -> None:
         self.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
@@ -32,9 +32,9 @@ class Reader:
 
     def check(self) -> str:
         self.card.get_by_role("button", name="Check").click()
-        said = self.card.locator(".verdict .said")
-        said.wait_for(timeout=WAIT)
-        return str(said.inner_text())
+        verdict = self.card.locator(".verdict .said")
+        verdict.wait_for(timeout=WAIT)
+        return str(verdict.inner_text())
 
     def predict(self, value: str) -> None:
         self.card.locator("input[type=radio]").first.wait_for()
@@ -75,8 +75,8 @@ class Reader:
         number = next(i for i, line in enumerate(lines, 1) if text in line)
         self.page.locator(f".source li[data-line='{number}'] .gutter").click()
 
-    def unit(self, wanted: Callable[[int], bool]) -> None:
-        """Walk the board of gates from the first unit to one of these."""
+    def unit(self, matches: Callable[[int], bool]) -> None:
+        """Move on the board of gates from the first unit to one that matches."""
         board = self.figure("Open or shut").locator(".board")
         board.focus()
         for _ in range(64):
@@ -84,7 +84,7 @@ class Reader:
         for unit in range(64):
             if unit:
                 board.press("ArrowRight")
-            if wanted(unit):
+            if matches(unit):
                 return
 
     def train(self, steps: int) -> None:

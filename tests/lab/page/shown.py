@@ -1,4 +1,4 @@
-"""The numbers that the page shows, read off it, and what is wrong with one."""
+"""The numbers that the page shows, and their comparison with the right ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.page.browser import Visit
 
 
 class Shown(NamedTuple):
-    """A number as the page shows it."""
+    """A number on the page."""
 
     figure: str
     path: str
@@ -30,14 +30,14 @@ NUMBER = re.compile(r"[−-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[−-]?\d+)
 
 
 def read(visit: Visit) -> list[Shown]:
-    """All numbers that the page shows now, tables behind figures included."""
+    """Return all numbers that the page shows, including the tables behind figures."""
     visit.page.evaluate(UNFOLD)
     visit.settle()
     return [Shown(*row) for row in visit.page.evaluate(READ)]
 
 
 def rounded(value: float, like: str) -> Decimal:
-    """A number with as many digits as the text `like` has; exact halves go up, as JavaScript's toFixed has them."""
+    """Round a number to as many digits as the text `like`; exact halves are rounded up, as by JavaScript's toFixed."""
     exact = Decimal(value)
     if "e" in like:
         size = exact.adjusted()
@@ -46,11 +46,11 @@ def rounded(value: float, like: str) -> Decimal:
 
 
 def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
-    """What is wrong with a number of the page, or nothing."""
+    """Return a message if a number of the page is wrong, else an empty string."""
     if isinstance(truth, str):
         return "" if truth == shown.value == shown.text else f"{shown}: natively {truth!r}"
-    told = shown.path.startswith("fact ")  # in digits that are shown, and no others
-    if not told and not math.isclose(float(shown.value), truth, rel_tol=tolerance, abs_tol=tolerance):
+    is_text = shown.path.startswith("fact ")  # only the shown digits are known
+    if not is_text and not math.isclose(float(shown.value), truth, rel_tol=tolerance, abs_tol=tolerance):
         return f"{shown}: natively {truth!r}"
     if math.isinf(truth):
         return "" if shown.text == "−∞" else f"{shown}: natively {truth!r}"
@@ -59,10 +59,10 @@ def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
         return f"{shown}: shows no number"
     text = found[-1].replace("−", "-").replace(",", "")
     if len(text.partition(".")[2]) > 12:
-        return ""  # all digits, compared above
+        return ""  # all digits are shown, and were compared above
     percent = shown.text.endswith("%") or ("per cent" in shown.figure) or (shown.figure == PER_CENT and "." not in text)
-    wanted = rounded(100 * truth if percent else truth, text)
-    return "" if Decimal(text) == wanted else f"{shown}: natively {wanted}, to the digits shown"
+    expected = rounded(100 * truth if percent else truth, text)
+    return "" if Decimal(text) == expected else f"{shown}: natively {expected}, to the digits shown"
 
 
 PER_CENT = "What the model thought possible"  # a figure whose caption says so for all its small numbers

@@ -1,4 +1,4 @@
-"""How every exercise of the page is solved: the right answer as CPython has it, or what is done on the page."""
+"""Solutions of all exercises of the page: the right answer, computed by CPython, or the actions on the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def native() -> Session:
 
 
 def ask(method: str, **params: Any) -> Any:
-    """What CPython answers: the truth of the predictions."""
+    """Return CPython's answer to a request, which decides whether a prediction is right."""
     return client.ask(native(), method, **params)
 
 
@@ -37,7 +37,7 @@ def likeliest(path: str, word: str) -> str:
 
 
 def text(x: float) -> str:
-    """As JavaScript writes it."""
+    """Return a number as JavaScript writes it."""
     return repr(x).removesuffix(".0")
 
 
@@ -65,8 +65,8 @@ def deeper() -> str:
 
 
 def twice() -> str:
-    told = ask("expression", source="y = x * x + x", inputs={"x": 1.5}, times=2)
-    return text(told["check"][0]["grad"])
+    found = ask("expression", source="y = x * x + x", inputs={"x": 1.5}, times=2)
+    return text(found["check"][0]["grad"])
 
 
 def nearest_to_a() -> str:
@@ -76,10 +76,10 @@ def nearest_to_a() -> str:
 
 
 def first_stride() -> str:
-    """Of the three lengths that are offered the one that an Adam of its own makes: m_hat / sqrt(v_hat) is 1."""
-    told = ask("adam", word="emma", path=steepest("emma"), fresh=True)
-    stride = told["learning_rate"] * abs(told["grad"]) / (math.sqrt(told["grad"] ** 2) + told["eps_adam"])
-    lengths = {"plain": abs(told["plain"]), "delta": abs(told["delta"]), "grad": abs(told["grad"])}
+    """Return which of the three offered lengths is that of Adam's first step, where m_hat / sqrt(v_hat) is 1."""
+    found = ask("adam", word="emma", path=steepest("emma"), fresh=True)
+    stride = found["learning_rate"] * abs(found["grad"]) / (math.sqrt(found["grad"] ** 2) + found["eps_adam"])
+    lengths = {"plain": abs(found["plain"]), "delta": abs(found["delta"]), "grad": abs(found["grad"])}
     return min(lengths, key=lambda name: abs(lengths[name] - stride))
 
 
@@ -88,7 +88,7 @@ def more_or_less() -> str:
     return "more" if b > a else "less"
 
 
-# The predictions: what is so, as CPython has it
+# The predictions: the title, and the right answer from CPython
 PREDICTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "what-comes-after-kay": ("What comes after “ka”?", lambda: likeliest("pos2.probs", "kayla")),
     "backward-twice": ("Backward twice", twice),
@@ -103,7 +103,7 @@ PREDICTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "the-first-stride": ("How long is the first stride?", first_stride),
 }
 
-# The lines: a piece of the one that is asked for
+# The lines: the title, and a piece of the right line
 LINES = {
     "bos-at-both-ends": ("The silence at both ends", "return [self.bos, *("),
     "where-blame-adds-up": ("Where blame adds up", "node.a.grad += "),
@@ -114,7 +114,7 @@ LINES = {
     "chance-in-one-line": ("Chance, in a line", "rng.choices("),
 }
 
-# The numbers: the one that is asked for, and another, which is not
+# The numbers: the title, the right number, and a wrong one
 NUMBERS: dict[str, tuple[str, Callable[[], str], str]] = {
     "the-end-of-the-word": ("How surprised was it at the end?", lambda: "pos4.loss", "pos3.loss"),
     "a-letter-that-is-not-there": ("A letter that is not there", lambda: "wte[16][3]", "wte[4][3]"),
@@ -134,8 +134,8 @@ def expression(reader: Reader, preset: str, **inputs: float) -> None:
 
 def seed(reader: Reader) -> None:
     def first(seed: int) -> bool:
-        told = ask("shuffle", seed=seed, count=8)
-        return bool(told["before"][0] == told["swaps"][-1]["after"][0])
+        found = ask("shuffle", seed=seed, count=8)
+        return bool(found["before"][0] == found["swaps"][-1]["after"][0])
 
     reader.figure("The shuffle").get_by_label("seed").fill(str(next(s for s in range(100) if first(s))))
     reader.tab.settle()
@@ -201,8 +201,8 @@ def new_name(reader: Reader) -> None:
     reader.figure("One letter at a time").get_by_label("begins with").fill("z")
     reader.tab.settle()
     for index in range(20):
-        told = ask("generate", seed=42, index=index, temperature=0.5, prompt="z")
-        if len(told["text"]) >= 4 and not told["in_data"]:
+        found = ask("generate", seed=42, index=index, temperature=0.5, prompt="z")
+        if len(found["text"]) >= 4 and not found["in_data"]:
             return
         reader.press("One letter at a time", "Another name")
 
@@ -214,7 +214,7 @@ def greatest(reader: Reader) -> None:
 
 
 def causality(reader: Reader) -> None:
-    """Wrong in two more ways first: without the mask no head goes so far in `emma`; in `olivia` head 0 does not."""
+    """Two wrong attempts come first: without the mask, no head of `emma` attends enough, and not head 0 of `olivia`."""
     figure = "The textbook’s mask"
     for word in ("emma", "olivia"):
         future = ask("unmasked", word=word)["future"][0]
@@ -222,9 +222,9 @@ def causality(reader: Reader) -> None:
         for head in range(4):
             reader.choose(figure, "off")
             reader.choose(figure, str(head))
-            said = reader.check()
-            assert said.startswith("Right." if future[head][0] > 0.9 else "Not yet. At the beginning"), (word, head)
-            assert f"{100 * future[head][0]:.1f} %" in said
+            verdict = reader.check()
+            assert verdict.startswith("Right." if future[head][0] > 0.9 else "Not yet. At the beginning"), (word, head)
+            assert f"{100 * future[head][0]:.1f} %" in verdict
     assert max(rows[0] for rows in ask("unmasked", word="emma")["future"][0]) < 0.9
     right = next(head for head, rows in enumerate(future) if rows[0] > 0.9)
     reader.choose(figure, str(right))
@@ -233,7 +233,7 @@ def causality(reader: Reader) -> None:
     reader.choose(figure, "off")
 
 
-# The rest: what is done on the page
+# The other exercises: the title, and the actions on the page
 DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "follow-a-made-up-name": (
         "Follow a name that nobody wrote",

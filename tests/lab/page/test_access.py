@@ -1,4 +1,4 @@
-"""Rule 5 of the lab: for every eye and every hand. axe finds nothing, heatmaps have tables, keys do everything."""
+"""Rule 5 of the lab, accessibility: axe finds nothing, heatmaps have tables, the keyboard controls everything."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def test_axe_finds_nothing(tab: Visit, axe: str, section: int, size: str) -> Non
     tab.page.emulate_media(color_scheme="light")
     tab.section(section)
     assert violations(tab, axe) == []
-    tab.page.emulate_media(color_scheme="dark")  # which changes colours and nothing else
+    tab.page.emulate_media(color_scheme="dark")  # which only changes colours
     assert violations(tab, axe, "color-contrast") == []
     tab.page.emulate_media(color_scheme="light")
 
 
 def test_axe_would_find_something(tab: Visit, axe: str) -> None:
-    """The alarm rings."""
+    """A test of the test."""
     tab.section(0)
     tab.page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img id=bare src=\"\">')")
     assert any(line.startswith("image-alt: ['#bare']") for line in violations(tab, axe))
@@ -56,8 +56,8 @@ def test_a_long_word_breaks_before_the_page_does(tab: Visit, section: int) -> No
     assert width <= window
 
 
-# Of each heatmap the figure, the tensor, and whether a table of that figure has its numbers. Attention's speaks of
-# tokens instead of a tensor: there any table will do
+# For each heatmap: its figure, its tensor, and whether a table of that figure has its numbers. The attention heatmap
+# names tokens instead of a tensor: for it, any table counts
 HEATMAPS = """() => [...document.querySelectorAll('main .cells')].filter((e) => e.checkVisibility()).map((e) => {
   const figure = e.closest('figure')
   const bare = (path) => path.replace(/(\\[\\d+\\])*$/, '')
@@ -68,8 +68,8 @@ HEATMAPS = """() => [...document.querySelectorAll('main .cells')].filter((e) => 
 
 
 def without_table(tab: Visit) -> list[tuple[str, str]]:
-    """The heatmaps of a section that no table tells, when all tables are open: (figure, tensor)."""
-    for _ in range(3):  # what opens may have tables too
+    """Return the heatmaps of a section that have no table, with all tables open: (figure, tensor)."""
+    for _ in range(3):  # opened parts may contain further tables
         tab.page.evaluate("for (const table of document.querySelectorAll('main [aria-expanded=false]')) table.click()")
         tab.page.evaluate("for (const more of document.querySelectorAll('main details')) more.open = true")
         tab.settle()
@@ -86,12 +86,12 @@ def test_every_heatmap_has_a_table_behind_it(tab: Visit, section: int) -> None:
         tab.page.locator("figure").filter(has_text=figure).get_by_role("button", name=detail).click()
         tab.settle()
         without_table(tab)
-        assert tensor in {told for _, told, has_table in tab.page.evaluate(HEATMAPS) if has_table}
+        assert tensor in {other for _, other, has_table in tab.page.evaluate(HEATMAPS) if has_table}
     assert section == 3 or bare == []
 
 
 @EVERY_SECTION
-def test_players_obey_the_keyboard(tab: Visit, section: int) -> None:
+def test_players_can_be_controlled_by_the_keyboard(tab: Visit, section: int) -> None:
     tab.section(section)
     for player in tab.page.locator("main .player").all():
         scrubber, play = player.locator("input[type=range]"), player.locator("button.primary")
@@ -111,7 +111,7 @@ def test_players_obey_the_keyboard(tab: Visit, section: int) -> None:
         tab.page.keyboard.press("End")
         assert scrubber.input_value() == str(last)
         play.focus()
-        tab.page.keyboard.press("Enter")  # from the end: from the beginning
+        tab.page.keyboard.press("Enter")  # at the end: play again from the beginning
         assert play.get_attribute("aria-label") == "Pause"
         tab.page.keyboard.press("Enter")
         step = player.get_by_role("button", name="Step", exact=True)
@@ -136,7 +136,7 @@ def test_a_cell_opens_and_closes_by_keyboard(tab: Visit) -> None:
 
 
 def test_every_control_is_reached_by_tab(tab: Visit) -> None:
-    """All the way around: nothing holds the focus fast, and all that can be clicked is come by."""
+    """Tab moves the focus through the whole section: nothing traps it, and every control can have it."""
     tab.section(8)
     missing = tab.page.evaluate(
         """() => [...document.querySelectorAll('main :is(button, input, select):not([disabled], [role=radio])')]
@@ -149,7 +149,7 @@ def test_every_control_is_reached_by_tab(tab: Visit) -> None:
         tab.page.keyboard.press("Tab")
         if tab.page.evaluate("document.activeElement.closest('footer') !== null"):
             return
-    pytest.fail("the focus did not come to the end of the section")
+    pytest.fail("the focus did not reach the end of the section")
 
 
 def test_reduced_motion_turns_animation_into_steps(tab: Visit) -> None:

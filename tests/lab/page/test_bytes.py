@@ -1,4 +1,4 @@
-"""A run whose tokens are bytes on the page: any letter is one that the model can read."""
+"""A run whose tokens are bytes, on the page: the model can read any letter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lab.page.browser import Visit
 from lab.runs import byte_run
 
 
-def test_the_page_takes_any_letter_for_one_that_the_model_can_read(visit: Visit, tmp_path: Path) -> None:
+def test_the_page_accepts_any_letter_if_tokens_are_bytes(visit: Visit, tmp_path: Path) -> None:
     visit.open("#section=10")
     assert visit.ready()["state"] == "ready"
     files = visit.page.locator("input[accept='.safetensors,.jsonl']")

@@ -1,4 +1,4 @@
-"""Section 9 of the lab: letters come as often as their probabilities say, in the package and on the page."""
+"""Section 9 of the lab: letters are sampled with their probabilities, in the package and on the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from microgpt.sampling import probabilities
 
 from lab.page.browser import Visit
 
-THROWN = 500  # names, by a click on the page
+THROWN = 500  # names per click on the page
 
 
 @pytest.fixture(scope="module")
@@ -23,24 +23,24 @@ def run() -> Run:
 
 
 def first_letters(run: Run, temperature: float) -> dict[str, float]:
-    """What each first letter's probability is; '' is the end at once."""
+    """Return the probability of each first letter; '' is BOS, which ends the text immediately."""
     logits = run.engine.decoder().feed(run.tokenizer.bos)
     return dict(zip(run.tokenizer.symbols, probabilities(logits, temperature)))
 
 
 def chi_square(counts: Counter[str], expected: dict[str, float]) -> tuple[float, int]:
-    """Pearson's statistic and its degrees of freedom; what is expected less than 5 times is counted together."""
+    """Return Pearson's statistic and its degrees of freedom; letters expected under 5 times are counted together."""
     total = sum(counts.values())
     common = [letter for letter, p in expected.items() if p * total >= 5]
     cells: list[tuple[float, float]] = [(counts[letter], expected[letter] * total) for letter in common]
-    rare = total - sum(wanted for _, wanted in cells)
+    rare = total - sum(predicted for _, predicted in cells)
     if rare >= 5:
         cells.append((total - sum(seen for seen, _ in cells), rare))
-    return sum((seen - wanted) ** 2 / wanted for seen, wanted in cells), len(cells) - 1
+    return sum((seen - predicted) ** 2 / predicted for seen, predicted in cells), len(cells) - 1
 
 
 def unlikely(statistic: float, freedom: int) -> bool:
-    """Whether chance alone gives as much once in ten thousand times (Wilson and Hilferty's approximation)."""
+    """Return whether the statistic has a probability below 1 in 10,000 (Wilson and Hilferty's approximation)."""
     spread = 2 / (9 * freedom)
     z = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / spread**0.5
     return z > 3.72
@@ -51,13 +51,13 @@ def starts(texts: Sequence[str]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_letters_come_as_often_as_they_should(run: Run, temperature: float) -> None:
+def test_first_letters_have_their_probabilities(run: Run, temperature: float) -> None:
     texts = run.sample(4000, temperature=temperature, seed=1)
     assert not unlikely(*chi_square(starts(texts), first_letters(run, temperature)))
 
 
-def test_later_letters_come_as_often_as_they_should(run: Run) -> None:
-    """After "m", of all names that begin with it."""
+def test_later_letters_have_their_probabilities(run: Run) -> None:
+    """The second letter, in all names that begin with "m"."""
     decoder = run.engine.decoder()
     decoder.feed(run.tokenizer.bos)
     logits = decoder.feed(run.tokenizer.token_ids["m"])
@@ -67,7 +67,7 @@ def test_later_letters_come_as_often_as_they_should(run: Run) -> None:
 
 
 def test_a_loaded_die_would_be_noticed(run: Run) -> None:
-    """The alarm rings: these were thrown at another temperature."""
+    """A test of the test: these names were sampled at another temperature."""
     texts = run.sample(THROWN, temperature=0.5, seed=1)
     assert unlikely(*chi_square(starts(texts), first_letters(run, 1.0)))
 
@@ -88,7 +88,7 @@ def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
         drawn.add(str(shown))
         counts = Counter({letter: round(share * THROWN) for letter, share in shown.items()})
         assert all(abs(share * THROWN - counts[letter]) < 1e-9 for letter, share in shown.items())
-        # the figure shows the likeliest letters: of the others together it tells by what they leave
+        # the figure shows only the likeliest letters; the others are the rest
         counts["others"] = THROWN - counts.total()
         listed = {letter: expected[letter] for letter in shown}
         statistics.append(chi_square(counts, {**listed, "others": 1 - sum(listed.values())}))
@@ -97,8 +97,8 @@ def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
     assert not unlikely(total, freedom)
 
 
-def test_what_is_written_is_of_the_answer_that_is_shown(tab: Visit) -> None:
-    """A beginning that the model cannot read stands in the field and nowhere else."""
+def test_the_shown_text_belongs_to_the_shown_answer(tab: Visit) -> None:
+    """A prompt that the model cannot read appears in the field only."""
     tab.section(9)
     field, written = tab.page.get_by_label("begins with"), tab.page.locator("main .written")
     field.fill("jo")

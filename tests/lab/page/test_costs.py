@@ -1,4 +1,4 @@
-"""Section 11 on the page: the ladder is climbed and stopped, a word is spelled, and a base model continues."""
+"""Section 11 on the page: the ladder of engines runs and stops, a word is spelled, and a base model continues it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MEASURED = """() => Object.fromEntries([...document.querySelectorAll('[data-path
   .map((e) => [e.dataset.path.replace('ladder.', ''), Number(e.dataset.value)]))"""
 
 
-def test_the_page_climbs_the_ladder(tab: Visit) -> None:
-    """A hundred steps in the reader's browser: the last loss is CPython's, and the kernel is faster by far."""
+def test_the_page_runs_the_ladder(tab: Visit) -> None:
+    """A hundred steps in the browser: the last loss equals CPython's, and the kernel is much faster."""
     tab.section(SECTION)
     tab.page.get_by_role("button", name="Train 100 steps with each engine").click()
     tab.page.locator('[data-path="ladder.native.float32.difference"]').wait_for(timeout=180_000)
@@ -38,10 +38,10 @@ def test_the_ladder_can_be_stopped(tab: Visit) -> None:
     tab.page.get_by_role("status").filter(has_text="the reference is at step").wait_for()
     tab.page.get_by_role("button", name="Stop", exact=True).click()
     start.wait_for()
-    assert tab.ask("loss", word="emma")["mean"] > 0  # Python is there for others again
+    assert tab.ask("loss", word="emma")["mean"] > 0  # Python answers other requests again
 
 
-def test_a_word_with_letters_that_the_model_lacks(tab: Visit) -> None:
+def test_a_word_with_unknown_letters_is_spelled_in_bytes(tab: Visit) -> None:
     tab.section(SECTION)
     figure = tab.page.locator("figure").filter(has_text="This word in characters, and in bytes")
     figure.get_by_label("text").fill("zoë")
@@ -53,8 +53,8 @@ def test_a_word_with_letters_that_the_model_lacks(tab: Visit) -> None:
     assert "cannot read one of them" in figure.inner_text()
 
 
-def test_a_base_model_continues(tab: Visit) -> None:
-    """What the figure writes is what `microgpt sample` would, after the same words."""
+def test_a_base_model_continues_a_text(tab: Visit) -> None:
+    """The figure shows the text that `microgpt sample` generates after the same prompt."""
     tab.section(SECTION)
     figure = tab.page.locator("figure").filter(has_text="Say something to it")
     figure.get_by_label("you say").fill("bo")

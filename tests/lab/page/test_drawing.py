@@ -1,4 +1,4 @@
-"""Any figure as an SVG: an XML parser reads it, every visible number is in it, and a browser draws it."""
+"""Every figure as an SVG: an XML parser reads it, it contains every visible number, and a browser renders it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from lab.page.browser import FOLDERS, NAMES, SECTIONS, Visit
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-# What a reader sees as numbers in each figure: those with a path, and those of the drawings
+# The visible numbers of a figure: those with a path, and those in its SVGs
 NUMBERS = """(figure) => [...figure.querySelectorAll('[data-path][data-value], svg text')]
   .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
   .filter((e) => !e.closest('.visually-hidden'))
   .map((e) => [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join(' ').trim())
   .filter((text) => /\\d/.test(text))"""
 
-# How many colours a browser finds in the picture, and the share of it that is not the ground
+# The size of the picture in a browser, its number of colours, and the share of it that is not background
 RENDERED = """async (text) => {
   const address = URL.createObjectURL(new Blob([text], { type: 'image/svg+xml' }))
   const image = new Image()
-  await new Promise((good, bad) => { image.onload = good; image.onerror = bad; image.src = address })
+  await new Promise((resolve, reject) => { image.onload = resolve; image.onerror = reject; image.src = address })
   URL.revokeObjectURL(address)
   const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height })
   const context = canvas.getContext('2d')
@@ -40,7 +40,7 @@ RENDERED = """async (text) => {
 
 
 def saved(tab: Visit, figure: Any) -> str:
-    """What the figure's own button gives."""
+    """Click the save button of a figure, and return the SVG."""
     figure.hover()
     with tab.page.expect_download() as download:
         figure.locator("[data-tool].tool").click()
@@ -53,7 +53,7 @@ def words(root: ElementTree.Element) -> str:
 
 
 @pytest.mark.parametrize("section", range(SECTIONS))
-def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
+def test_every_figure_is_saved_as_an_svg(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
     figures = tab.page.locator("main figure").all()
     assert figures
@@ -64,9 +64,9 @@ def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
         root = ElementTree.fromstring(text)
         assert root.findtext(f"{SVG}title") == title
         assert f"section={NAMES[section]}" in (root.findtext(f"{SVG}desc") or "") or section == 0
-        said = words(root)
-        assert title in said
-        assert [number for number in numbers if " ".join(number.split()) not in said] == [], title
+        shown = words(root)
+        assert title in shown
+        assert [number for number in numbers if " ".join(number.split()) not in shown] == [], title
         assert not re.search(r"foreignObject|var\(|color-mix|light-dark|oklab|<script|class=", text), title
         assert all(value.startswith("data:") or value.startswith("#") for value in re.findall(r'href="([^"]*)"', text))
         width, height, colours, drawn = tab.page.evaluate(RENDERED, text)
@@ -76,7 +76,7 @@ def test_every_figure_is_saved_as_a_drawing(tab: Visit, section: int) -> None:
         assert drawn > 0.005, title
 
 
-# What only works on the page, in a figure, by what a reader reads on it; and what was chosen there
+# The texts of a figure's controls, which only work on the page; the texts of the chosen options; the number of sliders
 CONTROLS = """(figure) => {
   const text = (where) => [...figure.querySelectorAll(where)]
     .filter((e) => e.checkVisibility() && !e.closest('ol, ul, table'))
@@ -88,7 +88,7 @@ CONTROLS = """(figure) => {
     [...figure.querySelectorAll('input[type=range]')].filter((e) => e.checkVisibility()).length,
   ]
 }"""
-# Marks of the style sheet that a drawing would lack: those that have no place of their own
+# Pseudo-elements that are not positioned: the SVG would lack them
 UNPLACED = """() => [...document.querySelectorAll('main figure *')].filter((e) => e.checkVisibility()).flatMap((e) =>
   ['::before', '::after'].filter((which) => {
     const style = getComputedStyle(e, which)
@@ -97,16 +97,16 @@ UNPLACED = """() => [...document.querySelectorAll('main figure *')].filter((e) =
 
 
 @pytest.mark.parametrize("section", range(SECTIONS))
-def test_controls_are_left_out_and_what_they_say_stays(tab: Visit, section: int) -> None:
+def test_controls_are_left_out_and_their_values_stay(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
     assert tab.page.evaluate(UNPLACED) == []
     for figure in tab.page.locator("main figure").all():
         left_out, kept, sliders = figure.evaluate(CONTROLS)
         root = ElementTree.fromstring(saved(tab, figure))
-        said = {" ".join("".join(text.itertext()).split()) for text in root.iter(f"{SVG}text")}
-        assert said & set(left_out) - set(kept) == set()
+        shown = {" ".join("".join(text.itertext()).split()) for text in root.iter(f"{SVG}text")}
+        assert shown & set(left_out) - set(kept) == set()
         assert [text for text in kept if text not in " ".join(words(root).split())] == []
-        assert figure.locator("input[type=range]:visible").count() == sliders  # on the page they are as they were
+        assert figure.locator("input[type=range]:visible").count() == sliders  # the page still has them
 
 
 def test_a_figure_with_a_slider_keeps_its_value(tab: Visit) -> None:
@@ -114,21 +114,21 @@ def test_a_figure_with_a_slider_keeps_its_value(tab: Visit) -> None:
     figure = tab.page.locator("main figure").filter(has=tab.page.get_by_role("heading", name="From uniform to peaked"))
     figure.locator("input[type=range]").fill("7.3")
     tab.settle()
-    said = words(ElementTree.fromstring(saved(tab, figure)))
-    assert "scores times 7.3" in said
-    assert "head 2 position 3 m" in said
-    assert "uniform: " not in said
-    assert "peaked" not in said.removeprefix("From uniform to peaked")
+    shown = words(ElementTree.fromstring(saved(tab, figure)))
+    assert "scores times 7.3" in shown
+    assert "head 2 position 3 m" in shown
+    assert "uniform: " not in shown
+    assert "peaked" not in shown.removeprefix("From uniform to peaked")
 
 
-def test_an_editor_is_drawn_with_its_text(tab: Visit) -> None:
+def test_the_svg_of_an_editor_has_its_text(tab: Visit) -> None:
     tab.section(FOLDERS.index("10-workbench"))
     figure = tab.page.locator("main figure").first
     figure.get_by_role("textbox").first.wait_for()
     assert "import gc, math, random, sys" in words(ElementTree.fromstring(saved(tab, figure)))
 
 
-def test_a_drawing_is_light_in_a_dark_page_and_leaves_it_as_it_was(tab: Visit) -> None:
+def test_the_svg_of_a_dark_page_is_light_and_the_page_stays_dark(tab: Visit) -> None:
     tab.section(5, word="emma")
     figure = tab.page.locator("main figure").first
     light = saved(tab, figure)
@@ -143,7 +143,7 @@ def test_a_drawing_is_light_in_a_dark_page_and_leaves_it_as_it_was(tab: Visit) -
     tab.section(5, word="emma", theme="auto")
 
 
-def test_the_button_is_there_for_the_keyboard(tab: Visit) -> None:
+def test_the_save_button_is_visible_when_it_has_the_focus(tab: Visit) -> None:
     tab.section(0)
     tab.page.mouse.move(0, 0)
     button = tab.page.locator("main figure [data-tool]").first

@@ -1,4 +1,4 @@
-"""Exercises: wrong before anything is done, right after the right thing was done on the page, with the real numbers."""
+"""Exercises: wrong at first, right after the right actions on the page, and judged with the real numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.page.solutions import DONE, LINES, NUMBERS, PREDICTIONS, greatest, prog
 
 
 def written() -> dict[str, int]:
-    """Every exercise of the page, with its section."""
+    """Return the section of every exercise of the page."""
     found = {}
     for file in sorted((ROOT / "web" / "src" / "exercises").glob("[0-9]*.ts")):
         for id in re.findall(r"^    id: '([\w-]+)'", file.read_text(), re.M):
@@ -21,7 +21,7 @@ def written() -> dict[str, int]:
     return found
 
 
-def test_every_exercise_is_solved_here() -> None:
+def test_every_exercise_has_a_solution() -> None:
     solved = [*PREDICTIONS, *LINES, *NUMBERS, *DONE]
     assert len(solved) == len(set(solved))
     assert set(solved) == set(written())
@@ -55,7 +55,7 @@ def test_a_line_is_found(reader: Reader, id: str) -> None:
     reader.line("import gc, math, random, sys")
     assert reader.check().startswith("Not yet. Line")
     reader.line(piece)
-    reader.page.mouse.move(600, 700)  # over a figure, which lights up lines of its own
+    reader.page.mouse.move(600, 700)  # over a figure, which highlights other lines
     assert reader.check().startswith("Right.")
 
 
@@ -71,7 +71,7 @@ def test_a_number_is_found(reader: Reader, id: str) -> None:
 
 
 @pytest.mark.parametrize("id", DONE)
-def test_it_is_made_so(reader: Reader, id: str) -> None:
+def test_a_task_is_done(reader: Reader, id: str) -> None:
     title, work = DONE[id]
     if id == "make-two-runs-part":  # other exercises have left runs behind
         reader.page.reload()
@@ -80,34 +80,34 @@ def test_it_is_made_so(reader: Reader, id: str) -> None:
     assert reader.check().startswith("Not yet.")
     work(reader)
     reader.tab.settle()
-    said = reader.check()
-    assert said.startswith("Right."), said
-    assert "…" not in said  # every fact is filled in
+    verdict = reader.check()
+    assert verdict.startswith("Right."), verdict
+    assert "…" not in verdict  # every fact is filled in
 
 
-def test_an_edited_program_with_another_attention_is_asked_for(reader: Reader) -> None:
+def test_another_attention_needs_an_edited_attention(reader: Reader) -> None:
     reader.begin("Attention of another kind")
     program(reader, "no residual")
     assert re.match(r"Not yet. Edited: gpt. Attention is as it was.", reader.check())
 
 
-def test_a_verdict_that_comes_late_is_not_another_exercises(reader: Reader) -> None:
+def test_a_late_verdict_is_not_shown_in_another_exercise(reader: Reader) -> None:
     reader.begin("A word it expects")
     reader.page.evaluate(
         """() => {
           const ask = lab.ask.bind(lab)
-          lab.ask = (...question) => {
+          lab.ask = (...request) => {
             lab.ask = ask
-            return new Promise((go) => { globalThis.letGo = go }).then(() => ask(...question))
+            return new Promise((resolve) => { globalThis.release = resolve }).then(() => ask(...request))
           }
         }"""
     )
     reader.card.get_by_role("button", name="Check").click()
-    reader.page.wait_for_function("() => globalThis.letGo")
+    reader.page.wait_for_function("() => globalThis.release")
     reader.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
     reader.page.get_by_role("dialog").get_by_role("button", name="Surprise, in a line").first.click()
     reader.page.get_by_role("region", name="Surprise, in a line").wait_for()
-    reader.page.evaluate("letGo()")
+    reader.page.evaluate("release()")
     reader.page.wait_for_function("() => document.querySelector('.exercise .verdict')?.textContent.trim() === ''")
     reader.tab.settle()
     assert reader.card.locator(".verdict .said").count() == 0
@@ -124,7 +124,7 @@ def test_a_link_begins_an_exercise(visit: Visit) -> None:
     assert "exercise=the-greatest-surprise" in visit.page.evaluate("location.hash")
 
 
-# --- For every eye and every hand
+# --- Accessibility
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -145,7 +145,7 @@ def test_axe_finds_nothing_in_exercises(tab: Visit, axe: str, size: str) -> None
     tab.page.set_viewport_size(SIZES["wide"])
 
 
-def test_an_exercise_is_done_by_keyboard_alone(reader: Reader) -> None:
+def test_an_exercise_can_be_done_with_only_the_keyboard(reader: Reader) -> None:
     reader.begin("Alone at position 0")
     page = reader.page
     assert page.evaluate("document.activeElement.textContent") == "Alone at position 0"
@@ -155,9 +155,9 @@ def test_an_exercise_is_done_by_keyboard_alone(reader: Reader) -> None:
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    said = reader.card.locator(".verdict .said")
-    said.wait_for()
-    assert said.inner_text().startswith("Right.")
+    verdict = reader.card.locator(".verdict .said")
+    verdict.wait_for()
+    assert verdict.inner_text().startswith("Right.")
 
 
 def test_an_exercise_fits_a_narrow_screen(tab: Visit) -> None:

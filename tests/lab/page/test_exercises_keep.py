@@ -1,4 +1,4 @@
-"""What exercises keep and give back: the reader's progress, and the word, the model and the program of before."""
+"""Exercises save the reader's progress, and restore the previous word, model and program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.page.browser import Visit
 from lab.page.reader import WAIT, Reader
 
 
-def test_progress_survives_a_reload_and_goes_round_in_a_file(visit: Visit, tmp_path: Path) -> None:
+def test_progress_survives_a_reload_and_can_be_exported_and_imported(visit: Visit, tmp_path: Path) -> None:
     visit.open()
     visit.ready()
     reader = Reader(visit)
@@ -41,7 +41,7 @@ def test_progress_survives_a_reload_and_goes_round_in_a_file(visit: Visit, tmp_p
     dialog.wait_for(state="hidden")
 
 
-def test_exercises_work_where_nothing_is_kept(visit: Visit) -> None:
+def test_exercises_work_without_local_storage(visit: Visit) -> None:
     denied = "{ get() { throw new DOMException('denied', 'SecurityError') } }"
     visit.context.add_init_script(f"Object.defineProperty(globalThis, 'localStorage', {denied})")
     visit.open()
@@ -62,7 +62,7 @@ def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) 
     reader.press("reference.py", "Reset the file")
 
 
-# --- What the reader had before
+# --- The state before the exercise
 
 
 def state(reader: Reader) -> tuple[Any, ...]:
@@ -78,7 +78,7 @@ def leave(reader: Reader) -> None:
     reader.tab.settle()
 
 
-def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit) -> None:
+def test_leaving_an_exercise_restores_the_word_the_model_and_the_weights(visit: Visit) -> None:
     visit.open("#section=4&word=zoe&position=1")
     visit.ready()
     reader = Reader(visit)
@@ -86,7 +86,7 @@ def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit)
     before = state(reader)
     assert before[:3] == ("zoe", True, "published")
     assert len(before[4]) == 1
-    reader.begin("The greatest surprise")  # of another word, with the weights as they were published
+    reader.begin("The greatest surprise")  # it has another word, and the published weights
     assert state(reader)[0] == "olivia"
     assert state(reader)[4] == []
     assert "you have the word “zoe” and the weights that you changed again" in reader.card.inner_text()
@@ -94,7 +94,7 @@ def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit)
     assert state(reader) == before
     assert "exercise" not in visit.page.evaluate("location.hash")
 
-    # a run of one's own, and from one exercise to the next
+    # with the reader's own run, and from one exercise to the next
     visit.section(8, word="zoe", position=1)
     visit.page.get_by_role("button", name="random weights").click()
     visit.settle()
@@ -103,13 +103,13 @@ def test_an_exercise_gives_back_the_readers_word_model_and_weights(visit: Visit)
     assert before[3] == 10
     reader.begin("A word it expects")
     reader.follow("alana")
-    reader.begin("Back to the first good day")  # which trains a run for itself
+    reader.begin("Back to the first good day")  # it trains its own run
     assert state(reader)[3] == 100
     leave(reader)
     assert state(reader) == before
 
 
-def test_who_leaves_while_the_model_is_still_made_gets_back_what_was_there(visit: Visit) -> None:
+def test_leaving_while_the_model_is_being_made_restores_the_previous_state(visit: Visit) -> None:
     visit.open("#section=8&word=zoe&position=1")
     visit.ready()
     visit.settle()
@@ -131,7 +131,7 @@ def test_who_leaves_while_the_model_is_still_made_gets_back_what_was_there(visit
     assert state(reader) == before
 
 
-def test_the_reader_may_stay_with_what_the_exercise_has_made(visit: Visit) -> None:
+def test_the_reader_can_keep_the_state_of_the_exercise(visit: Visit) -> None:
     visit.open("#section=6&word=zoe")
     visit.ready()
     reader = Reader(visit)
@@ -143,7 +143,7 @@ def test_the_reader_may_stay_with_what_the_exercise_has_made(visit: Visit) -> No
     assert state(reader)[0] == "alana"
 
 
-def test_an_exercise_gives_back_the_expression(visit: Visit) -> None:
+def test_leaving_an_exercise_restores_the_expression(visit: Visit) -> None:
     visit.open("#section=2")
     visit.ready()
     visit.settle()
@@ -163,7 +163,7 @@ def test_an_exercise_gives_back_the_expression(visit: Visit) -> None:
     )
 
 
-def test_where_nothing_was_replaced_nothing_is_offered(reader: Reader) -> None:
+def test_nothing_is_offered_if_nothing_was_replaced(reader: Reader) -> None:
     reader.tab.section(6, word="emma")
     reader.begin("Surprise, in a line")
     assert reader.card.get_by_text("Leave the exercise, and").count() == 0

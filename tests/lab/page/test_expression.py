@@ -1,4 +1,4 @@
-"""Every number of section 2, whose expressions are evaluated by the reference's own Values."""
+"""Every number of section 2, compared with the expressions evaluated as the reference's Values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.page.shown import mistake, read
 
 
 def evaluated(source: str, inputs: dict[str, float]) -> dict[str, float]:
-    """The value and the gradient of every name of an expression: it is run as Python, on Values."""
+    """Run an expression as Python on Values, and return the value and the gradient of every name."""
     functions = {name: getattr(reference.Value, name) for name in ("exp", "log", "relu")}
     names: dict[str, Any] = {name: reference.Value(x) for name, x in inputs.items()}
     exec(source, functions, names)
@@ -24,7 +24,7 @@ def evaluated(source: str, inputs: dict[str, float]) -> dict[str, float]:
 
 
 def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
-    """All that the figures show of an expression."""
+    """Return all numbers that the figures show for an expression."""
     session = Session()
 
     def ask(**options: object) -> Any:
@@ -45,10 +45,10 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
         found |= {f"grad {check['name']} ({way})": check["grad"] for check in ask(**options)["check"]}
     natively = evaluated(source, inputs)
     h = 1e-5
-    for one in inputs:  # the authority from outside
+    for one in inputs:  # central differences, an independent authority
         up, down = (evaluated(source, {**inputs, one: inputs[one] + d}) for d in (h, -h))
         found[f"difference {one}"] = (list(up.values())[-2] - list(down.values())[-2]) / (2 * h)
-    return {**found, **natively}  # where both know a number, the reference's word counts
+    return {**found, **natively}  # the reference's numbers replace the session's
 
 
 EXPRESSION, CHECK = (
@@ -73,7 +73,7 @@ def test_every_number_of_an_expression_is_a_value_of_the_reference(tab: Visit, p
     wrong = [shown for shown in numbers if shown.path not in truth]
     for shown in numbers:
         if shown.path in truth:
-            tolerance = 1e-8 if shown.path.startswith("difference") else 1e-12  # itself only so near
+            tolerance = 1e-8 if shown.path.startswith("difference") else 1e-12  # a difference is less accurate
             wrong += [words for words in [mistake(shown, truth[shown.path], tolerance)] if words]
     assert wrong == []
 

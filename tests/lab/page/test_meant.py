@@ -1,4 +1,4 @@
-"""What somebody may have meant who typed what the model cannot read: it is offered wherever a word is typed."""
+"""Suggestions for a word that the model cannot read, wherever a word is typed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def take(tab: Visit, within: Any, word: str) -> None:
     tab.settle()
 
 
-def test_the_bar_says_what_of_a_long_word_is_not_read(tab: Visit) -> None:
+def test_the_bar_says_which_characters_of_a_long_word_are_not_read(tab: Visit) -> None:
     tab.section(6, word="emma")
     bar = tab.page.get_by_role("banner")
     tab.page.locator("#word").fill("a" * 16)
@@ -25,7 +25,7 @@ def test_the_bar_says_what_of_a_long_word_is_not_read(tab: Visit) -> None:
     assert "The last 4 characters of the word lie beyond the block size and are not read." in bar.inner_text()
 
 
-def test_the_bar_offers_it(tab: Visit) -> None:
+def test_the_bar_offers_a_readable_word(tab: Visit) -> None:
     tab.section(6, word="emma")
     bar = tab.page.get_by_role("banner")
     tab.page.locator("#word").fill("Zoë!")
@@ -37,7 +37,7 @@ def test_the_bar_offers_it(tab: Visit) -> None:
     assert tab.page.locator("#word").input_value() == "zoe"
     assert "word=zoe" in tab.page.evaluate("location.hash")
     assert "knows no" not in bar.inner_text()
-    tab.page.locator("#word").fill("zoË")  # the same once more, although the word stays what it is
+    tab.page.locator("#word").fill("zoË")  # the suggestion is offered again, although the word stays zoe
     tab.settle()
     take(tab, bar, "zoe")
     assert tab.page.locator("#word").input_value() == "zoe"
@@ -52,14 +52,14 @@ def test_the_bar_offers_it(tab: Visit) -> None:
     ("section", "label", "shows"),
     [(1, "text", None), (6, "a word", "loss zoe"), (9, "begins with", None), (11, "you say", None)],
 )
-def test_every_place_for_a_word_offers_it(tab: Visit, section: int, label: str, shows: str | None) -> None:
+def test_every_field_for_a_word_offers_a_readable_word(tab: Visit, section: int, label: str, shows: str | None) -> None:
     tab.section(section, word="emma")
     field = tab.page.locator("main").get_by_label(label, exact=True)
     before = field.input_value()
     field.fill("Zoë")
     tab.settle()
     take(tab, tab.page.locator("main"), "zoe")
-    if shows:  # it is added to what is there
+    if shows:  # the word is added to a list
         assert tab.page.locator(f"[data-path='{shows}']").count() == 1
     else:
         assert field.input_value() == "zoe"

@@ -1,7 +1,8 @@
-"""The playhead at every moment: whatever the page shows there is CPython's, and on the way back it is the same again.
+"""The playhead at every moment: the page shows CPython's numbers, and the same state when it comes back.
 
-The page walks by itself, a moment as soon as the one before is drawn, and notes all that it shows; the truth is
-computed here. Of the tens of thousands of += of backward some are walked on the page; all are compared in Python.
+A script in the page goes from moment to moment, each as soon as the one before is rendered, and records what the page
+shows; the right numbers are computed here. Backward has tens of thousands of +=: the page plays some of them, and
+Python compares them all.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from microgpt.lab.playback.backward import backward_steps
 from microgpt.lab.session import Session
 
 from conftest import ROOT, SOURCE, whole
-from lab.other_python import told_by
+from lab.other_python import json_printed_by
 from lab.page.playhead import Head
 from lab.page.shown import NUMBER, Shown, mistake
 from lab.page.truth import Truth
@@ -37,9 +38,9 @@ from lab.session_client import ask
 
 WORD = "emma"
 
-# Walks from moment to moment: the way there by the button, where it leads to the next one, else with the scrubber. All
-# tables are unfolded. A number is [title of the figure, variable or part, path, value, text]; each is told once, and a
-# moment by the indices of its numbers. A moment's state is all that it shows, but for buttons, which tell of the layout
+# Goes from moment to moment: by the button if it leads to the next one, else by the scrubber. All tables are unfolded.
+# A number is [title of the figure, variable or part, path, value, text]; each is reported once, and a moment has the
+# indices of its numbers. The state of a moment is what it shows, without buttons, which depend on the layout
 WALK = """async ([moments, isBack]) => {
   const scrubber = document.querySelector('.transport input[type=range]')
   const into = document.querySelector('.transport [aria-label="Step into"]')
@@ -62,7 +63,7 @@ WALK = """async ([moments, isBack]) => {
     known.set(e, { path, value, text, title, index: numbers.get(number) })
     return numbers.get(number)
   }
-  const told = []
+  const result = []
   for (const at of moments) {
     if (!isBack && Number(scrubber.value) === at - 1) into.click()
     else {
@@ -84,25 +85,25 @@ WALK = """async ([moments, isBack]) => {
     const state = JSON.stringify([moment, [...document.querySelectorAll('main, .variables')].map(textOf)])
     if (!isBack) {
       states.set(at, state)
-      told.push(moment)
-    } else if (states.get(at) !== state) told.push([at, states.get(at), state])
+      result.push(moment)
+    } else if (states.get(at) !== state) result.push([at, states.get(at), state])
   }
   if (isBack) delete globalThis.walked
-  return JSON.stringify(isBack ? told : { told, numbers: [...numbers.keys()].map((number) => JSON.parse(number)) })
+  return JSON.stringify(isBack ? result : { moments: result, numbers: [...numbers.keys()].map((n) => JSON.parse(n)) })
 }"""
 
 
-def moments_of(told: Any) -> list[int]:
-    """The event of each moment of a chapter: the rows of a weighted sum come after their statement."""
+def moments_of(chapter: Any) -> list[int]:
+    """Return the event of each moment of a chapter: a weighted sum has a moment per row after its statement."""
     events: list[int] = []
-    for i, event in enumerate(told["events"]):
-        made = told["variables"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
-        events += [i] * (1 + (told["tensors"][made]["shape"][0] if made else 0))
+    for i, event in enumerate(chapter["events"]):
+        made = chapter["told"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
+        events += [i] * (1 + (chapter["tensors"][made]["shape"][0] if made else 0))
     return events
 
 
 class Moment(NamedTuple):
-    """What the page shows at a moment. texts: of a list of documents, or what is written so far."""
+    """The content of the page at a moment; `texts` are the listed documents, or the text generated so far."""
 
     at: int
     lit: list[int]
@@ -112,53 +113,53 @@ class Moment(NamedTuple):
 
 
 def walk(head: Head, moments: list[int]) -> tuple[list[Moment], list[list[str]]]:
-    """What is shown at each of the moments, and all numbers that it points to; on the way back it must be the same."""
-    there = json.loads(head.page.evaluate(WALK, [moments, False]))
-    told = [Moment(**moment) for moment in there["told"]]
-    assert [moment.at for moment in told] == moments
+    """Return what the page shows at each moment, and the numbers by index; going back must show the same."""
+    forward = json.loads(head.page.evaluate(WALK, [moments, False]))
+    shown = [Moment(**moment) for moment in forward["moments"]]
+    assert [moment.at for moment in shown] == moments
     changed = json.loads(head.page.evaluate(WALK, [moments[::-1], True]))
     assert changed[:1] == []
-    return told, there["numbers"]
+    return shown, forward["numbers"]
 
 
 def wrong(number: list[str], truth: Any) -> str:
-    """What is wrong with a number, or nothing."""
+    """Return a message if a number is wrong, else an empty string."""
     title, _, path, value, text = number
     if truth is None or isinstance(truth, (bool, str)):
-        told = {None: "None", True: "True", False: "False"}.get(truth, f'"{truth}"')  # as Python writes it
-        return "" if text == told else f"{number}: natively {truth!r}"
+        expected = {None: "None", True: "True", False: "False"}.get(truth, f'"{truth}"')  # as Python writes it
+        return "" if text == expected else f"{number}: natively {truth!r}"
     return mistake(Shown(title, path, value, text), truth, 1e-12)
 
 
-def numbers_of(resolved: Resolved, name: str, told: Any) -> Iterator[tuple[str, Any]]:
-    """(path, value) of all that a variable holds."""
-    if "path" in told and "value" in told:
-        yield told["path"], told["value"]
-        yield f"grad {told['path']}", told.get("grad")
-    elif "paths" in told:
-        yield from zip(told["paths"], told["values"])
-    elif "path" in told:
-        name, *slice_ = re.split(r"\[(?=\d+:)", told["path"])
+def numbers_of(resolved: Resolved, name: str, shown: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the (path, value) of every number in a variable."""
+    if "path" in shown and "value" in shown:
+        yield shown["path"], shown["value"]
+        yield f"grad {shown['path']}", shown.get("grad")
+    elif "paths" in shown:
+        yield from zip(shown["paths"], shown["values"])
+    elif "path" in shown:
+        name, *slice_ = re.split(r"\[(?=\d+:)", shown["path"])
         first = int(slice_[0].partition(":")[0]) if slice_ else 0
-        values = resolved.numbers(told["path"])
-        if told["path"] in resolved.tensors and resolved.tensors[name]["shape"] == []:
+        values = resolved.numbers(shown["path"])
+        if shown["path"] in resolved.tensors and resolved.tensors[name]["shape"] == []:
             yield name, values[0]
-        elif not any(isinstance(x, list) for x in values):  # of a matrix only the shape is told
+        elif not any(isinstance(x, list) for x in values):  # for a matrix, only its shape is shown
             yield from ((f"{name}[{first + i}]", x) for i, x in enumerate(values))
-    elif "list" in told:
-        for i, item in enumerate(told["list"]):
+    elif "list" in shown:
+        for i, item in enumerate(shown["list"]):
             yield from numbers_of(resolved, f"{name}[{i}]", item)
-    elif "table" in told:
-        for key, item in told["table"].items():
+    elif "table" in shown:
+        for key, item in shown["table"].items():
             yield from numbers_of(resolved, f"{name}.{key}", item)
-    elif isinstance(told.get("value"), list):
-        yield from ((f"variable {name}[{i}]", item) for i, item in enumerate(told["value"]))
-    elif "value" in told:
-        yield f"variable {name}", told["value"]
+    elif isinstance(shown.get("value"), list):
+        yield from ((f"variable {name}[{i}]", item) for i, item in enumerate(shown["value"]))
+    elif "value" in shown:
+        yield f"variable {name}", shown["value"]
 
 
 class Played:
-    """What the page must show at the moments of a chapter that is played event by event."""
+    """The numbers that the page must show at the moments of a chapter that plays events."""
 
     def __init__(self, session: Session, chapter: str) -> None:
         self.story = ask(session, "chapter", name=chapter, word=WORD)
@@ -170,7 +171,7 @@ class Played:
         self.of_tensors: dict[str, float | None] = {}
 
     def tensors(self, path: str) -> float | None:
-        """A number of a tensor, or inside one, which is the same at every moment."""
+        """Return a number of a tensor, or a node inside one, which is the same at every moment."""
         if path not in self.of_tensors:
             self.of_tensors[path] = None
             name, *index = re.findall(r"[^[\]]+", path)
@@ -187,12 +188,12 @@ class Played:
         return self.of_tensors[path]
 
     def variables(self, event: Any) -> dict[str, dict[str, Any]]:
-        """name -> path -> value, of all that the function knows once the line has run."""
-        told = {**event["known"], **event["changed"]}
-        return {name: dict(numbers_of(self.resolved, name, self.story["variables"][i])) for name, i in told.items()}
+        """Return the function's variables after the line has run: name -> path -> value."""
+        known = {**event["known"], **event["changed"]}
+        return {name: dict(numbers_of(self.resolved, name, self.story["variables"][i])) for name, i in known.items()}
 
     def figures(self, event: Any, variables: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """path -> value, of what a figure may tell besides the tensors."""
+        """Return what a figure may show in addition to the tensors: path -> value."""
         known = {path: value for numbers in variables.values() for path, value in numbers.items()}
         known["variable layer"], known["variable head"] = known.get("variable i"), known.get("variable h")
         known |= {f"tokens[{i}]": token_id for i, token_id in enumerate(self.tokenizer.encode(WORD))}
@@ -215,7 +216,7 @@ class Played:
 
 
 def mistakes(played: Played, event: Any, numbers: Iterable[list[str]], right: set[tuple[str, ...]]) -> Iterator[str]:
-    """What is wrong with the numbers that are shown at an event. right: those that are so at every moment; it grows."""
+    """Yield a message for each wrong number of an event; add those that are right at every moment to `right`."""
     variables = played.variables(event)
     figures = played.figures(event, variables)
     table = shapes(played.config, len(played.tokenizer.symbols))
@@ -243,7 +244,7 @@ def mistakes(played: Played, event: Any, numbers: Iterable[list[str]], right: se
             if not words:
                 right.add(key)
         else:
-            words = f"{number}: nobody knows this path"
+            words = f"{number}: unknown path"
         if words:
             yield words
 
@@ -253,7 +254,7 @@ def session() -> Session:
     return Session()
 
 
-LEAST = {  # chapter -> so many numbers, and kinds of figure
+LEAST = {  # chapter -> at least this many numbers, and kinds of figures
     "data": (800, 4),
     "tokens": (400, 2),
     "forward": (100_000, 10),
@@ -261,11 +262,11 @@ LEAST = {  # chapter -> so many numbers, and kinds of figure
     "adam": (140, 1),
     "sample": (100_000, 10),
 }
-STRETCHES, LENGTH = 8, 25  # of the long chapters, where not every moment is walked
+STRETCHES, LENGTH = 8, 25  # the parts of a long chapter that are walked
 
 
 def some_moments(last: int, rng: random.Random) -> list[int]:
-    """Stretches of a chapter, its first and last moments among them."""
+    """Return the moments of some stretches of a chapter, including the first and the last."""
     starts = [0, last + 1 - LENGTH, *rng.sample(range(last), STRETCHES - 2)]
     return sorted({min(start + i, last) for start in starts for i in range(LENGTH)})
 
@@ -275,7 +276,7 @@ def some_moments(last: int, rng: random.Random) -> list[int]:
     [(name, least[0] < 10_000) for name, least in LEAST.items()]
     + [whole(name, True) for name, least in LEAST.items() if least[0] >= 10_000],
 )
-def test_every_moment_shows_cpythons_values_and_does_so_again(
+def test_every_moment_shows_the_values_of_cpython_there_and_back(
     head: Head, session: Session, chapter: str, every: bool, rng: random.Random
 ) -> None:
     played = Played(session, chapter)
@@ -303,7 +304,7 @@ def test_every_moment_shows_cpythons_values_and_does_so_again(
 
 
 def test_another_value_would_be_noticed(session: Session) -> None:
-    """The alarm rings: in the value, in the digits, for another variable's number, and for a path that says nothing."""
+    """A test of the test: a wrong value, wrong digits, a wrong variable and wrong paths are noticed."""
     played = Played(session, "forward")
     event = next(e for e in played.events if e["function"] == "linear" and e["owner"] == "pos0")
     value = played.tensors("pos0.layer0.q[3]")
@@ -317,7 +318,7 @@ def test_another_value_would_be_noticed(session: Session) -> None:
 
 
 def numbers_passed(step: int, one: Any) -> dict[tuple[str, str], set[Any]]:
-    """(variable or part, path) -> what may be shown there, at a step of backward."""
+    """Return the numbers that may be shown at a step of backward: (variable or part, path) -> numbers."""
     known: defaultdict[tuple[str, str], set[Any]] = defaultdict(set)
     node, operand, other = one["node"], one["operand"], one["other"]
     which = "b" if one["second"] else "a"
@@ -333,9 +334,9 @@ def numbers_passed(step: int, one: Any) -> dict[tuple[str, str], set[Any]]:
     for place, value in panel.items():
         known[place].add(value)
     known["equation", f"grad {operand['path']}"] |= {one["before"], one["after"]}
-    for it in (node, operand, *one["above"], *filter(None, [other])):  # the boxes of the graph, and its edges
-        known["", it["path"]].add(it["value"])
-        known["", f"grad {it['path']}"].add(it["grad"])
+    for box in (node, operand, *one["above"], *filter(None, [other])):  # the boxes of the graph, and its edges
+        known["", box["path"]].add(box["value"])
+        known["", f"grad {box['path']}"].add(box["grad"])
     known["", f"local {operand['path']} {node['path']}"].add(one["local"])
     if other:
         known["", f"local {other['path']} {node['path']}"].add(other["local"])
@@ -351,10 +352,10 @@ PREAMBLE = 3  # moments before the first +=
 
 
 @pytest.mark.parametrize("count", [40, whole(None)])
-def test_backward_shows_cpythons_values_and_does_so_again(
+def test_backward_shows_the_values_of_cpython_there_and_back(
     head: Head, session: Session, count: int | None, rng: random.Random
 ) -> None:
-    """At the first numbers of every tensor, one += after another, and at others between them; at `count` of these."""
+    """The steps are the first four += of every tensor and others between them; `count` of these are walked."""
     facts = ask(session, "chapter", name="backward", word=WORD)["facts"]
     second = [step.second for step in backward_steps(session, WORD).steps]
     steps = {start + i for start, _ in facts["tensors_met"] for i in range(4)}
@@ -363,9 +364,9 @@ def test_backward_shows_cpythons_values_and_does_so_again(
     head.open("backward")
     assert head.last + 1 == PREAMBLE + facts["steps"]
     moments = [*range(PREAMBLE), *(step + PREAMBLE for step in sorted(steps) if step < facts["steps"])]
-    told, numbers = walk(head, moments)
+    walked, numbers = walk(head, moments)
     found, compared = [], 0
-    for moment in told[PREAMBLE:]:
+    for moment in walked[PREAMBLE:]:
         step = moment.at - PREAMBLE
         one = ask(session, "backward_step", word=WORD, step=step)
         known = numbers_passed(step, {**one, "second": second[step]})
@@ -373,7 +374,7 @@ def test_backward_shows_cpythons_values_and_does_so_again(
         for _, name, path, *_ in shown:
             assert (name, path) in known, f"+= {step}: {name} {path}"
         words = [min((wrong(number, value) for value in known[number[1], number[2]]), key=len) for number in shown]
-        found += [f"+= {step}: {it}" for it in words if it]
+        found += [f"+= {step}: {text}" for text in words if text]
         given = ("equation", f"grad {one['operand']['path']}")
         sums = [float(value) for _, *place, value, _ in shown if tuple(place) == given]
         assert sums == pytest.approx([one["before"], one["after"]], rel=1e-12, abs=1e-15)
@@ -393,8 +394,8 @@ from microgpt.lab.session import Session
 session = Session()
 steps = backward_steps(session, "emma").steps
 numbers = array("d", [x for s in steps for x in (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)])
-who = [[s.node.index, s.operand.index, s.second] for s in steps]
-json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
+indices = [[s.node.index, s.operand.index, s.second] for s in steps]
+json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "indices": indices})
 """
 
 
@@ -402,16 +403,16 @@ json.dumps({"numbers": b64encode(numbers.tobytes()).decode(), "who": who})
 def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Session, tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
-        pytest.skip("Pyodide is not here: run `npm ci` in web/")
+        pytest.skip("needs Pyodide: run `npm ci` in web/")
     program = tmp_path / "program.py"
     program.write_text(RELAY)
-    told = told_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
+    answer = json_printed_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
     steps = backward_steps(session, WORD).steps
-    assert told["who"] == [[s.node.index, s.operand.index, s.second] for s in steps]
-    got = iter(array("d", b64decode(told["numbers"])))
+    assert answer["indices"] == [[s.node.index, s.operand.index, s.second] for s in steps]
+    got = iter(array("d", b64decode(answer["numbers"])))
     names = ("node", "node.grad", "operand", "local", "before", "after")
     for i, s in enumerate(steps):
-        here = (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)
-        for name, mine, its in zip(names, here, got):
-            assert math.isclose(mine, its, rel_tol=1e-12, abs_tol=1e-15), (i, name, mine, its)
+        expected = (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)
+        for name, a, b in zip(names, expected, got):
+            assert math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-15), (i, name, a, b)
     assert next(got, None) is None

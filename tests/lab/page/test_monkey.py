@@ -1,4 +1,4 @@
-"""Random clicks, keys, words and slider moves over all sections: nothing breaks, the page never hangs."""
+"""Random clicks, keys, words and slider moves in all sections: nothing breaks, and the page never hangs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TYPED = [
     "1/0",
 ]
 
-# What a hand could reach: of those the one whose turn it is, scrolled to, and where to point at it. Links to others and
-# the file chooser leave the page.
+# Scrolls to one of the elements that a user could click, and returns where to click it. Links to other pages and the
+# file chooser are excluded because they leave the page.
 REACH = """([at, dx, dy]) => {
   const kinds = 'button, a, input, select, summary, svg[role=img], [tabindex="0"]'
   const all = [...document.querySelectorAll(kinds)].filter((e) =>
@@ -57,7 +57,7 @@ SET = """([x, y, to]) => {
 
 
 def act(page: Any, rng: random.Random) -> str:
-    """Do something, and tell what."""
+    """Do something, and return a description of it."""
     kind = rng.random()
     if kind < 0.04:
         section = rng.randrange(SECTIONS)
@@ -88,7 +88,7 @@ def act(page: Any, rng: random.Random) -> str:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("part", range(8))
 def test_random_actions_break_nothing(visit: Visit, rng: random.Random, part: int) -> None:
-    """Two thousand in all."""
+    """Two thousand actions in all parts together."""
     visit.open()
     visit.ready()
     page = visit.page

@@ -1,7 +1,7 @@
-"""Rule 1 of the lab: every number on the page carries the path of what it is, and is what the package computes.
+"""Rule 1 of the lab: every number on the page has a path that says what it is, and is what the package computes.
 
-The numbers are read off the page, in Chromium, section by section; the truth is computed here, in CPython, with the
-package's own tools (recordings, traces, engines, samplers), not by asking the session that answers the page.
+The numbers are read from the page in Chromium, section by section. The right numbers are computed here in CPython with
+the package's tools (recorders, traces, engines, samplers), not with the session that answers the page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lab.page.truth import Truth
 
 
 def check(numbers: list[Shown], truth: Truth, tolerance: float = 1e-12) -> tuple[int, list[str]]:
-    """(how many numbers were compared, what is wrong)"""
+    """Return the number of compared numbers, and messages for the wrong ones."""
     count, wrong = 0, []
     for shown in numbers:
         if shown.path.startswith("fact ") and not NUMBER.search(shown.text):
@@ -33,7 +33,7 @@ def check(numbers: list[Shown], truth: Truth, tolerance: float = 1e-12) -> tuple
         try:
             value = truth.number(shown.path)
         except KeyError:
-            wrong.append(f"{shown}: nobody knows this path")
+            wrong.append(f"{shown}: unknown path")
             continue
         count += 1
         if words := mistake(shown, value, tolerance):
@@ -43,7 +43,7 @@ def check(numbers: list[Shown], truth: Truth, tolerance: float = 1e-12) -> tuple
 
 @pytest.fixture(scope="module")
 def early(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
-    """A tab in which Python never gets ready."""
+    """A tab in which Python never becomes ready."""
     visit = Visit(chromium, lab_server.url)
     visit.page.route("**/pyodide/**", lambda route: route.abort())
     visit.open()
@@ -51,7 +51,7 @@ def early(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
     yield visit
     visit.context.close()
     assert visit.refused == []
-    assert [error for error in visit.errors if "ERR_FAILED" not in error] == []  # but for what was blocked
+    assert [error for error in visit.errors if "ERR_FAILED" not in error] == []  # except for blocked requests
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def published() -> Run:
 
 
 def compare(tab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **state: object) -> int:
-    """Hold every number of a section against the truth; gives how many there were."""
+    """Compare every number of a section with the truth, and return their count."""
     tab.section(section, word=truth.word, **state)
     count, wrong = check(read(tab), truth, tolerance)
     assert not wrong, f"{len(wrong)} of {count}: " + "\n".join(wrong[:5])
@@ -144,7 +144,7 @@ def test_every_number_follows_the_temperature(tab: Visit, published: Run, names:
 
 
 def test_every_number_follows_training(tab: Visit, names: Data) -> None:
-    """From random weights, a hundred steps: two libraries' exp and log apart, to 1e-9 and in every digit shown."""
+    """A hundred steps from random weights agree to 1e-9 and in all shown digits; exp and log differ in last bits."""
     tab.section(8)
     tab.page.get_by_role("button", name="random weights").click()
     tab.page.get_by_role("button", name="train 100", exact=True).click()
@@ -161,8 +161,8 @@ def test_every_number_follows_training(tab: Visit, names: Data) -> None:
         tab.settle()
 
 
-# Texts with a decimal number, that are not in an element with a path. Exempt: axes, what the reader has set, code, and
-# the words of the prose (test_words.py)
+# Texts with a decimal number outside an element with a path. Exempt are axes, values that the reader has set, code, and
+# prose (test_words.py checks it)
 BARE = """() => {
   const exempt = 'svg text, label.slider output, .player output, .prose, h4, code, .source'
   const found = []
@@ -178,7 +178,7 @@ BARE = """() => {
 
 
 @pytest.mark.parametrize("section", range(SECTIONS))
-def test_no_number_is_without_its_path(tab: Visit, section: int) -> None:
+def test_every_number_has_a_path(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
     tab.page.evaluate(UNFOLD)
     tab.settle()
@@ -193,7 +193,7 @@ def test_no_number_is_without_its_path(tab: Visit, section: int) -> None:
     "path",
     ["pos3.layer0.q[9]", "pos2.layer0.attn_weights.head1[1]", "pos1.emb_norm[4]", "pos4.loss", "layer0.mlp_fc2[3][56]"],
 )
-def test_an_opened_number_tells_the_sum_that_made_it(tab: Visit, published: Run, names: Data, path: str) -> None:
+def test_an_opened_number_shows_the_sum_that_produced_it(tab: Visit, published: Run, names: Data, path: str) -> None:
     tab.section(0, word="emma", number=path)
     tab.page.locator(".opened dl").wait_for()
     truth = Truth(published, names, "emma")
@@ -206,7 +206,7 @@ def test_an_opened_number_tells_the_sum_that_made_it(tab: Visit, published: Run,
     for number in shown:
         try:
             value = truth.number(number.path)
-        except (KeyError, AttributeError):  # a number without a name of its own: the trace knows its way
+        except (KeyError, AttributeError):  # a number without its own name: the trace finds its path
             value = truth.trace.number(number.path)["value"]
         wrong += [words for words in [mistake(number, value, 1e-12)] if words]
     assert wrong == []

@@ -1,4 +1,4 @@
-"""Any number on the page: its chain rule, its check by a push, the graph around it, the walk, and its name."""
+"""An opened number: its chain rule, the check by a push, the graph around it, the walk, and the search by name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def wide(tab: Visit) -> Iterator[Visit]:
 
 
 def open_number(tab: Visit, path: str) -> None:
-    """Through the address, with all that can be told of it."""
+    """Open a number by its address, with all details unfolded."""
     tab.section(4, word=WORD, number=path)
     tab.page.locator(".opened h2").filter(has_text=path).wait_for()
     tab.page.locator(".opened details").last.wait_for()
@@ -54,28 +54,28 @@ def open_number(tab: Visit, path: str) -> None:
     tab.settle()
 
 
-def test_on_a_phone_the_graph_scrolls_and_not_all_that_is_said(tab: Visit) -> None:
+def test_on_a_phone_only_the_graph_scrolls_sideways(tab: Visit) -> None:
     tab.page.set_viewport_size(SIZES["phone"])
     open_number(tab, "pos0.layer0.k[1]")
     width = "(e) => [e.scrollWidth, e.clientWidth]"
-    all_of_it, box = tab.page.locator("section.opened").evaluate(width)
+    whole, box = tab.page.locator("section.opened").evaluate(width)
     graph, paper = tab.page.locator("section.opened .graph").evaluate(width)
     tab.page.set_viewport_size(SIZES["wide"])
-    assert graph > paper  # there is something to scroll
-    assert all_of_it <= box
+    assert graph > paper  # the graph needs scrolling
+    assert whole <= box
 
 
 def local(trace: Trace, made: str, of: str) -> set[float]:
-    """d made / d of: of a number that is used twice by one both."""
+    """Return the local gradients d made / d of; a number that is used twice by one node has two."""
     node = trace.node(of)
     return {x["local_gradient"] for x in trace.number(made)["operands"] if trace.node(x["path"]) is node}
 
 
 @pytest.mark.parametrize("path", KINDS)
-def test_all_that_is_told_of_a_number_is_the_traces(wide: Visit, truth: Trace, path: str) -> None:
+def test_everything_shown_of_a_number_agrees_with_the_trace(wide: Visit, truth: Trace, path: str) -> None:
     open_number(wide, path)
     shown = wide.page.evaluate(SHOWN)
-    told = dict(shown)
+    values = dict(shown)
     for what, x in shown:
         if found := re.fullmatch(r"d (\S+) / d (\S+)", what):
             assert any(abs(x - slope) < 1e-12 for slope in local(truth, found[1], found[2])), what
@@ -87,17 +87,17 @@ def test_all_that_is_told_of_a_number_is_the_traces(wide: Visit, truth: Trace, p
             assert x == pytest.approx(truth.number(what)["value"], abs=1e-12)
         else:
             assert re.fullmatch(r"(eps|loss above|loss below|difference) \S+", what)
-    assert sum(what.startswith("share ") for what in told) == len(truth.contributions(path))
-    # the push, beside the chain rule
+    assert sum(what.startswith("share ") for what in values) == len(truth.contributions(path))
+    # the push agrees with the chain rule
     grad = truth.number(path)["grad"]
-    assert abs(told[f"difference {path}"] - grad) <= 1e-6 * max(1e-3, abs(grad))
-    slope = (told[f"loss above {path}"] - told[f"loss below {path}"]) / (2 * told[f"eps {path}"])
-    assert slope == pytest.approx(told[f"difference {path}"], rel=1e-6, abs=1e-9)
+    assert abs(values[f"difference {path}"] - grad) <= 1e-6 * max(1e-3, abs(grad))
+    slope = (values[f"loss above {path}"] - values[f"loss below {path}"]) / (2 * values[f"eps {path}"])
+    assert slope == pytest.approx(values[f"difference {path}"], rel=1e-6, abs=1e-9)
     assert "They agree" in wide.page.locator(".opened").inner_text()
 
 
 def test_a_push_that_is_too_small_does_not_show_the_gradient(wide: Visit) -> None:
-    """The alarm rings: the page says so when the two do not agree."""
+    """A test of the test: the page says that the two do not agree."""
     open_number(wide, "pos3.layer0.q[9]")
     wide.page.locator(".opened").get_by_role("radio", name="10⁻¹²").click()
     wide.page.locator(".opened").get_by_text("They do not agree").wait_for()
@@ -106,7 +106,7 @@ def test_a_push_that_is_too_small_does_not_show_the_gradient(wide: Visit) -> Non
 
 
 @pytest.mark.parametrize(("way", "end"), [("towards the loss", "loss"), ("towards the weights", "")])
-def test_one_walks_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace, way: str, end: str) -> None:
+def test_a_walk_leads_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace, way: str, end: str) -> None:
     open_number(wide, "pos1.layer0.k[3]")
     panel = wide.page.locator(".opened")
     walked = ["pos1.layer0.k[3]"]
@@ -120,7 +120,7 @@ def test_one_walks_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace
         walked.append(panel.locator("h2").inner_text())
     assert 1 < len(walked) < 30
     assert walked[-1] == end or truth.number(walked[-1])["op"] == "parameter"
-    # and back along the way
+    # and back the same way
     back = panel.get_by_role("navigation", name="The walk so far").get_by_role("button").last
     back.click()
     panel.locator("h2").filter(has_text=walked[-2]).wait_for()
@@ -133,7 +133,7 @@ def test_a_node_of_the_graph_opens(wide: Visit) -> None:
     wide.page.locator(".opened h2").filter(has_text="pos3.layer0.q[9].term15").wait_for()
 
 
-def test_of_many_users_the_graph_draws_those_that_pass_back_the_most(wide: Visit, truth: Trace) -> None:
+def test_the_graph_shows_the_users_with_the_largest_contributions(wide: Visit, truth: Trace) -> None:
     path = "pos3.layer0.mlp_norm[9]"
     open_number(wide, path)
     drawn = wide.page.locator(".opened .graph button.node").evaluate_all("(all) => all.map((e) => e.title)")
@@ -148,7 +148,7 @@ def test_a_long_sum_says_that_it_scrolls(tab: Visit) -> None:
     tab.page.set_viewport_size(SIZES["wide"])
     tab.section(4, word=WORD, number="pos3.layer0.mlp_out[3]")
     more = tab.page.locator(".opened").get_by_role("button", name=re.compile(r"\d+ more terms? below"))
-    tab.page.emulate_media(reduced_motion="reduce")  # it does not glide
+    tab.page.emulate_media(reduced_motion="reduce")  # no smooth scrolling
     seen: list[int] = []
     while more.count() and len(seen) < 20:
         seen.append(int(re.match(r"\d+", more.inner_text())[0]))  # type: ignore[index]
@@ -160,7 +160,7 @@ def test_a_long_sum_says_that_it_scrolls(tab: Visit) -> None:
     assert len(seen) < 20
 
 
-# --- A number by its name
+# --- Finding a number by its name
 
 
 def box(tab: Visit) -> Any:
@@ -206,7 +206,7 @@ def test_escape_closes_the_list_first(tab: Visit) -> None:
     tab.page.locator(".opened h2").wait_for(state="detached")  # the third closes the number
 
 
-def test_what_is_not_found_is_said(tab: Visit) -> None:
+def test_a_search_without_results_says_why(tab: Visit) -> None:
     tab.section(4, word=WORD)
     box(tab).fill("pos3.layer0.qq")
     tab.page.get_by_text("there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre").wait_for()

@@ -1,4 +1,4 @@
-"""The reader's own file in the page: handled, or refused in words; the page is never stuck, and the names come back."""
+"""A user's own file on the page: loaded or refused with a message, without a hang; the names can be restored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TAKEN = {
     "emoji.txt": "🙂🙃\n🙂🐢\n👩‍💻🐢\n".encode(),
     "windows.txt": "\ufeffanna\r\nbob\r\n".encode(),
 }
-# name -> (content, of what the page says of it)
+# name -> (content, a part of the page's message)
 REFUSED = {
     "empty.txt": (b"", "'empty.txt' is empty"),
     "blank.txt": (b"\n \n\t\n", "blank.txt"),
@@ -58,13 +58,13 @@ def back_to_the_names(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_a_file_of_ones_own_is_taken(tab: Visit, name: str) -> None:
+def test_a_users_file_is_loaded(tab: Visit, name: str) -> None:
     characters = set("".join(TAKEN[name].decode("utf-8-sig").splitlines()))
     tab.section(1)
     give(tab, name, TAKEN[name])
     assert own_text(tab).get_by_role("alert").all_inner_texts() == []
     assert own_text(tab).locator("figcaption").inner_text().startswith(f"{len(characters) + 1} tokens, ")
-    for section in range(SECTIONS):  # every section shows the new model, or says in words what is not to be had
+    for section in range(SECTIONS):  # every section shows the new model, or says what it cannot show
         tab.section(section)
         tab.answers()
         assert tab.page.get_by_text("this is a bug").count() == 0
@@ -75,7 +75,7 @@ def test_a_file_of_ones_own_is_taken(tab: Visit, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_text_is_refused_in_words(tab: Visit, name: str) -> None:
+def test_a_file_that_is_not_text_is_refused_with_a_message(tab: Visit, name: str) -> None:
     content, says = REFUSED[name]
     tab.section(1)
     before = tab.ask("model")

@@ -1,4 +1,4 @@
-"""The page in a browser: Python gets ready, the snapshot fills in for it, and a worker that dies comes back."""
+"""The page in a browser: Python becomes ready, the snapshot answers until then, and a worker that dies is restarted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUDGET = 300_000  # bytes before Python
 
 
 def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
-    """Where two answers differ: numbers by more than 1e-12, everything else at all. Not: what computed them."""
+    """Yield where two answers differ, numbers by more than 1e-12; the facts about Python and the engine are ignored."""
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         for key in a.keys() - {"python", "engine", "note"}:
             yield from differences(a[key], b[key], f"{where}.{key}")
@@ -37,7 +37,7 @@ def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
 
 
 def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
-    """(key, method, parameters, answer) of all that the build computed."""
+    """Yield the (key, method, parameters, answer) of all answers in the snapshot."""
     index: dict[str, Any] = json.loads((SITE / "snapshot.json").read_text())
     long = {key: json.loads((SITE / file).read_text()) for key, file in index["files"].items()}
     for key, answer in {**index["answers"], **long}.items():
@@ -46,7 +46,7 @@ def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
 
 
 @pytest.mark.smoke
-def test_python_gets_ready_in_the_background(visit: Visit) -> None:
+def test_python_becomes_ready_in_the_background(visit: Visit) -> None:
     visit.open()
     status = visit.ready()
     assert status["state"] == "ready", status
@@ -66,7 +66,7 @@ def test_little_is_transferred_before_python(visit: Visit, lab_server: CountingS
     assert total < BUDGET, before
 
 
-def test_the_snapshot_answers_while_python_cannot(visit: Visit) -> None:
+def test_the_snapshot_answers_without_python(visit: Visit) -> None:
     visit.page.route("**/pyodide/**", lambda route: route.abort())
     visit.open()
     for _, method, params, answer in snapshot():
@@ -76,7 +76,7 @@ def test_the_snapshot_answers_while_python_cannot(visit: Visit) -> None:
     assert status["why"].startswith("Python could not be loaded: ")
     with pytest.raises(Exception, match="Python could not be loaded: "):
         visit.ask("tokens", text="not in the snapshot")
-    visit.errors = [error for error in visit.errors if "ERR_FAILED" not in error]  # of what was blocked
+    visit.errors = [error for error in visit.errors if "ERR_FAILED" not in error]  # the blocked requests
 
 
 def test_python_takes_over_without_a_jump(visit: Visit) -> None:
@@ -85,12 +85,12 @@ def test_python_takes_over_without_a_jump(visit: Visit) -> None:
     natively = Session()
     for key, method, params, answer in snapshot():
         if method == "surface":
-            continue  # of fewer points where the machine is busy
+            continue  # it has fewer points if the machine is busy
         assert list(differences(answer, ask(natively, method, **params)))[:5] == [], key
         assert list(differences(answer, visit.ask(method, **params)))[:5] == [], key
 
 
-def test_errors_are_sentences(visit: Visit) -> None:
+def test_errors_are_single_sentences(visit: Visit) -> None:
     visit.open()
     visit.ready()
     natively = Session().ask("forward", {"word": 7})["error"]
@@ -108,11 +108,11 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_worker_that_dies_comes_back_as_it_was(visit: Visit, death: str) -> None:
+def test_a_worker_that_dies_is_restarted_with_its_state(visit: Visit, death: str) -> None:
     visit.open()
     visit.ready()
     visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
-    visit.ask("change", path="wte[1][2]", value=0.5)  # not saved yet when it dies: it is made again
+    visit.ask("change", path="wte[1][2]", value=0.5)  # not saved when the worker dies: the page repeats it
     before = {name: visit.ask(name) for name in ("model", "parameters")}
     [worker] = visit.page.workers
     worker.evaluate(DEATHS[death])
@@ -121,18 +121,18 @@ def test_a_worker_that_dies_comes_back_as_it_was(visit: Visit, death: str) -> No
     after = {name: visit.ask(name) for name in ("model", "parameters")}
     for answers in (before, after):
         for answer in answers.values():
-            answer.pop("version")  # a restored model is another
+            answer.pop("version")  # a restored model has another version
     assert list(differences(before, after))[:5] == []
     visit.errors = [error for error in visit.errors if "the end" not in error]
 
 
-def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: Visit) -> None:
+def test_an_error_while_restoring_is_shown_until_the_next_change(visit: Visit) -> None:
     visit.open()
     visit.ready()
     visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
-    visit.ask("save")  # as the page has done by itself before: one answer after the other
+    visit.ask("save")  # answers come in order, so the page's own save is complete
     visit.page.evaluate(
-        """() => {  // what was saved comes back as something else
+        """() => {  // replace the saved state by nonsense
           const post = Worker.prototype.postMessage
           Worker.prototype.postMessage = function (message) {
             if (message.ask?.method === 'restore') {
@@ -158,7 +158,7 @@ def test_a_state_that_cannot_be_restored_is_told_and_not_shown_any_more(visit: V
     )
 
 
-def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: Visit) -> None:
+def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit: Visit) -> None:
     visit.open("#section=8")
     visit.ready()
     visit.page.get_by_role("button", name="random weights").click()
@@ -171,12 +171,12 @@ def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: 
     visit.page.get_by_text("5 of 1,000 steps are done", exact=False).wait_for()
     visit.settle()
     seen = visit.page.evaluate(
-        """() => new Promise((done) => {  // where the curve ends at the first event
+        """() => new Promise((done) => {  // the end of the curve at the first event
           const slider = document.querySelector('.scrub input')
           new MutationObserver(() => {
             const now = document.querySelector('.now [data-path]')?.dataset.path
             const isReading = document.querySelector('.now').innerText.startsWith('reading')
-            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // that is of the last training
+            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // 100 is from the last run
           }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
           ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
         })"""
@@ -184,14 +184,14 @@ def test_a_run_that_was_gone_back_in_is_drawn_from_there_while_it_trains(visit: 
     assert seen[0] == f"run.loss[{seen[1]}]"
 
 
-def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
+def test_the_address_always_describes_the_current_model(visit: Visit) -> None:
     def shown() -> tuple[str, str, int]:
         model = visit.ask("model")
         return visit.page.evaluate("location.hash"), model["name"], model["step"]
 
     visit.open()
     visit.ready()
-    visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link, in a tab that is open already
+    visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link in an open tab
     visit.page.get_by_text("20 of 1,000 steps are done").wait_for()
     visit.settle()
     assert shown() == ("#section=training&step=20", "random", 20)
@@ -208,25 +208,25 @@ def test_an_address_never_speaks_of_another_model(visit: Visit) -> None:
     assert shown() == ("#section=parameters&step=20", "random", 20)
 
 
-def test_an_address_speaks_of_a_run_that_was_begun_anew_after_the_pretrained_one_went_on(visit: Visit) -> None:
+def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(visit: Visit) -> None:
     visit.open("#section=8")
     visit.ready()
     visit.settle()
     visit.page.get_by_role("button", name="train 1", exact=True).click()
     visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
     visit.settle()
-    assert visit.page.evaluate("location.hash") == "#section=training"  # a link makes no pretrained weights
+    assert visit.page.evaluate("location.hash") == "#section=training"  # a link has no pretrained weights
     visit.page.get_by_role("button", name="random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
     visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
     assert visit.linked("step=10") == "#section=training&step=10"
 
 
-def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: Visit) -> None:
+def test_a_request_that_crashes_python_fails_and_the_others_are_answered(visit: Visit) -> None:
     visit.open()
     visit.ready()
     visit.ask("change", path="wte[1][2]", value=0.5)
-    # the worker is given a Python that breaks at one question, as one that is out of memory may
+    # the worker gets a Python that crashes at one request, as it may when memory runs out
     [worker] = visit.page.workers
     worker.evaluate(
         """const ask = self.onmessage
@@ -249,7 +249,7 @@ def test_a_question_that_kills_python_fails_and_the_others_are_answered(visit: V
     visit.errors = [error for error in visit.errors if "broken" not in error]
 
 
-def test_stop_ends_what_is_computed_and_keeps_the_state(visit: Visit) -> None:
+def test_stop_ends_the_computation_and_keeps_the_state(visit: Visit) -> None:
     visit.open()
     visit.ready()
     visit.ask("change", path="wte[1][2]", value=0.5)
@@ -290,7 +290,7 @@ def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: 
         status = visit.ready()
         assert status["state"] == "ready", status
         assert visit.ask("model")["engine"] == "native"
-        # the other sections are loaded last: the host is there until no more is asked for
+        # the other sections are loaded last: serve until there are no more requests
         visit.page.wait_for_function(
             """async () => {
               const count = () => performance.getEntriesByType('resource').length
@@ -302,7 +302,7 @@ def test_the_export_works_on_any_host_under_any_address(visit: Visit, tmp_path: 
 
 
 def test_a_request_to_another_host_would_be_noticed(chromium: Any, lab_server: CountingServer) -> None:
-    """The alarm rings: the policy stops it in the page, and outside of it the tab does."""
+    """A test of the test: the page's security policy refuses the request, and the tab refuses those of other pages."""
     visit = Visit(chromium, lab_server.url)
     visit.open()
     visit.page.evaluate("fetch('http://192.0.2.1/').catch(() => 0)")

@@ -1,4 +1,4 @@
-"""The playhead on the page: it plays, steps and scrubs. What it shows at every moment: see test_moments.py."""
+"""The playhead on the page: it plays, steps and scrubs. test_moments.py checks what it shows at every moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def session() -> Session:
 
 
 @pytest.mark.smoke
-def test_stepping_over_and_back_meets_the_same_moments(head: Head) -> None:
+def test_stepping_over_and_back_shows_the_same_moments(head: Head) -> None:
     head.open("forward")
     there = [head.read()]
     for _ in range(12):
@@ -33,7 +33,7 @@ def test_stepping_over_and_back_meets_the_same_moments(head: Head) -> None:
     assert head.at == 0
 
 
-def test_playing_comes_to_the_end_by_itself(head: Head) -> None:
+def test_playing_reaches_the_end(head: Head) -> None:
     head.open("adam")
     while head.page.locator(".transport button.quiet").inner_text() != "16×":
         head.page.locator(".transport button.quiet").click()
@@ -48,7 +48,7 @@ def test_playing_comes_to_the_end_by_itself(head: Head) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_variables_can_be_seen(head: Head, size: str) -> None:
+def test_the_variables_are_visible(head: Head, size: str) -> None:
     head.page.set_viewport_size(SIZES[size])
     head.open("forward", 7)
     panel = head.page.locator(".variables")
@@ -60,7 +60,7 @@ def test_the_variables_can_be_seen(head: Head, size: str) -> None:
 # --- Keys and links
 
 
-def test_the_keyboard_does_it_all(head: Head) -> None:
+def test_the_keyboard_controls_the_playhead(head: Head) -> None:
     head.open("forward")
     head.page.locator("main").focus()
     head.key("ArrowDown")
@@ -74,7 +74,7 @@ def test_the_keyboard_does_it_all(head: Head) -> None:
     assert head.at == depth + 5
     head.key("ArrowLeft")
     assert head.at == depth + 1
-    head.key("ArrowUp")  # out of gpt, to the softmax that is called with what it gives
+    head.key("ArrowUp")  # out of gpt, to the softmax of its result
     assert head.at > depth + 100
     head.key(" ")
     head.page.wait_for_selector(".transport button[aria-label=Pause]")
@@ -85,10 +85,10 @@ def test_the_keyboard_does_it_all(head: Head) -> None:
     word = head.page.get_by_label("word", exact=True)
     word.focus()
     now = head.at
-    head.key("ArrowLeft")  # in a field it moves the cursor
+    head.key("ArrowLeft")  # moves the cursor in the field
     assert head.at == now
     head.page.locator(".variables").focus()
-    head.key("ArrowDown")  # it scrolls
+    head.key("ArrowDown")  # scrolls
     assert head.at == now
     head.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
     head.page.get_by_role("dialog").wait_for()
@@ -114,7 +114,7 @@ def test_a_link_captures_the_moment(head: Head, visit: Visit) -> None:
     assert Head(visit).read() == state
 
 
-def test_whoever_clicks_a_line_goes_on_to_it(head: Head) -> None:
+def test_a_click_on_a_line_moves_the_playhead_to_its_next_moment(head: Head) -> None:
     head.open("forward")
     lines = head.page.evaluate("async () => (await lab.ask('source', {})).lines")
     line = next(i for i, text in enumerate(lines, 1) if "attn_weights = softmax(attn_logits)" in text)
@@ -127,14 +127,14 @@ def test_whoever_clicks_a_line_goes_on_to_it(head: Head) -> None:
         places.append(head.at)
         head.press("Step into")
     assert places[0] < places[1]
-    line = next(i for i, text in enumerate(lines, 1) if "p.data -=" in text)  # which another chapter plays
+    line = next(i for i, text in enumerate(lines, 1) if "p.data -=" in text)  # in another chapter
     head.page.locator(f".source li[data-line='{line}'] .gutter").click()
     head.page.wait_for_function("() => document.querySelector('main .line code')?.innerText.startsWith('p.data -=')")
     assert head.page.locator(".transport select").input_value() == "adam"
 
 
-def test_an_open_number_does_not_move_it(head: Head, visit: Visit) -> None:
-    """Though the number was made at a line, which is lit up elsewhere."""
+def test_an_open_number_does_not_move_the_playhead(head: Head, visit: Visit) -> None:
+    """In a section, opening a number highlights the line that computed it; here the playhead stays."""
     path = "pos3.layer0.attn_logits.head1[1]"
     head.open("forward", 60)
     state = head.read()
@@ -152,12 +152,12 @@ def test_an_open_number_does_not_move_it(head: Head, visit: Visit) -> None:
     visit.page.locator(".opened .formula button").wait_for()
     visit.page.wait_for_selector("main .line")
     assert Head(visit).read() == state
-    line.click()  # whoever asks for it goes there
+    line.click()  # a click on the line moves the playhead
     head.page.wait_for_function("() => document.querySelector('.transport input').value !== '60'")
 
 
-def test_an_address_that_the_reader_enters_is_not_written_over(head: Head) -> None:
-    """Though the playhead moves on before the page has read it."""
+def test_an_address_that_the_reader_enters_is_not_overwritten(head: Head) -> None:
+    """The playhead moves before the page has read the new address."""
     head.open("forward")
     head.page.evaluate("""() => {
       location.hash = '#section=3'
@@ -167,7 +167,7 @@ def test_an_address_that_the_reader_enters_is_not_written_over(head: Head) -> No
     assert head.tab.linked("section=parameters") == "#section=parameters"
 
 
-def test_it_does_not_play_on_once_the_reader_has_left(head: Head) -> None:
+def test_leaving_the_playhead_stops_it(head: Head) -> None:
     head.open("forward")
     head.press("Play")
     head.page.wait_for_selector(".transport button[aria-label=Pause]")
@@ -179,7 +179,7 @@ def test_it_does_not_play_on_once_the_reader_has_left(head: Head) -> None:
     assert head.at == 0
 
 
-def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> None:
+def test_the_playhead_opens_from_the_contents_and_returns_to_the_section(head: Head) -> None:
     head.tab.section(5)
     head.page.get_by_role("button", name="play these lines: Forward").click()
     head.page.wait_for_selector("main .line")
@@ -192,7 +192,7 @@ def test_it_begins_in_the_contents_and_ends_where_the_reader_was(head: Head) -> 
     assert head.page.locator(".transport select").input_value() == "data"
 
 
-def test_the_space_bar_is_the_playheads_once_the_button_has_opened_it(head: Head) -> None:
+def test_the_space_bar_plays_after_the_button_has_opened_the_playhead(head: Head) -> None:
     head.tab.go(section=4)
     head.tab.settle()
     button = head.page.get_by_role("button", name="Play the program")
@@ -208,7 +208,7 @@ def test_the_space_bar_is_the_playheads_once_the_button_has_opened_it(head: Head
 @pytest.mark.parametrize(
     ("topic", "act"), [("The shuffle", "I. Setup and data"), ("The loop", "IV. Training"), ("The gate", "III. The GPT")]
 )
-def test_a_line_of_main_stands_in_the_act_that_it_begins(head: Head, topic: str, act: str) -> None:
+def test_a_line_of_main_is_in_the_act_that_it_begins(head: Head, topic: str, act: str) -> None:
     head.open("data")
     head.page.locator(".transport select").select_option("end")
     head.page.get_by_role("heading", name="The big picture").wait_for()
@@ -227,19 +227,19 @@ def test_the_big_picture_leads_back_into_the_program(head: Head, session: Sessio
             "() => [...document.querySelectorAll('.seen span')].map((e) => [e.dataset.path, e.dataset.value])"
         )
     )
-    told = {name: ask(session, "chapter", name=name, word=WORD) for name in CHAPTERS}
-    facts = told["adam"]["facts"]
-    wanted = {
-        "num_docs": told["data"]["facts"]["num_docs"],
-        "events": len(told["forward"]["events"]),
-        "loss": told["loss"]["tensors"]["loss"]["data"][0],
-        "steps": told["backward"]["facts"]["steps"],
+    chapters = {name: ask(session, "chapter", name=name, word=WORD) for name in CHAPTERS}
+    facts = chapters["adam"]["facts"]
+    expected = {
+        "num_docs": chapters["data"]["facts"]["num_docs"],
+        "events": len(chapters["forward"]["events"]),
+        "loss": chapters["loss"]["tensors"]["loss"]["data"][0],
+        "steps": chapters["backward"]["facts"]["steps"],
         f"before {facts['path']}": facts["before"],
         f"after {facts['path']}": facts["after"],
-        **{f"tokens[{i}]": token_id for i, token_id in enumerate(told["tokens"]["facts"]["ids"])},
+        **{f"tokens[{i}]": token_id for i, token_id in enumerate(chapters["tokens"]["facts"]["ids"])},
     }
-    assert seen.pop("sample") == told["sample"]["facts"]["text"]
-    assert {path: float(value) for path, value in seen.items()} == pytest.approx(wanted, rel=1e-12)
+    assert seen.pop("sample") == chapters["sample"]["facts"]["text"]
+    assert {path: float(value) for path, value in seen.items()} == pytest.approx(expected, rel=1e-12)
     text = head.page.locator("main").inner_text()
     for topic in (
         "Mersenne Twister",
@@ -264,7 +264,7 @@ def test_a_link_that_names_no_chapter_leads_to_the_guide(head: Head) -> None:
     assert head.page.locator(".transport").count() == 0
 
 
-def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
+def test_nothing_moves_with_reduced_motion(head: Head) -> None:
     head.page.emulate_media(reduced_motion="reduce")
     head.open("backward", 100)
     moving = """() => [...document.querySelectorAll('body *')].filter((e) =>
@@ -275,20 +275,20 @@ def test_nothing_moves_where_motion_is_reduced(head: Head) -> None:
     head.page.emulate_media(reduced_motion="no-preference")
 
 
-def test_no_line_is_told_of_before_there_is_one(visit: Visit) -> None:
-    visit.page.route("**/pyodide/**", lambda route: None)  # it never comes
+def test_no_line_is_announced_before_there_is_one(visit: Visit) -> None:
+    visit.page.route("**/pyodide/**", lambda route: None)  # Python never loads
     visit.page.clock.install()
     visit.open("#play=forward&word=zoe")
     visit.page.wait_for_selector(".transport")
-    visit.page.clock.run_for(5000)  # it speaks 0.9 seconds after the playhead has come to rest
+    visit.page.clock.run_for(5000)  # the announcement comes 0.9 seconds after the playhead has stopped
     assert visit.page.locator(".transport [aria-live]").text_content() == ""
 
 
-def test_what_changed_is_said_once_it_rests(head: Head) -> None:
+def test_changes_are_announced_when_the_playhead_stops(head: Head) -> None:
     head.open("forward", 3)
-    said = head.page.locator(".transport [aria-live=polite]")
+    announced = head.page.locator(".transport [aria-live=polite]")
     head.page.wait_for_function("() => document.querySelector('.transport [aria-live]').textContent.includes('zip(')")
-    assert said.inner_text().endswith("Sets x.")
+    assert announced.inner_text().endswith("Sets x.")
 
 
 @pytest.mark.parametrize("chapter", [*CHAPTERS, "end"])
@@ -328,6 +328,6 @@ def test_nothing_scrolls_sideways_on_a_phone(head: Head, chapter: str, at: int) 
     assert width <= window
     dock = head.page.locator(".transport").bounding_box()
     assert dock["height"] < 0.25 * 640
-    head.page.evaluate("() => scrollTo(0, 1e6)")  # at the foot, the dock covers nothing
+    head.page.evaluate("() => scrollTo(0, 1e6)")  # at the end of the page the dock covers nothing
     bottom = head.page.evaluate("() => document.querySelector('.right').getBoundingClientRect().bottom")
     assert bottom <= head.page.locator(".transport").bounding_box()["y"] + 1

@@ -1,4 +1,4 @@
-"""Presenting: a figure a screen, by the keys of a clicker; and a page whose parts the address hides."""
+"""Presenting: one figure per screen, controlled by a clicker; and parts of the page that the address hides."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) =>
 
 
 def show(tab: Visit, section: int, **state: object) -> None:
-    """Go there by the address, which may hide what Visit.section looks for."""
+    """Go to a section by its address; Visit.section fails if the address hides the contents."""
     tab.go(**{"section": section, "word": "emma", **state})
     tab.settle()
 
 
 @pytest.fixture
 def presented(tab: Visit) -> Any:
-    """Section 5, in the hands of somebody who presents it."""
+    """Section 5 in presentation mode."""
     show(tab, 5, present=1, hide="source,contents")
     yield tab
     show(tab, 0)
@@ -50,7 +50,7 @@ def test_a_clicker_goes_from_figure_to_figure(presented: Visit) -> None:
     assert seen == presented.page.evaluate(ON_SCREEN)
 
 
-def test_without_the_prose_a_screen_is_a_figure(presented: Visit) -> None:
+def test_without_the_prose_every_screen_is_a_figure(presented: Visit) -> None:
     with_words = int(screen(presented).split(" / ")[1])
     show(presented, 6, present=1)
     show(presented, 5, present=1, hide="source,contents,prose")
@@ -83,7 +83,7 @@ def test_a_full_stop_darkens_the_screen_and_escape_leaves(presented: Visit) -> N
     assert presented.page.locator(".source").is_visible()
 
 
-def test_escape_gives_the_keys_back_to_whoever_has_typed_a_word(presented: Visit) -> None:
+def test_escape_after_typing_a_word_returns_the_keys_to_the_presentation(presented: Visit) -> None:
     presented.page.locator("#word").fill("ann")
     presented.page.keyboard.press("Escape")
     presented.page.keyboard.press("ArrowRight")
@@ -92,8 +92,8 @@ def test_escape_gives_the_keys_back_to_whoever_has_typed_a_word(presented: Visit
     presented.page.locator(".screens").wait_for(state="detached")
 
 
-def test_who_types_is_not_interrupted(presented: Visit) -> None:
-    """Keys belong to the control that has the focus: a field, a player, a cell."""
+def test_keys_do_not_change_the_screen_while_typing(presented: Visit) -> None:
+    """Keys go to the control that has the focus: a field, a player, a cell."""
     presented.page.locator("#word").fill("ann")
     presented.page.locator("#word").press("ArrowRight")
     presented.page.locator("#word").press("Space")
@@ -105,7 +105,7 @@ def test_who_types_is_not_interrupted(presented: Visit) -> None:
     assert screen(presented).startswith("2 / ")
 
 
-def test_an_editor_takes_what_is_typed(presented: Visit) -> None:
+def test_an_editor_gets_the_keys(presented: Visit) -> None:
     show(presented, FOLDERS.index("10-workbench"), present=2, hide="source,contents")
     presented.page.locator("main figure").first.get_by_role("textbox").first.click()
     for key in ("Space", "b", ".", "ArrowRight"):
@@ -116,7 +116,7 @@ def test_an_editor_takes_what_is_typed(presented: Visit) -> None:
         presented.page.keyboard.press("Backspace")
 
 
-def test_the_bar_has_a_button_for_it(tab: Visit) -> None:
+def test_the_bar_has_a_button_for_presenting(tab: Visit) -> None:
     show(tab, 4)
     tab.page.get_by_role("button", name="present", exact=True).click()
     assert screen(tab).startswith("1 / ")
@@ -151,16 +151,16 @@ def test_the_address_hides_a_part(tab: Visit, part: str) -> None:
     tab.ready()
 
 
-def test_a_number_opens_where_the_source_is_hidden(presented: Visit) -> None:
+def test_a_number_opens_while_the_source_is_hidden(presented: Visit) -> None:
     show(presented, 5, present=2, hide="source,contents", number="pos3.layer0.q[9]")
     assert presented.page.locator(".opened dl").is_visible()
-    presented.page.keyboard.press("Escape")  # closes it
+    presented.page.keyboard.press("Escape")  # closes the number
     presented.page.locator(".opened dl").wait_for(state="detached")
-    assert "present=2" in presented.page.evaluate("location.hash")  # and nothing else
+    assert "present=2" in presented.page.evaluate("location.hash")  # only the number is closed
 
 
 def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
-    """While the program is played, arrows and space are its own; the clicker's page keys still turn pages."""
+    """While the program plays, arrows and space control it; the page keys of a clicker still change the screen."""
     show(presented, 5, present=1, hide="source,contents", play="forward")
     before = presented.page.evaluate("location.hash.match(/present=\\d+/)[0]")
     presented.page.keyboard.press("ArrowRight")
@@ -171,7 +171,7 @@ def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
 
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_every_section_can_be_presented(presented: Visit, section: int) -> None:
-    """Every figure comes by, and nothing is wider than the screen."""
+    """Every screen is reached, and nothing is wider than the window."""
     show(presented, section, present=1, hide="bar,source,contents")
     count = int(screen(presented).split(" / ")[1])
     for at in range(1, count + 1):

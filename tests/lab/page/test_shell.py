@@ -1,4 +1,4 @@
-"""The frame of the page: what sticks keeps clear, what is open has room, Escape and the way back lead where one was."""
+"""The frame of the page: sticky parts, the room for an open number, Escape, the way back, and any host."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def go(tab: Visit, **state: object) -> None:
 
 
 def box(tab: Visit, selector: str) -> list[float]:
-    """Left, top, right, bottom in the window."""
+    """Return an element's left, top, right and bottom in the window."""
     found: list[float] = tab.page.evaluate(BOX, selector)
     return found
 
@@ -45,11 +45,11 @@ def playing(tab: Visit) -> bool:
     return bool(tab.page.evaluate("Boolean(document.querySelector('.transport'))"))
 
 
-# --- What sticks
+# --- Sticky parts
 
 
 @pytest.mark.parametrize("width", [1440, 1024])
-def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: int) -> None:
+def test_the_columns_stay_below_the_head_at_any_height(shell: Visit, width: int) -> None:
     shell.page.set_viewport_size({"width": width, "height": 900})
     go(shell, section=4)
     quiet = box(shell, "header.top")[3]
@@ -59,7 +59,7 @@ def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: 
         shell.page.evaluate("(y) => scrollTo(0, y)", scrolled)
         shell.frames()
         head = box(shell, "header.top")[3]
-        assert head > quiet + 10  # it has become higher
+        assert head > quiet + 10  # the message makes the head higher
         sides = [".left"] if width < 1181 else [".left", "aside.right"]
         for side in sides:
             _, top, _, bottom = box(shell, side)
@@ -69,7 +69,7 @@ def test_the_columns_stand_below_the_head_whatever_it_says(shell: Visit, width: 
             assert box(shell, "main")[1] >= head - 1
 
 
-def test_the_titles_of_the_contents_begin_below_each_other(shell: Visit) -> None:
+def test_the_titles_of_the_contents_are_left_aligned(shell: Visit) -> None:
     lefts = shell.page.evaluate(
         "() => [...document.querySelectorAll('nav .name')].map((e) => e.getBoundingClientRect().left)"
     )
@@ -78,7 +78,7 @@ def test_the_titles_of_the_contents_begin_below_each_other(shell: Visit) -> None
 
 
 @pytest.mark.parametrize("section", range(10))
-def test_what_scrolls_sideways_shows_it(shell: Visit, section: int) -> None:
+def test_parts_that_scroll_sideways_are_marked(shell: Visit, section: int) -> None:
     shell.page.set_viewport_size(SIZES["phone"])
     go(shell, section=section)
     shell.frames()
@@ -87,20 +87,20 @@ def test_what_scrolls_sideways_shows_it(shell: Visit, section: int) -> None:
           ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1)
           .map((e) => [e.outerHTML.slice(0, 80), e.hasAttribute('data-more-right'), getComputedStyle(e).maskImage])"""
     )
-    assert [text for text, told, mask in boxes if not told or "gradient" not in mask] == []
+    assert [text for text, marked, mask in boxes if not marked or "gradient" not in mask] == []
     if section == 5:
         assert boxes
     shell.page.evaluate("document.querySelectorAll('[data-more-right]').forEach((e) => e.scrollTo(1e6, 0))")
     shell.frames()
-    assert shell.page.locator("main [data-more-right]").count() == 0  # at the end there is no more
+    assert shell.page.locator("main [data-more-right]").count() == 0  # at the right end nothing more follows
     assert shell.page.locator("main [data-more-left]").count() == len(boxes)
 
 
-# --- A number that is open
+# --- An open number
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1440, 900), (1280, 720), (1181, 720)])
-def test_a_number_is_open_beside_the_playhead(shell: Visit, width: int, height: int) -> None:
+def test_an_open_number_fits_next_to_the_playhead(shell: Visit, width: int, height: int) -> None:
     shell.page.set_viewport_size({"width": width, "height": height})
     go(shell, play="forward", at=60, number=NUMBER)
     shell.page.locator(".opened dl").wait_for()
@@ -112,7 +112,7 @@ def test_a_number_is_open_beside_the_playhead(shell: Visit, width: int, height: 
         assert boxes[one][2] <= width
     assert boxes["main figure"][2] - boxes["main figure"][0] > 400
     assert boxes[".opened"][3] - boxes[".opened"][1] > 0.6 * height
-    shell.page.wait_for_function(  # it glides there
+    shell.page.wait_for_function(  # the source scrolls smoothly
         """() => {
           const box = (selector) => document.querySelector(selector).getBoundingClientRect()
           const [lit, list] = [box('.source li.lit'), box('.source ol')]
@@ -124,8 +124,8 @@ def test_a_number_is_open_beside_the_playhead(shell: Visit, width: int, height: 
     assert variables[3] <= boxes[".source"][3] + 1
 
 
-def test_on_a_phone_the_figure_is_seen_over_an_open_number(shell: Visit) -> None:
-    """The playhead has what it needs; the number shows its name and value, and unfolds."""
+def test_on_a_phone_the_figure_is_visible_above_an_open_number(shell: Visit) -> None:
+    """Next to the playhead, the number only shows its name and value until it is unfolded."""
     shell.page.set_viewport_size(SIZES["phone"])
     go(shell, play="forward", at=60, number=NUMBER)
     shell.page.locator(".opened dl").wait_for()
@@ -137,16 +137,16 @@ def test_on_a_phone_the_figure_is_seen_over_an_open_number(shell: Visit) -> None
     shell.page.locator(".opened table").first.wait_for()
     shell.settle()
     assert box(shell, ".opened")[3] == pytest.approx(box(shell, ".transport")[1], abs=1)
-    shell.page.evaluate("scrollTo(0, 1e6)")  # and covers nothing that cannot be scrolled out from below it
+    shell.page.evaluate("scrollTo(0, 1e6)")  # at the end of the page it covers nothing
     shell.frames()
     assert box(shell, ".source")[3] <= box(shell, ".opened")[1] + 1
     go(shell, section=4)
-    go(shell, section=4, number=NUMBER)  # over a section it opens at once
+    go(shell, section=4, number=NUMBER)  # in a section it opens unfolded
     shell.page.locator(".opened table").first.wait_for()
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720)])
-def test_presented_a_number_stands_beside_the_figure_in_large_type(shell: Visit, width: int, height: int) -> None:
+def test_in_a_presentation_a_number_is_next_to_the_figure_in_large_type(shell: Visit, width: int, height: int) -> None:
     shell.page.set_viewport_size({"width": width, "height": height})
     go(shell, section=5, present=2, hide="source,contents", number=NUMBER)
     shell.page.locator(".opened table").first.wait_for()
@@ -169,7 +169,7 @@ def test_presented_a_number_stands_beside_the_figure_in_large_type(shell: Visit,
 # --- Escape, and the way back
 
 
-def test_escape_closes_the_innermost_first(shell: Visit) -> None:
+def test_escape_closes_the_innermost_part_first(shell: Visit) -> None:
     go(shell, section=5, play="forward", at=60, number=NUMBER)
     shell.page.locator(".opened dl").wait_for()
     search = shell.page.get_by_role("combobox", name="find a number")
@@ -196,7 +196,7 @@ def test_escape_closes_the_innermost_first(shell: Visit) -> None:
     assert shell.page.locator("main h2").inner_text() == "Attention"
 
 
-def test_escape_closes_a_dialog_and_not_what_is_behind_it(shell: Visit) -> None:
+def test_escape_closes_a_dialog_but_not_the_playhead_behind_it(shell: Visit) -> None:
     go(shell, section=5, play="forward", at=60)
     shell.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
     shell.page.get_by_role("dialog").wait_for()
@@ -207,7 +207,7 @@ def test_escape_closes_a_dialog_and_not_what_is_behind_it(shell: Visit) -> None:
     shell.page.locator(".transport").wait_for(state="detached")
 
 
-def test_presented_the_playhead_is_left_before_the_screen(shell: Visit) -> None:
+def test_in_a_presentation_escape_leaves_the_playhead_first(shell: Visit) -> None:
     go(shell, section=5, present=1, hide="source,contents", play="forward")
     shell.page.keyboard.press("Escape")
     shell.page.locator(".transport").wait_for(state="detached")
@@ -226,7 +226,7 @@ LEAVE: dict[str, Any] = {
 
 @pytest.mark.parametrize("way", LEAVE)
 @pytest.mark.parametrize("size", SIZES)
-def test_who_leaves_the_playhead_is_where_he_was(shell: Visit, size: str, way: str) -> None:
+def test_leaving_the_playhead_restores_the_scroll_position(shell: Visit, size: str, way: str) -> None:
     shell.page.set_viewport_size(SIZES[size])
     go(shell, section=5)
     figure = shell.page.locator("main figure").nth(3)
@@ -259,7 +259,7 @@ def test_another_section_begins_at_its_top(shell: Visit) -> None:
 
 
 @pytest.mark.parametrize("how", ["as it is built", "exported"])
-def test_a_plain_host_has_all_that_the_page_asks_for(visit: Visit, tmp_path: Any, how: str) -> None:
+def test_a_plain_host_has_everything_that_the_page_requests(visit: Visit, tmp_path: Any, how: str) -> None:
     export(Pages(), tmp_path / "page")
     folder = SITE if how == "as it is built" else tmp_path / "page"
     missing: list[tuple[str, int]] = []
@@ -282,7 +282,7 @@ def test_a_plain_host_has_all_that_the_page_asks_for(visit: Visit, tmp_path: Any
 @pytest.mark.parametrize(
     ("section", "line"), [(5, "def attention("), (9, "# --- 5."), (0, '"""A GPT'), (2, "# --- 2.")]
 )
-def test_the_source_is_open_where_the_section_is(shell: Visit, section: int, line: str) -> None:
+def test_the_source_is_scrolled_to_the_lines_of_the_section(shell: Visit, section: int, line: str) -> None:
     shell.page.mouse.move(1, 1)  # pointing at a figure shows its lines
     go(shell, section=section)
     first = shell.page.evaluate("""() => {

@@ -1,4 +1,4 @@
-"""Little is transferred before Python. How soon the page is painted and answers: benchmarks/lab_speed.py."""
+"""Few bytes are transferred before Python. benchmarks/lab_speed.py measures how soon the page paints and answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ BUDGET = 300_000  # bytes before Python
 def test_little_is_transferred_before_python(
     visit: Visit, lab_server: CountingServer, section: int, record_property: Callable[[str, object], None]
 ) -> None:
-    visit.page.route("**/pyodide/**", lambda route: None)  # it never comes: all that is asked for is for the eye
+    visit.page.route(
+        "**/pyodide/**", lambda route: None
+    )  # Python never loads: all other requests are needed to show the page
     lab_server.sent.clear()
     visit.open(f"#section={section}")
     visit.settle()

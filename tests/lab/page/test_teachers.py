@@ -1,4 +1,4 @@
-"""The page for teachers: every link opens the lab in the state that it names, and the page is fit for every eye."""
+"""The page for teachers: every link opens the lab in the state that it names, and the page is accessible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = (ROOT / "web" / "teachers.html").read_text(encoding="utf-8")
 
 
 class Links(HTMLParser):
-    """The addresses that the page points at."""
+    """Collects the addresses that the page links to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ def links() -> list[str]:
 
 
 def lines_played() -> dict[str, str]:
-    """Of each link that plays: the piece of the line at which it says the program stands, '' where it says none."""
+    """Return, for each link to the playhead, the piece of code that its text quotes, or an empty string."""
     found = {}
     for state, text in re.findall(r"<a\s+href=\"\./#([^\"]*play=[^\"]*)\"\s*>(.*?)</a>", PAGE, re.S):
         code = re.search(r"<code>(.*?)</code>", text, re.S)
@@ -51,12 +51,12 @@ STATES = [link.removeprefix("./#") for link in links() if link.startswith("./#")
 DEFAULTS = {"section": "minute", "word": "emma", "position": "3", "layer": "0", "head": "0", "level": "both", "at": "0"}
 
 
-def test_there_are_links_into_every_section() -> None:
+def test_every_section_has_a_link() -> None:
     assert {dict(parse_qsl(state))["section"] for state in STATES} == {*NAMES}
-    assert all(link.startswith("./") for link in links())  # under whatever address it is served
+    assert all(link.startswith("./") for link in links())  # relative, so that any address can serve it
 
 
-def test_the_plan_plays_every_chapter_that_it_can_use() -> None:
+def test_the_lessons_play_every_chapter_except_loss() -> None:
     assert set(PLAYED) == {state for state in STATES if "play=" in state}
     assert {dict(parse_qsl(state))["play"] for state in PLAYED} == {*CHAPTERS} - {"loss"}
     assert sum(map(bool, PLAYED.values())) >= 7
@@ -65,7 +65,7 @@ def test_the_plan_plays_every_chapter_that_it_can_use() -> None:
 @pytest.mark.parametrize("state", STATES)
 def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> None:
     named = dict(parse_qsl(state))
-    tab.go(section="chatgpt")  # whatever the link before it has left
+    tab.go(section="chatgpt")  # away from the state of the previous link
     tab.page.wait_for_function("() => document.querySelector('.section p')?.textContent.startsWith('11 of')")
     tab.page.evaluate("(fragment) => { location.hash = fragment }", state)
     if "play" in named:
@@ -112,32 +112,32 @@ def test_axe_finds_nothing(teachers: Visit, axe: str, width: int, scheme: Any) -
     assert violations(teachers, axe) == []
 
 
-def test_it_does_not_scroll_sideways_at_320_pixels(teachers: Visit) -> None:
+def test_the_page_does_not_scroll_sideways_at_320_pixels(teachers: Visit) -> None:
     teachers.page.set_viewport_size({"width": 320, "height": 640})
     width, window = teachers.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= window
 
 
-def test_it_needs_no_script(teachers: Visit) -> None:
+def test_the_page_needs_no_script(teachers: Visit) -> None:
     assert teachers.page.locator("script").count() == 0
     assert teachers.page.locator("h1").inner_text() == "For teachers"
 
 
-def test_what_it_points_at_is_served(teachers: Visit) -> None:
+def test_the_files_it_links_to_are_served(teachers: Visit) -> None:
     for link in links():
         if not link.startswith("./#"):
             answer = teachers.page.request.get(f"{teachers.address}{link.removeprefix('./')}")
             assert answer.ok, link
 
 
-def test_the_lab_points_at_it(tab: Visit) -> None:
+def test_the_lab_links_to_the_page_and_the_notebook(tab: Visit) -> None:
     tab.section(0)
     contents = tab.page.get_by_role("navigation", name="Sections")
     assert contents.get_by_role("link", name="for teachers").get_attribute("href") == "./teachers.html"
     assert contents.get_by_role("link", name="notebook").get_attribute("href") == "./microgpt.ipynb"
 
 
-def test_it_types_no_figure_of_the_model() -> None:
-    """Minutes it does, and a class's numbers in words."""
+def test_the_page_types_no_number_of_the_model() -> None:
+    """It may type minutes, the numbers in a timetable, and code."""
     text = re.sub(r"(?s)<head>.*?</head>|<td>\d+</td>|<code>.*?</code>|\d+ minutes|<[^>]+>", " ", PAGE)
     assert figures(re.sub(r"\s+", " ", text)) == []

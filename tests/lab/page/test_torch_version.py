@@ -1,4 +1,4 @@
-"""The program in PyTorch: it computes the published run, and stands beside every line of the reference."""
+"""The program in PyTorch: it computes the published run, and the page shows it next to every line of the reference."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ MARKS = ("> ", "= ", "~ ", "nothing: ", "note: ")
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Any]:
-    """The file as a module, which may set what holds for all of PyTorch."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not here: pip install torch")
+    """The file as a module; PyTorch's global settings are restored afterwards."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
     spec = importlib.util.spec_from_file_location("microgpt_torch", WHOLE)
     assert spec
     assert spec.loader
@@ -39,10 +39,10 @@ def program() -> Iterator[Any]:
 
 
 @pytest.mark.golden
-def test_it_prints_the_published_run(
+def test_the_program_prints_the_published_run(
     program: Any, names_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the reference prints, line by line, and behind it the losses in full."""
+    """It prints what the reference prints, and its losses agree in full precision."""
     losses, of_document = [], program.loss
 
     def listening(*arguments: Any) -> Any:
@@ -63,7 +63,7 @@ def test_it_prints_the_published_run(
 
 @pytest.mark.parametrize("length", [1, 3, 4, 9])
 def test_a_document_of_any_length_gives_the_loss_and_gradients_of_the_reference(program: Any, length: int) -> None:
-    """Of other sizes too, with two layers; the tail beyond block_size is read by neither."""
+    """The model has other sizes and two layers; neither program reads beyond block_size."""
     import torch
 
     sizes, rng = (7, 6, 2, 4), random.Random(length)  # vocab_size, n_embd, n_layer, block_size
@@ -82,17 +82,17 @@ def test_a_document_of_any_length_gives_the_loss_and_gradients_of_the_reference(
         assert p.grad.tolist() == [pytest.approx([w.grad for w in row], abs=1e-12) for row in matrix]
 
 
-# --- Beside every line of the reference
+# --- Next to every line of the reference
 
 
-def said() -> list[str]:
+def notes() -> list[str]:
     return [line for line in (EXPLAIN / "torch.md").read_text(encoding="utf-8").splitlines() if line]
 
 
 def entries() -> Iterator[tuple[list[str], list[str]]]:
-    """(lines of the reference, what stands beside them)"""
+    """Yield (lines of the reference, the lines next to them)."""
     code: list[str] = []
-    for is_code, lines in groupby(said(), key=lambda line: line.startswith("> ")):
+    for is_code, lines in groupby(notes(), key=lambda line: line.startswith("> ")):
         if is_code:
             code = list(lines)
         else:
@@ -100,14 +100,14 @@ def entries() -> Iterator[tuple[list[str], list[str]]]:
 
 
 def test_every_line_of_the_reference_has_its_equivalent_in_order() -> None:
-    code = [line.removeprefix("> ") for line in said() if line.startswith("> ")]
+    code = [line.removeprefix("> ") for line in notes() if line.startswith("> ")]
     source = (SOURCE / "reference.py").read_text(encoding="utf-8").splitlines()
     assert code == [line for line in source if line.strip()]
     assert [line for code, beside in entries() for line in code] == [f"> {line}" for line in source if line.strip()]
 
 
 def test_every_entry_is_code_or_says_why_nothing_is_needed() -> None:
-    assert [line for line in said() if not line.startswith(MARKS)] == []
+    assert [line for line in notes() if not line.startswith(MARKS)] == []
     for code, beside in entries():
         kinds = {line.split(" ")[0] for line in beside}
         assert ("nothing:" in kinds) != bool(kinds & {"=", "~"}), code
@@ -115,15 +115,15 @@ def test_every_entry_is_code_or_says_why_nothing_is_needed() -> None:
         assert all(len(line.split(": ", 1)[1]) > 3 for line in beside if line.startswith(("note: ", "nothing: ")))
 
 
-def test_what_is_said_to_be_of_the_whole_version_is() -> None:
+def test_the_lines_marked_as_those_of_the_full_version_are() -> None:
     lines = WHOLE.read_text(encoding="utf-8").splitlines()
-    assert [line for line in said() if line.startswith("= ") and line[2:] not in lines] == []
-    assert [line for line in said() if line.startswith("~ ") and line[2:] in lines] == []
+    assert [line for line in notes() if line.startswith("= ") and line[2:] not in lines] == []
+    assert [line for line in notes() if line.startswith("~ ") and line[2:] in lines] == []
 
 
-def test_the_whole_version_hardly_has_a_line_without_its_counterpart() -> None:
-    """What the reference has no line for: classes' heads and ends, and what torch wants to be told."""
-    beside = {line[2:] for line in said() if line.startswith("= ")}
+def test_almost_every_line_of_the_full_version_has_a_counterpart() -> None:
+    """The exceptions are the beginnings and ends of classes, and calls that only torch needs."""
+    beside = {line[2:] for line in notes() if line.startswith("= ")}
     code = WHOLE.read_text(encoding="utf-8").split('"""\n', 1)[1]
     bare = re.compile(
         r'\s*(super\(\).*|"""[^"]*"""|class .*|def (__init__|forward).*|self\.n_head = n_head|\)|# ---.*)?'
@@ -131,13 +131,13 @@ def test_the_whole_version_hardly_has_a_line_without_its_counterpart() -> None:
     assert [line for line in code.splitlines() if line not in beside and not bare.fullmatch(line)] == []
 
 
-def test_the_snippets_are_python() -> None:
+def test_the_snippets_are_valid_python() -> None:
     for code, beside in entries():
         snippet = "\n".join(line[2:].strip() for line in beside if line.startswith("~ "))
         compile(snippet + (" pass" if snippet.endswith(":") else ""), code[0], "exec")
 
 
-def test_notes_type_no_figure_of_the_model() -> None:
+def test_notes_type_no_number_of_the_model() -> None:
     words = [
         (line, "\n".join(code)) for code, beside in entries() for line in beside if line.startswith(("note", "noth"))
     ]
@@ -154,10 +154,10 @@ def test_the_page_pairs_the_lines_and_gives_the_file(tab: Visit) -> None:
     rows.first.wait_for()
     assert rows.count() == len(list(entries()))
     for i, (code, beside) in enumerate(entries()):
-        if i % 10 == 0:  # a look at some
+        if i % 10 == 0:  # a sample of the rows
             text = rows.nth(i).inner_text()
-            wanted = [*code, *(line for line in beside if line.startswith(("= ", "~ ")))]
-            assert [line for line in wanted if line[2:].strip() not in text] == []
+            expected = [*code, *(line for line in beside if line.startswith(("= ", "~ ")))]
+            assert [line for line in expected if line[2:].strip() not in text] == []
     rows.nth(5).hover()
     first = list(entries())[5][0][0].removeprefix("> ")
     source = (SOURCE / "reference.py").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Rule 3 of the lab: a run in the page is the run of the command line, and its past comes back bit for bit."""
+"""Rule 3 of the lab: a run on the page equals the run of the command line, and scrubbing restores it bit for bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.page.browser import Visit
 
 STEPS = 1000
 
-# Every parameter of the model, as the bits of its float
+# All parameters and moments of the model, each as the bits of its float
 BITS = """async () => {
   const { tensors, m, v } = await lab.ask('parameters', { moments: true })
   const weights = Object.values(tensors).map((tensor) => tensor.data)
@@ -38,7 +38,7 @@ def scrub(visit: Visit, step: int) -> None:
     visit.settle()
 
 
-def test_a_run_in_the_page_is_the_run_of_the_command_line(visit: Visit, tmp_path: Path) -> None:
+def test_a_run_on_the_page_equals_the_run_of_the_command_line(visit: Visit, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = CliRunner().invoke(app, ["train", "names", "--out", str(folder), "--num-steps", str(STEPS)])
     assert result.exit_code == 0, result.output
@@ -57,11 +57,11 @@ def test_a_run_in_the_page_is_the_run_of_the_command_line(visit: Visit, tmp_path
     answer = visit.ask("parameters", moments=True)
     table = shapes(state.config, len(state.symbols))
     for name, part in offsets(table).items():
-        for ours, theirs in [(answer["tensors"][name]["data"], state.params), (answer["m"][name], state.m)]:
-            assert all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(ours, theirs[part])), name
+        for shown, native in [(answer["tensors"][name]["data"], state.params), (answer["m"][name], state.m)]:
+            assert all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(shown, native[part])), name
 
 
-def test_going_back_restores_the_weights_bit_for_bit(visit: Visit) -> None:
+def test_scrubbing_restores_the_weights_bit_for_bit(visit: Visit) -> None:
     visit.open("#section=8")
     visit.ready()
     visit.settle()
@@ -74,7 +74,7 @@ def test_going_back_restores_the_weights_bit_for_bit(visit: Visit) -> None:
     for step in (11, 0, 111, 1, 121):
         scrub(visit, step)
         assert visit.page.evaluate(BITS) == bits[step], step
-    # and from there it goes on as it did: as another run, with the same numbers
+    # training from there makes another run with the same numbers
     scrub(visit, 111)
     train(visit, 10, "121")
     assert visit.page.evaluate(BITS) == bits[121]

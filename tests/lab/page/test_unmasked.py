@@ -1,4 +1,4 @@
-"""Attention without its mask on the page: every number is what a plain computation of the whole matrix gives."""
+"""Attention without its mask, on the page: every number agrees with a plain computation of the full matrix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIGURE = """() => {
 }"""
 
 
-def test_the_page_shows_these_numbers(tab: Visit) -> None:
+def test_the_page_shows_the_numbers_of_the_full_matrix(tab: Visit) -> None:
     word, head = "emma", 2
     tab.section(5, word=word, head=head, position=0)
     figure = tab.page.locator("main figure").filter(has=tab.page.get_by_role("heading", name="The textbook’s mask"))
@@ -32,14 +32,16 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
     tab.page.locator("[data-path='documents.loss']").wait_for()
 
     session = Session()
-    free, bound = Transformer(session, word, everything), Transformer(session, word, the_past)
+    free, masked = Transformer(session, word, everything), Transformer(session, word, the_past)
     tokenizer = session.active.run.tokenizer
     targets = tokenizer.encode(word)[1:]
-    documents = ask(session, "unmasked_documents", count=10)  # held to the plain computation above
+    documents = ask(
+        session, "unmasked_documents", count=10
+    )  # compared with the plain computation in tests/lab/figures/test_unmasked.py
     truth: dict[str, float] = {
-        "loss": bound.loss,
+        "loss": masked.loss,
         "unmasked loss": free.loss,
-        "unmasked better": sum(a > b for a, b in zip(free.probs, bound.probs)),
+        "unmasked better": sum(a > b for a, b in zip(free.probs, masked.probs)),
         "positions": len(targets),
         "unmasked documents": 10,
         "unmasked documents.loss": documents["unmasked"],
@@ -49,9 +51,9 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
     scores = ask(session, "unmasked", word=word)["logits"][0][head]
     for t, target in enumerate(targets):
         truth[f"unmasked future pos{t}.layer0.head{head}"] = sum(free.weights[0][head][t][t + 1 :], 0.0)
-        truth[f"pos{t}.probs[{target}]"] = bound.probs[t]
+        truth[f"pos{t}.probs[{target}]"] = masked.probs[t]
         truth[f"unmasked pos{t}.probs[{target}]"] = free.probs[t]
-        truth[f"pos{t}.loss"] = -math.log(bound.probs[t])
+        truth[f"pos{t}.loss"] = -math.log(masked.probs[t])
         truth[f"unmasked pos{t}.loss"] = -math.log(free.probs[t])
         for s in range(len(targets)):
             truth[f"unmasked pos{t}.layer0.attn_weights.head{head}[{s}]"] = free.weights[0][head][t][s]
@@ -63,7 +65,7 @@ def test_the_page_shows_these_numbers(tab: Visit) -> None:
         digits = text.replace("−", "-").removesuffix(" %")
         if path != "unmasked documents.lower":
             assert abs(float(digits) - (100 * value if text.endswith("%") else value)) <= 0.051, (path, text)
-    assert "has risen" in figure.inner_text() if free.loss > bound.loss else "has fallen" in figure.inner_text()
+    assert "has risen" in figure.inner_text() if free.loss > masked.loss else "has fallen" in figure.inner_text()
 
     figure.get_by_role("radio", name="on").click()
     tab.settle()

@@ -1,4 +1,4 @@
-"""Rule 2 of the lab: the page's prose types no figure of the model; and every line of the program is explained."""
+"""Rule 2 of the lab: the page's prose types no number of the model; and every line of the program is explained."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lab.page.typed_figures import figures
 
 WEB = ROOT / "web" / "src"
 PROSE = sorted([*(WEB / "sections").glob("*/text.ts"), *(WEB / "sections").glob("*/*.svelte")])
-LABELS = {"20: peaked", "10"}  # the end of a slider, the powers along an axis: what the page sets itself
+LABELS = {"20: peaked", "10"}  # the end of a slider, and the powers on an axis: constants of the page
 
 
 def prose(path: Path) -> Iterator[str]:
-    """The strings of a text.ts, or what a component's markup says."""
+    """Yield the strings of a text.ts, or the texts in the markup of a component."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ts":
         text = re.sub(r"(?m)//.*$|^\s*(?:name|year|count|source|sizes): .*$", "", text)  # notes; facts of other models
@@ -28,18 +28,18 @@ def prose(path: Path) -> Iterator[str]:
         markup = re.sub(r"(?s)<script.*?</script>|<style.*?</style>|<!--.*?-->", "", text)
         while (plain := re.sub(r"\{[^{}]*\}", " ", markup)) != markup:
             markup = plain
-        # attributes are no prose, but for the titles of figures
+        # attributes are not prose, except the titles of figures
         yield from re.findall(r' title="([^"]*)"', markup)
         yield from (line.strip() for line in re.sub(r"(?s)<[^>]*>", "\n", markup).splitlines())
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_prose_types_no_figure_of_the_model(path: Path) -> None:
+def test_prose_types_no_number_of_the_model(path: Path) -> None:
     assert [(line, found) for line in prose(path) if line not in LABELS and (found := figures(line))] == []
 
 
-def test_typed_figures_would_be_found() -> None:
-    """The alarm rings."""
+def test_typed_numbers_would_be_found() -> None:
+    """A test of the test."""
     assert figures("It has 4,192 parameters and 27 tokens; the loss is 2.73.") == ["4,192", "27", "2.73"]
     assert figures("Sixteen numbers, 4 heads.") == ["4", "Sixteen"]
     assert figures("2,1 or 0.1 or 10") == ["2,1", "0.1", "10"]
@@ -59,11 +59,11 @@ def explanations() -> list[str]:
 
 
 def groups() -> Iterator[tuple[list[str], list[str]]]:
-    """(the heading or the lines of code, what is said of them)"""
+    """Yield (the heading or the lines of code, their explanations)."""
     kinds = groupby(filter(None, explanations()), key=lambda line: line.startswith(("plain: ", "technical: ")))
     about: list[str] = []
-    for is_said, lines in kinds:
-        if is_said:
+    for is_explanation, lines in kinds:
+        if is_explanation:
             yield about, list(lines)
         else:
             about = [line for line in lines if not line.startswith(("# ", "act: "))]
@@ -75,25 +75,25 @@ def test_every_line_of_the_program_is_explained_in_order() -> None:
     assert code == [line for line in source if line.strip()]
 
 
-def test_every_group_of_lines_has_plain_and_technical_words() -> None:
+def test_every_group_of_lines_has_a_plain_and_a_technical_explanation() -> None:
     assert [line for line in explanations() if line and not line.startswith(MARKS)] == []
-    for about, said in groups():
-        assert about, said
-        assert [words.split(": ")[0] for words in said] == ["plain", "technical"], about
-        assert all(len(words.split(": ", 1)[1]) > 3 for words in said), about
+    for about, words in groups():
+        assert about, words
+        assert [line.split(": ")[0] for line in words] == ["plain", "technical"], about
+        assert all(len(line.split(": ", 1)[1]) > 3 for line in words), about
     code = sum(line.startswith("> ") for line in explanations())
-    assert sum(line.startswith("> ") for about, _ in groups() for line in about) == code  # nothing goes unsaid
+    assert sum(line.startswith("> ") for about, _ in groups() for line in about) == code  # every line is in a group
 
 
-def test_explanations_type_no_figure_of_the_model() -> None:
+def test_explanations_type_no_number_of_the_model() -> None:
     wrong = []
-    for about, said in groups():
+    for about, words in groups():
         code = "\n".join(line for line in about if line.startswith("> "))
-        wrong += [(words, found) for words in said if (found := figures(words, code))]
+        wrong += [(line, found) for line in words if (found := figures(line, code))]
     assert wrong == []
 
 
-# --- What learners ask: where it is answered, in the section's own text
+# --- Learners' questions, and the section whose text answers them
 
 QUESTIONS = {
     "What does its value mean": "6-surprise",
@@ -115,8 +115,8 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize(("question", "section"), QUESTIONS.items())
-def test_what_learners_ask_is_answered_with_something_to_try(question: str, section: str) -> None:
-    """In one and the same stretch of prose, beside the figure to try it on."""
+def test_a_learners_question_is_answered_with_something_to_try(question: str, section: str) -> None:
+    """The question and something to try are in the same piece of prose."""
     text = (WEB / "sections" / section / "text.ts").read_text(encoding="utf-8")
     [words] = [words for words in text.split("export const ") if f"{question}?" in words]
     assert re.search(r"\b(Try: |Choose \*)", words)

@@ -1,4 +1,4 @@
-"""The workbench's editor: the file and its changes, measured, trained, exported, and worked by keyboard."""
+"""The workbench's editor: the file and its changes, measuring, training, exporting, and the keyboard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from microgpt.lab.editing.variants import apply
 from microgpt.lab.session import Session
 
 from lab.page.axe import violations
-from lab.page.bench import FILE, LOSS_OF_EDITED, SECTION, Bench
+from lab.page.bench import FILE, PATIENCE, SECTION, Bench
 from lab.page.browser import SIZES, CountingServer, Visit
 
 
@@ -22,7 +22,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
     bench.write(FILE.replace("0.01", "0.02") + "\n# more")
     assert bench.text != FILE
     bench.tab.section(3)
-    bench.open()  # what was written is still there
+    bench.open()  # the edits are kept
     assert bench.text.endswith("# more")
     assert "more" not in bench.page.url
     bench.click("Reset the file")
@@ -31,7 +31,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
 
 
 def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
-    """In the editor its first line, in its figure the difference; and the page stands still."""
+    """The editor shows its first line, the figure shows the difference, and the page does not move."""
     for name, line in (
         ("no mask", "# the lists then hold"),
         ("GELU", "def gelu(self)"),
@@ -62,18 +62,18 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
     assert not bench.page.locator("main tr.new").first.is_visible()
     summary.click()
     assert bench.page.locator("main tr.new").first.is_visible()
-    bench.write(FILE + "# by hand\n")  # then it is no prepared change any more, and told of below the editor
+    bench.write(FILE + "# by hand\n")  # an edit by hand is shown below the editor instead
     bench.page.locator("figure", has=bench.page.get_by_role("button", name="Run", exact=True)).get_by_text(
         "the changes: 1 line added, 0 removed"
     ).wait_for()
 
 
-def test_nothing_runs_the_old_text_while_a_prepared_change_is_on_its_way(bench: Bench) -> None:
+def test_nothing_can_run_while_a_prepared_change_is_being_applied(bench: Bench) -> None:
     bench.page.evaluate("""() => {
       const ask = lab.ask
       lab.ask = (method, params) => {
         lab.ask = ask
-        return new Promise((go) => (globalThis.go = go)).then(() => ask(method, params))
+        return new Promise((resolve) => (globalThis.go = resolve)).then(() => ask(method, params))
       }
     }""")
     bench.click("GELU")
@@ -86,7 +86,7 @@ def test_nothing_runs_the_old_text_while_a_prepared_change_is_on_its_way(bench: 
     assert [button.is_disabled() for button in runs] == [False] * 3
 
 
-def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
+def test_the_diff_shows_the_changes(bench: Bench) -> None:
     bench.click("no 1/√d")
     bench.page.get_by_text("the changes: 1 line added, 1 removed").wait_for()
     rows = bench.page.locator("main tr.new, main tr.gone")
@@ -96,12 +96,12 @@ def test_the_diff_tells_what_was_changed(bench: Bench) -> None:
     ]
 
 
-def test_a_change_is_measured_beside_the_file(bench: Bench) -> None:
+def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
     bench.click("no residual")
     bench.page.get_by_role("spinbutton", name="steps").first.fill("5")
     bench.click("Measure it against the file")
     done = "() => [...document.querySelectorAll('main td.mono')].filter((e) => e.textContent == '5').length == 2"
-    bench.page.wait_for_function(done, timeout=LOSS_OF_EDITED)
+    bench.page.wait_for_function(done, timeout=PATIENCE)
     session = Session()
     first = []
     for source in (FILE, apply("no_residual", FILE)):
@@ -111,7 +111,7 @@ def test_a_change_is_measured_beside_the_file(bench: Bench) -> None:
     assert [float(e.get_attribute("data-value")) for e in shown] == [round(loss, 4) for loss in first]
 
 
-def test_the_file_and_the_program_are_trained_and_laid_side_by_side(bench: Bench) -> None:
+def test_the_file_and_the_program_are_trained_and_compared(bench: Bench) -> None:
     bench.click("no 1/√d")
     bench.page.get_by_role("spinbutton", name="steps").last.fill("3")
     bench.click("Train the file and your program")
@@ -120,7 +120,7 @@ def test_the_file_and_the_program_are_trained_and_laid_side_by_side(bench: Bench
     assert bench.tab.ask("model")["program"]["changed"] == ["attention"]
 
 
-def test_a_model_goes_out_and_comes_back(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_can_be_exported_and_opened(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with bench.page.expect_download() as download:
         bench.click("Export this model")
     path = tmp_path / download.value.suggested_filename
@@ -137,7 +137,7 @@ def test_a_model_goes_out_and_comes_back(bench: Bench, tmp_path: Path, capsys: p
     assert bench.tab.ask("forward", word="emma")["tensors"] == before
 
 
-def test_an_edited_model_is_not_exported_as_what_it_is_not(bench: Bench) -> None:
+def test_an_edited_model_is_not_exported(bench: Bench) -> None:
     bench.click("GELU")
     bench.click("Use in all figures")
     bench.wait("This program now computes the numbers", ".used")
@@ -145,11 +145,11 @@ def test_an_edited_model_is_not_exported_as_what_it_is_not(bench: Bench) -> None
     bench.wait("computes with the unedited program", "main [role=alert]")
 
 
-def test_the_keyboard_writes_and_leaves(bench: Bench) -> None:
+def test_the_keyboard_can_edit_and_leave_the_editor(bench: Bench) -> None:
     page = bench.page
     page.get_by_role("button", name="Save the file").focus()
     inside = "() => document.activeElement.shadowRoot?.activeElement?.getAttribute('aria-label') ?? ''"
-    for _ in range(2):  # there is a choice between, once documents of one's own were read
+    for _ in range(2):  # a choice of data is between them if own documents were loaded
         if not page.evaluate(inside):
             page.keyboard.press("Tab")
     assert page.evaluate(inside) == "The program, editable"
@@ -165,7 +165,7 @@ def test_the_keyboard_writes_and_leaves(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_nothing_while_it_is_used(bench: Bench, axe: str, size: str) -> None:
+def test_axe_finds_nothing_in_the_workbench(bench: Bench, axe: str, size: str) -> None:
     bench.page.set_viewport_size(SIZES[size])
     bench.run(FILE.replace("    largest = max(", "    largest = mux("))
     bench.wait("NameError", "main [role=alert]")
@@ -181,7 +181,7 @@ def test_axe_finds_nothing_while_it_is_used(bench: Bench, axe: str, size: str) -
 
 
 def test_no_editor_is_loaded_before_python(visit: Visit, lab_server: CountingServer) -> None:
-    visit.page.route("**/pyodide/**", lambda route: None)  # it never comes
+    visit.page.route("**/pyodide/**", lambda route: None)  # Python never loads
     lab_server.sent.clear()
     visit.open(f"#section={SECTION}")
     visit.page.locator("main .editor pre").wait_for()

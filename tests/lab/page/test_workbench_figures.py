@@ -1,4 +1,4 @@
-"""An edited program under all figures: they follow it, say what it lacks, and come back when it hangs."""
+"""An edited program in all figures: they show it, say what it does not compute, and recover when it hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
     assert bench.text == apply("two_layers", FILE)
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers of every figure now", ".used")
+    bench.wait("This program now computes the numbers of every figure", ".used")
     bench.tab.settle()
     session = Session()
     session.ask("edit", {"source": apply("two_layers", FILE)})
@@ -26,7 +26,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     assert list(shown) == list(expected)
     assert shown["pos3.layer1.q"]["data"] == pytest.approx(expected["pos3.layer1.q"]["data"], abs=1e-12)
     source = bench.page.locator(".source li").all_text_contents()
-    assert any("16, 2, 4, 16" in line for line in source)  # the source that is shown is the one that runs
+    assert any("16, 2, 4, 16" in line for line in source)  # the shown source is the one that runs
     for section in range(SECTION):
         bench.tab.section(section)
         assert bench.page.locator("main .failed, main [role=alert]").all_text_contents() == []
@@ -37,7 +37,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     assert not any("16, 2, 4, 16" in line for line in bench.page.locator(".source li").all_text_contents())
 
 
-def test_a_figure_of_what_is_gone_says_so_and_the_others_go_on(bench: Bench) -> None:
+def test_a_figure_without_its_numbers_says_so_and_the_others_work(bench: Bench) -> None:
     bench.click("no residual")
     bench.click("Use in all figures")
     bench.wait("does not compute resid_mid", ".used")
@@ -49,7 +49,7 @@ def test_a_figure_of_what_is_gone_says_so_and_the_others_go_on(bench: Bench) -> 
     assert bench.page.locator("main .failed, main [role=alert]").count() == 0
 
 
-def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> None:
+def test_a_figure_that_failed_works_again_with_another_model(bench: Bench) -> None:
     bench.click("no residual")
     bench.click("Use in all figures")
     bench.wait("does not compute resid_mid", ".used")
@@ -61,7 +61,7 @@ def test_a_figure_that_failed_is_drawn_again_of_another_model(bench: Bench) -> N
     assert bench.page.locator("main .failed").count() == 0
 
 
-def test_a_program_that_the_figures_cannot_take_is_refused_with_its_line(bench: Bench) -> None:
+def test_a_program_that_the_figures_cannot_use_is_refused_with_its_line(bench: Bench) -> None:
     bench.write(FILE.replace('return linear(x, state_dict["lm_head"])', 'return linear(x, state_dict["head"])'))
     bench.click("Use in all figures")
     bench.wait("KeyError: 'head'", "main [role=alert]")
@@ -69,8 +69,8 @@ def test_a_program_that_the_figures_cannot_take_is_refused_with_its_line(bench: 
     assert bench.tab.ask("model")["program"] is None
 
 
-def test_a_program_that_holds_the_figures_up_can_be_stopped(visit: Visit) -> None:
-    """It never comes to an end where it is tried."""
+def test_a_program_that_blocks_the_figures_can_be_stopped(visit: Visit) -> None:
+    """The program never ends when it is tried."""
     visit.open(f"#section={SECTION}")
     visit.ready()
     bench = Bench(visit)
@@ -87,7 +87,7 @@ def test_a_program_that_holds_the_figures_up_can_be_stopped(visit: Visit) -> Non
 
 
 def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
-    """It is tried without trouble, and a question about a longer word gets no answer."""
+    """The program passes the first try, but never answers a request for a longer word."""
     visit.open(f"#section={SECTION}")
     visit.ready()
     bench = Bench(visit)
@@ -107,7 +107,7 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     assert visit.page.locator("main .failed").count() == 0
 
 
-def test_the_text_that_is_in_use_is_told_of_whichever_run_is_chosen(bench: Bench) -> None:
+def test_the_workbench_says_if_the_chosen_run_uses_its_text(bench: Bench) -> None:
     runs = []
     for name in ("GELU", "no 1/√d"):
         bench.click(name)
@@ -126,12 +126,12 @@ def test_the_text_that_is_in_use_is_told_of_whichever_run_is_chosen(bench: Bench
     assert bench.page.get_by_role("button", name="Use in all figures").is_disabled()
 
 
-def test_pytorch_stays_beside_the_lines_of_the_file(bench: Bench) -> None:
+def test_pytorch_stays_next_to_the_lines_of_the_file(bench: Bench) -> None:
     read = """() => [...document.querySelectorAll('main li .side:first-child p')].map((e) => e.textContent)"""
     bench.page.locator("main li .side").first.wait_for()
     before = bench.page.evaluate(read)
     assert len(before) > 100
-    bench.write('"""Of my own."""\n\n' + FILE)
+    bench.write('"""My own."""\n\n' + FILE)
     bench.click("Use in all figures")
     bench.wait("This program now computes the numbers", ".used")
     bench.tab.settle()

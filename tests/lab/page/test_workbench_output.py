@@ -1,4 +1,4 @@
-"""A program that runs in the workbench: its output streams, and nothing that it does freezes or loses anything."""
+"""A program that runs in the workbench: its output is streamed, and nothing it does freezes the page or loses data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.page.bench import FILE, Bench
 from lab.page.browser import SIZES
 
 
-def test_a_program_runs_as_python_runs_it_and_its_output_streams(bench: Bench) -> None:
+def test_a_program_runs_as_in_python_and_its_output_is_streamed(bench: Bench) -> None:
     bench.click("Run")
     bench.wait("step    3 / 1000 | loss", "pre.output")
     bench.tab.answers()
@@ -28,7 +28,7 @@ def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> N
     bench.run("print('before', flush=True)\nwhile True: pass")
     bench.wait("before", "pre.output")
     bench.tab.answers()
-    assert bench.tab.ask("loss", word="emma")["mean"] > 0  # the figures have a Python of their own
+    assert bench.tab.ask("loss", word="emma")["mean"] > 0  # the figures use another Python
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
     bench.run("print(6 * 7)")
@@ -36,7 +36,7 @@ def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> N
     bench.wait("Finished after", "main [role=status]")
 
 
-def test_ten_million_lines_do_not_drown_the_page(bench: Bench) -> None:
+def test_ten_million_lines_do_not_freeze_the_page(bench: Bench) -> None:
     bench.run("for i in range(10_000_000): print(i)")
     bench.wait("more lines are not shown")
     bench.tab.answers()
@@ -45,7 +45,7 @@ def test_ten_million_lines_do_not_drown_the_page(bench: Bench) -> None:
     bench.wait("Stopped after", "main [role=status]")
 
 
-def test_a_hundred_megabytes_are_no_trouble_and_too_much_is_told(bench: Bench) -> None:
+def test_a_hundred_megabytes_are_fine_and_too_much_gives_an_error(bench: Bench) -> None:
     bench.run("x = bytearray(100_000_000)\nprint(len(x))")
     bench.wait("100000000", "pre.output")
     bench.run("x = []\nwhile True: x.append(bytearray(100_000_000))")
@@ -55,7 +55,7 @@ def test_a_hundred_megabytes_are_no_trouble_and_too_much_is_told(bench: Bench) -
     bench.wait("and on", "pre.output")
 
 
-def test_an_error_is_told_with_its_line_which_is_marked(bench: Bench) -> None:
+def test_an_error_names_its_line_and_marks_it(bench: Bench) -> None:
     bench.run(FILE.replace("def rmsnorm(x):", "def rmsnorm(x:"))
     bench.wait("SyntaxError", "main [role=alert]")
     assert bench.marked() == "def rmsnorm(x:"
@@ -69,18 +69,18 @@ def test_an_error_is_told_with_its_line_which_is_marked(bench: Bench) -> None:
 def test_a_program_that_breaks_its_python_ends(bench: Bench) -> None:
     bench.run("import js\njs.self.postMessage = None\nprint('lost')")
     bench.wait("postMessage", "main [role=alert]")
-    bench.tab.errors.clear()  # the browser tells of it too
+    bench.tab.errors.clear()  # the browser also reports it
     bench.run("print('and on')")
     bench.wait("and on", "pre.output")
 
 
-def test_a_carriage_return_writes_over_the_line(bench: Bench) -> None:
+def test_a_carriage_return_overwrites_the_line(bench: Bench) -> None:
     bench.run("import sys\nfor i in range(3): sys.stdout.write(f'\\r{i} of 3')\nprint('\\nlast')")
     bench.wait("last", "pre.output")
     assert bench.page.locator("pre.output").first.text_content().splitlines() == ["2 of 3", "last"]
 
 
-def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> None:
+def test_output_and_status_are_visible_without_scrolling(bench: Bench) -> None:
     visible = """(where) => [...document.querySelectorAll(where)].some((e) => {
       const { top, bottom, height } = e.getBoundingClientRect()
       return height > 10 && top >= 0 && bottom <= innerHeight && e.textContent.trim()
@@ -108,7 +108,7 @@ def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> Non
                 bench.click("Stop")
                 bench.wait("Stopped after", "main figure [role=status]")
             assert bench.page.evaluate("scrollY") == before
-        # where the button stands at the lower edge, there is nothing to be seen without it
+        # with the button at the lower edge, the output is only visible if the page scrolls
         bench.click("hide the output")
         bench.write("print(1)")
         button.evaluate("(e) => scrollTo(0, scrollY + e.getBoundingClientRect().bottom + 9 - innerHeight)")
@@ -122,7 +122,7 @@ def test_output_and_status_are_in_sight_and_nothing_scrolls(bench: Bench) -> Non
     bench.page.set_viewport_size(SIZES["wide"])
 
 
-def test_own_documents_are_read_by_the_program_too(bench: Bench, tmp_path: Path) -> None:
+def test_the_program_can_read_the_users_documents(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "own.txt"
     path.write_text("abba\nbaba\nabab\n")
     bench.page.locator("input[accept='.txt,text/plain']").set_input_files(path)

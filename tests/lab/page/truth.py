@@ -1,4 +1,4 @@
-"""What each number of the page must be, by its path: computed in CPython with the package's own tools."""
+"""The right value of each number on the page, by its path: computed in CPython with the package's tools."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ from microgpt.runs.run import VAL_DOCUMENTS, Run
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
 
-# Models that the ladder of section 3 counts by this file's own table: vocab_size, n_embd, n_layer, block_size
+# The models whose sizes section 3 shows: vocab_size, n_embd, n_layer, block_size
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
 LOGIT = r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]"
 MIX = r"pos(\d+)\.layer(\d+)\.x_attn\.head(\d+)\[(\d+)\]"
-STEEP, WALKED = ("lm_head", "layer0.attn_wv"), 300  # the tensors whose largest gradients the hikers walk along; steps
+STEEP, WALKED = (
+    ("lm_head", "layer0.attn_wv"),
+    300,
+)  # the hikers move the steepest parameter of each tensor, this many steps
 
 
 class Truth:
-    """What a model makes of a word, natively, by the paths that the page gives to numbers."""
+    """The native numbers of a model and a word, by the paths that the page uses."""
 
-    losses: Sequence[float]  # of the run's steps
-    before: Truth  # of the same word, before a weight was changed by hand
+    losses: Sequence[float]  # the losses of the run's steps
+    before: Truth  # the numbers of the same word before a weight was changed by hand
 
     def __init__(self, run: Run, data: Data, word: str, temperature: float = 0.5) -> None:
         self.run, self.data, self.word, self.temperature = run, data, word, temperature
@@ -69,12 +72,12 @@ class Truth:
         return self.engine().backward([self.tokenizer.encode(word)])
 
     def place(self, path: str) -> int:
-        """The index of a parameter in the flat buffer."""
+        """Return the index of a parameter in the flat buffer."""
         name, row, column = re.fullmatch(r"([\w.]+)\[(\d+)\]\[(\d+)\]", path).groups()  # type: ignore[union-attr]
         return self.places[name].start + int(row) * self.shapes[name][1] + int(column)
 
     def steepest(self, *names: str) -> str:
-        """The parameter with the largest gradient."""
+        """Return the path of the parameter with the largest gradient, of all tensors or of the given ones."""
         found = []
         for name in names or self.shapes:
             part, columns = self.places[name], self.shapes[name][1]
@@ -86,17 +89,17 @@ class Truth:
 
     @property
     def fresh(self) -> bool:
-        """Whether Adam's memory is empty, as a published model's is."""
+        """True if Adam has no moments yet."""
         return not any(self.run.engine.v)
 
     @property
     def rate(self) -> float:
-        """The next step's: 0.01 falls to 0 over 1,000 steps; whoever trains on has 2,000, half of which are done."""
+        """The learning rate of the next step: 0.01 decays to 0 over 1,000 steps; after these, over 2,000."""
         return {100: 0.009, 1000: 0.005}[self.run.step]
 
     @cached_property
     def updated(self) -> dict[str, list[float]]:
-        """Adam's numbers of every parameter, as Kingma and Ba write them."""
+        """Adam's numbers for every parameter, in the notation of Kingma and Ba."""
         c, e, t = self.config, self.run.engine, 1 if self.fresh else self.run.step + 1
         numbers: dict[str, list[float]] = {name: [] for name in ("m", "v", "m_hat", "v_hat", "after", "delta")}
         for p, g, m, v in zip(self.params, self.grads, e.m, e.v):
@@ -112,7 +115,7 @@ class Truth:
 
     @cached_property
     def generated(self) -> list[tuple[float, list[float], Any]]:
-        """Of sample 0 with seed 42: for each letter the die, the probabilities and the logits."""
+        """The chance, the probabilities and the logits of each letter of sample 0 with seed 42."""
         die, dice = random.Random("42:0"), random.Random("42:0")
         ids = list(
             sampling.generate(
@@ -139,7 +142,7 @@ class Truth:
     # --- a path's number
 
     def number(self, path: str) -> float | str:
-        """Raises KeyError for a path that says nothing."""
+        """Return the number with a path; an unknown path is a KeyError."""
         for pattern, rule in self.RULES:
             if found := re.fullmatch(pattern, path):
                 return rule(self, *found.groups())  # type: ignore[no-any-return]
@@ -170,7 +173,7 @@ class Truth:
         return sum(not any(grads[r * columns : (r + 1) * columns]) for r in range(rows))
 
     def products(self, pos: str, layer: str, head: str, s: str) -> list[float]:
-        """Of a query with a key, number by number."""
+        """Return the products of a query and a key, number by number."""
         size = self.config.n_embd // self.config.n_head
         part = slice(int(head) * size, (int(head) + 1) * size)
         q = self.tensors[f"pos{pos}.layer{layer}.q"].numbers[part]
@@ -178,7 +181,7 @@ class Truth:
         return [a * b for a, b in zip(q, k)]
 
     def score(self, *place: str, upto: int | None = None) -> float:
-        """q . k, not yet divided, added up from the left."""
+        """Return q · k without the scale, summed from the left."""
         total = 0.0
         for product in self.products(*place)[: None if upto is None else upto + 1]:
             total += product
@@ -189,11 +192,11 @@ class Truth:
         return max(map(abs, numbers))
 
     def masked(self, tensor: str, t: str, s: str) -> float:
-        assert int(s) > int(t)  # what is shown of the program's own is never masked
+        assert int(s) > int(t)  # the mask hides only later positions
         return -math.inf if tensor == "attn_logits" else 0.0
 
     def fact(self, name: str) -> float | str:
-        """What the prose says of the model and its data."""
+        """Return a fact about the model and its data that the prose shows."""
         c = self.config
         facts: dict[str, float | str] = {
             **c.to_dict(),
@@ -215,7 +218,7 @@ class Truth:
         return facts[name]
 
     def mixed(self, pos: str, layer: str, head: str, j: str) -> list[float]:
-        """What each position adds to a component of what a head hands on."""
+        """Return the contribution of each position to a component of a head's output."""
         owner = f"pos{pos}.layer{layer}"
         size = self.config.n_embd // self.config.n_head
         values = [
@@ -224,7 +227,7 @@ class Truth:
         return [w * v for w, v in zip(self.tensors[f"{owner}.attn_weights.head{head}"].numbers, values)]
 
     def dead(self, layer: str) -> int:
-        """Units of an MLP that are open for none of a thousand documents."""
+        """Return the number of an MLP's units that are open for none of a thousand documents."""
         shut = set(range(self.shapes[f"layer{layer}.mlp_fc1"][0]))
         for i in self.run.order[:1000]:
             if not shut:
@@ -236,7 +239,7 @@ class Truth:
         return len(shut)
 
     def budget(self, name: str, length: str | None, what: str) -> float:
-        """Of a model of other sizes: counted as the table of its matrices has them."""
+        """Return a cost of a model of other sizes, counted from its matrices."""
         c = self.config
         n_embd, n_layer, block_size, vocab_size = PUBLISHED.get(
             name, (c.n_embd, c.n_layer, c.block_size, self.vocab_size)
@@ -258,7 +261,7 @@ class Truth:
         }[what]
 
     def spelled(self, what: str) -> int:
-        """Of the word as characters and as bytes."""
+        """Return a fact about the word as characters and as bytes."""
         found: dict[str, int] = {
             "num_bytes": len(self.word.encode()),
             "vocab_size.bytes": 257,
@@ -270,7 +273,7 @@ class Truth:
 
     @cached_property
     def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
-        """Who goes down along two parameters, by Adam and by plain descent: (x, y, loss) after each step."""
+        """The descent along two parameters by Adam and by SGD: (x, y, loss) after each step."""
         engine, c = self.engine(), self.config
         places = [self.place(self.steepest(name)) for name in STEEP]
         start = [self.params[place] for place in places]
@@ -372,7 +375,7 @@ class Truth:
         (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
         (r"(SGD|Adam)\.learning_rate", hiker_rate),
         (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
-        (r"before (\S+)", lambda t, path: t.before.number(path)),  # as it was until a weight was changed by hand
+        (r"before (\S+)", lambda t, path: t.before.number(path)),  # before a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
         (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),
         (r"(.+) in (\w+)", lambda t, path, unit: t.number(path) / UNITS[unit]),
@@ -393,7 +396,7 @@ class Truth:
 
 
 def distance(a: str, b: str) -> int:
-    """Edits between two texts, by the recursion of Wagner and Fischer, row by row."""
+    """Return the edit distance of two texts, by the recursion of Wagner and Fischer, row by row."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         before, row = row, [i]
@@ -403,4 +406,4 @@ def distance(a: str, b: str) -> int:
 
 
 UNITS = {"million": 1e6, "billion": 1e9, "trillion": 1e12, "bytes": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-PUBLISHED = {"GPT-2-small": (768, 12, 1024, 50_257), "GPT-3": (12_288, 96, 2048, 50_257)}  # section 11's
+PUBLISHED = {"GPT-2-small": (768, 12, 1024, 50_257), "GPT-3": (12_288, 96, 2048, 50_257)}  # the models of section 11

@@ -1,16 +1,16 @@
-"""Figures that somebody has typed into prose."""
+"""Numbers that were typed into prose."""
 
 from __future__ import annotations
 
 import re
 
-# What may have digits: code, what the engine fills in, addresses; other models' names, years, sections of this page;
-# the constants of mathematics, as in 1 / x, n - 1 or 2h, and the factor of a size that is named
+# Texts that may have digits: code, values that the page fills in, addresses; names of other models, years, sections of
+# the page; constants of mathematics, as in 1 / x, n - 1 or 2h, and the factor of a named size
 SPARED = re.compile(
     r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|GPT-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d+|\d+ (?:· ?)?(?=n_\w+)"
     r"|(?<![\d.,])[0-2](?![\d.,]*\d)"
 )
-# Sentences about other models and about machines say their figures: the engine could not fill them in
+# Sentences about other models and about machines have their own numbers, which the page cannot fill in
 ELSEWHERE = re.compile(r"GPT|Llama|PyTorch|\bfloat\b|\bbits?\b|\busual\b")
 SPELLED = re.compile(
     r"\b(?:thir|four|fif|six|seven|eigh|nine)teen\b|\b(?:twen|thir|for|fif|six|seven|eigh|nine)ty\b", re.I
@@ -18,7 +18,7 @@ SPELLED = re.compile(
 
 
 def figures(prose: str, code: str = "") -> list[str]:
-    """Numbers that somebody has typed into prose; those that the explained code itself has are spared."""
+    """Return the numbers that were typed into prose, except those that are also in the explained code."""
     found = []
     for sentence in re.split(r"(?<=[.;:?!]) ", prose):
         if not ELSEWHERE.search(sentence):

@@ -1,4 +1,4 @@
-"""What a chapter of the playhead tells, with its paths followed to their numbers."""
+"""The variables of a chapter's events, with their paths replaced by numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.session_client import ask
 
 
 class Resolved:
-    """What a chapter tells, with its paths followed to their numbers."""
+    """A chapter whose variables have numbers instead of paths."""
 
     def __init__(self, session: Session, chapter: Any) -> None:
         self.described = chapter["variables"]
@@ -32,16 +32,16 @@ class Resolved:
             return rows[index[0]] if index else rows
         return [data[index[0]]] if index else data
 
-    def value(self, variable: Any) -> Any:
-        if "path" in variable:
-            return variable["value"] if "value" in variable else self.numbers(variable["path"])
-        if "paths" in variable:
-            return variable["values"]
-        if "table" in variable:
-            return [self.value(item) for item in variable["table"].values()]
-        if "list" in variable:
-            return [self.value(item) for item in variable["list"]]
-        return variable.get("value")
+    def value(self, shown: Any) -> Any:
+        if "path" in shown:
+            return shown["value"] if "value" in shown else self.numbers(shown["path"])
+        if "paths" in shown:
+            return shown["values"]
+        if "table" in shown:
+            return [self.value(item) for item in shown["table"].values()]
+        if "list" in shown:
+            return [self.value(item) for item in shown["list"]]
+        return shown.get("value")
 
     def variables(self, event: Any, which: str = "known") -> dict[str, Any]:
         return {name: self.value(self.described[i]) for name, i in event[which].items()}

@@ -1,6 +1,6 @@
-"""The playhead's chapters: every value told is the running program's own, statement by statement, += by +=.
+"""The playhead's chapters: every value is that of the running program, statement by statement, += by +=.
 
-The authority is reference.py itself, run once more over plain Values, with a tracer of this file's own.
+The authority is reference.py itself, run on plain Values with this file's own tracer.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def session() -> Session:
     return Session()
 
 
-# --- The authority: the same calls over plain Values, their variables noted at each arrival
+# --- The authority: the same calls on plain Values, with their variables recorded at each statement
 
 
 def plain(x: Any) -> Any:
-    """What a variable holds, as numbers and texts; what no figure tells is None."""
+    """Return a variable's value as numbers and texts; values that no figure shows are None."""
     if isinstance(x, Value):
         return x.data
     if isinstance(x, (list, tuple)):
@@ -54,7 +54,7 @@ Arrival = tuple[str, int, dict[str, Any]]
 
 
 def arrivals(call: Callable[..., Any], *args: Any) -> tuple[Any, list[Arrival]]:
-    """(function, line, variables) at each arrival at a statement of reference.py."""
+    """Return the result of a call, and (function, line, variables) at each arrival at a statement of reference.py."""
     found: list[Arrival] = []
     last: dict[FrameType, int] = {}
 
@@ -67,8 +67,8 @@ def arrivals(call: Callable[..., Any], *args: Any) -> tuple[Any, list[Arrival]]:
         return step
 
     def enter(frame: FrameType, event: str, _: object) -> Any:
-        ours = frame.f_code.co_filename == reference.__file__ and frame.f_code.co_qualname.split(".")[0] != "Value"
-        return step if ours and frame.f_code.co_name[0] != "<" else None
+        played = frame.f_code.co_filename == reference.__file__ and frame.f_code.co_qualname.split(".")[0] != "Value"
+        return step if played and frame.f_code.co_name[0] != "<" else None
 
     before = sys.gettrace()
     sys.settrace(enter)
@@ -80,7 +80,7 @@ def arrivals(call: Callable[..., Any], *args: Any) -> tuple[Any, list[Arrival]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    if a == b:  # most are, and approx() takes long to say so
+    if a == b:  # the usual case, and approx() is slow
         return True
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
@@ -90,11 +90,11 @@ def same(a: Any, b: Any) -> bool:
 
 
 def compare(resolved: Resolved, authority: list[Arrival]) -> int:
-    """How many variables were compared; each event must be an arrival, with the same values."""
-    told = [event for event in resolved.events if "swap" not in event and "letter" not in event]
-    assert [(e["function"], e["line"]) for e in told] == [(function, line) for function, line, _ in authority]
+    """Check that each event is an arrival with the same values, and return the number of compared variables."""
+    events = [event for event in resolved.events if "swap" not in event and "letter" not in event]
+    assert [(e["function"], e["line"]) for e in events] == [(function, line) for function, line, _ in authority]
     compared = 0
-    for event, (_, _, variables) in zip(told, authority):
+    for event, (_, _, variables) in zip(events, authority):
         mine = resolved.variables(event)
         assert mine.keys() == variables.keys(), event["line"]
         for name, value in mine.items():
@@ -113,7 +113,7 @@ def loss_arguments(session: Session, word: str) -> tuple[Any, ...]:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("word", [WORD, "", "x", "maximiliannatalie"])
-def test_forward_tells_the_values_of_the_running_program(session: Session, word: str) -> None:
+def test_forward_has_the_values_of_the_running_program(session: Session, word: str) -> None:
     chapter = ask(session, "chapter", name="forward", word=word)
     _, authority = arrivals(reference.loss, *loss_arguments(session, word))
     resolved = Resolved(session, chapter)
@@ -123,7 +123,7 @@ def test_forward_tells_the_values_of_the_running_program(session: Session, word:
 
 
 def test_another_value_would_be_noticed(session: Session) -> None:
-    """The alarm rings."""
+    """A test of the test."""
     chapter = ask(session, "chapter", name="forward", word=WORD)
     _, authority = arrivals(reference.loss, *loss_arguments(session, WORD))
     chapter["tensors"]["pos2.layer0.k"]["data"][5] += 1e-9
@@ -131,7 +131,7 @@ def test_another_value_would_be_noticed(session: Session) -> None:
         compare(Resolved(session, chapter), authority)
 
 
-def test_what_a_line_changes_is_known_at_the_next_one(session: Session) -> None:
+def test_the_changes_of_a_line_are_known_at_the_next_one(session: Session) -> None:
     chapter = ask(session, "chapter", name="forward", word=WORD)
     resolved = Resolved(session, chapter)
     waiting: list[Any] = []
@@ -150,12 +150,12 @@ def test_the_loss_is_the_same_execution_without_its_forward_passes(session: Sess
     assert [e["line"] for e in part.events] == [e["line"] for e in kept]
     for mine, other in zip(part.events, kept):
         names = {"tokens", "pos_id", "token_id", "target_id", "probs", "losses", "logits", "exps", "largest", "total"}
-        a, b = (of.variables(event) for of, event in ((part, mine), (whole, other)))
+        a, b = (resolved.variables(event) for resolved, event in ((part, mine), (whole, other)))
         assert {n: a[n] for n in a if n in names} == {n: b[n] for n in b if n in names}
 
 
 @pytest.mark.parametrize("path", ["", "layer0.attn_wq[3][5]", "wpe[15][0]"])
-def test_adam_tells_the_values_of_the_running_program(session: Session, path: str) -> None:
+def test_adam_has_the_values_of_the_running_program(session: Session, path: str) -> None:
     chapter = ask(session, "chapter", name="adam", word=WORD, path=path)
     run, facts = session.active, chapter["facts"]
     grads = ask(session, "gradients", word=WORD)["grads"]
@@ -177,7 +177,7 @@ def test_adam_tells_the_values_of_the_running_program(session: Session, path: st
 
 
 @pytest.mark.parametrize(("seed", "index", "temperature"), [(42, 0, 0.5), (7, 3, 1.0), (1, 1, 2.0)])
-def test_a_sample_tells_the_values_of_the_running_program(
+def test_a_sample_has_the_values_of_the_running_program(
     session: Session, seed: int, index: int, temperature: float
 ) -> None:
     settings = {"seed": seed, "index": index, "temperature": temperature}
@@ -222,16 +222,16 @@ def test_the_exchanges_are_those_of_the_shuffle(session: Session) -> None:
     resolved = Resolved(session, chapter)
     docs = reference.documents(NAMES)
     draw = random.Random(42)
-    wanted = [(i, draw._randbelow(i + 1)) for i in reversed(range(1, len(docs)))]  # type: ignore[attr-defined]
+    expected = [(i, draw._randbelow(i + 1)) for i in reversed(range(1, len(docs)))]  # type: ignore[attr-defined]
     swaps = [event for event in resolved.events if "swap" in event]
     assert len(swaps) == 16
-    assert swaps[-1]["swap"]["turn"] == len(wanted) - 1
+    assert swaps[-1]["swap"]["turn"] == len(expected) - 1
     now = list(docs)
     by_turn = {event["swap"]["turn"]: event for event in swaps}
-    for turn, (i, j) in enumerate(wanted):
+    for turn, (i, j) in enumerate(expected):
         if turn in by_turn:
             event = by_turn[turn]
-            assert (event["swap"]["i"], event["swap"]["j"], event["swap"]["of"]) == (i, j, len(wanted))
+            assert (event["swap"]["i"], event["swap"]["j"], event["swap"]["of"]) == (i, j, len(expected))
             assert resolved.variables(event) == {"i": i, "j": j, "x[i]": now[i], "x[j]": now[j]}
         now[i], now[j] = now[j], now[i]
         if turn in by_turn:
@@ -256,7 +256,7 @@ def test_the_word_is_looked_up_letter_by_letter(session: Session) -> None:
 
 
 class Logged(Value):
-    """A Value that notes every new value of its gradient, in a list that all share."""
+    """A Value that records every new value of its gradient in a shared list."""
 
     __slots__ = ("now",)
     noted: ClassVar[list[tuple[int, float]]] = []
@@ -273,7 +273,7 @@ class Logged(Value):
 
 @pytest.fixture
 def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, float]]]:
-    """Each (number, gradient) that reference.backward() sets for the word, from the loss down."""
+    """Each (number, gradient) that reference.backward() sets for the word, beginning with the loss."""
     monkeypatch.setattr(reference, "Value", Logged)
     run = session.active
     state_dict = run.model.state_dict(run.model.leaves(Logged))
@@ -285,9 +285,9 @@ def logged(session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
     Logged.noted.clear()
 
 
-def test_every_step_of_backward_is_the_programs(session: Session, logged: list[tuple[int, float]]) -> None:
+def test_every_step_of_backward_equals_the_program(session: Session, logged: list[tuple[int, float]]) -> None:
     backward = backward_steps(session, WORD)
-    assert len(logged) == len(backward) + 1  # the loss's own 1.0 comes first
+    assert len(logged) == len(backward) + 1  # the first is the loss's 1.0
     assert logged[0][1] == 1.0
     which: dict[int, int] = {}
     for step, (number, after) in zip(backward.steps, logged[1:]):
@@ -298,29 +298,29 @@ def test_every_step_of_backward_is_the_programs(session: Session, logged: list[t
     assert chapter["facts"]["nodes"] == ask(session, "graph", word=WORD)["nodes"]
 
 
-def test_a_step_of_backward_says_who_gives_what_to_whom(session: Session) -> None:
+def test_a_step_of_backward_names_its_node_operand_and_contribution(session: Session) -> None:
     backward = backward_steps(session, WORD)
     source = ask(session, "source")["lines"]
     chosen = random.Random(1).sample(range(len(backward)), 60)
     for at in [0, 1, *chosen, len(backward) - 1]:
-        told = ask(session, "backward_step", word=WORD, step=at)
-        assert told["after"] == told["before"] + told["add"]
-        assert told["add"] == told["local"] * told["node"]["grad"]
-        assert told["operand"]["grad"] == told["after"]
-        one = ask(session, "number", word=WORD, path=told["operand"]["path"])
-        assert (one["value"], one["grad"]) == (told["operand"]["value"], told["final"])
-        assert "node.b.grad" in source[told["line"] - 1] or "node.a.grad" in source[told["line"] - 1]
-        assert told["num_contributions"] >= one["num_users"]  # x * x gives twice
-        assert [added["after"] for added in told["contributions"] if added["step"] == at] == [told["after"]]
-        number = ask(session, "number", word=WORD, path=told["node"]["path"])
-        assert (number["value"], number["grad"]) == (told["node"]["value"], told["node"]["grad"])
+        found = ask(session, "backward_step", word=WORD, step=at)
+        assert found["after"] == found["before"] + found["add"]
+        assert found["add"] == found["local"] * found["node"]["grad"]
+        assert found["operand"]["grad"] == found["after"]
+        one = ask(session, "number", word=WORD, path=found["operand"]["path"])
+        assert (one["value"], one["grad"]) == (found["operand"]["value"], found["final"])
+        assert "node.b.grad" in source[found["line"] - 1] or "node.a.grad" in source[found["line"] - 1]
+        assert found["num_contributions"] >= one["num_users"]  # x * x contributes twice
+        assert [added["after"] for added in found["contributions"] if added["step"] == at] == [found["after"]]
+        number = ask(session, "number", word=WORD, path=found["node"]["path"])
+        assert (number["value"], number["grad"]) == (found["node"]["value"], found["node"]["grad"])
         paths = {operand["path"] for operand in number["operands"]}
-        assert told["operand"]["path"] in paths
+        assert found["operand"]["path"] in paths
     with pytest.raises(AssertionError, match="step must be from 0 to"):
         ask(session, "backward_step", word=WORD, step=len(backward))
 
 
-def test_what_backward_leaves_is_the_gradient(session: Session) -> None:
+def test_backward_ends_with_the_gradient(session: Session) -> None:
     backward = backward_steps(session, WORD)
     last = {step.operand.index: step.after for step in backward.steps}
     grads = ask(session, "gradients", word=WORD)["grads"]
@@ -338,7 +338,7 @@ def test_the_relay_stops_at_every_tensor_and_number(session: Session) -> None:
     assert names[0] == "loss"
     assert len(set(names)) == len(names)
     made = {name for name in ask(session, "forward", word=WORD)["tensors"] if not name.endswith("_emb")}
-    # what is only another name of numbers that were met already has no turn of its own
+    # another name for numbers that were already met is left out
     assert set(names) <= made
     assert {"pos0.emb", "pos4.layer0.q", "pos4.logits"} <= set(names)
     for start, name in facts["tensors_met"][::20]:
@@ -363,9 +363,9 @@ def test_every_chapter_plays_for_any_model(name: str) -> None:
     ask(session, "reset", config=SETTINGS[name])
     for word in ("", "zoe"):
         for chapter in CHAPTERS:
-            told = ask(session, "chapter", name=chapter, word=word)
-            assert told["chapter"] == chapter
-            assert told["events"] or told["facts"]["steps"]
+            found = ask(session, "chapter", name=chapter, word=word)
+            assert found["chapter"] == chapter
+            assert found["events"] or found["facts"]["steps"]
         _, authority = arrivals(reference.loss, *loss_arguments(session, word))
         forward = Resolved(session, ask(session, "chapter", name="forward", word=word))
         assert compare(forward, authority) > len(authority)
@@ -376,8 +376,8 @@ def test_every_chapter_plays_for_another_alphabet() -> None:
     text = "αβγ\nγβα\nαα\nβγβγ\n".encode()
     ask(session, "load_data", name="own.txt", base64=b64encode(text).decode())
     for chapter in CHAPTERS:
-        told = ask(session, "chapter", name=chapter, word="αγ")
-        assert told["events"] or told["facts"]["steps"]
+        found = ask(session, "chapter", name=chapter, word="αγ")
+        assert found["events"] or found["facts"]["steps"]
     data = ask(session, "chapter", name="data", word="αγ")
     docs = ["αβγ", "γβα", "αα", "βγβγ"]
     assert data["facts"]["before"] == docs
@@ -386,7 +386,7 @@ def test_every_chapter_plays_for_another_alphabet() -> None:
     assert sum("swap" in event for event in data["events"]) == 3
 
 
-def test_the_steps_are_as_many_on_any_run() -> None:
+def test_every_session_plays_the_same_chapters() -> None:
     played = []
     for _ in range(2):
         session = Session()
@@ -408,7 +408,7 @@ def test_the_steps_are_as_many_on_any_run() -> None:
         "{}\n    {}",
     ],
 )
-def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
+def test_a_main_that_does_more_than_shuffle_the_documents_is_not_played(edit: str) -> None:
     session = Session()
     ask(session, "load_data", name="own.txt", base64=b64encode(b"bba\naab\nba\nab\nabb\na\n").decode())
     line = "    rng.shuffle(docs)\n"
@@ -422,7 +422,7 @@ def test_documents_that_are_not_only_shuffled_are_not_played(edit: str) -> None:
     assert ask(session, "chapter", name="data", word="a")["facts"]["num_docs"] == 6
 
 
-def test_what_cannot_be_played_is_told(session: Session) -> None:
+def test_a_chapter_that_cannot_be_played_gives_an_error(session: Session) -> None:
     def error(method: str, **params: Any) -> str:
         return str(session.ask(method, params)["error"])
 

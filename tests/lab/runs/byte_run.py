@@ -1,4 +1,4 @@
-"""A run whose tokens are bytes, to be opened in the lab."""
+"""A run whose tokens are bytes, for the lab to open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFIG = Config(n_embd=8, n_head=2, block_size=12, num_steps=20)
 
 
 def train(folder: Path) -> Path:
-    """A run that was trained on bytes, with its text beside it."""
+    """Train a run on bytes; return the folder with the run and its text, own.txt."""
     (folder / "own.txt").write_text(TEXT, encoding="utf-8")
     run = Run.begin(folder / "own.txt", CONFIG, tokenizer="byte", engine="scalar")
     with Folder.create(folder / "run", run) as kept:

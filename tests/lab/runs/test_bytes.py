@@ -1,4 +1,4 @@
-"""A run whose tokens are bytes, opened in the lab: a letter beyond ASCII is several tokens, and all figures know it."""
+"""A run whose tokens are bytes, opened in the lab: a letter beyond ASCII is several tokens, in all figures."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def opened(folder: Path) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def still(folder: Path) -> Lab:
-    """A session with that run, which nobody changes."""
+def readonly(folder: Path) -> Lab:
+    """A session with that run, which the tests must not change."""
     return opened(folder)
 
 
@@ -47,102 +47,102 @@ def own(folder: Path) -> Run:
     return Run.load(folder / "run", engine="scalar")
 
 
-def test_tokens_are_called_by_their_text_or_their_digits(still: Lab) -> None:
-    assert still.ask("model")["tokenizer"] == "byte"
-    symbols = still.ask("model")["symbols"]
+def test_tokens_are_named_by_their_character_or_hexadecimal_digits(readonly: Lab) -> None:
+    assert readonly.ask("model")["tokenizer"] == "byte"
+    symbols = readonly.ask("model")["symbols"]
     assert len(symbols) == len(set(symbols)) == 257
     assert [symbols[i] for i in (*b"a \xc3\n", BOS)] == ["a", " ", "c3", "0a", ""]
 
 
-def test_a_letter_beyond_ascii_is_several_tokens(still: Lab) -> None:
-    told = still.ask("tokens", text="zoë\ud800")
-    assert told["ids"] == [BOS, *"zoë".encode(), BOS]
-    assert [one["char"] for one in told["characters"]] == ["z", "o", "c3", "ab", "\ud800"]
-    assert [one["known"] for one in told["characters"]] == [True] * 4 + [False]
-    assert told["unknown"] == ["\ud800"]
-    assert told["positions"] == 5
-    assert [one["target"] for one in still.ask("loss", word="zoë")["letters"]] == ["z", "o", "c3", "ab", "·"]
-    assert still.ask("attention", word="zoë")["labels"] == ["·", "z", "o", "c3", "ab"]
+def test_a_letter_beyond_ascii_is_several_tokens(readonly: Lab) -> None:
+    found = readonly.ask("tokens", text="zoë\ud800")
+    assert found["ids"] == [BOS, *"zoë".encode(), BOS]
+    assert [one["char"] for one in found["characters"]] == ["z", "o", "c3", "ab", "\ud800"]
+    assert [one["known"] for one in found["characters"]] == [True] * 4 + [False]
+    assert found["unknown"] == ["\ud800"]
+    assert found["positions"] == 5
+    assert [one["target"] for one in readonly.ask("loss", word="zoë")["letters"]] == ["z", "o", "c3", "ab", "·"]
+    assert readonly.ask("attention", word="zoë")["labels"] == ["·", "z", "o", "c3", "ab"]
 
 
-def test_the_numbers_are_the_run_s(still: Lab, own: Run) -> None:
+def test_the_numbers_are_those_of_the_run(readonly: Lab, own: Run) -> None:
     assert isinstance(own.engine, ScalarEngine)
     tokens = own.tokenizer.encode("zoë")
-    forward = still.ask("forward", word="zoë")
+    forward = readonly.ask("forward", word="zoë")
     assert forward["tokens"] == tokens
     for t, logits in enumerate(own.engine.logits(tokens[:-1])):
         assert forward["tensors"][f"pos{t}.logits"]["data"] == logits
     [nats] = own.engine.losses([tokens])
-    assert still.ask("loss", word="zoë")["mean"] == pytest.approx(nats / 5, rel=1e-12)
+    assert readonly.ask("loss", word="zoë")["mean"] == pytest.approx(nats / 5, rel=1e-12)
 
 
-def test_it_writes_what_the_command_line_writes(still: Lab, own: Run) -> None:
+def test_samples_equal_those_of_the_command_line(readonly: Lab, own: Run) -> None:
     texts = own.sample(10, seed=3, temperature=1.0)
-    assert still.ask("samples", seed=3, count=10, temperature=1.0)["texts"] == texts
+    assert readonly.ask("samples", seed=3, count=10, temperature=1.0)["texts"] == texts
     for prompt in ("", "zo", "é"):
         [text] = own.sample(1, seed=3, temperature=0.7, prompt=prompt)
-        told = still.ask("generate", seed=3, index=0, temperature=0.7, prompt=prompt)
-        assert told["text"] == text
-        assert told["letters"][0]["position"] == len(prompt.encode())
-    played = still.ask("chapter", name="sample", word="anna", seed=3, index=0, temperature=1.0)
+        found = readonly.ask("generate", seed=3, index=0, temperature=0.7, prompt=prompt)
+        assert found["text"] == text
+        assert found["letters"][0]["position"] == len(prompt.encode())
+    played = readonly.ask("chapter", name="sample", word="anna", seed=3, index=0, temperature=1.0)
     assert played["facts"]["text"] == texts[0]
 
 
-def test_its_data_are_read_as_text(still: Lab) -> None:
-    told = still.ask("data")
-    assert set(told["shuffled"]) == set(TEXT.split("\n")) - {""}
-    assert told["num_chars"] == len(TEXT.replace("\n", ""))
-    assert dict(told["lengths"]) == {2: 5, 3: 10, 4: 5, 5: 5, 12: 5}
-    counts = {one["char"]: one["count"] for one in told["letters"]}
+def test_the_data_are_shown_as_text(readonly: Lab) -> None:
+    found = readonly.ask("data")
+    assert set(found["shuffled"]) == set(TEXT.split("\n")) - {""}
+    assert found["num_chars"] == len(TEXT.replace("\n", ""))
+    assert dict(found["lengths"]) == {2: 5, 3: 10, 4: 5, 5: 5, 12: 5}
+    counts = {one["char"]: one["count"] for one in found["letters"]}
     assert counts["c3"] == TEXT.encode().count(0xC3)
-    run = still.session.active
+    run = readonly.session.active
     assert run.text.find_texts(run.run.data, ["zoë", "zo", "日本"]) == {"zoë", "日本"}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_chapter_plays_but_the_one_of_characters(still: Lab, chapter: str) -> None:
+def test_every_chapter_plays_except_the_one_about_characters(readonly: Lab, chapter: str) -> None:
     options: dict[str, Any] = {"path": "wte[97][0]"} if chapter == "adam" else {}
     if chapter == "sample":
         options = {"seed": 1, "index": 0, "temperature": 0.5}
     if chapter == "tokens":
-        words = still.refused("chapter", name=chapter, word="zoë")
+        words = readonly.refused("chapter", name=chapter, word="zoë")
         assert words == "the program's tokens are characters, but those of this run are bytes: choose another run"
     else:
-        still.ask("chapter", name=chapter, word="zoë", **options)
+        readonly.ask("chapter", name=chapter, word="zoë", **options)
 
 
-def test_its_gradients_and_its_update_are_the_engines(still: Lab, own: Run) -> None:
+def test_gradients_and_updates_are_those_of_the_engine(readonly: Lab, own: Run) -> None:
     engine = ScalarEngine(own.engine.params[:], CONFIG, 257)
     engine.backward([own.tokenizer.encode("zoë")])
     places = offsets(shapes(CONFIG, 257))
-    grads = still.ask("gradients", word="zoë")["grads"]
+    grads = readonly.ask("gradients", word="zoë")["grads"]
     for name, part in places.items():
         assert grads[name] == list(engine.grads[part]), name
-    update = still.ask("update", word="zoë", what=["grad"])["tensors"]
-    for name, told in update.items():
-        assert told["grad"] == list(engine.grads[places[name]]), name
-    path = "wte[195][0]"  # of the byte c3
+    update = readonly.ask("update", word="zoë", what=["grad"])["tensors"]
+    for name, found in update.items():
+        assert found["grad"] == list(engine.grads[places[name]]), name
+    path = "wte[195][0]"  # the byte c3
     grad = engine.grads[places["wte"].start + 195 * CONFIG.n_embd]
     assert grad != 0
-    assert still.ask("adam", word="zoë", path=path)["grad"] == grad
-    nudge = still.ask("nudge", word="zoë", path=path)
+    assert readonly.ask("adam", word="zoë", path=path)["grad"] == grad
+    nudge = readonly.ask("nudge", word="zoë", path=path)
     assert nudge["grad"] == grad
     assert nudge["difference"] == pytest.approx(grad, rel=1e-6)
 
 
-def test_its_chances_are_the_softmax_of_its_logits(still: Lab, own: Run) -> None:
+def test_the_probabilities_are_the_softmax_of_the_logits(readonly: Lab, own: Run) -> None:
     logits = own.engine.logits(own.tokenizer.encode("zoë")[:-1])[3]
     powers = [math.exp(logit) for logit in logits]
-    chance = still.ask("number", word="zoë", path="pos3.probs[171]")["value"]  # of the byte ab, after c3
+    chance = readonly.ask("number", word="zoë", path="pos3.probs[171]")["value"]  # the byte ab, after c3
     assert chance == pytest.approx(powers[171] / sum(powers), rel=1e-12)
-    assert still.ask("parameters")["tensors"]["wte"]["data"] == list(own.engine.params[: 257 * CONFIG.n_embd])
+    assert readonly.ask("parameters")["tensors"]["wte"]["data"] == list(own.engine.params[: 257 * CONFIG.n_embd])
 
 
-def test_a_number_is_found_by_its_token(still: Lab) -> None:
-    assert still.ask("find", word="zoë", query="wte c3")["found"][0]["path"] == "wte[195]"
+def test_a_number_is_found_by_its_token(readonly: Lab) -> None:
+    assert readonly.ask("find", word="zoë", query="wte c3")["found"][0]["path"] == "wte[195]"
 
 
-def test_it_is_trained_on_scrubbed_saved_and_exported(folder: Path, own: Run, tmp_path: Path) -> None:
+def test_the_run_can_be_trained_scrubbed_saved_and_exported(folder: Path, own: Run, tmp_path: Path) -> None:
     lab = opened(folder)
     lab.ask("scrub", step=7)
     whole = Run.begin(folder / "own.txt", CONFIG, tokenizer="byte", engine="native")
@@ -163,7 +163,7 @@ def test_it_is_trained_on_scrubbed_saved_and_exported(folder: Path, own: Run, tm
 
 
 def test_byte_pairs_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("tokenizers", reason="Hugging Face's tokenizers is not here: pip install tokenizers")
+    pytest.importorskip("tokenizers", reason="needs Hugging Face's tokenizers: pip install tokenizers")
     Run.begin("names", CONFIG, tokenizer="bpe:300").save(tmp_path / "model")
     checkpoint = base64.b64encode((tmp_path / "model").read_bytes()).decode()
     assert Lab().refused("open_run", name="run", checkpoint=checkpoint, metrics="") == (

@@ -1,4 +1,4 @@
-"""Runs opened from the files of their folder."""
+"""Opening runs from the files of their folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.session_client import Lab, curve, file
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_a_run_from_its_files_has_its_curve_and_its_earlier_steps(lab: Lab, tmp_path: Path) -> None:
+def test_an_opened_run_has_its_losses_and_its_earlier_steps(lab: Lab, tmp_path: Path) -> None:
     losses = cli_losses(tmp_path, "--num-steps", "120", "--val-fraction", "0.1")
     content = (tmp_path / "run" / "model.safetensors").read_bytes()
     metrics = (tmp_path / "run" / "metrics.jsonl").read_text()
@@ -39,7 +39,7 @@ def test_a_run_from_its_files_has_its_curve_and_its_earlier_steps(lab: Lab, tmp_
     assert len(curve(lab)) == 125
 
 
-def test_of_a_run_whose_text_is_not_here_only_the_end_is_known(lab: Lab, tmp_path: Path) -> None:
+def test_a_run_whose_text_is_missing_only_has_its_last_step(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "own.txt").write_text("anna\nbob\n" * 10)
     cli_losses(tmp_path, str(tmp_path / "own.txt"), "--num-steps", "5")
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
@@ -55,7 +55,7 @@ def test_of_a_run_whose_text_is_not_here_only_the_end_is_known(lab: Lab, tmp_pat
     lab.train(2)
 
 
-def test_a_run_that_was_not_trained_in_one_go_keeps_to_its_end(lab: Lab, tmp_path: Path) -> None:
+def test_a_run_that_was_not_trained_in_one_go_cannot_be_scrubbed(lab: Lab, tmp_path: Path) -> None:
     cli_losses(tmp_path, "--num-steps", "20")
     assert cli.main(["train", "--resume", "--num-steps", "30", "--out", str(tmp_path / "run"), "--quiet"]) == 0
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
@@ -63,23 +63,23 @@ def test_a_run_that_was_not_trained_in_one_go_keeps_to_its_end(lab: Lab, tmp_pat
     assert "was not trained in one go" in lab.refused("scrub", step=10)
 
 
-def test_a_run_of_too_many_steps_is_refused(still: Lab, tmp_path: Path) -> None:
+def test_a_run_with_too_many_steps_is_refused(readonly: Lab, tmp_path: Path) -> None:
     state = published()
     state.step = 1_000_001
     checkpoints.save(tmp_path / "model", state)
-    sentence = still.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
+    sentence = readonly.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
     assert sentence == "'run' has 1,000,001 steps, but the lab opens only runs of at most 1,000,000 steps"
 
 
-def test_damaged_metrics_are_refused_in_words(still: Lab, tmp_path: Path) -> None:
+def test_damaged_metrics_are_refused_with_a_message(readonly: Lab, tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "model", published())
-    sentence = still.refused(
+    sentence = readonly.refused(
         "open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="{}\nnonsense\n"
     )
     assert "'the metrics of run' is not the metrics of a run, or is damaged: line 1" in sentence
 
 
-def test_an_exported_model_is_read_by_the_package(lab: Lab, tmp_path: Path) -> None:
+def test_the_package_can_read_an_exported_model(lab: Lab, tmp_path: Path) -> None:
     lab.ask("reset", config=SMALL)
     lab.train(10)
     lab.ask("change", path="wte[0][0]", value=0.5)

@@ -1,4 +1,4 @@
-"""A record of what an edited main() does: it runs once, with functions that only record their arguments."""
+"""A record of what an edited main() does: it runs once with functions that only record their arguments."""
 
 from __future__ import annotations
 
