@@ -27,7 +27,7 @@ LAYERS: dict[str, list[str]] = {
         "flops",
         "config",
         "activations",
-        "schedule parameters reference system",
+        "schedule clipping parameters reference system",
         "errors",
     ],
     "engines": ["choose", "native torch scalar", "base program"],

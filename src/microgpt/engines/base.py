@@ -30,6 +30,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from microgpt.clipping import clip
 from microgpt.config import Config
 
 GREEDY = 1e-100  # temperatures below this count as 0, because their reciprocals could overflow
@@ -174,12 +175,9 @@ class Engine(ABC):
         """
         return {}
 
-    def clip(self, largest: float) -> float:
-        """Clip grads to the norm `largest`, in place; return their norm before clipping."""
-        norm = math.sqrt(math.fsum(grad * grad for grad in self.grads))
-        if norm > largest:
-            self.grads[:] = array("d", (grad * (largest / norm) for grad in self.grads))
-        return norm
+    def clip(self, max_norm: float) -> float:
+        """Clip grads to a largest norm, in place; return their norm before clipping."""
+        return clip(self.grads, max_norm)
 
     def train(
         self,

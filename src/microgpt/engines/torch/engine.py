@@ -307,14 +307,14 @@ class TorchEngine(Engine):
         if self._dtype == torch.float32:
             self.dtype = "F32"
 
-    def clip(self, largest: float) -> float:
+    def clip(self, max_norm: float) -> float:
         self._upload()
-        return self._clip(largest).item()
+        return self._clip(max_norm).item()
 
-    def _clip(self, largest: float) -> Tensor:
+    def _clip(self, max_norm: float) -> Tensor:
         grads = self._tensors["grads"]
         norm: Tensor = torch.linalg.vector_norm(grads)
-        grads.mul_(torch.clamp(largest / norm, max=1.0))
+        grads.mul_(torch.clamp(max_norm / norm, max=1.0))
         self._norm = norm
         return norm
 

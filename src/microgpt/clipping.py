@@ -1,0 +1,27 @@
+"""Gradient clipping: scale a gradient down to a largest norm."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+
+def clip(grads: array[float], max_norm: float) -> float:
+    """Scale a gradient down to a largest norm, if it is longer (Pascanu et al., arXiv:1211.5063).
+
+    Args:
+        grads: The gradient of all parameters together, changed in place.
+        max_norm: The largest norm.
+
+    Returns:
+        The norm before clipping: the root of the correctly rounded sum of the squares.
+
+    Example:
+        >>> grads = array("d", [3.0, 4.0])
+        >>> clip(grads, 1.0), grads
+        (5.0, array('d', [0.6000000000000001, 0.8]))
+    """
+    norm = math.sqrt(math.fsum(grad * grad for grad in grads))
+    if norm > max_norm:
+        grads[:] = array("d", (grad * (max_norm / norm) for grad in grads))
+    return norm
