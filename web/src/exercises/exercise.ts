@@ -9,7 +9,7 @@ import type { seen } from './seen.svelte'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
-/** Where an exercise begins. config and step describe a model trained for it; without step, it is the pretrained one. */
+/** Where an exercise begins. config and step describe a model trained for it; without step it is the pretrained one. */
 export interface Stage {
   section: number
   word?: string
