@@ -37,7 +37,7 @@ def test_every_section_has_exercises() -> None:
 def test_a_prediction_is_judged(reader: Reader, id: str) -> None:
     title, truth = PREDICTIONS[id]
     reader.begin(title)
-    assert reader.check().startswith("Not yet. Nothing is chosen")
+    assert reader.check().startswith("Not yet. Choose an answer first.")
     right = truth()
     reader.card.locator("input[type=radio]").first.wait_for()
     offered = reader.card.locator("input[type=radio]").evaluate_all("(all) => all.map((one) => one.value)")
@@ -51,7 +51,7 @@ def test_a_prediction_is_judged(reader: Reader, id: str) -> None:
 def test_a_line_is_found(reader: Reader, id: str) -> None:
     title, piece = LINES[id]
     reader.begin(title)
-    assert reader.check().startswith("Not yet. No line is chosen")
+    assert reader.check().startswith("Not yet. Choose a line first")
     reader.line("import gc, math, random, sys")
     assert reader.check().startswith("Not yet. Line")
     reader.line(piece)

@@ -28,12 +28,13 @@ def test_progress_survives_a_reload_and_can_be_exported_and_imported(visit: Visi
     file = tmp_path / "progress.json"
     started.value.save_as(file)
     assert list(json.loads(file.read_text())["exercises"]) == ["a-word-it-expects"]
-    dialog.get_by_role("button", name="forget all").click()
+    dialog.get_by_role("button", name="reset progress").click()
     assert dialog.get_by_text("0 of").is_visible()
     dialog.locator("input[type=file]").set_input_files(file)
-    dialog.get_by_text("The file tells of 1 exercise").wait_for()
+    dialog.get_by_text("Imported the progress in 1 exercise").wait_for()
     assert dialog.get_by_role("button", name="A word it expects").inner_text().endswith(", solved")
-    for content, says in (("{", "This is no JSON"), ('{"kind": "other"}', "This is no file of exercises")):
+    no_progress = "The file contains no progress in exercises"
+    for content, says in (("{", "The file is not JSON"), ('{"kind": "other"}', no_progress)):
         file.write_text(content)
         dialog.locator("input[type=file]").set_input_files(file)
         dialog.get_by_text(says).wait_for()
@@ -51,7 +52,7 @@ def test_exercises_work_without_local_storage(visit: Visit) -> None:
     reader.follow("alana")
     assert reader.check().startswith("Right.")
     visit.page.get_by_role("navigation", name="Sections").get_by_role("button", name="Exercises").click()
-    visit.page.get_by_role("dialog").get_by_text("This browser keeps nothing").wait_for()
+    visit.page.get_by_role("dialog").get_by_text("This browser does not save your progress").wait_for()
 
 
 def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) -> None:
@@ -89,7 +90,8 @@ def test_leaving_an_exercise_restores_the_word_the_model_and_the_weights(visit: 
     reader.begin("The greatest surprise")  # it has another word, and the published weights
     assert state(reader)[0] == "olivia"
     assert state(reader)[4] == []
-    assert "you have the word “zoe” and the weights that you changed again" in reader.card.inner_text()
+    offer = "Leaving the exercise restores the word “zoe” and the weights that you changed."
+    assert offer in reader.card.inner_text()
     leave(reader)
     assert state(reader) == before
     assert "exercise" not in visit.page.evaluate("location.hash")
@@ -137,8 +139,8 @@ def test_the_reader_can_keep_the_state_of_the_exercise(visit: Visit) -> None:
     reader = Reader(visit)
     reader.begin("A word it expects")
     reader.follow("alana")
-    reader.card.get_by_role("button", name="stay with what is here").click()
-    assert reader.card.get_by_text("you have the word").count() == 0
+    reader.card.get_by_role("button", name="keep the current state").click()
+    assert reader.card.get_by_text("restores the word").count() == 0
     leave(reader)
     assert state(reader)[0] == "alana"
 
@@ -166,5 +168,5 @@ def test_leaving_an_exercise_restores_the_expression(visit: Visit) -> None:
 def test_nothing_is_offered_if_nothing_was_replaced(reader: Reader) -> None:
     reader.tab.section(6, word="emma")
     reader.begin("Surprise, in a line")
-    assert reader.card.get_by_text("Leave the exercise, and").count() == 0
+    assert reader.card.get_by_text("Leaving the exercise restores").count() == 0
     leave(reader)

@@ -27,7 +27,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
     assert "more" not in bench.page.url
     bench.click("Reset the file")
     assert bench.text == FILE
-    assert bench.page.get_by_text("This is the file as it is in the package.").is_visible()
+    assert bench.page.get_by_text("This is the original file from the package.").is_visible()
 
 
 def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:

@@ -1,5 +1,5 @@
-// What an exercise is. It is judged by what the figures are set to and by what the session says of that, never by what
-// somebody claims: a judge reads the state, asks, and tells what is right or wrong with the real numbers.
+// The type of an exercise, and helpers to judge one. A judge never takes the reader's word: it reads the settings of
+// the figures, asks the session, and explains with real numbers why the solution is right or wrong.
 
 import type { Config, Method, Requests } from '../engine/protocol'
 import { show } from '../palette'
@@ -9,7 +9,7 @@ import type { seen } from './seen.svelte'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
-/** Where an exercise begins. config and step: of a model that is trained for it; none for the pretrained one. */
+/** Where an exercise begins. config and step describe a model trained for it; without step it is the pretrained one. */
 export interface Stage {
   section: number
   word?: string
@@ -18,10 +18,10 @@ export interface Stage {
   head?: number
   config?: Partial<Config>
   step?: number
-  set?: () => () => void // what figures share, put back; gives the way to undo that
+  set?: () => () => void // sets the state that figures share; returns a function that undoes it
 }
 
-/** What a judge may look at. chosen: the option of a prediction, '' before there is one. */
+/** What a judge can read. chosen is the reader's prediction, or '' if nothing is chosen. */
 export interface Asked {
   app: typeof app
   seen: typeof seen
@@ -29,7 +29,7 @@ export interface Asked {
   ask: <M extends Method>(method: M, params: Requests[M]['params']) => Promise<Requests[M]['result']>
 }
 
-/** says: in the prose's markup; its {facts} are numbers of the session. */
+/** A judge's decision. says is in the markup of the prose; its {facts} are numbers of the session. */
 export interface Verdict {
   right: boolean
   says: string
@@ -48,8 +48,8 @@ export interface Exercise {
   hard: 1 | 2 | 3
   stage: Stage
   question: string
-  facts?: (asked: Asked) => Promise<Record<string, string>> // of the question
-  options?: (asked: Asked) => Promise<Option[]> // of a prediction
+  facts?: (asked: Asked) => Promise<Record<string, string>> // for the question
+  options?: (asked: Asked) => Promise<Option[]> // for a prediction
   hint: { plain: string; technical: string }
   judge: (asked: Asked) => Promise<Verdict>
 }
@@ -57,36 +57,36 @@ export interface Exercise {
 export const three = (x: number | string) => show(x, 3)
 export const percent = (x: number) => `${show(100 * x, 1)} %`
 
-/** The letter that a token writes. */
+/** The character of a token, or BOS. */
 export const letter = ({ app }: Asked, id: number) => app.model?.symbols[id] || 'BOS'
 
-export const NO_CHOICE: Verdict = { right: false, says: 'Nothing is chosen yet: choose one of the answers first.' }
+export const NO_CHOICE: Verdict = { right: false, says: 'Choose an answer first.' }
 
-/** Whether the reader chose the option; truth: what is so, in words with the numbers. */
+/** Return whether the reader chose the answer. truth states the facts, with their numbers. */
 export function predicted(asked: Asked, answer: string, truth: string, facts: Record<string, string> = {}): Verdict {
   if (!asked.chosen) return NO_CHOICE
   const right = asked.chosen === answer
   return { right, says: truth, facts }
 }
 
-/** A judge of the line that is chosen in the source panel: one that holds one of the pieces. why: what it does. */
+/** Return a judge that accepts a chosen source line with one of the pieces. why explains what the line does. */
 export function onLine(pieces: string[], why: string): Exercise['judge'] {
   return async ({ seen: { line } }) => {
-    if (!line) return { right: false, says: 'No line is chosen: click the number of one in the source panel.' }
+    if (!line) return { right: false, says: 'Choose a line first: click its number in the source panel.' }
     const text = reference.source?.lines[line - 1] ?? ''
-    const facts = { line: String(line), text: text.trim() || 'nothing' }
-    if (pieces.some((piece) => text.includes(piece))) return { right: true, says: `Line {line} it is: ${why}`, facts }
-    return { right: false, says: 'Line {line} is chosen, and it says `{text}`: that is another step.', facts }
+    const facts = { line: String(line), text: text.trim() || '(nothing)' }
+    if (pieces.some((piece) => text.includes(piece))) return { right: true, says: `It is line {line}: ${why}`, facts }
+    return { right: false, says: 'Line {line} reads `{text}`, which is a different step.', facts }
   }
 }
 
-/** What to say where no number is open, or another. */
+/** Return the verdict if no number is open, or the wrong one. */
 export function notOpen({ app }: Asked, instead: string): Verdict {
-  if (!app.number) return { right: false, says: `No number is open: click one, or find it by its name. ${instead}` }
+  if (!app.number) return { right: false, says: `No number is open: click one, or find it by name. ${instead}` }
   return { right: false, says: `\`{path}\` is open. ${instead}`, facts: { path: app.number } }
 }
 
-/** Where the largest number is, by default; the first of equals. */
+/** Return the index of the item with the largest value of `by`; on a tie, the first. */
 export function best<T>(all: T[], by: (one: T) => number): number {
   return all.reduce((best, one, i) => (by(one) > by(all[best]) ? i : best), 0)
 }

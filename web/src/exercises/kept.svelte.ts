@@ -1,4 +1,4 @@
-// What the reader had before an exercise set its stage: it is given back when the exercise is left.
+// The reader's state before an exercise set its stage. Leaving the exercise restores it.
 
 import type { Model } from '../engine/protocol'
 import { change } from '../live.svelte'
@@ -6,72 +6,73 @@ import { app } from '../state.svelte'
 
 const PLACE = ['word', 'position', 'layer', 'head'] as const
 
-interface Had {
+interface Stored {
   place: Pick<typeof app, (typeof PLACE)[number]>
   model: typeof app.model
-  undo: (() => void)[] // of what stages have put into figures, the first one last
+  undo: (() => void)[] // reverts what stages have set in figures, latest first
 }
 
 class Kept {
-  #had = $state.raw<Had | null>(null)
-  #stage: Promise<unknown> = Promise.resolve() // the one that was set last
+  #before = $state.raw<Stored | null>(null)
+  #stage: Promise<unknown> = Promise.resolve() // the latest stage
 
-  /** Before a stage is set. From one exercise to the next it stays what it was before the first. */
+  /** Store the current state before a stage is set. Within a series of exercises, only the first one stores it. */
   keep(): void {
     if (app.exercise) return
-    const place = Object.fromEntries(PLACE.map((name) => [name, app[name]])) as Had['place']
-    this.#had = { place, model: app.model, undo: [] }
+    const place = Object.fromEntries(PLACE.map((name) => [name, app[name]])) as Stored['place']
+    this.#before = { place, model: app.model, undo: [] }
   }
-  /** How to put back what a stage has put into a figure. */
-  also(undo: (() => void) | undefined): void {
-    if (this.#had && undo) this.#had = { ...this.#had, undo: [undo, ...this.#had.undo] }
+  /** Add a function that reverts what a stage has set in figures. */
+  addUndo(undo: (() => void) | undefined): void {
+    if (this.#before && undo) this.#before = { ...this.#before, undo: [undo, ...this.#before.undo] }
   }
-  /** While this stage is set, which may take a training, nothing can be given back. */
+  /** Remember that a stage is being set, which may train a model: `restore` waits for it. */
   during(stage: Promise<void>): Promise<void> {
-    this.#stage = stage.catch(() => {}) // whoever began it tells
+    this.#stage = stage.catch(() => {}) // the caller reports the error
     return stage
   }
-  /** What the reader would get back, in words; nothing where all is as it was. */
+  /** What `restore` would restore, in words; empty if nothing has changed. */
   get words(): string[] {
-    if (!this.#had) return []
-    const { place, model } = this.#had
+    if (!this.#before) return []
+    const { place, model } = this.#before
     const words = place.word === app.word ? [] : [`the word “${place.word}”`]
-    if (!model || !app.model || !isOther(model)) return words
+    if (!model || !app.model || !differs(model)) return words
     if (model.run !== app.model.run) words.push(`the model “${model.name}”`)
     else if (model.step !== app.model.step) words.push(`step ${model.step.toLocaleString('en')} of the run`)
-    else words.push(model.changes.length ? 'the weights that you changed' : 'the weights as they were')
+    else words.push(model.changes.length ? 'the weights that you changed' : 'the unchanged weights')
     return words
   }
-  /** Let the reader go on with what is there now. */
+  /** Keep the current state: drop the stored one. */
   forget(): void {
-    this.#had = null
+    this.#before = null
   }
-  async giveBack(): Promise<void> {
-    const had = this.#had
-    if (!had) return
-    this.#had = null
-    for (const undo of had.undo) undo()
-    Object.assign(app, had.place)
+  /** Restore the reader's place, model, step and changed weights. */
+  async restore(): Promise<void> {
+    const before = this.#before
+    if (!before) return
+    this.#before = null
+    for (const undo of before.undo) undo()
+    Object.assign(app, before.place)
     app.work?.stop()
-    await this.#stage // or its model would come after all
-    if (!had.model || !isOther(had.model)) return
-    if (app.model?.run !== had.model.run) await change('choose', { run: had.model.run })
-    if (app.model?.step !== had.model.step) await change('scrub', { step: had.model.step })
-    if (JSON.stringify(app.model?.changes) === JSON.stringify(had.model.changes)) return
+    await this.#stage // otherwise its model would arrive later and replace the restored one
+    if (!before.model || !differs(before.model)) return
+    if (app.model?.run !== before.model.run) await change('choose', { run: before.model.run })
+    if (app.model?.step !== before.model.step) await change('scrub', { step: before.model.step })
+    if (JSON.stringify(app.model?.changes) === JSON.stringify(before.model.changes)) return
     if (app.model?.changes.length) await change('undo', {})
-    for (const { path, after } of had.model.changes) await change('change', { path, value: after })
+    for (const { path, after } of before.model.changes) await change('change', { path, value: after })
   }
 }
 
-/** Whether the model at hand is another, or other weights of it. */
-function isOther(had: Model): boolean {
-  const [a, b] = [had, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
+/** Return whether the current model differs from this one: another run, step or set of changes. */
+function differs(before: Model): boolean {
+  const [a, b] = [before, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
   return !!b && a !== b
 }
 
 export const kept = new Kept()
 
-/** Set fields of what figures share; gives the way to put back what they were. */
+/** Set fields of a state that figures share. Return a function that restores them. */
 export function put<T extends object>(on: T, fields: Partial<T>): () => void {
   const before = Object.fromEntries(Object.keys(fields).map((name) => [name, on[name as keyof T]])) as Partial<T>
   Object.assign(on, fields)

@@ -1,4 +1,4 @@
-// All exercises, section by section.
+// All exercises, in the order of the sections.
 import { minute } from './0-minute'
 import { data } from './1-data'
 import { value } from './2-value'

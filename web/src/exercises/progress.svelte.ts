@@ -1,9 +1,9 @@
-// Which exercises are solved: kept in this browser, where it allows it, and in a file that the reader may keep.
+// Which exercises are solved: saved in the browser if it permits that, and exported to a file on request.
 
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
 
-/** tries: how often it was judged; solved: the day on which it was right for the first time, '' before. */
+/** The progress in one exercise. tries counts its checks; solved is the date of the first right one, or ''. */
 export interface Record {
   tries: number
   solved: string
@@ -12,7 +12,7 @@ type Records = { [id: string]: Record }
 
 class Progress {
   #records = $state.raw<Records>(stored())
-  kept = $state(true) // whether the browser keeps it
+  kept = $state(true) // whether the browser has saved it
 
   of(id: string): Record {
     return this.#records[id] ?? { tries: 0, solved: '' }
@@ -28,11 +28,11 @@ class Progress {
   reset(): void {
     this.#set({})
   }
-  /** As the text of a file. */
+  /** Return the progress as the text of a file. */
   text(): string {
     return JSON.stringify({ kind: KIND, exercises: this.#records }, null, 2)
   }
-  /** What a file says, beside what is known: nothing that was solved is lost. Gives how many it tells of. */
+  /** Merge the progress in a file with the current one, losing no solution. Return how many exercises it lists. */
   read(text: string): number {
     const found = parsed(text)
     const both = { ...this.#records }
@@ -49,7 +49,7 @@ class Progress {
       localStorage.setItem(KEY, this.text())
       this.kept = true
     } catch {
-      this.kept = false // it is denied, or full: the page goes on without
+      this.kept = false // access denied, or storage full: the page works without it
     }
   }
 }
@@ -58,20 +58,20 @@ function stored(): Records {
   try {
     return parsed(localStorage.getItem(KEY) ?? '')
   } catch {
-    return {} // denied, empty, or changed by hand
+    return {} // access denied, nothing stored, or edited by hand
   }
 }
 
-/** Throws, in words, for what is no such file. */
+/** Return the progress in a file's text. Throws an error for the reader if the text is not such a file. */
 function parsed(text: string): Records {
   let given: { kind?: unknown; exercises?: unknown }
   try {
     given = JSON.parse(text)
   } catch {
-    throw new Error('This is no JSON: choose a file that was exported here.')
+    throw new Error('The file is not JSON: choose a file that this page exported.')
   }
   if (given?.kind !== KIND || typeof given.exercises !== 'object' || !given.exercises) {
-    throw new Error('This is no file of exercises: choose one that was exported here.')
+    throw new Error('The file contains no progress in exercises: choose a file that this page exported.')
   }
   const records = Object.entries(given.exercises as { [id: string]: Partial<Record> })
   return Object.fromEntries(

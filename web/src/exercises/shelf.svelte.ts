@@ -1,4 +1,4 @@
-// Whether the list of all exercises is open, and how often a stage was set: sections then begin afresh.
+// Whether the list of all exercises is open, and how many stages have been set: each one remounts the section.
 
 class Shelf {
   open = $state(false)

@@ -1,4 +1,4 @@
-// Where an exercise begins: the section, the word, the model it is about; as a link, or at once.
+// Sets the stage of an exercise, that is its section, word and model, or returns a link that does.
 
 import { follow } from '../follow'
 import { change, PUBLISHED } from '../live.svelte'
@@ -8,7 +8,7 @@ import { kept } from './kept.svelte'
 import { seen } from './seen.svelte'
 import { shelf } from './shelf.svelte'
 
-/** A link that sets the stage for whoever opens it. */
+/** Return a link that opens the page with the stage set. */
 export function linkTo({ id, stage }: Exercise): string {
   const { config, set, ...rest } = stage
   return write({
@@ -19,7 +19,7 @@ export function linkTo({ id, stage }: Exercise): string {
   })
 }
 
-/** Set the stage. The model is made anew where the exercise asks for another than the one at hand. */
+/** Set the stage. If the exercise needs a model other than the current one, load or train it. */
 export const begin = (exercise: Exercise): Promise<void> => kept.during(setStage(exercise))
 
 async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise): Promise<void> {
@@ -27,8 +27,8 @@ async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise)
   Object.assign(app, rest, { exercise: id, play: '', number: '', lines: [] })
   seen.line = 0
   shelf.stages += 1
-  kept.also(set?.())
-  if (app.phase !== 'ready') return // then the model is the pretrained one
+  kept.addUndo(set?.())
+  if (app.phase !== 'ready') return // without Python, the model is the pretrained one
   if (step !== undefined) return follow({ ...app.saved, config: JSON.stringify(config ?? {}), step })
   if (app.model?.run !== PUBLISHED) await change('pretrained', {})
   if (app.model?.changes.length) await change('undo', {})
