@@ -1,4 +1,4 @@
-"""The work in each frame while the page moves, on a clock that the test turns: moments, requests and changed elements."""
+"""The work in each frame while the page moves, on a clock that the test turns: requests and changed elements."""
 
 from __future__ import annotations
 
