@@ -1,7 +1,7 @@
-"""Fill in the generated parts of the documents: `python docs/generate.py [--check]`.
+"""Fill in the generated parts of the documentation: `python docs/generate.py [--check]`.
 
 In README.md and docs/*.md, a generated number or table is written between two comments, `<!--NAME-->` and `<!--/-->`,
-which readers do not see. NAME is a key of `figures()`; `lines:X` gives the lines of reference.py that define X
+which readers do not see. NAME is a key of `figures()`; `lines:X` stands for the lines of reference.py that define X
 (`Value`, `Value.backward`). --check writes nothing, and exits with 1 if a document is out of date.
 """
 
@@ -28,18 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 MARK = re.compile(r"<!--([a-z][\w:. -]*)-->(.*?)<!--/-->", re.DOTALL)
 
-PLACES = {  # the rest of the file map: folders whose files have no first line to show
-    "web/": "the lab's page in Svelte and TypeScript; build_site.py builds it into the package",
-    "web/src/engine/": "the worker, its client, and the generated protocol.ts",
-    "web/src/sections/": "one folder per section, with its figures and its text (text.ts)",
-    "web/src/play/": "playback: the transport, the stage, and the figure for each line",
-    "web/src/parts/": "components that figures share: curves, graphs, heatmaps, numbers",
-    "web/src/shell/": "the page around the sections: contents, bar, search, presenter",
-    "web/src/exercises/": "the exercises, and the checks of their solutions",
-    "web/src/explain/": "every line of the reference, explained in plain and in technical words",
-    "tests/": "the tests, in the same folders as src/microgpt; tests/lab/page/ needs a browser",
-    "benchmarks/": "commands that measure speed",
-    "docs/": "a walk through the reference, verifying a port, how the lab works, speed, contributing",
+PLACES = {  # the other entries of the file map: folders whose files have no first line to show
+    "web/": "the lab's page, in Svelte and TypeScript, which build_site.py builds into the package",
+    "web/src/engine/": "the worker, its client and the generated protocol.ts",
+    "web/src/sections/": "one folder per section, with the section's figures and text (text.ts)",
+    "web/src/play/": "playback: the transport, the stage and the figure for each line",
+    "web/src/parts/": "components that several figures share: curves, graphs, heatmaps and numbers",
+    "web/src/shell/": "the page around the sections: contents, bar, search and presenter",
+    "web/src/exercises/": "the exercises, with the code that checks solutions",
+    "web/src/explain/": "plain and technical explanations of every line of the reference",
+    "tests/": "the tests, in the same folders as src/microgpt; those in tests/lab/page/ need a browser",
+    "benchmarks/": "commands that measure speed and memory",
+    "docs/": "guides to the reference, verification, the lab, speed and contributing",
 }
 
 
@@ -59,7 +59,7 @@ def definitions() -> dict[str, tuple[int, int]]:
 
 
 def graph_size(word: str) -> tuple[int, int]:
-    """Return the numbers of nodes and of parameters in the graph of a word's loss, in the standard model."""
+    """Return how many nodes and how many parameters the graph of a word's loss contains, in the standard model."""
     documents = reference.documents(NAMES)
     tokenizer = reference.Tokenizer(set("".join(documents)))
     state_dict = reference.init(reference.shapes(27, 16, 1, 16), random.Random(42), 0.08)
@@ -84,7 +84,7 @@ def settings_table() -> str:
 
 
 def shapes_table() -> str:
-    rows = ["| matrix | rows x columns | numbers | what it is |", "|---|---|---|---|"]
+    rows = ["| matrix | rows x columns | weights | what it is |", "|---|---|---|---|"]
     for name, (height, width) in shapes(Config(), 27).items():
         rows.append(f"| `{name}` | {height} x {width} | {height * width:,} | {role(name).meaning} |")
     rows.append(f"| | total | {num_params(Config(), 27):,} | |")
@@ -103,7 +103,7 @@ def tensors_table() -> str:
     ):
         for name, shape, meaning in part:
             name = name.replace("{t}", "T").replace("{i}", "L").replace("{h}", "H")
-            rows.append(f"| `{name}` | {', '.join(shape).replace('t+1', 'T+1') or 'one number'} | {meaning} |")
+            rows.append(f"| `{name}` | {', '.join(shape).replace('t+1', 'T+1') or 'scalar'} | {meaning} |")
     return "\n" + "\n".join(rows) + "\n"
 
 
@@ -129,10 +129,10 @@ def first_line(path: Path) -> str:
 
 
 def file_map(deep: bool = True) -> str:
-    """Return the tree of the sources as text: each folder and file with its first line.
+    """Return the source tree as text: each folder and file with its first line.
 
     Args:
-        deep: Include the files of the folders; False for the folders and the files at the top only.
+        deep: Include the files in each folder. If False, list only the folders and the top-level files.
     """
     rows: list[tuple[str, str]] = []
 
@@ -156,7 +156,7 @@ def file_map(deep: bool = True) -> str:
 
 
 def figures() -> dict[str, str]:
-    """Return every generated number and table, by name."""
+    """Return a dictionary of every generated number and table."""
     nodes, used = graph_size("emma")
     published = PRESETS["final"]
     return {
@@ -181,7 +181,7 @@ def figures() -> dict[str, str]:
 
 
 def fill(text: str, table: dict[str, str]) -> str:
-    """Return a document with its generated parts filled in.
+    """Return a document's text with its generated parts filled in.
 
     Raises:
         KeyError: A name in the document is not in the table.

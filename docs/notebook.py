@@ -1,8 +1,8 @@
-"""The reference as a notebook, for hosted notebook services: `python docs/notebook.py` writes docs/microgpt.ipynb.
+"""Write the reference as a notebook for hosted notebook services: `python docs/notebook.py` writes docs/microgpt.ipynb.
 
-The code cells are reference.py's statements, unchanged and in order; the cells between them are the lab's explanations
-(web/src/explain/reference.md). Two cells that download the names and start the training replace the last lines, which
-read the command line. A test compares the file with what this script writes, and runs its cells.
+The code cells are reference.py's statements, unchanged and in order. The cells between them are the lab's explanations
+(web/src/explain/reference.md). The last lines of reference.py read the command line; two cells that download the names
+and start the training replace these lines. A test compares the notebook with this script's output and runs its cells.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"
 
 FIRST = """# microgpt: a complete GPT
 
-This notebook is a single Python file, `reference.py`, cell by cell: data, automatic gradients, the model, training and
-sampling. It needs nothing but Python. Run all cells: the last one trains for a few minutes, and then generates names.
-Change anything you like and run it again. The microgpt lab shows every number of the same program.
+This notebook goes through a single Python file, `reference.py`, cell by cell: data, automatic gradients, the model,
+training and sampling. It needs nothing but Python. Run all cells; the last cell trains for a few minutes and then
+generates names. Change anything you like and run the cells again. The microgpt lab shows every number that the same
+program computes.
 
-The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar at the left are technical: skip them
-at first."""
+The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar on the left are technical; skip them on the
+first reading."""
 
 GET = f"""from pathlib import Path
 from urllib.request import urlretrieve
 
-if not Path("input.txt").exists():  # or upload your own text under this name, one document per line
+if not Path("input.txt").exists():  # or upload your own text as input.txt, with one document per line
     urlretrieve("{MAKEMORE_URL}", "input.txt")
 docs = documents("input.txt")
-print(f"{{len(docs)}} documents, the first ones: {{docs[:5]}}")"""
+print(f"{{len(docs)}} documents; the first five are {{docs[:5]}}")"""
 
 RUN = "main(docs)"
 
 
 def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield every act and every block of the explanations: the source line at which it begins, and its Markdown.
+    """Yield the first source line and the Markdown of every act and every block in the explanations.
 
-    Explanations of single lines, and the acts of main's blocks, are for the lab only.
+    The explanations of single lines and the acts of main's blocks are left out, because only the lab uses them.
     """
     lines = iter([number for number, line in enumerate(source, 1) if line.strip()])
     words: list[str] = []

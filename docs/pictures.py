@@ -1,8 +1,8 @@
-"""Take the README's pictures of the lab, from the built page in headless Chromium.
+"""Take the README's screenshots of the lab from the built page, in headless Chromium.
 
     python docs/pictures.py [CHROMIUM]
 
-It needs the page (`python hatch_build.py site`), Chromium, and `pip install playwright`.
+The script needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 from microgpt.lab.server import Pages, Server
 
 PICTURES = Path(__file__).parent / "pictures"
-SHOTS = {  # the fragment of the page's address, and the element to scroll to the middle
+SHOTS = {  # the URL fragment, and the element to scroll to the middle of the screen
     "play": ("section=forward&word=emma&play=forward&at=700&theme=dark", "h2"),
     "forward": ("section=forward&word=emma&position=3&number=pos3.layer0.q%5B9%5D&theme=light", "figure"),
     "attention": ("section=attention&word=emma&theme=dark", "figure:nth-of-type(3)"),
@@ -28,10 +28,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def wait(page: Page) -> None:
-    """Wait until Python answers in the page."""
+    """Wait until Python is ready in the page."""
     while page.evaluate("lab.status.state") == "loading":
         time.sleep(0.1)
-    page.wait_for_timeout(1500)  # for the last answers and the arrows
+    page.wait_for_timeout(1500)  # until the last answers and the arrows are shown
 
 
 def main() -> None:

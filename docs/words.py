@@ -1,7 +1,7 @@
-"""Find turns of phrase that no native writer would use: `python docs/words.py`, which `make lint` runs.
+"""Find phrases that no native writer would use: `python docs/words.py [FILE ...]`, which `make lint` runs.
 
-A reminder, not a judge of style: it knows the turns that this project's text used to have, and prints each line that
-has one again. docs/glossary.md has the terms to use.
+This script is only a reminder: it knows the phrases that this project's text used to contain, and prints each line in
+which one of these phrases reappears. docs/glossary.md lists the terms to use.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WHERE = ("docs", "src", "benchmarks", "tests", "web/src", ".ci", "Makefile", ":(glob)*.md", ":(glob)*.py")
 KINDS = {".py", ".md", ".ts", ".svelte", ".c", ".h", ""}
-# The long texts of the page, whose turn has not come; generated text; and this list
+# Files that are not checked: the page's long texts, which still have to be rewritten; generated text; and this file
 EXCEPT = re.compile(
     r"web/src/(sections/.*/text\.ts|exercises/\d|explain/|engine/protocol\.ts)|docs/words\.py|tests/fixtures/"
 )
 
-# A turn -> what to write instead
+# Each phrase, as a regular expression -> what to write instead
 TURNS = {
     r"\b(is|are|was|were|be|been|not) told\b|\btold (by|of|in|to|that)\b|\btells? of\b": "say, report, explain",
     r"\banew\b": "again, from scratch, new",
@@ -59,7 +59,7 @@ def sources() -> list[Path]:
 
 
 def turns(text: str) -> list[tuple[int, str, str]]:
-    """Return the (line number, turn, what to write instead) of each turn in a text."""
+    """Return the line number of each phrase in a text, the phrase, and what to write instead."""
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         for turn, instead in TURNS.items():
@@ -71,7 +71,7 @@ def turns(text: str) -> list[tuple[int, str, str]]:
 
 
 def main() -> int:
-    """Print each turn that was found; return how many as an exit status: 0 or 1."""
+    """Print each phrase that was found. Return the exit status: 1 if there are any, otherwise 0."""
     wanted = [Path(name).resolve() for name in sys.argv[1:]] or sources()
     count = 0
     for path in wanted:
