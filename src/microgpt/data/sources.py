@@ -59,7 +59,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 watch(content)
             if (zero := content.find(0)) >= 0:
                 raise DataError(
-                    f"{str(path)!r} is not text: it contains a zero byte at offset {offset + zero}; give a UTF-8 text file"
+                    f"{str(path)!r} is not text: it has a zero byte at offset {offset + zero}; give a UTF-8 text file"
                 )
             try:
                 text = decoder.decode(content, final=not content)
@@ -114,6 +114,4 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
             f"cannot read {name!r}: no such file; give a text file, or a data set ({', '.join(DATASETS)})"
         ) from None
     except OSError as error:
-        raise DataError(
-            f"cannot read {name!r}: {error.strerror}; give a text file that you have permission to read"
-        ) from None
+        raise DataError(f"cannot read {name!r}: {error.strerror}; give a readable text file") from None
