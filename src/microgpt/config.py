@@ -50,7 +50,7 @@ class Config:
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer starts as the identity.")
     bos_first: bool = _setting(False, "Give BOS token id 0 instead of the last id.")
     learning_rate: float = _setting(0.01, "Peak learning rate of Adam; it decays to 0.")
-    warmup_steps: int = _setting(0, "Steps over which the learning rate rises to its peak before it decays.", later=True)
+    warmup_steps: int = _setting(0, "Steps over which the learning rate rises to its peak.", later=True)
     decay: str = _setting("linear", "How the learning rate decays to 0: linear or cosine.", later=True)
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
     beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient (scale).")

@@ -251,7 +251,7 @@ class Json(Quiet):
 
 
 class Bars:
-    """Progress bars in a terminal: after `with Bars() as progress`, progress(name, done, total) updates the named bar."""
+    """Progress bars in a terminal: in `with Bars() as progress`, progress(name, done, total) updates the named bar."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskID] = {}

@@ -108,7 +108,7 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Precision. native: exact (bit-identical to the reference) or float32; torch: float32, float64 or bfloat16."
+        help="Precision. native: exact (bits equal the reference's) or float32; torch: float32, float64 or bfloat16."
         + default("exact; torch: float32"),
         rich_help_panel=ENGINE,
     ),
@@ -116,7 +116,7 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Number of threads. native: they share a batch's documents, with the same results; torch: they share all work."
+        help="Threads. native: they share a batch's documents, with the same results; torch: they share all work."
         + default("1; torch: chosen automatically"),
         rich_help_panel=ENGINE,
         **number(int),

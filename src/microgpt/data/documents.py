@@ -26,7 +26,7 @@ def check_mode(mode: str) -> None:
 
 
 def documents_of(pieces: Iterable[str], mode: str) -> Iterator[list[str]]:
-    """Yield lists of documents from a text that arrives in pieces; for a stream, lists with one piece of its document."""
+    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece in a list."""
     return _lines(pieces) if mode == "lines" else ([piece] for piece in pieces if piece)
 
 

@@ -154,7 +154,7 @@ def prepare(
 def _each(
     pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
 ) -> list[Any]:
-    """Run a job on every (index, piece), and return the results in order; the first failure cancels the remaining jobs."""
+    """Run a job on every (index, piece), and return the results in order; the first failure cancels all other jobs."""
     futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
     done, total = 0, sum(piece.stop - piece.start for piece in pieces)
     try:
@@ -234,7 +234,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _pieces(path: Path) -> Iterator[Piece]:
-    """Yield the pieces of a file: about PIECE bytes each, split after newlines; a line longer than PIECE is not split."""
+    """Yield the pieces of a file: about PIECE bytes each, split after newlines; longer lines are not split."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = 0

@@ -145,7 +145,8 @@ def load(path: Path | str) -> Checkpoint:
         return checkpoint
     except ValueError as error:  # SafetensorsError, or Config's
         raise CheckpointError(
-            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another checkpoint, or train again"
+            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another checkpoint, or train"
+            " again"
         ) from None
 
 

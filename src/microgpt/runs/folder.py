@@ -41,9 +41,9 @@ SAVE_SHARE = 0.05
 class Folder:
     """The folder of a run that is being trained.
 
-    Its checkpoint is always complete, and its metrics include every step up to the checkpoint. No other process can train
-    in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes train
-    one model together, each process has a Folder, and only the first process writes.
+    Its checkpoint is always complete, and its metrics include every step up to the checkpoint. No other process can
+    train in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes
+    train one model together, each process has a Folder, and only the first process writes.
 
     Attributes:
         path: The folder.
@@ -226,7 +226,7 @@ class Folder:
             raise RunError("the first process could not start: see its error message") from None
 
     def any(self, true_here: bool) -> bool:
-        """Return whether `true_here` is true in any of the processes that train together; every process must call this."""
+        """Return whether `true_here` is true in any process that trains this run; every process must call this."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def write_samples(self, text: str) -> None:

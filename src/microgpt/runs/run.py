@@ -207,7 +207,7 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The training data; raises DataError if they are missing or have changed since the run was trained."""
+        """The training data; raises DataError if they are missing, or differ from what the run was trained on."""
         return self._find_data()
 
     @cached_property

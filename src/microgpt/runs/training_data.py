@@ -81,7 +81,7 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
         The data.
 
     Raises:
-        DataError: The data are missing, or have changed since the run was trained.
+        DataError: The data are missing, or differ from what the run was trained on.
     """
     info, moved = state.provenance, source is None
     source = info.source if source is None else source
