@@ -2,11 +2,11 @@
 
     python benchmarks/lab_speed.py [--rounds 5]
 
-The benchmark needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`). The script
-serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of 1000 steps,
-from the click to the frame that shows the finished curve. The page displays the worker's own steps per second, which are
-reported here. The script also measures the time until Python responds and, until then, the largest contentful paint and
-the main thread's total blocking time. All figures are medians over the rounds.
+The benchmark needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`).
+The script serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of
+1000 steps, from the click to the frame that shows the finished curve. The page displays the worker's own steps per
+second, which are reported here. The script also measures the time until Python responds and, until then, the largest
+contentful paint and the main thread's total blocking time. All figures are medians over the rounds.
 """
 
 from __future__ import annotations

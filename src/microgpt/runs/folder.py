@@ -255,7 +255,7 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
         old = settings.get(name)
         if name not in MAY_CHANGE and value != old:
             raise RunError(
-                f"{name} cannot change in a run, got {name}={value!r}, but the run has {name}={old!r}: omit {name}, or"
+                f"{name} cannot change in a run, got {name}={value!r}, but the run has {old!r}: omit this setting, or"
                 " begin a new run"
             )
     num_steps = changes.get("num_steps", state.config.num_steps)
