@@ -448,5 +448,5 @@ def test_an_update_that_leaves_the_range_of_floats_stops_training() -> None:
 
 def test_a_learning_rate_that_is_too_high_ends_in_a_divergence_of_the_scalar_engine() -> None:
     engine = scalar_engine(TINY.replace(learning_rate=1e9))
-    with pytest.raises(DivergedError, match=r"lower learning_rate=1000000000\.0 "):
+    with pytest.raises(DivergedError, match=r"learning_rate below 1000000000\.0 "):
         list(train(engine, documents, range(5)))

@@ -28,7 +28,7 @@ PARAMETERS = {
     "attn_wq": Parameter("queries: what a position looks for", product="q"),
     "attn_wk": Parameter("keys: what the queries of other positions match", product="k"),
     "attn_wv": Parameter("values: what a position passes on to the positions that attend to it", product="v"),
-    "attn_wo": Parameter("mixes the outputs of the heads", product="attn_out", starts_at_zero=True),
+    "attn_wo": Parameter("mixes the heads' outputs", product="attn_out", starts_at_zero=True),
     "mlp_fc1": Parameter("widens the vector fourfold, before the activation", product="mlp_pre"),
     "mlp_fc2": Parameter("narrows the vector again, after the activation", product="mlp_out", starts_at_zero=True),
 }

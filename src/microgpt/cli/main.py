@@ -49,7 +49,7 @@ def _without_type(option: Any) -> Any:
 app = typer.Typer(
     name="microgpt",
     cls=Group,
-    help="A complete GPT that you can look inside: train your own on any text.",
+    help="A complete GPT that you can look inside: train it on your own text.",
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

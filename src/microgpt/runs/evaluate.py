@@ -1,4 +1,4 @@
-"""Evaluate a run: measure its loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Measure a run's loss against unigram and bigram baselines, and the novelty of its samples."""
 
 from __future__ import annotations
 
