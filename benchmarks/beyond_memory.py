@@ -4,11 +4,11 @@
         [--num-steps 2000]
 
 The text consists of invented words, drawn from the letter pairs of the bundled names with a fixed seed, so it is always
-the same. Finally the CPU time is measured of looking up texts that are not in the data: all at once, as `microgpt
-evaluate` looks up its samples, and one at a time.
+the same. Finally, the benchmark measures the CPU time for looking up texts that are not in the data: all at once, as
+`microgpt evaluate` looks up its samples, and one at a time.
 
-Memory is the private memory of all processes together (RssAnon, sampled twenty times a second). The pages of the mapped
-files are not counted: the system can reclaim them at any time. Linux only.
+Memory is the total private memory of all processes (RssAnon, sampled twenty times a second). The mapped files' pages
+are not counted, because the system can reclaim them at any time. The benchmark runs only on Linux.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from microgpt.data.sources import NAMES
 
 
 def make(path: Path, size: int) -> None:
-    """Write about `size` bytes: one document per line, each of one to twelve invented words."""
+    """Write about `size` bytes: one document per line, each with one to twelve invented words."""
     rng = random.Random(42)
     pairs: dict[str, Counter[str]] = {}
     for name in NAMES.read_text(encoding="utf-8").split():
@@ -77,7 +77,7 @@ def measured(what: str, *arguments: str) -> None:
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen([sys.executable, "-m", "microgpt", *arguments], stdout=subprocess.DEVNULL)
     while process.poll() is None:
-        with suppress(FileNotFoundError, ProcessLookupError):  # a process has just ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # a process has just exited
             peak = max(peak, private(process.pid))
         time.sleep(0.05)
     if process.returncode:
@@ -86,7 +86,7 @@ def measured(what: str, *arguments: str) -> None:
 
 
 def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
-    """Measure how long it takes to look up texts, each made of halves of two documents."""
+    """Measure how long it takes to look up texts, each composed of halves of two documents."""
     data = open_prepared(folder, 64)
     rng = random.Random(1)
     wanted = []

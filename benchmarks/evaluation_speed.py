@@ -1,20 +1,20 @@
-"""Measure the torch engine's losses and sampling, computed on the device or from logits in Python.
+"""Measure how fast the torch engine computes losses and samples, on the device or from logits in Python.
 
     python benchmarks/evaluation_speed.py [--threads 1]
     python benchmarks/evaluation_speed.py --gpu
 
 `microgpt evaluate` and held-out losses need the losses of many documents. The torch engine computes them together and
-returns only the losses to Python. The way that works with every engine returns the logits of one document at a time as
-Python numbers, from which Python computes the loss. Both are timed in alternating rounds on the same untrained model.
-The table gives tokens per second in the median round, the median ratio of the rounds, and the largest relative
-difference between a document's two losses. Documents of 3 to 16 tokens use a vocabulary of 65, like characters; those
-of block_size tokens use 50,257, like byte pairs.
+returns only the losses to Python. The method that works with every engine returns one document's logits at a time as
+Python floats, from which Python computes the loss. Both methods are timed in alternating rounds on the same untrained
+model. The table gives tokens per second in the median round, the median over the rounds of the speed ratio, and the
+largest relative difference between a document's two losses. Documents of 3 to 16 tokens use a vocabulary of 65 tokens,
+as for characters; documents of block_size tokens use a vocabulary of 50,257 tokens, as for byte pairs.
 
-Then 16 texts are generated together with that model. Each token is sampled in Python, or on the device that holds the
-logits.
+Then 16 texts are generated together with the same model. Each token is sampled either in Python, or on the device that
+holds the logits.
 
-On a CPU the model is nanoGPT's small CPU setting in float32, and times are wall-clock times, or CPU times with one
-thread. On a GPU it is GPT-2's small size in bfloat16.
+On a CPU, the model has nanoGPT's small CPU size in float32; times are CPU times with one thread, and wall-clock times
+with more threads. On a GPU, the model has GPT-2's small size in bfloat16.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def documents(vocab_size: int, lengths: range, count: int) -> list[list[int]]:
 
 
 def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: int, threads: int) -> list[str]:
-    """Measure a row of the table. counts: the documents of a round, from logits and at once."""
+    """Measure a row of the table. counts: the documents per round, from logits and at once."""
     ways: list[Way] = [lambda some: Engine.losses(engine, some), engine.losses]
     few, many = (documents(engine.vocab_size, lengths, count) for count in counts)
-    apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # this also warms up both ways
+    apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # this also warms up both methods
     speeds: list[list[float]] = [[], []]
     for _ in range(rounds):
         for way, some, found in zip(ways, (few, many), speeds):
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     asked = parser.parse_args()
     if asked.gpu and not torch.cuda.is_available():
-        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use: found no such GPU")
+        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use, but found none")
     config: Config = GPT2 if asked.gpu else SMALL
     how = {"precision": "bfloat16"} if asked.gpu else {"device": "cpu", "threads": asked.threads}
     table, drawn = [], []

@@ -1,12 +1,12 @@
-"""Measure how fast the lab's page trains in a browser: steps per second, and the time of a click on "train 1000".
+"""Measure how fast the lab's page trains in a browser: steps per second, and the time that "train 1000" takes.
 
     python benchmarks/lab_speed.py [--rounds 5]
 
-It needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`). The script
-serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of 1000 steps,
-from the click to the frame that shows the finished curve. Steps per second are the worker's alone, as the page displays
-them. Also measured are the largest contentful paint and the total blocking time of the main thread, both until Python
-answers, and the time until then. All figures are medians of the rounds.
+The benchmark needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`).
+The script serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of
+1000 steps, from the click to the frame that shows the finished curve. The page displays the worker's own steps per
+second, which are reported here. The script also measures the time until Python responds and, until then, the largest
+contentful paint and the main thread's total blocking time. All figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 from microgpt.lab.server import Pages, Server
 from microgpt.system.hardware import processor
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # has the browser helpers
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # contains the browser helpers
 
 from lab.page.browser import FLAGS, Visit
 
@@ -66,7 +66,7 @@ CLICK = """async () => {
 
 
 def start_of(browser: Any, address: str) -> tuple[float, float, float]:
-    """Visit the page; return (largest paint in ms, blocking time in ms, seconds until Python answers)."""
+    """Visit the page; return (largest paint in ms, blocking time in ms, seconds until Python responds)."""
     visit = Visit(browser, address)
     visit.context.add_init_script(OBSERVE)
     visit.open()
@@ -80,7 +80,7 @@ def start_of(browser: Any, address: str) -> tuple[float, float, float]:
 
 
 def trainings(browser: Any, address: str, rounds: int) -> list[tuple[float, float]]:
-    """Train in each round; return (ms from the click to the curve, the worker's steps per second) of each."""
+    """Train in each round; return (ms from the click to the curve, the worker's steps per second) for each round."""
     visit = Visit(browser, address)
     visit.open("#section=8")
     visit.ready()
@@ -110,7 +110,7 @@ def main() -> None:
     took, speed = (statistics.median(times) for times in zip(*runs))
     print(f"largest paint                     {painted:10,.0f} ms")
     print(f"main thread blocked, total        {busy:10,.0f} ms")
-    print(f"Python answers after              {python:10.1f} s")
+    print(f"Python responds after             {python:10.1f} s")
     print(f"training, worker only             {speed:10,.0f} steps per second")
     print(f"click to curve, {STEPS:,} steps       {took:10,.0f} ms")
 

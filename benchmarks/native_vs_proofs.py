@@ -1,11 +1,11 @@
-"""Compare the native engine with two proofs of attainable speed, programs written for a single model size.
+"""Compare the native engine with two proofs: programs that show the attainable speed for a single model size.
 
     python benchmarks/native_vs_proofs.py FOLDER
 
-FOLDER holds exact16.cpp and fast16.cpp with their data. They are compiled into a temporary folder with the flags from
-their README. A round runs each proof, in a process of its own, and each of the engine's work loads once. The table
-gives the median of the rounds, in CPU microseconds per document, and its ratio to the proof. Decoding is driven from C,
-by DRIVER, so that only the kernel is measured.
+FOLDER holds exact16.cpp and fast16.cpp with their data. The script compiles them into a temporary folder with the flags
+from their README. Each round runs every proof in a separate process, and every workload of the engine, once. The table
+gives the median over the rounds, in CPU microseconds per document, and the median's ratio to the proof's. DRIVER drives
+decoding from C, so that only the kernel is measured.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WORKS = [
 ]
 
 STREAMS = (1, 16, 64)
-# Grows every context to its full length, over and over, like a program that generates text.
+# Repeatedly grows every context to its full length, like a program that generates text.
 DRIVER = """
 void drive(void (*feed)(void *, const int *, double *), void (*rewind)(void *), void *decoder, int contexts, int length,
            const int *token_ids, double *logits) {
@@ -59,7 +59,7 @@ def seconds(threads: int) -> float:
 
 
 class Work:
-    """Training steps of the engine on the proofs' documents; every round repeats the same steps."""
+    """The engine's training steps on the proofs' documents; every round repeats the same steps."""
 
     def __init__(self, documents: list[list[int]], precision: str, n_embd: int, batch: int, threads: int) -> None:
         config = Config(n_embd=n_embd)
@@ -79,7 +79,7 @@ class Work:
 
 
 def proof_round(command: Path, folder: Path) -> float:
-    """Run a proof; return its own median over a few repetitions."""
+    """Run a proof; return the median that it reports over a few repetitions."""
     out = subprocess.run([command, "1000", "5"], cwd=folder, capture_output=True, text=True, check=True).stdout
     found = re.search(r"med ([\d.]+)", out)
     assert found, out
@@ -87,7 +87,7 @@ def proof_round(command: Path, folder: Path) -> float:
 
 
 class Decoding:
-    """Decoding: some streams at once, whose contexts grow to their full length."""
+    """Decoding with several streams at once, whose contexts grow to their full length."""
 
     def __init__(self, engine: NativeEngine, streams: int, driver: ctypes.CDLL) -> None:
         self.decoder, self.streams = NativeStreams(engine, streams, alone=streams == 1), streams

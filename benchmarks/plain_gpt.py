@@ -1,8 +1,8 @@
 """A GPT in plain PyTorch, written like nanoGPT: the baseline for the torch engine's speed.
 
-`published` chooses between two forms: with the parts of GPT-2 that nanoGPT uses (LayerNorm, GELU, one embedding for
-input and output, AdamW, gradients clipped to norm 1), or with the parts of our model (rmsnorm, ReLU, Adam), so that
-only the implementation differs. Both compute q, k and v as one product and use scaled_dot_product_attention.
+With `published`, the model and its training use nanoGPT's components (LayerNorm, GELU, one embedding for input and
+output, AdamW, gradients clipped to norm 1). Without it, they use our components (rmsnorm, ReLU, Adam), so that only the
+implementation differs. Both variants compute q, k and v as one product and use scaled_dot_product_attention.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """The model: tokens and targets, (B, T) each, -> the mean loss."""
+    """The model, which maps tokens and targets, (B, T) each, to the mean loss."""
 
     def __init__(self, config: Config, vocab_size: int, published: bool) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ def norm(n: int, published: bool) -> nn.Module:
 
 
 def trainer(text: Tensor, config: Config, vocab_size: int, published: bool, compile: bool) -> Callable[[int], None]:
-    """Return a function that makes a number of training steps on random windows of `text`, like nanoGPT's loop."""
+    """Return a function that runs n training steps on random windows of `text`, like nanoGPT's loop."""
     model = GPT(config, vocab_size, published)
     run = torch.compile(model) if compile else model
     betas = (config.beta1, config.beta2)

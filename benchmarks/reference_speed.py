@@ -2,11 +2,11 @@
 
     python benchmarks/reference_speed.py [FILE] [--steps 40]
 
-`recursive` is the same file with a recursive sort that includes the leaves, and with Python's cyclic garbage collector
-on: the obvious first version. `tuples` also keeps each node's operands and local gradients in two tuples, and gives
-every sum() a node for its initial 0: the form of the public microgpt.py. All versions take the same training steps in
-turn, so that changes in the machine's speed affect all of them. Each ratio is the median over the steps. If the losses
-differ, the benchmark fails.
+`recursive` is the same file with a recursive topological sort that includes the leaves, and with Python's cyclic
+garbage collector on, like an obvious first version. `tuples` also stores each node's operands and local gradients in
+two tuples, and gives every sum() a node for its initial 0, like the public microgpt.py. The versions take the same
+training steps in turn, so that changes in the machine's speed affect all of them. Each ratio is the median over the
+steps. If the losses differ, the benchmark fails.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Run:
         self.seconds: list[float] = []
 
     def train_step(self) -> float:
-        """Make the next step, record its time, and return its loss."""
+        """Take the next step, record its time, and return its loss."""
         tokens = self.tokenizer.encode(self.docs[self.step % len(self.docs)])
         learning_rate = 0.01 * (1 - self.step / self.num_steps)
         self.step += 1
@@ -156,7 +156,7 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", default=SOURCE / "data" / "names.txt", help="documents, one per line")
-    parser.add_argument("--steps", type=int, default=40, help="training steps of each version")
+    parser.add_argument("--steps", type=int, default=40, help="training steps per version")
     args = parser.parse_args()
     runs = {
         "reference": Run(fresh_reference(), args.file, args.steps, collect=sys.implementation.name != "cpython"),

@@ -3,14 +3,16 @@
     python benchmarks/torch_speed.py [--compile] [--threads 2]
     python benchmarks/torch_speed.py --gpu
 
-On a CPU: n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12, nanoGPT's small CPU setting, on the bundled
-names as one text. Each row is timed as it is used: `Run.steps` with its data and metrics, and the plain loop with its
-random windows (plain_gpt.py). The rows take turns in every round. The table gives tokens per second in the median
-round, and the median ratio of the rounds to the plain GPT. Times are wall-clock times, or CPU times with one thread.
+On a CPU, the models have nanoGPT's small CPU size (n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12), and
+train on the bundled names as one text. Each row is timed as in normal use: `Run.steps` with its data and metrics, and
+the plain loop with its random windows (plain_gpt.py). The rows take turns in every round. The table gives tokens per
+second in the median round, and the median over the rounds of the speed ratio to the plain GPT. Times are CPU times with
+one thread, and wall-clock times with more threads.
 
-On a GPU: GPT-2's small size in bfloat16, compiled, on random tokens. The table gives tokens per second, memory and
-model flops utilisation for several batch sizes. Utilisation is the flops that the model needs (6 per weight that is
-multiplied, and attention: arXiv:2204.02311, appendix B), divided by the GPU's dense bfloat16 peak.
+On a GPU, the torch engine trains a model of GPT-2's small size on random tokens, compiled and in bfloat16. The table
+gives tokens per second, memory and model flops utilisation for several batch sizes. Utilisation is the model's flops
+per second (6 per token and multiplied weight, plus attention: arXiv:2204.02311, appendix B), divided by the GPU's dense
+bfloat16 peak.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def seconds_of(threads: int) -> float:
 
 
 def of_run(**options: object) -> Callable[[int], None]:
-    """Return a function that makes the steps of `microgpt train`, without a folder."""
+    """Return a function that runs training steps like `microgpt train`, but without a run folder."""
     run = Run.begin("names", SMALL, documents="stream", **options)
     rest: Iterator[object] = iter(run.steps(together=True))
 
@@ -98,7 +100,7 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
 def gpu(batch_sizes: list[int], steps: int) -> None:
     """Print the table for a GPU."""
     if not torch.cuda.is_available():
-        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use: found no such GPU")
+        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use, but found none")
     name = torch.cuda.get_device_name()
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)
     count = num_params(GPT2, VOCAB)
@@ -107,7 +109,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
     engine: TorchEngine | None = None
     for batch_size in batch_sizes:
         config = GPT2.replace(batch_size=batch_size)
-        torch.compiler.reset()  # otherwise the second size is compiled for any size, which is slower
+        torch.compiler.reset()  # otherwise the second size is compiled with dynamic shapes, which is slower
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
@@ -128,7 +130,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
         memory = f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
         seconds = batch_size * GPT2.block_size / speed
         table.append((str(batch_size), f"{1e3 * seconds:.1f}", f"{speed:,.0f}", memory, used))
-        engine = None  # the next engine needs its memory
+        engine = None  # free the memory for the next engine
     flops = training_flops(GPT2, VOCAB)
     print(f"{name}, torch {torch.__version__}; {count:,} parameters, {flops:.3g} flop per token\n")
     print(text_tables.markdown(("batch", "ms per step", "tokens/s", "memory", "MFU"), table, "rrrrr"))

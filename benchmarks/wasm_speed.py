@@ -1,11 +1,11 @@
-"""Measure the native engine as WebAssembly in Pyodide, in node and in Chromium.
+"""Measure the speed of the native engine as WebAssembly in Pyodide, in Node and in Chromium.
 
     python benchmarks/wasm_speed.py [--chromium PATH] [--module kernel.wasm] [--rounds 7]
 
-Needs node, `npm ci` in web/, and zig (`pip install ziglang`) or a compiled module. A round trains the default model for
-1000 steps on the bundled names, one document per step. The figures are wall-clock microseconds per step: of the first
-round, while WebAssembly is still being compiled, and the median and the best of the others. `engine` is the kernel,
-including copying its inputs and outputs, on documents that are already packed; `training` is all of
+The benchmark needs Node, `npm ci` in web/, and Zig (`pip install ziglang`) or a compiled module. A round trains the
+default model for 1000 steps on the bundled names, one document per step. The table gives wall-clock microseconds per
+step for the first round, during which WebAssembly is still being compiled, and the median and best of the other rounds.
+`engine` times the kernel on packed documents, including the copying of inputs and outputs; `training` times all of
 `microgpt.training.train`.
 """
 

@@ -156,7 +156,7 @@ def test_an_invalid_temperature_is_refused(temperature: float) -> None:
 
 @pytest.mark.parametrize("top_k", [0, -1, VOCAB_SIZE + 1])
 def test_an_invalid_top_k_is_refused(top_k: int) -> None:
-    message = f"top_k must be from 1 to the vocabulary's 7 tokens, got top_k={top_k}"
+    message = f"top_k must be between 1 and vocab_size=7, got top_k={top_k}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sampling.check_options(VOCAB_SIZE, 1.0, top_k)
 

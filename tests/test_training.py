@@ -218,7 +218,7 @@ def test_micro_batches_pass_the_number_of_documents_in_the_step() -> None:
 def test_an_invalid_micro_batch_size_is_refused(size: int) -> None:
     engine = Fake(TINY.replace(batch_size=2))
     with pytest.raises(
-        ValueError, match=exactly(f"micro_batch_size must be from 1 to batch_size=2, got micro_batch_size={size}")
+        ValueError, match=exactly(f"micro_batch_size must be between 1 and batch_size=2, got micro_batch_size={size}")
     ):
         next(iter(train(engine, documents, range(5), micro_batch_size=size)))
     assert engine.read == []
@@ -363,7 +363,7 @@ def test_the_loss_of_a_step_and_its_tokens_are_those_of_all_processes() -> None:
 def test_a_batch_that_the_processes_cannot_share_evenly_is_refused() -> None:
     engine = Fake(TINY.replace(batch_size=4))
     engine.world_size = 3
-    message = "batch_size must be a multiple of the 3 processes that share it, got batch_size=4 (try batch_size=6)"
+    message = "batch_size must be a multiple of the number of processes (3), got batch_size=4 (try batch_size=6)"
     with pytest.raises(ValueError, match=exactly(message)):
         next(iter(train(engine, documents, range(5))))
 
@@ -398,7 +398,7 @@ def test_a_loss_that_is_not_finite_stops_training_before_its_update(loss: float,
     with pytest.raises(
         DivergedError,
         match=exactly(
-            f"the loss of step 3 is {loss}: begin a new run with a lower learning_rate=0.01 or init_std=0.08"
+            f"the loss of step 3 is {loss}: begin a new run with learning_rate below 0.01 or init_std below 0.08"
         ),
     ):
         next(steps)
@@ -417,7 +417,9 @@ def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
     assert [next(steps).step, next(steps).step] == [1, 2]
     with pytest.raises(
         DivergedError,
-        match=exactly("the loss of step 3 is nan: begin a new run with a lower learning_rate=0.01 or init_std=0.08"),
+        match=exactly(
+            "the loss of step 3 is nan: begin a new run with learning_rate below 0.01 or init_std below 0.08"
+        ),
     ):
         next(steps)
 
@@ -446,5 +448,5 @@ def test_an_update_that_leaves_the_range_of_floats_stops_training() -> None:
 
 def test_a_learning_rate_that_is_too_high_ends_in_a_divergence_of_the_scalar_engine() -> None:
     engine = scalar_engine(TINY.replace(learning_rate=1e9))
-    with pytest.raises(DivergedError, match=r"lower learning_rate=1000000000\.0 "):
+    with pytest.raises(DivergedError, match=r"learning_rate below 1000000000\.0 "):
         list(train(engine, documents, range(5)))

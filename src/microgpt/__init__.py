@@ -1,4 +1,4 @@
-"""microgpt: a whole GPT you can see through.
+"""microgpt: a complete GPT that you can look inside.
 
     import microgpt
 

@@ -1,4 +1,4 @@
-"""Gradient clipping: scale a gradient down to a largest norm."""
+"""Gradient clipping: scale a gradient down to a maximum norm."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from array import array
 
 
 def clip(grads: array[float], max_norm: float) -> float:
-    """Scale a gradient down to a largest norm, if it is longer (Pascanu et al., arXiv:1211.5063).
+    """Scale a gradient down to a maximum norm if its norm is larger (Pascanu et al., arXiv:1211.5063).
 
     Args:
-        grads: The gradient of all parameters together, changed in place.
-        max_norm: The largest norm.
+        grads: The gradient of all parameters, as one flat buffer; changed in place.
+        max_norm: The maximum norm.
 
     Returns:
-        The norm before clipping: the root of the correctly rounded sum of the squares.
+        The norm before clipping: the square root of the correctly rounded sum of squares.
 
     Example:
         >>> grads = array("d", [3.0, 4.0])

@@ -20,7 +20,7 @@ DECAYS = ("linear", "cosine")
 
 
 def _setting(default: Any, help: str, later: bool = False) -> Any:
-    """Declare a setting. later: it is newer than the first checkpoints, which are read with its default."""
+    """Declare a setting. later: the first checkpoints lack the setting, and are read with its default."""
     return field(default=default, metadata={"help": help, "later": later})
 
 
@@ -41,30 +41,30 @@ class Config:
         ValueError: n_embd must be a multiple of n_head, got n_embd=10, n_head=4 (try n_embd=12)
     """
 
-    n_embd: int = _setting(16, "Width of the model: how many numbers represent a token.")
-    n_head: int = _setting(4, "Attention heads per layer; n_embd must be a multiple of it.")
-    n_layer: int = _setting(1, "Layers, each with attention and an MLP.")
-    block_size: int = _setting(16, "Context length in tokens; the part of a document beyond it is not read.")
+    n_embd: int = _setting(16, "Width of the model: the number of values that represent a token.")
+    n_head: int = _setting(4, "Attention heads per layer; must divide n_embd.")
+    n_layer: int = _setting(1, "Number of layers, each with attention and an MLP.")
+    block_size: int = _setting(16, "Context length in tokens; longer documents are truncated.")
     activation: str = _setting("relu", f"The MLP's activation: {choices_text()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial weights.")
     zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer starts as the identity.")
-    bos_first: bool = _setting(False, "BOS is token id 0 instead of the last id.")
+    bos_first: bool = _setting(False, "Give BOS token id 0 instead of the last id.")
     learning_rate: float = _setting(0.01, "Peak learning rate of Adam; it decays to 0.")
-    warmup_steps: int = _setting(0, "Steps in which the learning rate rises to its peak, before it decays.", later=True)
+    warmup_steps: int = _setting(0, "Steps over which the learning rate rises to its peak.", later=True)
     decay: str = _setting("linear", "How the learning rate decays to 0: linear or cosine.", later=True)
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
     beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient (scale).")
-    eps_adam: float = _setting(1e-8, "Added to Adam's denominator, to prevent division by zero.")
+    eps_adam: float = _setting(1e-8, "Constant added to Adam's denominator to prevent division by zero.")
     clip: float = _setting(0.0, "Clip the gradient to this norm; 0 disables clipping.", later=True)
-    num_steps: int = _setting(1000, "Training steps.")
+    num_steps: int = _setting(1000, "Number of training steps.")
     batch_size: int = _setting(1, "Documents per step.")
-    temperature: float = _setting(0.5, "Temperature of the samples after training; 0 always takes the likeliest token.")
-    seed: int = _setting(42, "Seed of the run's random stream: order of documents, initial weights, samples.")
+    temperature: float = _setting(0.5, "Sampling temperature; 0 always picks the most likely token.")
+    seed: int = _setting(42, "Random seed for the order of the documents, the initial weights and the samples.")
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             value, kind = getattr(self, f.name), type(f.default)
-            if kind is float and type(value) is int:  # 1 is a valid float, but files must say 1.0
+            if kind is float and type(value) is int:  # 1 is a valid float, but files must contain 1.0
                 try:
                     object.__setattr__(self, f.name, float(value))
                 except OverflowError:
@@ -113,12 +113,12 @@ class Config:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a plain dict for JSON; `Config(**config.to_dict()) == config`."""
+        """Return the settings as a dict that can be written as JSON; `Config(**config.to_dict()) == config`."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Config:
-        """Return the Config of a file's dict; settings that are newer than the file get their defaults.
+        """Return a Config from a file's settings; settings that an older file lacks get their defaults.
 
         Raises:
             ValueError: A setting is missing, unknown or invalid.
@@ -135,9 +135,9 @@ class Config:
 _A = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
 
 PRESETS = {
-    # karpathy's microgpt.py as it stands
+    # the final version of Karpathy's microgpt.py
     "final": Config(),
-    # its first public version (11 February 2026)
+    # the first public version of microgpt.py (11 February 2026)
     "first": Config(
         block_size=8,
         activation="relu2",
@@ -165,7 +165,7 @@ _RECIPE = Config(
 )
 _GPT2 = _RECIPE.replace(block_size=1024, batch_size=480)
 SIZES = {
-    # nanoGPT's models that train in a few minutes: on a GPU, and on a CPU
+    # nanoGPT's models that train in a few minutes, one on a GPU and one on a CPU
     "baby": _RECIPE.replace(
         n_layer=6,
         n_head=6,
@@ -188,7 +188,7 @@ SIZES = {
         warmup_steps=100,
         num_steps=2000,
     ),
-    # learning rates after Brown et al., arXiv:2005.14165, table 2.1
+    # learning rates from Brown et al., arXiv:2005.14165, table 2.1
     "gpt2-small": _GPT2.replace(n_layer=12, n_head=12, n_embd=768, learning_rate=6e-4),
     "gpt2-medium": _GPT2.replace(n_layer=24, n_head=16, n_embd=1024, learning_rate=3e-4),
     "gpt2-large": _GPT2.replace(n_layer=36, n_head=20, n_embd=1280, learning_rate=2.5e-4),
@@ -224,9 +224,9 @@ def initial_std(config: Config, name: str) -> float:
 
 
 def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
-    """Return the initial weights as one flat buffer of float64, drawn from rng in the order of `shapes`.
+    """Return the initial weights as one flat float64 buffer, drawn from rng in the order of `shapes`.
 
-    A matrix that starts at zero (zero_init) still draws its numbers, as the published first version does.
+    A matrix that starts at zero (zero_init) still draws random numbers, as in the first published version.
     """
     params = array("d")
     for name, (rows, columns) in shapes(config, vocab_size).items():

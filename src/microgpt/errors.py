@@ -1,4 +1,4 @@
-"""Every exception that microgpt raises, in one tree.
+"""The hierarchy of the exceptions that microgpt defines.
 
     MicrogptError
       DataError          ValueError       text that cannot be used
@@ -7,12 +7,13 @@
       SafetensorsError   ValueError       a file that violates the safetensors format
       LabError           ValueError       a request from the page that cannot be fulfilled
       SiteError          ValueError       a page that cannot be served or written
-      DivergedError      ArithmeticError  training whose numbers are no longer finite
-      StoppedError                        training that had to stop, through no fault of the request
+      DivergedError      ArithmeticError  training whose loss or weights are no longer finite
+      StoppedError                        training that an outside failure interrupted, such as a full disk
       LockedError                         a folder that another process is using
 
-Each also inherits from the built-in error on its line, so that `except ValueError` catches every error that the caller
-can correct. A message says what was expected, what came, and what to do. An invalid argument raises a plain ValueError.
+Each exception also inherits from the built-in error on its line, so that `except ValueError` catches every error that
+the caller can correct. A message says what was expected, what was found, and what to do. An invalid argument raises a
+plain ValueError.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class CheckpointError(MicrogptError, ValueError):
 
 
 class SafetensorsError(MicrogptError, ValueError):
-    """A file that violates the safetensors format. The message says where."""
+    """A file that violates the safetensors format. The message describes the violation."""
 
 
 class LabError(MicrogptError, ValueError):
@@ -49,19 +50,19 @@ class SiteError(MicrogptError, ValueError):
 
 
 class DivergedError(MicrogptError, ArithmeticError):
-    """A training whose loss or weights are no longer finite. The steps before it remain valid."""
+    """Training whose loss or weights are no longer finite. The earlier steps remain valid."""
 
 
 class StoppedError(MicrogptError):
-    """A training that had to stop, through no fault of the request."""
+    """Training that an outside failure interrupted, such as a full disk."""
 
 
 class LockedError(MicrogptError):
     """A folder that another process is using.
 
     Attributes:
-        pid: The id of that process.
-        file: Its lock file.
+        pid: The id of the other process.
+        file: The other process's lock file.
     """
 
     def __init__(self, pid: int, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measure a model: its loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Measure a model's loss against unigram and bigram baselines, and the novelty of its samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Score:
     Attributes:
         nats: The sum of -log p over all predicted tokens.
         tokens: The number of predicted tokens.
-        characters: The number of characters in those tokens, BOS counted as one; None if each token is a character.
+        characters: The number of characters in those tokens, counting BOS as one; None if every token is a character.
     """
 
     nats: float
@@ -35,7 +35,7 @@ class Score:
 
     @property
     def bits_per_character(self) -> float:
-        """The loss in bits per character; a document's end counts as one character, like a line end in a file."""
+        """The loss in bits per character; the end of a document counts as one character, like a newline in a file."""
         return self.nats / (self.tokens if self.characters is None else self.characters) / math.log(2)
 
     @property
@@ -54,14 +54,14 @@ EMPTY_SCORE = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most `limit` evenly spaced items of a sequence (0: all); evenly, because files are often sorted."""
+    """Return at most `limit` items of a sequence (0: all), evenly spaced because files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]
 
 
 def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
-    """Return the model's score on documents, each cut at block_size as in training."""
+    """Return the model's score on documents, each truncated to block_size as in training."""
     tokens = 0
 
     def counted() -> Iterator[Tokens]:
@@ -77,7 +77,7 @@ def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
 
 
 def uniform_score(tokens: int, vocab_size: int) -> Score:
-    """Return the score of a uniform guess: every token is equally likely."""
+    """Return the score of a model that gives every token the same probability."""
     return Score(tokens * math.log(vocab_size), tokens)
 
 
@@ -99,7 +99,7 @@ class NgramCounts:
         self.total = self.letters.total()
 
     def score(self, tokens: Tokens) -> tuple[Score, Score]:
-        """Return the unigram score and the bigram score on a sequence."""
+        """Return the unigram and bigram scores on a sequence."""
         letters = pairs = 0.0
         for a, b in pairwise(tokens):
             letters -= math.log((self.letters[b] + 1) / (self.total + self.vocab_size))
@@ -114,7 +114,7 @@ class Novelty:
     Attributes:
         samples: The number of samples.
         distinct: The number of distinct texts among them.
-        new: How many of all samples are not in the training data; None if those data are not available.
+        new: The number of samples that are not in the training data; None if the training data are unavailable.
     """
 
     samples: int
@@ -123,11 +123,11 @@ class Novelty:
 
 
 def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
-    """Count the distinct and the new samples.
+    """Count the distinct samples and the new samples.
 
     Args:
         samples: The generated texts.
-        known: Those of them that are in the training data; None if those data are not available.
+        known: The texts that are in the training data; None if the training data are unavailable.
 
     Returns:
         The counts.
@@ -142,10 +142,10 @@ class Evaluation:
 
     Attributes:
         text: A description of the text that the model was measured on.
-        documents: The number of documents read from it.
-        documents_in_all: The number of documents in it.
-        scores: The model's score and those of the baselines, by name.
-        novelty: How many of the model's samples are new.
+        documents: The number of documents that the model was measured on.
+        documents_in_all: The number of documents in the text.
+        scores: The scores of the model and the baselines, by name.
+        novelty: How many of the model's samples are distinct, and how many are new.
     """
 
     text: str
@@ -155,7 +155,7 @@ class Evaluation:
     novelty: Novelty
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the measurements as plain data for JSON."""
+        """Return the measurements as a dict that can be written as JSON."""
         return {
             "text": self.text,
             "documents": self.documents,

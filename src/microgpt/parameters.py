@@ -1,4 +1,4 @@
-"""The roles of the model's nine parameters: what each is for and how it is used."""
+"""The roles of the model's nine parameters: their purposes and how the model uses them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class Parameter(NamedTuple):
     """The role of a parameter.
 
     Attributes:
-        meaning: What it is for, in words.
-        is_lookup: Whether the model reads one of its rows at each position instead of multiplying with it.
-        product: The tensor that a layer computes by multiplying with it; empty for a parameter outside the layers.
-        starts_at_zero: Whether it starts at zero if Config.zero_init is set.
+        meaning: The parameter's purpose, in words.
+        is_lookup: Whether the model looks up one row per position instead of multiplying by the matrix.
+        product: The name of the tensor that a layer computes by multiplying by the matrix; empty outside the layers.
+        starts_at_zero: Whether the matrix starts at zero if Config.zero_init is set.
     """
 
     meaning: str
@@ -26,11 +26,11 @@ PARAMETERS = {
     "wpe": Parameter("position embeddings: a row for each position", is_lookup=True),
     "lm_head": Parameter("the next token's logits: a row for each token"),
     "attn_wq": Parameter("queries: what a position looks for", product="q"),
-    "attn_wk": Parameter("keys: what a position can be found by", product="k"),
-    "attn_wv": Parameter("values: what a position passes on when it is found", product="v"),
-    "attn_wo": Parameter("mixes the outputs of the heads", product="attn_out", starts_at_zero=True),
-    "mlp_fc1": Parameter("widens fourfold, before the activation", product="mlp_pre"),
-    "mlp_fc2": Parameter("narrows again, after the activation", product="mlp_out", starts_at_zero=True),
+    "attn_wk": Parameter("keys: what the queries of other positions match", product="k"),
+    "attn_wv": Parameter("values: what a position passes on to the positions that attend to it", product="v"),
+    "attn_wo": Parameter("mixes the heads' outputs", product="attn_out", starts_at_zero=True),
+    "mlp_fc1": Parameter("widens the vector fourfold, before the activation", product="mlp_pre"),
+    "mlp_fc2": Parameter("narrows the vector again, after the activation", product="mlp_out", starts_at_zero=True),
 }
 UNKNOWN = Parameter("")  # a parameter that an edited program adds
 

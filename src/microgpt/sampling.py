@@ -10,7 +10,7 @@ from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Return softmax(logits / temperature), (vocab_size,), added up as in the reference: bit for bit its numbers."""
+    """Return softmax(logits / temperature), (vocab_size,), summed in the reference's order to give the same bits."""
     scale = temperature**-1
     scaled = [logit * scale for logit in logits]
     largest = max(scaled)
@@ -27,7 +27,7 @@ def check_options(vocab_size: int, temperature: float, top_k: int | None) -> Non
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature must be a finite number of at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
-        raise ValueError(f"top_k must be from 1 to the vocabulary's {vocab_size} tokens, got top_k={top_k}")
+        raise ValueError(f"top_k must be between 1 and vocab_size={vocab_size}, got top_k={top_k}")
 
 
 def check_prompt(prompt: Sequence[int], block_size: int) -> None:
@@ -40,7 +40,7 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
 
 
 def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
-    """Return the token ids of the top_k largest logits (None: all) in increasing order; ties go to the lower id."""
+    """Return the token ids of the top_k largest logits (None: all), in increasing order; ties go to the lower id."""
     ranked = range(len(logits))
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 
@@ -50,15 +50,15 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
     Args:
         logits: The model's scores, (vocab_size,).
-        rng: The random generator. One number is drawn from it, unless the temperature is 0.
-        temperature: A divisor of the logits; 0 takes the likeliest token.
-        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        rng: The random generator; one number is drawn from it unless the temperature is 0.
+        temperature: The divisor of the logits; 0 picks the most likely token.
+        top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
 
     Returns:
         The token id. Ties go to the lower id.
 
     Raises:
-        FloatingPointError: A logit is infinity or NaN.
+        FloatingPointError: A logit is +inf or NaN.
 
     Example:
         >>> next_token([0.5, 2.0, 1.0], random.Random(1), temperature=0)
@@ -75,7 +75,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
 
 def _chance(rng: random.Random, temperature: float) -> float:
-    """Draw the number from rng that `next_token` would draw."""
+    """Draw the random number that `next_token` would draw from rng."""
     return 0.0 if temperature < GREEDY else rng.random()
 
 
@@ -93,21 +93,21 @@ def generate(
 ) -> Iterator[int]:
     """Yield the token ids that follow BOS and the prompt, until the model ends the document.
 
-    Generation ends when the model samples BOS, after max_new_tokens, or when the context is full.
+    Generation ends when the model samples BOS, after max_new_tokens, or (without `slide`) when the context is full.
 
     Args:
         open_decoder: Opens a decoder with an empty context.
         rng: The random generator for the samples.
         bos: The token id of BOS.
         block_size: The context length in tokens, BOS included.
-        temperature: A divisor of the logits; 0 takes the likeliest token.
-        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        temperature: The divisor of the logits; 0 picks the most likely token.
+        top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids to start from, without BOS.
-        max_new_tokens: The largest number of tokens to generate; None sets no limit.
+        max_new_tokens: The maximum number of tokens to generate; None sets no limit.
         slide: Whether to continue when the context is full, with the last block_size tokens as the context.
 
     Yields:
-        One token id at a time, without BOS and the prompt.
+        One token id at a time, excluding BOS and the prompt.
 
     Raises:
         ValueError: The prompt leaves no room for a new token.
@@ -120,7 +120,7 @@ def generate(
         if len(context) > block_size:
             if not slide:
                 return
-            # positions are absolute: the model must read the window again, its first token at position 0
+            # positions are absolute, so the model must reread the window, with its first token at position 0
             context = context[-block_size:]
             decoder, fed = open_decoder(), 0
         for token_id in context[fed:-1]:
@@ -148,20 +148,20 @@ def generate_together(
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
-    """Generate several documents at once: for each rng the token ids that `generate` yields with it.
+    """Generate several documents at once; each has the token ids that `generate` yields with the same rng.
 
     Args:
-        open_streams: Opens a number of decoding streams with empty contexts.
-        rngs: The random generator of each document.
+        open_streams: Opens n decoding streams with empty contexts.
+        rngs: A random generator for each document.
         bos: The token id of BOS.
         block_size: The context length in tokens, BOS included.
-        temperature: A divisor of the logits; 0 takes the likeliest token.
-        top_k: Sample only from the top_k likeliest tokens; None samples from all.
-        prompt: The token ids that every document starts from, without BOS.
-        max_new_tokens: The largest number of tokens to generate per document; None sets no limit.
+        temperature: The divisor of the logits; 0 picks the most likely token.
+        top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+        prompt: The token ids that every document starts with, without BOS.
+        max_new_tokens: The maximum number of tokens to generate per document; None sets no limit.
 
     Returns:
-        The token ids of each document, without BOS and the prompt.
+        The token ids of each document, excluding BOS and the prompt.
 
     Raises:
         ValueError: The prompt leaves no room for a new token.
@@ -174,7 +174,7 @@ def generate_together(
     for token_id in read:
         streams.feed([token_id] * len(rngs))
     fed = [last] * len(rngs)
-    for length in range(1 + len(prompt), block_size + 1):  # of every context
+    for length in range(1 + len(prompt), block_size + 1):  # the length of every context
         if streams.draws:
             chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
             drawn = dict(enumerate(streams.draw(fed, chances, temperature, top_k)))
@@ -186,6 +186,6 @@ def generate_together(
             texts[i].append(drawn[i])
         if not unfinished or length == block_size or len(texts[unfinished[0]]) == max_new_tokens:
             break
-        # a finished document's stream must be fed too; its further tokens are ignored
+        # a finished document's stream must be fed, too; the tokens that it produces are ignored
         fed = [text[-1] if text else bos for text in texts]
     return texts

@@ -9,11 +9,11 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int = 0,
     """Return the learning rate at a step: linear warm-up to the peak, then decay to 0.
 
     Args:
-        step: The number of updates made so far; the result applies to the next one.
+        step: The number of updates completed; the learning rate is for the next update.
         num_steps: The number of training steps.
-        peak: The peak, reached at the last warm-up step.
+        peak: The peak learning rate, reached at the last warm-up step.
         warmup_steps: The number of warm-up steps; 0 starts at the peak.
-        decay: `linear`, or `cosine` for half a period of a cosine (Loshchilov and Hutter, arXiv:1608.03983).
+        decay: `linear`, or `cosine` for half a cosine period (Loshchilov and Hutter, arXiv:1608.03983).
 
     Returns:
         The learning rate.

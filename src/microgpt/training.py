@@ -1,6 +1,6 @@
 """The training loop: a generator of steps that works with any engine.
 
-It prints nothing and knows nothing of files.
+It prints nothing and accesses no files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class Step:
     """A completed training step.
 
     Attributes:
-        step: Its number, from 1.
-        loss: The loss on its batch before the update, in nats per token.
-        learning_rate: The learning rate of its update.
-        tokens: The number of tokens that it predicted.
+        step: The step's number, starting at 1.
+        loss: The loss on the step's batch before the update, in nats per token.
+        learning_rate: The learning rate of the update.
+        tokens: The number of predicted tokens.
         val_loss: The held-out loss after the update; None if it was not measured.
-        seconds: The wall-clock time that it took; steps made in one call get equal shares of the call's time.
+        seconds: The step's wall-clock time; steps computed in one call get equal shares of the call's time.
     """
 
     step: int
@@ -40,7 +40,7 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
     """Raise ValueError, naming the option, if `train` would reject one of them."""
     if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
         raise ValueError(
-            f"micro_batch_size must be from 1 to batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
+            f"micro_batch_size must be between 1 and batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
         )
     if validate_every is not None and validate_every < 1:
         raise ValueError(f"validate_every must be at least 1 step, got validate_every={validate_every}")
@@ -50,7 +50,7 @@ def check_share(batch_size: int, world_size: int) -> None:
     """Raise ValueError if the processes that train together cannot share a batch evenly."""
     if batch_size % world_size:
         raise ValueError(
-            f"batch_size must be a multiple of the {world_size} processes that share it, got batch_size={batch_size}"
+            f"batch_size must be a multiple of the number of processes ({world_size}), got batch_size={batch_size}"
             f" (try batch_size={batch_size + -batch_size % world_size})"
         )
 
@@ -69,20 +69,20 @@ def train(
 ) -> Iterator[Step]:
     """Train from engine.step to config.num_steps, and yield each step.
 
-    When several processes train together, each reads and computes its part of every batch, and all get the same steps.
+    When several processes train together, each computes its share of every batch, and all yield the same steps.
 
     Args:
         engine: The engine to train.
-        sequence: Returns the token ids of a sequence of the data, by its index.
-        order: The indices of the training sequences, read in this order over and over; step s reads batch_size of
-            them from position s * batch_size on.
-        micro_batch_size: How many sequences are computed at once, with their gradients accumulated; the default is the
-            whole batch.
+        sequence: Returns the token ids of a sequence, given the sequence's index.
+        order: The indices of the training sequences. Training cycles through them in this order: step s reads
+            batch_size indices, starting at position s * batch_size.
+        micro_batch_size: The number of sequences computed at once; gradients are accumulated over the batch. The
+            default is the full batch.
         validate: Returns the held-out loss.
-        validate_every: Validate every so many steps; 0 validates only after step num_steps.
-        pause_every: Bring the engine level with the yielded step every so many steps; only matters with `together`.
-        together: Let the engine make many steps in one call, which is faster. The engine is then ahead of the yielded
-            step, except at multiples of validate_every and pause_every, and at the end.
+        validate_every: The number of steps between validations; 0 validates only after step num_steps.
+        pause_every: With `together`, the engine is level with the yielded step at every multiple of this number.
+        together: Let the engine compute many steps in one call, which is faster. The engine is then ahead of the
+            yielded step, except at multiples of validate_every and pause_every, and at the end.
         until: Stop after this step, if it is less than num_steps.
 
     Yields:
@@ -99,7 +99,7 @@ def train(
     share = batch_size // engine.world_size
 
     def batch(step: int) -> list[Tokens]:
-        """Return this process's part of a step's batch."""
+        """Return this process's share of a step's batch."""
         first = step * batch_size + engine.rank * share
         return [truncated(sequence(order[i % len(order)]), config) for i in range(first, first + share)]
 
@@ -112,7 +112,7 @@ def train(
         predicted = [0] * (last - first)  # tokens of each step
 
         def batches(first: int = first, predicted: list[int] = predicted) -> Iterator[list[Tokens]]:
-            """Yield the batches one at a time: a GPU computes a step while the next batch is read."""
+            """Yield the batches one at a time, so that a GPU can compute a step while the next batch is read."""
             for i in range(len(predicted)):
                 documents = batch(first + i)
                 predicted[i] = sum(len(tokens) - 1 for tokens in documents)
@@ -128,7 +128,7 @@ def train(
         except FloatingPointError:
             losses = [math.nan]
         taken = time.perf_counter() - began
-        # the processes must agree on the time, so that each makes the same number of steps in its next call
+        # the processes must agree on the time, so that each computes the same number of steps in its next call
         *tokens, taken = engine.add_up([*map(float, predicted), taken])
         taken /= engine.world_size
         if taken < engine.call_seconds / 2:
@@ -139,15 +139,15 @@ def train(
             step = first + i + 1
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"the loss of step {step} is {loss}: begin a new run with a lower"
-                    f" learning_rate={config.learning_rate} or init_std={config.init_std}"
+                    f"the loss of step {step} is {loss}: begin a new run with learning_rate below"
+                    f" {config.learning_rate} or init_std below {config.init_std}"
                 )
             due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
             val_loss = validate() if due and validate else None
             if val_loss is not None and not math.isfinite(val_loss):
                 raise DivergedError(
-                    f"the held-out loss after step {step} is {val_loss}: begin a new run with a lower"
-                    f" learning_rate={config.learning_rate}"
+                    f"the held-out loss after step {step} is {val_loss}: begin a new run with learning_rate below"
+                    f" {config.learning_rate}"
                 )
             yield Step(
                 step=step,

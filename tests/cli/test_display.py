@@ -136,9 +136,9 @@ def test_a_log_shows_the_facts_then_the_steps_on_stderr(
         "num docs: 5",
         "vocab size: 12",
         "num params: 304",
-        "data: from memory, 19 tokens, 1 byte each",
+        "data: in memory, 19 tokens, 1 byte each",
         # 4 + 3 + 4 + 4 + 4 characters and 5 ends; the 4 ends after 4 characters are beyond block_size
-        "not read: 16.7% of the tokens, beyond block_size=4; a larger block_size reads more",
+        "not read: 16.7% of the tokens, which are beyond block_size=4; raise block_size to read more",
         "step    1 /   12 | loss 2.0000 | smoothed 2.0000 |    0.5 steps/s | 0:22 left",
         # (0.98 * 2 + 3) / 1.98
         "step    2 /   12 | loss 3.0000 | smoothed 2.5051 | held-out 2.2500 |    0.5 steps/s | 0:20 left",
@@ -175,7 +175,7 @@ def test_a_log_of_a_resumed_run_measures_speed_from_the_resumed_step(
 
 def test_the_facts_say_how_much_is_held_out() -> None:
     run = Run.begin(NAMES, TINY, val_fraction=0.4)
-    assert display.facts(run)[3] == "data: from memory, 19 tokens, 1 byte each, 2 documents held out"
+    assert display.facts(run)[3] == "data: in memory, 19 tokens, 1 byte each, 2 documents held out"
 
 
 def test_the_facts_say_that_a_token_of_a_large_vocabulary_takes_2_bytes() -> None:
@@ -185,7 +185,7 @@ def test_the_facts_say_that_a_token_of_a_large_vocabulary_takes_2_bytes() -> Non
         "num docs: 1",
         "vocab size: 301",
         f"num params: {run.num_params}",
-        "data: from memory, 300 tokens, 2 bytes each",
+        "data: in memory, 300 tokens, 2 bytes each",
     ]
 
 
@@ -267,8 +267,8 @@ def test_live_shows_the_facts_above_the_moving_line(run: Run, screen: io.StringI
         "num docs: 5",
         "vocab size: 12",
         "num params: 304",
-        "data: from memory, 19 tokens, 1 byte each",
-        "not read: 16.7% of the tokens, beyond block_size=4; a larger block_size reads more",
+        "data: in memory, 19 tokens, 1 byte each",
+        "not read: 16.7% of the tokens, which are beyond block_size=4; raise block_size to read more",
     ]
 
 
@@ -289,7 +289,7 @@ def test_live_continues_from_the_step_of_a_resumed_run(run: Run, clock: Clock, s
 def test_the_facts_say_that_a_run_is_complete_and_how_to_continue_it(run: Run) -> None:
     run.engine.step = 12
     assert display.facts(run)[-1] == (
-        "already complete: all 12 steps are done; to train on, resume with a larger --num-steps"
+        "already complete: all 12 steps are done; to continue, resume with a larger --num-steps"
     )
 
 
@@ -359,7 +359,7 @@ def test_the_options_and_the_terminal_choose_the_display(
 
 
 def test_quiet_and_json_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="quiet and json exclude each other: leave one of them out"):
+    with pytest.raises(ValueError, match="quiet and json cannot be used together: omit one of them"):
         display.choose(True, True)
 
 

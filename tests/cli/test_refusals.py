@@ -34,12 +34,12 @@ def shelf(run: Path, here: Path) -> Path:
     return here
 
 
-UNKNOWN_RUN = "give the folder of a run (microgpt train --out), or a checkpoint"
-IN_A_RUN = "leave it out, or begin a new run"
+UNKNOWN_RUN = "give the folder of a run (microgpt train --out), or a checkpoint file"
+IN_A_RUN = "omit this setting, or begin a new run"
 NUMBER = "must be a finite number of at least 0, got"
 REFUSED = {
     # the text
-    "train nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
+    "train nowhere.txt": "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)",
     "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one per line",
     "train empty.txt --documents stream": "'empty.txt' is empty: give a text with at least one document, one per line",
@@ -75,13 +75,17 @@ REFUSED = {
     "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",
     "train words.txt --val-fraction -0.1": "val_fraction must be at least 0 and less than 1, got val_fraction=-0.1",
     "train words.txt --val-fraction 0.01": (
-        "val_fraction=0.01 of 12 documents leaves none to train on or none to hold out: choose another fraction, or"
-        " give more documents"
+        "val_fraction=0.01 of 12 documents leaves nothing to train on or nothing to hold out: choose another fraction,"
+        " or give more documents"
     ),
-    "train words.txt --micro-batch-size 2": "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2",
-    "train words.txt --micro-batch-size 0": "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=0",
+    "train words.txt --micro-batch-size 2": (
+        "micro_batch_size must be between 1 and batch_size=1, got micro_batch_size=2"
+    ),
+    "train words.txt --micro-batch-size 0": (
+        "micro_batch_size must be between 1 and batch_size=1, got micro_batch_size=0"
+    ),
     f"train words.txt {SMALL} --out run --overwrite --micro-batch-size 2": (
-        "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2"
+        "micro_batch_size must be between 1 and batch_size=1, got micro_batch_size=2"
     ),
     # the folder
     "train words.txt --out run": (
@@ -98,7 +102,7 @@ REFUSED = {
         "cannot write to out='words.txt/run': Not a directory; give another folder"
     ),
     "train nowhere.txt --out run --overwrite": (
-        "no file 'nowhere.txt': give a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
     ),
     "train words.txt --engine scalar --threads 2": (
         "threads must be 1 with the scalar engine, got threads=2: use the native engine for more"
@@ -106,32 +110,36 @@ REFUSED = {
     "train words.txt --engine scalar --threads 0": (
         "threads must be 1 with the scalar engine, got threads=0: use the native engine for more"
     ),
-    "train words.txt --quiet --json": "quiet and json exclude each other: leave one of them out",
+    "train words.txt --quiet --json": "quiet and json cannot be used together: omit one of them",
     # resuming
-    "train words.txt --resume": "resume needs the folder of the run: add --out DIR",
+    "train words.txt --resume": "resume needs the run's folder: add --out DIR",
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "train --resume --out foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
     "train other.txt --resume --out run": (
         "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): give that"
         " text, or begin a new run"
     ),
-    "train nowhere.txt --resume --out run": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
-    "train --resume --out run --n-embd 8": f"n_embd cannot change in a run, got n_embd=8, the run has 4: {IN_A_RUN}",
-    "train --resume --out run --seed 1": f"seed cannot change in a run, got seed=1, the run has 42: {IN_A_RUN}",
+    "train nowhere.txt --resume --out run": (
+        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
+    ),
+    "train --resume --out run --n-embd 8": (
+        f"n_embd cannot change in a run, got n_embd=8, but the run has 4: {IN_A_RUN}"
+    ),
+    "train --resume --out run --seed 1": f"seed cannot change in a run, got seed=1, but the run has 42: {IN_A_RUN}",
     "train --resume --out run --activation relu2": (
-        f"activation cannot change in a run, got activation='relu2', the run has 'relu': {IN_A_RUN}"
+        f"activation cannot change in a run, got activation='relu2', but the run has 'relu': {IN_A_RUN}"
     ),
     "train --resume --out run --val-fraction 0.5": (
-        f"val_fraction cannot change in a run, got val_fraction=0.5, the run has 0.0: {IN_A_RUN}"
+        f"val_fraction cannot change in a run, got val_fraction=0.5, but the run has 0.0: {IN_A_RUN}"
     ),
     "train --resume --out run --documents stream": (
-        f"documents cannot change in a run, got documents='stream', the run has 'lines': {IN_A_RUN}"
+        f"documents cannot change in a run, got documents='stream', but the run has 'lines': {IN_A_RUN}"
     ),
     "train --resume --out run --num-steps 11": (
-        "num_steps must be at least the 12 steps already made, got num_steps=11"
+        "num_steps must be at least 12 (the steps already completed), got num_steps=11"
     ),
     "train --resume --out run --num-steps 20 --micro-batch-size 2": (
-        "micro_batch_size must be from 1 to batch_size=1, got micro_batch_size=2"
+        "micro_batch_size must be between 1 and batch_size=1, got micro_batch_size=2"
     ),
     "train --resume --out run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     # using a run
@@ -139,19 +147,19 @@ REFUSED = {
     "sample foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
     "sample cut": (
         "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header claims {header}"
-        " bytes, but only 992 follow; give another one, or train again"
+        " bytes, but only 992 follow; give another checkpoint, or train again"
     ),
     "sample empty.txt": (
-        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file has at least 8 bytes, this one has 0; give"
-        " another one, or train again"
+        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must have at least 8 bytes, got 0; give"
+        " another checkpoint, or train again"
     ),
     "sample run --temperature -0.5": f"temperature {NUMBER} temperature=-0.5",
     "sample run --temperature nan": f"temperature {NUMBER} temperature=nan",
-    "sample run --top-k 0": "top_k must be from 1 to the vocabulary's 17 tokens, got top_k=0",
-    "sample run --top-k 18": "top_k must be from 1 to the vocabulary's 17 tokens, got top_k=18",
+    "sample run --top-k 0": "top_k must be between 1 and vocab_size=17, got top_k=0",
+    "sample run --top-k 18": "top_k must be between 1 and vocab_size=17, got top_k=18",
     "sample run --max-new-tokens 0": "max_new_tokens must be at least 1, got max_new_tokens=0",
     "sample run --prompt anz": (
-        "prompt has the character 'z', which the model has never seen, got prompt='anz': use its own characters"
+        "prompt has the character 'z', which the model has never seen, got prompt='anz': use characters that it knows"
         " (abcdefghijklmnor)"
     ),
     "sample run --prompt anna": (
@@ -160,7 +168,9 @@ REFUSED = {
     ),
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
-    "evaluate run nowhere.txt": "no file 'nowhere.txt': give a text file, or a data set (names, makemore)",
+    "evaluate run nowhere.txt": (
+        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
+    ),
     "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
@@ -259,7 +269,7 @@ def test_a_file_that_may_not_be_read_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", forbidden)
         text, model = microgpt("train words.txt"), microgpt("info run")
-    assert text == (2, "", "error: cannot read 'words.txt': Permission denied; give a text file that you may read\n")
+    assert text == (2, "", "error: cannot read 'words.txt': Permission denied; give a readable text file\n")
     assert (model.status, model.out) == (2, "")
     assert re.fullmatch(r"error: .*run/model\.safetensors.*Permission denied.*\n", model.err)
     assert contents(shelf) == before

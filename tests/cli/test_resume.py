@@ -40,7 +40,7 @@ def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Mic
     answer = microgpt("train --out run --resume")
     assert answer.status == 0
     assert answer.err.splitlines()[-2:] == [
-        "already complete: all 12 steps are done; to train on, resume with a larger --num-steps",
+        "already complete: all 12 steps are done; to continue, resume with a larger --num-steps",
         "saved in run; more samples: microgpt sample run",
     ]
 

@@ -32,7 +32,7 @@ def test_text_and_sequence_agree_and_end() -> None:
     text = load(["emma", "ava"])
     assert [text.text(0), text.text(1), *text] == ["emma", "ava", "emma", "ava"]
     for i in (-1, 2):
-        with pytest.raises(IndexError, match=f"^sequence must be from 0 to 1, got {i}$"):
+        with pytest.raises(IndexError, match=f"^i must be between 0 and 1, got i={i}$"):
             text.sequence(i)
 
 

@@ -110,7 +110,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(write: Write, monkeypat
         return read_text(path, *args)
 
     monkeypatch.setattr(loading, "read_text", changing)
-    with pytest.raises(DataError, match="changed while it was read"):
+    with pytest.raises(DataError, match="changed while it was being read"):
         load(path)
     assert len(reads) == 2
 

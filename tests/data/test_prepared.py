@@ -122,7 +122,7 @@ def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeyp
 
     with pytest.raises(KeyboardInterrupt):
         prepare([file], tmp_path / "stopped", workers=2, progress=stop)
-    with pytest.raises(DataError, match="is not finished: run the same microgpt prepare command again"):
+    with pytest.raises(DataError, match="is unfinished: run the same microgpt prepare command again"):
         open_prepared(tmp_path / "stopped", 16)
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "stopped" / "parts").glob("*.tokens")}
     assert made
@@ -182,11 +182,11 @@ def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: Non
     prepare([file], tmp_path / "data")
     assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
     with pytest.raises(
-        DataError, match="prepared with other options, or from files that have changed since: add --overwrite"
+        DataError, match="prepared with other options, or come from files that have changed: add --overwrite"
     ):
         prepare([file], tmp_path / "data", tokenizer="byte")
     write(file, "zoe\n")
-    with pytest.raises(DataError, match="files that have changed since"):
+    with pytest.raises(DataError, match="files that have changed"):
         prepare([file], tmp_path / "data")
     assert list(prepare([file], tmp_path / "data", overwrite=True)) == ["zoe"]
 
@@ -268,7 +268,7 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
         open_prepared(folder, 16)
     (folder / "tokens.bin").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
     open_prepared(folder, 16)
-    with pytest.raises(DataError, match=r"tokens.bin' was changed: prepare it again"):
+    with pytest.raises(DataError, match=r"tokens.bin' has changed: prepare it again"):
         check(folder)
     (folder / "tokens.bin").unlink()
     with pytest.raises(DataError, match=r"cannot read .*tokens.bin'"):
@@ -313,11 +313,16 @@ def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None
     prepare([write(tmp_path / "text.txt", FEW + "zoe\n")], tmp_path / "more")
     config = Config(n_embd=4, n_head=2, num_steps=2)
     Folder.create(tmp_path / "run", Run.begin(tmp_path / "chars", config)).close()
-    for other, words in (("bytes", "with another tokenizer than the run's"), ("more", "is not the text that the run")):
+    for other, words in (
+        ("bytes", "with a different tokenizer from the run's"),
+        ("more", "is not the text that the run"),
+    ):
         with pytest.raises(DataError, match=words):
             Folder.resume(tmp_path / "run", source=tmp_path / other)
     Folder.resume(tmp_path / "run", changes={"tokenizer": "char"}).close()
-    with pytest.raises(RunError, match="tokenizer cannot change in a run, got tokenizer='byte', the run has 'char'"):
+    with pytest.raises(
+        RunError, match="tokenizer cannot change in a run, got tokenizer='byte', but the run has 'char'"
+    ):
         Folder.resume(tmp_path / "run", changes={"tokenizer": "byte"})
     for options, words in (
         ({"documents": "stream"}, "was prepared with documents=lines, got documents=stream"),

@@ -123,7 +123,7 @@ def test_documents_in_memory_are_read_like_a_file_with_them(
 
 
 def test_documents_in_memory_must_be_strings() -> None:
-    with pytest.raises(DataError, match=r"^documents must be strings, got int at 1$"):
+    with pytest.raises(DataError, match=r"^documents must be strings, got int at index 1$"):
         load(["a", 1])  # type: ignore[list-item]
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytes
         raise PermissionError(13, "Permission denied", str(path))  # chmod would not stop root from reading
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a text file that you may read"
+    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a readable text file"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc/self/mem, which opens but cannot be read")

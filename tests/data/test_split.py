@@ -23,7 +23,7 @@ def test_a_split_is_disjoint_and_complete_and_keeps_the_order_of_the_file(
 ) -> None:
     text = load(["a"] * count)
     if not 0 < round(count * fraction) < count:
-        with pytest.raises(DataError, match=f"of {count} documents leaves none to train on or none to hold out"):
+        with pytest.raises(DataError, match=f"of {count} documents leaves nothing to train on or nothing to hold out"):
             text.split(seed, fraction)
         return
     train, held_out = text.split(seed, fraction)
@@ -64,7 +64,7 @@ def test_a_fraction_that_leaves_an_empty_part_says_what_to_do() -> None:
     with pytest.raises(DataError) as error:
         load(["a", "b"]).split(42, 0.1)
     assert str(error.value) == (
-        "val_fraction=0.1 of 2 documents leaves none to train on or none to hold out:"
+        "val_fraction=0.1 of 2 documents leaves nothing to train on or nothing to hold out:"
         " choose another fraction, or give more documents"
     )
 

@@ -89,7 +89,7 @@ def test_byte_pairs_fill_the_vocabulary_and_shorten_the_text(bpe: BpeTokenizer, 
         ("word", r"tokenizer must be one of char, byte, bpe:N, got tokenizer='word'"),
         ("bpe", r"tokenizer must be one of .*'bpe'"),
         ("bpe:x", r"tokenizer must be one of .*'bpe:x'"),
-        ("bpe:256", r"bpe:N must have N from 257 .*, got tokenizer='bpe:256': try bpe:1024"),
+        ("bpe:256", r"N in bpe:N must be between 257 .*, got tokenizer='bpe:256': try bpe:1024"),
     ],
 )
 def test_an_unknown_kind_of_tokenizer_is_refused(kind: str, words: str) -> None:

@@ -105,7 +105,7 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("scrub", {"step": 3}, "the weights of 'trained for 1000 steps' are not known before step 1000"),
         ("scrub", {"step": 1001}, "train the run further first"),
         ("generate", {"seed": 1, "index": 0, "temperature": 0}, "temperature must be above 0"),
-        ("generate", {"seed": 1, "index": 0, "temperature": 1, "top_k": 28}, "top_k must be from 1 to"),
+        ("generate", {"seed": 1, "index": 0, "temperature": 1, "top_k": 28}, "top_k must be between 1 and"),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "prompt": "Ä"}, "prompt has the character 'Ä'"),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "prompt": "a" * 16}, "prompt must be shorter than"),
         ("samples", {"seed": 1, "count": 2000, "temperature": 1}, "count must be from 0 to 1000"),

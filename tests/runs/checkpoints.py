@@ -49,7 +49,10 @@ def refusal(path: Path) -> str:
         checkpoints.load(path)
     text = str(error.value)
     assert len(text.splitlines()) == 1, text
-    start, end = f"{str(path)!r} is not a microgpt checkpoint, or is damaged: ", "; give another one, or train again"
+    start, end = (
+        f"{str(path)!r} is not a microgpt checkpoint, or is damaged: ",
+        "; give another checkpoint, or train again",
+    )
     assert text.startswith(start)
     assert text.endswith(end)
     return text[len(start) : -len(end)]

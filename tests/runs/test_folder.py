@@ -84,10 +84,13 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_embd": 8}, "n_embd cannot change in a run, got n_embd=8, the run has 4: leave it out, or begin a new run"),
-        ({"seed": 1}, "seed cannot change in a run, got seed=1, the run has 42"),
-        ({"val_fraction": 0.5}, "val_fraction cannot change in a run, got val_fraction=0.5, the run has 0.0"),
-        ({"num_steps": 3}, "num_steps must be at least the 12 steps already made, got num_steps=3"),
+        (
+            {"n_embd": 8},
+            "n_embd cannot change in a run, got n_embd=8, but the run has 4: omit this setting, or begin a new run",
+        ),
+        ({"seed": 1}, "seed cannot change in a run, got seed=1, but the run has 42"),
+        ({"val_fraction": 0.5}, "val_fraction cannot change in a run, got val_fraction=0.5, but the run has 0.0"),
+        ({"num_steps": 3}, "num_steps must be at least 12 (the steps already completed), got num_steps=3"),
     ],
 )
 def test_a_setting_that_cannot_change_is_refused_and_nothing_is_lost(

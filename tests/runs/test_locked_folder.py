@@ -32,7 +32,7 @@ def test_only_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     run = Run.begin(documents, TINY)
-    message = re.escape(f"out={str(path)!r} is in use by process {process.pid}: wait until it ends, or stop it")
+    message = re.escape(f"out={str(path)!r} is in use by process {process.pid}: wait until it exits, or stop it")
     locks = list(path.glob("*.lock"))
     for _ in range(3):
         with pytest.raises(RunError, match=message):

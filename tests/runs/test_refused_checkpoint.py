@@ -127,8 +127,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "symbols in a string": (set_json("symbols", '"ab"'), "'symbols' in the metadata must be of type list, got str"),
     "no symbols": (set_json("symbols", []), "'symbols' lacks BOS, the empty string"),
     "symbols without BOS": (set_json("symbols", ["a", "b", "c", "ñ"]), "'symbols' lacks BOS, the empty string"),
-    "a symbol twice": (set_json("symbols", ["a", "b", "b", ""]), "'symbols' must be single characters, each once"),
-    "BOS twice": (set_json("symbols", ["a", "b", "", ""]), "'symbols' must be single characters, each once"),
+    "a symbol twice": (set_json("symbols", ["a", "b", "b", ""]), "'symbols' must be distinct single characters"),
+    "BOS twice": (set_json("symbols", ["a", "b", "", ""]), "'symbols' must be distinct single characters"),
     "a symbol of two characters": (set_json("symbols", ["a", "b", "ñn", ""]), "'symbols' must be single characters"),
     "a number among the symbols": (set_json("symbols", ["a", "b", 1, ""]), "'symbols' must be single characters"),
     "a list among the symbols": (set_json("symbols", ["a", "b", [], ""]), "'symbols' must be single characters"),
@@ -232,7 +232,7 @@ def test_facts_about_the_data_from_another_version_are_kept(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "a file has at least 8 bytes, this one has 0"),
+        (b"", "a file must have at least 8 bytes, got 0"),
         (b"emma\nolivia\nava\nisabella\n", "the header claims "),
         (b"PK\x03\x04" + bytes(100), "the header "),
         (bytes(100), "the header must begin with '{'"),

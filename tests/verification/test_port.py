@@ -217,7 +217,7 @@ def test_float32_is_compared_as_float32(exported, port):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "batch.safetensors' is not a safetensors file: a file has at least 8 bytes, this one has 0"),
+        (b"", "batch.safetensors' is not a safetensors file: a file must have at least 8 bytes, got 0"),
         (b"\xff" * 64, "batch.safetensors' is not a safetensors file: the header claims"),
         (b"\x02\0\0\0\0\0\0\0{}extra", "is not a safetensors file: the tensors take 0 bytes, but 5 follow the header"),
         (

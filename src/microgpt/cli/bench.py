@@ -21,7 +21,7 @@ def bench(
     ] = None,
     work: Annotated[
         list[str] | None,
-        typer.Option(metavar="train|generate", help="Measure only this; repeatable." + default("both")),
+        typer.Option(metavar="train|generate", help="Measure only this workload; repeatable." + default("both")),
     ] = None,
     n_embd: Annotated[
         list[int] | None,
@@ -30,21 +30,21 @@ def bench(
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
-            help="Documents per training step, or texts generated together; repeatable." + default("1 16"),
+            help="Documents per training step, or texts generated at once; repeatable." + default("1 16"),
             **number(int),
         ),
     ] = None,
-    seconds: Annotated[
-        float, typer.Option(help="Seconds per measurement, all rounds together.", **number(float))
-    ] = 2.0,
-    rounds: Annotated[int, typer.Option(help="Rounds; the engines take turns in each of them.", **number(int))] = 10,
+    seconds: Annotated[float, typer.Option(help="Seconds per measurement, over all rounds.", **number(float))] = 2.0,
+    rounds: Annotated[
+        int, typer.Option(help="Number of rounds; the engines take turns in each round.", **number(int))
+    ] = 10,
     threads: ThreadsOption = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table in Markdown.", **FLAG)] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.", **FLAG)] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure the speed and accuracy of the engines, side by side.
 
-    The speed is the median of the rounds; the accuracy is the largest
+    The speed is the median over the rounds; the accuracy is the largest
     difference from the reference.
 
     [bold]Examples[/]

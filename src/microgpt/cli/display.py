@@ -1,6 +1,6 @@
 """Training progress as shown in a terminal, in a log, or as JSON.
 
-Text for people goes to stderr.
+Human-readable text goes to stderr.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
 from microgpt.system.text import size
 from microgpt.training import Step
 
-LINES = 20  # lines that a run prints when stderr is not a terminal
-MEMORY = 0.98  # the weight that the smoothed loss keeps from step to step
-WHOLE = Column(no_wrap=True)  # only the bar gives way in a narrow terminal
+LINES = 20  # the approximate number of lines that a run prints when stderr is not a terminal
+MEMORY = 0.98  # the weight of the previous smoothed loss at each step
+WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
 class Display(Protocol):
-    """A way to show a training run; its methods are called in this order."""
+    """The interface for showing a training run; its methods are called in this order."""
 
     def begin(self, run: Run) -> None:
-        """Show the run, before its next step."""
+        """Show the run before its next step."""
 
     def step(self, step: Step) -> None:
         """Show a step."""
 
     def end(self) -> None:
-        """Stop showing steps: training has ended, or was stopped."""
+        """Stop showing steps, because training has ended or was stopped."""
 
     def samples(self, texts: Sequence[str]) -> None:
         """Show the samples after training."""
 
     def message(self, text: str) -> None:
-        """Show another line, for people."""
+        """Show an additional line of human-readable text."""
 
 
 def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
@@ -52,7 +52,7 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
 
     Args:
         texts: The samples.
-        marks: A remark for each sample, printed after it; "" for no remark.
+        marks: The remark to print after each sample; "" for no remark.
         first: The number of the first sample.
 
     Returns:
@@ -67,9 +67,9 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
 
 
 def facts(run: Run) -> list[str]:
-    """Return the facts of a run, one per line; the first three as the published script prints them."""
+    """Return the facts about a run, one per line; the first three match the published script's output."""
     config, data = run.config, run.data
-    source = data.source or "from memory"
+    source = data.source or "in memory"
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     lines = [
         f"num {'docs' if data.mode == 'lines' else 'windows'}: {len(data)}",
@@ -78,7 +78,7 @@ def facts(run: Run) -> list[str]:
         f"data: {source}, {len(data.tokens):,} tokens, {width}",
     ]
     if run.engine.note:
-        lines.append(f"engine: scalar, and slow; {run.engine.note}")
+        lines.append(f"engine: scalar (slow); {run.engine.note}")
     if run.engine.device:
         lines.append(f"engine: {run.engine.device}")
         needed = size(run.engine.memory)
@@ -88,23 +88,23 @@ def facts(run: Run) -> list[str]:
     if run.held_out:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
-        beyond = f"beyond block_size={config.block_size}"
-        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; a larger block_size reads more")
+        beyond = f"which are beyond block_size={config.block_size}"
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; raise block_size to read more")
     if run.step == config.num_steps:
-        lines.append(f"already complete: all {run.step} steps are done; to train on, resume with a larger --num-steps")
+        lines.append(f"already complete: all {run.step} steps are done; to continue, resume with a larger --num-steps")
     elif run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
 
 
 class Smooth:
-    """A running mean of the loss over about 50 steps, corrected for its start at 0."""
+    """A running mean of the loss over about 50 steps, corrected for starting at 0."""
 
     def __init__(self) -> None:
         self.total = self.weight = 0.0
 
     def add(self, loss: float) -> float:
-        """Add the loss of a step, and return the mean."""
+        """Add a step's loss, and return the mean."""
         self.total = MEMORY * self.total + (1 - MEMORY) * loss
         self.weight = MEMORY * self.weight + (1 - MEMORY)
         return self.total / self.weight
@@ -157,15 +157,15 @@ class Lines(Quiet):
 class Live(Lines):
     """A display for terminals: one line that is updated in place.
 
-    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line has the
-    diagnostics of engines that report them.
+    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line shows the
+    diagnostics if the engine reports any.
     """
 
     def begin(self, run: Run) -> None:
         self.num_steps, self.smooth, self.diagnostics = run.config.num_steps, Smooth(), Diagnostics(run)
         self.console = Console(stderr=True, highlight=False)
         for line in facts(run):
-            name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not markup
+            name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not parsed as markup
             fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
             self.console.print(fact, soft_wrap=True)
         self.progress = WithMore(
@@ -199,7 +199,7 @@ class Live(Lines):
 
 
 class WithMore(Progress):
-    """A progress bar with a second line below it, which is cut off at the width of the terminal."""
+    """A progress bar with a second line below it, truncated to the terminal's width."""
 
     more = ""
 
@@ -210,14 +210,14 @@ class WithMore(Progress):
 
 
 class Speed(ProgressColumn):
-    """The steps per second, over the last few seconds."""
+    """The number of steps per second over the last few seconds."""
 
     def render(self, task: Task) -> Text:
         return Text(_speed(task.speed or task.finished_speed or 0.0), style="dim")
 
 
 class TimeLeft(ProgressColumn):
-    """The time left; after the last step, the time that training took."""
+    """The time left; after the last step, the total training time."""
 
     def render(self, task: Task) -> Text:
         if task.finished:
@@ -251,7 +251,7 @@ class Json(Quiet):
 
 
 class Bars:
-    """Progress bars in a terminal: with `Bars() as progress`, progress(work, done, total) updates the bar of a work."""
+    """Progress bars in a terminal: in `with Bars() as progress`, progress(name, done, total) updates the named bar."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskID] = {}
@@ -271,11 +271,11 @@ class Bars:
 
 
 class Status:
-    """Progress of a long command: one line that is replaced in a terminal, and a line for each message in a log."""
+    """Progress of a long-running command: one line updated in place in a terminal, or one line per message in a log."""
 
     def __init__(self) -> None:
         console = Console(stderr=True, highlight=False)
-        # Without auto_refresh there is no thread that takes time from what is being measured
+        # Without auto_refresh, no refresh thread competes with the code that is being measured
         line = live.Live(console=console, auto_refresh=False, transient=True)
         self.line = line if sys.stderr.isatty() else None
 
@@ -296,7 +296,7 @@ class Status:
 
 
 def note(text: str) -> None:
-    """Print a line for people."""
+    """Print a line of human-readable text to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -311,13 +311,13 @@ def _clock(seconds: float) -> str:
 
 
 def choose(quiet: bool, json_lines: bool) -> Display:
-    """Return the display for these options, and for a terminal or a log.
+    """Return the display for these options, depending on whether stderr is a terminal.
 
     Raises:
-        ValueError: Both options were given.
+        ValueError: Both options are set.
     """
     if quiet and json_lines:
-        raise ValueError("quiet and json exclude each other: leave one of them out")
+        raise ValueError("quiet and json cannot be used together: omit one of them")
     if json_lines:
         return Json()
     if quiet:

@@ -1,4 +1,4 @@
-"""`microgpt evaluate`: measure a model's loss and how many of its samples are new."""
+"""`microgpt evaluate`: measure a model's loss, and count how many of its samples are new."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def evaluate(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE", help="Text to evaluate on." + default("the held-out documents, or else the training data")
+            metavar="FILE",
+            help="Text to evaluate on."
+            + default("the held-out documents, or the training data if nothing is held out"),
         ),
     ] = None,
     *,
@@ -41,7 +43,8 @@ def evaluate(
         ),
     ] = 1000,
     num_samples: Annotated[
-        int, typer.Option(help="Samples to draw, to count how many are new.", **number(int, at_least=0))
+        int,
+        typer.Option(help="Samples to generate; the new samples among them are counted.", **number(int, at_least=0)),
     ] = 1000,
     seed: SeedOption = None,
     data: DataOption = None,
@@ -50,10 +53,11 @@ def evaluate(
     device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure a model's loss and how many of its samples are new.
+    """Measure a model's loss, and count how many of its samples are new.
 
-    The loss is compared with models that only count tokens, or pairs of
-    tokens. A sample is new if it is not in the training data.
+    The table also shows the losses of simpler models, which only count
+    tokens or pairs of tokens. A sample is new if it is not in the training
+    data.
 
     [bold]Examples[/]
 

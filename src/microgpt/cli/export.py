@@ -19,13 +19,13 @@ def export(
         "model.onnx"
     ),
     precision: Annotated[
-        str, typer.Option(metavar="float32|float64", help="Precision of the numbers in the file.")
+        str, typer.Option(metavar="float32|float64", help="Precision of the exported model.")
     ] = "float32",
 ) -> None:
     """Export a model as an ONNX file, for programs in other languages.
 
-    The file computes a whole text at once, or one token at a time with a
-    cache; docs/onnx.md describes its inputs and outputs.
+    The exported model processes a text all at once, or one token at a time
+    with a cache; docs/onnx.md describes its inputs and outputs.
     This command needs the onnx package: pip install onnx.
 
     [bold]Examples[/]
@@ -43,9 +43,9 @@ def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders to plot together.")],
     *,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The picture to write: .svg, .png or .pdf.")
+        Path, typer.Option("-o", "--output", metavar="FILE", help="The image file to write: .svg, .png or .pdf.")
     ] = Path("loss.svg"),
-    smoothing: Annotated[int, typer.Option(help="Steps that the plotted mean covers.", **number(int))] = 50,
+    smoothing: Annotated[int, typer.Option(help="Number of steps in the plotted running mean.", **number(int))] = 50,
 ) -> None:
     """Plot the loss curves of runs as SVG, PNG or PDF.
 

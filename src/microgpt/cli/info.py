@@ -24,8 +24,8 @@ def info(
 ) -> None:
     """Describe a run, or a folder of prepared data.
 
-    Of a run: its settings, data, parameters and progress. Of prepared data:
-    the files, and the numbers of documents and tokens.
+    For a run, print its settings, data, parameters and progress. For
+    prepared data, print the files, and the numbers of documents and tokens.
 
     [bold]Examples[/]
 

@@ -18,7 +18,7 @@ def lab(
     ] = None,
     *,
     port: Annotated[
-        int | None, typer.Option(help="Port on this machine." + default("8000, or a free one"), **number(int))
+        int | None, typer.Option(help="Port to listen on." + default("8000, or a free port"), **number(int))
     ] = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.", **FLAG)
@@ -28,11 +28,11 @@ def lab(
         typer.Option(metavar="DIR", help="Write the page to a new folder for a web server, instead of serving it."),
     ] = None,
 ) -> None:
-    """Open the lab, a page that shows every number of a GPT.
+    """Open the lab, a page that shows every number inside a GPT.
 
-    You can change the numbers and train on from there. The page is served
-    to this machine only and needs no network. Ctrl-C stops
-    the server. A run that is still training is updated as it grows.
+    You can change the numbers and continue training from there. The page is
+    served to this machine only and needs no network. Ctrl-C stops the
+    server. A run that is still training is updated as it progresses.
 
     [bold]Examples[/]
 
@@ -44,7 +44,9 @@ def lab(
 
     pages = lab_server.Pages([lab_server.NamedRun.find(run) for run in runs or []])
     if lab_server.trouble():
-        display.note(f"note: the page is older than the package, because building it failed: {lab_server.trouble()}")
+        display.note(
+            f"note: the page is older than the package, because building the page failed: {lab_server.trouble()}"
+        )
     if export is not None:
         lab_server.export(pages, export)
         display.note(f"wrote {export}; any web server can serve it, at any path")

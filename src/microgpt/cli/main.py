@@ -1,4 +1,4 @@
-"""The command line's entry point: dispatch to a command, error messages and exit status."""
+"""The command line's entry point: command dispatch, error messages and exit status."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from microgpt.system.processes import processes
 
 
 class Group(TyperGroup):
-    """The list of commands, whose --help shows no type, like every flag."""
+    """The list of commands; like every flag, its --help option is shown without a type."""
 
     def get_help_option(self, ctx: Any) -> Any:
         return _without_type(super().get_help_option(ctx))
 
 
 class Command(TyperCommand):
-    """A command, whose --help shows no type, like every flag."""
+    """A command; like every flag, its --help option is shown without a type."""
 
     def get_help_option(self, ctx: Any) -> Any:
         return _without_type(super().get_help_option(ctx))
@@ -49,7 +49,7 @@ def _without_type(option: Any) -> Any:
 app = typer.Typer(
     name="microgpt",
     cls=Group,
-    help="A complete GPT you can see through: train one on your own text.",
+    help="A complete GPT that you can look inside: train it on your own text.",
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -75,10 +75,10 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        args: The arguments after the program's name; those of this process by default.
+        args: The arguments after the program's name; the default is this process's arguments.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for a wrong argument, 128 + the signal's number for a run
+        The exit status: 0 for success, 1 for a failure, 2 for an invalid argument, 128 + the signal number for a run
         that was stopped (130 after Ctrl-C).
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -88,7 +88,7 @@ def main(args: list[str] | None = None) -> int:
         if sys.stdout:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except (ValueError, ImportError, MemoryError) as error:  # an argument was wrong, or something is not installed
+    except (ValueError, ImportError, MemoryError) as error:  # an argument is invalid, or a package is missing
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
         return _fail(f"{error}; the last checkpoint is intact", 1)
@@ -111,8 +111,7 @@ def main(args: list[str] | None = None) -> int:
 def _fail(message: str, status: int) -> int:
     rank, _ = processes()
     if rank and status == 2:
-        time.sleep(
-            10
-        )  # every process finds the same error, and the first one reports it; torchrun then ends the others
+        # every process finds the same error, and the first process reports it; torchrun then stops the others
+        time.sleep(10)
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return status

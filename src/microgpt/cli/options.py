@@ -17,7 +17,7 @@ from microgpt.engines.choose import ENGINES
 
 CHOICES = {"activation": ACTIVATIONS, "decay": DECAYS}
 MODEL_FIELDS = ("n_embd", "n_head", "n_layer", "block_size", "activation", "init_std", "zero_init", "bos_first")
-NUM_SAMPLES = 20  # drawn after training, as in the published script
+NUM_SAMPLES = 20  # generated after training, as in the published script
 
 # The groups of options in --help
 DATA, FOLDER, ENGINE, MODEL, TRAINING = "Data", "Run folder", "Engine", "Model", "Training"
@@ -25,15 +25,15 @@ FLAG: dict[str, Any] = {"metavar": ""}  # Typer would show the type `<bool>`
 
 
 def default(value: object) -> str:
-    """Return the end of a help text that names a default.
+    """Return the end of a help text that states a default.
 
-    It is for options whose parameter defaults to None, so that a command can tell whether the option was given.
+    This is for options whose parameter defaults to None, so that a command knows whether the user set the option.
     """
     return rf" [dim]\[default: {value}][/]"
 
 
 def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
-    """Return the arguments of `typer.Option` for an option that takes a number."""
+    """Return the `typer.Option` arguments for a numeric option."""
 
     def parse(text: str) -> int | float:
         try:
@@ -48,9 +48,9 @@ def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[s
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter `settings` by one option for every field of Config.
+    """Replace a command's parameter `settings` with one option for every field of Config.
 
-    The command receives the options that were given as the dict `settings`.
+    The command receives the options that the user set as the dict `settings`.
     """
     signature = inspect.signature(command, eval_str=True)
     options = []
@@ -83,8 +83,8 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
 # --- Arguments that several commands share
 
-DOCUMENTS = "One document per line, or one long text (stream) cut into windows of block_size."
-TOKENIZER = "What a token is: a character, a byte, or one of N byte pairs learned from the text."
+DOCUMENTS = "Read one document per line, or one long text (stream) in windows of block_size tokens."
+TOKENIZER = "Use characters, bytes, or N tokens learned from the text by byte-pair encoding."
 
 FileArgument = Annotated[
     str | None,
@@ -103,12 +103,12 @@ EngineOption = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", **FLAG)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.", **FLAG)]
 PrecisionOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Precision. native: exact (bit for bit the reference) or float32; torch: float32, float64 or bfloat16."
+        help="Precision. native: exact (bits equal the reference's) or float32; torch: float32, float64 or bfloat16."
         + default("exact; torch: float32"),
         rich_help_panel=ENGINE,
     ),
@@ -116,8 +116,8 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Threads. native: they share the documents of a batch, with the same results; torch: they share all work."
-        + default("1; torch: as many as help"),
+        help="Threads. native: they share a batch's documents, with the same results; torch: they share all work."
+        + default("1; torch: chosen automatically"),
         rich_help_panel=ENGINE,
         **number(int),
     ),
@@ -126,14 +126,18 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         metavar="cuda|mps|cpu",
-        help="Device of the torch engine." + default("the best one available"),
+        help="Device for the torch engine." + default("the best one available"),
         rich_help_panel=ENGINE,
     ),
 ]
-DataOption = Annotated[str | None, typer.Option(metavar="FILE", help="The training data, if the file has moved.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed of the samples." + default("the run's"), **number(int))]
+DataOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="New location of the training data, if the file has moved.")
+]
+SeedOption = Annotated[
+    int | None, typer.Option(help="Random seed for the samples." + default("the run's"), **number(int))
+]
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Return the options that were given; an engine's own defaults apply to the others."""
+    """Return the options that the user set; the engine's defaults apply to the others."""
     return {name: value for name, value in options.items() if value}

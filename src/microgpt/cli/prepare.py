@@ -23,24 +23,24 @@ def prepare(
     tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
     documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
     bos_first: Annotated[
-        bool, typer.Option("--bos-first", help="Give BOS the token id 0 instead of the last one.", **FLAG)
+        bool, typer.Option("--bos-first", help="Give BOS token id 0 instead of the last id.", **FLAG)
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(help="Processes to use." + default("one per processor"), **number(int, at_least=1)),
+        typer.Option(help="Number of processes." + default("one per processor"), **number(int, at_least=1)),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace data that was prepared with other settings.", **FLAG)
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Then read everything back and compare checksums.", **FLAG)
+        bool, typer.Option("--verify", help="Afterwards, read all files back and verify their checksums.", **FLAG)
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Tokenize text that is too large for memory, once, into files.
+    """Tokenize text that is too large for memory, and store the tokens in files.
 
-    Training then reads from those files only what it needs. If `prepare` is
-    stopped, the same command continues where it left off.
+    Training then reads only the tokens that it needs. If `prepare` is
+    stopped, run the same command again to continue.
 
     [bold]Examples[/]
 
@@ -74,4 +74,4 @@ def prepare(
     count = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     print(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
-    print(f"train on it: microgpt train {shlex.quote(str(output))}")
+    print(f"to train on it: microgpt train {shlex.quote(str(output))}")

@@ -9,7 +9,7 @@ from microgpt.runs.folder import Folder
 
 
 def resume_command(folder: Folder) -> str:
-    """Return the command that resumes a run with the same engine and the same options of the engine."""
+    """Return the command that resumes a run with the same engine and engine options."""
     engine = folder.run.engine
     how = dict(folder.computed_by)
     if engine.device:

@@ -29,14 +29,16 @@ from microgpt.runs.run import Run
 def sample(
     run: RunArgument,
     n: Annotated[
-        int, typer.Option("-n", "--num-samples", help="How many samples.", **number(int, at_least=0))
+        int, typer.Option("-n", "--num-samples", help="Number of samples.", **number(int, at_least=0))
     ] = NUM_SAMPLES,
     *,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Randomness; 0 always takes the likeliest token." + default("the run's"), **number(float)),
+        typer.Option(
+            help="Sampling temperature; 0 always picks the most likely token." + default("the run's"), **number(float)
+        ),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens only.", **number(int))] = None,
+    top_k: Annotated[int | None, typer.Option(help="Sample only from the k most likely tokens.", **number(int))] = None,
     prompt: Annotated[str, typer.Option(help="Text that each sample begins with.")] = "",
     seed: SeedOption = None,
     max_new_tokens: Annotated[
@@ -44,7 +46,7 @@ def sample(
     ] = None,
     slide: Annotated[
         bool,
-        typer.Option("--slide", help="Continue beyond block_size; the context is the last block_size tokens.", **FLAG),
+        typer.Option("--slide", help="Continue beyond block_size, with the last block_size tokens as context.", **FLAG),
     ] = False,
     new_only: Annotated[
         bool, typer.Option("--new-only", help="Print only samples that are not in the training data.", **FLAG)
@@ -57,8 +59,8 @@ def sample(
 ) -> None:
     """Generate text. Samples that copy a training document are marked.
 
-    Sample i is drawn with random.Random(f"{seed}:{i}"), so it does not depend
-    on the engine or on the number of samples.
+    Sample i is drawn with random.Random(f"{seed}:{i}"), so it depends neither
+    on the engine nor on the number of samples.
 
     [bold]Examples[/]
 
@@ -91,6 +93,6 @@ def sample(
 
 
 def note_missing_data(model: Run) -> None:
-    """Print why samples cannot be compared with the training data, if they cannot."""
+    """If the training data are unavailable, print the reason."""
     if model.missing_data:
-        display.note(f"note: {model.missing_data}; samples are not compared with it")
+        display.note(f"note: {model.missing_data}; samples are not compared with the training data")

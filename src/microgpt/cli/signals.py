@@ -14,15 +14,15 @@ from types import FrameType
 from microgpt.cli.resume_command import resume_command
 from microgpt.runs.folder import Folder
 
-GRACE = 10.0  # seconds for the last step and checkpoint, after a request to terminate
+GRACE = 10.0  # seconds for the last step and checkpoint after a termination request
 
 
 @contextmanager
 def signals() -> Iterator[list[int]]:
-    """Catch the first Ctrl-C or request to terminate; the second one acts at once.
+    """Catch the first Ctrl-C or termination request; the second has its usual effect.
 
     Yields:
-        The list to which the signal's number is added, for a loop to look at.
+        A list that receives the signal's number, for the training loop to check.
     """
     caught: list[int] = []
     handled = (signal.SIGINT, signal.SIGTERM)
@@ -32,7 +32,7 @@ def signals() -> Iterator[list[int]]:
         for each, handler in before.items():
             signal.signal(each, handler)
 
-    # A signal that this process was started to ignore (nohup, a shell's &) stays ignored
+    # A signal that was ignored when this process started (nohup, a shell's &) stays ignored
     before = {each: signal.signal(each, catch) for each in handled if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield caught
@@ -43,10 +43,10 @@ def signals() -> Iterator[list[int]]:
 
 @contextmanager
 def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
-    """End this process 10 seconds after a request to terminate, if it has not ended by itself.
+    """Terminate this process 10 seconds after a termination request if it has not exited by then.
 
-    When one of several processes has died, another may wait for it inside PyTorch for minutes, where Python's signal
-    handlers do not run. torchrun then asks it to terminate, and a thread here notices the request.
+    After one of several processes has died, another process may wait for it inside PyTorch for minutes, where Python's
+    signal handlers do not run. torchrun then asks the waiting process to terminate, and a thread notices the request.
     """
     if folder.run.engine.world_size == 1:
         yield
@@ -62,9 +62,9 @@ def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
                     heard.recv(1)
                 except TimeoutError:
                     remedy = "the last checkpoint is intact"
-                    if folder.path != Path():  # the first process may have chosen the folder, unknown to this one
+                    if folder.path != Path():  # only the first process knows a folder that it chose itself
                         remedy += f"; resume with: {resume_command(folder)}"
-                    os.write(2, f"error: ended while waiting for another process; {remedy}\n".encode())
+                    os.write(2, f"error: stopped while waiting for another process; {remedy}\n".encode())
                     os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()

@@ -69,7 +69,7 @@ def train(
     val_fraction: Annotated[
         float | None,
         typer.Option(
-            help="Fraction of the documents to hold out, for the held-out loss." + default(0),
+            help="Fraction of the documents to hold out for measuring the held-out loss." + default(0),
             rich_help_panel=DATA,
             **number(float),
         ),
@@ -77,7 +77,7 @@ def train(
     validate_every: Annotated[
         int | None,
         typer.Option(
-            help="Steps between two held-out losses." + default("a tenth of all steps"),
+            help="Steps between measurements of the held-out loss." + default("a tenth of all steps"),
             rich_help_panel=DATA,
             **number(int, at_least=1),
         ),
@@ -88,7 +88,7 @@ def train(
     micro_batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Documents to compute at once; their gradients are accumulated." + default("batch_size"),
+            help="Documents to compute at once; gradients are accumulated over the batch." + default("batch_size"),
             rich_help_panel=ENGINE,
             **number(int),
         ),
@@ -103,7 +103,10 @@ def train(
     deterministic: Annotated[
         bool,
         typer.Option(
-            "--deterministic", help="torch: repeat a run bit for bit on a GPU, too.", rich_help_panel=ENGINE, **FLAG
+            "--deterministic",
+            help="torch: make runs repeatable bit for bit, even on a GPU.",
+            rich_help_panel=ENGINE,
+            **FLAG,
         ),
     ] = False,
     shard: Annotated[
@@ -123,7 +126,7 @@ def train(
         bool,
         typer.Option(
             "--resume",
-            help="Resume the run in --out, with the results of a run that was never stopped.",
+            help="Resume the run in --out; the results are the same as if it had never stopped.",
             rich_help_panel=FOLDER,
             **FLAG,
         ),
@@ -134,7 +137,7 @@ def train(
     checkpoint_every: Annotated[
         int,
         typer.Option(
-            help="Steps between two checkpoints; 0 for one every 30 seconds, less often for large models.",
+            help="Steps between checkpoints; 0 saves every 30 seconds, or less often for large models.",
             rich_help_panel=FOLDER,
             **number(int, at_least=0),
         ),
@@ -177,11 +180,11 @@ def train(
         settings = {**presets[preset].to_dict(), **settings}
     if resume:
         if out is None:
-            raise ValueError("resume needs the folder of the run: add --out DIR")
+            raise ValueError("resume needs the run's folder: add --out DIR")
         if overwrite:
-            raise ValueError("resume and overwrite exclude each other: leave one of them out")
+            raise ValueError("resume and overwrite cannot be used together: omit one of them")
         if preset is not None:
-            raise ValueError(f"preset cannot be given with resume, got preset={preset!r}: the run has its settings")
+            raise ValueError(f"preset cannot be used with resume, got preset={preset!r}: the run already has settings")
         folder = Folder.resume(out, changes={**settings, **chosen}, source=file, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(

@@ -20,7 +20,7 @@ def verify(
         list[str] | None, typer.Option(metavar="NAME", help="Run only this case; repeatable." + default("all"))
     ] = None,
     names: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The public names.txt." + default("the downloaded one"))
+        Path | None, typer.Option(metavar="FILE", help="The public names.txt." + default("the downloaded file"))
     ] = None,
     golden_steps: Annotated[
         int | None,
@@ -31,15 +31,16 @@ def verify(
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Largest difference allowed; 0 for bit-exact." + default("set by the precision"), **number(float)
+            help="Largest difference allowed; 0 for bit-exact." + default("depends on the precision"), **number(float)
         ),
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the reference's numbers, for a port to compare with.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the reference's values, for comparison with a port's values."),
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Compare a port's numbers, in the same layout as those of --export."),
+        typer.Option(metavar="DIR", help="Compare a port's values, stored in the layout that --export writes."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -62,7 +63,7 @@ def verify(
     options = {"case": case, "names": names, "golden_steps": golden_steps, "precision": precision, "export": export}
     for name, value in options.items():
         if other and value and name != other:
-            raise ValueError(f"{name} and {other} exclude each other: leave one of them out")
+            raise ValueError(f"{name} and {other} cannot be used together: omit one of them")
     if export is not None:
         with display.Status() as status:
             paths = port.export(export, status)

@@ -1,6 +1,6 @@
 """Splitting a text into documents, and `Data`, which holds their tokens in memory.
 
-A document is a line of the text, without the white space around it; blank lines are skipped. Read as a `stream`, the
+A document is a line of the text, stripped of surrounding white space; blank lines are skipped. In `stream` mode, the
 text is one long document, which training reads in windows of block_size + 1 tokens.
 """
 
@@ -20,18 +20,18 @@ MODES = ("lines", "stream")
 
 
 def check_mode(mode: str) -> None:
-    """Raise ValueError if `mode` is not a way to split a text into documents."""
+    """Raise ValueError if `mode` is not one of MODES."""
     if mode not in MODES:
         raise ValueError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
 
 
 def documents_of(pieces: Iterable[str], mode: str) -> Iterator[list[str]]:
-    """Yield the documents of a text that arrives in pieces, some at a time; for a stream, parts of its document."""
+    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece in a list."""
     return _lines(pieces) if mode == "lines" else ([piece] for piece in pieces if piece)
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
-    line: list[str] = []  # the pieces of a line that is not complete yet
+    line: list[str] = []  # the pieces of an incomplete line
     for piece in pieces:
         head, newline, rest = piece.partition("\n")
         line.append(head)
@@ -48,17 +48,17 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
 class Data:
     """Tokenized documents, in the order of the file.
 
-    All tokens are in one compact array (1 byte each for up to 256 symbols, else 2 or 4); 8 more bytes per document
-    record where it ends.
+    All tokens are in one compact array, with 1 byte per token for up to 256 symbols, and 2 or 4 bytes for more symbols.
+    Another 8 bytes per document record where the document ends.
 
     Attributes:
         source: The path, or the name of a data set; None for documents in memory.
         mode: `lines` or `stream`.
-        tokenizer: The tokenizer that reads and writes the text.
+        tokenizer: The text's tokenizer.
         sha256: The SHA-256 of the file's bytes.
         block_size: The size of a stream's windows, in tokens.
         bos_first: Whether BOS is token id 0.
-        tokens: The token ids of all documents; BOS is included only in a stream, at its two ends.
+        tokens: The token ids of all documents; only a stream includes BOS, at both ends.
         ends: Where each document ends in `tokens`; empty for a stream.
     """
 
@@ -67,7 +67,7 @@ class Data:
         self.block_size = block_size
         self.bos_first = tokenizer.bos == 0
         self.tokens: array[int] = array(width(len(tokenizer.symbols)))
-        self.ends: array[int] = array("Q")  # of each document in tokens
+        self.ends: array[int] = array("Q")  # where each document ends in tokens
 
     @property
     def vocab_size(self) -> int:
@@ -86,9 +86,9 @@ class Data:
         return -(-(len(self.tokens) - 1) // self.block_size)
 
     def sequence(self, i: int) -> list[int]:
-        """Return the token ids of sequence i: a whole document with BOS at both ends, or a window of a stream."""
+        """Return the token ids of sequence i: a document with BOS at both ends, or a window of a stream."""
         if not 0 <= i < len(self):
-            raise IndexError(f"sequence must be from 0 to {len(self) - 1}, got {i}")
+            raise IndexError(f"i must be between 0 and {len(self) - 1}, got i={i}")
         if self.mode == "stream":
             return list(self.tokens[i * self.block_size : (i + 1) * self.block_size + 1])
         bos = self.tokenizer.bos
@@ -102,15 +102,15 @@ class Data:
         return map(self.text, range(len(self)))
 
     def split(self, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-        """Return the sequences to train on and the held-out ones, both in the order of the file."""
+        """Return the training sequences and the held-out sequences, both in file order."""
         return hold_out(len(self), seed, val_fraction)
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """Return the sequences to train on, shuffled by rng, and the held-out ones."""
+        """Return the training sequences, shuffled by rng, and the held-out sequences."""
         return shuffled(len(self), seed, val_fraction, rng)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
-        """Return those of the texts that are in the data, as a whole document or anywhere in a stream."""
+        """Return the texts that occur in the data, each as a complete document or anywhere in a stream."""
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
@@ -118,9 +118,9 @@ class Data:
         return {parts[part] for part in find_substrings(self.tokens.tobytes(), parts, self.bytes_per_token)}
 
     def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
-        """Return each text by the bytes of its tokens. which: the slice to take of them, to drop BOS at either end.
+        """Return the texts by the bytes of their tokens. which: a slice of the tokens, to drop BOS at one or both ends.
 
-        A text with a character that the data do not contain is left out.
+        Texts with characters that the data do not contain are omitted.
         """
         found = {}
         for text in texts:

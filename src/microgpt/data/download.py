@@ -14,7 +14,7 @@ from microgpt.system.files import atomic
 MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
 MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
 
-Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if that is unknown)
+Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if unknown)
 
 
 def cache_folder() -> Path:
@@ -29,10 +29,10 @@ def cache_folder() -> Path:
 
 
 def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
-    """Return the path of the public names.txt (32,033 names), downloaded into the cache unless it is there already.
+    """Return the path of the public names.txt (32,033 names), downloading the file into the cache if necessary.
 
     Args:
-        progress: Called as the download proceeds.
+        progress: Called to report the download's progress.
         url: The address to download from.
         timeout: How long to wait for the server, in seconds.
 
@@ -64,7 +64,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
         raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
     if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
         raise DataError(
-            f"the download of the makemore names is not the published file (SHA-256 {digest[:12]}..., expected"
+            f"the downloaded makemore names are not the published file (SHA-256 {digest[:12]}..., expected"
             f" {MAKEMORE_SHA256[:12]}...): try again, or {remedy}"
         )
     try:

@@ -1,6 +1,6 @@
 """Load a text in two passes: one to learn its tokenizer, one to tokenize it.
 
-The file is read in pieces, so that memory holds only its tokens.
+The file is read in pieces, so that only its tokens are held in memory.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def load(
 
     Args:
         source: A file, the name of a data set (`names`, bundled; `makemore`, downloaded once), or documents in memory,
-            which are read as the lines of a file. A Path is always a file.
+            which are treated like the lines of a file. A Path is always a file.
         mode: How to split the text into documents: `lines` or `stream`.
         block_size: The size of a stream's windows, in tokens.
         bos_first: Whether a new tokenizer gives BOS token id 0 instead of the last id.
-        tokenizer: The tokenizer to use, or the kind of a new one (see tokenizers.KINDS).
-        progress: Called as a download proceeds.
+        tokenizer: The tokenizer to use, or the kind of tokenizer to create (see tokenizers.KINDS).
+        progress: Called to report a download's progress.
 
     Returns:
         The tokenized documents.
@@ -71,23 +71,23 @@ def load(
     what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
     if isinstance(tokenizer, str):
         tokenizer = learn(tokenizer, texts(), bos_first)
-    for _ in () if found else texts():  # a byte tokenizer does not read the text, but the digest needs it read
+    for _ in () if found else texts():  # a byte tokenizer does not read the text: read it here for the digest
         pass
     if not found:
         raise DataError(f"{what} is empty: give a text with at least one document, one per line")
     if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
         raise DataError(
             f"{what} has characters that the model has never seen: {_show(unknown)}; remove them, or train a model on"
-            " a text that has them"
+            " a text that contains them"
         )
     data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
     again = hashlib.sha256()
     try:
         _fill(data, documents_of(read(again.update), mode))
-    except KeyError:  # a character that was not there in the first pass
+    except KeyError:  # a character that the first pass did not see
         again.update(b"changed")
     if again.digest() != digest.digest():
-        raise DataError(f"{what} changed while it was read: try again when no program is writing to it")
+        raise DataError(f"{what} changed while it was being read: try again when no program is writing to it")
     return data
 
 

@@ -1,8 +1,8 @@
 """A random permutation in constant memory: each element is computed when it is read.
 
-A Feistel network mixes the bits of a number in invertible rounds, so that no two numbers become equal. A number that
-leaves the range is mixed again until it is back in it (Black and Rogaway, "Ciphers with arbitrary finite domains",
-2002).
+A Feistel network mixes a number's bits in invertible rounds, so that distinct numbers stay distinct. A number that
+leaves the range is mixed again until it returns to the range (Black and Rogaway, "Ciphers with arbitrary finite
+domains", 2002).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import overload
 
-ROUNDS = 8  # four are enough for large numbers (Luby and Rackoff, 1988); a dozen elements are still uneven after four
+ROUNDS = 8  # four suffice for large ranges (Luby and Rackoff, 1988), but permute a dozen elements unevenly
 _MASK = (1 << 64) - 1
 
 
 class Permutation(Sequence[int]):
-    """The numbers from 0 to n - 1 in an order that depends on `seed`; a slice of it takes constant memory too."""
+    """The integers from 0 to n - 1 in an order that depends on `seed`; a slice takes constant memory, too."""
 
     def __init__(self, n: int, seed: object) -> None:
         self._n, self._range = n, range(n)

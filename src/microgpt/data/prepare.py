@@ -1,8 +1,8 @@
 """Tokenize large text files in parallel, and resume an interrupted `prepare`.
 
-The result is prepared data (data/prepared.py). The files are always cut into the same pieces, at line ends, so that
-neither the number of processes nor an interruption changes a byte. Finished pieces wait in parts/ with their checksums,
-and a resumed `prepare` reuses them.
+The result is prepared data (data/prepared.py). The files are always split into the same pieces at newlines, so that
+neither the number of processes nor an interruption affects the result. Finished pieces are stored in parts/ with their
+checksums, and a resumed `prepare` reuses them.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from microgpt.errors import DataError
 from microgpt.system.files import atomic, sweep
 
 PIECE = 1 << 23  # bytes of text that a process tokenizes at a time
-LEARNED_FROM = 1 << 26  # bytes of text, spread evenly, from which byte pairs are learned
+LEARNED_FROM = 1 << 26  # bytes of text from which byte pairs are learned, spread evenly over the files
 
-Each = Callable[[str, Callable[..., Any]], list[Any]]  # (the work in words, a job to run on every piece)
+Each = Callable[[str, Callable[..., Any]], list[Any]]  # (a description of the work, a job to run on every piece)
 
 
 class Piece(NamedTuple):
-    """The bytes of a file from `start` up to, but not including, `stop`; both are at the beginning of a line."""
+    """The bytes of a file from `start` up to, but not including, `stop`; both offsets are at the start of a line."""
 
     path: str
     start: int
@@ -64,10 +64,10 @@ class Part:
     """A tokenized piece.
 
     Attributes:
-        sha256: The SHA-256 of its tokens, and of the positions where its documents start.
-        tokens: The number of its tokens.
-        documents: The number of its documents; 0 for a stream.
-        lengths: (length in tokens without BOS, number of documents of that length).
+        sha256: The SHA-256 of the piece's tokens, and of its documents' starting positions.
+        tokens: The number of tokens.
+        documents: The number of documents; 0 for a stream.
+        lengths: Pairs of (length in tokens without BOS, number of documents with that length).
     """
 
     sha256: list[str]
@@ -89,7 +89,7 @@ def prepare(
 ) -> Prepared:
     """Tokenize text files into a folder, or resume an interrupted `prepare`.
 
-    Until it ends, it needs disk space for all tokens twice.
+    While it runs, it needs disk space for two copies of all tokens.
 
     Args:
         files: Paths, or names of data sets.
@@ -99,17 +99,17 @@ def prepare(
         bos_first: Whether BOS gets token id 0 instead of the last id.
         workers: The number of processes; the default is one per processor.
         overwrite: Whether to replace data that were prepared from other files or with other options.
-        progress: Called as the work proceeds.
+        progress: Called to report progress.
 
     Returns:
         The prepared data.
 
     Raises:
-        DataError: A text cannot be used, or the folder cannot be written to or holds something else.
+        DataError: A text cannot be used, or the folder cannot be written to or contains other files.
         ValueError: An option is invalid.
     """
     if sys.byteorder != "little":
-        raise DataError("prepared data need a little-endian machine, and this one is big-endian")
+        raise DataError("prepared data need a little-endian machine, but this machine is big-endian")
     check_mode(documents)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got workers={workers}")
@@ -154,7 +154,7 @@ def prepare(
 def _each(
     pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
 ) -> list[Any]:
-    """Run a job on every (index, piece), and return the results in order; the first failure cancels the rest."""
+    """Run a job on every (index, piece), and return the results in order; the first failure cancels all other jobs."""
     futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
     done, total = 0, sum(piece.stop - piece.start for piece in pieces)
     try:
@@ -174,7 +174,7 @@ def _each(
 
 
 def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
-    """Make the folder ready for this plan; return True if its data are already complete."""
+    """Set up the folder for this plan; return True if its data are already complete."""
     parts = folder / PARTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     )
     if is_ours or (begun and begun != plan):
         if not overwrite:
-            what = "holds data that are damaged, prepared with other options, or from files that have changed since"
+            what = "holds data that are damaged, were prepared with other options, or come from files that have changed"
             raise DataError(f"{str(folder)!r} {what}: add --overwrite to replace them, or give another folder")
         (folder / DATA).unlink(missing_ok=True)
         _sweep(folder)
@@ -223,18 +223,18 @@ def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the parts. The plan goes last: until then the folder is recognisable as one of `prepare`."""
+    """Remove the parts. The plan is removed last, so that `prepare` still recognises a folder swept only partly."""
     parts = folder / PARTS
     sweep(parts)
     for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
         if _is_ours(path, parts):
             path.unlink(missing_ok=True)
-    with suppress(OSError):  # it does not exist, or holds other files
+    with suppress(OSError):  # the folder does not exist, or holds other files
         parts.rmdir()
 
 
 def _pieces(path: Path) -> Iterator[Piece]:
-    """Yield the pieces of a file: about PIECE bytes each, cut after a line end; a longer line is not cut."""
+    """Yield the pieces of a file: about PIECE bytes each, split after newlines; longer lines are not split."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = 0
@@ -305,12 +305,12 @@ def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) 
 
 @cache
 def _tokenizer_of(path: Path, learned: int) -> Tokenizer:
-    """Return the tokenizer learned at that time; cached in each process, because many byte pairs load slowly."""
+    """Return the tokenizer that was written at time `learned`; cached, because large BPE tokenizers load slowly."""
     return from_spec(_read(path))
 
 
 def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working | None) -> dict[str, Any]:
-    """Join the parts into the two files, and return their facts for data.json."""
+    """Join the parts into tokens.bin and starts.bin, and return the facts about both files for data.json."""
     kind = width(vocab_size)
     is_stream = not any(part.documents for part in parts)
     border = array(kind, [bos])

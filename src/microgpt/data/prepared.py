@@ -1,11 +1,11 @@
 """Prepared data: text too large for memory, tokenized once into files that training reads from.
 
-Training reads only the parts that it needs. data/prepare.py writes the folder, which holds
+Training reads only the tokens that it needs. data/prepare.py writes the folder, which holds these files:
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
     starts.bin   the position of each document's first BOS, 8 bytes each; empty for a stream, which is cut into windows
-    data.json    the tokenizer, the counts, the SHA-256 of both files, and the text files that they came from; it is
-                 written last: a folder without it is not finished
+    data.json    the tokenizer, the counts, the SHA-256 of both files, and the names of the source files; it is written
+                 last, so a folder without data.json is unfinished
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from microgpt.errors import DataError
 
 FORMAT = "microgpt-data/1"
 DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
-PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in a folder that is not finished
+PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in an unfinished folder
 COPY = 1 << 20  # bytes read at a time
 
-Working = Callable[[str, int, int], None]  # (the work in words, how much is done, how much there is)
+Working = Callable[[str, int, int], None]  # (a description of the work, the amount done, the total)
 
 
 class Prepared(Data):
-    """The memory-mapped data of a prepared folder: only what is read takes memory.
+    """Prepared data, memory-mapped from a folder: only the pages that are read take memory.
 
     Attributes:
         source: The folder.
         sha256: The SHA-256 of tokens.bin.
         facts: The contents of data.json.
-        tokens: The token ids of all documents, with BOS before each and at the end.
+        tokens: The token ids of all documents, with BOS before each document and at the end.
         starts: The position of each document's first BOS in `tokens`; empty for a stream.
     """
 
@@ -65,14 +65,14 @@ class Prepared(Data):
 
     def sequence(self, i: int) -> list[int]:
         if not 0 <= i < len(self):
-            raise IndexError(f"sequence must be from 0 to {len(self) - 1}, got {i}")
+            raise IndexError(f"i must be between 0 and {len(self) - 1}, got i={i}")
         if self.mode == "stream":
             return super().sequence(i)
         end = self.starts[i + 1] if i + 1 < len(self.starts) else len(self.tokens) - 1
         return list(self.tokens[self.starts[i] : end + 1])
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """Return what Data.order does, by a permutation of the seed, which takes no memory and nothing from rng."""
+        """Return the shuffled training sequences and the held-out sequences, from a Permutation instead of rng."""
         return permuted(len(self), seed, val_fraction)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
@@ -83,7 +83,7 @@ class Prepared(Data):
         of_documents = self._by_tokens(wanted, slice(0, -1))
         place = self.bytes_per_token.__mul__
         begins, ends = map(place, self.starts), map(place, chain(self.starts[1:], [len(self.tokens) - 1]))
-        documents = map(self._content.__getitem__, map(slice, begins, ends))  # all of it runs at C speed
+        documents = map(self._content.__getitem__, map(slice, begins, ends))  # runs entirely at C speed
         return {of_documents[document] for document in set(of_documents).intersection(documents)}
 
     def summary(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Prepared(Data):
 
 
 def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
-    """Map a file that must hold `count` numbers."""
+    """Memory-map a file that must contain `count` integers."""
     expected = count * array(kind).itemsize
     try:
         with path.open("rb") as file:
@@ -126,12 +126,12 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
 
 
 def is_prepared(path: Path) -> bool:
-    """Return whether `prepare` has started in this folder, whether or not it has finished."""
+    """Return whether the folder holds prepared data, finished or unfinished."""
     return (path / DATA).is_file() or (path / PARTS / PLAN).is_file()
 
 
 def open_prepared(folder: Path, block_size: int) -> Prepared:
-    """Open the prepared data of a folder.
+    """Open a folder of prepared data.
 
     Args:
         folder: The folder.
@@ -141,18 +141,18 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         The data.
 
     Raises:
-        DataError: The data are not finished, are damaged, or do not fit this machine's byte order.
+        DataError: The data are unfinished or damaged, or this machine is big-endian.
     """
     try:
         facts = json.loads((folder / DATA).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise ValueError(f"its format is {facts['format']!r}, expected {FORMAT!r}")
         if sys.byteorder != "little":
-            raise DataError(f"{str(folder)!r} needs a little-endian machine, and this one is big-endian")
+            raise DataError(f"{str(folder)!r} needs a little-endian machine, but this machine is big-endian")
         return Prepared(folder, facts, block_size)
     except FileNotFoundError:
         raise DataError(
-            f"{str(folder)!r} is not finished: run the same microgpt prepare command again to resume it"
+            f"{str(folder)!r} is unfinished: run the same microgpt prepare command again to resume"
         ) from None
     except DataError:
         raise
@@ -163,15 +163,15 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
 
 
 def check(folder: Path, progress: Working | None = None) -> None:
-    """Read all files of a folder, and raise DataError if one differs from its checksum."""
+    """Read every file in the folder, and raise DataError if a file does not match its checksum."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
         if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
-            raise DataError(f"{str(folder / name)!r} was changed: prepare it again with microgpt prepare --overwrite")
+            raise DataError(f"{str(folder / name)!r} has changed: prepare it again with microgpt prepare --overwrite")
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """Return the SHA-256 of a file; empty if there is no such file."""
+    """Return the SHA-256 of a file; empty if the file does not exist."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -20,10 +20,10 @@ Watch = Callable[[bytes], Any]  # receives the raw bytes of a text as they are r
 
 
 def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
-    r"""Yield the text of documents in memory, as read from a file: without a byte-order mark, line ends as \n."""
+    r"""Yield the text of documents in memory like a file's: without a byte-order mark, and with \n line endings."""
     for i, document in enumerate(documents):
         if not isinstance(document, str):
-            raise DataError(f"documents must be strings, got {type(document).__name__} at {i}")
+            raise DataError(f"documents must be strings, got {type(document).__name__} at index {i}")
     text = "\n".join(documents)
     if watch:
         watch(text.encode("utf-8", "surrogatepass"))
@@ -31,19 +31,19 @@ def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
 
 
 def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int | None = None) -> Iterator[str]:
-    r"""Yield the text of a UTF-8 file in pieces, without a byte-order mark and with line ends as \n.
+    r"""Yield the text of a UTF-8 file in pieces, without a byte-order mark and with \n line endings.
 
     Args:
         path: The file.
         watch: Called with the raw bytes of each piece.
-        start: The first byte to read; it must begin a line.
-        stop: The first byte not to read; it must begin a line. None reads to the end of the file.
+        start: The offset of the first byte to read, which must be the start of a line.
+        stop: The offset at which to stop reading, also the start of a line. None reads to the end of the file.
 
     Yields:
-        The pieces, in order; none is empty.
+        The nonempty pieces, in order.
 
     Raises:
-        DataError: The file cannot be read, is not UTF-8 text, or is too short; the message gives the byte's offset.
+        DataError: The file cannot be read, is not UTF-8 text, or ends before `stop`.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
@@ -64,7 +64,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
             try:
                 text = decoder.decode(content, final=not content)
             except UnicodeDecodeError as error:
-                # error.object holds the undecoded rest of the last piece, then this one
+                # error.object holds the undecoded end of the previous piece, followed by this piece
                 at = offset - (len(error.object) - len(content)) + error.start
                 raise DataError(
                     f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
@@ -78,24 +78,24 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
             if not content:
                 if stop is not None and offset < stop:
                     raise DataError(
-                        f"{str(path)!r} changed while it was read: try again when no program is writing to it"
+                        f"{str(path)!r} changed while it was being read: try again when no program is writing to it"
                     )
                 return
             offset += len(content)
 
 
 def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-    """Return the path of a data set (by its name, a str) or of a text file.
+    """Return the path of a named data set or of a text file.
 
     Args:
         source: The name of a data set, or a path; a Path is always a file.
-        progress: Called as a download proceeds.
+        progress: Called to report a download's progress.
 
     Returns:
         The path of a file that can be opened.
 
     Raises:
-        DataError: There is no such file, or it cannot be read, or cannot be read twice.
+        DataError: The file does not exist, cannot be read, or cannot be read twice.
     """
     if source == "names":
         return NAMES
@@ -110,6 +110,8 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
         with path.open("rb"):
             return path
     except FileNotFoundError:
-        raise DataError(f"no file {name!r}: give a text file, or a data set ({', '.join(DATASETS)})") from None
+        raise DataError(
+            f"cannot read {name!r}: no such file; give a text file, or a data set ({', '.join(DATASETS)})"
+        ) from None
     except OSError as error:
-        raise DataError(f"cannot read {name!r}: {error.strerror}; give a text file that you may read") from None
+        raise DataError(f"cannot read {name!r}: {error.strerror}; give a readable text file") from None

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from microgpt.data.permutation import Permutation
 from microgpt.errors import DataError
 
-Order = tuple[Sequence[int], Sequence[int]]  # (the sequences to train on, in training order; the held-out ones)
+Order = tuple[Sequence[int], Sequence[int]]  # (training sequences in training order, held-out sequences)
 
 
 def held_out_count(total: int, val_fraction: float) -> int:
-    """Return how many of `total` sequences are held out.
+    """Return how many of `total` sequences to hold out.
 
     Args:
         total: The number of sequences.
@@ -24,23 +24,23 @@ def held_out_count(total: int, val_fraction: float) -> int:
 
     Raises:
         ValueError: The fraction is outside [0, 1).
-        DataError: The fraction leaves no sequence to train on, or none to hold out.
+        DataError: The fraction leaves no sequences to train on, or no sequences to hold out.
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
     count = round(total * val_fraction)
     if val_fraction and not 0 < count < total:
         raise DataError(
-            f"val_fraction={val_fraction} of {total} documents leaves none to train on or none to hold out:"
+            f"val_fraction={val_fraction} of {total} documents leaves nothing to train on or nothing to hold out:"
             " choose another fraction, or give more documents"
         )
     return count
 
 
 def hold_out(total: int, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-    """Draw the held-out sequences at random, and return (the training sequences, the held-out ones) in file order.
+    """Choose the held-out sequences at random, and return (training, held-out) sequences, both in file order.
 
-    The draw has its own Random, so that the split does not touch the run's random stream.
+    The split has its own Random, so that it does not advance the run's random stream.
     """
     held_out = set(random.Random(f"{seed}:val").sample(range(total), held_out_count(total, val_fraction)))
     return array("Q", (i for i in range(total) if i not in held_out)), array("Q", sorted(held_out))
@@ -54,7 +54,7 @@ def shuffled(total: int, seed: int, val_fraction: float, rng: random.Random) -> 
 
 
 def permuted(total: int, seed: int, val_fraction: float) -> Order:
-    """Split and shuffle with a Permutation of the seed, which takes no memory and nothing from the run's rng."""
+    """Split and shuffle with a Permutation of the seed, which takes constant memory and does not use the run's rng."""
     count = held_out_count(total, val_fraction)
     order = Permutation(total, f"{seed}:order")
     return order[: total - count], order[total - count :]

@@ -1,8 +1,8 @@
-"""Substring search: find which of many short sequences occur in a long one.
+"""Substring search: find which of many short sequences occur in a long sequence.
 
-One pass at C speed finds them all. A long enough occurrence fully covers one of the 8-byte blocks that start at
-multiples of a stride. So only those blocks are looked up, in a table of all blocks that start within the first stride
-of a short sequence, and the sequence is compared only where a block matches.
+One pass at C speed finds them all. Every sufficiently long occurrence contains one of the 8-byte blocks that start at
+multiples of a stride. Therefore, only those blocks are looked up, in a table of all blocks that start within the first
+stride of a short sequence. Sequences are compared in full only where a block matches.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from itertools import compress, count
 
 BLOCK = 8  # bytes: the size of an array's Q
 PIECE = 1 << 20  # bytes read at a time
-FEW = 40  # a bytes.find for each of so many sequences takes as long as looking up every block
+FEW = 40  # calling bytes.find for this many sequences takes as long as looking up every block
 MOST = 16  # the largest stride, in blocks: the table has an entry for every position within a stride
 
 
 def find_substrings(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize: int = 1) -> set[bytes]:
-    """Return those of the short sequences that occur in the long one.
+    """Return the short sequences that occur in the long sequence.
 
     Args:
         content: The bytes of the long sequence.
         parts: The bytes of the short sequences.
-        itemsize: The bytes per number in all of them: 1, 2, 4 or 8.
+        itemsize: The bytes per element, the same in all sequences: 1, 2, 4 or 8.
 
     Returns:
         The parts that occur in the content, at a multiple of itemsize.
@@ -53,7 +53,7 @@ def _occurs_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
 
 
 def _found_by_blocks(content: bytes | mmap.mmap, parts: list[bytes], itemsize: int, blocks: int) -> set[bytes]:
-    """Find long parts. blocks: the stride, small enough that any occurrence of a part covers a looked-up block."""
+    """Find long parts. blocks: the stride, small enough that every occurrence contains a block that is looked up."""
     stride = blocks * BLOCK
     table: dict[int, list[tuple[bytes, int]]] = {}
     for part in parts:

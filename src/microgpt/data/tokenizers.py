@@ -1,11 +1,11 @@
 """Tokenizers: characters, bytes, or byte pairs (BPE) learned from the text.
 
-    char     the published script's: the characters of the data are the tokens
-    byte     the 256 bytes of UTF-8: any text can be read, and a letter beyond ASCII takes two to four tokens
-    bpe:N    byte-pair encoding with N tokens, BOS included: frequent sequences become one token; learned by Hugging
-             Face's `tokenizers` (pip install 'microgpt-lab[bpe]'), which decoding does not need
+    char     each character in the data is a token, as in the published script
+    byte     each UTF-8 byte is a token: any text can be read, but a character outside ASCII takes two to four tokens
+    bpe:N    byte-pair encoding with N tokens, including BOS: frequent byte sequences are tokens. Learning and encoding
+             (but not decoding) need Hugging Face's `tokenizers` (pip install 'microgpt-lab[bpe]')
 
-One more token, BOS, begins and ends every document.
+An additional token, BOS, begins and ends every document.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REMEDY = "byte pairs need Hugging Face's tokenizers: pip install 'microgpt-lab[b
 
 
 class Tokenizer(Protocol):
-    """The interface of a tokenizer, which converts between the texts and the token ids of a model."""
+    """The tokenizer interface, which converts between texts and a model's token ids."""
 
     bos: int  # the token that begins and ends every document
     symbols: list[str]  # a name for each token; BOS's is empty
@@ -46,18 +46,18 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Return the text of token ids; BOS has no text, and bytes that are not valid UTF-8 become U+FFFD."""
+        """Return the text of token ids; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
         ...
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
-        """Return the token ids of many documents in one compact array, and the number of tokens of each.
+        """Return the token ids of many documents in one compact array, and each document's number of tokens.
 
         Args:
-            documents: The texts; with `bos`, none may contain a line end.
-            bos: Whether to put BOS before each document; it is not counted in the numbers of tokens.
+            documents: The texts; with `bos`, no text may contain a newline.
+            bos: Whether to put BOS before each document; the numbers of tokens exclude BOS.
 
         Returns:
-            The token ids of all documents, and the number of tokens of each document.
+            The token ids of all documents, and each document's number of tokens.
 
         Raises:
             KeyError: A character has no token.
@@ -65,12 +65,12 @@ class Tokenizer(Protocol):
         ...
 
     def spec(self) -> dict[str, Any]:
-        """Return the plain data from which `from_spec` rebuilds the tokenizer."""
+        """Return a JSON-serializable description, from which `from_spec` rebuilds the tokenizer."""
         ...
 
 
 class CharTokenizer(reference.Tokenizer):
-    """The reference's tokenizer, extended to the interface."""
+    """The reference's tokenizer, extended to the Tokenizer interface."""
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
         super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
@@ -92,7 +92,7 @@ class CharTokenizer(reference.Tokenizer):
 
 
 def width(vocab_size: int) -> str:
-    """Return the type code of the smallest array items that hold the token ids of a vocabulary."""
+    """Return the array type code of the smallest integers that can hold the token ids of a vocabulary."""
     return "B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I"
 
 
@@ -102,14 +102,14 @@ def _join(end: T, documents: Sequence[T], bos: bool) -> T:
 
 
 def _array(text: str, vocab_size: int) -> array[int]:
-    """Return the code points of the characters, at C speed."""
+    """Return the characters' code points as an array, at C speed."""
     kind, order = width(vocab_size), "le" if sys.byteorder == "little" else "be"
     codec = {"B": "latin-1", "H": f"utf-16-{order}", "I": f"utf-32-{order}"}[kind]
     return array(kind, text.encode(codec, "surrogatepass"))
 
 
 def _names_of_bytes() -> list[str]:
-    """Return a printable character for each byte, as in GPT-2: the byte's own, or one from U+0100 on."""
+    """Return a printable character for each byte, as in GPT-2: the byte's own character, or one above U+00FF."""
     shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
     return [chr(byte) if byte in shown else chr(next(others)) for byte in range(256)]
@@ -120,7 +120,7 @@ BYTES = {name: byte for byte, name in enumerate(NAMES_OF_BYTES)}
 
 
 class ByteTokenizer:
-    """A tokenizer whose tokens are bytes of UTF-8, or the given pieces of it.
+    """A tokenizer whose tokens are single UTF-8 bytes, or the byte sequences in `pieces`.
 
     Attributes:
         first: The token id of the first piece.
@@ -191,7 +191,7 @@ class BpeTokenizer(ByteTokenizer):
 
 
 def size_of(kind: str) -> int | None:
-    """Return N of bpe:N, or None for the other kinds; raise ValueError for an unknown kind."""
+    """Return the N in bpe:N, or None for the other kinds; raise ValueError for an unknown kind."""
     if kind in ("char", "byte"):
         return None
     name, _, number = kind.partition(":")
@@ -199,17 +199,17 @@ def size_of(kind: str) -> int | None:
         raise ValueError(f"tokenizer must be one of {', '.join(KINDS)}, got tokenizer={kind!r}")
     if not 257 <= int(number) <= 1_000_000:
         raise ValueError(
-            f"bpe:N must have N from 257 (all bytes and BOS) to 1,000,000, got tokenizer={kind!r}: try bpe:1024"
+            f"N in bpe:N must be between 257 (all bytes and BOS) and 1,000,000, got tokenizer={kind!r}: try bpe:1024"
         )
     return int(number)
 
 
 def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer:
-    """Return a tokenizer of a kind for a text.
+    """Learn a tokenizer from a text.
 
     Args:
         kind: `char`, `byte` or `bpe:N`. The vocabulary has fewer than N tokens if the text has too few byte pairs.
-        texts: The documents, or pieces of one.
+        texts: The documents, or pieces of a document.
         bos_first: Whether BOS gets token id 0 instead of the last id.
 
     Returns:
@@ -248,7 +248,7 @@ def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer
 
 
 def from_spec(spec: dict[str, Any]) -> Tokenizer:
-    """Return the tokenizer that `spec` describes; raise ValueError if the description is damaged."""
+    """Return the tokenizer that `spec` describes; raise ValueError if the description is invalid."""
     try:
         kind, bos_first = spec["kind"], bool(spec["bos_first"])
         if kind == "char":
@@ -259,4 +259,4 @@ def from_spec(spec: dict[str, Any]) -> Tokenizer:
             return BpeTokenizer(spec["model"], bos_first)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"the tokenizer is damaged: {error!r:.100}") from None
-    raise ValueError(f"the tokenizer is of the unknown kind {kind!r:.40}")
+    raise ValueError(f"the tokenizer has the unknown kind {kind!r:.40}")

@@ -2,10 +2,10 @@
 
 A run resumes from it, and other commands read the model from it.
 
-Its tensors (float64, or float32 if the engine computes in float32) are each parameter under its own name, and Adam's
-moments under `adam_m.` and `adam_v.` plus that name.
-Its metadata (strings) are `format`, and as JSON `config`, `symbols` (the text of each token id; empty for BOS), `step`,
-`rng` (the state of Python's random.Random), `data` (the provenance) and, unless its tokens are characters, `tokenizer`.
+Its tensors (float64, or float32 if the engine computes in float32) are the parameters under their own names, and Adam's
+moments under the same names with the prefixes `adam_m.` and `adam_v.`. Its metadata (strings) are `format` and, encoded
+as JSON, `config`, `symbols` (the text of each token id; empty for BOS), `step`, `rng` (the state of Python's
+random.Random), `data` (the provenance) and, unless the tokens are characters, `tokenizer`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Checkpoint:
     Attributes:
         config: The settings.
         symbols: The text of each token id; empty for BOS.
-        params: The weights, a flat buffer in the layout of `config.shapes`.
+        params: The weights, as a flat buffer in the layout of `config.shapes`.
         m: Adam's running mean of the gradient, in the same layout.
         v: Adam's running mean of the squared gradient, in the same layout.
-        step: The number of updates made.
+        step: The number of updates completed.
         rng_state: The state of the run's random.Random.
         provenance: Where the training data came from.
-        spec: The tokenizer as plain data; empty if its tokens are characters.
-        dtype: The type of the tensors in the file, F64 or F32; F32 only for numbers that are float32 already.
+        spec: The tokenizer as `Tokenizer.spec` describes it; empty if its tokens are characters.
+        dtype: The type of the tensors in the file, F64 or F32; F32 only if the values are already float32.
     """
 
     config: Config
@@ -56,7 +56,7 @@ class Checkpoint:
     dtype: str = "F64"
 
     def kind(self) -> str:
-        """Return the kind of the tokenizer, as --tokenizer names it: char, byte or bpe:N."""
+        """Return the tokenizer's kind, as --tokenizer names it: char, byte or bpe:N."""
         kind = str(self.spec.get("kind", "char"))
         return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
 
@@ -67,7 +67,7 @@ class Checkpoint:
         return CharTokenizer([symbol for symbol in self.symbols if symbol], self.config.bos_first)
 
     def shapes(self) -> Shapes:
-        """Return the table of the parameters' shapes."""
+        """Return the table of parameter shapes."""
         return shapes(self.config, len(self.symbols))
 
 
@@ -145,12 +145,13 @@ def load(path: Path | str) -> Checkpoint:
         return checkpoint
     except ValueError as error:  # SafetensorsError, or Config's
         raise CheckpointError(
-            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another one, or train again"
+            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another checkpoint, or train"
+            " again"
         ) from None
 
 
 def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:
-    """Return the table of shapes. More layers than the file can hold are refused before the table is built."""
+    """Return the table of shapes; reject more layers than the file can hold before building the table."""
     if checkpoint.config.n_layer > len(tensors):
         raise SafetensorsError(f"n_layer={checkpoint.config.n_layer} does not fit a file of {len(tensors)} tensors")
     return checkpoint.shapes()
@@ -170,7 +171,7 @@ def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
 
 def _check_symbols(symbols: list[Any]) -> None:
     if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
-        raise SafetensorsError("'symbols' must be single characters, each once")
+        raise SafetensorsError("'symbols' must be distinct single characters")
     if "" not in symbols:
         raise SafetensorsError("'symbols' lacks BOS, the empty string")
 
@@ -179,7 +180,7 @@ def _rng_state(state: list[Any]) -> tuple[Any, ...]:
     try:
         version, internal, gauss_next = state
         if not (gauss_next is None or isinstance(gauss_next, float)):
-            raise TypeError(f"gauss's stored number is {gauss_next!r:.60}")
+            raise TypeError(f"gauss_next must be a float or None, got {gauss_next!r:.60}")
         rng_state = (version, tuple(internal), gauss_next)
         random.Random(0).setstate(rng_state)
     except (TypeError, ValueError, OverflowError) as error:

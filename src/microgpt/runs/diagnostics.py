@@ -7,11 +7,11 @@ from microgpt.runs.run import Run
 from microgpt.system import text
 from microgpt.training import Step
 
-DIAGNOSTICS_SECONDS = 2.0  # between two measurements, each of which waits for the device
+DIAGNOSTICS_SECONDS = 2.0  # between measurements, each of which waits for the device
 
 
 class Diagnostics:
-    """The diagnostics of a training since they were last measured; only engines that compute on a device have them."""
+    """The training diagnostics since the last measurement; only engines that compute on a device report any."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
@@ -22,13 +22,13 @@ class Diagnostics:
         self.seconds += step.seconds
 
     def measure(self) -> dict[str, float]:
-        """Return each measurement by its name, once the device has caught up.
+        """Wait for the device, and return the measurements by name.
 
-        The speed is based on the time that the steps report, because many of them arrive at once.
+        The speed is based on the time that the steps report, because many steps can arrive at once.
 
         Returns:
-            What the engine reports, with `tokens_per_second`, and `mfu` (model flops utilisation, 0 to 1) where the
-            device's peak is known; empty if the engine reports nothing.
+            The engine's measurements, `tokens_per_second`, and, if the device's peak is known, `mfu` (model flops
+            utilisation, 0 to 1); empty if the engine reports nothing.
         """
         facts = {**self.run.engine.diagnostics()}
         if not facts:
@@ -40,7 +40,7 @@ class Diagnostics:
         return {**facts, "tokens_per_second": speed}
 
     def parts(self, step: Step) -> list[str]:
-        """Return the same measurements as texts for a progress line."""
+        """Return the same measurements as strings for a progress line."""
         facts = self.measure()
         if not facts:
             return []

@@ -1,4 +1,4 @@
-"""Evaluate a run: its loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Measure a run's loss against unigram and bigram baselines, and the novelty of its samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from microgpt.runs.training_data import Source
 if TYPE_CHECKING:
     from microgpt.runs.run import Run
 
-COUNTED = 200_000  # the largest number of training sequences in which tokens are counted, spread evenly
+COUNTED = 200_000  # tokens are counted in at most this many training sequences, spread evenly
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """Yield the items, and report each one when it is done."""
+    """Yield the items, and report each item when it is done."""
     for done, item in enumerate(items, 1):
         yield item
         if progress:

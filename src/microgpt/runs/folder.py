@@ -1,7 +1,8 @@
 """A run's folder: create it, train in it, and resume it.
 
-The folder holds `model.safetensors` (the checkpoint: everything that a run needs to resume, always complete) and, for
-people and their tools, `config.json`, `metrics.jsonl` (a JSON line per step, in full precision) and `samples.txt`.
+The folder holds the checkpoint `model.safetensors`, which is always complete and has everything that a run needs to
+resume. Three other files are for people and other programs: `config.json`, `metrics.jsonl` (one JSON line per step, in
+full precision) and `samples.txt`.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ SAVE_SHARE = 0.05
 class Folder:
     """The folder of a run that is being trained.
 
-    Its checkpoint is always complete, and its metrics include every step of the checkpoint. No other process can train
-    in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes train
-    one model together, each has a Folder, and only the first one writes.
+    Its checkpoint is always complete, and its metrics include every step up to the checkpoint. No other process can
+    train in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes
+    train one model together, each process has a Folder, and only the first process writes.
 
     Attributes:
         path: The folder.
         run: The run.
-        planned_steps: num_steps before this training began.
-        computed_by: The options of the engine, for the command that resumes the run.
+        planned_steps: The run's num_steps before it was resumed.
+        computed_by: The engine's options, for the command that resumes the run.
     """
 
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
@@ -70,12 +71,12 @@ class Folder:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
-        """Create the folder of a new run, with its untrained model.
+        """Create a new run's folder, and save the untrained model in it.
 
         Args:
             path: The folder; it may exist.
             run: The run.
-            overwrite: Whether to replace a run that is already there.
+            overwrite: Whether to replace a run that is already in the folder.
 
         Returns:
             The folder.
@@ -128,24 +129,24 @@ class Folder:
         threads: int | None = None,
         **options: Any,
     ) -> Folder:
-        """Resume the run of a folder, bit for bit as if it had never stopped.
+        """Resume a folder's run, bit for bit as if the run had never stopped.
 
         If an error is raised, the folder is unchanged.
 
         Args:
             path: The folder.
-            changes: Settings of Config or of `Run.begin`; only those in MAY_CHANGE may differ from the run's.
-            source: Where the training data are now, if they have moved.
+            changes: Settings of Config or of `Run.begin`; only those in MAY_CHANGE may differ from the run's settings.
+            source: The new location of the training data, if they have moved.
             engine: The engine; see engines.open_engine.
-            precision: Its precision.
-            threads: The number of its threads.
-            **options: Its other options.
+            precision: The engine's precision.
+            threads: The number of threads.
+            **options: Other options of the engine.
 
         Returns:
             The folder, with the run ready to continue.
 
         Raises:
-            RunError: There is no run, it cannot be resumed with these settings, or the folder is in use.
+            RunError: The folder has no run, the run cannot be resumed with these settings, or the folder is in use.
             CheckpointError: The checkpoint is damaged.
             DataError: The training data are missing or have changed.
         """
@@ -166,20 +167,20 @@ class Folder:
                 return folder
             with _writing(path, "make it writable"):
                 cut_metrics(folder.path / METRICS, run.step)
-                folder.save()  # includes the changes: a process killed from here on resumes this run, not the old one
+                folder.save()  # includes the changes: a run killed after this point resumes with the new settings
                 folder.write_config()
             folder.any(False)  # the other processes wait for this call
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
-        """Train the run, and record each step in the metrics and its state in checkpoints.
+        """Train the run, and record its steps in the metrics and its state in checkpoints.
 
         A loop that stops early must call `save`.
 
         Args:
-            checkpoint_every: Save every so many steps, and at the end; 0 saves every 30 seconds, or less often if
-                saving would take more than a twentieth of the time.
-            together: Let the engine make many steps in one call; see training.train.
+            checkpoint_every: The number of steps between checkpoints; 0 saves every 30 seconds, or less often if
+                saving would take more than a twentieth of the time. The last step is always saved.
+            together: Let the engine compute many steps in one call; see training.train.
 
         Yields:
             The steps, in order.
@@ -207,15 +208,15 @@ class Folder:
 
     def save(self) -> None:
         """Write the checkpoint completely or not at all."""
-        state = self.run.state()  # every process must take part: it may gather moments from all of them
+        state = self.run.state()  # every process must call this, because it may gather moments from all processes
         if self._lock:
             sweep(self.path)
             checkpoints.save(self.path / MODEL, state)
 
     def _follow(self) -> None:
-        """Wait in the other processes while the first one starts the folder.
+        """Wait until the first process has set up the folder; all other processes call this.
 
-        `save` writes nothing here, but takes part in gathering the shards of the state. If the first process fails, it
+        In these processes, `save` writes nothing, but helps to gather the sharded state. If the first process fails, it
         reports the reason itself.
         """
         try:
@@ -225,17 +226,17 @@ class Folder:
             raise RunError("the first process could not start: see its error message") from None
 
     def any(self, true_here: bool) -> bool:
-        """Return whether it is true in any of the processes that train together; all of them must call this."""
+        """Return whether `true_here` is true in any process that trains this run; every process must call this."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def write_samples(self, text: str) -> None:
-        """Save the samples that were printed."""
+        """Save the printed samples."""
         assert self._lock
         with atomic(self.path / SAMPLES) as file:
             file.write(text.encode())
 
     def write_config(self) -> None:
-        """Write config.json: the settings and the data, for people to read; the checkpoint does not need it."""
+        """Write config.json: the settings and the data, for people to read; resuming does not need this file."""
         run = self.run
         facts = {
             "config": run.config.to_dict(),
@@ -248,18 +249,20 @@ class Folder:
 
 
 def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
-    """Apply the settings that a run is resumed with; raise RunError for one that cannot change."""
+    """Apply the settings that a run is resumed with; raise RunError for a setting that cannot change."""
     settings = {"tokenizer": state.kind(), **state.provenance.to_dict(), **state.config.to_dict()}
     for name, value in changes.items():
         old = settings.get(name)
         if name not in MAY_CHANGE and value != old:
             raise RunError(
-                f"{name} cannot change in a run, got {name}={value!r}, the run has {old!r}: leave it out, or begin"
-                " a new run"
+                f"{name} cannot change in a run, got {name}={value!r}, but the run has {old!r}: omit this setting, or"
+                " begin a new run"
             )
     num_steps = changes.get("num_steps", state.config.num_steps)
     if num_steps < state.step:
-        raise RunError(f"num_steps must be at least the {state.step} steps already made, got num_steps={num_steps}")
+        raise RunError(
+            f"num_steps must be at least {state.step} (the steps already completed), got num_steps={num_steps}"
+        )
     facts = {name: value for name, value in changes.items() if name in ("micro_batch_size", "validate_every")}
     state.provenance = replace(state.provenance, **facts)
     training.check_options(state.config.batch_size, state.provenance.micro_batch_size, state.provenance.validate_every)
@@ -270,7 +273,7 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
 def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     try:
         yield
-    except ConnectionError:  # an OSError too, but another process has died while this one gathered its part
+    except ConnectionError:  # an OSError, too, but it means that another process died while the state was gathered
         raise
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
@@ -284,8 +287,8 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
             lock = Lock(Path(path))
     except LockedError as error:
         raise RunError(
-            f"out={str(path)!r} is in use by process {error.pid}: wait until it ends, or stop it; if it does not train"
-            f" there, delete {str(error.file)!r}"
+            f"out={str(path)!r} is in use by process {error.pid}: wait until it exits, or stop it; if that process is"
+            f" not training in this folder, delete {str(error.file)!r}"
         ) from None
     try:
         yield lock
@@ -320,7 +323,7 @@ def train(
     overwrite: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a model to the end, and return its run.
+    """Train a model to completion, and return its run.
 
     Args:
         source: The training data; see Run.begin.

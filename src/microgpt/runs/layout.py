@@ -24,7 +24,7 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
     except FileNotFoundError:
         what = "has no model.safetensors: it is not a run folder" if path.is_dir() else "does not exist"
         raise RunError(
-            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint"
+            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint file"
         ) from None
     except OSError as error:
         raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None

@@ -15,7 +15,7 @@ from microgpt.training import Step
 def record(step: Step) -> dict[str, Any]:
     """Return a step as metrics.jsonl stores it."""
     kept = asdict(step)
-    del kept["seconds"]  # it differs between two runs of the same training
+    del kept["seconds"]  # it differs between otherwise identical runs
     return {name: value for name, value in kept.items() if value is not None}
 
 
@@ -25,14 +25,14 @@ def write_step(file: TextIO, step: Step) -> None:
 
 
 def cut_metrics(path: Path, last_step: int) -> None:
-    """Drop the lines of the steps after last_step: a run that resumes there repeats them."""
+    """Drop the lines of the steps after last_step, because a run that resumes at last_step repeats those steps."""
     kept = [line for line in read_metrics(path) if line["step"] <= last_step] if path.exists() else []
     with atomic(path) as file:
         file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics.jsonl, without an incomplete last line that a killed process left.
+    """Return the steps in a metrics.jsonl; an incomplete last line, left by a killed process, is ignored.
 
     Args:
         path: The file.
@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         The steps, as `record` returns them.
 
     Raises:
-        RunError: Another line is not a step of a run; the message gives its number.
+        RunError: Any other line is not a step; the message gives the line number.
     """
     metrics: list[dict[str, Any]] = []
     content = path.read_bytes()
@@ -52,10 +52,15 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
                 raise TypeError
             metrics.append(step)
-        except (ValueError, TypeError, KeyError, RecursionError):  # bad JSON or UTF-8, no object, no step, deep nesting
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            RecursionError,
+        ):  # bad JSON or UTF-8, not an object, not a step, or nested too deeply
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
-                    f"{str(path)!r} is not the metrics of a run, or is damaged: line {number}; fix that line, or delete"
-                    " the file: the checkpoint does not need it"
+                    f"{str(path)!r} is not a run's metrics, or is damaged: line {number} is not a step; fix that line,"
+                    " or delete the file: the checkpoint does not need it"
                 ) from None
     return metrics

@@ -16,16 +16,16 @@ from microgpt.data.documents import MODES, Data
 class Provenance:
     """The origin of a run's training data, and how the run reads them.
 
-    A checkpoint of another version may lack any of these facts.
+    A checkpoint from another version may lack any of these facts.
 
     Attributes:
         source: The path of the text, or the name of a data set; None for documents in memory.
         sha256: The SHA-256 of the text's bytes, or of the prepared data's tokens.
         documents: How the text is split into documents, one of MODES.
-        num_docs: The number of sequences, held-out ones included.
-        val_fraction: The fraction that is held out.
-        validate_every: The number of steps between two held-out losses; None means a tenth of all steps.
-        micro_batch_size: The number of documents computed at once; None means the whole batch.
+        num_docs: The number of sequences, including the held-out sequences.
+        val_fraction: The fraction of the documents that is held out.
+        validate_every: The number of steps between measurements of the held-out loss; None means a tenth of all steps.
+        micro_batch_size: The number of documents computed at once; None means the full batch.
         unknown: Facts from another version, stored unchanged.
     """
 
@@ -72,7 +72,7 @@ class Provenance:
         return self.documents or MODES[0]
 
 
-# The facts in the order in which they are written, each with its possible types
+# The facts in the order in which they are written, each with its allowed types
 KINDS: dict[str, tuple[type, ...]] = {
     "source": (str, type(None)),
     "sha256": (str,),

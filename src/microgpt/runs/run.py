@@ -1,4 +1,4 @@
-"""A run: one model with its data, random stream and progress, from start or load to save."""
+"""A run: a model with its data, random stream and training progress."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from microgpt.runs.training_data import Source, find_training_data, load_trainin
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
-VAL_DOCUMENTS = 100  # the largest number of held-out sequences that a validation during training reads; always the same
-# Above so many weights, the engine draws the initial ones if it can: Python would take minutes
+VAL_DOCUMENTS = 100  # a validation during training reads at most this many held-out sequences, always the same
+# Above this many weights, the engine draws the initial weights if it can: Python would take minutes
 ENGINE_INIT_PARAMS = 10_000_000
 
 
 class Run:
     """A model and its training so far.
 
-    Create one with `begin` or `load`. Iterating over it trains it to config.num_steps and yields each Step. Samples
-    without a seed continue the run's own random stream, as the published script does: `load(path).sample(20)` returns
-    the samples that training printed at its end.
+    Create a run with `begin` or `load`. Iterating over the run trains it to config.num_steps and yields each Step.
+    Samples without a seed continue the run's random stream, as the published script does: `load(path).sample(20)`
+    returns the samples that `microgpt train` printed at the end.
 
     Attributes:
         config: The settings.
@@ -82,8 +82,8 @@ class Run:
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
         if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
-                f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: they share the"
-                " documents of a batch"
+                f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: the threads"
+                " share the documents of a batch"
             )
         training.check_share(self.config.batch_size, self.engine.world_size)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
@@ -118,13 +118,14 @@ class Run:
             documents: `lines` (the default), or `stream` for one long text.
             tokenizer: `char` (the default), `byte` or `bpe:N`.
             val_fraction: The fraction of the documents to hold out.
-            validate_every: The number of steps between two held-out losses; the default is a tenth of all steps.
-            micro_batch_size: The number of documents computed at once; the default is the whole batch.
-            engine: The engine; see engines.open_engine. Checkpoints store neither it nor its options.
-            precision: Its precision.
-            threads: The number of its threads.
-            progress: Called as a download proceeds.
-            **options: Its other options.
+            validate_every: The number of steps between measurements of the held-out loss; the default is a tenth of
+                all steps.
+            micro_batch_size: The number of documents computed at once; the default is the full batch.
+            engine: The engine; see engines.open_engine. Checkpoints store neither the engine nor its options.
+            precision: The engine's precision.
+            threads: The number of threads.
+            progress: Called to report a download's progress.
+            **options: Other options of the engine.
 
         Returns:
             The run, at step 0.
@@ -184,15 +185,15 @@ class Run:
         source: Source | None = None,
         **options: Any,
     ) -> Run:
-        """Load a run from its folder or from a checkpoint file; its data are loaded when they are first needed.
+        """Load a run from its folder or from a checkpoint file; its data are loaded on first use.
 
         Args:
             path: The folder or the file.
             engine: The engine; see engines.open_engine.
-            precision: Its precision.
-            threads: The number of its threads.
-            source: Where the training data are now, if they have moved.
-            **options: The engine's other options.
+            precision: The engine's precision.
+            threads: The number of threads.
+            source: The new location of the training data, if they have moved.
+            **options: Other options of the engine.
 
         Returns:
             The run.
@@ -206,7 +207,7 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The training data; raises DataError if they are missing or are not those that the run was trained on."""
+        """The training data; raises DataError if they are missing, or differ from what the run was trained on."""
         return self._find_data()
 
     @cached_property
@@ -228,7 +229,7 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The number of training steps made."""
+        """The number of training steps completed."""
         return self.engine.step
 
     @property
@@ -238,12 +239,12 @@ class Run:
 
     @property
     def order(self) -> Sequence[int]:
-        """The indices of the sequences that training reads, in this order, over and over."""
+        """The indices of the training sequences; training cycles through them in this order."""
         return self._order[0]
 
     @property
     def held_out(self) -> Sequence[int]:
-        """The indices of the sequences that training does not read."""
+        """The indices of the held-out sequences, which training does not read."""
         return self._order[1]
 
     def __iter__(self) -> Iterator[Step]:
@@ -253,8 +254,8 @@ class Run:
         """Train, and yield the remaining steps; see training.train.
 
         Args:
-            pause_every: Bring the engine level with the yielded step every so many steps; only matters with `together`.
-            together: Let the engine make many steps in one call, which is faster.
+            pause_every: With `together`, the engine is level with the yielded step at every multiple of this number.
+            together: Let the engine compute many steps in one call, which is faster.
             until: Stop after this step.
 
         Returns:
@@ -275,7 +276,7 @@ class Run:
         )
 
     def _val_loss(self, indices: Sequence[int]) -> float:
-        """Return the loss on held-out sequences; processes that train together each compute a part."""
+        """Return the loss on held-out sequences; processes that train together each compute a share."""
         part = self.score(indices[self.engine.rank :: self.engine.world_size])
         nats, tokens = self.engine.add_up([part.nats, float(part.tokens)])
         return nats / tokens
@@ -283,12 +284,12 @@ class Run:
     def score(
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
     ) -> evaluation.Score:
-        """Return the model's score on some sequences.
+        """Return the model's score on sequences of the data.
 
         Args:
             indices: The indices of the sequences.
             data: The data that contain them, read with the run's tokenizer; the default is the training data.
-            progress: Called as the work proceeds.
+            progress: Called to report progress.
 
         Returns:
             The score.
@@ -305,17 +306,17 @@ class Run:
         seed: int | None = None,
         progress: Working | None = None,
     ) -> evaluation.Evaluation:
-        """Measure the model: its loss against unigram and bigram baselines, and how many of its samples are new.
+        """Measure the model's loss against unigram and bigram baselines, and count how many of its samples are new.
 
         If the training data are not available, there are no baselines, and the number of new samples is unknown.
 
         Args:
-            source: The text to measure the loss on; the default is the held-out part of the training data, or all of
-                them if nothing is held out.
+            source: The text to measure the loss on; the default is the held-out split, or all of the training data if
+                nothing is held out.
             limit: The largest number of documents to read, spread evenly over the text; 0 reads all.
             num_samples: The number of samples to draw.
             seed: The seed of the samples; the default is the config's.
-            progress: Called as the work proceeds.
+            progress: Called to report progress.
 
         Returns:
             The measurements.
@@ -341,13 +342,13 @@ class Run:
 
         Args:
             n: The number of texts.
-            temperature: A divisor of the logits; 0 always takes the likeliest token. The default is the config's.
-            top_k: Sample only from the top_k likeliest tokens; None samples from all.
+            temperature: The divisor of the logits; 0 always picks the most likely token. The default is the config's.
+            top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
             prompt: The beginning of every text.
-            seed: Draw sample i from `random.Random(f"{seed}:{i}")`, which gives the same texts with every engine. The
-                default continues the run's own random stream.
-            first: The i of the first sample.
-            max_new_tokens: The largest number of tokens to generate per text; the default is no limit, or
+            seed: Draw sample i with `random.Random(f"{seed}:{i}")`, so that every engine gives the same texts. The
+                default continues the run's random stream.
+            first: The index i of the first sample.
+            max_new_tokens: The maximum number of tokens to generate per text; the default is no limit, or
                 10 * block_size with `slide`.
             slide: Whether to continue when the context is full; see sampling.generate.
 
@@ -378,15 +379,15 @@ class Run:
 
         Args:
             n: The number of samples.
-            seed: The seed of their random streams; the default is the config's.
+            seed: The seed of the samples; the default is the config's.
             new_only: Whether to yield only samples that are not in the training data.
             **options: Other options of `sample`.
 
         Yields:
-            Some of the samples at a time.
+            The samples, in batches.
 
         Raises:
-            DataError: new_only is set, but the training data are not available, or hardly any sample is new.
+            DataError: new_only is set, but the training data are unavailable, or hardly any samples are new.
         """
         data = None if self.missing_data and not new_only else self.data
         generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
@@ -397,8 +398,8 @@ class Run:
         engine = self.engine
         if not all(map(math.isfinite, engine.params)):
             raise DivergedError(
-                f"a parameter is not finite after step {engine.step}: begin a new run with a lower"
-                f" learning_rate={self.config.learning_rate}"
+                f"a parameter is not finite after step {engine.step}: begin a new run with learning_rate below"
+                f" {self.config.learning_rate}"
             )
         return Checkpoint(
             config=self.config,
@@ -419,7 +420,7 @@ class Run:
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return what a checkpoint stores of a tokenizer besides its symbols: nothing if its tokens are characters."""
+    """Return the tokenizer's description for a checkpoint; empty for characters, which are stored as symbols."""
     return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
 
 

@@ -12,7 +12,7 @@ from microgpt.data.tokenizers import Tokenizer
 from microgpt.engines.base import Engine
 from microgpt.errors import DataError
 
-STREAMS = 64  # the largest number of samples that are generated together
+STREAMS = 64  # the maximum number of samples that are generated together
 BATCH = 20  # samples per batch: few enough that they appear without delay
 
 
@@ -21,7 +21,7 @@ class Sample(NamedTuple):
 
     Attributes:
         text: The text.
-        known: Whether it is in the training data; None if those data are not available.
+        known: Whether it is in the training data; None if the training data are unavailable.
     """
 
     text: str
@@ -49,12 +49,12 @@ def generate(
         tokenizer: The model's tokenizer.
         rng: The random stream of samples without a seed.
         n: The number of texts.
-        temperature: A divisor of the logits.
-        top_k: Sample only from the top_k likeliest tokens; None samples from all.
+        temperature: The divisor of the logits.
+        top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The beginning of every text.
         seed: The seed of the samples' own random streams; None draws from `rng`.
         first: The index of the first sample in its seed's sequence.
-        max_new_tokens: The largest number of tokens to generate per text; None sets no limit, or 10 * block_size with
+        max_new_tokens: The maximum number of tokens to generate per text; None sets no limit, or 10 * block_size with
             `slide`.
         slide: Whether to continue when the context is full.
 
@@ -96,12 +96,14 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
     try:
         return tokenizer.encode(prompt)[1:-1]
     except UnicodeEncodeError:
-        raise ValueError(f"prompt must be text, got half a character in prompt={prompt!r}: leave it out") from None
+        raise ValueError(
+            f"prompt must be valid Unicode, got an unpaired surrogate in prompt={prompt!r}: remove it"
+        ) from None
     except KeyError as error:
         known = "".join(tokenizer.symbols)
         raise ValueError(
             f"prompt has the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
-            f" use its own characters ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
+            f" use characters that it knows ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
         ) from None
 
 
@@ -112,20 +114,20 @@ def mark_copies(
 
     Args:
         generate: Run.sample with its options.
-        data: The training data; None if they are not available.
+        data: The training data; None if they are unavailable.
         n: The number of samples.
         new_only: Whether to yield only samples that are not in the data.
 
     Yields:
-        Some of the samples at a time.
+        The samples, in batches.
 
     Raises:
-        DataError: Hardly any sample is new.
+        DataError: Hardly any samples are new.
     """
     written = generated = 0
     while written < n:
         if generated >= 100 * n:
-            raise DataError(f"only {written} of {generated} samples are new: raise the temperature, or ask for fewer")
+            raise DataError(f"only {written} of {generated} samples are new: raise the temperature, or request fewer")
         texts = generate(min(n - written, BATCH), first=generated)
         generated += len(texts)
         known = data.find_texts(texts) if data else set()

@@ -1,4 +1,4 @@
-"""A run's training data: load it at the start, and find it again on resume."""
+"""A run's training data: loaded at the start, and found again on resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from microgpt.data.sources import DATASETS
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
 
-WHERE = "say where that text is now: --data FILE, or microgpt train FILE --resume"
+WHERE = "give its new location: --data FILE, or microgpt train FILE --resume"
 
 Source = str | os.PathLike[str] | Sequence[str]
 
@@ -28,10 +28,10 @@ def load_training_data(
 
     Args:
         source: The text, or the folder of prepared data.
-        config: The settings, of which block_size and bos_first apply.
-        documents: How to split the text into documents; None takes the default, or what the data were prepared with.
-        tokenizer: The kind of tokenizer; None as for `documents`.
-        progress: Called as a download proceeds.
+        config: The settings; only block_size and bos_first are used.
+        documents: How to split the text into documents; None for the default, or for the mode of the prepared data.
+        tokenizer: The kind of tokenizer; None for the default, or for the tokenizer of the prepared data.
+        progress: Called to report a download's progress.
 
     Returns:
         The data.
@@ -55,10 +55,10 @@ def load_training_data(
         ("bos_first", config.bos_first, data.bos_first),
     ):
         if asked is not None and asked != actual:
-            remedy = f"set bos_first={actual}" if name == "bos_first" else "leave it out"
+            remedy = f"set bos_first={actual}" if name == "bos_first" else f"omit {name}"
             raise DataError(
                 f"{os.fspath(cast('str', source))!r} was prepared with {name}={actual}, got {name}={asked}: {remedy},"
-                f" or prepare it with {name}={asked}"
+                f" or prepare the data with {name}={asked}"
             )
     return data
 
@@ -75,13 +75,13 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
 
     Args:
         state: The checkpoint.
-        source: Where the data are now, if they have moved.
+        source: The new location of the data, if they have moved.
 
     Returns:
         The data.
 
     Raises:
-        DataError: The data are missing, or are not those that the run was trained on.
+        DataError: The data are missing, or differ from what the run was trained on.
     """
     info, moved = state.provenance, source is None
     source = info.source if source is None else source
@@ -93,8 +93,8 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
         data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
         if data.tokenizer.symbols != state.symbols:
             raise DataError(
-                f"{os.fspath(cast('str', source))!r} was prepared with another tokenizer than the run's:"
-                f" {WHERE if moved else 'give the data that it was trained on, or begin a new run'}"
+                f"{os.fspath(cast('str', source))!r} was prepared with a different tokenizer from the run's:"
+                f" {WHERE if moved else 'give the data that the run was trained on, or begin a new run'}"
             )
     else:
         data = load_data(

@@ -38,7 +38,7 @@ class atomic:
 
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power failure, if the system supports that."""
-    with suppress(OSError, AttributeError):  # some systems do not; the new file is in place all the same
+    with suppress(OSError, AttributeError):  # some systems cannot do this; the new file is in place anyway
         descriptor = os.open(folder, os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
@@ -47,7 +47,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the half-written files that killed processes left in a folder."""
+    """Remove the incomplete files that killed processes left in a folder."""
     for stale in folder.glob(".*.tmp"):
         pid = stale.name.split(".")[-2]
         if pid.isdecimal() and not is_alive(int(pid)):

@@ -1,6 +1,6 @@
-"""Hardware and software facts to quote with a measurement.
+"""Hardware and software facts to report with a measurement.
 
-The facts are the processor, its cores, the operating system, Python and the compiler.
+The facts are the processor, the number of cores, the operating system, and Python with its compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def facts() -> dict[str, str]:
-    """Return the facts, name -> text, in the order to quote them; facts that are unknown are left out."""
+    """Return the facts, name -> text, in display order; unknown facts are omitted."""
     libc = " ".join(part for part in platform.libc_ver() if part)
     texts = {
         "processor": processor(),
@@ -30,7 +30,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Return the processor's model name, or else the system's name for its architecture."""
+    """Return the processor's model name, or its architecture if the model name is unknown."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,9 +1,9 @@
 """A lock that lets only one process at a time work in a folder.
 
-Each process creates a file there, named after its process id, and looks for the files of others. Two processes
-that arrive at the same moment may both be refused, but never both admitted. The file of a killed process is recognised,
-because no process has its id, and is removed. Readers need no lock. The lock works between the processes of one
-machine, but not between two machines that share a folder, where an id says nothing about the other machine's processes.
+Each process creates a file in the folder, named after its process id, and looks for other processes' files. If two
+processes try at the same moment, both may be refused, but they are never both admitted. A killed process's file is
+removed, because no running process has its id. Readers need no lock. The lock works only between processes on the same
+machine: on a shared folder, a process id means nothing to another machine.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from microgpt.errors import LockedError
 from microgpt.system.processes import is_alive
 
 _numbers = itertools.count()
-_ours: set[Path] = set()  # the files of this process
+_ours: set[Path] = set()  # this process's lock files
 
 
 class Lock:
-    """A lock on a folder, held until `release` is called, the object is deleted or the process ends.
+    """A lock on a folder, held until `release` is called, the object is deleted or the process exits.
 
-    One process can lock the same folder twice.
+    The same process can lock a folder more than once.
 
     Args:
-        folder: The folder.
+        folder: The folder to lock.
 
     Raises:
         LockedError: Another process holds the lock.

@@ -10,7 +10,7 @@ from microgpt.system.text import size
 
 
 def free_memory() -> int | None:
-    """Return the bytes of memory that are still available; None if the system does not report them."""
+    """Return the available memory in bytes; None if the system does not report it."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -33,7 +33,7 @@ def peak_memory() -> int:
 def check_model_fits(parameters: int) -> None:
     """Raise MemoryError if the weights and Adam's moments alone exceed the free memory."""
     here = processes_here()  # each process has its own copy
-    # three float64 buffers of a checkpoint, and four float32 buffers of an engine
+    # a checkpoint's three float64 buffers, and an engine's four float32 buffers
     needed, free = parameters * (3 * 8 + 4 * 4) * here, free_memory()
     if free is not None and needed > free:
         raise MemoryError(too_large_message(parameters, needed, free, "this machine", here))
@@ -43,17 +43,17 @@ def too_large_message(parameters: int, needed: int, free: int, where: str, proce
     """Return the error message for a model that does not fit.
 
     Args:
-        parameters: The number of its weights.
-        needed: The bytes that training needs at least.
-        free: The bytes that are free.
-        where: What has those bytes, such as `this machine`.
-        processes: How many processes train together there.
+        parameters: The model's number of weights.
+        needed: The minimum memory that training needs, in bytes.
+        free: The free memory, in bytes.
+        where: The owner of the memory, such as `this machine`.
+        processes: The number of processes that share the memory.
 
     Returns:
         The message.
     """
     return (
-        f"a model of {parameters:,} parameters needs at least {size(needed)} to be trained"
-        f"{f' by {processes} processes' * (processes > 1)}, and {where} has {size(free)} free: lower n_embd, n_layer or"
+        f"training a model of {parameters:,} parameters{f' in {processes} processes' * (processes > 1)} needs at least"
+        f" {size(needed)}, but {where} has {size(free)} free: lower n_embd, n_layer or"
         f" block_size{', or start fewer processes' * (processes > 1)}"
     )

@@ -1,4 +1,4 @@
-"""Processes: the rank of this one in distributed training, and whether another is alive."""
+"""Processes: this process's rank in distributed training, and whether a process is alive."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether there is a process with this id; always True on Windows."""
-    if os.name == "nt":  # signal 0 is Ctrl-C there
+    """Return whether a process with this id exists; always True on Windows."""
+    if os.name == "nt":  # signal 0 is Ctrl-C on Windows
         return True
     try:
         os.kill(pid, 0)

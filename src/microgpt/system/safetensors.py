@@ -1,8 +1,9 @@
 """The safetensors file format: named F64 or F32 tensors in one file that cannot run code.
 
-A file is 8 bytes (the header's length, little-endian), a JSON header (name -> dtype, shape, byte range), and the bytes
-of all tensors without gaps. Format: https://huggingface.co/docs/safetensors. The `safetensors` package can read what
-`write` writes, and `read` what the package writes. `read` never allocates memory for a size that a file only claims.
+A file consists of 8 bytes (the header's length, little-endian), a JSON header (name -> dtype, shape, byte range), and
+the tensors' bytes, without gaps. Format: https://huggingface.co/docs/safetensors. The `safetensors` package can read
+the files from `write`, and `read` can read the package's F64 and F32 files. `read` never allocates memory for a size
+that a file merely claims.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from typing import Any
 from microgpt.errors import SafetensorsError
 from microgpt.system.files import atomic
 
-FLOATS = {"F64": "d", "F32": "f"}  # the supported types -> their type codes in array
-MAX_HEADER = 100_000_000  # bytes; the same limit as the package's
+FLOATS = {"F64": "d", "F32": "f"}  # supported type -> array type code
+MAX_HEADER = 100_000_000  # bytes; the package has the same limit
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of a file.
+    """A tensor in a file.
 
     Attributes:
-        dtype: Its type, F64 or F32.
-        shape: Its shape.
-        data: Its bytes, little-endian, in row-major order.
+        dtype: The type of the elements, F64 or F32.
+        shape: The shape.
+        data: The elements' bytes, little-endian, in row-major order.
     """
 
     dtype: str
@@ -38,7 +39,7 @@ class Tensor:
     data: bytes | memoryview
 
     def floats(self) -> array[float]:
-        """Return its numbers as float64."""
+        """Return the elements as float64."""
         numbers: array[float] = array(FLOATS[self.dtype])
         numbers.frombytes(self.data)
         if sys.byteorder == "big":
@@ -47,7 +48,7 @@ class Tensor:
 
 
 def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") -> Tensor:
-    """Return a tensor of float64, or of float32 (dtype F32), from a flat buffer of float64."""
+    """Return a float64 or float32 tensor (dtype F64 or F32) from a flat float64 buffer."""
     if dtype != "F64" or sys.byteorder == "big":
         numbers = array(FLOATS[dtype], numbers)
     if sys.byteorder == "big":
@@ -63,10 +64,10 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
     Args:
         path: The file.
         tensors: The tensors by name.
-        metadata: Texts by name.
+        metadata: Metadata strings by name.
 
     Raises:
-        OSError: The file cannot be written; nothing is left behind.
+        OSError: The file cannot be written; no partial file remains.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
@@ -74,7 +75,7 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
         start, end = end, end + len(t.data)
         header[name] = {"dtype": t.dtype, "shape": list(t.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # aligns the numbers
+    text += b" " * (-len(text) % 8)  # aligns the tensors
     with atomic(Path(path)) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for t in tensors.values():
@@ -84,7 +85,7 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read the tensors and the metadata of a file.
 
-    The checks are those of the `safetensors` package, or of the format's specification where that is stricter (it
+    The checks follow the `safetensors` package, or the format's specification where the specification is stricter (it
     forbids duplicate names).
 
     Args:
@@ -95,18 +96,18 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         OSError: The file cannot be read.
-        SafetensorsError: The file violates the format, or has tensors of other types.
+        SafetensorsError: The file violates the format, or contains tensors of unsupported types.
     """
     with Path(path).open("rb") as file:
         beginning = file.read(8)
         beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
         entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
-        data = memoryview(file.read())  # only after the header's sizes have been checked against the file's
+        data = memoryview(file.read())  # only after checking the header's sizes against the file's size
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Do what `read` does, for bytes in memory."""
+    """Read the tensors and the metadata of a file in memory, with the checks of `read`."""
     entries, metadata = _layout(content, len(content))
     data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
@@ -118,7 +119,7 @@ Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, en
 def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
     """Check the header against the file's size; return its entries and metadata. beginning: at least the header."""
     if file_size < 8:
-        raise SafetensorsError(f"a file has at least 8 bytes, this one has {file_size}")
+        raise SafetensorsError(f"a file must have at least 8 bytes, got {file_size}")
     length = int.from_bytes(beginning[:8], "little")
     if length > MAX_HEADER:
         raise SafetensorsError(f"the header claims {length} bytes; at most {MAX_HEADER} are allowed")
@@ -131,16 +132,16 @@ def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, st
     try:
         "".join([*header, *metadata, *metadata.values()]).encode()
     except UnicodeEncodeError as error:
-        raise SafetensorsError(f"a string in the header is not Unicode: {error.reason}") from None
+        raise SafetensorsError(f"a string in the header is not valid Unicode: {error.reason}") from None
     entries = [_entry(name, entry) for name, entry in header.items()]
     end = 0
     for start, stop, name, dtype, shape in sorted(entries):
         if start != end or stop < start:
-            raise SafetensorsError(f"tensor {name!r} is at bytes {start} to {stop}; it should begin at {end}")
+            raise SafetensorsError(f"tensor {name!r} must start at byte {end}, got bytes {start} to {stop}")
         count = 1
         for size in shape:
             count *= size
-            if count >= 2**64:  # no such file can exist, and the product of very many sizes would take long
+            if count >= 2**64:  # no file is that large, and multiplying very many sizes would take a long time
                 raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
         if count * array(FLOATS[dtype]).itemsize != stop - start:
             raise SafetensorsError(
@@ -158,7 +159,7 @@ def _header(text: bytes) -> dict[str, Any]:
     try:
         header = json.loads(text.decode(), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_whole)
     except (ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
-        raise SafetensorsError(f"the header is not JSON in UTF-8: {error}") from None
+        raise SafetensorsError(f"the header is not UTF-8 JSON: {error}") from None
     assert isinstance(header, dict)
     return header
 
@@ -166,18 +167,18 @@ def _header(text: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
-        raise ValueError("a name is given twice")
+        raise ValueError("duplicate name")
     return table
 
 
 def _whole(digits: str) -> int:
     if digits == "-0":
-        raise ValueError("-0 is not a whole number here")
+        raise ValueError("-0 is not allowed")
     return int(digits)
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _entry(name: str, entry: Any) -> Entry:
@@ -193,5 +194,5 @@ def _entry(name: str, entry: Any) -> Entry:
         raise SafetensorsError(f"dtype of tensor {name!r} must be F64 or F32, got {entry['dtype']!r:.60}")
     offsets = sizes("data_offsets")
     if len(offsets) != 2:
-        raise SafetensorsError(f"data_offsets of tensor {name!r} must be two numbers, got {len(offsets)}")
+        raise SafetensorsError(f"data_offsets of tensor {name!r} must have two elements, got {len(offsets)}")
     return offsets[0], offsets[1], name, entry["dtype"], sizes("shape")

@@ -1,6 +1,6 @@
-"""Text formatting for people: tables and sizes in bytes.
+"""Human-readable text: tables, and sizes in bytes.
 
-Tables are in aligned columns for a terminal, or in Markdown.
+A table has aligned columns for a terminal, or is written in Markdown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
     Args:
         header: The title of each column.
         rows: The cells of each row.
-        sides: One character per column: `r` aligns it to the right, `l` to the left.
+        sides: One character per column: `r` aligns the column to the right, `l` to the left.
 
     Returns:
         The table, without a final newline.
@@ -39,7 +39,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
 
 
 def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """Return the table in Markdown; `sides` is as for `aligned`."""
+    """Return a table in Markdown, from the same arguments as `aligned`."""
     marks = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 

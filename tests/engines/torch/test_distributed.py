@@ -205,7 +205,7 @@ def test_a_process_that_waits_for_a_dead_one_can_be_terminated(here: Path) -> No
     process.terminate()
     _, err = process.communicate(timeout=ENOUGH)
     assert process.returncode == 1
-    message = "error: ended while waiting for another process; the last checkpoint is intact; resume with: torchrun "
+    message = "error: stopped while waiting for another process; the last checkpoint is intact; resume with: torchrun "
     assert err.startswith(message)
 
 
@@ -214,7 +214,7 @@ def test_a_process_that_waits_for_a_dead_one_can_be_terminated(here: Path) -> No
     [
         (
             ["--batch-size", "3"],
-            "batch_size must be a multiple of the 2 processes that share it, got batch_size=3 (try batch_size=4)",
+            "batch_size must be a multiple of the number of processes (2), got batch_size=3 (try batch_size=4)",
         ),
         (["--engine", "native"], "engine must be torch when 2 processes train together, got engine='native'"),
     ],
@@ -253,7 +253,7 @@ def test_each_process_of_a_machine_needs_its_own_memory(monkeypatch: pytest.Monk
         Run.begin(WORDS, CONFIG.replace(n_embd=48), engine="torch", device="cpu")
     count = num_params(CONFIG.replace(n_embd=48), 16)
     assert str(caught.value) == (
-        f"a model of {count:,} parameters needs at least {size(80 * count)} to be trained by 2 processes, and this"
+        f"training a model of {count:,} parameters in 2 processes needs at least {size(80 * count)}, but this"
         " machine has 1.0 MiB free: lower n_embd, n_layer or block_size, or start fewer processes"
     )
 
