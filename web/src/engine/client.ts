@@ -1,6 +1,5 @@
 // The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
-// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with the
-// state it had.
+// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with its previous state.
 
 import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'
@@ -21,7 +20,7 @@ export interface Stream {
   ended: Promise<void>
 }
 
-/** A request without an answer yet, or a stream that has not ended. */
+/** A request that has no answer yet, or a stream that has not ended. */
 interface Pending {
   message: ToWorker
   sent: boolean
@@ -56,10 +55,10 @@ export class Client {
   #lastId = 0
   #pending = new Map<number, Pending>() // in the order of asking
   #streaming = 0
-  #answers = new Map<string, Promise<unknown>>() // about the model as it is now
+  #answers = new Map<string, Promise<unknown>>() // about the current model
   #pristine = true // whether the model is still the snapshot's
   #state: string | undefined // as last saved
-  #since: Question[] = [] // requests that changed it since then, to be repeated after it is restored
+  #since: Question[] = [] // requests that changed the state after that save, to be repeated after a restore
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
@@ -83,7 +82,7 @@ export class Client {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Send a request; rejects with an AskError. Equal questions about a model share one answer: do not modify it. */
+  /** Send a request; rejects with an AskError. Equal questions about a model share one answer, so do not modify it. */
   ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
     const question: Question<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {
@@ -130,14 +129,14 @@ export class Client {
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** How long, in ms, the worker has been silent while a question is open. */
+  /** The time, in ms, for which the worker has been silent while a question is open. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
     return sent.length ? performance.now() - Math.max(oldest, this.#heard) : 0
   }
 
-  /** Abandon the current computation at once: end the worker and restart it with the state it had. */
+  /** Abandon the current computation immediately: terminate the worker and restart it with its previous state. */
   stop(): void {
     for (const pending of this.#pending.values()) pending.fail(new AskError(STOPPED))
     this.#pending.clear()
@@ -218,10 +217,10 @@ export class Client {
       // stopped or died: the changes since the previous save are still known
     }
     const now = performance.now()
-    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // saving takes a twentieth of the time at most
+    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // saving takes at most a twentieth of the time
   }
 
-  /** Give a new worker the state that the last one had. */
+  /** Restore the last worker's state in a new worker. */
   #restore(): void {
     const questions = [...this.#since]
     if (this.#state !== undefined) questions.unshift({ method: 'restore', params: { state: this.#state } })
@@ -259,7 +258,7 @@ export class Client {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (worker !== this.#worker) return
       if (!watched && 'locks' in navigator) {
-        // a worker that ends silently (out of memory) is noticed because its lock becomes free
+        // a worker that dies silently (out of memory) is noticed because its lock becomes free
         void navigator.locks.request(lock, () => void (worker === this.#worker && this.#died()))
       }
       watched = true
@@ -297,7 +296,7 @@ export class Client {
 
   #isReady(): void {
     this.#attempts = 0
-    this.#answers.clear() // they were the snapshot's; from now on Python answers
+    this.#answers.clear() // they came from the snapshot; from now on Python answers
     const lost = this.#lost
     this.#lost = ''
     this.#setStatus({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })
@@ -321,7 +320,7 @@ export class Client {
     this.#restart()
   }
 
-  /** Drop what cannot be restored: first the changes since the last save, then the saved state too. */
+  /** Drop what cannot be restored: first the changes since the last save, then also the saved state. */
   #giveUpState(): void {
     this.#lost = LOST
     if (this.#since.length) this.#since = []

@@ -13,7 +13,7 @@ const DOING: Record<string, string> = {
   restore: 'restoring the state',
 }
 
-/** Start. Settles when the first facts about the model have arrived. */
+/** Start the client. Settles when the first facts about the model have arrived. */
 export async function start(): Promise<void> {
   client.subscribe((status) => {
     app.phase = status.state

@@ -42,7 +42,7 @@ class Kept {
     else words.push(model.changes.length ? 'the weights that you changed' : 'the unchanged weights')
     return words
   }
-  /** Keep the current state: drop the stored one. */
+  /** Keep the current state and discard the stored state. */
   forget(): void {
     this.#before = null
   }
@@ -54,7 +54,7 @@ class Kept {
     for (const undo of before.undo) undo()
     Object.assign(app, before.place)
     app.work?.stop()
-    await this.#stage // otherwise its model would arrive later and replace the restored one
+    await this.#stage // otherwise its model would arrive later and replace the restored model
     if (!before.model || !differs(before.model)) return
     if (app.model?.run !== before.model.run) await change('choose', { run: before.model.run })
     if (app.model?.step !== before.model.step) await change('scrub', { step: before.model.step })
@@ -72,7 +72,7 @@ function differs(before: Model): boolean {
 
 export const kept = new Kept()
 
-/** Set fields of a state that figures share. Return a function that restores them. */
+/** Set fields of a state shared by figures. Return a function that restores them. */
 export function put<T extends object>(on: T, fields: Partial<T>): () => void {
   const before = Object.fromEntries(Object.keys(fields).map((name) => [name, on[name as keyof T]])) as Partial<T>
   Object.assign(on, fields)

@@ -55,7 +55,7 @@ export const chapters: Act[] = [
 ]
 export const END = 'end' // the big picture, after the last chapter
 
-/** The chapter that plays the subject of a section, and the line where it starts. */
+/** The chapter that plays a section's subject, and the line where that subject starts. */
 export const placeOf: Record<number, { chapter: string; line: string }> = {
   0: { chapter: 'data', line: '' },
   1: { chapter: 'data', line: 'with open(path' },

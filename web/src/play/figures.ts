@@ -67,7 +67,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   return { kind: 'vectors', title: 'Where the program is' }
 }
 
-/** Return the vectors that a line reads and computes; if it computes none, those that its function knows. */
+/** Return the vectors that a line reads and computes; if it computes no vector, return the vectors its function knows. */
 export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] {
   const of = (name: string, after: boolean) => pathOf(variable(story, event, name, after))
   const made = Object.keys(event.changed).filter((name) => of(name, true))

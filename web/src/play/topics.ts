@@ -16,9 +16,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng = random.Random(42)',
     plain:
-      'A recipe for dice: start with the same number, and you throw the same dice in the same order. This repeatable chance is what makes the whole page checkable.',
+      'A recipe for dice: start with the same number, and you get the same throws in the same order. This repeatable chance is what makes the whole page checkable.',
     technical:
-      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but wrong for secrets: 624 outputs give its state away.',
+      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but unsuitable for secrets: 624 outputs reveal its state.',
   },
   {
     act: 'I. Setup and data',
@@ -26,7 +26,7 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng.shuffle(docs)',
     plain:
-      'The last card swaps places with any card up to and including itself, then the card before it does, and so on down. Every order is equally likely.',
+      'The last card swaps places with any card up to and including itself, then the card before it does the same, and so on down. Every order is equally likely.',
     technical:
       'The Fisher–Yates shuffle: n − 1 swaps, each partner drawn uniformly from the positions not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
   },
@@ -36,7 +36,7 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'tokenizer = Tokenizer(',
     plain:
-      'Only the letters that were there on the first day have a ticket. A new letter is not read badly; it cannot be read at all.',
+      'Only the letters that were present on the first day have a ticket. A new letter is not read badly; it cannot be read at all.',
     technical:
       '{vocab_size} tokens here. Byte-pair vocabularies are closed too, but they bottom out in bytes, so any text can be spelled with them.',
   },
@@ -56,7 +56,7 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'node.a.grad +=',
     plain:
-      'Like a bill that is split at every table: each number passes on the shares in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
+      'Like a bill that is split at every table: each number splits what it owes among its operands, in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
     technical:
       'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need one pass per parameter.',
   },
@@ -85,9 +85,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'for h in range(n_head)',
     plain:
-      'One spotlight can make only one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
+      'One spotlight can make only one mixture. {n_head} spotlights, each with its own share of the numbers, can look for different things at once.',
     technical:
-      '{n_head} heads of {head_dim} components cost as much as one of {n_embd}: the matrices are the same, only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
+      '{n_head} heads of {head_dim} components cost as much as one head of {n_embd}: the matrices are the same, and only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
   },
   {
     act: 'III. The GPT',
@@ -125,7 +125,7 @@ export const topics: Topic[] = [
     chapter: 'adam',
     line: 'p.data -=',
     plain:
-      'Two hikers on the same slope. One takes longer strides the steeper the slope is. The other remembers the way so far and takes about the same stride on any ground, shorter where the ground is shaky.',
+      'Two hikers on the same slope. One takes longer strides where the slope is steeper. The other remembers the path so far and takes strides of about the same length on any ground, but shorter strides on shaky ground.',
     technical:
       'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
   },
@@ -144,9 +144,10 @@ export const topics: Topic[] = [
     title: 'Temperature',
     chapter: 'sample',
     line: 'probs = softmax([logit / temperature',
-    plain: 'Cold, the model always says the most likely thing; hot, it babbles. In between, it is worth listening to.',
+    plain:
+      'When it is cold, the model always says the most likely thing; when it is hot, the model babbles. In between, it is worth listening to.',
     technical:
-      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. No weight and no score changes, only the choice.',
+      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. The weights and the scores stay the same; only the choice changes.',
   },
   {
     act: 'V. Generating',
@@ -166,7 +167,7 @@ export const topics: Topic[] = [
     plain:
       'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of lorries. The recipe is the same.',
     technical:
-      '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; then training on instructions and preferences, which this program does not have.',
+      'GPT-3 has 96 layers, 96 heads and 12,288 dimensions (Brown et al., 2020); this model has {n_layer}, {n_head} and {n_embd}. GPT-3 reads pieces of words instead of letters, and billions of documents instead of thousands. Chat models are also trained on instructions and preferences, which this program does not do.',
   },
 ]
 

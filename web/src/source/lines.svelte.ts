@@ -13,7 +13,7 @@ export const reference = {
   },
 }
 
-/** Request the source, as long as the component lives: once, and again whenever the program changes. */
+/** While the component lives, request the source once, and again whenever the program changes. */
 export function keepSource(): void {
   const program = $derived(app.model?.program ? app.model.run : '')
   $effect(() => {

@@ -1,5 +1,5 @@
-// The state of the workbench: the edited text, which stays while the reader visits other sections. It is written
-// neither to the address nor to any storage.
+// The workbench's state: the edited text, which survives visits to other sections. It is saved neither in the address
+// nor in any storage.
 
 import type { Program } from '../../engine/protocol'
 import { change } from '../../live.svelte'

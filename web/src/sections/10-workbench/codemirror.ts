@@ -139,7 +139,7 @@ export function editor(
         theme,
         wrong,
         own,
-        // Tab indents, as in any editor; CodeMirror lets it leave the editor after Escape
+        // Tab indents, as in any editor; after Escape, CodeMirror lets Tab leave the editor
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({
           'aria-label': label,

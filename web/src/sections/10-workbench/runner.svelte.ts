@@ -106,7 +106,7 @@ class Runner {
   }
 }
 
-/** Return the readable part of JavaScript's message about a crash of Python. */
+/** Return the readable part of JavaScript's message about a Python crash. */
 function lastLines(error: string): string {
   return /memory/i.test(error) ? 'the program ran out of memory' : error.trimEnd().split('\n').pop()!
 }

@@ -8,7 +8,7 @@ class Picked {
   rate = $state<number | null>(null) // null: the scheduled rate
   fresh = $state(0) // 1: Adam's m and v are empty, as at the first step
 
-  /** Return the chosen weight, if this model has it; otherwise the one with the largest gradient. */
+  /** Return the chosen weight, if this model has it; otherwise the weight with the largest gradient. */
   path(gradients: Gradients | undefined): string {
     if (this.#path && exists(this.#path)) return this.#path
     return gradients ? steepest(gradients) : ''
@@ -31,7 +31,7 @@ export function exists(path: string): boolean {
   return !!found && !!shape && Number(found[2]) < shape[1] && Number(found[3]) < shape[2]
 }
 
-/** Return the path of the largest gradient, among all tensors or in one. */
+/** Return the path of the largest gradient, in all tensors or in one tensor. */
 export function steepest({ grads }: Gradients, tensor?: string): string {
   let [best, path] = [-1, '']
   for (const [name, rows, columns] of app.model?.shapes ?? []) {
