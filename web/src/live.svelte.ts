@@ -8,7 +8,7 @@ import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer; it stays until the next one arrives, so that the layout does not jump
+  readonly value: T | undefined // the last answer; it stays until the next answer, so that nothing jumps
   readonly error: string // why the last question has no answer
   readonly waiting: boolean
 }
@@ -87,7 +87,7 @@ type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'c
 
 // The settings of the runs that a link can reproduce: started here, on the names that come with the package.
 const repeatable = new Map<string, string>()
-// The settings of runs that continued the pretrained one: a link cannot reproduce their weights, but new runs start
+// The settings of runs that continued the pretrained run: a link cannot reproduce their weights, but new runs start
 // from these settings.
 const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run

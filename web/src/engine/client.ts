@@ -1,5 +1,6 @@
 // The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
-// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with its previous state.
+// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with its
+// previous state.
 
 import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'

@@ -70,7 +70,7 @@ export function predicted(asked: Asked, answer: string, truth: string, facts: Re
   return { right, says: truth, facts }
 }
 
-/** Return a judge that accepts a chosen source line that contains one of the pieces. why explains what the line does. */
+/** Return a judge that accepts a source line containing one of the pieces. why explains what the line does. */
 export function onLine(pieces: string[], why: string): Exercise['judge'] {
   return async ({ seen: { line } }) => {
     if (!line) return { right: false, says: 'Choose a line first: click its number in the source panel.' }

@@ -64,7 +64,7 @@ class Kept {
   }
 }
 
-/** Return whether the current model differs from this one: another run, step or set of changes. */
+/** Return whether the current model differs from this model in its run, its step or its changes. */
 function differs(before: Model): boolean {
   const [a, b] = [before, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
   return !!b && a !== b

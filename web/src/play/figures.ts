@@ -33,7 +33,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
   if (story.chapter === 'data' && event) {
     if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
-      return { kind: 'shapes', title: 'The matrices of the model' }
+      return { kind: 'shapes', title: 'The model’s matrices' }
     const reads = event.function !== 'main' || line.startsWith('rng')
     return reads ? { kind: 'documents', title: 'The documents' } : { kind: 'settings', title: 'What main() sets' }
   }
@@ -67,7 +67,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   return { kind: 'vectors', title: 'Where the program is' }
 }
 
-/** Return the vectors that a line reads and computes; if it computes no vector, return the vectors its function knows. */
+/** Return the vectors that a line reads and computes; if it computes no vector, return those its function knows. */
 export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] {
   const of = (name: string, after: boolean) => pathOf(variable(story, event, name, after))
   const made = Object.keys(event.changed).filter((name) => of(name, true))

@@ -92,7 +92,7 @@ const own = StateField.define<DecorationSet>({
 })
 
 export interface Editor {
-  /** Replace the whole text; can be undone. */
+  /** Replace the entire text; the replacement can be undone. */
   set(text: string): void
   /** Mark a line as wrong and scroll to it; 0 removes the mark. */
   mark(line: number): void

@@ -13,7 +13,7 @@ class Measurements {
   all = $state.raw<Measured[]>([]) // the file's losses come first
   error = $state('')
 
-  /** Measure the first losses of the current program; those of the unedited file are measured only once. */
+  /** Measure the current program's first losses; the unedited file's losses are measured only once. */
   async measure(name: string, steps: number): Promise<void> {
     this.error = ''
     const { original, source } = bench

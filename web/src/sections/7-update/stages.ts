@@ -1,10 +1,10 @@
-// The stages of the model in the order of backward, derived from the names of the tensors.
+// The model's stages in the order of backward, derived from the tensors' names.
 
 export interface Stage {
   key: string
   title: string
-  part: string // a tensor's name, which gives the part of the model
-  norms: { name: string; position: number; norm: number }[] // position -1: the whole document
+  part: string // a tensor's name, which determines the part of the model
+  norms: { name: string; position: number; norm: number }[] // position -1: the entire document
   matrices: { name: string; norm: number }[] // those whose gradients are computed at this stage
   wire: 'start' | 'main' | 'open' | 'side' | 'close' | 'end' // on the residual stream, or on a branch of it
 }

@@ -1,4 +1,4 @@
-// The current run, shared by the figures of this section: its curve so far, and the stream that extends it.
+// The current run, which this section's figures share: its curve so far, and the stream that extends the curve.
 
 import type { Stream } from '../../engine/client'
 import type { Trained } from '../../engine/protocol'
