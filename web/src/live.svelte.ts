@@ -1,4 +1,4 @@
-// An answer of the session that stays up to date: it is requested again whenever something it depends on changes.
+// A session answer that stays up to date: it is requested again whenever something that it depends on changes.
 
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'

@@ -18,7 +18,7 @@ const DEFAULTS = {
   level: 'both' as Level,
   theme: 'auto' as Theme,
   play: '', // the chapter of the playhead, '' for none
-  at: 0, // its moment
+  at: 0, // the playhead's moment
   weight: '', // the parameter whose update is played
   step: -1, // the training step of a model other than the pretrained model; -1: the pretrained model
   exercise: '', // the id of the current exercise
@@ -58,7 +58,7 @@ class App {
   position = $state(DEFAULTS.position)
   layer = $state(DEFAULTS.layer)
   head = $state(DEFAULTS.head)
-  number = $state(DEFAULTS.number) // the path of the number that is open, '' for none
+  number = $state(DEFAULTS.number) // the path of the open number, '' for none
   level = $state<Level>(DEFAULTS.level)
   theme = $state<Theme>(DEFAULTS.theme)
   play = $state(DEFAULTS.play)
@@ -76,7 +76,7 @@ class App {
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // the state of loading Python
   progress = $state('') // what Python is doing, for the reader
   work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // training requested by a link
-  notice = $state('') // why the model is not the requested or the previous one; '' if it is
+  notice = $state('') // why the model is not the requested or previous model; '' if it is
 
   get version(): number {
     return this.model?.version ?? 0

@@ -1,4 +1,4 @@
-// The state and its saved form: what a link contains, how it is written, and what an invalid one gives.
+// The state and its saved form: what a link contains, how a link is written, and how an invalid link is read.
 
 import { describe, expect, test } from 'vitest'
 import { sections } from './sections'

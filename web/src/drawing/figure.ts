@@ -90,7 +90,7 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
   } else {
     yield* pseudo(e, '::before', x, y)
     if (e.shadowRoot) {
-      // an editor's shadow root holds more lines than it shows: clip them
+      // an editor's shadow root contains more lines than the editor shows: clip them
       yield element(
         'svg',
         { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` },

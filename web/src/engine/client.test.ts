@@ -283,7 +283,7 @@ describe('stop', () => {
     client.stop()
     await rejected
     expect(first.terminated).toBe(true)
-    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // the first worker's lock, now free, does not start a third
+    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // the first worker's free lock does not start a third
     expect(FakeWorker.all).toHaveLength(2)
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })

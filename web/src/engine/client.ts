@@ -25,10 +25,10 @@ export interface Stream {
 interface Pending {
   message: ToWorker
   sent: boolean
-  changes: boolean // whether it changes the model
-  tries: number // workers that died while it was pending
-  since: number // ms: when it was sent, or last answered
-  take(answer: Answer): void // for a stream: each of its answers
+  changes: boolean // whether the request changes the model
+  tries: number // the number of workers that died while the request was pending
+  since: number // ms: the time when it was sent or last answered
+  take(answer: Answer): void // called once for a request, and for each of a stream's answers
   done(): void
   fail(error: AskError): void
 }
@@ -76,7 +76,7 @@ export class Client {
     Object.assign(globalThis, { lab: this }) // for the console: await lab.ask('forward', { word: 'emma' })
   }
 
-  /** Call the listener now and at each change of the status. Returns the function that unsubscribes it. */
+  /** Call the listener now and at each change of the status. Returns a function that unsubscribes the listener. */
   subscribe(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     listener(this.status)
@@ -130,7 +130,7 @@ export class Client {
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** The time, in ms, for which the worker has been silent while a question is open. */
+  /** The number of ms for which the worker has been silent while a question is open. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
@@ -167,7 +167,7 @@ export class Client {
     })
   }
 
-  /** Return the snapshot's answer if there is one, otherwise Python's once it is ready. */
+  /** Return the snapshot's answer if there is one; otherwise return Python's answer once Python is ready. */
   #early(key: string, question: Question<Method>): Promise<unknown> {
     return this.#snapshot.answer(key).catch(() => this.#request(question))
   }
@@ -342,7 +342,7 @@ export class Client {
   }
 }
 
-/** Return a copy that a message can carry: not reactive, and unchanged until it is sent. */
+/** Return a copy that a message can carry: it is not reactive and does not change before it is sent. */
 function plain<T>(value: T): T {
   if (Array.isArray(value)) return value.map(plain) as T
   if (typeof value !== 'object' || value === null) return value

@@ -1,4 +1,4 @@
-// The page's only client, and the part of the state that follows its status.
+// The page's only client, and the part of the state that follows the client's status.
 
 import { app } from '../state.svelte'
 import { Client } from './client'

@@ -1,5 +1,5 @@
-// The type of an exercise, and helpers to judge one. A judge never takes the reader's word: it reads the figures'
-// settings, asks the session, and explains with real numbers why the solution is right or wrong.
+// The type of an exercise, and helpers that judge a solution. A judge never takes the reader's word: it reads the
+// figures' settings, asks the session, and explains with real numbers why the solution is right or wrong.
 
 import type { Config, Method, Requests } from '../engine/protocol'
 import { show } from '../palette'

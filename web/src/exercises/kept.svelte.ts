@@ -16,7 +16,7 @@ class Kept {
   #before = $state.raw<Stored | null>(null)
   #stage: Promise<unknown> = Promise.resolve() // the latest stage
 
-  /** Store the current state before a stage is set. Within a series of exercises, only the first one stores it. */
+  /** Store the current state before a stage is set. Within a series of exercises, only the first exercise stores it. */
   keep(): void {
     if (app.exercise) return
     const place = Object.fromEntries(PLACE.map((name) => [name, app[name]])) as Stored['place']
@@ -64,7 +64,7 @@ class Kept {
   }
 }
 
-/** Return whether the current model differs from this model in its run, its step or its changes. */
+/** Return whether the current model differs from this model in its run, step or changes. */
 function differs(before: Model): boolean {
   const [a, b] = [before, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
   return !!b && a !== b

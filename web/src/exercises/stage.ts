@@ -19,7 +19,7 @@ export function linkTo({ id, stage }: Exercise): string {
   })
 }
 
-/** Set the stage. If the exercise needs a model other than the current one, load or train it. */
+/** Set the stage. If the exercise needs a model other than the current model, load or train that model. */
 export const begin = (exercise: Exercise): Promise<void> => kept.during(setStage(exercise))
 
 async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise): Promise<void> {

@@ -1,4 +1,4 @@
-// The chapters of the playhead, in the order of the program, and the section of the guide that each belongs to.
+// The playhead's chapters, in the program's order, each with the guide's section to which it belongs.
 
 import type { ChapterName } from '../engine/protocol'
 

@@ -34,7 +34,7 @@ export function numbersOf(path: string, tensors: Tensors): Numbers | undefined {
   return { name, shape, data, paths: paths(0, data.length) }
 }
 
-/** Return a variable of an event by its name; if `after`, with the value that the statement gives it. */
+/** Return an event's variable by its name; if `after`, with the value that the statement assigns to it. */
 export function variable(
   story: Chapter,
   event: Chapter['events'][number],

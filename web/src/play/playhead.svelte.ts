@@ -10,8 +10,8 @@ import { END, chapters } from './chapters'
 
 export interface Moment {
   event?: PlayEvent
-  row: number // of a weighted sum, -1 for the statement itself
-  step: number // of backward, -1 before the first and elsewhere
+  row: number // the row of a weighted sum, -1 for the statement itself
+  step: number // the step of backward, -1 before the first step and elsewhere
   line: number
   depth: number
 }
@@ -28,7 +28,7 @@ const CHAPTER_OF: Record<string, string> = {
 }
 
 class Playhead {
-  story = $state.raw<Chapter>() // of app.play, once it has arrived
+  story = $state.raw<Chapter>() // the chapter app.play, once it has arrived
   passing = $state.raw<BackwardStep>() // the current += in backward
   wanted = $state('') // the beginning of the line to go to when the story arrives
   playing = $state(false)
@@ -131,7 +131,7 @@ class Playhead {
     const other = CHAPTER_OF[called]
     if (other && other !== app.play) this.open(other, reference.source!.lines[line - 1])
   }
-  /** Return the next chapter; the big picture follows the last one. */
+  /** Return the next chapter; the big picture follows the last chapter. */
   following(): string {
     const i = chapters.findIndex(({ name }) => name === app.play)
     return chapters[i + 1]?.name ?? END

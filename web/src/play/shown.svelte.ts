@@ -1,4 +1,4 @@
-// All tensors that the current chapter can refer to: those that it computed, and the parameters.
+// All tensors that the current chapter can refer to: the tensors that it computed, and the parameters.
 
 import type { Parameters } from '../engine/protocol'
 import type { Tensors } from './numbers'

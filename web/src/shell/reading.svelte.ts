@@ -34,7 +34,7 @@ export function keepReading(): void {
 
 interface Reading {
   section: number
-  part: number // of the section: the first visible one
+  part: number // the index of the section's first visible part
   top: number // its position in the window
 }
 

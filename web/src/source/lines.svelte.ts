@@ -1,5 +1,5 @@
-// The source of the program that computes the numbers, and the lines of its statements: the reference of the installed
-// package, unless it was edited.
+// The source of the program that computes the numbers, and the lines of its statements. The program is the installed
+// package's reference, unless the reader has edited it.
 
 import { client } from '../engine/page'
 import type { Source } from '../engine/protocol'

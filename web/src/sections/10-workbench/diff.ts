@@ -2,8 +2,8 @@
 
 export interface Line {
   text: string
-  was: number // its number in the old text, 0 if it was added
-  is: number // its number in the new text, 0 if it was removed
+  was: number // the line's number in the old text, 0 if the line was added
+  is: number // the line's number in the new text, 0 if the line was removed
 }
 
 const LARGEST = 4_000_000 // cells of the table; beyond that, the entire middle counts as changed

@@ -1,4 +1,4 @@
-// The page's side of the second worker: runs one program at a time, shows its output as it comes, and can stop it at
+// The page's side of the second worker: runs one program at a time, shows its output as it arrives, and can stop it at
 // any moment.
 
 import type { FromRunner, ToRunner } from './run.worker'

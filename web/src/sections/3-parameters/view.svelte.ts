@@ -1,4 +1,4 @@
-// The selection that the figures of section 3 share: a matrix, and which quantity of its weights to show.
+// The selection that the figures of section 3 share: a matrix, and the quantity to show for its weights.
 
 import type { Gradients, Parameters } from '../../engine/protocol'
 import { app } from '../../state.svelte'
@@ -11,7 +11,7 @@ class View {
 }
 export const view = new View()
 
-/** Return the shown quantity of one matrix's weights. */
+/** Return the shown quantity for one matrix's weights. */
 export function numbers(
   name: string,
   quantity: Quantity,

@@ -1,4 +1,4 @@
-// A position's path through the program: its statements in order, and which tensors exist when each is reached.
+// A position's path through the program: its statements in order, and the tensors that exist at each statement.
 
 import type { Chapter, PlayEvent, Variable } from '../../engine/protocol'
 

@@ -16,7 +16,7 @@ class Picked {
   pick(path: string): void {
     this.#path = path
   }
-  /** The options of a request about an update: only those that differ from the program. */
+  /** The options of a request about an update: only options that differ from the program's. */
   get options(): { learning_rate?: number; fresh?: boolean } {
     return { ...(this.rate === null ? {} : { learning_rate: this.rate }), ...(this.fresh ? { fresh: true } : {}) }
   }
@@ -43,7 +43,7 @@ export function steepest({ grads }: Gradients, tensor?: string): string {
   return path
 }
 
-/** Return the name of a row; in wte and lm_head it includes the token. */
+/** Return the name of a row; in wte and lm_head, the name includes the token. */
 export function rowName(tensor: string, row: number): string {
   const symbol = app.model?.symbols[row]
   if (tensor !== 'wte' && tensor !== 'lm_head') return String(row)

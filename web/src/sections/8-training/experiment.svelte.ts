@@ -47,7 +47,7 @@ export const experiment = new Experiment()
 
 export const WIDTH = 30 // steps in the running mean
 
-/** Return the mean of the last WIDTH numbers at each index, skipping those that are not finite; for display only. */
+/** Return the mean of the last WIDTH numbers at each index, skipping numbers that are not finite; for display only. */
 export function runningMean(values: number[]): number[] {
   let sum = 0
   let known = 0
