@@ -8,7 +8,7 @@ export async function follow({ config, step }: Saved): Promise<void> {
   const before = app.model?.run
   try {
     const settings = JSON.parse(config || '{}')
-    // the link gives only what differs from the pretrained model; another run would pass on its own settings and text
+    // a link contains only differences from the pretrained model; any other run would pass on its own settings and text
     if (app.model?.run !== PUBLISHED) await change('pretrained', {})
     await change('reset', { config: settings })
     if (step > 0) await retrain(step)

@@ -1,4 +1,4 @@
-// An answer of the session that stays up to date: it is requested again whenever something it depends on changes.
+// A session answer that stays up to date: it is requested again whenever something that it depends on changes.
 
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
@@ -8,15 +8,15 @@ import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer; it stays until the next one arrives, so that nothing jumps
+  readonly value: T | undefined // the last answer; it stays until the next answer, so that nothing jumps
   readonly error: string // why the last question has no answer
   readonly waiting: boolean
 }
 
-/** Keep asking as long as the component lives. params: returns null if there is nothing to ask yet.
+/** Keep asking while the component lives. params returns null if there is nothing to ask yet.
  *
- * Only one question is open at a time: while a slider moves, answers come as fast as they are computed, and of the
- * waiting questions only the last is asked.
+ * Only one question is open at a time. While a slider moves, answers arrive as fast as they are computed, and only the
+ * last of the waiting questions is asked.
  */
 export function live<M extends Method>(
   method: M,
@@ -28,7 +28,7 @@ export function live<M extends Method>(
   let alive = true
   let asked = 0 // questions so far
   let shown = 0 // the question that value and error answer
-  let current = 0 // the first question about the model as it is now
+  let current = 0 // the first question about the current model
   let open = 0 // questions without an answer yet
   let next: (() => void) | undefined
 
@@ -65,7 +65,7 @@ export function live<M extends Method>(
     }
     next = undefined
     if (question === null) current = asked + 1
-    // before Python is ready, do not queue: a question that waits for Python would block those the snapshot can answer
+    // before Python is ready, do not queue: a question that waits for Python would block questions for the snapshot
     else if (open && untrack(() => app.phase) === 'ready') next = () => ask(question)
     else ask(question)
   })
@@ -87,7 +87,7 @@ type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'c
 
 // The settings of the runs that a link can reproduce: started here, on the names that come with the package.
 const repeatable = new Map<string, string>()
-// The settings of runs that continued the pretrained one: a link cannot reproduce their weights, but new runs start
+// The settings of runs that continued the pretrained run: a link cannot reproduce their weights, but new runs start
 // from these settings.
 const branched = new Map<string, string>()
 export const PUBLISHED = 'published' // the id of the pretrained run
@@ -100,8 +100,8 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
-  // a new run takes over the current run's settings that the request leaves out, and its link takes them over too; a
-  // run on another text or with a held-out split has no link
+  // a new run, and its link, take over the current run's settings that the request omits; a run on another text or
+  // with a held-out split has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
   if (method === 'reset' && settings && !val_fraction)
@@ -109,7 +109,7 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   link()
 }
 
-/** Like change, for a button, which has no place for an error: the page header shows it. */
+/** Like change, but for a button, which cannot show an error: the page header shows it. */
 export async function attempt<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   try {
     await change(method, params)

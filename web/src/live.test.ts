@@ -1,4 +1,4 @@
-// Live answers and changes of the model, with a fake session: what is asked, when, and what the link says.
+// Live answers and model changes, with a fake session: what is asked, when it is asked, and what the link says.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Requests } from './engine/protocol'
@@ -24,7 +24,7 @@ async function page() {
 beforeEach(fakePage)
 afterEach(() => void vi.useRealTimers())
 
-test('an answer is asked for again when what it depends on changes, and when the model does', async () => {
+test('an answer is requested again when its parameters or the model change', async () => {
   const { app, live, change, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => ({ word: app.word })))
   expect(forward.waiting).toBe(true)
@@ -55,7 +55,7 @@ test('only the last of the waiting questions is asked', async () => {
   expect(forward.waiting).toBe(false)
 })
 
-test('null asks nothing, and an answer that arrives after it is not shown', async () => {
+test('null asks nothing, and an answer that arrives afterwards is not shown', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => (app.word ? { word: app.word } : null)))
   worker().holds = true
@@ -67,7 +67,7 @@ test('null asks nothing, and an answer that arrives after it is not shown', asyn
   expect(forward.value).toBeUndefined()
 })
 
-test('an error is reported, and the last answer stays until the next', async () => {
+test('an error is reported, and the last answer stays until the next answer', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
   await settled()
@@ -117,7 +117,7 @@ test('a link describes a run that was started here, with its settings and step',
   expect([app.step, app.config]).toEqual([-1, ''])
 })
 
-test('a link describes neither a run on the reader’s own text nor one with held-out documents', async () => {
+test('a link describes neither a run on the reader’s own text nor a run with held-out documents', async () => {
   const { app, client, change } = await page()
   app.model = model('published', 1000)
   session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])

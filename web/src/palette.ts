@@ -9,7 +9,7 @@ const PARTS: [RegExp, Part][] = [
   [/(lm_head|logits|probs|loss)/, 'loss'],
 ]
 
-/** Return the part that a tensor's name or a number's path belongs to; the residual stream belongs to none. */
+/** Return the part that a tensor's name or a number's path belongs to; the residual stream belongs to no part. */
 export function partOf(path: string): Part {
   const name = path.replace(/\[.*/, '')
   return PARTS.find(([pattern]) => pattern.test(name))?.[1] ?? 'plain'
@@ -18,7 +18,7 @@ export function partOf(path: string): Part {
 export const ink = (part: Part) => `var(--${part}-ink)`
 export const fill = (part: Part) => `var(--${part})`
 
-/** Format a number: four decimals, or three significant digits where those would all be zero. */
+/** Format a number: four decimals, or three significant digits if those decimals would all be zero. */
 export function show(value: number | string, decimals = 4): string {
   if (typeof value !== 'number') return String(value).replace('-', '−').replace('inf', '∞')
   const fixed = value.toFixed(decimals)

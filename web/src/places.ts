@@ -19,7 +19,7 @@ export function placesOf(path: string): DOMRect[] {
   return [...cells, ...texts].filter((place): place is DOMRect => !!place && place.width > 0 && place.height > 0)
 }
 
-/** Return the index of a path in a tensor's flat buffer, or -1 if it is not one of the tensor's numbers. */
+/** Return the index of a path in a tensor's flat buffer, or -1 if the path is not in the tensor. */
 export function positionIn(name: string, shape: number[], path: string): number {
   if (!path.startsWith(name)) return -1
   const rest = path.slice(name.length)

@@ -18,11 +18,11 @@ const DEFAULTS = {
   level: 'both' as Level,
   theme: 'auto' as Theme,
   play: '', // the chapter of the playhead, '' for none
-  at: 0, // its moment
+  at: 0, // the playhead's moment
   weight: '', // the parameter whose update is played
-  step: -1, // the training step of a model other than the pretrained one; -1: the pretrained one
+  step: -1, // the training step of a model other than the pretrained model; -1: the pretrained model
   exercise: '', // the id of the current exercise
-  config: '', // JSON of the settings of such a model that differ from the preset's
+  config: '', // such a model's settings that differ from the preset's, as JSON
   present: 0, // the presented screen of the section, from 1; 0: not presenting
   hide: '', // hidden parts of the page: bar, contents, source, prose, captions
 }
@@ -58,7 +58,7 @@ class App {
   position = $state(DEFAULTS.position)
   layer = $state(DEFAULTS.layer)
   head = $state(DEFAULTS.head)
-  number = $state(DEFAULTS.number) // the path of the number that is open, '' for none
+  number = $state(DEFAULTS.number) // the path of the open number, '' for none
   level = $state<Level>(DEFAULTS.level)
   theme = $state<Theme>(DEFAULTS.theme)
   play = $state(DEFAULTS.play)
@@ -73,10 +73,10 @@ class App {
   // Not in the fragment
   model = $state.raw<Requests['model']['result'] | null>(null) // as last reported by the session
   lines = $state.raw<number[]>([]) // source lines that the current figure is about
-  phase = $state<'loading' | 'ready' | 'failed'>('loading') // of loading Python
+  phase = $state<'loading' | 'ready' | 'failed'>('loading') // the state of loading Python
   progress = $state('') // what Python is doing, for the reader
   work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // training requested by a link
-  notice = $state('') // why the model is not the requested or the previous one; '' if it is
+  notice = $state('') // why the model is not the requested or previous model; '' if it is
 
   get version(): number {
     return this.model?.version ?? 0
@@ -95,7 +95,7 @@ class App {
   open(path: string): void {
     this.number = this.number === path ? '' : path
   }
-  /** The facts about the current model, for the prose, in which no such number is typed by hand. */
+  /** The facts about the current model that the prose fills in, since it contains no such number typed by hand. */
   get facts(): Record<string, string> {
     const { model } = this
     if (!model) return {}

@@ -1,4 +1,4 @@
-// The state and its saved form: what a link contains, how it is written, and what an invalid one gives.
+// The state and its saved form: what a link contains, how a link is written, and how an invalid link is read.
 
 import { describe, expect, test } from 'vitest'
 import { sections } from './sections'
@@ -30,7 +30,7 @@ test('an empty fragment is the state of a first visit, which is saved as an empt
   expect(read('')).toMatchObject({ section: 0, word: 'emma', position: 3, level: 'both', step: -1 })
 })
 
-test('reading returns what was written, for each part alone and for all together', () => {
+test('reading returns what was written, for each part alone and for all parts together', () => {
   expect(read(write(OTHER))).toEqual(OTHER)
   for (const [key, value] of Object.entries(OTHER)) {
     const one = { ...read(''), [key]: value }
@@ -73,7 +73,7 @@ describe('a section', () => {
     for (const [i, name] of NAMES.entries()) expect(read(`#section=${name}`).section).toBe(i)
   })
 
-  test('that an older link gives by number is the one that the number always meant', () => {
+  test('that an older link gives by number is the section that the number always meant', () => {
     for (const [i, name] of NUMBERED.entries()) expect(NAMES[read(`#section=${i}`).section]).toBe(name)
   })
 

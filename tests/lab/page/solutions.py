@@ -272,7 +272,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "left-alone": (
         "Left alone",
         lambda r: (
-            r.press("Adam, for one parameter", "one that the word does not use"),
+            r.press("Adam, for one parameter", "a parameter that the word does not use"),
             r.choose("One update on", "empty, as at step 1"),
         ),
     ),

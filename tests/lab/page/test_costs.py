@@ -56,7 +56,7 @@ def test_a_word_with_unknown_letters_is_spelled_in_bytes(tab: Visit) -> None:
 def test_a_base_model_continues_a_text(tab: Visit) -> None:
     """The figure shows the text that `microgpt sample` generates after the same prompt."""
     tab.section(SECTION)
-    figure = tab.page.locator("figure").filter(has_text="Say something to it")
+    figure = tab.page.locator("figure").filter(has_text="Say something to the model")
     figure.get_by_label("you say").fill("bo")
     tab.settle()
     generated = tab.ask("generate", seed=42, index=0, temperature=0.5, prompt="bo")

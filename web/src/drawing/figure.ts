@@ -1,7 +1,7 @@
-// Exports a figure as a standalone SVG. An SVG on the page stays one; boxes become rectangles and text becomes <text>,
-// at the places where the browser laid them out; a canvas becomes an image. There is no foreignObject, since few
-// programs render it. The colours are those of the light theme. Controls (sliders, buttons, options that are not
-// chosen) are left out, but their settings stay: see drawing.css.
+// Exports a figure as a standalone SVG. SVGs on the page are copied; boxes become rectangles and text becomes <text>,
+// where the browser laid them out; a canvas becomes an image. The export avoids foreignObject, which few programs
+// render, and uses the light theme's colours. It omits controls (sliders, buttons, options that are not chosen) but
+// shows their settings: see drawing.css.
 
 import { flushSync } from 'svelte'
 import { app } from '../state.svelte'
@@ -12,7 +12,7 @@ import { drawnText, label } from './text'
 
 const MARGIN = 8
 
-/** Return the figure's whole content, including what is scrolled out of view. */
+/** Return the figure's complete content, including parts scrolled out of view. */
 export function asSvg(figure: HTMLElement, title: string): string {
   const [theme, address] = [app.theme, location.href]
   const scrolled = [...figure.querySelectorAll('*')]
@@ -90,7 +90,7 @@ function* parts(e: Element, style: CSSStyleDeclaration, x: number, y: number): G
   } else {
     yield* pseudo(e, '::before', x, y)
     if (e.shadowRoot) {
-      // an editor's shadow root holds more lines than it shows: clip them
+      // an editor's shadow root contains more lines than the editor shows: clip them
       yield element(
         'svg',
         { ...at, viewBox: `${at.x} ${at.y} ${width} ${height}` },

@@ -122,7 +122,7 @@ export function filled(what: 'fill' | 'stroke', { rgb, alpha }: Colour): Record<
 
 let gradientsMade = 0
 
-/** Yield linear gradients along an axis, and radial ones from the centre to the corners; the topmost comes last. */
+/** Yield linear gradients along an axis and radial gradients from the centre to the corners, the topmost last. */
 function* gradients(at: Box, image: string, rounded: Record<string, number>): Generator<SVGElement> {
   for (const layer of split(image).reverse()) {
     const [, kind, inside] = /^(linear|radial)-gradient\((.*)\)$/s.exec(layer) ?? []

@@ -7,9 +7,9 @@ const KEPT = [
   'text-anchor', 'dominant-baseline', 'paint-order', 'clip-path', 'marker-end', 'vector-effect',
 ] // prettier-ignore
 const DEFAULT = new Set(['none', 'normal', 'auto', 'start', 'butt', 'miter'])
-const PLACED = ['cx', 'cy', 'r', 'x', 'y', 'width', 'height', 'rx'] // which a style sheet may set too
+const PLACED = ['cx', 'cy', 'r', 'x', 'y', 'width', 'height', 'rx'] // a style sheet may set these too
 
-/** Return a copy of an SVG at its place in the figure. */
+/** Return a copy of an SVG at its position in the figure. */
 export function copied(svg: SVGSVGElement, x: number, y: number): SVGElement {
   const box = svg.getBoundingClientRect()
   const shown = element('svg', {

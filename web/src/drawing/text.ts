@@ -1,4 +1,4 @@
-// The text of the page as SVG: one <text> for each line, at its measured place.
+// The page's text as SVG: one <text> per line, at its measured position.
 
 import { colour, element, filled } from './paint'
 
@@ -42,7 +42,7 @@ function runs(node: Text): Run[] {
   return found
 }
 
-/** Split a word that is broken over lines into its letters. */
+/** Split a word that is broken across lines into its letters. */
 function pieces(word: string, index: number, of: (from: number, to: number) => Range): [number, number][] {
   if (of(index, index + word.length).getClientRects().length === 1) return [[index, index + word.length]]
   return [...word].map((_, i) => [index + i, index + i + 1])

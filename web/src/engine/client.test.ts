@@ -21,7 +21,7 @@ async function saved(): Promise<void> {
 }
 
 describe('until Python is ready', () => {
-  test('the snapshot answers, whatever the order of the parameters', async () => {
+  test('the snapshot answers, regardless of the order of the parameters', async () => {
     FakeWorker.boots = false
     FakeWorker.index.answers = { 'gradient_contributions {"word": "emma", "path": "loss"}': { grad: 1 } }
     const client = new Client('http://localhost/lab/')
@@ -64,7 +64,7 @@ describe('until Python is ready', () => {
     expect(await client.ask('model', {})).toMatchObject({ method: 'model' })
   })
 
-  test('if Python cannot be loaded, every question is rejected, waiting or new', async () => {
+  test('if Python cannot be loaded, every waiting or new question is rejected', async () => {
     FakeWorker.boots = false
     const client = new Client('http://localhost/lab/')
     const early = client.ask('forward', { word: 'emma' })
@@ -79,7 +79,7 @@ describe('until Python is ready', () => {
 })
 
 describe('the cache', () => {
-  test('equal questions share one answer', async () => {
+  test('shares one answer between equal questions', async () => {
     const client = await readyClient()
     const first = client.ask('gradient_contributions', { word: 'emma', path: 'loss' })
     const second = client.ask('gradient_contributions', { path: 'loss', word: 'emma' })
@@ -87,7 +87,7 @@ describe('the cache', () => {
     expect(worker().asked).toEqual(['gradient_contributions loss'])
   })
 
-  test('a change of the model empties it', async () => {
+  test('is emptied when the model changes', async () => {
     const client = await readyClient()
     await client.ask('forward', { word: 'emma' })
     await client.ask('change', { path: PATH, value: 2 })
@@ -95,7 +95,7 @@ describe('the cache', () => {
     expect(worker().asked).toEqual(['forward emma', `change ${PATH}`, 'forward emma'])
   })
 
-  test('it holds the last 100 answers', async () => {
+  test('holds the last 100 answers', async () => {
     const client = await readyClient()
     for (let i = 0; i <= 100; i++) await client.ask('forward', { word: `word${i}` })
     await client.ask('forward', { word: 'word1' })
@@ -192,7 +192,7 @@ describe('a stream', () => {
 })
 
 describe('a worker that dies', () => {
-  test('is replaced by one with the same state: the saved state and the changes since', async () => {
+  test('is replaced by a worker with the same state: the saved state and the changes since', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
@@ -213,7 +213,7 @@ describe('a worker that dies', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('passes its questions on to the next one, once', async () => {
+  test('passes its questions on to the next worker, once', async () => {
     const client = await readyClient()
     worker().holds = true
     const asked = client.ask('forward', { word: 'emma' })
@@ -222,7 +222,7 @@ describe('a worker that dies', () => {
     expect(await asked).toMatchObject({ method: 'forward' })
     FakeWorker.deadly = 'wpe'
     await expect(client.ask('history', { path: 'wpe[0][0]' })).rejects.toThrow('Python crashed on this request')
-    expect(FakeWorker.all).toHaveLength(4) // one more for each try
+    expect(FakeWorker.all).toHaveLength(4) // another worker for each try
   })
 
   test('is not followed by a repeat of the change that may have killed it', async () => {
@@ -242,7 +242,7 @@ describe('a worker that dies', () => {
     expect(worker().asked).toEqual(['forward emma'])
   })
 
-  test('three times while loading is not restarted', async () => {
+  test('is not restarted after three deaths while loading', async () => {
     FakeWorker.boots = false
     const client = new Client('http://localhost/lab/')
     await settled()
@@ -251,7 +251,7 @@ describe('a worker that dies', () => {
     expect(FakeWorker.all).toHaveLength(3)
   })
 
-  test('while restoring its saved state is replaced by one without it, and the status says so', async () => {
+  test('is replaced by a worker without the saved state if it dies restoring it, and the status says so', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
@@ -261,7 +261,7 @@ describe('a worker that dies', () => {
     expect(await weights(client)).toEqual({})
   })
 
-  test('while repeating the changes since then loses only those', async () => {
+  test('loses only the changes since the save if it dies repeating them', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
@@ -274,7 +274,7 @@ describe('a worker that dies', () => {
 })
 
 describe('stop', () => {
-  test('rejects the open questions, ends the worker, and restores its state', async () => {
+  test('rejects the open questions, terminates the worker, and restores its state', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     const first = worker()
@@ -283,12 +283,12 @@ describe('stop', () => {
     client.stop()
     await rejected
     expect(first.terminated).toBe(true)
-    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // the lock of the first worker, now free, does not start a third
+    expect(await reaches(client, 'ready')).toMatchObject({ restarts: 1 }) // the first worker's free lock does not start a third
     expect(FakeWorker.all).toHaveLength(2)
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('an answer from the worker that was ended is ignored', async () => {
+  test('an answer from a terminated worker is ignored', async () => {
     const client = await readyClient()
     const first = worker()
     client.stop()
@@ -297,7 +297,7 @@ describe('stop', () => {
   })
 })
 
-test('silence counts from the question, or from the last message since', async () => {
+test('silence is measured from the question, or from the last message after it', async () => {
   const client = await readyClient()
   expect(client.silence).toBe(0)
   worker().holds = true

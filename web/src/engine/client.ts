@@ -1,6 +1,6 @@
 // The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
-// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with the
-// state it had.
+// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with its
+// previous state.
 
 import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'
@@ -21,14 +21,14 @@ export interface Stream {
   ended: Promise<void>
 }
 
-/** A request without an answer yet, or a stream that has not ended. */
+/** A request that has no answer yet, or a stream that has not ended. */
 interface Pending {
   message: ToWorker
   sent: boolean
-  changes: boolean // whether it changes the model
-  tries: number // workers that died while it was pending
-  since: number // ms: when it was sent, or last answered
-  take(answer: Answer): void // for a stream: each of its answers
+  changes: boolean // whether the request changes the model
+  tries: number // the number of workers that died while the request was pending
+  since: number // ms: the time when it was sent or last answered
+  take(answer: Answer): void // called once for a request, and for each of a stream's answers
   done(): void
   fail(error: AskError): void
 }
@@ -56,10 +56,10 @@ export class Client {
   #lastId = 0
   #pending = new Map<number, Pending>() // in the order of asking
   #streaming = 0
-  #answers = new Map<string, Promise<unknown>>() // about the model as it is now
+  #answers = new Map<string, Promise<unknown>>() // about the current model
   #pristine = true // whether the model is still the snapshot's
   #state: string | undefined // as last saved
-  #since: Question[] = [] // requests that changed it since then, to be repeated after it is restored
+  #since: Question[] = [] // requests that changed the state after that save, to be repeated after a restore
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
@@ -76,14 +76,14 @@ export class Client {
     Object.assign(globalThis, { lab: this }) // for the console: await lab.ask('forward', { word: 'emma' })
   }
 
-  /** Call the listener now and at each change of the status. Returns the function that unsubscribes it. */
+  /** Call the listener now and at each change of the status. Returns a function that unsubscribes the listener. */
   subscribe(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     listener(this.status)
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Send a request; rejects with an AskError. Equal questions about a model share one answer: do not modify it. */
+  /** Send a request; rejects with an AskError. Equal questions about a model share one answer, so do not modify it. */
   ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
     const question: Question<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {
@@ -130,14 +130,14 @@ export class Client {
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** How long, in ms, the worker has been silent while a question is open. */
+  /** The number of ms for which the worker has been silent while a question is open. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
     return sent.length ? performance.now() - Math.max(oldest, this.#heard) : 0
   }
 
-  /** Abandon the current computation at once: end the worker and restart it with the state it had. */
+  /** Abandon the current computation immediately: terminate the worker and restart it with its previous state. */
   stop(): void {
     for (const pending of this.#pending.values()) pending.fail(new AskError(STOPPED))
     this.#pending.clear()
@@ -167,7 +167,7 @@ export class Client {
     })
   }
 
-  /** Return the snapshot's answer if there is one, otherwise Python's once it is ready. */
+  /** Return the snapshot's answer if there is one; otherwise return Python's answer once Python is ready. */
   #early(key: string, question: Question<Method>): Promise<unknown> {
     return this.#snapshot.answer(key).catch(() => this.#request(question))
   }
@@ -218,10 +218,10 @@ export class Client {
       // stopped or died: the changes since the previous save are still known
     }
     const now = performance.now()
-    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // saving takes a twentieth of the time at most
+    this.#nextSave = now + Math.max(BETWEEN_SAVES, 20 * (now - start)) // saving takes at most a twentieth of the time
   }
 
-  /** Give a new worker the state that the last one had. */
+  /** Restore the last worker's state in a new worker. */
   #restore(): void {
     const questions = [...this.#since]
     if (this.#state !== undefined) questions.unshift({ method: 'restore', params: { state: this.#state } })
@@ -259,7 +259,7 @@ export class Client {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (worker !== this.#worker) return
       if (!watched && 'locks' in navigator) {
-        // a worker that ends silently (out of memory) is noticed because its lock becomes free
+        // a worker that dies silently (out of memory) is noticed because its lock becomes free
         void navigator.locks.request(lock, () => void (worker === this.#worker && this.#died()))
       }
       watched = true
@@ -297,7 +297,7 @@ export class Client {
 
   #isReady(): void {
     this.#attempts = 0
-    this.#answers.clear() // they were the snapshot's; from now on Python answers
+    this.#answers.clear() // they came from the snapshot; from now on Python answers
     const lost = this.#lost
     this.#lost = ''
     this.#setStatus({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })
@@ -321,7 +321,7 @@ export class Client {
     this.#restart()
   }
 
-  /** Drop what cannot be restored: first the changes since the last save, then the saved state too. */
+  /** Drop what cannot be restored: first the changes since the last save, then also the saved state. */
   #giveUpState(): void {
     this.#lost = LOST
     if (this.#since.length) this.#since = []
@@ -342,7 +342,7 @@ export class Client {
   }
 }
 
-/** Return a copy that a message can carry: not reactive, and unchanged until it is sent. */
+/** Return a copy that a message can carry: it is not reactive and does not change before it is sent. */
 function plain<T>(value: T): T {
   if (Array.isArray(value)) return value.map(plain) as T
   if (typeof value !== 'object' || value === null) return value

@@ -21,7 +21,7 @@ export type FromWorker =
   | { loading: Stage }
   | { ready: Record<Stage, number> } // seconds that each stage took
   | { failed: string } // Python cannot be loaded: trying again will not help
-  | { id: number; answer: Answer } // to a request, or one of a stream's answers
+  | { id: number; answer: Answer } // the answer to a request, or one of a stream's answers
   | { id: number; done: true }
 
 /** The stages of loading, until Python answers. */

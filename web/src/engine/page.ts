@@ -1,4 +1,4 @@
-// The page's only client, and the part of the state that follows its status.
+// The page's only client, and the part of the state that follows the client's status.
 
 import { app } from '../state.svelte'
 import { Client } from './client'
@@ -13,7 +13,7 @@ const DOING: Record<string, string> = {
   restore: 'restoring the state',
 }
 
-/** Start. Settles when the first facts about the model have arrived. */
+/** Start the client. Settles when the first facts about the model have arrived. */
 export async function start(): Promise<void> {
   client.subscribe((status) => {
     app.phase = status.state

@@ -21,7 +21,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       .catch((error: unknown) => post({ failed: `Python could not be loaded: ${lastLine(error)}` }))
   } else if ('stop' in data) {
     const events = streams.get(data.stop)
-    if (!events) return // it has just ended
+    if (!events) return // the stream has just ended
     streams.delete(data.stop)
     attempt(() => (events.return?.(), '{}'))
     post({ id: data.stop, done: true })
@@ -33,7 +33,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   }
 }
 
-/** Send one event of each stream, let the waiting messages have their turn, and continue. */
+/** Send one event of each stream, let the waiting messages be handled, and continue. */
 function step(): void {
   for (const [id, events] of streams) {
     let done = false
@@ -72,7 +72,7 @@ function lastLine(error: unknown): string {
   return message.trimEnd().split('\n').pop()!
 }
 
-/** Take a lock that stays taken until this worker ends, for whatever reason. */
+/** Acquire a lock and hold it until this worker ends, for any reason. */
 function takeLock(lock: string): Promise<void> {
   return new Promise((held) => {
     if (!('locks' in navigator)) return held() // not a secure context

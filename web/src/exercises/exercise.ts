@@ -1,5 +1,5 @@
-// The type of an exercise, and helpers to judge one. A judge never takes the reader's word: it reads the settings of
-// the figures, asks the session, and explains with real numbers why the solution is right or wrong.
+// The type of an exercise, and helpers that judge a solution. A judge never takes the reader's word: it reads the
+// figures' settings, asks the session, and explains with real numbers why the solution is right or wrong.
 
 import type { Config, Method, Requests } from '../engine/protocol'
 import { show } from '../palette'
@@ -9,7 +9,8 @@ import type { seen } from './seen.svelte'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
-/** Where an exercise begins. config and step describe a model trained for it; without step it is the pretrained one. */
+/** The state in which an exercise starts. config and step describe a model trained for it; without step, it uses the
+ * pretrained model. */
 export interface Stage {
   section: number
   word?: string
@@ -29,7 +30,7 @@ export interface Asked {
   ask: <M extends Method>(method: M, params: Requests[M]['params']) => Promise<Requests[M]['result']>
 }
 
-/** A judge's decision. says is in the markup of the prose; its {facts} are numbers of the session. */
+/** A judge's decision. says uses the prose's markup; its {facts} are numbers from the session. */
 export interface Verdict {
   right: boolean
   says: string
@@ -62,14 +63,14 @@ export const letter = ({ app }: Asked, id: number) => app.model?.symbols[id] || 
 
 export const NO_CHOICE: Verdict = { right: false, says: 'Choose an answer first.' }
 
-/** Return whether the reader chose the answer. truth states the facts, with their numbers. */
+/** Return whether the reader chose the answer. truth states the facts, including their numbers. */
 export function predicted(asked: Asked, answer: string, truth: string, facts: Record<string, string> = {}): Verdict {
   if (!asked.chosen) return NO_CHOICE
   const right = asked.chosen === answer
   return { right, says: truth, facts }
 }
 
-/** Return a judge that accepts a chosen source line with one of the pieces. why explains what the line does. */
+/** Return a judge that accepts a source line containing one of the pieces. why explains what the line does. */
 export function onLine(pieces: string[], why: string): Exercise['judge'] {
   return async ({ seen: { line } }) => {
     if (!line) return { right: false, says: 'Choose a line first: click its number in the source panel.' }
@@ -80,7 +81,7 @@ export function onLine(pieces: string[], why: string): Exercise['judge'] {
   }
 }
 
-/** Return the verdict if no number is open, or the wrong one. */
+/** Return the verdict if no number is open, or if the wrong number is open. */
 export function notOpen({ app }: Asked, instead: string): Verdict {
   if (!app.number) return { right: false, says: `No number is open: click one, or find it by name. ${instead}` }
   return { right: false, says: `\`{path}\` is open. ${instead}`, facts: { path: app.number } }

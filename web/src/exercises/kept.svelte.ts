@@ -16,7 +16,7 @@ class Kept {
   #before = $state.raw<Stored | null>(null)
   #stage: Promise<unknown> = Promise.resolve() // the latest stage
 
-  /** Store the current state before a stage is set. Within a series of exercises, only the first one stores it. */
+  /** Store the current state before a stage is set. Within a series of exercises, only the first exercise stores it. */
   keep(): void {
     if (app.exercise) return
     const place = Object.fromEntries(PLACE.map((name) => [name, app[name]])) as Stored['place']
@@ -42,7 +42,7 @@ class Kept {
     else words.push(model.changes.length ? 'the weights that you changed' : 'the unchanged weights')
     return words
   }
-  /** Keep the current state: drop the stored one. */
+  /** Keep the current state and discard the stored state. */
   forget(): void {
     this.#before = null
   }
@@ -54,7 +54,7 @@ class Kept {
     for (const undo of before.undo) undo()
     Object.assign(app, before.place)
     app.work?.stop()
-    await this.#stage // otherwise its model would arrive later and replace the restored one
+    await this.#stage // otherwise its model would arrive later and replace the restored model
     if (!before.model || !differs(before.model)) return
     if (app.model?.run !== before.model.run) await change('choose', { run: before.model.run })
     if (app.model?.step !== before.model.step) await change('scrub', { step: before.model.step })
@@ -64,7 +64,7 @@ class Kept {
   }
 }
 
-/** Return whether the current model differs from this one: another run, step or set of changes. */
+/** Return whether the current model differs from this model in its run, step or changes. */
 function differs(before: Model): boolean {
   const [a, b] = [before, app.model].map((model) => model && JSON.stringify([model.run, model.step, model.changes]))
   return !!b && a !== b
@@ -72,7 +72,7 @@ function differs(before: Model): boolean {
 
 export const kept = new Kept()
 
-/** Set fields of a state that figures share. Return a function that restores them. */
+/** Set fields of a state shared by figures. Return a function that restores them. */
 export function put<T extends object>(on: T, fields: Partial<T>): () => void {
   const before = Object.fromEntries(Object.keys(fields).map((name) => [name, on[name as keyof T]])) as Partial<T>
   Object.assign(on, fields)

@@ -3,7 +3,7 @@
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
 
-/** The progress in one exercise. tries counts its checks; solved is the date of the first right one, or ''. */
+/** The progress in one exercise. tries counts its checks; solved is the date of the first correct check, or ''. */
 export interface Record {
   tries: number
   solved: string
@@ -32,7 +32,7 @@ class Progress {
   text(): string {
     return JSON.stringify({ kind: KIND, exercises: this.#records }, null, 2)
   }
-  /** Merge the progress in a file with the current one, losing no solution. Return how many exercises it lists. */
+  /** Merge the progress in a file into the current progress, losing no solution. Return how many exercises it lists. */
   read(text: string): number {
     const found = parsed(text)
     const both = { ...this.#records }

@@ -1,4 +1,4 @@
-// Whether the list of all exercises is open, and how many stages have been set: each one remounts the section.
+// Whether the list of all exercises is open, and how many stages have been set: each stage remounts the section.
 
 class Shelf {
   open = $state(false)

@@ -1,4 +1,4 @@
-// Sets the stage of an exercise, that is its section, word and model, or returns a link that does.
+// Sets the stage of an exercise (its section, word and model), or returns a link that sets it.
 
 import { follow } from '../follow'
 import { change, PUBLISHED } from '../live.svelte'
@@ -19,7 +19,7 @@ export function linkTo({ id, stage }: Exercise): string {
   })
 }
 
-/** Set the stage. If the exercise needs a model other than the current one, load or train it. */
+/** Set the stage. If the exercise needs a model other than the current model, load or train that model. */
 export const begin = (exercise: Exercise): Promise<void> => kept.during(setStage(exercise))
 
 async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise): Promise<void> {
@@ -28,7 +28,7 @@ async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise)
   seen.line = 0
   shelf.stages += 1
   kept.addUndo(set?.())
-  if (app.phase !== 'ready') return // without Python, the model is the pretrained one
+  if (app.phase !== 'ready') return // without Python, only the pretrained model is available
   if (step !== undefined) return follow({ ...app.saved, config: JSON.stringify(config ?? {}), step })
   if (app.model?.run !== PUBLISHED) await change('pretrained', {})
   if (app.model?.changes.length) await change('undo', {})

@@ -25,7 +25,7 @@ export function pieces(source: string, facts: Record<string, string>): Piece[] {
 }
 
 function filled(text: string, facts: Record<string, string>): Part[] {
-  const parts = text.split(/\{(\w+)\}/) // every second one is a fact's name
+  const parts = text.split(/\{(\w+)\}/) // every second part is a fact's name
   return parts
     .map((part, i) => (i % 2 ? { text: facts[part] ?? '…', fact: part } : { text: part }))
     .filter(({ text }) => text)

@@ -1,4 +1,4 @@
-// A box that scrolls must be reachable by keyboard, have a label, and show that there is more:
+// A box that scrolls must be reachable by keyboard, have a label, and show that there is more content:
 // <div {@attach scrolls('The matrices')}>.
 
 import type { Attachment } from 'svelte/attachments'
@@ -32,6 +32,6 @@ export const scrolls =
     }
   }
 
-/** Return how the page scrolls by itself: smoothly, unless the reader prefers reduced motion. */
+/** Return the behaviour of automatic scrolling: smooth, unless the reader prefers reduced motion. */
 export const glide = (): ScrollBehavior =>
   matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth'

@@ -1,4 +1,4 @@
-// The characters of a text that the model cannot read, each once. A model whose tokens are bytes reads all of them.
+// The distinct characters of a text that the model cannot read. A model whose tokens are bytes reads every character.
 
 import { app } from '../state.svelte'
 

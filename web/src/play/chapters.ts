@@ -1,4 +1,4 @@
-// The chapters of the playhead, in the order of the program, and the section of the guide that each belongs to.
+// The playhead's chapters, in the program's order, each with the guide's section to which it belongs.
 
 import type { ChapterName } from '../engine/protocol'
 
@@ -55,7 +55,7 @@ export const chapters: Act[] = [
 ]
 export const END = 'end' // the big picture, after the last chapter
 
-/** The chapter that plays the subject of a section, and the line where it starts. */
+/** The chapter that plays a section's subject, and the line where that subject starts. */
 export const placeOf: Record<number, { chapter: string; line: string }> = {
   0: { chapter: 'data', line: '' },
   1: { chapter: 'data', line: 'with open(path' },

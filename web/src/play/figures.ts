@@ -1,4 +1,4 @@
-// Chooses the figure that shows what a statement does, by its function and by the text of its line.
+// Chooses the figure that shows what a statement does, using the statement's function and the text of its line.
 
 import type { Chapter, PlayEvent } from '../engine/protocol'
 import { pathOf, variable } from './numbers'
@@ -33,7 +33,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
   if (story.chapter === 'data' && event) {
     if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
-      return { kind: 'shapes', title: 'The matrices of the model' }
+      return { kind: 'shapes', title: 'The model’s matrices' }
     const reads = event.function !== 'main' || line.startsWith('rng')
     return reads ? { kind: 'documents', title: 'The documents' } : { kind: 'settings', title: 'What main() sets' }
   }
@@ -67,7 +67,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   return { kind: 'vectors', title: 'Where the program is' }
 }
 
-/** Return the vectors that a line reads and computes; if it computes none, those that its function knows. */
+/** Return the vectors that a line reads and computes; if it computes none, return the vectors that its function knows. */
 export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] {
   const of = (name: string, after: boolean) => pathOf(variable(story, event, name, after))
   const made = Object.keys(event.changed).filter((name) => of(name, true))

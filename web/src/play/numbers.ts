@@ -1,4 +1,4 @@
-// Looks up the numbers of a tensor, a row or a slice by its path, among the loaded tensors.
+// Looks up the values of a tensor, row or slice by path among the loaded tensors.
 
 import type { Chapter, Variable, Tensor } from '../engine/protocol'
 import { pathAt } from '../places'
@@ -6,13 +6,13 @@ import { pathAt } from '../places'
 export type Tensors = Record<string, Tensor>
 
 export interface Numbers {
-  name: string // the prefix of its numbers' paths: 'wte[4]'
+  name: string // the prefix of its values' paths: 'wte[4]'
   shape: number[]
   data: number[]
   paths: string[]
 }
 
-/** Return the numbers of 'pos3.layer0.q', 'pos3.layer0.q[4:8]' or 'wte[4]'; undefined if there is no such tensor. */
+/** Return the values of 'pos3.layer0.q', 'pos3.layer0.q[4:8]' or 'wte[4]'; undefined if there is no such tensor. */
 export function numbersOf(path: string, tensors: Tensors): Numbers | undefined {
   const [, name, row, start, stop] = /^(.*?)(?:\[(\d+)\]|\[(\d+):(\d+)\])?$/.exec(path) ?? []
   const tensor = tensors[name]
@@ -34,7 +34,7 @@ export function numbersOf(path: string, tensors: Tensors): Numbers | undefined {
   return { name, shape, data, paths: paths(0, data.length) }
 }
 
-/** Return a variable of an event by its name; if `after`, with the value that the statement gives it. */
+/** Return an event's variable by its name; if `after`, with the value that the statement assigns to it. */
 export function variable(
   story: Chapter,
   event: Chapter['events'][number],

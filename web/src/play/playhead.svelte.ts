@@ -1,7 +1,7 @@
 // The playhead: a moment of a chapter, which is an execution of the reference that the session recorded.
 //
 // A moment is the arrival at a statement or, inside the weighted sums of linear(), one of its rows; in backward, whose
-// line runs tens of thousands of times, it is one +=. The depth of a moment decides what a step over skips.
+// line runs tens of thousands of times, a moment is one +=. A moment's depth decides what a step over skips.
 
 import type { Chapter, BackwardStep, PlayEvent } from '../engine/protocol'
 import { app } from '../state.svelte'
@@ -10,8 +10,8 @@ import { END, chapters } from './chapters'
 
 export interface Moment {
   event?: PlayEvent
-  row: number // of a weighted sum, -1 for the statement itself
-  step: number // of backward, -1 before the first and elsewhere
+  row: number // the row of a weighted sum, -1 for the statement itself
+  step: number // the step of backward, -1 before the first step and elsewhere
   line: number
   depth: number
 }
@@ -28,7 +28,7 @@ const CHAPTER_OF: Record<string, string> = {
 }
 
 class Playhead {
-  story = $state.raw<Chapter>() // of app.play, once it has arrived
+  story = $state.raw<Chapter>() // the chapter app.play, once it has arrived
   passing = $state.raw<BackwardStep>() // the current += in backward
   wanted = $state('') // the beginning of the line to go to when the story arrives
   playing = $state(false)
@@ -58,7 +58,7 @@ class Playhead {
   moment(at: number): Moment {
     if (this.#isBackward) {
       const step = at - PREAMBLE.length
-      const known = this.passing?.step === step ? this.passing.line : lineOf('node.a.grad +=') // one of two
+      const known = this.passing?.step === step ? this.passing.line : lineOf('node.a.grad +=') // one of two such lines
       const line = step < 0 ? lineOf(PREAMBLE[at]) : known
       return { row: -1, step: Math.max(-1, step), line, depth: this.depth(at) }
     }
@@ -76,7 +76,7 @@ class Playhead {
     return this.story!.events[i].depth + (row < 0 ? 0 : 1)
   }
 
-  // --- Where a step leads to; if there is no such moment, to the chapter's end or beginning
+  // --- The moment that a step leads to, or the chapter's end or beginning if there is no such moment
 
   into(): number {
     return Math.min(this.at + 1, this.length - 1)
@@ -93,7 +93,7 @@ class Playhead {
     for (let i = this.at - 1; i >= 0; i--) if (this.depth(i) <= depth) return i
     return 0
   }
-  /** The next moment during play: skips rows and the numbers of backward, unless the reader stepped into them. */
+  /** The next moment during play: skips rows, and skips numbers in backward, unless the reader stepped into them. */
   next(): number {
     if (this.#isBackward) return this.over()
     if (this.now && this.now.row >= 0) return this.into()
@@ -115,12 +115,12 @@ class Playhead {
     app.play = chapter
     app.at = 0
   }
-  /** Go to the line that was asked for. */
+  /** Go to the requested line. */
   arrive(): void {
     if (this.wanted) this.run(lineOf(this.wanted), 0)
     this.wanted = ''
   }
-  /** Go to the next moment at a line, or to the first if no more follow. */
+  /** Go to the next moment at a line, or to the first such moment if no more follow. */
   run(line: number, from = this.at + 1): void {
     const most = Math.min(this.length, 20_000) // after its first steps, backward is always on the same two lines
     for (let i = 0; i < most; i++) {
@@ -131,7 +131,7 @@ class Playhead {
     const other = CHAPTER_OF[called]
     if (other && other !== app.play) this.open(other, reference.source!.lines[line - 1])
   }
-  /** Return the next chapter; the big picture follows the last one. */
+  /** Return the next chapter; the big picture follows the last chapter. */
   following(): string {
     const i = chapters.findIndex(({ name }) => name === app.play)
     return chapters[i + 1]?.name ?? END

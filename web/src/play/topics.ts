@@ -3,7 +3,7 @@
 export interface Topic {
   act: string
   title: string
-  chapter: string // the chapter that plays it
+  chapter: string // the chapter that plays the topic
   line: string // a piece of the source, on whose line the topic comes up
   plain: string
   technical: string
@@ -16,9 +16,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng = random.Random(42)',
     plain:
-      'A recipe for dice: start with the same number, and you throw the same dice in the same order. This repeatable chance is what makes the whole page checkable.',
+      'A seed is a recipe for dice: start with the same number, and you get the same throws in the same order. This repeatable chance is what makes the whole page checkable.',
     technical:
-      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but wrong for secrets: 624 outputs give its state away.',
+      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but unsuitable for secrets: 624 outputs reveal its state.',
   },
   {
     act: 'I. Setup and data',
@@ -26,9 +26,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng.shuffle(docs)',
     plain:
-      'The last card swaps places with any card up to and including itself, then the card before it does, and so on down. Every order is equally likely.',
+      'The last card swaps places with any card up to and including itself, then the card before it does the same, and so on down. Every order is equally likely.',
     technical:
-      'The Fisher–Yates shuffle: n − 1 swaps, each partner drawn uniformly from the positions not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
+      'The Fisher–Yates shuffle makes n − 1 swaps and draws each partner uniformly from the positions not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
   },
   {
     act: 'I. Setup and data',
@@ -36,9 +36,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'tokenizer = Tokenizer(',
     plain:
-      'Only the letters that were there on the first day have a ticket. A new letter is not read badly; it cannot be read at all.',
+      'Only the letters that were present on the first day have a ticket. A new letter is not read badly; it cannot be read at all.',
     technical:
-      '{vocab_size} tokens here. Byte-pair vocabularies are closed too, but they bottom out in bytes, so any text can be spelled with them.',
+      'There are {vocab_size} tokens here. Byte-pair vocabularies are closed too, but they bottom out in bytes, so they can spell any text.',
   },
   {
     act: 'II. How the model learns from mistakes',
@@ -46,9 +46,9 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'order, seen, stack',
     plain:
-      'While it was computed, every number kept a receipt: which numbers it was made from, and how strongly it responds to each of them. Now the receipts are read, starting from the end.',
+      'While it was computed, every number kept a receipt: which numbers it was computed from, and how strongly it responds to each of them. Now the receipts are read, starting at the end.',
     technical:
-      'A define-by-run graph: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks can recompute parts of it instead.',
+      'The graph is define-by-run: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks can recompute parts of it instead.',
   },
   {
     act: 'II. How the model learns from mistakes',
@@ -56,9 +56,9 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'node.a.grad +=',
     plain:
-      'Like a bill that is split at every table: each number passes on the shares in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
+      'Blame is like a bill that is split at every table: each number splits what it owes among its operands, in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
     technical:
-      'Reverse mode: one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need one pass per parameter.',
+      'In reverse mode, one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need one pass per parameter.',
   },
   {
     act: 'III. The GPT',
@@ -67,7 +67,7 @@ export const topics: Topic[] = [
     line: 'x = [t + p for t, p',
     plain: 'Two name tags on one coat: which letter this is, and where it is in the word. They are simply added.',
     technical:
-      'Learned absolute positions, as in GPT-2; Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
+      'The positions are learned and absolute, as in GPT-2; Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
   },
   {
     act: 'III. The GPT',
@@ -75,9 +75,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'attn_weights = softmax(attn_logits)',
     plain:
-      'A spotlight with a fixed amount of light: brighter here means darker there. It shines only on what has already been read.',
+      'Attention is a spotlight with a fixed amount of light: brighter here means darker there. It shines only on what has already been read.',
     technical:
-      'A softmax over the positions so far. What is not in the growing lists cannot be attended to, so no mask is needed; a batched implementation computes all positions at once and masks the future.',
+      'Attention is a softmax over the positions so far. A head cannot attend to what is not in the growing lists, so no mask is needed; a batched implementation computes all positions at once and masks the future.',
   },
   {
     act: 'III. The GPT',
@@ -85,9 +85,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'for h in range(n_head)',
     plain:
-      'One spotlight can make only one mixture. {n_head} of them, each with its own share of the numbers, can look for different things at once.',
+      'One spotlight can make only one mixture. {n_head} spotlights, each with its own share of the numbers, can look for different things at once.',
     technical:
-      '{n_head} heads of {head_dim} components cost as much as one of {n_embd}: the matrices are the same, only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
+      '{n_head} heads of {head_dim} components cost as much as one head of {n_embd}: the matrices are the same, and only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
   },
   {
     act: 'III. The GPT',
@@ -95,9 +95,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x_residual = x  # attention',
     plain:
-      'Notes in the margin: each block writes its remark beside the text instead of over it, so nothing gets lost.',
+      'The blocks write notes in the margin: each block writes its remark beside the text instead of over it, so nothing gets lost.',
     technical:
-      'The residual stream. Its local gradient is 1, so the gradient reaches the first layer undiminished; without it, deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
+      'This is the residual stream. Its local gradient is 1, so the gradient reaches the first layer undiminished; without the stream, deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
   },
   {
     act: 'III. The GPT',
@@ -105,9 +105,9 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x = [activation(xi)',
     plain:
-      'A row of one-way doors: a positive number walks through, a negative one stays outside. Without the doors, two layers could do no more than one.',
+      'The gate is a row of one-way doors: a positive number walks through, and a negative number stays outside. Without the doors, two layers could do no more than one.',
     technical:
-      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 uses GELU, Llama a gated SiLU.',
+      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 uses GELU, and Llama uses a gated SiLU.',
   },
   {
     act: 'IV. Training',
@@ -115,9 +115,9 @@ export const topics: Topic[] = [
     chapter: 'loss',
     line: 'losses.append(',
     plain:
-      'How far your eyebrows go up when you see the next letter. Being sure and right costs nothing; being sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
+      'Surprise is how far your eyebrows go up when you see the next letter. Being sure and right costs nothing; being sure and wrong costs a lot; knowing nothing costs {uniform_loss}.',
     technical:
-      'Cross-entropy in nats: −log p of the token that came. Training lowers its mean; the exponential of that mean is the perplexity. A model that spreads its probability evenly over {vocab_size} tokens has a loss of log {vocab_size} = {uniform_loss}.',
+      'Surprise is the cross-entropy in nats: −log p of the token that came next. Training lowers its mean; the exponential of that mean is the perplexity. A model that spreads its probability evenly over {vocab_size} tokens has a loss of log {vocab_size} = {uniform_loss}.',
   },
   {
     act: 'IV. Training',
@@ -125,7 +125,7 @@ export const topics: Topic[] = [
     chapter: 'adam',
     line: 'p.data -=',
     plain:
-      'Two hikers on the same slope. One takes longer strides the steeper the slope is. The other remembers the way so far and takes about the same stride on any ground, shorter where the ground is shaky.',
+      'Two hikers on the same slope. One takes longer strides where the slope is steeper. The other remembers the path so far and takes strides of about the same length on any ground, but shorter strides on shaky ground.',
     technical:
       'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
   },
@@ -135,18 +135,19 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'for step in range(num_steps)',
     plain:
-      'Read a name, be surprised, trace the blame, move every number a little; repeat {num_steps} times. There is no other secret.',
+      'Read a name, be surprised, trace the blame, and move every number a little; repeat {num_steps} times. There is no other secret.',
     technical:
-      'Forward, backward, update. Large runs add batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
+      'The loop is forward, backward, update. Large runs add batches, many machines, warm-up, clipping and checkpoints around these same three calls.',
   },
   {
     act: 'V. Generating',
     title: 'Temperature',
     chapter: 'sample',
     line: 'probs = softmax([logit / temperature',
-    plain: 'Cold, the model always says the most likely thing; hot, it babbles. In between, it is worth listening to.',
+    plain:
+      'A cold model always says the most likely thing; a hot model babbles. In between, the model is worth listening to.',
     technical:
-      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. No weight and no score changes, only the choice.',
+      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. The weights and the scores stay the same; only the choice changes.',
   },
   {
     act: 'V. Generating',
@@ -156,7 +157,7 @@ export const topics: Topic[] = [
     plain:
       'Letters became numbers, numbers became scores, scores became probabilities, a die chose a letter, and the model read it in turn. Nothing else happens when a machine writes.',
     technical:
-      'Autoregression: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, one token at a time.',
+      'The model is autoregressive: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, one token at a time.',
   },
   {
     act: 'V. Generating',
@@ -164,9 +165,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'print(f"num docs',
     plain:
-      'GPT-3 has 175 billion such numbers, this model {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of lorries. The recipe is the same.',
+      'GPT-3 has 175 billion such numbers; this model has {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of lorries. The recipe is the same.',
     technical:
-      '96 layers, 96 heads and 12,288 dimensions (Brown and others, 2020) in place of {n_layer}, {n_head} and {n_embd}. Pieces of words instead of letters, billions of documents instead of thousands; then training on instructions and preferences, which this program does not have.',
+      'GPT-3 has 96 layers, 96 heads and 12,288 dimensions (Brown et al., 2020); this model has {n_layer}, {n_head} and {n_embd}. GPT-3 reads pieces of words instead of letters, and it learned from billions of documents instead of thousands. Chat models are also trained on instructions and preferences, which this program does not do.',
   },
 ]
 

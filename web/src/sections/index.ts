@@ -1,9 +1,9 @@
-// The sections, in the order of the page; each is loaded when it is first shown.
+// The sections, in the page's order; each section is loaded when it is first shown.
 import type { Component } from 'svelte'
 
 export interface Section {
   title: string
-  source?: string // the line at which the source opens, given by a piece of its text
+  source?: string // the line at which the source opens, identified by a piece of its text
   load: () => Promise<{ default: Component }>
 }
 

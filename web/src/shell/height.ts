@@ -1,4 +1,4 @@
-// Measures an element that sticks to an edge of the window, for others that must keep clear of it:
+// Measures an element that sticks to an edge of the window, for other elements that must keep clear of it:
 // <header {@attach height('--head')}> keeps the page's variable --head at the header's height.
 
 import type { Attachment } from 'svelte/attachments'

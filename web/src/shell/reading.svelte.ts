@@ -1,5 +1,5 @@
 // Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers
-// arrive; until that ends, or the reader moves, the part at the top of the window is kept there.
+// arrive; until they stop growing, or the reader moves, the part at the top of the window stays there.
 
 import { untrack } from 'svelte'
 import { sections } from '../sections'
@@ -34,7 +34,7 @@ export function keepReading(): void {
 
 interface Reading {
   section: number
-  part: number // of the section: the first visible one
+  part: number // the index of the section's first visible part
   top: number // its position in the window
 }
 
@@ -47,7 +47,7 @@ function readingOf(section: number): Reading | undefined {
   return part < 0 ? undefined : { section, part, top: all[part].getBoundingClientRect().top }
 }
 
-/** Return to a place and hold it; returns the function that ends this. */
+/** Return to a place and hold it. Returns the function that releases it. */
 function goBack({ part, top }: Reading): () => void {
   const main = document.getElementById('main')!
   const hold = () => {

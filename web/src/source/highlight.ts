@@ -1,4 +1,5 @@
-// Colours Python source. A separate module, since the parser is large and the text is readable before it has loaded.
+// Colours Python source. This is a separate module, since the parser is large and the text is readable before the
+// parser has loaded.
 
 import { highlightTree, tagHighlighter, tags } from '@lezer/highlight'
 import { parser } from '@lezer/python'

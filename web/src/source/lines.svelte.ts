@@ -1,5 +1,5 @@
-// The source of the program that computes the numbers, and the lines of its statements: the reference of the installed
-// package, unless it was edited.
+// The source of the program that computes the numbers, and the lines of its statements. The program is the installed
+// package's reference, unless the reader has edited it.
 
 import { client } from '../engine/page'
 import type { Source } from '../engine/protocol'
@@ -13,7 +13,7 @@ export const reference = {
   },
 }
 
-/** Request the source, as long as the component lives: once, and again whenever the program changes. */
+/** While the component lives, request the source once, and again whenever the program changes. */
 export function keepSource(): void {
   const program = $derived(app.model?.program ? app.model.run : '')
   $effect(() => {

@@ -1,4 +1,4 @@
-// Stands in for a component: an owner of effects, which ends.
+// Stands in for a component: an owner of effects that a test can destroy.
 
 import { flushSync } from 'svelte'
 

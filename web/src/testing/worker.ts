@@ -1,5 +1,5 @@
-// A worker without Python: a session with a few weights, which answers messages in order and dies on command. Also
-// replaces `Worker`, `fetch` and the Web Locks that a client uses, and the clock, which the tests advance.
+// A worker without Python: a session with a few weights, which answers messages in order and dies on command. This file
+// also replaces `Worker`, `fetch`, the Web Locks that a client uses, and the clock, which the tests advance.
 
 import { vi } from 'vitest'
 import { Client, type Status } from '../engine/client'

@@ -1,5 +1,5 @@
-// The state of the workbench: the edited text, which stays while the reader visits other sections. It is written
-// neither to the address nor to any storage.
+// The workbench's state: the edited text, which survives visits to other sections. It is saved neither in the address
+// nor in any storage.
 
 import type { Program } from '../../engine/protocol'
 import { change } from '../../live.svelte'
@@ -14,7 +14,7 @@ class Bench {
   error = $state('') // why the program cannot be used
   shown = $state.raw<{ line: number } | null>(null) // the line that the editor should show
   diff = $state(false) // whether the diff is unfolded
-  applied = $state('') // the prepared change in the text, '' once the reader has edited it
+  applied = $state('') // the prepared change in the text, '' once the reader has edited the text
   #folded = false // whether the reader has closed the diff, so that it no longer opens by itself
   applying = $state(false) // a prepared change has been requested
   taking = $state(false) // the session is checking the program
@@ -45,7 +45,7 @@ class Bench {
     this.error = ''
     if (!this.changed) this.diff = false
   }
-  /** Replace the edited text by a prepared change: the editor shows its first line, and the diff unfolds. */
+  /** Replace the edited text with a prepared change: the editor shows its first line, and the diff unfolds. */
   apply(name: string, source: string): void {
     this.write(source)
     this.applied = name

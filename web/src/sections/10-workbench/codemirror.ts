@@ -92,7 +92,7 @@ const own = StateField.define<DecorationSet>({
 })
 
 export interface Editor {
-  /** Replace the whole text; can be undone. */
+  /** Replace the entire text; the replacement can be undone. */
   set(text: string): void
   /** Mark a line as wrong and scroll to it; 0 removes the mark. */
   mark(line: number): void
@@ -139,7 +139,7 @@ export function editor(
         theme,
         wrong,
         own,
-        // Tab indents, as in any editor; CodeMirror lets it leave the editor after Escape
+        // Tab indents, as in any editor; after Escape, CodeMirror lets Tab leave the editor
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
         EditorView.contentAttributes.of({
           'aria-label': label,

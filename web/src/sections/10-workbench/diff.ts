@@ -1,12 +1,12 @@
-// A diff by lines: the longest common subsequence of two texts, and the lines outside it.
+// A line diff: the longest common subsequence of two texts, and the lines outside it.
 
 export interface Line {
   text: string
-  was: number // its number in the old text, 0 if it was added
-  is: number // its number in the new text, 0 if it was removed
+  was: number // the line's number in the old text, 0 if the line was added
+  is: number // the line's number in the new text, 0 if the line was removed
 }
 
-const LARGEST = 4_000_000 // cells of the table; beyond that the whole middle counts as changed
+const LARGEST = 4_000_000 // cells of the table; beyond that, the entire middle counts as changed
 
 export function diff(before: string, after: string): Line[] {
   const a = before.split('\n')

@@ -1,4 +1,4 @@
-// The losses that programs have printed here, the edited program's and the file's: same seed, same documents.
+// The losses that the edited program and the file have printed here, with the same seed and the same documents.
 
 import { bench } from './bench.svelte'
 import { runner } from './runner.svelte'
@@ -10,10 +10,10 @@ export interface Measured {
 }
 
 class Measurements {
-  all = $state.raw<Measured[]>([]) // the file's first
+  all = $state.raw<Measured[]>([]) // the file's losses come first
   error = $state('')
 
-  /** Measure the first losses of the current program; those of the unedited file are measured only once. */
+  /** Measure the current program's first losses; the unedited file's losses are measured only once. */
   async measure(name: string, steps: number): Promise<void> {
     this.error = ''
     const { original, source } = bench

@@ -1,4 +1,4 @@
-// The page's side of the second worker: runs one program at a time, shows its output as it comes, and can stop it at
+// The page's side of the second worker: runs one program at a time, shows its output as it arrives, and can stop it at
 // any moment.
 
 import type { FromRunner, ToRunner } from './run.worker'
@@ -106,7 +106,7 @@ class Runner {
   }
 }
 
-/** Return the readable part of JavaScript's message about a crash of Python. */
+/** Return the readable part of JavaScript's message about a Python crash. */
 function lastLines(error: string): string {
   return /memory/i.test(error) ? 'the program ran out of memory' : error.trimEnd().split('\n').pop()!
 }

@@ -1,6 +1,6 @@
 // Printed text as a terminal shows it: \r returns to the start of the line, and the text after it overwrites the line.
 
-const MOST = 3000 // lines that are kept
+const MOST = 3000 // the most lines that are stored
 
 export class Terminal {
   lines = ['']

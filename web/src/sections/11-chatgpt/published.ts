@@ -1,4 +1,4 @@
-// Published figures of other models: facts from the literature, with their sources.
+// Published figures for other models: facts from the literature, with their sources.
 
 export const SIZES = [
   {

@@ -13,7 +13,7 @@ const BYTES: [number, string][] = [
   [1, 'bytes'],
 ]
 
-/** A value in its unit, with the digits to show. */
+/** A value in its unit, and the digits to show. */
 export interface Scaled {
   value: number
   text: string

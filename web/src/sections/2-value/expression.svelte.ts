@@ -21,7 +21,7 @@ export const presets: Preset[] = [
 const NAME = /[A-Za-z_]\w*/g
 const FUNCTIONS = ['exp', 'log', 'relu']
 
-/** Return the names that are read before a statement sets them: they get sliders. The engine has the final say. */
+/** Return the names that are read before a statement sets them: these get sliders. The engine has the final say. */
 export function inputsOf(source: string): string[] {
   const known = new Set(FUNCTIONS)
   const inputs = new Set<string>()

@@ -1,4 +1,4 @@
-// The selection that the figures of section 3 share: a matrix, and which of its numbers to show.
+// The selection that the figures of section 3 share: a matrix, and the quantity to show for its weights.
 
 import type { Gradients, Parameters } from '../../engine/protocol'
 import { app } from '../../state.svelte'
@@ -11,7 +11,7 @@ class View {
 }
 export const view = new View()
 
-/** Return the numbers of one matrix that are shown. */
+/** Return the shown quantity for one matrix's weights. */
 export function numbers(
   name: string,
   quantity: Quantity,
@@ -42,7 +42,7 @@ export function bands(name: string): [number, number] {
   const head = model && model.config.n_head > 1 ? model.head_dim : 0
   return [/attn_w[qkv]/.test(name) ? head : 0, /attn_wo/.test(name) ? head : 0]
 }
-/** Return the numbers before weights were changed by hand, so that their cells get a ring. */
+/** Return the values from before weights were changed by hand, so that the changed cells get a ring. */
 export function before(name: string, data: number[]): number[] | undefined {
   const changes = app.model?.changes.filter((change) => change.path.startsWith(`${name}[`)) ?? []
   if (!changes.length) return undefined

@@ -1,4 +1,4 @@
-// A position's path through the program: its statements in order, and which tensors exist when each is reached.
+// A position's path through the program: its statements in order, and the tensors that exist at each statement.
 
 import type { Chapter, PlayEvent, Variable } from '../../engine/protocol'
 
@@ -7,7 +7,7 @@ export interface Walk {
   ready: Map<string, number> // tensor -> the first moment at which it exists; moments.length: at the end
 }
 
-/** Return when a statement is done: as soon as the program arrives at one that is no deeper. */
+/** Return when a statement is done: as soon as the program arrives at a statement that is no deeper. */
 function done(moments: PlayEvent[], i: number): number {
   for (let k = i + 1; k < moments.length; k++) if (moments[k].depth <= moments[i].depth) return k
   return moments.length
@@ -31,7 +31,7 @@ export function walk(story: Chapter, position: number, tensors: string[]): Walk 
       ready.set(name, Math.min(at, ready.get(name) ?? at))
     }
   })
-  // a tensor that the program only passes on exists as soon as the one before it in the table of names
+  // a tensor that the program only passes on exists as soon as the tensor before it in the table of names
   let last = 0
   for (const name of tensors.filter((name) => name.startsWith(`${here}.`))) {
     if (!ready.has(name)) ready.set(name, last)

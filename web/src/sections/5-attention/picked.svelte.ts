@@ -1,4 +1,4 @@
-// The position looked at, in the score whose breakdown is shown. The asking position, head and layer are the page's.
+// The position that the score being broken down looks at. The page's state holds the asking position, head and layer.
 
 import { app } from '../../state.svelte'
 

@@ -1,4 +1,4 @@
-// The layer and the head that this section shows, limited to those of the current model.
+// The layer and the head that this section shows, limited to the current model's layers and heads.
 
 import { app } from '../../state.svelte'
 

@@ -8,7 +8,7 @@ class Picked {
   rate = $state<number | null>(null) // null: the scheduled rate
   fresh = $state(0) // 1: Adam's m and v are empty, as at the first step
 
-  /** Return the chosen weight, if this model has it; otherwise the one with the largest gradient. */
+  /** Return the chosen weight, if this model has it; otherwise the weight with the largest gradient. */
   path(gradients: Gradients | undefined): string {
     if (this.#path && exists(this.#path)) return this.#path
     return gradients ? steepest(gradients) : ''
@@ -16,7 +16,7 @@ class Picked {
   pick(path: string): void {
     this.#path = path
   }
-  /** The options of a request about an update: only those that differ from the program. */
+  /** The options of a request about an update: only options that differ from the program's. */
   get options(): { learning_rate?: number; fresh?: boolean } {
     return { ...(this.rate === null ? {} : { learning_rate: this.rate }), ...(this.fresh ? { fresh: true } : {}) }
   }
@@ -31,7 +31,7 @@ export function exists(path: string): boolean {
   return !!found && !!shape && Number(found[2]) < shape[1] && Number(found[3]) < shape[2]
 }
 
-/** Return the path of the largest gradient, among all tensors or in one. */
+/** Return the path of the largest gradient, in all tensors or in one tensor. */
 export function steepest({ grads }: Gradients, tensor?: string): string {
   let [best, path] = [-1, '']
   for (const [name, rows, columns] of app.model?.shapes ?? []) {
@@ -43,7 +43,7 @@ export function steepest({ grads }: Gradients, tensor?: string): string {
   return path
 }
 
-/** Return the name of a row; in wte and lm_head it includes the token. */
+/** Return the name of a row; in wte and lm_head, the name includes the token. */
 export function rowName(tensor: string, row: number): string {
   const symbol = app.model?.symbols[row]
   if (tensor !== 'wte' && tensor !== 'lm_head') return String(row)

@@ -1,4 +1,4 @@
-// A contour map on a canvas: bands of equal width in loss, with a line between them.
+// A contour map on a canvas: bands of equal width in loss, separated by lines.
 
 const SCALE = 14 // pixels per cell of the grid
 const BANDS = 18

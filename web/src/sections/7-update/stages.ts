@@ -1,15 +1,15 @@
-// The stages of the model in the order of backward, derived from the names of the tensors.
+// The model's stages in the order of backward, derived from the tensors' names.
 
 export interface Stage {
   key: string
   title: string
-  part: string // a tensor's name, which gives the part of the model
-  norms: { name: string; position: number; norm: number }[] // position -1: the whole document
-  matrices: { name: string; norm: number }[] // those whose gradients are computed at this stage
+  part: string // a tensor's name, which determines the part of the model
+  norms: { name: string; position: number; norm: number }[] // position -1: the entire document
+  matrices: { name: string; norm: number }[] // the matrices whose gradients are computed at this stage
   wire: 'start' | 'main' | 'open' | 'side' | 'close' | 'end' // on the residual stream, or on a branch of it
 }
 
-/** The stage at which a matrix is applied: its gradient is that stage's gradient times the matrix's input. */
+/** The stage at which a matrix is applied: the matrix's gradient is the stage's gradient times the matrix's input. */
 const MADE: Record<string, string> = {
   lm_head: 'logits',
   mlp_fc2: 'mlp_out',

@@ -1,4 +1,4 @@
-// The current run, shared by the figures of this section: its curve so far, and the stream that extends it.
+// The current run, which this section's figures share: its curve so far, and the stream that extends the curve.
 
 import type { Stream } from '../../engine/client'
 import type { Trained } from '../../engine/protocol'
@@ -47,7 +47,7 @@ export const experiment = new Experiment()
 
 export const WIDTH = 30 // steps in the running mean
 
-/** Return the mean of the last WIDTH numbers at each index, skipping those that are not finite; for display only. */
+/** Return the mean of the last WIDTH numbers at each index, skipping numbers that are not finite; for display only. */
 export function runningMean(values: number[]): number[] {
   let sum = 0
   let known = 0

@@ -35,7 +35,7 @@ export async function readRuns(): Promise<NamedRun[]> {
   )
 }
 
-/** Return the step of a line; nothing if the line is damaged, which the session reports when the run is opened. */
+/** Return a line's step, or nothing if the line is damaged; the session reports the damage when the run is opened. */
 function stepIn(row: string): { step: number; loss: number }[] {
   try {
     const { step, loss } = JSON.parse(row)
