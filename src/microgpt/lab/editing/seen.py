@@ -123,9 +123,7 @@ def _flat(state_dict: dict[str, Any]) -> list[Any]:
 
 def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
-        raise LabError(
-            f"main() must begin with random.Random(seed) for a whole number seed, got seed={seen.seed!r:.40}"
-        )
+        raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
         raise LabError("main() must create a Tokenizer, and parameters that include wte and wpe by calling init()")
     for name, matrix in seen.state_dict.items():

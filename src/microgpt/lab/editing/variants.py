@@ -122,7 +122,7 @@ VARIANTS = {
         (
             (
                 READING,
-                "    for pos_id, token_id in enumerate(tokens[:block_size]):  # fills the lists with what is to be"
+                "    for pos_id, token_id in enumerate(tokens[:block_size]):  # the lists then hold what is to be"
                 " predicted\n"
                 "        gpt(token_id, pos_id, keys, values, state_dict, n_head, activation)\n" + READING,
             ),

@@ -1,10 +1,10 @@
 """An arithmetic expression as a graph of Values, with its backward pass and gradient checks.
 
 The Values are the reference's own, and each input's gradient is checked. The expression consists of statements,
-separated by `;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, ** with a
-constant exponent, unary minus, and exp, log and relu as functions or methods. A name that no earlier
-statement has set is an input. Python's own parser reads the expression, but Python does not execute it: each operation
-becomes a call of the corresponding Value method.
+separated by `;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, **
+with a constant exponent, unary minus, and exp, log and relu as functions or methods. A name that no earlier statement
+has set is an input. Python's own parser reads the expression, but Python does not execute it: each operation becomes a
+call of the corresponding Value method.
 """
 
 from __future__ import annotations

@@ -54,11 +54,11 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
         # the actual distance: node.data + eps is rounded to the nearest float
         apart = (node.data + eps) - (node.data - eps)
         if not apart:
-            raise LabError(f"a push of {eps:g} is less than the last digit of {node.data:g}: choose a larger eps")
+            raise LabError(f"a push of {eps:g} is too small to change {node.data:g}: choose a larger eps")
         try:
             above, below = loss(node.data + eps), loss(node.data - eps)
         except (ArithmeticError, ValueError):
-            raise LabError(f"a push of {eps:g} takes a number out of range: choose a smaller eps") from None
+            raise LabError(f"a push of {eps:g} leads to a number out of range: choose a smaller eps") from None
         return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
     found = pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))

@@ -19,9 +19,7 @@ class Update(TypedDict):
     fresh: bool  # whether m and v started at zero, as requested or because the model has no moments yet
     loss_before: float
     loss_after: float
-    tensors: Mapping[
-        str, Mapping[UpdateQuantity, Sequence[float]]
-    ]  # the quantities in `what`; all quantities without it
+    tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the quantities in `what`, or all quantities
 
 
 class AdamStep(TypedDict):
