@@ -408,7 +408,7 @@ export interface Forward {
   tokens: number[] // with BOS at both ends
   positions: number
   tensors: Record<string, Tensor> // every tensor in the table of names, from `pos0.tok_emb` to `loss`
-  before: Record<string, number[]> // the tensors that changes by hand have altered, with their earlier values
+  before: Record<string, number[]> // the previous values of tensors that manual changes affect
 }
 
 /** Textbook attention: masked T x T matrices from the program's q and k, indexed [layer][head][row]. */
@@ -422,7 +422,7 @@ export interface Attention {
   own: boolean // whether an edited program departs from the textbook; the matrices then contain its values
 }
 
-/** The loss of the next letter at one position. */
+/** The loss at one position, for the next letter. */
 export interface LetterLoss {
   position: number
   read: string
@@ -446,7 +446,7 @@ export interface Unmasked {
   labels: string[]
   logits: number[][][][] // [layer][head] -> T x T, with nothing masked
   weights: number[][][][]
-  future: number[][][] // [layer][head] -> each row's share on later positions
+  future: number[][][] // [layer][head] -> the share of each row on later positions
   masked: Loss // the program's own loss
   unmasked: Loss
 }
@@ -656,7 +656,7 @@ export type Hiking = 'SGD' | 'Adam'
 
 /** One Adam step on a word. The step does not change the model. */
 export interface Update {
-  step: number // Adam's number for the step; 1 if Adam's moments are zero
+  step: number // the step number that Adam uses; 1 if its moments are zero
   learning_rate: number
   fresh: boolean // whether m and v started at zero, as requested or because the model has no moments yet
   loss_before: number
@@ -825,7 +825,7 @@ export interface ChapterFacts {
   steps?: number // backward: the number of += operations
   operations?: number // the number of nodes that pass on their gradients
   nodes?: number // the number of nodes behind the loss
-  tensors_met?: [number, string][] // the step of the first element's turn, and the tensor's name
+  tensors_met?: [number, string][] // the step at which a tensor first has its turn, and the tensor's name
   numbers_met?: number[] // the steps at which a tensor's next element has its turn
   path?: string // adam
   index?: number // adam: the weight's index; sample: the sample's index

@@ -126,7 +126,7 @@ def parse(source: str) -> list[tuple[str, ast.expr]]:
             f"cannot read the expression at line {line}, column {column}: {what}; write it like c = a * b"
         ) from None
     if not body:
-        raise LabError("the expression is empty: write one, such as c = a * b + a")
+        raise LabError("the expression is empty: write an expression such as c = a * b + a")
     statements = []
     for statement in body:
         if isinstance(statement, ast.Expr):

@@ -25,7 +25,7 @@ def gradients(session: Session, word: str) -> Gradients:
     grads = {name: trace.grad(name).numbers for name in run.shapes}
     count = len(read(tokens, run.config))
     table = tensor_names.intermediates(run.config, run.engine.vocab_size, count)
-    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some
+    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some tensors
     way = [*reversed(made), *reversed(list(run.shapes))]
     return {
         "loss": trace.node("loss").data,

@@ -27,7 +27,7 @@ def meaning(path: str) -> str:
         >>> meaning("pos3.layer0.attn_weights.head2[1]")
         'softmax(attn_logits)'
         >>> meaning("pos3.layer0.q[9].term4")
-        'one of the products summed for pos3.layer0.q[9]'
+        'a product in the sum for pos3.layer0.q[9]'
     """
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
@@ -74,7 +74,7 @@ _TABLE = [
     for name, _, meaning in part
 ]
 _INSIDE = (
-    (r"term\d+", "one of the products summed for"),
+    (r"term\d+", "a product in the sum for"),
     (r"sum\d+", "a running total of the sum for"),
     (r"total", "the sum for"),
     (r"inverse", "1 / the divisor, an intermediate result for"),

@@ -1,4 +1,4 @@
-"""The MLP's units: which ones a word activates, and which are dead."""
+"""The MLP's units: which units a word activates, and which units are dead."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class BackwardSteps:
         return len(self.steps)
 
     def step(self, at: int) -> BackwardStep:
-        """Return one +=, with the other contributions to the operand and to the node.
+        """Return one += with the other contributions to the operand and the contributions to the node.
 
         Raises:
             LabError: There is no step with this index.

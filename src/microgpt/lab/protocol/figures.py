@@ -68,7 +68,7 @@ class Forward(TypedDict):
     tokens: Sequence[int]  # with BOS at both ends
     positions: int
     tensors: Mapping[str, Tensor]  # every tensor in the table of names, from `pos0.tok_emb` to `loss`
-    before: Mapping[str, Sequence[float]]  # the tensors that changes by hand have altered, with their earlier values
+    before: Mapping[str, Sequence[float]]  # the previous values of tensors that manual changes affect
 
 
 class Attention(TypedDict):
@@ -84,7 +84,7 @@ class Attention(TypedDict):
 
 
 class LetterLoss(TypedDict):
-    """The loss of the next letter at one position."""
+    """The loss at one position, for the next letter."""
 
     position: int
     read: str
@@ -110,7 +110,7 @@ class Unmasked(TypedDict):
     labels: Sequence[str]
     logits: Sequence[Sequence[Sequence[Sequence[float]]]]  # [layer][head] -> T x T, with nothing masked
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]
-    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> each row's share on later positions
+    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> the share of each row on later positions
     masked: Loss  # the program's own loss
     unmasked: Loss
 

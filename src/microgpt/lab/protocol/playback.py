@@ -108,7 +108,7 @@ class ChapterFacts(TypedDict, total=False):
     steps: int  # backward: the number of += operations
     operations: int  # the number of nodes that pass on their gradients
     nodes: int  # the number of nodes behind the loss
-    tensors_met: Sequence[tuple[int, str]]  # the step of the first element's turn, and the tensor's name
+    tensors_met: Sequence[tuple[int, str]]  # the step at which a tensor first has its turn, and the tensor's name
     numbers_met: Sequence[int]  # the steps at which a tensor's next element has its turn
     path: str  # adam
     index: int  # adam: the weight's index; sample: the sample's index

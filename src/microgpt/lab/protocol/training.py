@@ -14,7 +14,7 @@ Hiking = Literal["SGD", "Adam"]
 class Update(TypedDict):
     """One Adam step on a word. The step does not change the model."""
 
-    step: int  # Adam's number for the step; 1 if Adam's moments are zero
+    step: int  # the step number that Adam uses; 1 if its moments are zero
     learning_rate: float
     fresh: bool  # whether m and v started at zero, as requested or because the model has no moments yet
     loss_before: float

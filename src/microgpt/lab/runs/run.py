@@ -143,13 +143,13 @@ class LabRun:
         return self.rate(self.step)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of the update that follows step `step`."""
+        """Return the learning rate for the update after `step` completed updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
         return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
-        """Return the planned number of steps at the update that follows step `step`."""
+        """Return the planned number of steps for the update after `step` completed updates."""
         num_steps = self.config.num_steps
         while step >= num_steps:
             num_steps *= 2
@@ -172,7 +172,7 @@ class LabRun:
         return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
-        """Return the documents that the update after step `step` reads."""
+        """Return the documents that the update after `step` completed updates reads."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
 

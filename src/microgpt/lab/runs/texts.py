@@ -162,7 +162,7 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
         LabError: The file is empty, or too large for the lab.
     """
     if not content:
-        raise LabError(f"{name!r} is empty: choose a text with at least one document, one document per line")
+        raise LabError(f"{name!r} is empty: choose a text that has at least one document (one per line)")
     if len(content) > MAX_BYTES:
         raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use part of it")
     if mode not in (None, *MODES):
