@@ -1,7 +1,7 @@
-"""The registry of requests that the page can make, with checks of their parameters.
+"""The registry of the page's requests, with checks of their parameters.
 
-Feature modules register their requests here. A request is a function of the session and the request's parameters; its
-name is the method that the page asks for, and its return type, from lab/protocol, is the type of the answer.
+Feature modules register their requests here. Each request has a function that takes the session and the request's
+parameters. The function's name is the request's method, and its return type (from lab/protocol) is the answer's type.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Request(NamedTuple):
     """A registered request."""
 
     function: Callable[..., Any]
-    of_model: bool = False  # the answer is about the active model, and includes its version
-    changes: bool = False  # the request changes the active model, and the answer is the changed model
+    of_model: bool = False  # the answer describes the active model, and includes the model's version
+    changes: bool = False  # the request changes the active model, and the answer describes the changed model
     streams: bool = False  # the request yields many answers
 
 
@@ -35,20 +35,23 @@ def request(function: F) -> F:
 
 
 def model_request(function: F) -> F:
-    """Register a request about the active model. The model's version is added to the answer."""
+    """Register a request about the active model. The decorator adds the model's version to the answer."""
     return _register(function, Request(function, of_model=True))
 
 
 def change_request(function: F) -> F:
-    """Register a request that changes the active model. The function returns nothing; the answer is the new model."""
+    """Register a request that changes the active model.
+
+    The function returns nothing; the answer describes the changed model.
+    """
     return _register(function, Request(function, of_model=True, changes=True))
 
 
 def stream_request(*, of_model: bool) -> Callable[[F], F]:
-    """Register a request for long work, which yields many answers.
+    """Register a long-running request, which yields many answers.
 
     Args:
-        of_model: Whether the answers are about the active model. Its version is then added to each.
+        of_model: Whether the answers are about the active model. If so, the model's version is added to each answer.
 
     Returns:
         A decorator.
@@ -68,10 +71,10 @@ def find(method: str, streams: bool) -> Request:
 
     Args:
         method: The name of the request.
-        streams: Whether to look among the streams or among the other requests.
+        streams: Whether to search the streams (True) or the other requests (False).
 
     Raises:
-        LabError: No request has this name. The message lists the names.
+        LabError: No request has this name. The message lists the valid names.
     """
     found = REQUESTS.get(method)
     if found is None or found.streams != streams:
@@ -82,16 +85,16 @@ def find(method: str, streams: bool) -> Request:
 
 
 class Parameter(NamedTuple):
-    """A parameter of a request: its type and its default, which is `inspect.Parameter.empty` if there is no default."""
+    """A request parameter: its type, and its default (`inspect.Parameter.empty` if the parameter is required)."""
 
     kind: Any
     default: Any
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """Return the parameters that a request takes besides the session.
+    """Return a request's parameters, without the session.
 
-    Only their annotations are evaluated. The session and the return type are imported for mypy alone.
+    Only the parameters' annotations are evaluated, because the session and return types are imported only for mypy.
     """
     _, *declared = inspect.signature(function).parameters.values()
     names = getattr(function, "__globals__", {})
@@ -101,23 +104,23 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
 def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> dict[str, Any]:
     """Check a request's parameters and convert them to the types that its function expects.
 
-    JavaScript has only one type of number, so 2 is accepted for a float and 2.0 for an integer.
+    JavaScript has only one number type, so 2 is accepted for a float and 2.0 for an integer.
 
     Args:
         method: The name of the request, for error messages.
-        function: The function of the request.
-        params: The parameters as they came from the page.
+        function: The request's function.
+        params: The parameters as received from the page.
 
     Returns:
-        The function's arguments by name, without those that keep their defaults.
+        The function's arguments by name. A parameter that the page omits keeps its default.
 
     Raises:
-        LabError: A parameter is unknown, missing or of the wrong type. The message names it.
+        LabError: A parameter is unknown, missing or of the wrong type. The message names the parameter.
     """
     known = parameters(function)
     for name in params:
         if name not in known:
-            raise LabError(f"{method} has no parameter {name!r:.40}: it takes {', '.join(known) or 'none'}")
+            raise LabError(f"{method} has no parameter {name!r:.40}: it takes {', '.join(known) or 'no parameters'}")
     bound = {}
     for name, (kind, default) in known.items():
         if name in params:

@@ -1,8 +1,9 @@
-"""Serve the built page on loopback, or write it to a folder for another host.
+"""Serve the built page on loopback, or write it to a folder for another web server.
 
-The runs named on the command line are served with it. Nothing can be written, and an address is looked up in the list
-of the page's files, so no address leads outside them. A request whose Host header names another host is refused: it may
-come from a foreign page whose name was made to resolve to this machine (DNS rebinding).
+The server also serves the runs named on the command line. It accepts no uploads. It looks each address up in a list of
+the page's files, so an address cannot lead to any other file. It refuses a request whose Host header names another
+host, because such a request may come from another site's page whose domain name was made to resolve to this machine
+(DNS rebinding).
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.layout import METRICS, MODEL, checkpoint_file
 
 SITE = Path(__file__).parent / "site"
-NO_SITE = Path(__file__).parent / "no_site.txt"  # the reason, written by a build without the page
+NO_SITE = Path(__file__).parent / "no_site.txt"  # a build without the page writes its reason here
 HOST = "127.0.0.1"
-PORT = 8000  # if it is free
+PORT = 8000  # the default, if it is free
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
 TYPES = {
@@ -50,8 +51,8 @@ TYPES = {
 COMPRESSED = {".css", ".html", ".js", ".json", ".mjs", ".svg"}
 
 HEADERS = {
-    # web/vite.config.ts puts the same policy into the page, for hosts that send no headers; frame-ancestors works only
-    # in a header
+    # web/vite.config.ts puts the same policy into the page, for servers that send no headers; frame-ancestors works
+    # only in a header
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:;"
         " worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none';"
@@ -60,7 +61,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",  # a run's files change while it trains
+    "Cache-Control": "no-cache",  # a run's files change while the run trains
 }
 
 
@@ -70,11 +71,11 @@ class NamedRun:
 
     name: str
     model: Path
-    metrics: Path | None  # None for a bare checkpoint
+    metrics: Path | None  # None if the path is a checkpoint
 
     @classmethod
     def find(cls, path: Path) -> NamedRun:
-        """Find the run at a path, which is a run folder or a checkpoint.
+        """Find the run at a path, either a run folder or a checkpoint.
 
         Raises:
             RunError: There is no run at the path.
@@ -93,11 +94,11 @@ def trouble() -> str:
 class Pages:
     """The files that can be served: the page, and the runs named on the command line.
 
-    They are looked up again for every request, since the files of a run change while it trains.
+    Each request looks the files up again, because a run's files change while the run trains.
 
     Args:
         runs: The runs to serve with the page.
-        site: The folder of the built page; None for the one in this package.
+        site: The folder of the built page; None for the page in this package.
 
     Raises:
         SiteError: The page was not built.
@@ -110,7 +111,7 @@ class Pages:
         self.runs, self.site = runs, site
 
     def all(self) -> dict[str, Path | bytes]:
-        """Return a table from address to file, or to content that is in no file."""
+        """Map each address to its file, or to content that is not stored in a file."""
         found: dict[str, Path | bytes] = {}
         for path in sorted(self.site.rglob("*")):
             name = path.relative_to(self.site).as_posix()
@@ -129,11 +130,11 @@ class Pages:
 def export(pages: Pages, folder: Path) -> None:
     """Write the page and its runs into a new or empty folder.
 
-    All addresses are relative, so any static host can serve the folder. index.html is written last: a folder without it
-    is incomplete.
+    All addresses are relative, so any static web server can serve the folder. index.html is written last, so a folder
+    without index.html is incomplete.
 
     Raises:
-        SiteError: The folder is not empty, or is not a folder.
+        SiteError: The path is not a folder, or the folder is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SiteError(f"export must be a new or empty folder, got export={str(folder)!r}")
@@ -149,10 +150,10 @@ class Server(ThreadingHTTPServer):
 
     Args:
         pages: The files to serve.
-        port: The port to listen on; None for PORT, or for any free port if PORT is taken.
+        port: The port to listen on; None means PORT, or any free port if PORT is taken.
 
     Raises:
-        SiteError: The given port cannot be used.
+        SiteError: The given port is not available.
     """
 
     daemon_threads = True
@@ -179,9 +180,9 @@ class Server(ThreadingHTTPServer):
 
 
 def hosts(port: int) -> list[list[str]]:
-    """Return the Host headers that a request to this port may have, each as a list of one header.
+    """Return the valid Host headers for this port, each as a list with one header.
 
-    Browsers leave out port 80.
+    Browsers omit port 80.
     """
     ports = ["", ":80"] if port == 80 else [f":{port}"]
     return [[name + given] for name in (HOST, "localhost") for given in ports]
@@ -194,14 +195,15 @@ def open_browser(url: str) -> None:
     except webbrowser.Error:
         return
     if type(found) is not webbrowser.GenericBrowser:
-        threading.Thread(target=found.open, args=(url,), daemon=True).start()  # some block until they are closed
+        # in a thread, because some browsers block until they are closed
+        threading.Thread(target=found.open, args=(url,), daemon=True).start()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection: GET and HEAD of the page's files and of the named runs."""
+    """Handles one connection: GET and HEAD requests for the page's files and the named runs."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds of silence after which a connection is closed
+    timeout = 60  # seconds; a connection that stays silent longer is closed
     server: Server
 
     def version_string(self) -> str:
@@ -224,7 +226,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(HTTPStatus.NOT_FOUND)
         try:
             content = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError:  # deleted since it was looked up
+        except OSError:  # the file was deleted after it was looked up
             return self.refuse(HTTPStatus.NOT_FOUND)
         ending = Path(name).suffix
         accepted = [coding.split(";")[0].strip() for coding in self.headers.get("Accept-Encoding", "").split(",")]
@@ -260,5 +262,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @lru_cache(maxsize=64)
 def compress(content: bytes) -> bytes:
-    """Compress with gzip; the same content always gives the same bytes."""
+    """Compress content with gzip. The same content always gives the same bytes."""
     return gzip.compress(content, 6, mtime=0)

@@ -1,9 +1,9 @@
 """A lab session: its runs and texts, and a cache of recorded executions.
 
-The cache holds the executions that the next request may need again. `ask` answers a request, `stream` a request for
-long work. The modules in PACKAGES register the requests (requests.py). The session renders nothing, and leaves every
-computation to the package. It runs the same in a browser (Pyodide) and in CPython. An error becomes a sentence in the
-answer, and leaves the session unchanged.
+The cache holds executions that later requests may need again. `ask` handles an ordinary request, and `stream` handles a
+long-running request. The modules in PACKAGES register the requests (requests.py). The session renders nothing, and
+leaves all computation to the package. It behaves the same in a browser (Pyodide) and in CPython. If a request fails,
+its answer contains an error message, and the session remains unchanged.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from microgpt.lab.runs.texts import Text
 from microgpt.tracing.recorder import Tensor, forward
 from microgpt.tracing.trace import Trace, trace_model
 
-PACKAGES = ("runs", "editing", "model", "figures", "playback")  # their modules register requests
-KEPT, KEPT_TRACES = 4, 2  # cached forward passes, and cached traces, whose graphs take about 10 MB each
+PACKAGES = ("runs", "editing", "model", "figures", "playback")  # the packages whose modules register requests
+KEPT, KEPT_TRACES = 4, 2  # cached forward passes and traces; a trace's graph takes about 10 MB
 
-Key = tuple[Any, tuple[int, ...]]  # the model's key, and the token ids
+Key = tuple[Any, tuple[int, ...]]  # the model's key and the token ids
 T = TypeVar("T")
 
 
@@ -38,11 +38,11 @@ class Session:
 
     Attributes:
         names: The bundled names.
-        texts: All texts that were loaded, the bundled names first.
-        by_id: The runs by their ids.
+        texts: All loaded texts, beginning with the bundled names.
+        by_id: The runs by id.
         active: The active run.
-        version: The number of changes of the active model so far.
-        begun: The number of runs that were added; new ids are counted from it.
+        version: A counter that increases whenever the active model changes.
+        begun: The number of runs added so far; the next run's id is derived from it.
 
     Example:
         >>> Session().ask("tokens", {"text": "emma"})["result"]["ids"]
@@ -64,14 +64,14 @@ class Session:
     # --- requests in, answers out
 
     def ask(self, method: str, params: dict[str, Any] | None = None) -> Answer:
-        """Answer a request.
+        """Handle a request.
 
         Args:
             method: The name of the request.
-            params: Its parameters by name.
+            params: The request's parameters by name.
 
         Returns:
-            {"result": ...}, or {"error": "a sentence for people"}.
+            {"result": ...} or {"error": "a message for the user"}.
         """
         try:
             request = find(method, streams=False)
@@ -82,15 +82,15 @@ class Session:
             return {"error": _sentence(error)}
 
     def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[Answer]:
-        """Answer a request for long work.
+        """Handle a long-running request.
 
         Args:
             method: The name of the request.
-            params: Its parameters by name.
+            params: The request's parameters by name.
 
         Yields:
-            One answer at a time, each {"result": ...} or {"error": "a sentence for people"}. The work advances only as
-            answers are taken, and closing the generator stops it.
+            One answer at a time, each {"result": ...} or {"error": "a message for the user"}. The task advances only
+            while answers are consumed, and closing the generator stops the task.
         """
         try:
             request = find(method, streams=True)
@@ -112,7 +112,7 @@ class Session:
         return f"run{self.begun + 1}"
 
     def add(self, run: LabRun) -> None:
-        """Add a new run, and make it the active one."""
+        """Add a new run, and make it the active run."""
         self.begun += 1
         self.by_id[run.id] = run
         self.active = run
@@ -127,7 +127,7 @@ class Session:
             raise LabError(f"there is no run {id!r:.40}: the runs are {', '.join(self.by_id)}")
         return self.by_id[id]
 
-    # --- a word through the active model
+    # --- executions of the active model on a word
 
     def tokens(self, word: str) -> list[int]:
         """Return the word as token ids, with BOS at both ends."""
@@ -136,23 +136,23 @@ class Session:
         return tokens
 
     def forward(self, tokens: list[int], model: ScalarModel | None = None) -> dict[str, Tensor]:
-        """Return the recorded forward pass of a model: its tensors by name.
+        """Return the tensors of a model's recorded forward pass, by name.
 
         Args:
             tokens: The token ids, with BOS at both ends.
-            model: The model; None for the active one.
+            model: The model; None for the active model.
         """
         model = model or self.active.model
         return _kept(self._recorded, KEPT, _key(model, tokens), lambda: edited.Names(forward(tokens, model)))
 
     def trace(self, tokens: list[int]) -> Trace:
-        """Return the recorded execution of the active model, including the backward pass."""
-        edited.unchanged(self.active, "the graph is read from what it stores", "Value.__init__")
+        """Return the active model's recorded execution, including the backward pass."""
+        edited.unchanged(self.active, "the graph is read from the fields that it sets", "Value.__init__")
         model = self.active.model
         return _kept(self._traced, KEPT_TRACES, _key(model, tokens), lambda: trace_model(tokens, model))
 
     def stepped(self, tokens: list[int]) -> Trace:
-        """Return the recorded forward pass of the active model, statement by statement."""
+        """Return the active model's forward pass, recorded statement by statement."""
         model = self.active.model
         return _kept(
             self._stepped, 1, _key(model, tokens), lambda: trace_model(tokens, model, backward=False, events=True)
@@ -164,7 +164,7 @@ def _key(model: ScalarModel, tokens: list[int]) -> Key:
 
 
 def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:
-    """Return the cached value of a key, and make it if it is missing. Only the `most` last used values are kept."""
+    """Return the value cached for a key, or compute and cache the value. Keep the `most` last used values."""
     if key not in known:
         known[key] = make()
         while len(known) > most:
@@ -174,15 +174,15 @@ def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]
 
 
 def _sentence(error: Exception) -> str:
-    """Return a sentence for people about what went wrong."""
+    """Return a sentence that tells the user what went wrong."""
     if not isinstance(error, LabError) and (said := error_sentence(error)):
         return f"the edited program, {said}"
     if isinstance(error, FloatingPointError):
-        return f"{error}; undo the changes made by hand, or go back to an earlier step"
+        return f"{error}; undo your changes to the weights, or go back to an earlier step"
     if isinstance(error, (ValueError, ImportError, DivergedError)):
         return str(error)
     if isinstance(error, MemoryError):
-        return "this needs more memory than is available: choose a smaller model, or a shorter text"
+        return "this request needs more memory than is available: choose a smaller model or a shorter text"
     return f"this is a bug in the lab; please report it: {type(error).__name__}: {error}"
 
 

@@ -1,12 +1,12 @@
 """The answers that the page shows before Python has loaded, computed at build time.
 
-They come from a new session.
+A new session computes them.
 
     python -m microgpt.lab.snapshot [OUT.json]
 
-writes a JSON object that maps each request to its answer. A request is written as its method and its parameters, with
-sorted keys and without spaces: `forward {"word":"emma"}`. The page loads this file first, so it holds only what is
-visible at once.
+writes a JSON object that maps each request to its answer. A request is written as its method, followed by its
+parameters as JSON with sorted keys and no spaces: `forward {"word":"emma"}`. The page loads this file first, so the
+file contains only the answers that are visible immediately.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from microgpt.lab.wire import Wire
 
 WORD = "emma"
 SEED = 42
-STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # those with the largest gradients in their matrices
+STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the weights with the largest gradients in their matrices
 GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
 TEMPERATURES = (0.2, 0.5, 2.0)  # shown side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
-EXP = {  # the curve of exp, one point per input
+EXP = {  # the exp curve, with one point per input
     "source": ";".join(f"y{i}=exp(x{i})" for i in range(len(POINTS))),
     "inputs": {f"x{i}": x for i, x in enumerate(POINTS)},
 }
 
-SIZES = {  # section 11: this model and two published ones, and the tokens it was trained on; 0: not stated
+SIZES = {  # section 11: model sizes, each with its number of training tokens (0: not stated)
     (16, 1, 16, 27): 0,
     (768, 12, 1024, 50_257): 0,
     (12_288, 96, 2048, 50_257): 300_000_000_000,
-    (12_288, 96, 1024, 50_257): 0,  # the same model after half its context
+    (12_288, 96, 1024, 50_257): 0,  # the last model, after half its context
 }
 
-# What the page requests in its first state. All other requests wait for Python.
+# What the page requests in its initial state. All other requests wait until Python has loaded.
 REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hello", {}),
     ("source", {}),
@@ -90,10 +90,10 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def snapshot() -> Iterator[tuple[str, Any]]:
-    """Yield the name and the answer of every request.
+    """Yield the name and answer of each request.
 
     Raises:
-        LabError: The session refused a request.
+        LabError: A request failed.
     """
     wire = Wire()
 
@@ -111,7 +111,7 @@ def snapshot() -> Iterator[tuple[str, Any]]:
 
 
 def name(method: str, params: dict[str, Any]) -> str:
-    """Return the name of a request: its method, and its parameters as JSON."""
+    """Return a request's name: its method, followed by its parameters as JSON."""
     return f"{method} {json.dumps(params, sort_keys=True, separators=(',', ':'), ensure_ascii=False)}"
 
 

@@ -1,8 +1,8 @@
 """The boundary between Python and JavaScript: JSON requests in, JSON answers out.
 
-Both are text, which only the worker converts to and from JavaScript objects. Since every answer passes through JSON, it
-is the same from the snapshot, from Pyodide and from CPython: None becomes null, a tuple a list, and a float keeps its
-full precision. The numbers that JSON lacks become "inf", "-inf" and "nan".
+Requests and answers are text; only the worker converts them to and from JavaScript objects. Every answer passes through
+JSON, so the snapshot, Pyodide and CPython all give the same answer: None becomes null, a tuple becomes a list, and a
+float keeps its full precision. Infinity and NaN, which JSON cannot represent, become "inf", "-inf" and "nan".
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Wire:
         self.session = session or Session()
 
     def ask(self, text: str) -> str:
-        """Answer a request.
+        """Handle a request.
 
         Args:
             text: The request as JSON: {"method": ..., "params": {...}}.
 
         Returns:
-            The answer as JSON: {"result": ...} or {"error": "a sentence for people"}.
+            The answer as JSON: {"result": ...} or {"error": "a message for the user"}.
         """
         try:
             return dumps(self.session.ask(*parse(text)))
@@ -39,7 +39,7 @@ class Wire:
             return dumps({"error": str(error)})
 
     def stream(self, text: str) -> Iterator[str]:
-        """Answer a request for long work.
+        """Handle a long-running request.
 
         Args:
             text: The request as JSON, as for `ask`.
@@ -54,10 +54,10 @@ class Wire:
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the method and the parameters of a request.
+    """Return a request's method and parameters.
 
     Raises:
-        LabError: The text is not a request.
+        LabError: The text is not a valid request.
     """
     try:
         request = json.loads(text)
@@ -73,7 +73,7 @@ def dumps(answer: Answer) -> str:
     """Return the answer as JSON text without spaces."""
     try:
         return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
-    except ValueError:  # the answer contains a number that JSON lacks
+    except ValueError:  # the answer contains a number that JSON cannot represent
         return json.dumps(_named(answer), allow_nan=False, separators=(",", ":"))
 
 
@@ -84,7 +84,7 @@ def _plain(x: Any) -> Any:
 
 
 def _named(x: Any) -> Any:
-    """Return x with every infinity and nan as text."""
+    """Return x with every infinity and NaN replaced by text."""
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, Mapping):

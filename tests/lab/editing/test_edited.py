@@ -80,7 +80,7 @@ def test_the_lines_and_events_are_those_of_the_edited_file() -> None:
             "line 139: the figures call loss(tokens, state_dict, ...)",
         ),
         (lambda: replaced("class Value:", "class Number:").replace("Value", "Number"), "the class Value"),
-        (lambda: replaced("        surprise.backward()\n", ""), "main() has 1000, 0 and 1000"),
+        (lambda: replaced("        surprise.backward()\n", ""), "main() calls them 1000, 0 and 1000 times"),
         (
             lambda: replaced("random.Random(42)", "random.Random()"),
             "main() must begin with random.Random(a whole number)",
@@ -96,7 +96,7 @@ def test_the_lines_and_events_are_those_of_the_edited_file() -> None:
                 "            for name, (rows, columns) in shapes.items()}",
                 '            for name, (rows, columns) in shapes.items()} | {"bias": [[], [Value(0.0)]]}',
             ),
-            "init() must make matrices, lists of rows of the same length, which 'bias' is not",
+            "init() must create matrices (lists of equally long rows), but 'bias' is not a matrix",
         ),
         (lambda: "", "the class Value"),
         (lambda: "#" * 300_000, "at most 200,000 characters"),
@@ -123,7 +123,7 @@ def test_other_statements_in_main_are_noted() -> None:
     source = replaced(
         "        surprise.backward()\n", "        surprise.backward()\n        for p in params: p.grad *= 0.5\n"
     )
-    assert "main() has other statements" in lab.use(source)["program"]["notes"][0]
+    assert "The statements of main() differ from the reference's" in lab.use(source)["program"]["notes"][0]
 
 
 def test_settings_come_from_main() -> None:

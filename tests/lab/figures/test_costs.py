@@ -75,7 +75,7 @@ def test_the_ladder_does_not_change_the_model(session: Session) -> None:
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_the_ladder_names_its_limits(session: Session, steps: int) -> None:
     [answer] = climb(session, steps)
-    assert answer["error"] == f"steps must be from 1 to 1,000, got steps={steps}"
+    assert answer["error"] == f"steps must be between 1 and 1,000, got steps={steps}"
 
 
 def test_the_flops_are_those_of_the_program(session: Session) -> None:
@@ -126,7 +126,7 @@ def test_the_memory_and_flops_of_a_model(session: Session) -> None:
     assert found["bytes_cache"] == 2 * 2 * 12 * 768 * 1024
     # the usual estimate of the FLOPs of a token: twice the parameters of the matrices, plus attention
     assert math.isclose(found["flops_token"] - found["attention"], 2 * (12 * 12 * 768**2 + 50_257 * 768))
-    assert "n_embd must be from 1" in ask(session, "budget", **{**GPT2, "n_embd": 0})
+    assert "n_embd must be between 1 and" in ask(session, "budget", **{**GPT2, "n_embd": 0})
 
 
 def test_a_word_as_characters_and_as_bytes(session: Session) -> None:

@@ -61,7 +61,7 @@ def test_the_shuffle_equals_python_s_swap_by_swap(readonly: Lab, seed: int, coun
         (b"\x89PNG\r\n\x1a\n\0\0\0", "'own.txt' is not"),
         (b"abc\0def", "'own.txt' is not text: it has a zero byte at offset 3"),
         ("Zoë".encode("latin-1"), "'own.txt' is not UTF-8: byte 0xeb at offset 2"),
-        ("".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "'own.txt' has 5,000 different characters"),
+        ("".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "'own.txt' has 5,000 distinct characters"),
     ],
 )
 def test_an_unusable_file_is_refused_with_a_message(readonly: Lab, content: str | bytes, words: str) -> None:

@@ -134,8 +134,8 @@ def test_a_nudge_of_a_weight_runs_the_program_with_that_weight() -> None:
 @pytest.mark.parametrize(
     ("path", "eps", "message"),
     [
-        ("pos3.layer0.q[9]", 0, "eps must be more than 0 and at most 1000, got eps=0"),
-        ("pos4.probs[26]", 900, "a push of 900 takes a number out of range: choose a smaller eps"),
+        ("pos3.layer0.q[9]", 0, "eps must be above 0 and at most 1000, got eps=0"),
+        ("pos4.probs[26]", 900, "a push of 900 leads to a number out of range: choose a smaller eps"),
         ("pos3.layer0.z", None, "there is no tensor 'pos3.layer0.z'"),
     ],
 )
@@ -147,8 +147,8 @@ def test_a_number_that_cannot_be_pushed_gives_an_error(path: str, eps: float | N
 @pytest.mark.parametrize(
     ("weight", "value", "path", "eps", "message", "better"),
     [
-        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too near the end of its range for the pushes tried", 1e-22),
-        ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is less than the last digit of 100000: choose a larger", 1e-3),
+        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too close to its range's limit for the pushes tried", 1e-22),
+        ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is too small to change 100000: choose a larger", 1e-3),
     ],
 )
 def test_a_push_of_an_unsuitable_size_gives_an_error(
@@ -254,7 +254,7 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
         ("pos3.layer0.q[9].nothing", "there is no 'nothing' in pos3.layer0.q[9]; it has"),
         (
             "fish and chips",
-            "no name matches 'fish and chips': write a name like pos3.layer0.q[9], or words from it, like q head2",
+            "no name matches 'fish and chips': write a name like pos3.layer0.q[9], or words from a name, like q head2",
         ),
         ("", ""),
     ],

@@ -93,7 +93,7 @@ def test_the_losses_of_many_documents_are_means() -> None:
     assert near([answer["masked"], answer["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
     assert answer["lower"] == sum(b < a for a, b in pairs)
     refused = session.ask("unmasked_documents", {"count": 0})
-    assert refused["error"].startswith("count must be from 1 to 100, got count=0")
+    assert refused["error"].startswith("count must be between 1 and 100, got count=0")
 
 
 def test_all_documents_are_read_if_the_data_has_fewer() -> None:

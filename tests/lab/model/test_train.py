@@ -204,6 +204,9 @@ def test_a_training_that_diverges_ends_with_an_error_message(lab: Lab) -> None:
 
 
 def test_invalid_numbers_of_steps_are_refused(lab: Lab) -> None:
-    for params, words in (({"steps": 0}, "steps must be from 1"), ({"steps": 5, "per_event": 0}, "per_event must be")):
+    for params, words in (
+        ({"steps": 0}, "steps must be between 1 and"),
+        ({"steps": 5, "per_event": 0}, "per_event must be"),
+    ):
         [answer] = lab.events(**params)
         assert words in answer["error"]

@@ -146,7 +146,7 @@ def test_an_error_while_restoring_is_shown_until_the_next_change(visit: Visit) -
     [worker] = visit.page.workers
     worker.evaluate(DEATHS["without a word"])
     status = visit.ready(restarts=1)
-    assert status["lost"].startswith("the saved state cannot be read")
+    assert status["lost"].startswith("cannot read the saved state")
     visit.page.wait_for_function(
         "(lost) => document.querySelector('.bar').innerText.includes(lost)", arg=status["lost"]
     )

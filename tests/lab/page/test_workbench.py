@@ -142,7 +142,7 @@ def test_an_edited_model_is_not_exported(bench: Bench) -> None:
     bench.click("Use in all figures")
     bench.wait("This program now computes the numbers", ".used")
     bench.click("Export this model")
-    bench.wait("computes with the unedited program", "main [role=alert]")
+    bench.wait("runs the unedited program", "main [role=alert]")
 
 
 def test_the_keyboard_can_edit_and_leave_the_editor(bench: Bench) -> None:

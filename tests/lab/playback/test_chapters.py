@@ -316,7 +316,7 @@ def test_a_step_of_backward_names_its_node_operand_and_contribution(session: Ses
         assert (number["value"], number["grad"]) == (found["node"]["value"], found["node"]["grad"])
         paths = {operand["path"] for operand in number["operands"]}
         assert found["operand"]["path"] in paths
-    with pytest.raises(AssertionError, match="step must be from 0 to"):
+    with pytest.raises(AssertionError, match="step must be between 0 and"):
         ask(session, "backward_step", word=WORD, step=len(backward))
 
 
@@ -416,7 +416,7 @@ def test_a_main_that_does_more_than_shuffle_the_documents_is_not_played(edit: st
     assert source.count(line) == 1
     ask(session, "edit", source=source.replace(line, "    " + edit.replace("{}", line.strip()) + "\n"))
     assert session.ask("chapter", {"name": "data", "word": "a"})["error"] == (
-        "the edited main() does more to the documents than shuffle them once: this cannot be played"
+        "cannot play this chapter: the edited main() does more to the documents than shuffle them once"
     )
     ask(session, "edit", source="# only shuffled\n" + source)
     assert ask(session, "chapter", name="data", word="a")["facts"]["num_docs"] == 6

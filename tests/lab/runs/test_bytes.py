@@ -106,7 +106,7 @@ def test_every_chapter_plays_except_the_one_about_characters(readonly: Lab, chap
         options = {"seed": 1, "index": 0, "temperature": 0.5}
     if chapter == "tokens":
         words = readonly.refused("chapter", name=chapter, word="zoë")
-        assert words == "the program's tokens are characters, but those of this run are bytes: choose another run"
+        assert words == "the program's tokens are characters, but this run's tokens are bytes: choose another run"
     else:
         readonly.ask("chapter", name=chapter, word="zoë", **options)
 

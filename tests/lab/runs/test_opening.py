@@ -45,7 +45,7 @@ def test_a_run_whose_text_is_missing_only_has_its_last_step(lab: Lab, tmp_path: 
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
     assert curve(lab) == ["nan"] * 5
-    assert "are not known before step 5" in lab.refused("scrub", step=3)
+    assert "are unknown before step 5" in lab.refused("scrub", step=3)
     [answer] = lab.events(steps=1)
     assert "which is not loaded: load that file first" in answer["error"]
     lab.ask("forward", word="anna")
@@ -60,7 +60,7 @@ def test_a_run_that_was_not_trained_in_one_go_cannot_be_scrubbed(lab: Lab, tmp_p
     assert cli.main(["train", "--resume", "--num-steps", "30", "--out", str(tmp_path / "run"), "--quiet"]) == 0
     content = file((tmp_path / "run" / "model.safetensors").read_bytes())
     lab.ask("open_run", name="run", checkpoint=content, metrics=(tmp_path / "run" / "metrics.jsonl").read_text())
-    assert "was not trained in one go" in lab.refused("scrub", step=10)
+    assert "was not trained with these settings" in lab.refused("scrub", step=10)
 
 
 def test_a_run_with_too_many_steps_is_refused(readonly: Lab, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_run_with_too_many_steps_is_refused(readonly: Lab, tmp_path: Path) -> 
     state.step = 1_000_001
     checkpoints.save(tmp_path / "model", state)
     sentence = readonly.refused("open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="")
-    assert sentence == "'run' has 1,000,001 steps, but the lab opens only runs of at most 1,000,000 steps"
+    assert sentence == "'run' has 1,000,001 steps, but the lab can open runs of at most 1,000,000 steps"
 
 
 def test_damaged_metrics_are_refused_with_a_message(readonly: Lab, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 // What the page can request, and the answers: the same from the worker's Python, from the snapshot that the build
 // computed, and from CPython in the tests. A number on screen carries its path (docs/reference.md, names of numbers).
 
-export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or nan, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
+export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or NaN, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
 
-export type Shaped = [string, number, number] // a parameter's name, rows, columns
+export type Shaped = [string, number, number] // a parameter's name, rows and columns
 
-/** The field that every answer about the active model has in addition to its own. */
+/** The field that is added to every answer about the active model. */
 export interface OfModel {
-  version: number // counts the model's changes, and so identifies the state that an answer is about
+  version: number // counts the model's changes, and so identifies the state that an answer describes
 }
 
 /** A tensor, row by row. */
@@ -28,9 +28,9 @@ export type Documents = 'lines' | 'stream'
 
 export type Order = 'topological' | 'naive' // the order in which backward visits the nodes
 
-export type Times = 1 | 2 // the number of calls of backward
+export type Times = 1 | 2 // how many times backward is called
 
-export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each parameter
+export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each weight
 
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
@@ -74,18 +74,18 @@ export interface Change {
 export interface Model {
   run: string // the id of the active run
   name: string // 'trained for 1000 steps', 'random', a file's name
-  about: string // a sentence or two on what it was trained on, and what is unknown about that
-  step: number // the number of updates made
-  num_steps: number // the number of updates planned, which is doubled each time that training passes it
+  about: string // one or two sentences about the model's training data, and any unknown facts
+  step: number // the number of completed updates
+  num_steps: number // the number of planned updates, doubled each time training exceeds it
   config: Config
   activation: string // the formula of config.activation
-  activations: string[] // the choices of that setting
+  activations: string[] // the choices for config.activation
   tokenizer: TokenizerKind
   symbols: string[] // the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
   bos: number
   num_params: number
   head_dim: number // the width of one attention head
-  sqrt_head_dim: number // its square root, by which attention scores are divided
+  sqrt_head_dim: number // the square root of head_dim, by which attention scores are divided
   uniform_loss: number // ln(vocab_size): the loss of a model that gives every token the same probability
   shapes: Shaped[]
   engine: string // 'native', 'scalar'
@@ -113,17 +113,17 @@ export interface Validation {
   loss: number
 }
 
-/** A run and its curve. */
+/** A run and its loss curve. */
 export interface Run {
   id: string
   name: string
   config: Config
   data: string
-  step: number // the step that it is at
-  first: number // the earliest step that it can be scrubbed to
+  step: number // the run's current step
+  first: number // the earliest step that the run can be scrubbed to
   program: string // 'edited: gpt', or '' for the reference
-  branch: Branch | null // where it branched off
-  losses: Num[] // the loss of each step; 'nan' where the files of an opened run do not record it
+  branch: Branch | null // where the run branched off
+  losses: Num[] // the loss of each step; 'nan' if an opened run's files do not record the loss
   validations: Validation[]
   active: boolean
 }
@@ -151,12 +151,12 @@ export interface Difference {
   b: string | number | boolean
 }
 
-/** The first weight that differs, at the first step at which any does. */
+/** The first step at which any weight differs, and the first such weight. */
 export interface FirstDifference {
   step: number
   tensor: string
   path: string
-  a: Num // 'nan' where the run has no such weight
+  a: Num // 'nan' if the run has no such weight
   b: Num
 }
 
@@ -183,13 +183,13 @@ export interface Evaluation {
   held_out: boolean
 }
 
-/** The active model as a checkpoint, which `microgpt sample` reads. */
+/** The active model as a checkpoint that `microgpt sample` can read. */
 export interface ExportedModel {
   base64: string
   name: string
 }
 
-/** The state that `restore` needs after the worker was stopped. */
+/** The saved session, which `restore` needs after the worker was stopped. */
 export interface Saved {
   state: string
 }
@@ -198,12 +198,12 @@ export interface Saved {
 export interface Program {
   name: string // 'edited: gpt, rmsnorm'
   changed: string[] // the functions and methods that differ from the reference's
-  notes: string[] // sentences about what the figures cannot follow
+  notes: string[] // sentences about edits that the figures cannot follow
 }
 
-/** The place of a function in the file: its first and last line. */
+/** A function's place in the file: its first and last lines. */
 export interface SourceFunction {
-  name: string // of a method: 'Value.backward'
+  name: string // for a method: 'Value.backward'
   first: number
   last: number
 }
@@ -223,11 +223,11 @@ export interface Source {
   parts: SourcePart[]
 }
 
-/** A suggested change of the program. */
+/** A suggested change to the program. */
 export interface Variant {
   name: string
   title: string
-  about: string // what it changes, and what to expect
+  about: string // what the change does, and what to expect
 }
 
 /** All suggested changes. */
@@ -242,11 +242,11 @@ export interface Varied {
 
 export type Ended = 'bos' | 'block_size'
 
-/** A token of a typed text, or a character without a token. */
+/** A token in a typed text, or a character without a token. */
 export interface TypedCharacter {
   char: string
   id: number | null
-  known: boolean // false for a character that the vocabulary lacks
+  known: boolean // false if the character is not in the vocabulary
 }
 
 /** The nearest text that the model can read. */
@@ -259,13 +259,13 @@ export interface Meant {
 export interface Tokens {
   characters: TypedCharacter[]
   ids: number[] // with BOS at both ends and without the unknown characters
-  unknown: string[] // the unknown characters, each once
+  unknown: string[] // the distinct unknown characters
   positions: number // the number of positions that are computed: at most block_size
   cut: number // the number of tokens beyond block_size, which are not read
   meant: Meant | null // null if the model can read all of the text, or none of it
 }
 
-/** A token and how often it occurs. */
+/** A token and its number of occurrences. */
 export interface LetterCount {
   char: string
   id: number
@@ -275,41 +275,41 @@ export interface LetterCount {
 /** The letter counts and document lengths of a text. */
 export interface Statistics {
   num_docs: number
-  num_chars: number // without the line ends
-  letters: LetterCount[] // in the order of ids, BOS last (one a document)
-  lengths: [number, number][] // (characters, documents), ascending
+  num_chars: number // without line ends
+  letters: LetterCount[] // in the order of ids, with BOS last (one per document)
+  lengths: [number, number][] // (number of characters, number of documents), ascending
 }
 
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
-  unread: number // the share of the characters that lie beyond block_size
+  unread: number // the fraction of the characters that lie beyond block_size
   first: string[] // the first 12 documents of the file
-  shuffled: string[] // the first 12 after the shuffle with the run's seed
+  shuffled: string[] // the first 12 documents after the shuffle with the run's seed
 }
 
 /** One swap of a shuffle. */
 export interface Swap {
   i: number
   j: number
-  after: string[] // the list after it
+  after: string[] // the list after the swap
 }
 
-/** random.shuffle of a short list, swap by swap: the Fisher-Yates shuffle, from the end. */
+/** random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the end. */
 export interface Shuffle {
   seed: number
   before: string[]
   swaps: Swap[]
 }
 
-/** A character as this model's token and as UTF-8. */
+/** A character as this model's token and as UTF-8 bytes. */
 export interface SpelledCharacter {
   char: string
-  id: number | null // null: not in the vocabulary
+  id: number | null // null if the character is not in the vocabulary
   bytes: number[]
 }
 
-/** A count for the model's tokenizer, and the same for a byte tokenizer. */
+/** A count for the model's tokenizer, and the corresponding count for a byte tokenizer. */
 export interface ByTokenizer {
   characters: number
   bytes: number
@@ -319,17 +319,17 @@ export interface ByTokenizer {
 export interface Spelled {
   characters: SpelledCharacter[]
   num_bytes: number
-  unknown: number // characters that the vocabulary lacks
-  vocab_size: ByTokenizer // BOS included
-  rows: ByTokenizer // numbers in wte and lm_head
+  unknown: number // the number of characters that are not in the vocabulary
+  vocab_size: ByTokenizer // including BOS
+  rows: ByTokenizer // the number of weights in wte and lm_head
 }
 
-/** A sampled token, and the probabilities it was sampled from. */
+/** A sampled token, and the probabilities from which it was sampled. */
 export interface Letter {
   position: number
   probs: number[] // by token id, after temperature and top-k
   logits: number[]
-  chance: number // the chance: random(), from [0, 1)
+  chance: number // the random number from [0, 1) that decided the token
   token_id: number
   char: string // '' for BOS, which ends the text
 }
@@ -352,7 +352,7 @@ export interface Generated {
 /** Several new texts. */
 export interface Samples {
   texts: string[]
-  new: number // how many of them are not in the training data
+  new: number // how many of the texts are not in the training data
 }
 
 /** All parameters, and Adam's moments on request. */
@@ -362,43 +362,43 @@ export interface Parameters {
   v: Record<string, number[]>
 }
 
-/** The values of a parameter at the steps whose weights are kept. */
+/** A weight's values at the saved steps. */
 export interface History {
   path: string
   steps: number[]
   values: number[]
-  m: number // Adam's present moments of the parameter
+  m: number // the weight's current moments
   v: number
 }
 
-/** A token, and the distance of its embedding. */
+/** A token, and the distance of its embedding from the requested token's. */
 export interface OtherToken {
   symbol: string
   id: number
   distance: number // Euclidean
 }
 
-/** The tokens whose rows of wte are nearest to one token's row, the nearest first. */
+/** The other tokens, ordered by the distance of their wte rows from one token's row, nearest first. */
 export interface Nearest {
   symbol: string
   others: OtherToken[]
 }
 
-/** The parameters of a model of another size, from the program's own shapes(). */
+/** The parameters of a model with other sizes, from the program's own shapes(). */
 export interface Sizes {
   num_params: number
   shapes: Shaped[]
 }
 
-/** The costs of a model of another size. The model itself is never built. */
+/** The costs of a model with other sizes. The model itself is never built. */
 export interface Budget {
   num_params: number
-  flops_token: number // the forward pass of a token after a full context; a multiplication with an addition counts as 2
+  flops_token: number // one token's forward pass after a full context; a multiplication and an addition count as 2
   attention: number // the part of flops_token that grows with the context
-  flops_trained: number // the forward and backward pass of a token
-  flops_run: number // the forward and backward passes of `tokens` tokens
+  flops_trained: number // one token's forward and backward passes
+  flops_run: number // the forward and backward passes for `tokens` tokens
   bytes_kept: number // the weights in 16 bits
-  bytes_trained: number // the weights, gradients and Adam's moments in 32 bits
+  bytes_trained: number // the weights, the gradients and Adam's moments in 32 bits
   bytes_cache: number // the keys and values of a full context in 16 bits
 }
 
@@ -407,22 +407,22 @@ export interface Forward {
   word: string
   tokens: number[] // with BOS at both ends
   positions: number
-  tensors: Record<string, Tensor> // every tensor of the table of names, from `pos0.tok_emb` to `loss`
-  before: Record<string, number[]> // the former values of the tensors that weights changed by hand have changed
+  tensors: Record<string, Tensor> // every tensor in the table of names, from `pos0.tok_emb` to `loss`
+  before: Record<string, number[]> // the previous values of tensors that manual changes affect
 }
 
-/** Attention as in a textbook: masked T x T matrices of the program's q and k. Indexed [layer][head][row]. */
+/** Textbook attention: masked T x T matrices from the program's q and k, indexed [layer][head][row]. */
 export interface Attention {
   positions: number
   labels: string[] // the token read at each position; BOS is '·'
   logits: Num[][][][] // a masked cell is '-inf'
   weights: number[][][][] // a masked cell is 0
   sums: number[][][] // the sum of each row of weights, added from the left
-  difference: number // the largest difference between the textbook's numbers and the program's growing lists
-  own: boolean // true: an edited program departs from the textbook, and the matrices have the numbers of its lists
+  difference: number // the largest difference between the textbook's values and the program's
+  own: boolean // whether an edited program departs from the textbook; the matrices then contain its values
 }
 
-/** The loss of the next letter at one position. */
+/** The loss at one position, for the next letter. */
 export interface LetterLoss {
   position: number
   read: string
@@ -436,17 +436,17 @@ export interface LetterLoss {
 export interface Loss {
   letters: LetterLoss[]
   mean: number // the program's loss
-  perplexity: Num // exp(mean): the model is as unsure as among that many equally likely tokens
+  perplexity: Num // exp(mean): the model is as uncertain as with this many equally likely tokens
   uniform: number // ln(vocab_size)
 }
 
-/** Attention to the whole word, without the mask, and its effect on the loss, from the program's own gpt(). */
+/** Attention to the complete word, without the mask, and its effect on the loss, from the program's own gpt(). */
 export interface Unmasked {
   positions: number
   labels: string[]
   logits: number[][][][] // [layer][head] -> T x T, with nothing masked
   weights: number[][][][]
-  future: number[][][] // [layer][head] -> the share of each row that is on later positions
+  future: number[][][] // [layer][head] -> the share of each row on later positions
   masked: Loss // the program's own loss
   unmasked: Loss
 }
@@ -475,7 +475,7 @@ export interface Gradients {
   loss: number
   grads: Record<string, number[]>
   zero_rows: Record<string, number[]> // rows whose gradient is exactly 0
-  norms: GradientNorm[] // for every tensor in the order of backward, the loss first
+  norms: GradientNorm[] // for every tensor in the order of backward, beginning with the loss
 }
 
 /** The size and depth of the graph behind a word's loss. */
@@ -486,10 +486,10 @@ export interface Graph {
   limit: number // Python's recursion limit
 }
 
-/** The open and the dead units of a layer's MLP. */
+/** The open and dead units of a layer's MLP. */
 export interface Gate {
   open: boolean[][] // [position][unit]: whether mlp_pre > 0
-  dead: number[] // units that are open for none of `documents` training documents
+  dead: number[] // units that are closed throughout `documents` training documents
   documents: number
   layer: number
 }
@@ -526,13 +526,13 @@ export interface Opened {
   grad: Num // d loss / d number, for the current word
   meaning: string // from the table of names
   kind: string // 'parameter', 'linear', 'rmsnorm', 'softmax', 'attention logit', 'attention mix', 'relu', 'loss' ...
-  line: number // the line of the program that computes it; 0 for a parameter
+  line: number // the program line that computes the number; 0 for a weight
   formula: string // as the program writes it: 'sum(wi * xi for wi, xi in zip(row, x))'
-  terms: Term[] // the sum in the program's order; each factor has a path of its own
+  terms: Term[] // the sum in the program's order; each factor has its own path
   after: After | null
-  recomputed: Num // computed once more from the terms: equal to value
-  operands: Link[] // the nodes that it was computed from
-  users: Link[] // the nodes that were computed from it, at most 32
+  recomputed: Num // the value recomputed from the terms: equal to `value`
+  operands: Link[] // the nodes that the number was computed from
+  users: Link[] // the nodes that were computed from the number, at most 32
   num_users: number
 }
 
@@ -542,7 +542,7 @@ export interface NearNumber {
   op: string
   value: Num
   grad: Num
-  named: boolean // whether it belongs to a tensor
+  named: boolean // whether the number belongs to a tensor
 }
 
 export interface Edge {
@@ -558,7 +558,7 @@ export interface Neighbourhood {
   cut: boolean // whether some nodes were left out
 }
 
-/** The contribution of one user of a number to the number's gradient. */
+/** One user's contribution to a number's gradient. */
 export interface UserContribution {
   path: string
   grad: Num
@@ -567,14 +567,14 @@ export interface UserContribution {
   total: Num // the gradient so far
 }
 
-/** The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward. */
+/** The chain rule at a number: each user's contribution to its gradient, in the order of backward. */
 export interface GradientContributions {
   path: string
   grad: Num
-  start: boolean // whether it is the loss itself, where backward begins with 1
+  start: boolean // whether the number is the loss, where backward begins with a gradient of 1
   contributions: UserContribution[]
-  up: string | null // the next number that belongs to a tensor, along the largest gradient towards the loss
-  down: string | null // the same towards the parameters
+  up: string | null // the next tensor element towards the loss, along the largest contributions
+  down: string | null // the next tensor element towards the parameters
 }
 
 /** A gradient and the central difference to compare it with. */
@@ -582,15 +582,15 @@ export interface Nudge {
   path: string
   value: Num
   grad: Num
-  way: Way // for a parameter, the program ran again; for others, the recorded operations from the number on
-  remade: number // how many numbers were computed again
+  way: Way // 'reference' if the program ran again (for a weight); 'replay' if operations were repeated
+  remade: number // how many numbers were recomputed
   eps: number
   above: number // the loss when the number is eps higher
-  below: number // the loss when it is eps lower
+  below: number // the loss when the number is eps lower
   difference: number // (above - below) / (2 eps)
 }
 
-/** A number that matches, or a tensor or row that still needs an index, which has a shape but no value. */
+/** A matching number, or a matching tensor or row that still needs an index (it has a shape but no value). */
 export interface FoundNumber {
   path: string
   shape: number[]
@@ -602,7 +602,7 @@ export interface FoundNumber {
 export interface Found {
   query: string
   found: FoundNumber[]
-  why: string // the reason if nothing was found
+  why: string // why nothing was found, or ''
 }
 
 /** An operand of a node. */
@@ -613,27 +613,27 @@ export interface ExpressionOperand {
 
 /** A Value of an expression. */
 export interface ExpressionNode {
-  id: number // counted in the order in which the program made the nodes
+  id: number // numbered in the order in which the program created the nodes
   op: Op
   exponent: number | null // the exponent of **
-  name: string // the variable that holds it, or ''
+  name: string // the name of the variable that holds the node, or ''
   data: Num
   grad: Num
   operands: ExpressionOperand[]
   constant: boolean
 }
 
-/** One += of a gradient. */
+/** One += on a gradient. */
 export interface ExpressionMove {
   node: number
   operand: number
   local: Num
   out: Num // the node's gradient
-  before: Num // the operand's gradient, before and after
+  before: Num // the operand's gradient before and after the move
   after: Num
 }
 
-/** The gradient of an input and the central difference to compare it with. */
+/** An input's gradient and the central difference to compare it with. */
 export interface ExpressionCheck {
   name: string
   grad: Num
@@ -644,27 +644,27 @@ export interface ExpressionCheck {
 export interface Expression {
   nodes: ExpressionNode[]
   result: number // the id of the result
-  // The ids in the order in which backward visits them. In naive order a node passes gradient on every time that it
-  // receives some, so that ids repeat.
+  // The ids of the nodes in the order in which backward visits them. In naive order, a node passes on its gradient
+  // each time it receives a contribution, so ids repeat.
   order: number[]
   backward: ExpressionMove[]
   check: ExpressionCheck[]
-  right: boolean // whether the gradients are correct: as with accumulation, topological order and one call of backward
+  right: boolean // whether the gradients are correct: equal to the reference's
 }
 
 export type Hiking = 'SGD' | 'Adam'
 
-/** One step of Adam on a word. The model does not keep it. */
+/** One Adam step on a word. The step does not change the model. */
 export interface Update {
-  step: number // the number that Adam would give the step; 1 if its moments are zero
+  step: number // the step number that Adam uses; 1 if its moments are zero
   learning_rate: number
-  fresh: boolean // whether m and v were zero before, as requested or because the model has no moments yet
+  fresh: boolean // whether m and v started at zero, as requested or because the model has no moments yet
   loss_before: number
   loss_after: number
-  tensors: Record<string, Partial<Record<UpdateQuantity, number[]>>> // the requested ones; all of them without `what`
+  tensors: Record<string, Partial<Record<UpdateQuantity, number[]>>> // the quantities in `what`, or all quantities
 }
 
-/** One step of Adam for one parameter. */
+/** One Adam step for one weight. */
 export interface AdamStep {
   path: string
   step: number
@@ -683,16 +683,16 @@ export interface AdamStep {
   before: number
   after: number
   delta: number // after - before
-  plain: number // the change by plain gradient descent: -learning_rate * grad
+  plain: number // plain gradient descent's change: -learning_rate * grad
 }
 
-/** The learning rate at some steps of the plan, from the first step to the last. */
+/** The learning rate at selected steps of the plan, from the first step to the last. */
 export interface Schedule {
-  steps: number[] // the number of updates made before each of them
+  steps: number[] // the number of updates before each selected step
   rates: number[]
 }
 
-/** A parameter that varies along one axis of a surface. */
+/** A weight that varies along one axis of a surface. */
 export interface Axis {
   path: string
   values: number[]
@@ -712,11 +712,11 @@ export interface Hiker {
   path: HikerStep[]
 }
 
-/** The loss of a word over two parameters, while all others stay the same. */
+/** A word's loss over two weights, while all other weights stay the same. */
 export interface Surface {
   x: Axis
   y: Axis
-  loss: Num[] // rows of y, columns of x
+  loss: Num[] // one row for each value of y, one column for each value of x
   hikers: Hiker[]
 }
 
@@ -725,11 +725,11 @@ export interface EngineSpeed {
   engine: string
   precision: string
   step: number
-  seconds: number // the time for its steps so far; the median if there were several rounds
+  seconds: number // the time for the steps so far; the median if there were several rounds
   rounds: number
   losses: number[]
-  ratio: number | null // how many times as fast as the reference it is
-  difference: number | null // the largest difference between its losses and the reference's
+  ratio: number | null // the engine's speed as a multiple of the reference's speed
+  difference: number | null // the largest difference between the engine's losses and the reference's
   why: string // why the engine is not available, or ''
 }
 
@@ -749,7 +749,7 @@ export interface NumberVariable {
   grad: Num
 }
 
-/** A tensor, or a part of one. */
+/** A tensor, or part of a tensor. */
 export interface TensorVariable {
   path: string // 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 }
@@ -787,17 +787,17 @@ export type Variable = NumberVariable | TensorVariable | NumbersVariable | Plain
 export interface PlaySwap {
   i: number
   j: number
-  turn: number // the number of the swap, from 0
-  of: number // the number of all swaps
+  turn: number // the swap's number, from 0
+  of: number // the total number of swaps
 }
 
-/** The further fields that the events of some chapters have. Each comment names the chapter. */
+/** Additional fields that some chapters' events have. Each comment names the chapter. */
 export interface EventExtras {
   first?: string[] // data: the first documents of the list, after the event
   swap?: PlaySwap // data
   printed?: string // data
   letter?: number // tokens: the index of the letter that is looked up
-  chance?: number // sample: the chance that the line draws
+  chance?: number // sample: the random number that the line draws
   text?: string // sample: the text so far
 }
 
@@ -807,28 +807,28 @@ export interface PlayEvent extends EventExtras {
   function: string
   depth: number
   owner: string
-  known: Record<string, number> // the variables of the function at that moment, as indices into the chapter's `variables`
+  known: Record<string, number> // the function's variables at that moment, as indices into the chapter's `variables`
   changed: Record<string, number> // the variables that the statement changes, as indices into `variables`
 }
 
-/** Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one. */
+/** Facts about a chapter. A comment names the chapter of its field and of the fields up to the next such comment. */
 export interface ChapterFacts {
   num_docs?: number // data
   text?: string // data: the name of the text; sample: the generated text
-  before?: string[] | number // data: the first documents, before the shuffle; adam: the parameter
+  before?: string[] | number // data: the first documents before the shuffle; adam: the weight
   after?: string[] | number
   ids?: number[] // tokens
   symbols?: string[]
   bos?: number
   decoded?: string
   tokens?: number[] // forward, loss
-  steps?: number // backward: the number of +=
-  operations?: number // the number of nodes that have a turn
+  steps?: number // backward: the number of += operations
+  operations?: number // the number of nodes that pass on their gradients
   nodes?: number // the number of nodes behind the loss
-  tensors_met?: [number, string][] // a tensor, and the step at which its first number has its turn
-  numbers_met?: number[] // the steps at which another number of a tensor has its turn
+  tensors_met?: [number, string][] // the step at which a tensor first has its turn, and the tensor's name
+  numbers_met?: number[] // the steps at which a tensor's next element has its turn
   path?: string // adam
-  index?: number // adam: the index of the parameter; sample: the index of the sample
+  index?: number // adam: the weight's index; sample: the sample's index
   count?: number
   grad?: number
   learning_rate?: number
@@ -868,7 +868,7 @@ export interface Contribution extends NumberGrad {
   after: Num
 }
 
-/** One += of backward(). */
+/** One += in backward(). */
 export interface BackwardStep {
   step: number
   line: number
@@ -879,117 +879,117 @@ export interface BackwardStep {
   add: Num // local * node.grad
   before: Num
   after: Num
-  // the first of those that add to the operand's gradient, over the whole backward pass
+  // the first contributions to the operand's gradient, over the entire backward pass
   contributions: Contribution[]
   num_contributions: number
-  above: Contribution[] // the first of those that added to the node's gradient before its turn
+  above: Contribution[] // the first contributions to the node's gradient, all before its turn
   num_above: number
   final: Num // the operand's complete gradient
 }
 
 /** The requests with one answer: their parameters and their result. */
 export interface Requests {
-  /** Make one step of Adam on the word without keeping it: return everything that it computes for one weight. */
+  /** Take one Adam step on a copy of the model: return everything that the step computes for one weight. */
   adam: { params: { word: string; path: string; learning_rate?: number; fresh?: boolean }; result: AdamStep & OfModel }
-  /** Return the textbook's attention, all positions at once and masked, compared with the program's growing lists. */
+  /** Return textbook attention (all positions at once, masked), compared with the program's growing lists. */
   attention: { params: { word: string }; result: Attention & OfModel }
-  /** Return one += of backward(). */
+  /** Return one += in backward(). */
   backward_step: { params: { word: string; step: number }; result: BackwardStep & OfModel }
-  /** Return the parameters, arithmetic and memory of a model of these sizes. */
+  /** Return the parameters, arithmetic and memory of a model with these sizes. */
   budget: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }; result: Budget }
-  /** Set one parameter by hand. */
+  /** Set one weight by hand. */
   change: { params: { path: string; value: number }; result: Model & OfModel }
   /** Play a part of the program. */
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
-  /** Make another run the active one. */
+  /** Make another run active. */
   choose: { params: { run: string }; result: Model & OfModel }
-  /** Compare two runs: their settings, and where they diverge between their first common step and their last. */
+  /** Compare two runs: their settings, and where they diverge within the steps that both runs have. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
   /** Return the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
-  /** Begin a new run with an edited program in place of the reference, on the same text. */
+  /** Begin a run on the same text, with an edited program in place of the reference. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
-  /** Export the active model as a checkpoint, which `microgpt sample` reads. */
+  /** Export the active model as a checkpoint that `microgpt sample` can read. */
   export_model: { params: Record<string, never>; result: ExportedModel }
-  /** Return the graph of an expression of Values, forward and backward. */
+  /** Return an expression's graph of Values, forward and backward. */
   expression: { params: { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: Order; times?: Times }; result: Expression }
-  /** Return the numbers that match a query, or in words why there are no matches. */
+  /** Return the numbers that match a query or, if nothing matches, a sentence that says why. */
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
   /** Return every number of a word's forward pass. */
   forward: { params: { word: string }; result: Forward & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
-  /** Return sample `index` of `seed`, as `microgpt sample` draws it, with the probabilities behind each letter. */
+  /** Return sample `index` of `seed`, as `microgpt sample` generates it, with the probabilities behind each letter. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
-  /** Return the chain rule at a number: what each of its users added to its gradient, in the order of backward(). */
+  /** Return each user's contribution to a number's gradient, in the order of backward(). */
   gradient_contributions: { params: { word: string; path: string }; result: GradientContributions & OfModel }
-  /** Return the gradient of the loss in every parameter, and its norm at each tensor. */
+  /** Return the loss's gradient with respect to every parameter, and the gradient's norm at each tensor. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
-  /** Return the size and depth of the graph behind the loss; a recursive backward() would nest to this depth. */
+  /** Return the size and depth of the graph behind the loss. A recursive backward() would nest to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
-  /** Return the values of a weight at the steps whose weights are kept and now, and its current moments. */
+  /** Return a weight's values at the saved steps and now, and the weight's current moments. */
   history: { params: { path: string }; result: History & OfModel }
-  /** Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise. */
+  /** Begin an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return the loss of a word, letter by letter. */
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
-  /** Return the other tokens by the distance of their rows of wte: the nearest are the ones training made alike. */
+  /** Return the other tokens, ordered by the distance of their wte rows from this token's row. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
   /** Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters. */
   neighbourhood: { params: { word: string; path: string; up?: number; down?: number; limit?: number }; result: Neighbourhood & OfModel }
-  /** Return the slope of the loss at a number, as a central difference, next to the number's gradient. */
+  /** Return the loss's slope at a number, as a central difference, together with the number's gradient. */
   nudge: { params: { word: string; path: string; eps?: number }; result: Nudge & OfModel }
   /** Return one number in detail: its value, gradient and formula, its operands, and the numbers computed from it. */
   number: { params: { word: string; path: string }; result: Opened & OfModel }
-  /** Open a run from the files of its folder: the checkpoint in base64, the metrics as JSON lines. */
+  /** Open a run from the files in its folder: the checkpoint in base64, and the metrics as JSON lines. */
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
   /** Go back to the published model. */
   pretrained: { params: Record<string, never>; result: Model & OfModel }
-  /** Begin a new run with a random model on the same text. */
+  /** Begin a run from random weights on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }
-  /** List all runs with their curves. */
+  /** List all runs with their loss curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
   /** Return the first `count` samples of `seed` from the active model or another run, and how many are new. */
   samples: { params: { seed: number; count: number; temperature: number; top_k?: number; run?: string }; result: Samples & OfModel }
-  /** Save the session as one text, for `restore`. */
+  /** Save the session as a string that `restore` accepts. */
   save: { params: Record<string, never>; result: Saved }
-  /** Return the learning rate from the first step of the run's plan to the last. */
+  /** Return the learning-rate schedule from the first step of the run's plan to the last step. */
   schedule: { params: Record<string, never>; result: Schedule & OfModel }
-  /** Go to the active run's weights after a step, exactly as they were. */
+  /** Restore the active run's weights exactly as they were after a step. */
   scrub: { params: { step: number }; result: Model & OfModel }
   /** Return the swaps that random.shuffle makes on the first `count` documents. */
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
-  /** Return the matrices that a model of other sizes has, and how many numbers they hold. */
+  /** Return the matrices of a model with these sizes, and the number of its parameters. */
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
-  /** Return the program's softmax of scale * logits: scale 0 makes all equal, a large scale lets the largest win. */
+  /** Return the program's softmax of scale * logits: scale 0 makes all equal; a large scale favours the largest. */
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
-  /** Return the source of the program that computes the numbers. */
+  /** Return the source of the program that computes the page's numbers. */
   source: { params: Record<string, never>; result: Source }
-  /** Return a text as this model's characters and as UTF-8 bytes, with the size of the token tables for each. */
+  /** Return a text as this model's characters and as UTF-8 bytes, with the sizes of the token tables for both. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
   /** Return the losses on a grid over two weights, and the paths of SGD and Adam across it. */
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
-  /** Return the tokens of a text, with the characters that are not in the vocabulary. */
+  /** Return a text's tokens, and the characters that are not in the vocabulary. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
-  /** Undo every change made by hand. */
+  /** Undo all weight changes made by hand. */
   undo: { params: Record<string, never>; result: Model & OfModel }
-  /** Return the unmasked attention of every head, how much of it lies on later positions, and both losses. */
+  /** Return every head's unmasked attention, its weight on later positions, and the loss with and without the mask. */
   unmasked: { params: { word: string }; result: Unmasked & OfModel }
   /** Return the mean loss of the first `count` documents that training reads, with and without the mask. */
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
-  /** Make one step of Adam on the word without keeping it: return the losses before and after, and every update. */
+  /** Take one Adam step on a copy of the model: return the losses before and after, and every update. */
   update: { params: { word: string; what?: UpdateQuantity[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
-  /** List the suggested changes of the program. */
+  /** List the suggested changes to the program. */
   variants: { params: Record<string, never>; result: Variants }
   /** Apply a suggested change to a program. */
   vary: { params: { name: string; source: string }; result: Varied }
@@ -997,9 +997,9 @@ export interface Requests {
 
 /** The requests with many answers, which can be stopped between two of them. */
 export interface Streams {
-  /** Train each engine for `steps` steps, and yield the progress of all repeatedly; the last answer is `done`. */
+  /** Train each engine for `steps` steps, and repeatedly yield the progress of all engines until `done`. */
   ladder: { params: { steps: number }; result: SpeedComparison }
-  /** Train the active model from its present step. A run that was scrubbed back gets a branch. */
+  /** Train the active model from its current step. If its run was scrubbed back, training begins a branch. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
 }
 

@@ -1,8 +1,8 @@
-"""An edited program in place of the reference, so that every figure is computed by it.
+"""Use an edited program in place of the reference, so that the edited program computes every figure.
 
-main() is run once, with loss(), adam() and sample() replaced by functions that only record their arguments. This gives
-the sizes, the seed, the learning rate of each step and the first parameters that main() itself uses. If an edit goes
-beyond what the figures can follow, a message says so. Nothing is computed with the unedited program instead.
+main() runs once, with loss(), adam() and sample() replaced by functions that only record their arguments. The recording
+contains the sizes, the seed, each step's learning rate and the initial parameters that main() uses. If the figures
+cannot follow an edit, a message says so; they never use the unedited program instead.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol import editing as protocol
 
 MAX_CHARACTERS = 200_000
-READ = 200  # documents whose order is compared with the seed's shuffle
+READ = 200  # how many documents are compared with the order of the seed's shuffle
 
 
 class Edited(Program):
@@ -43,10 +43,10 @@ class Edited(Program):
     Attributes:
         text: The source.
         module: The source, loaded as a module.
-        changed: The names of the functions that differ from the reference's, are new or are missing.
+        changed: The names of functions that differ from the reference's, were added or were removed.
         name: The name that the page shows.
-        seen: What main() did.
-        notes: Sentences about what the figures cannot follow.
+        seen: The record of what main() did.
+        notes: Sentences about edits that the figures cannot follow.
     """
 
     def __init__(self, text: str) -> None:
@@ -58,7 +58,7 @@ class Edited(Program):
         self.notes: list[str] = []
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
-        """Return the shapes of the parameters that main() made."""
+        """Return the shapes of the parameters that main() created."""
         return {name: (len(matrix), len(matrix[0])) for name, matrix in self.seen.state_dict.items()}
 
     def loss_arguments(self, config: Config) -> dict[str, Any]:
@@ -74,12 +74,12 @@ class Edited(Program):
         return self.seen.adam_arguments or {}
 
     def learning_rate(self, step: int, scheduled: float) -> float:
-        """Return main()'s own learning rate; after its last step, the scheduled one."""
+        """Return main()'s learning rate for a step, or `scheduled` after main()'s last step."""
         return self.seen.rates[step] if step < len(self.seen.rates) else scheduled
 
 
 class Names(dict[str, Tensor]):
-    """Recorded tensors by name. A name that the edited program does not compute raises LabError."""
+    """Recorded tensors by name. Looking up a tensor that the edited program does not compute raises LabError."""
 
     def __missing__(self, name: str) -> Tensor:
         raise LabError(f"the edited program does not compute {name}, which this figure needs")
@@ -89,12 +89,12 @@ def begin(id: str, text: Text, source: str) -> LabRun:
     """Begin a run whose numbers the edited program computes.
 
     Args:
-        id: The id for the run.
+        id: The new run's id.
         text: The text that the run trains on.
-        source: The source of the program.
+        source: The program's source.
 
     Raises:
-        LabError: The program fails, or the figures cannot follow it. The message names the line of an error.
+        LabError: The program fails, or the figures cannot follow it. For an error, the message names its line.
     """
     program = load(source, text)
     seen = program.seen
@@ -112,13 +112,13 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         rng_state=seen.rng_state or random.Random(seen.seed).getstate(),
         provenance=Provenance.of(data),
     )
-    about = f"A model of the edited program that starts from random weights and trains on {text.name}."
+    about = f"The edited program's model, which starts from random weights and trains on {text.name}."
     run = LabRun(id, program.name, about, text, from_checkpoint(text, state, "", program))
     _try(program, run)
     order = run.run.order
     expected = [data.sequence(order[i % len(order)]) for i in range(min(READ, len(seen.tokens)))]
     if [list(tokens) for tokens in seen.tokens[:READ]] != [list(tokens) for tokens in expected]:
-        program.notes.append("main() reads the documents in another order; the figures use the seed's shuffle")
+        program.notes.append("main() reads the documents in a different order; the figures use the seed's shuffle")
     return run
 
 
@@ -126,31 +126,33 @@ def load(source: str, text: Text) -> Edited:
     """Load a program, and record what its main() does with the text.
 
     Args:
-        source: The source of the program.
+        source: The program's source.
         text: The text that main() reads.
 
     Raises:
-        LabError: The program is too long or fails, the figures cannot follow it, or the text is not read as lines.
+        LabError: The program is too long, the program fails, the figures cannot follow it, or the text is a stream.
     """
     if len(source) > MAX_CHARACTERS:
         raise LabError(f"the program must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it")
     program = Edited(source)
     data = text.data(Config())
     if data.mode != "lines":
-        raise LabError(f"an edited program reads one document per line, but {text.name} is one long text: load another")
+        raise LabError(
+            f"an edited program reads one document per line, but {text.name} is one long text: load another text"
+        )
     program.seen = watch_main(program.module, [data.text(i) for i in range(len(data))])
     program.seen.gpt_arguments = gpt_arguments(program.module, program.seen)
     if skeleton(source) != skeleton(REFERENCE.text):
         program.notes.append(
-            "main() has other statements than the reference. The figures take only the settings, the first parameters"
-            " and the learning rates from it, and do each step as the reference does: loss(), backward(), adam(). Run"
-            " does what main() does"
+            "The statements of main() differ from the reference's. The figures take only the settings, the initial"
+            " parameters and the learning rates from main(), and compute each step as the reference does: loss(),"
+            " backward(), adam(). The Run button runs main() itself"
         )
     return program
 
 
 def facts(run: LabRun) -> protocol.Program | None:
-    """Return what the page shows about a run's edited program; None for the reference."""
+    """Return what the page shows about a run's edited program, or None if the run uses the reference."""
     program = run.program
     if not isinstance(program, Edited):
         return None
@@ -169,11 +171,11 @@ def need(program: Program, *functions: str) -> None:
 
 
 def unchanged(run: LabRun, why: str, *functions: str) -> None:
-    """Check that functions were not edited, for a figure that relies on the reference's version of them.
+    """Check that the functions that a figure relies on were not edited.
 
     Args:
-        run: The run whose program is checked.
-        why: Why the figure relies on them, for the message: "name() was edited, and <why>".
+        run: The run whose program to check.
+        why: Why the figure relies on the functions, for the message: "name() was edited, but <why>".
         functions: The names of the functions; "Value." stands for all methods of the reference's Value.
 
     Raises:
@@ -181,30 +183,30 @@ def unchanged(run: LabRun, why: str, *functions: str) -> None:
     """
     for name in sorted(run.program.changed):
         if name in reference_functions() and (name in functions or ("Value." in functions and name[:6] == "Value.")):
-            raise LabError(f"{name}() was edited, and {why}: this cannot be shown for the edited program")
+            raise LabError(f"{name}() was edited, but {why}: the edited program cannot be shown here")
 
 
 def exportable(run: LabRun) -> None:
     """Check that `microgpt sample`, which computes with the reference, can use a run's checkpoint.
 
     Raises:
-        LabError: The edited program computes with other functions, or has other parameters.
+        LabError: The edited program changes the model's functions or parameters.
     """
     model = {"Tokenizer.encode", "Tokenizer.decode", *(name for name in run.program.changed if name[:6] == "Value.")}
     model |= {"linear", "softmax", "rmsnorm", "attention", "gpt"}
     if different := sorted(model & run.program.changed & reference_functions().keys()):
         raise LabError(
             f"the weights need the edited {_listed([f'{name}()' for name in different])}, but `microgpt sample`"
-            " computes with the unedited program: save the edited file instead, and train it with Python"
+            " runs the unedited program: save the edited file instead, and run it with Python"
         )
     if run.shapes != shapes(run.config, run.engine.vocab_size):
         raise LabError(
-            "the edited program has other parameters than `microgpt sample` expects: save the edited file instead"
+            "the edited program's parameters differ from those that `microgpt sample` expects: save the edited file"
         )
 
 
 def _config(program: Edited) -> Config:
-    """Return the settings of main() that the page shows."""
+    """Return the settings of main(), as the page shows them."""
     seen, adam, loss = program.seen, program.seen.adam_arguments or {}, program.seen.loss_arguments or {}
     table = program.shapes(Config(), 0)
     layers = {name.partition(".")[0] for name in table if name.startswith("layer")}
@@ -230,7 +232,7 @@ def _config(program: Edited) -> Config:
 
 
 def _try(program: Edited, run: LabRun) -> None:
-    """Take one step on a copy, so that errors appear before a figure asks, and note which names are missing."""
+    """Take one training step on a copy, so that errors appear early, and note which tensors are missing."""
     tokens = program.seen.tokens[0]
     engine = run.scratch()
     assert isinstance(engine, ScalarEngine)
@@ -243,7 +245,7 @@ def _try(program: Edited, run: LabRun) -> None:
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
-        program.notes.append(f"The program does not compute {_listed(kinds)}; a figure that needs one of these says so")
+        program.notes.append(f"The program does not compute {_listed(kinds)}; figures that need these tensors say so")
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""An edited program as a module: load it, name the line of an error, and compare it with the reference."""
+"""Load an edited program as a module, find the lines of its errors, and compare it with the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from microgpt.errors import LabError
 
 FILE = "edited reference.py"
 
-# The functions that the figures call, and the parameters that each must take first
+# The functions that the figures call, and the first parameters that each function must have
 NEEDED = {
     "init": ("shapes", "rng"),
     "gpt": ("token_id", "pos_id", "keys", "values", "state_dict"),
@@ -24,7 +24,7 @@ NEEDED = {
 
 
 def compiled(text: str) -> ModuleType:
-    """Load the text as a module with a print() that does nothing."""
+    """Load the source as a module in which print() does nothing."""
     module = ModuleType("edited")
     module.__dict__["print"] = lambda *_, **__: None
     try:
@@ -32,26 +32,26 @@ def compiled(text: str) -> ModuleType:
     except SyntaxError as error:
         raise LabError(f"line {error.lineno}: {type(error).__name__}: {error.msg}") from None
     except (Exception, SystemExit) as error:
-        raise LabError(error_sentence(error) or f"the program cannot be loaded: {error}") from None
+        raise LabError(error_sentence(error) or f"cannot load the program: {error}") from None
     for name in ("Value", "Tokenizer"):
         if not isinstance(getattr(module, name, None), type):
-            raise LabError(f"the figures need the class {name}, which the program no longer has: put it back")
+            raise LabError(f"the figures need the class {name}, which the program no longer defines: restore it")
     for name, needed in NEEDED.items():
         f = getattr(module, name, None)
         if not isinstance(f, FunctionType):
-            raise LabError(f"the figures need the function {name}(), which the program no longer has: put it back")
+            raise LabError(f"the figures need the function {name}(), which the program no longer defines: restore it")
         there = list(inspect.signature(f).parameters)
         if there[: len(needed)] != list(needed):
             line = f.__code__.co_firstlineno
             raise LabError(
                 f"line {line}: the figures call {name}({', '.join(needed)}, ...), but it now takes"
-                f" ({', '.join(there)}): keep these parameters first, and add others after them"
+                f" ({', '.join(there)}): keep these parameters first, and add new parameters after them"
             )
     return module
 
 
 def error_sentence(error: BaseException) -> str:
-    """Return the sentence for an error in an edited program, with its line; "" if the error is from elsewhere."""
+    """Describe an error in an edited program, with its line; return "" if the error comes from elsewhere."""
     for one in (error, error.__cause__, error.__context__):
         line = _line(one.__traceback__) if one else None
         if line and one and not isinstance(one, LabError):
@@ -60,7 +60,7 @@ def error_sentence(error: BaseException) -> str:
 
 
 def _line(traceback: TracebackType | None) -> int | None:
-    """Return the innermost line of the edited program in a traceback."""
+    """Return the innermost line of the edited program that appears in a traceback."""
     line = None
     while traceback:
         if traceback.tb_frame.f_code.co_filename == FILE:
@@ -70,7 +70,7 @@ def _line(traceback: TracebackType | None) -> int | None:
 
 
 def _functions(text: str) -> dict[str, str]:
-    """Return the code of each function and method as text, without its comments, docstrings and line numbers."""
+    """Return the code of each function and method as text, without comments, docstrings or line numbers."""
     table: dict[str, str] = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef):
@@ -90,18 +90,18 @@ def _bare(node: ast.FunctionDef) -> str:
 
 @cache
 def reference_functions() -> dict[str, str]:
-    """Return the code of each function and method of the reference."""
+    """Return the code of each function and method in the reference."""
     return _functions(REFERENCE.text)
 
 
 def changed(text: str) -> set[str]:
-    """Return the names of the functions and methods that differ from the reference's, are new or are missing."""
+    """Return the names of functions and methods that differ from the reference's, were added or were removed."""
     ours, theirs = reference_functions(), _functions(text)
     return {name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)}
 
 
 class _Skeleton(ast.NodeTransformer):
-    """Remove from main() its constants, and the arguments of the functions whose calls are recorded."""
+    """Remove main()'s constants, and the arguments of the functions whose calls are recorded."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant(0)
@@ -114,7 +114,7 @@ class _Skeleton(ast.NodeTransformer):
 
 
 def skeleton(text: str) -> str:
-    """Return the statements of main() without its settings, to compare them with the reference's."""
+    """Return main()'s statements without its settings, for comparison with the reference's main()."""
     tree = ast.parse(text)
     main = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main")
     return ast.dump(_Skeleton().visit(main))

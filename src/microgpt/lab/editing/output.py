@@ -1,7 +1,8 @@
 """Run a program as `python reference.py names.txt` would, and capture its output.
 
-The program runs in a worker of its own, and how it ends is reported, too. Its output is sent in pieces, about 20 times
-a second and up to a limit. Beyond the limit lines are only counted, so that endless output does not flood the page.
+The program runs in its own worker. Its output is sent in pieces, about 20 times a second, up to a limit. Beyond the
+limit, lines are only counted, so that endless output does not flood the page. An error that ends the program is
+reported too.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from microgpt.data.sources import NAMES
 from microgpt.lab.requests import Answer
 
 FILE, DOCUMENTS = "reference.py", "names.txt"
-MAX_CHARACTERS = 300_000  # of output
+MAX_CHARACTERS = 300_000  # in the output
 PIECE_SECONDS = 0.05
-MAX_FRAMES = 12  # of a traceback
-MAX_LINE = 500  # characters of a line that are searched for a loss
-# A number that is complete: "loss 1.2.3" has no loss
+MAX_FRAMES = 12  # in a traceback
+MAX_LINE = 500  # characters; only this much of a line is searched for a loss
+# Matches only complete numbers: "loss 1.2.3" contains no loss
 LOSS = re.compile(r"\bloss:? *(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)(?![\w.]*\d)")
 
 
 class _EnoughError(BaseException):
-    """The requested number of steps was made."""
+    """The program has completed the requested number of steps."""
 
 
 class Output:
     """The standard output of a program.
 
     Args:
-        send: Called with each piece as JSON: {text, losses, more}. losses are those in lines such as
-            `step 1 | loss 3.3`; more is the number of lines left out so far.
-        steps: The number of losses after which the program is stopped; 0 for no limit.
+        send: Called with each piece as JSON: {text, losses, more}. `losses` holds the losses found in lines such as
+            `step 1 | loss 3.3`; `more` is the number of lines omitted so far.
+        steps: Stop the program after this many losses; 0 for no limit.
     """
 
     def __init__(self, send: Callable[[str], object], steps: int) -> None:
@@ -50,7 +51,7 @@ class Output:
         self.last = time.monotonic()
 
     def write(self, text: str) -> int:
-        """Write a text, as to a file."""
+        """Write text, as a file would."""
         self._read(text)
         if self.characters < MAX_CHARACTERS:
             self.text.append(text[: MAX_CHARACTERS - self.characters])
@@ -64,7 +65,7 @@ class Output:
         return len(text)
 
     def _read(self, text: str) -> None:
-        """Find the losses in the lines that are complete."""
+        """Find the losses in the complete lines."""
         *whole, line = (self.line + text).split("\n")
         self.line = line[:MAX_LINE]
         for line in whole:
@@ -73,7 +74,7 @@ class Output:
                 self.made += 1
 
     def flush(self) -> None:
-        """Send the output since the last piece."""
+        """Send the output written since the last piece."""
         if self.text or self.more != self.sent:
             piece = {"text": "".join(self.text), "losses": self.losses, "more": self.more}
             self.send(json.dumps(piece))
@@ -85,18 +86,18 @@ class Output:
 
 
 def run(source: str, documents: str | None, send: Callable[[str], object], steps: int = 0) -> str:
-    """Run a program until it ends or has made enough steps.
+    """Run a program until it ends or completes enough steps.
 
-    The program and its documents are written to the current folder, where the program's own files also go.
+    The program and its documents are written to the current folder, which is also where the program writes its files.
 
     Args:
-        source: The source of the program.
-        documents: The text that it reads, with one document per line; None for the bundled names.
+        source: The program's source.
+        documents: The text that the program reads, with one document per line; None for the bundled names.
         send: Called with each piece of output (see Output).
-        steps: The number of printed losses after which the program is stopped; 0 to run it to its end.
+        steps: Stop the program after it has printed this many losses; 0 lets the program run to its end.
 
     Returns:
-        {error, line, seconds} as JSON. The error is "" if the program ended without one.
+        {error, line, seconds} as JSON. `error` is "" if the program ended without an error.
     """
     text = NAMES.read_text(encoding="utf-8") if documents is None else documents
     for name, content in ((FILE, source), (DOCUMENTS, text)):
@@ -126,7 +127,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
 
 
 def _report(error: BaseException) -> Answer:
-    """Return the part of the traceback that is in the program, and the line where it ends."""
+    """Return the traceback's frames within the program, and the program line where the traceback ends."""
     facts = traceback.TracebackException.from_exception(error)
     own = [frame for frame in facts.stack if frame.filename == FILE]
     lines = own[:1] + own[-MAX_FRAMES + 1 :] if len(own) > MAX_FRAMES else own
@@ -134,6 +135,6 @@ def _report(error: BaseException) -> Answer:
     facts.__cause__ = facts.__context__ = None
     text = "".join(facts.format()).rstrip()
     if len(own) > len(lines):
-        text = f"({len(own)} calls deep; the first and the last {MAX_FRAMES - 1} are shown)\n{text}"
+        text = f"({len(own)} calls deep; the first call and the last {MAX_FRAMES - 1} calls are shown)\n{text}"
     line = error.lineno if isinstance(error, SyntaxError) and error.filename == FILE else own[-1].lineno if own else 0
     return {"error": text, "line": line or 0}

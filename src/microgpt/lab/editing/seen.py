@@ -1,4 +1,4 @@
-"""A record of what an edited main() does: it runs once with functions that only record their arguments."""
+"""Record what an edited main() does, by running it once with functions that only record their arguments."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Seen:
 
 
 def watch_main(module: ModuleType, documents: list[str]) -> Seen:
-    """Run main() without its long computations, and record what it does."""
+    """Run main() without its expensive computations, and record what it does."""
     seen = Seen()
     bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
 
     def split(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments for the needed parameters of a function, and its other arguments by name."""
+        """Return a call's arguments for the needed parameters, and its other arguments by name."""
         given = bind[name](*args, **options).arguments
         return [given[needed] for needed in NEEDED[name]], {k: x for k, x in given.items() if k not in NEEDED[name]}
 
@@ -70,9 +70,9 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
     def loss(*args: Any, **options: Any) -> Any:
         (tokens, state_dict), others = split("loss", args, options)
         if state_dict is not seen.state_dict:
-            raise LabError("main() must pass loss() the parameters that init() made: the figures cannot follow others")
+            raise LabError("main() must pass init()'s parameters to loss(): the figures cannot follow other parameters")
         if seen.loss_arguments is not None and others != seen.loss_arguments:
-            raise LabError("main() must pass loss() the same settings at every step: the figures cannot follow others")
+            raise LabError("main() must pass the same settings to loss() each time: the figures cannot follow changes")
         seen.loss_arguments = others
         seen.tokens.append(tokens)
         return Surprise(0.0)
@@ -81,13 +81,13 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
         (params, _, _, step, rate), others = split("adam", args, options)
         if step != len(seen.rates) + 1 or step > MAX_STEPS:
             raise LabError(
-                f"main() must pass adam() the steps 1, 2, ... up to {MAX_STEPS:,} at most, got step={step} after"
+                f"main() must call adam() with step=1, 2, ..., up to at most {MAX_STEPS:,}, got step={step} after"
                 f" {len(seen.rates)} steps"
             )
         if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
-            raise LabError("main() must pass adam() all parameters in their order: the figures cannot follow others")
+            raise LabError("main() must pass all parameters to adam() in init()'s order, which the figures rely on")
         if seen.adam_arguments is not None and others != seen.adam_arguments:
-            raise LabError("main() must pass adam() the same settings at every step: the figures cannot follow others")
+            raise LabError("main() must pass the same settings to adam() each time: the figures cannot follow changes")
         seen.adam_arguments = others
         seen.rates.append(rate)
 
@@ -125,27 +125,27 @@ def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
         raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
-        raise LabError("main() must make a Tokenizer, and call init() for parameters that include wte and wpe")
+        raise LabError("main() must create a Tokenizer, and parameters that include wte and wpe by calling init()")
     for name, matrix in seen.state_dict.items():
         rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
         if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
-            raise LabError(f"init() must make matrices, lists of rows of the same length, which {name!r} is not")
+            raise LabError(f"init() must create matrices (lists of equally long rows), but {name!r} is not a matrix")
         if not all(isinstance(x, value) for row in rows for x in row):
-            raise LabError(f"the matrices that init() makes must hold Values, which {name!r} does not")
+            raise LabError(f"init() must fill its matrices with Values only, but {name!r} contains something else")
     if not seen.rates:
-        raise LabError("main() must call adam() at every step: the figures take the learning rates from its calls")
+        raise LabError("main() must call adam() at every step: the figures take the learning rates from these calls")
     if not len(seen.tokens) == seen.backward == len(seen.rates):
         raise LabError(
-            "the figures train with one loss(), one backward() and one adam() per step, but main() has"
-            f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} of them. Run does what main() does"
+            "the figures train with one call of loss(), backward() and adam() per step, but main() calls them"
+            f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} times. The Run button runs main() itself"
         )
     expected = reference.Tokenizer([s for s in seen.tokenizer.symbols if s], seen.tokenizer.bos == 0)
     if expected.symbols != seen.tokenizer.symbols:
-        raise LabError("the figures need the tokens in sorted order, with BOS first or last: keep to that in Tokenizer")
+        raise LabError("the figures need sorted tokens, with BOS first or last: keep this order in Tokenizer")
 
 
 def gpt_arguments(module: ModuleType, seen: Seen) -> dict[str, Any]:
-    """Return the settings that loss() passes to gpt(), found by computing a part of one document."""
+    """Return the settings that loss() passes to gpt(), found by computing the loss on the beginning of one document."""
     bind = inspect.signature(module.gpt).bind
     found: dict[str, Any] = {}
 

@@ -19,12 +19,12 @@ HEADING = "# --- "
 
 @request
 def source(session: Session) -> Source:
-    """Return the source of the program that computes the numbers."""
+    """Return the source of the program that computes the page's numbers."""
     return outline(session.active.program)
 
 
 def outline(program: Program = REFERENCE) -> Source:
-    """Return a program's lines, functions and parts. The reference is that of the installed package."""
+    """Return a program's lines, functions and parts. The default is the installed reference."""
     text = program.text
     lines = text.splitlines()
     functions = []
@@ -48,7 +48,7 @@ def outline(program: Program = REFERENCE) -> Source:
 
 @cache
 def line_of(text: str, program: Program = REFERENCE) -> int:
-    """Return the number of the first line that contains a text.
+    """Return the number of the first line that contains the text.
 
     Raises:
         LabError: An edited program has no such line.
@@ -56,4 +56,4 @@ def line_of(text: str, program: Program = REFERENCE) -> int:
     for number, line in enumerate(outline(program)["lines"], 1):
         if text in line:
             return number
-    raise LabError(f"the edited program has no line with `{text}`, where this would be shown")
+    raise LabError(f"the edited program has no line that contains `{text}`, which this chapter needs")

@@ -1,7 +1,7 @@
-"""Suggested edits of the program, each with what to expect from it.
+"""Suggested changes to the program, each with a note on what to expect.
 
-Each one changes lines of the program itself. It consists of pairs of texts: lines of the file, and the lines that
-replace them. It applies to any version of the file that still has these lines, so several changes can be combined.
+A change consists of pairs of texts: lines of the program, and the lines that replace them. A change applies to any
+version of the program that still contains the original lines, so several changes can be combined.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Variant(NamedTuple):
     """A suggested change.
 
     Attributes:
-        title: The title on its button.
-        about: What it changes, and what to expect from it.
+        title: The title on the change's button.
+        about: What the change does, and what to expect.
         edits: Pairs of (old, new) text. Each old text must occur exactly once in the program.
     """
 
@@ -52,13 +52,13 @@ BETAS = "beta1=0.85, beta2=0.99, eps_adam=1e-8"
 VARIANTS = {
     "gelu": Variant(
         "GELU",
-        "GPT-2's activation in place of ReLU: a new method of `Value`, with its own derivative. It lets a little"
-        " through below 0, so no unit is ever completely dead. At this size the losses hardly differ.",
+        "This uses GPT-2's activation instead of ReLU: a new method of `Value`, with its own derivative. GELU is not"
+        " exactly 0 below 0, so no unit is ever completely dead. At this size, the losses hardly differ.",
         (
             (
                 RELU,
                 RELU
-                + "    def gelu(self):  # x times the share of a bell curve that lies below x\n"
+                + "    def gelu(self):  # x times the area under a bell curve to the left of x\n"
                 + "        below = (1 + math.erf(self.data / 2**0.5)) / 2\n"
                 + "        height = math.exp(-self.data**2 / 2) / (2 * math.pi) ** 0.5\n"
                 + "        return Value(self.data * below, self, below + self.data * height)\n",
@@ -68,9 +68,9 @@ VARIANTS = {
     ),
     "no_residual": Variant(
         "no residual",
-        "Without the two lines that add its input back, each block must pass on everything that the next one needs,"
-        " and the gradient loses its motorway down through the layers. Learning is slower; with more layers it would"
-        " stop altogether.",
+        "Without the two lines that add the input back, each block must pass on everything that the next block needs,"
+        " and the gradient loses its direct path down through the layers. Learning is slower; with more layers, it"
+        " would stop altogether.",
         (
             (
                 '        x = linear(x_attn, state_dict[f"layer{i}.attn_wo"])\n'
@@ -86,13 +86,13 @@ VARIANTS = {
     ),
     "layernorm": Variant(
         "LayerNorm",
-        "GPT-2 subtracts the mean before it divides; RMSNorm leaves that out, and nobody misses it. Expect a curve"
-        " that looks almost the same. (GPT-2 also learns a scale and a shift for each component, which are left out"
-        " here.)",
+        "GPT-2 subtracts the mean before it divides; RMSNorm skips the subtraction and works just as well. Expect a"
+        " curve that looks almost the same. (GPT-2 also learns a scale and a shift for each component; both are left"
+        " out here.)",
         (
             (
                 RMSNORM,
-                '    """x with its mean subtracted, at a common loudness: LayerNorm."""\n'
+                '    """LayerNorm: subtract the mean of x, then divide by the standard deviation."""\n'
                 "    mean = sum(x) / len(x)\n"
                 "    x = [xi - mean for xi in x]\n"
                 "    variance = sum(xi * xi for xi in x) / len(x)\n"
@@ -103,9 +103,9 @@ VARIANTS = {
     ),
     "no_scale": Variant(
         "no 1/√d",
-        "The scores are plain q · k. They are larger, so softmax is more peaked, and a sharper softmax passes on less"
-        " gradient. With {head_dim} numbers in a head, the missing division is only by {sqrt_head_dim}, so the two"
-        " curves stay close. GPT-3 divides by more than 11.",
+        "The scores are plain q · k. They are larger, so softmax is more peaked and passes on less gradient. With"
+        " {head_dim} components in a head, the missing divisor is only {sqrt_head_dim}, so the two curves stay close."
+        " GPT-3 divides by more than 11.",
         (
             (
                 "sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -115,10 +115,10 @@ VARIANTS = {
     ),
     "no_mask": Variant(
         "no mask",
-        "Training with a look ahead: every document is read once beforehand, so the lists already hold the letters that"
-        " are still to be predicted. Measure a few hundred steps: for a long while the two curves stay together, then"
-        " this one falls lower than any honest model can get, once a head has discovered that the answer is one"
-        " position ahead. Run it to the end and see what names it writes: in sampling, there is nothing ahead.",
+        "Training looks ahead: every document is read once beforehand, so the lists already contain the letters that"
+        " are still to be predicted. Measure a few hundred steps. For a long while, the two curves stay together. Then"
+        " a head discovers that the answer is one position ahead, and this curve falls lower than any honest model's."
+        " Run the program to its end and see what names it writes: when it samples, there is nothing ahead.",
         (
             (
                 READING,
@@ -130,9 +130,9 @@ VARIANTS = {
     ),
     "sgd": Variant(
         "SGD instead of Adam",
-        "Each parameter moves by its gradient times one rate, the same for all. With Adam's rate training would crawl;"
-        " with ten times that, as here, it keeps up on a model of one layer, where all gradients have about the same"
-        " size. Try a rate ten times larger still: one unlucky document, and the loss blows up.",
+        "Each weight moves by its gradient times one learning rate, the same for all. With Adam's rate, training would"
+        " crawl. With ten times that rate, as here, SGD keeps up in a model with one layer, where all gradients have"
+        " about the same size. Try a rate ten times larger still, and a single unlucky document blows up the loss.",
         (
             (
                 ADAM,
@@ -143,9 +143,9 @@ VARIANTS = {
     ),
     "tied": Variant(
         "weight tying",
-        "One table for reading a letter and for predicting it, as in GPT-2: `lm_head` goes, and `wte` gets the"
-        " gradients of both. In a model this small that saves a tenth of the parameters. But the best description of a"
-        " letter at the input need not be the best one at the output.",
+        "As in GPT-2, one table serves both to read a letter and to predict it: `lm_head` is removed, and `wte` gets"
+        " the gradients of both uses. In a model this small, tying saves a tenth of the parameters. But the best"
+        " description of a letter at the input need not be the best description at the output.",
         (
             ('"wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}', '"wpe": (block_size, n_embd)}'),
             ('    return linear(x, state_dict["lm_head"])', '    return linear(x, state_dict["wte"])'),
@@ -153,15 +153,15 @@ VARIANTS = {
     ),
     "two_layers": Variant(
         "two layers",
-        "Twice the blocks, and nearly twice the parameters and the time. On names, within a thousand steps, the second"
-        " layer has little to add: depth pays off when there is more to learn and more time to learn it.",
+        "The model has twice the blocks, nearly twice the parameters, and takes nearly twice the time. The second layer"
+        " adds little on names within a thousand steps: depth pays off when there is more to learn and more time.",
         ((CONFIG + "16, 1, 4, 16", CONFIG + "16, 2, 4, 16"),),
     ),
     "first": Variant(
         "the first version",
-        "microgpt on the day it was published: ReLU squared, half the context, BOS first, smaller initial weights, with"
-        " those that write into the residual stream at 0, slower averages in Adam, and half the steps. Each block"
-        " begins by adding nothing, and the first loss is close to that of a model that knows nothing.",
+        "This is microgpt as first published: squared ReLU, half the context, BOS first, smaller initial weights (0 for"
+        " the weights that write into the residual stream), other averages in Adam, and half the steps. Each block"
+        " begins by adding nothing, and the first loss is close to the loss of a uniform guess.",
         (
             ("        x = [activation(xi) for xi in x]\n", "        x = [activation(xi) ** 2 for xi in x]\n"),
             (
@@ -185,7 +185,7 @@ VARIANTS = {
 
 @request
 def variants(session: Session) -> Variants:
-    """List the suggested changes of the program."""
+    """List the suggested changes to the program."""
     return {"changes": [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]}
 
 
@@ -200,13 +200,13 @@ def apply(name: str, source: str) -> str:
 
     Args:
         name: The name of the change.
-        source: The program.
+        source: The program's source.
 
     Returns:
-        The changed program.
+        The changed source.
 
     Raises:
-        LabError: There is no such change, or the program lacks a line that it replaces.
+        LabError: There is no such change, or the program lacks a line that the change replaces.
     """
     if name not in VARIANTS:
         raise LabError(f"there is no change {name!r:.40}: the changes are {', '.join(VARIANTS)}")

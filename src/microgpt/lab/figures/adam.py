@@ -1,6 +1,6 @@
-"""One step of Adam on the current word, as a demonstration: the update is not kept.
+"""One Adam step on the current word, as a demonstration that does not change the model.
 
-The program's own adam() computes it.
+The program's own adam() computes the step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN: tuple[UpdateQuantity, ...] = get_args(UpdateQuantity)
 NAMES = (*SHOWN, "before", "after")
 MAX_RATE = 1e6
-DRAWN = 80  # steps of a schedule that are plotted, at most, in addition to those where it bends
+DRAWN = 80  # the largest number of plotted steps, besides the steps where the schedule bends
 
 
 class _RecordingWeight(Value):
@@ -50,10 +50,10 @@ class _RecordingWeight(Value):
 
 
 class UpdateSettings(NamedTuple):
-    """The settings of an update: those of the run's next step, or others that the page asks for.
+    """An update's settings: the settings of the run's next step, or settings that the page requests.
 
     Attributes:
-        step: The step that Adam counts, from 1.
+        step: Adam's step count, from 1.
         learning_rate: The learning rate.
         m: The first moment of each weight before the update.
         v: The second moment of each weight before the update.
@@ -72,15 +72,15 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
 
     Args:
         run: The run that is updated.
-        learning_rate: The learning rate; None for that of the run's next step.
-        fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, this is
-            always so, because Adam's corrections count the steps that the moments have seen.
+        learning_rate: The learning rate; None for the rate of the run's next step.
+        fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, the
+            update always starts this way, because Adam's corrections count the steps that the moments have seen.
 
     Raises:
         LabError: The learning rate is negative or too large.
     """
     if learning_rate is not None and not 0 <= learning_rate <= MAX_RATE:
-        raise LabError(f"learning_rate must be from 0 to {MAX_RATE:,.0f}, got learning_rate={learning_rate}")
+        raise LabError(f"learning_rate must be between 0 and {MAX_RATE:,.0f}, got learning_rate={learning_rate}")
     rate = run.next_rate if learning_rate is None else learning_rate
     if fresh or not any(run.engine.v):
         empty = [0.0] * len(run.engine.params)
@@ -90,7 +90,7 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
 
 @model_request
 def schedule(session: Session) -> Schedule:
-    """Return the learning rate from the first step of the run's plan to the last."""
+    """Return the learning-rate schedule from the first step of the run's plan to the last step."""
     run = session.active
     last, planned = run.run.config.num_steps - 1, run.config.num_steps
     bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
@@ -102,7 +102,7 @@ def schedule(session: Session) -> Schedule:
 
 
 def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, dict[str, Any]]:
-    """Return the loss of a document, and the numbers of an update on it.
+    """Return a document's loss, and the values of one update on the document.
 
     Args:
         run: The run. It is not changed.
@@ -110,7 +110,7 @@ def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, 
         settings: The settings of the update.
 
     Returns:
-        The loss, and a dict with each of NAMES that adam() computes: its value for every weight.
+        The loss, and a dict that maps each of NAMES that adam() computes to its values for all weights.
     """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
@@ -136,10 +136,10 @@ def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, 
 
 
 def _require(numbers: dict[str, Any], names: Iterable[str]) -> None:
-    """Raise LabError unless adam() computed all of these: an edited one may have other variables."""
+    """Raise LabError unless adam() computed all these values. An edited adam() may have other variables."""
     for name in names:
         if name not in numbers:
-            raise LabError(f"the edited adam() has no {name}, which this figure shows")
+            raise LabError(f"the edited adam() has no variable {name}, which this figure shows")
 
 
 @model_request
@@ -150,13 +150,13 @@ def update(
     learning_rate: float | None = None,
     fresh: bool = False,
 ) -> Update:
-    """Make one step of Adam on the word without keeping it: return the losses before and after, and every update.
+    """Take one Adam step on a copy of the model: return the losses before and after, and every update.
 
     Args:
         session: The session.
         word: The word.
-        what: Which numbers to return for each weight; None for all.
-        learning_rate: The learning rate; None for that of the run's next step.
+        what: The quantities to return for each weight; None for all quantities.
+        learning_rate: The learning rate; None for the rate of the run's next step.
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)
@@ -176,13 +176,13 @@ def update(
 
 @model_request
 def adam(session: Session, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> AdamStep:
-    """Make one step of Adam on the word without keeping it: return everything that it computes for one weight.
+    """Take one Adam step on a copy of the model: return everything that the step computes for one weight.
 
     Args:
         session: The session.
         word: The word.
         path: The path of the weight.
-        learning_rate: The learning rate; None for that of the run's next step.
+        learning_rate: The learning rate; None for the rate of the run's next step.
         fresh: Whether to start with moments of zero.
     """
     run, tokens = session.active, session.tokens(word)

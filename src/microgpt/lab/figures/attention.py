@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @model_request
 def attention(session: Session, word: str) -> Attention:
-    """Return the textbook's attention, all positions at once and masked, compared with the program's growing lists.
+    """Return textbook attention (all positions at once, masked), compared with the program's growing lists.
 
-    Both have the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix is q of
-    position t with the keys of all positions; those after t are masked with -inf. The program's lists hold no later
-    positions, so it needs no mask.
+    Both use the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix combines q
+    at position t with the keys of all positions; scores for positions after t are masked with -inf. The program's lists
+    contain no later positions, so the program needs no mask.
     """
     run, tokens = session.active, session.tokens(word)
     recorded = session.forward(tokens)
@@ -75,11 +75,11 @@ def attention(session: Session, word: str) -> Attention:
 
 @request
 def softmax(session: Session, logits: list[float], scale: float) -> Softmax:
-    """Return the program's softmax of scale * logits: scale 0 makes all equal, a large scale lets the largest win."""
+    """Return the program's softmax of scale * logits: scale 0 makes all equal; a large scale favours the largest."""
     if not logits:
-        raise LabError("logits must hold at least one number, got logits=[]")
+        raise LabError("logits must contain at least one value, got logits=[]")
     if not math.isfinite(scale * max(map(abs, logits))):
-        raise LabError(f"scale must keep the logits within the range of float64, got scale={scale}: lower it")
+        raise LabError(f"scale must keep the logits in the range of float64, got scale={scale}: choose a smaller scale")
     program = session.active.program
     need(program, "softmax")
     module = program.module

@@ -1,8 +1,7 @@
 """The parameters, arithmetic and memory that a model of any size would need.
 
-No such model is built. The arithmetic is that of the reference: the products with its matrices, and attention's scores
-and weighted sums. A multiplication and an addition count as two FLOPs (Kaplan and others, 2020, arXiv 2001.08361,
-section 2.1, table 1).
+The model is never built. The arithmetic is the reference's: matrix products, attention scores and weighted sums. A
+multiplication and an addition count as two FLOPs (Kaplan et al., 2020, arXiv 2001.08361, section 2.1, table 1).
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 MAX_SIZE, MAX_LAYERS = 10_000_000, 1000
-BYTES_KEPT = 2  # per number when such a model is served: bfloat16
+BYTES_KEPT = 2  # per weight or cached value when such a model is served in bfloat16
 BYTES_TRAINED = 16  # per weight in training: the weight, its gradient, m and v in float32
 MAX_TOKENS = 10**15
 
 
 @request
 def sizes(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """Return the matrices that a model of other sizes has, and how many numbers they hold."""
+    """Return the matrices of a model with these sizes, and the number of its parameters."""
     return table_of(session.active.program, n_embd, n_layer, block_size, vocab_size)
 
 
 def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """Return the matrices that a model of these sizes would have, from the program's shapes(); none is created.
+    """Return the matrices of a model with these sizes, from the program's shapes(). No matrix is created.
 
     Raises:
         LabError: A size is out of range, or the edited program has no shapes().
@@ -42,7 +41,7 @@ def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab
     for name, size in given.items():
         if not 1 <= size <= MAX_SIZE or (name == "n_layer" and size > MAX_LAYERS):
             limit = MAX_LAYERS if name == "n_layer" else MAX_SIZE
-            raise LabError(f"{name} must be from 1 to {limit:,}, got {name}={size}")
+            raise LabError(f"{name} must be between 1 and {limit:,}, got {name}={size}")
     edited.need(program, "shapes")
     table = program.module.shapes(vocab_size, n_embd, n_layer, block_size)
     return {
@@ -53,7 +52,7 @@ def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab
 
 @request
 def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Budget:
-    """Return the parameters, arithmetic and memory of a model of these sizes.
+    """Return the parameters, arithmetic and memory of a model with these sizes.
 
     Args:
         session: The session.
@@ -61,16 +60,16 @@ def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_s
         n_layer: The number of layers.
         block_size: The longest context.
         vocab_size: The number of tokens, including BOS.
-        tokens: The number of tokens that the model is trained on.
+        tokens: The number of training tokens.
 
     Returns:
-        The costs. `flops_token` is one token forward after a full context, and `attention` is the part of it that grows
-        with the context. `flops_trained` is one token forward and backward; backward costs twice as much as forward.
-        `flops_run` is forward and backward for all `tokens`.
+        The costs. `flops_token` counts one token's forward pass after a full context, and `attention` is the part of
+        `flops_token` that grows with the context. `flops_trained` counts one token's forward and backward passes; the
+        backward pass costs twice as much as the forward pass. `flops_run` counts both passes for all `tokens`.
     """
-    edited.unchanged(session.active, "the costs are those of the reference", "shapes", "attention")
+    edited.unchanged(session.active, "the costs are computed for the reference", "shapes", "attention")
     if not 0 <= tokens <= MAX_TOKENS:
-        raise LabError(f"tokens must be from 0 to {MAX_TOKENS:,}, got tokens={tokens}")
+        raise LabError(f"tokens must be between 0 and {MAX_TOKENS:,}, got tokens={tokens}")
     size = table_of(REFERENCE, n_embd, n_layer, block_size, vocab_size)
     config = Config(n_embd=n_embd, n_head=1, n_layer=n_layer, block_size=block_size)
     forward = forward_flops(config, vocab_size)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import DataSet, Shuffle, Swap
     from microgpt.lab.session import Session
 
-SHOWN = 12  # documents at the beginning of each order
+SHOWN = 12  # the number of documents shown, before and after the shuffle
 MAX_SHUFFLED = 100
 
 
@@ -36,7 +36,7 @@ def shuffle(session: Session, seed: int, count: int) -> Shuffle:
     """Return the swaps that random.shuffle makes on the first `count` documents."""
     data = session.active.run.data
     if not 2 <= count <= min(len(data), MAX_SHUFFLED):
-        raise LabError(f"count must be from 2 to {min(len(data), MAX_SHUFFLED)}, got count={count}")
+        raise LabError(f"count must be between 2 and {min(len(data), MAX_SHUFFLED)}, got count={count}")
     documents = [data.text(i) for i in range(count)]
     swaps: list[Swap] = []
     items = SwapReportingList(documents, lambda i, j: swaps.append({"i": i, "j": j, "after": list(items)}))

@@ -1,10 +1,10 @@
 """An arithmetic expression as a graph of Values, with its backward pass and gradient checks.
 
-The Values are the reference's own, and every gradient is checked. The expression consists of statements, separated by
-`;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, ** with a
-constant exponent, unary minus, and exp, log and relu as functions or methods. Names that no earlier statement has set
-are the inputs. Python's own parser reads the expression, but Python does not execute it: each operation becomes a call
-of Value's method.
+The Values are the reference's own, and each input's gradient is checked. The expression consists of statements,
+separated by `;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, **
+with a constant exponent, unary minus, and exp, log and relu as functions or methods. A name that no earlier statement
+has set is an input. Python's own parser reads the expression, but Python does not execute it: each operation becomes a
+call of the corresponding Value method.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_MOVES = 2000, 500, 60, 2000
 FUNCTIONS = ("exp", "log", "relu")
-STEP = 1e-5  # of a central difference, relative to the size of the input
+STEP = 1e-5  # of a central difference, relative to the input's size
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -46,9 +46,9 @@ class RecordedValue(Value):
         op: The operation that created it; "" for a leaf.
         exponent: The exponent of a power; None otherwise.
         name: The name that a statement gave it, or the name of the input.
-        gradient: What `grad` holds.
+        gradient: The value of `grad`.
         made: Every node of the expression, in order of creation.
-        moves: (node, operand, its gradient before, after) for each change that backward() makes, in order.
+        moves: (node, operand, the operand's gradient before, and after) for each change by backward(), in order.
     """
 
     __slots__ = ("exponent", "gradient", "name", "op")
@@ -106,10 +106,10 @@ def _recording_class(made: list[RecordedValue]) -> type[RecordedValue]:
 
 
 def parse(source: str) -> list[tuple[str, ast.expr]]:
-    """Return the statements of an expression: (the name that is set, or '' if there is no name; the expression).
+    """Return an expression's statements as (name, expression) pairs; the name is "" if none is set.
 
     Raises:
-        LabError: The source is too long, or is not an expression of this language. The message gives the place.
+        LabError: The source is too long, or is not a valid expression. The message gives the line and column.
     """
     if len(source) > MAX_CHARACTERS:
         raise LabError(
@@ -126,7 +126,7 @@ def parse(source: str) -> list[tuple[str, ast.expr]]:
             f"cannot read the expression at line {line}, column {column}: {what}; write it like c = a * b"
         ) from None
     if not body:
-        raise LabError("the expression is empty: write one, such as c = a * b + a")
+        raise LabError("the expression is empty: write an expression such as c = a * b + a")
     statements = []
     for statement in body:
         if isinstance(statement, ast.Expr):
@@ -152,9 +152,9 @@ def _error_at(node: ast.AST, what: str) -> LabError:
 
 
 def _check(node: ast.expr, depth: int) -> None:
-    """Raise LabError if an expression contains anything that the language does not have."""
+    """Raise LabError if an expression contains syntax that the language does not support."""
     if depth > MAX_DEPTH:
-        raise _error_at(node, f"more than {MAX_DEPTH} nested operations: give a part of the expression a name")
+        raise _error_at(node, f"more than {MAX_DEPTH} nested operations: give part of the expression a name")
     if isinstance(node, ast.Constant):
         number = node.value
         if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -197,7 +197,7 @@ def _is_float(number: Any) -> bool:
 
 
 def _constant(node: ast.expr, depth: int = 0) -> float | None:
-    """Return the number that a constant expression stands for; None if it is not constant."""
+    """Return the value of a constant expression, or None if the expression is not constant."""
     if depth > MAX_DEPTH:
         return None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -249,8 +249,8 @@ def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: t
             return root
         if isinstance(node, ast.BinOp):
             a, b = make(node.left), make(node.right)
-            # the reference has neither number - Value nor number / Value, and its 0 + Value, made for sum(), creates no
-            # node: turn such a number into a leaf first
+            # the reference does not support number - Value or number / Value, and its 0 + Value (for sum()) creates no
+            # node, so such a number becomes a leaf first
             if isinstance(b, Value) and not isinstance(a, Value) and not isinstance(node.op, ast.Mult):
                 a = leaf(a)
             return _OPERATIONS[type(node.op)](a, b)
@@ -285,7 +285,7 @@ def expression(
     order: Order = "topological",
     times: Times = 1,
 ) -> Expression:
-    """Return the graph of an expression of Values, forward and backward."""
+    """Return an expression's graph of Values, forward and backward."""
     edited.unchanged(session.active, "expressions are computed with the reference's Value", "Value.")
     return differentiate(source, inputs, accumulate=accumulate, order=order, times=times)
 
@@ -304,8 +304,8 @@ def differentiate(
         source: The expression.
         given: The value of each input.
         accumulate: Whether backward adds to a gradient (+=), as the reference does, or sets it (=).
-        order: `topological`, as in the reference, where a node passes its gradient on once, when it is complete; or
-            `naive`, where a node passes on every contribution as soon as it receives it.
+        order: `topological`, as in the reference, where a node passes on its gradient once, when the gradient is
+            complete; or `naive`, where a node passes on every contribution as soon as the contribution arrives.
         times: How many times backward is called.
 
     Raises:
@@ -314,7 +314,7 @@ def differentiate(
     statements = parse(source)
     names = inputs_of(statements)
     if missing := [name for name in names if name not in given]:
-        raise LabError(f"the input {missing[0]} has no value: give it one in inputs, or set it before it is used")
+        raise LabError(f"the input {missing[0]} has no value: add it to inputs, or set it before it is used")
     made: list[RecordedValue] = []
     kind = _recording_class(made)
     try:
@@ -325,8 +325,8 @@ def differentiate(
             result = _run(statements, leaves, kind)
     except FloatingPointError as error:
         raise LabError(
-            f"the expression has no value here ({_why(error)}): change its inputs so that there is no division by 0, no"
-            " log of 0 or less, and no number beyond the range of float64"
+            f"the expression has no value for these inputs ({_why(error)}): choose inputs that avoid division by 0, the"
+            " log of 0 or of a negative number, and results beyond the range of float64"
         ) from None
     if len(made) > MAX_NODES:
         raise LabError(f"the expression must have at most {MAX_NODES} nodes, got {len(made)}: shorten it")
@@ -374,7 +374,7 @@ def differentiate(
 
 
 def _why(error: FloatingPointError) -> str:
-    """Return Python's own message for what went wrong."""
+    """Return Python's own message for the error."""
     return str((error.__cause__ or error).args[-1])
 
 
@@ -390,7 +390,7 @@ def _moves(result: RecordedValue, accumulate: bool, order: str, times: int) -> l
             watched = result.moves
             watched.clear()
             result.backward()  # type: ignore[no-untyped-call]
-            given = watched[1:]  # the first is the result's own 1.0
+            given = watched[1:]  # the first move sets the result's gradient to 1.0
             for i, (node, operand, before, after) in enumerate(given):
                 second = i > 0 and given[i - 1][0] is node
                 moves.append((node, operand, node.db if second else node.da, node.grad, before, after))
@@ -411,7 +411,7 @@ def _visited(result: RecordedValue) -> list[RecordedValue]:
 
 
 def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> list[Move]:
-    """Run the reference's backward() without one or both of its precautions, to show what they are for."""
+    """Run the reference's backward() without one or both of its precautions, to show why it needs them."""
     moves: list[Move] = []
 
     def pass_on(node: RecordedValue, operand: RecordedValue, local: float) -> None:
@@ -427,14 +427,14 @@ def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> lis
                 pass_on(node, operand, local)
         return moves
     waiting = [(result, *operand) for operand in reversed(_operands(result))]
-    while waiting:  # a node passes its gradient on whenever it receives some, complete or not
+    while waiting:  # a node passes on every contribution that it receives, even if its gradient is incomplete
         node, operand, local = waiting.pop()
         pass_on(node, operand, local)
         waiting += [(operand, *next_one) for next_one in reversed(_operands(operand))]
         if len(moves) > MAX_MOVES:
             raise LabError(
-                f"in the naive order, gradients are passed on along every path, here more than {MAX_MOVES:,} times:"
-                " shorten the expression"
+                f"in naive order, gradients are passed along every path, which takes more than {MAX_MOVES:,} moves"
+                " here: shorten the expression"
             )
     return moves
 

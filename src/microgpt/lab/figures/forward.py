@@ -1,4 +1,4 @@
-"""The forward pass of a word, with every number along the way."""
+"""A word's forward pass, with every number along the way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""New samples, letter by letter, with the random draw behind each letter.
+"""New samples, letter by letter, with the random number behind each letter.
 
-The training documents closest to a sample are listed with it.
+Each sample is listed with the training documents closest to it.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 NEAREST = 5
-MAX_SEARCHED = 50_000  # with more distinct documents than this, the nearest ones are not searched for
+MAX_SEARCHED = 50_000  # with more distinct documents than this, no nearest documents are searched for
 MAX_SAMPLES = 1000
 SAMPLED = 200  # documents, spread over the data, that give a first bound for the search
 EDITED_SAMPLES = 40  # from an edited program, which is slow
 
 
 class RecordingRandom(random.Random):
-    """A random generator that records every chance it draws."""
+    """A random generator that records every number it draws."""
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)
@@ -47,13 +47,13 @@ class RecordingRandom(random.Random):
 def generate(
     session: Session, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = ""
 ) -> Generated:
-    """Return sample `index` of `seed`, as `microgpt sample` draws it, with the probabilities behind each letter."""
+    """Return sample `index` of `seed`, as `microgpt sample` generates it, with the probabilities behind each letter."""
     run = session.active
     run_, c = run.run, run.config
-    unchanged(run, "this figure draws letters as the reference does", "sample", "softmax", "Value.")
+    unchanged(run, "this figure samples letters as the reference does", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < GREEDY:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no letter is drawn")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
@@ -113,11 +113,11 @@ def samples(
 
 
 def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
-    """Return samples of a run, and how many of them are not in its training data.
+    """Return samples from a run, and how many of them are not in the run's training data.
 
     Args:
         run: The run.
-        seed: The seed of `microgpt sample`.
+        seed: The seed, as for `microgpt sample`.
         count: The number of samples.
         temperature: The temperature.
         top_k: Sample from the k likeliest tokens only; None for all tokens.
@@ -126,7 +126,7 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
         LabError: The count is out of range, or top_k is set and the program's sampling was edited.
     """
     if not 0 <= count <= MAX_SAMPLES:
-        raise LabError(f"count must be from 0 to {MAX_SAMPLES}, got count={count}")
+        raise LabError(f"count must be between 0 and {MAX_SAMPLES}, got count={count}")
     if isinstance(run.program, Edited) and count > EDITED_SAMPLES:
         raise LabError(
             f"count must be at most {EDITED_SAMPLES} for an edited program, which generates only a few texts a second,"
@@ -136,7 +136,7 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
         rngs = [random.Random(f"{seed}:{i}") for i in range(count)]
         texts = [_sample(run, rng, temperature) for rng in rngs]
     else:
-        unchanged(run, "top_k samples as the reference does", "sample", "softmax", "Value.")
+        unchanged(run, "sampling with top_k follows the reference", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
     known = run.text.find_texts(run.run.data, texts)
     return {"texts": texts, "new": sum(text not in known for text in texts)}
@@ -150,14 +150,14 @@ def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:
 
 
 def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[NearDocument]:
-    """Return the documents with the smallest edit distance from a text, nearest first.
+    """Return the documents with the smallest edit distance to a text, nearest first.
 
     An edit inserts, deletes or replaces one letter.
 
     Args:
         text: The text.
-        documents: The documents, sorted and without duplicates. Of equally near ones, the first in this order are
-            returned.
+        documents: The documents, sorted and without duplicates. If several documents are equally near, earlier
+            documents come first.
         count: The largest number of documents to return.
 
     Returns:
@@ -165,7 +165,7 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[N
     """
     if len(documents) > MAX_SEARCHED:
         return []
-    # first search a few documents spread over all of them: they bound the distance of the nearest ones
+    # first search a few documents spread over the data, which bounds the distance of the nearest documents
     furthest = max(len(text), max(map(len, documents), default=0))
     sampled = _search(text, spread(documents, SAMPLED), count, furthest)
     limit = sampled[-1][0] if len(sampled) == count else furthest
@@ -177,7 +177,7 @@ def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list
     """Return the nearest documents at most `limit` edits away: (edits, document), nearest first.
 
     The table of edit distances has a row for each letter of a document. Documents with a common prefix share rows, and
-    once every number in a row exceeds the limit, all documents with this prefix are skipped. The limit falls as
+    once every value in a row exceeds the limit, all documents with this prefix are skipped. The limit falls as
     documents are found.
     """
     found: list[tuple[int, str]] = []
@@ -211,6 +211,6 @@ def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list
                 insort(found, (rows[-1][-1], document))
                 if len(found) >= count:
                     del found[count:]
-                    limit = found[-1][0] - 1  # of equally near documents, the first in order stays
+                    limit = found[-1][0] - 1  # among equally near documents, the earlier document stays
             i += 1
     return found

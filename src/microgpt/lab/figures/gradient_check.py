@@ -1,8 +1,8 @@
 """A gradient check by finite differences: nudge a number up and down, and watch the loss.
 
-A weight is nudged in a copy of the weights, and reference.py runs again. Any other number cannot be set in advance, so
-the execution is replayed from that number on: the same operations on the same numbers, except for those computed from
-it. The check uses neither the gradient nor the chain rule that produced it.
+To nudge a weight, the check changes it in a copy of the weights and runs reference.py again. Any other number cannot be
+set in advance, so the check repeats the recorded operations from that number on, and recomputes only the numbers that
+depend on it. The check uses neither the number's gradient nor the chain rule.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Nudge
     from microgpt.lab.session import Session
 
-# How far to push a number, relative to its size. If it is too far, the loss is no longer a straight line; if it is
-# not far enough, the two losses differ in their last digits only. The best push differs from number to number.
+# How far to push a number, relative to its size. If the push is too large, the loss no longer follows a straight line;
+# if the push is too small, the two losses differ only in their last digits. The best push differs between numbers.
 PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SMALLEST = 1e-3  # a number closer to zero than this is pushed as if it had this size
 
 
 @model_request
 def nudge(session: Session, word: str, path: str, eps: float | None = None) -> Nudge:
-    """Return the slope of the loss at a number, as a central difference, next to the number's gradient.
+    """Return the loss's slope at a number, as a central difference, together with the number's gradient.
 
     Args:
         session: The session.
-        word: The word whose loss it is.
+        word: The word whose loss is computed.
         path: The path of the number.
-        eps: How far to push the number up and down. None tries PUSHES and takes the best; the gradient plays no part
-            in the choice.
+        eps: How far to push the number up and down. None tries PUSHES and chooses the best; the gradient plays no
+            part in the choice.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
     node = trace.node(path)
     if eps is not None and not 0 < eps <= 1e3:
-        raise LabError(f"eps must be more than 0 and at most 1000, got eps={eps}")
+        raise LabError(f"eps must be above 0 and at most 1000, got eps={eps}")
     loss, remade = _loss(run, tokens, trace, node)
 
     def pushed(eps: float) -> Answer:
         # the actual distance: node.data + eps is rounded to the nearest float
         apart = (node.data + eps) - (node.data - eps)
         if not apart:
-            raise LabError(f"a push of {eps:g} is less than the last digit of {node.data:g}: choose a larger eps")
+            raise LabError(f"a push of {eps:g} is too small to change {node.data:g}: choose a larger eps")
         try:
             above, below = loss(node.data + eps), loss(node.data - eps)
         except (ArithmeticError, ValueError):
-            raise LabError(f"a push of {eps:g} takes a number out of range: choose a smaller eps") from None
+            raise LabError(f"a push of {eps:g} leads to a number out of range: choose a smaller eps") from None
         return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
     found = pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))
@@ -76,7 +76,7 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
 
 
 def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
-    """Return the push whose slope is most accurate, judging by the slopes alone.
+    """Return the push whose slope is most accurate, judged by the slopes alone.
 
     Raises LabError if no two pushes can be compared.
     """
@@ -87,13 +87,13 @@ def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
         except LabError:
             tried.clear()  # only smaller pushes are possible
     if len(tried) < 2:
-        raise LabError("the number is too near the end of its range for the pushes tried here: choose a smaller eps")
+        raise LabError("the number is too close to its range's limit for the pushes tried here: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
-        """Estimate the error of the second of two neighbouring slopes, whose push is a tenth of the first one's.
+        """Estimate the error of the nearer of two slopes, whose push is a tenth of the farther push.
 
-        A tenth of the push has a hundredth of the error due to the curvature of the loss, but ten times the error due
-        to rounding.
+        The nearer slope has a hundredth of the error due to the loss's curvature, but ten times the error due to
+        rounding.
         """
         bend = abs(far["difference"] - near["difference"]) / 99
         return bend + 4 * math.ulp(near["above"]) / near["eps"]
@@ -106,7 +106,7 @@ def _is_parameter(trace: Trace, node: Node) -> bool:
 
 
 def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
-    """Return the loss as a function of one number, and how many numbers have to be computed again for it."""
+    """Return the loss as a function of one number, and how many numbers each call recomputes."""
     after = _made_from(trace, node)
     if not _is_parameter(trace, node):
         if _replay(trace, node, after, node.data) != trace.node("loss").data:
@@ -123,7 +123,7 @@ def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callab
 
 
 def _made_from(trace: Trace, node: Node) -> list[Node]:
-    """Return every number that was computed from a number, directly or not, in order of creation."""
+    """Return every node computed from a node, directly or indirectly, in order of creation."""
     found = {node.index}
     made = []
     for other in trace.graph.nodes[node.index + 1 :]:
@@ -134,7 +134,7 @@ def _made_from(trace: Trace, node: Node) -> list[Node]:
 
 
 def _replay(trace: Trace, node: Node, after: list[Node], data: float) -> float:
-    """Return the loss with another number in the place of a node; `after` are the nodes computed from it."""
+    """Return the loss with `data` as a node's value; `after` contains the nodes computed from that node."""
     now = {node.index: data}
     for made in after:
         operands = [now.get(x.index, x.data) for x in (made.a, made.b) if x is not None]

@@ -1,4 +1,4 @@
-"""The gradient of every parameter, and the gradient's norm at each tensor from the loss back."""
+"""The gradient of every parameter, and the gradient's norm at each tensor."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 
 @model_request
 def gradients(session: Session, word: str) -> Gradients:
-    """Return the gradient of the loss in every parameter, and its norm at each tensor.
+    """Return the loss's gradient with respect to every parameter, and the gradient's norm at each tensor.
 
-    The norms follow the gradient from the loss back to the embeddings. The norms of the parameters, where it ends up,
-    come last.
+    The norms follow the gradient from the loss back to the embeddings. The norms of the parameter gradients come last.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
     grads = {name: trace.grad(name).numbers for name in run.shapes}
     count = len(read(tokens, run.config))
     table = tensor_names.intermediates(run.config, run.engine.vocab_size, count)
-    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some
+    made = [name for name in table if name in trace.graph.tensors]  # an edited program may lack some tensors
     way = [*reversed(made), *reversed(list(run.shapes))]
     return {
         "loss": trace.node("loss").data,

@@ -31,10 +31,10 @@ def loss(session: Session, word: str) -> Loss:
 
 
 def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Loss:
-    """Return the loss at each letter, and their mean.
+    """Return each letter's loss, and the mean loss.
 
     Args:
-        run: The run that the numbers are from.
+        run: The run that produced the tensors.
         tokens: The document.
         recorded: The tensors of the document's forward pass, by name.
     """
@@ -56,7 +56,7 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
     return {
         "letters": letters,
         "mean": mean,
-        "perplexity": math.exp(mean) if mean < 700 else math.inf,  # beyond that exp leaves the range of floats
+        "perplexity": math.exp(mean) if mean < 700 else math.inf,  # beyond 700, exp leaves the range of floats
         "uniform": run.uniform_loss,
     }
 
@@ -65,7 +65,7 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
 def evaluate(session: Session) -> Evaluation:
     """Return the loss on held-out documents or, if no documents are held out, on training documents."""
     run = session.active
-    edited.unchanged(run, "this loss is computed as in the reference", "loss", "softmax")
+    edited.unchanged(run, "this loss is computed as the reference computes it", "loss", "softmax")
     indices = run.run.held_out or run.run.order
     chosen = evaluation.spread(indices, EVALUATED[run.engine.name])
     score = run.run.score(chosen)

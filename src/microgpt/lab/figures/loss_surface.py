@@ -1,6 +1,6 @@
-"""The loss as a surface over two parameters, with gradient descent and Adam descending it.
+"""One word's loss as a surface over two weights, with the paths of gradient descent and Adam.
 
-The loss is that of one word. The page shows the two optimizers as hikers going downhill.
+The page shows the two optimizers as hikers going downhill.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.training import Hiker, HikerStep, Surface
     from microgpt.lab.session import Session
 
-# With a slow engine, a surface gets fewer points, and the hikers take fewer steps. The numbers are calculated, not
-# measured, so that the same question always has the same answer.
-SECONDS = 2.0  # roughly what a surface may take
-COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per parameter and position
+# With a slow engine, a surface gets fewer points, and the hikers take fewer steps. These limits are calculated, not
+# measured, so that the same request always has the same answer.
+SECONDS = 2.0  # roughly the time that a surface may take
+COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per weight and position
 MAX_SIZE, MAX_STEPS = 101, 1000
 
 
@@ -39,28 +39,27 @@ def surface(
 ) -> Surface:
     """Return the losses on a grid over two weights, and the paths of SGD and Adam across it.
 
-    All losses and gradients are computed, none interpolated. The hikers start at the model's own weights and move in
-    these two directions only. Adam's moments start at 0. SGD has the learning rate with which its first step is as long
-    as Adam's.
+    Every loss and gradient is computed; none is interpolated. The hikers start at the model's own weights and move only
+    in these two directions. Adam's moments start at 0. SGD's learning rate makes its first step as long as Adam's.
 
     Args:
         session: The session.
-        word: The word whose loss it is.
+        word: The word whose loss is computed.
         x: The path of the weight on the x axis.
         y: The path of the weight on the y axis.
         size: The grid has size x size points; fewer if the engine is slow.
         reach: The grid extends from -reach to +reach around the model's weights.
-        steps: The number of steps of each hiker; fewer if the engine is slow.
+        steps: The number of steps that each hiker takes; fewer if the engine is slow.
         learning_rate: Adam's learning rate; None for the run's peak learning rate.
     """
     if x == y:
-        raise LabError(f"x and y must be two different weights, got {x!r} twice: choose another one")
+        raise LabError(f"x and y must be two different weights, got {x!r} twice: choose another weight")
     if not 2 <= size <= MAX_SIZE:
-        raise LabError(f"size must be from 2 to {MAX_SIZE}, got size={size}")
+        raise LabError(f"size must be between 2 and {MAX_SIZE}, got size={size}")
     if not 0 < reach <= 1e6:
         raise LabError(f"reach must be above 0 and at most 1,000,000, got reach={reach}")
     if not 0 <= steps <= MAX_STEPS:
-        raise LabError(f"steps must be from 0 to {MAX_STEPS}, got steps={steps}")
+        raise LabError(f"steps must be between 0 and {MAX_STEPS}, got steps={steps}")
     if learning_rate is not None and not 0 < learning_rate <= 1e6:
         raise LabError(f"learning_rate must be above 0 and at most 1,000,000, got learning_rate={learning_rate}")
     run, tokens = session.active, session.tokens(word)

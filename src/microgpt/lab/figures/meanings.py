@@ -1,4 +1,4 @@
-"""Describe any number in words: what it is, and what kind of number it is."""
+"""Describe any number in words: its meaning and its kind."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KINDS = {
 
 
 def meaning(path: str) -> str:
-    """Return what a number or a tensor is, in words.
+    """Return the meaning of a number or tensor in words.
 
     Example:
         >>> meaning("pos3.layer0.attn_weights.head2[1]")
         'softmax(attn_logits)'
         >>> meaning("pos3.layer0.q[9].term4")
-        'one of the products summed for pos3.layer0.q[9]'
+        'a product in the sum for pos3.layer0.q[9]'
     """
     name = _tensor(path)
     matrix = name.rpartition(".")[2]
@@ -41,7 +41,7 @@ def meaning(path: str) -> str:
 
 
 def kind(path: str, op: str) -> str:
-    """Return the kind of a number, such as linear or softmax; for an inner number, a weight or a constant, its op."""
+    """Return a number's kind, such as linear or softmax. For inner numbers, weights and constants, return the op."""
     if op in ("parameter", "constant"):
         return op
     if is_inner(path):
@@ -50,7 +50,7 @@ def kind(path: str, op: str) -> str:
 
 
 def is_inner(path: str) -> bool:
-    """Return whether a number is an inner number: not in the table of names, but computed on the way to one that is."""
+    """Return whether a number is an inner number: an intermediate result without an entry in the table of names."""
     name = _tensor(path)
     known = name.rpartition(".")[2] in PARAMETERS or any(pattern.fullmatch(name) for pattern, _ in _TABLE)
     return "]." in path or not known
@@ -74,10 +74,10 @@ _TABLE = [
     for name, _, meaning in part
 ]
 _INSIDE = (
-    (r"term\d+", "one of the products summed for"),
+    (r"term\d+", "a product in the sum for"),
     (r"sum\d+", "a running total of the sum for"),
     (r"total", "the sum for"),
-    (r"inverse", "1 / the divisor, an intermediate number of"),
-    (r"shifted", "a number plus a constant, an intermediate number of"),
-    (r".*", "an intermediate number of"),
+    (r"inverse", "1 / the divisor, an intermediate result for"),
+    (r"shifted", "a number plus a constant, an intermediate result for"),
+    (r".*", "an intermediate result for"),
 )

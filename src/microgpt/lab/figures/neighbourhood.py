@@ -1,4 +1,4 @@
-"""The graph around a number, and the chain rule there: what each user added to its gradient."""
+"""The graph around a number, and each user's contribution to the number's gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import GradientContributions, Neighbourhood
     from microgpt.lab.session import Session
 
-AROUND, MOST_AROUND = 60, 300  # numbers in a neighbourhood: the default limit and the largest
+AROUND, MOST_AROUND = 60, 300  # numbers in a neighbourhood: the default limit and the largest limit
 FURTHEST = 12  # the largest number of steps up or down
 
 
@@ -25,9 +25,9 @@ def neighbourhood(
     """Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters."""
     for name, steps in (("up", up), ("down", down)):
         if not 0 <= steps <= FURTHEST:
-            raise LabError(f"{name} must be from 0 to {FURTHEST}, got {name}={steps}")
+            raise LabError(f"{name} must be between 0 and {FURTHEST}, got {name}={steps}")
     if not 1 <= limit <= MOST_AROUND:
-        raise LabError(f"limit must be from 1 to {MOST_AROUND}, got limit={limit}")
+        raise LabError(f"limit must be between 1 and {MOST_AROUND}, got limit={limit}")
     trace = session.trace(session.tokens(word))
     found = trace.neighbourhood(path, depth_up=up, depth_down=down, limit=limit)
     return {
@@ -48,13 +48,13 @@ def neighbourhood(
 
 @model_request
 def gradient_contributions(session: Session, word: str, path: str) -> GradientContributions:
-    """Return the chain rule at a number: what each of its users added to its gradient, in the order of backward()."""
-    edited.unchanged(session.active, "this figure adds up gradients as the reference does", "Value.backward")
+    """Return each user's contribution to a number's gradient, in the order of backward()."""
+    edited.unchanged(session.active, "this figure sums gradients as the reference does", "Value.backward")
     trace = session.trace(session.tokens(word))
     return {
         "path": path,
         "grad": trace.node(path).grad,
-        "start": trace.node(path) is trace.node("loss"),  # where backward begins, with 1
+        "start": trace.node(path) is trace.node("loss"),  # backward begins here, with a gradient of 1
         "contributions": [
             {
                 "path": contribution["path"],
@@ -71,12 +71,12 @@ def gradient_contributions(session: Session, word: str, path: str) -> GradientCo
 
 
 def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
-    """Return the path of the next number in a tensor, following the largest contribution in one direction.
+    """Return the path of the next tensor element, following the largest contribution in one direction.
 
     around: `trace.contributions` to go towards the loss, `trace.passed_on` to go towards the parameters.
     """
     while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
-        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # of equal ones, the last: not the total
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # on a tie, the last step, not the total
         if trace.graph.places(trace.node(path)):
             return path
     return None

@@ -1,7 +1,6 @@
-"""Any number of a word's execution in detail: its formula, inputs, users and gradient.
+"""Any number in a word's execution in detail: its formula, inputs, users and gradient.
 
-Everything is read from one recorded execution (see `tracing`). The formula is that of the line that computed the
-number.
+All details come from one recorded execution (see `tracing`). The formula comes from the line that computed the number.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def number(session: Session, word: str, path: str) -> Opened:
     trace = session.trace(session.tokens(word))
     count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
     if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
-        raise LabError(f"the positions of this word are 0 to {count - 1}, got path={path!r:.60}: open another number")
+        raise LabError(f"this word has positions 0 to {count - 1}, got path={path!r:.60}: open another number")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     program = trace.program
@@ -64,13 +63,13 @@ def _edge(facts: Answer) -> Link:
 
 
 def _edited_note(program: Program, line: int) -> str:
-    """Return a note if the function of this line was edited: the meaning describes the reference."""
+    """Return a note if this line's function was edited, because the meaning describes the reference."""
     inside = (f["name"] for f in outline(program)["functions"] if f["first"] <= line <= f["last"])
     return " (in the unedited program)" if any(name in program.changed for name in inside) else ""
 
 
 def _formula(program: Program, path: str, line: int, op: str) -> str:
-    """Return the formula of a number; for a product in a sum, only the product's."""
+    """Return a number's formula; for a product in a sum, return only the product's formula."""
     if not line:
         return ""
     formula = formulas(program)[line]
@@ -81,9 +80,9 @@ class Formula(NamedTuple):
     """The formula by which a line of the program computes one number.
 
     Attributes:
-        whole: The whole formula.
-        term: The term of the sum in it; empty if there is no sum.
-        rest: What is done with the sum.
+        whole: The complete formula.
+        term: The term of the sum in the formula; empty if there is no sum.
+        rest: The operation that follows the sum.
     """
 
     whole: str
@@ -93,7 +92,7 @@ class Formula(NamedTuple):
 
 @cache
 def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
-    """Return the formula of each statement of the program, by its line.
+    """Return the formula of each program statement, by line number.
 
     For `attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]`, `whole` is
     `sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5`, `term` is `qj * kj`, and `rest` is `/ len(q) ** 0.5`.

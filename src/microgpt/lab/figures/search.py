@@ -1,9 +1,9 @@
-"""Search for a number by name or part of a name, with suggestions as the user types.
+"""Search for a number by its name or part of its name, with suggestions as the user types.
 
-Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order, and every word must match: a
-part of the name or its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a head
-(`q head2` finds the components that the head owns), a token (`probs e`), or a word of the meaning (`query`). The inner
-numbers of a number are suggested once its path is complete: `pos3.layer0.q[9].`
+Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order. Each word must match a
+component of the name or its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a
+head (`q head2` finds the head's components), a token (`probs e`), or a word in the number's meaning (`query`). Once a
+number's path is complete, its inner numbers are suggested: `pos3.layer0.q[9].`
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 MOST = 50  # the largest number of results
-OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # these have a number or a row for each token
-OF_HEADS = ("q", "k", "v", "x_attn")  # in these, each head owns some of the components
+OF_TOKENS = ("wte", "lm_head", "logits", "probs")  # these tensors have an element or a row for each token
+OF_HEADS = ("q", "k", "v", "x_attn")  # in these tensors, each head owns some of the components
 
 
 class Fit(NamedTuple):
-    """How well a tensor matches a query, and which of its numbers the query means.
+    """How well a tensor matches a query, and which of its elements the query selects.
 
     Attributes:
         rank: The quality of the match; 0 is the best.
         at: The index in the query, possibly incomplete.
-        components: The components of the head in the query; None without a head.
+        components: The components of the head in the query; None if the query names no head.
     """
 
     rank: int
@@ -46,12 +46,12 @@ class Fit(NamedTuple):
 
 @model_request
 def find(session: Session, word: str, query: str, position: int = 0, limit: int = 12) -> Found:
-    """Return the numbers that match a query, or in words why there are no matches.
+    """Return the numbers that match a query or, if nothing matches, a sentence that says why.
 
-    The best matches come first; of equally good ones, those nearest to `position`.
+    The best matches come first. Equally good matches are ordered by their distance from `position`.
     """
     if not 1 <= limit <= MOST:
-        raise LabError(f"limit must be from 1 to {MOST}, got limit={limit}")
+        raise LabError(f"limit must be between 1 and {MOST}, got limit={limit}")
     run, trace, words = session.active, session.trace(session.tokens(word)), query.split()
     found: list[FoundNumber] = []
     if len(words) == 1 and "]." in query:
@@ -62,7 +62,7 @@ def find(session: Session, word: str, query: str, position: int = 0, limit: int 
 
 
 def _inside(trace: Trace, query: str, limit: int) -> list[FoundNumber]:
-    """Return the inner numbers of the number whose complete path begins the query."""
+    """Return the inner numbers of the number whose path stands before the query's last dot."""
     owner, _, begun = query.rpartition(".")
     try:
         node = trace.node(owner)
@@ -96,14 +96,14 @@ def _among(
         else:
             path = indexed(name, fit.at)
             found.append({"path": path, "shape": shape[len(fit.at) :], "meaning": meaning(path), "value": None})
-            if len(fits) == 1:  # the only match: add its first numbers
+            if len(fits) == 1:  # the only match: add its first elements
                 rows = [0] * (len(shape) - len(fit.at) - 1)
                 found += [_number(trace, indexed(path, [*rows, i])) for i in range(shape[-1])]
     return found[:limit]
 
 
 def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | None:
-    """Return how well a tensor matches all the words; None if a word does not match."""
+    """Return how well a tensor matches all the words, or None if any word does not match."""
     rank = 0
     index: tuple[int, ...] = ()
     components: range | None = None
@@ -131,7 +131,7 @@ def _fit(run: LabRun, name: str, shape: Shape, words: Sequence[str]) -> Fit | No
 
 
 def _rank(word: str, name: str, parts: Sequence[str]) -> int | None:
-    """Return how well a word matches a name, 0 being the best; None if it does not match."""
+    """Return the rank of a word's match with a name (0 is best), or None if the word does not match."""
     if word == name:
         return 0
     if word == parts[-1]:
@@ -152,11 +152,11 @@ def _number(trace: Trace, path: str) -> FoundNumber:
 
 
 def _why(trace: Trace, query: str) -> str:
-    """Return why nothing matches a query, in words."""
+    """Return a sentence that says why nothing matches a query."""
     try:
         trace.node(query)
     except ValueError as error:
         sentence = str(error)
         if " " not in query and not sentence.startswith("path must be"):
             return sentence
-    return f"no name matches {query!r:.60}: write a name like pos3.layer0.q[9], or words from it, like q head2"
+    return f"no name matches {query!r:.60}: write a name like pos3.layer0.q[9], or words from a name, like q head2"

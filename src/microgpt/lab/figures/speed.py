@@ -1,8 +1,8 @@
 """A live speed comparison of the engines: the same training steps, timed on this machine.
 
-The page shows it as a ladder that leads from the reference to the kernel. Every engine starts from the same random
-weights and reads the same names in the same order, so that the losses can be compared. `microgpt bench` measures more,
-and more carefully; this comparison is short enough for a page.
+The page shows the comparison as a ladder that leads from the reference to the kernel. Every engine starts from the same
+random weights and reads the same names in the same order, so that the losses can be compared. `microgpt bench` measures
+more quantities, and measures them more carefully; this comparison is short enough for a page.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 ENGINES = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
-MAX_STEPS = 1000  # with the reference, this takes minutes
-EVENT_SECONDS = 0.25  # between two answers
-KERNEL_SECONDS = 0.3  # an engine that takes milliseconds is repeated for this long, and the median counts
+MAX_STEPS = 1000  # the reference takes minutes for this many steps
+EVENT_SECONDS = 0.25  # between two events
+KERNEL_SECONDS = 0.3  # a fast engine repeats the steps for this long, and its median time counts
 Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the seconds they took, the number of rounds
 
 
 @stream_request(of_model=False)
 def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
-    """Train each engine for `steps` steps, and yield the progress of all repeatedly; the last answer is `done`."""
+    """Train each engine for `steps` steps, and repeatedly yield the progress of all engines until `done`."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
     speeds: list[EngineSpeed] = [
@@ -68,7 +68,7 @@ def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
 
 
 def _compared(speed: EngineSpeed, reference: EngineSpeed) -> EngineSpeed:
-    """Return an engine with its speed and losses compared with the reference, once both have finished."""
+    """Return an engine's progress, compared with the reference's once both have finished."""
     if not speed["losses"] or len(speed["losses"]) != len(reference["losses"]) or speed is reference:
         return {**speed, "ratio": None, "difference": None}
     per_step = reference["seconds"] / reference["step"], speed["seconds"] / speed["step"]
@@ -78,7 +78,7 @@ def _compared(speed: EngineSpeed, reference: EngineSpeed) -> EngineSpeed:
 
 
 def _step_by_step(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
-    """Train step by step, and yield the progress in between."""
+    """Train step by step, and yield the progress along the way."""
     losses: list[float] = []
     seconds, reported = 0.0, -1.0
     for batch, rate in zip(batches, rates):
@@ -92,7 +92,7 @@ def _step_by_step(engine: Engine, batches: list[list[Tokens]], rates: list[float
 
 
 def _in_rounds(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
-    """Train all steps in one call, and repeat it from the same weights: a page's clock is too coarse for one round."""
+    """Train all steps in one call, and repeat the call, because a page's clock is too coarse for one round."""
     first, zeros = array("d", engine.params), array("d", bytes(8 * len(engine.params)))
     rounds: list[float] = []
     losses: list[float] = []

@@ -1,4 +1,4 @@
-"""A text as tokens: the model's tokenizer compared with a byte tokenizer."""
+"""A text as tokens, with the model's tokenizer and with a byte tokenizer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import ByTokenizer, Spelled, SpelledCharacter, Tokens, TypedCharacter
     from microgpt.lab.session import Session
 
-BYTE_TOKENS = 256  # one for each value of a byte
+BYTE_TOKENS = 256  # one for each value that a byte can have
 
 
 @model_request
 def tokens(session: Session, text: str) -> Tokens:
-    """Return the tokens of a text, with the characters that are not in the vocabulary."""
+    """Return a text's tokens, and the characters that are not in the vocabulary."""
     tokenizer, config = session.active.run.tokenizer, session.active.config
     ids, labels = texts.encode(text, tokenizer), texts.names(tokenizer)
     characters: list[TypedCharacter] = []
@@ -41,7 +41,7 @@ def tokens(session: Session, text: str) -> Tokens:
 
 @model_request
 def spelled(session: Session, text: str) -> Spelled:
-    """Return a text as this model's characters and as UTF-8 bytes, with the size of the token tables for each."""
+    """Return a text as this model's characters and as UTF-8 bytes, with the sizes of the token tables for both."""
     tokenizer = session.active.run.tokenizer
     if len(text) > texts.MAX_TYPED:
         raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: shorten it")
@@ -49,8 +49,8 @@ def spelled(session: Session, text: str) -> Spelled:
         {"char": char, "id": next(iter(of_char), None), "bytes": list(char.encode("utf-8", "surrogatepass"))}
         for char, of_char in zip(text, texts.spelled(text, tokenizer))
     ]
-    sizes: ByTokenizer = {"characters": len(tokenizer.symbols), "bytes": BYTE_TOKENS + 1}  # and BOS
-    width = 2 * session.active.config.n_embd  # a row of wte and one of lm_head
+    sizes: ByTokenizer = {"characters": len(tokenizer.symbols), "bytes": BYTE_TOKENS + 1}  # plus BOS
+    width = 2 * session.active.config.n_embd  # one row of wte and one row of lm_head
     return {
         "characters": characters,
         "num_bytes": sum(len(character["bytes"]) for character in characters),

@@ -1,9 +1,9 @@
-"""Attention without the causal mask: every position also sees the positions after it.
+"""Attention without the causal mask: every position also attends to the positions after it.
 
-The program has no mask to remove: it has lists that grow. Here, gpt() receives lists that hold the keys and values of
-the whole word from the beginning, and what it appends replaces the entry of its position. Everything else is the
-program's own loss(), run once for each layer and once more: the keys and values of a layer are final once all layers
-below it have seen the whole word.
+The program has no mask to remove, because its lists grow with the positions. Here, gpt() receives lists that already
+contain the keys and values of the complete word, and each entry that it appends replaces the entry at that position.
+Everything else is the program's own loss(). The number of passes is one more than the number of layers, because a
+layer's keys and values are final only when all layers below it have seen the complete word.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class FullList(list[Any]):
 
 
 def passes(run: LabRun, tokens: Tokens) -> list[Names]:
-    """Return the tensors of each pass by name: the first pass is the unchanged program, the last has no mask.
+    """Return each pass's tensors by name: the first pass is the unchanged program; the last pass has no mask.
 
-    Without a mask, attn_logits and attn_weights have an entry for every position, not only for those so far.
+    Without a mask, attn_logits and attn_weights have an entry for every position, not only for the positions so far.
     """
     model = run.model
     made: list[Names] = []
@@ -67,7 +67,7 @@ def _tensor(nodes: Sequence[Any]) -> Tensor:
 
 
 def _give_full_lists(functions: dict[str, Any], before: list[Any]) -> list[Any]:
-    """Make gpt() use the keys and values of the previous pass, if there was one; return the lists that it uses."""
+    """Make gpt() use the keys and values of the previous pass, if any, and return the lists that gpt() uses."""
     gpt, lists = functions["gpt"], [[FullList(layer) for layer in layers] for layers in before]
 
     def gpt_with_lists(token_id: int, pos_id: int, keys: Any, values: Any, *args: Any, **options: Any) -> Any:
@@ -81,7 +81,7 @@ def _give_full_lists(functions: dict[str, Any], before: list[Any]) -> list[Any]:
 
 @model_request
 def unmasked(session: Session, word: str) -> Unmasked:
-    """Return the unmasked attention of every head, how much of it lies on later positions, and both losses."""
+    """Return every head's unmasked attention, its weight on later positions, and the loss with and without the mask."""
     run, tokens = session.active, session.tokens(word)
     ids, c = read(tokens, run.config), run.config
     made = passes(run, tokens)[-1]
@@ -94,7 +94,7 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
     weights = matrices("attn_weights")
     if any(len(row) != len(ids) for layer in weights for rows in layer for row in rows):
-        raise LabError("the edited program's lists do not hold one entry per position: there is no mask to remove")
+        raise LabError("the edited program's lists do not hold one entry per position, so there is no mask to remove")
     future = [[[reduce(add, row[t + 1 :], 0.0) for t, row in enumerate(rows)] for rows in layer] for layer in weights]
     return {
         "positions": len(ids),
@@ -111,10 +111,10 @@ def unmasked(session: Session, word: str) -> Unmasked:
 def unmasked_documents(session: Session, count: int) -> UnmaskedDocuments:
     """Return the mean loss of the first `count` documents that training reads, with and without the mask.
 
-    If there are fewer documents, all of them count.
+    If there are fewer documents, all documents are used.
     """
     if not 1 <= count <= MAX_DOCUMENTS:
-        raise LabError(f"count must be from 1 to {MAX_DOCUMENTS}, got count={count}")
+        raise LabError(f"count must be between 1 and {MAX_DOCUMENTS}, got count={count}")
     run, losses = session.active, []
     for i in run.run.order[:count]:
         made = passes(run, run.run.data.sequence(i))

@@ -1,1 +1,1 @@
-"""The active model: how it starts, trains, and survives a restart of the worker."""
+"""The active model: requests that start it, train it, and restore it after the worker restarts."""

@@ -1,6 +1,6 @@
-"""The active model: its description, the list of runs, manual weight edits, and its file.
+"""The active model: describe it, list the runs, edit weights by hand, and export the model.
 
-Requests that switch to another run or step are here, too.
+This module also has the requests that switch to another run or step.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ def model(session: Session) -> Model:
 
 @model_request
 def runs(session: Session) -> Runs:
-    """List all runs with their curves."""
+    """List all runs with their loss curves."""
     return {"runs": [run.describe(run is session.active) for run in session.by_id.values()]}
 
 
 @change_request
 def choose(session: Session, run: str) -> None:
-    """Make another run the active one."""
+    """Make another run active."""
     session.active = session.run(run)
 
 
@@ -87,25 +87,25 @@ def pretrained(session: Session) -> None:
 
 @change_request
 def scrub(session: Session, step: int) -> None:
-    """Go to the active run's weights after a step, exactly as they were."""
+    """Restore the active run's weights exactly as they were after a step."""
     session.active.go(step)
 
 
 @change_request
 def change(session: Session, path: str, value: float) -> None:
-    """Set one parameter by hand."""
+    """Set one weight by hand."""
     session.active.change(path, value)
 
 
 @change_request
 def undo(session: Session) -> None:
-    """Undo every change made by hand."""
+    """Undo all weight changes made by hand."""
     session.active.undo()
 
 
 @request
 def export_model(session: Session) -> ExportedModel:
-    """Export the active model as a checkpoint, which `microgpt sample` reads."""
+    """Export the active model as a checkpoint that `microgpt sample` can read."""
     edited.exportable(session.active)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"

@@ -1,4 +1,4 @@
-"""Start a new run: from random weights, an edited program, another text, or a run's files."""
+"""Start a run from random weights, an edited program, another text, or a saved run's files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Settings = Annotated[dict[str, Any], "Partial<Config>"]
 
 @change_request
 def reset(session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float = 0.0) -> None:
-    """Begin a new run with a random model on the same text."""
+    """Begin a run from random weights on the same text."""
     changes, active = dict(config or {}), session.active
     if active.program is not REFERENCE:
         if changes or val_fraction:
@@ -45,13 +45,13 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
 
 @change_request
 def edit(session: Session, source: str) -> None:
-    """Begin a new run with an edited program in place of the reference, on the same text."""
+    """Begin a run on the same text, with an edited program in place of the reference."""
     session.add(edited.begin(session.new_id(), session.active.text, source))
 
 
 @change_request
 def load_data(session: Session, name: str, base64: str, documents: Documents | None = None) -> None:
-    """Begin an untrained run on a file. A single long line is read as a stream, unless `documents` says otherwise."""
+    """Begin an untrained run on a file. By default, a file with a single long line is read as a stream."""
     text, active = texts.from_file(name, _bytes("base64", base64), documents), session.active
     if active.program is not REFERENCE:
         run = edited.begin(session.new_id(), text, active.program.text)
@@ -63,10 +63,10 @@ def load_data(session: Session, name: str, base64: str, documents: Documents | N
 
 @change_request
 def open_run(session: Session, name: str, checkpoint: str, metrics: str) -> None:
-    """Open a run from the files of its folder: the checkpoint in base64, the metrics as JSON lines."""
+    """Open a run from the files in its folder: the checkpoint in base64, and the metrics as JSON lines."""
 
     def text(sha256: str) -> Text | None:
-        """Return the text of this session with that checksum, or None."""
+        """Return the session's text with this checksum, or None."""
         return next((text for text in reversed(session.texts) if text.data(Config()).sha256 == sha256), None)
 
     content = _bytes("checkpoint", checkpoint)

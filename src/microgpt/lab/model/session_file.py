@@ -1,7 +1,7 @@
-"""Save a session as one text, and restore it.
+"""Save a session as a string, and restore it.
 
-The text contains the texts that the user loaded, and all runs with their settings, curves and weights, to the last bit.
-Only the first and the last frame of a run are saved. The steps between them are trained again when they are needed.
+The string contains the texts that the user loaded, and all runs with their settings, loss curves and exact weights.
+Only the first and last frames of each run are saved. The steps between the two frames are retrained when needed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FORMAT = "microgpt lab/1"
 
 @request
 def save(session: Session) -> Saved:
-    """Save the session as one text, for `restore`."""
-    read = [run.text for run in session.by_id.values()]  # a run may read as a stream a text that was loaded as lines
+    """Save the session as a string that `restore` accepts."""
+    read = [run.text for run in session.by_id.values()]  # a text loaded as lines may be read as a stream by a run
     texts = list(dict.fromkeys([*session.texts, *read]))
     saved = {
         "format": FORMAT,
@@ -57,14 +57,14 @@ def restore(session: Session, state: str) -> None:
         runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
         active, begun, version = runs[saved["active"]], int(saved["begun"]), int(saved["version"])
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise LabError(f"the saved state cannot be read ({error!r:.80}): start again") from None
+        raise LabError(f"cannot read the saved state: {error!r:.80}; start a new session") from None
     session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
     session.version = max(session.version, version)
 
 
 def _run(run: LabRun, text: int) -> Answer:
     key = (text, run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
-    if run.saved is None or run.saved[0] != key:  # a run that does not change is written only once
+    if run.saved is None or run.saved[0] != key:  # an unchanged run is serialized only once
         first, last = run.frames[min(run.frames)], run.frames[max(run.frames)]
         e = run.engine
         run.saved = (
@@ -123,7 +123,7 @@ def _restored(facts: dict[str, Any], text: Text) -> LabRun:
     state = Checkpoint(
         config=config,
         symbols=facts["symbols"],
-        spec=facts.get("spec", {}),  # missing in states from before the byte tokenizer
+        spec=facts.get("spec", {}),  # missing in sessions saved before the byte tokenizer was added
         params=array("d", now.params),
         m=now.m,
         v=now.v,

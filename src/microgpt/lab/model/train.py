@@ -1,4 +1,4 @@
-"""Train the active model, sending an event after every few steps."""
+"""Train the active model, and send an event after every few steps."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_STEPS = 1_000_000  # per request
 
 @stream_request(of_model=True)
 def train(session: Session, steps: int, per_event: int | None = None) -> Iterator[Trained]:
-    """Train the active model from its present step. A run that was scrubbed back gets a branch."""
+    """Train the active model from its current step. If its run was scrubbed back, training begins a branch."""
     if not 1 <= steps <= MAX_STEPS:
-        raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
+        raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
     if per_event is not None and per_event < 1:
         raise LabError(f"per_event must be at least 1, got per_event={per_event}")
     run = _to_train(session)
@@ -45,10 +45,10 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
     try:
         while run.step < target:
             stop = target if per_event is None else min(target, sent + per_event)
-            for _ in chain(run.train(stop), [None]):  # at each pause, and at the end
+            for _ in chain(run.train(stop), [None]):  # at each pause and at the end
                 if run.step > sent:
                     yield event()
-                    if session.active is not run or run.step != run.furthest:  # the page went elsewhere
+                    if session.active is not run or run.step != run.furthest:  # the page switched to another state
                         return
                     sent, began = run.step, perf_counter()
     except DivergedError as error:
@@ -58,7 +58,7 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
 
 
 def _to_train(session: Session) -> LabRun:
-    """Return the run to train: the active one, or a branch of it if it is frozen or was scrubbed back."""
+    """Return the run to train: the active run, or a branch if the active run is frozen or was scrubbed back."""
     run = session.active
     if not run.frozen and run.step == run.furthest:
         _ = run.run.order  # raises an error if the data are missing, before anything is changed

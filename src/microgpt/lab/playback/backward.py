@@ -1,8 +1,8 @@
 """The backward pass of a word's loss, one += at a time.
 
 Each += shows which number passes how much gradient to which operand, and how the operand's gradient accumulates. The
-order is the one in which backward() itself visited the graph (see `tracing`), and the local gradients are the ones that
-the numbers hold. Each += is repeated from them in that order.
+order is the order in which backward() visited the graph (see `tracing`). Each += is repeated in that order, with the
+local gradients that the nodes store.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.playback import BackwardStep, Contribution, NumberGrad
     from microgpt.lab.session import Session
 
-MAX_CONTRIBUTIONS = 64  # contributions to the operand that are listed, at most
-ABOVE = 3  # contributions to the node that are listed, at most
+MAX_CONTRIBUTIONS = 64  # the largest number of listed contributions to the operand
+ABOVE = 3  # the largest number of listed contributions to the node
 
 
 class Step(NamedTuple):
-    """One += of backward(): `local * node.grad` is added to operand.grad.
+    """One += in backward(): `local * node.grad` is added to operand.grad.
 
     Attributes:
         node: The number that passes its gradient on.
@@ -53,9 +53,9 @@ class BackwardSteps:
         graph: The graph of the execution.
         program: The program that ran.
         order: The numbers that pass on their gradients, in order.
-        steps: Every += that they make.
-        starts: The steps at which the next number of a tensor passes on its gradient; its inner numbers follow it.
-        landmarks: (step, tensor name) for each tensor: the first of these steps.
+        steps: Every += that these numbers perform.
+        starts: The steps at which a tensor's next element passes on its gradient; the element's inner numbers follow.
+        landmarks: For each tensor, the first of these steps and the tensor's name, as (step, name).
     """
 
     def __init__(self, recorded: Trace) -> None:
@@ -92,19 +92,19 @@ class BackwardSteps:
         return len(self.steps)
 
     def step(self, at: int) -> BackwardStep:
-        """Return one +=, with the other contributions to the operand and to the node.
+        """Return one += with the other contributions to the operand and the contributions to the node.
 
         Raises:
             LabError: There is no step with this index.
         """
         if not 0 <= at < len(self.steps):
-            raise LabError(f"step must be from 0 to {len(self.steps) - 1}, got step={at}")
+            raise LabError(f"step must be between 0 and {len(self.steps) - 1}, got step={at}")
         node, operand, local, before, after, second = self.steps[at]
         path = self.graph.path(node)
         given = self._given[operand]
         above = list(
             {self.steps[i].node: i for i in self._given[node]}.values()
-        )  # a user such as x * x adds to x twice, but is one number
+        )  # a user such as x * x adds to x twice, but is a single number
         other, slope = (node.a, node.da) if second else (node.b, node.db)
         return {
             "step": at,
@@ -124,7 +124,7 @@ class BackwardSteps:
         }
 
     def _grad(self, node: Node, at: int) -> float:
-        """Return a number's gradient after the step `at`."""
+        """Return a number's gradient after step `at`."""
         return next((self.steps[i].after for i in reversed(self._given[node]) if i <= at), 0.0)
 
     def _number(self, node: Node, grad: float, near: str) -> NumberGrad:
@@ -150,7 +150,7 @@ def backward_steps(session: Session, word: str) -> BackwardSteps:
     Raises:
         LabError: The word cannot be traced, or the program's backward() was edited.
     """
-    edited.unchanged(session.active, "this chapter repeats each += of the reference", "Value.backward")
+    edited.unchanged(session.active, "this chapter repeats each += of the reference's backward()", "Value.backward")
     recorded = session.trace(session.tokens(word))
     if recorded not in _BACKWARD_STEPS:
         _BACKWARD_STEPS[recorded] = BackwardSteps(recorded)
@@ -159,5 +159,5 @@ def backward_steps(session: Session, word: str) -> BackwardSteps:
 
 @model_request
 def backward_step(session: Session, word: str, step: int) -> BackwardStep:
-    """Return one += of backward()."""
+    """Return one += in backward()."""
     return backward_steps(session, word).step(step)

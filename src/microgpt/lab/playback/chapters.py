@@ -1,18 +1,19 @@
 """The chapters of playback: executions of the reference, statement by statement.
 
-Each chapter is one answer, in plain data.
+Each chapter is one answer that contains plain data.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
-    tokens    the word to token ids and back
-    forward   loss() of the word, with everything that it calls
+    tokens    the conversion of the word to token ids and back
+    forward   loss() of the word, with all functions that it calls
     loss      the same execution, without the forward passes
     backward  the backward pass of the word's loss, one += at a time (see backward.py)
     adam      the update of one weight
     sample    one new document, with the chance that decides each token
 
-Every event is an arrival of the running program at a statement (see `steps`). Where a statement leaves its work to the
-standard library (a shuffle, a look-up for each letter), that work is recorded too, as events nested in the statement.
-An answer holds each description of a variable once, in `variables`, and the numbers of each tensor once, in `tensors`.
+An event records that the running program has reached a statement (see `steps`). If a statement calls the standard
+library (a shuffle, or a look-up for each letter), the library's work is recorded too, as events nested in the
+statement. An answer contains each variable description once, in `variables`, and each tensor's values once, in
+`tensors`.
 """
 
 from __future__ import annotations
@@ -48,15 +49,15 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 CHAPTERS: tuple[ChapterName, ...] = get_args(ChapterName)
-SHOWN = 12  # documents of the list that are shown
-EXCHANGES = 8  # swaps of the shuffle that are shown at its beginning, and as many at its end
+SHOWN = 12  # how many documents of the list are shown
+EXCHANGES = 8  # how many swaps are shown at the beginning of the shuffle, and at its end
 
 
 class Story:
     """A chapter under construction: events whose variables are indices into one list of descriptions.
 
     Attributes:
-        graph: The graph of the execution, which has the values of numbers.
+        graph: The execution's graph, which has the numbers' values.
         events: The events so far.
         descriptions: The distinct descriptions of their variables.
     """
@@ -74,7 +75,7 @@ class Story:
 
         Args:
             event: The event, in the form that `steps.describe_events` yields.
-            **more: What the chapter shows with the event, such as `text` or `chance`.
+            **more: Additional fields of the event, such as `text` or `chance`.
         """
         known, changed = self._indices(event["known"]), self._indices(event["changed"])
         where = {name: event[name] for name in ("line", "function", "depth", "owner")}
@@ -84,11 +85,11 @@ class Story:
         """Add an event that happens inside a statement, in the standard library.
 
         Args:
-            event: The event of the statement.
-            function: The name of the function in the standard library.
-            known: The descriptions of its variables on arrival, by name.
-            changed: The descriptions of the variables that it changed.
-            **more: What the chapter shows with the event, such as `swap`.
+            event: The statement's event.
+            function: The name of the standard-library function.
+            known: The descriptions of the function's variables on arrival, by name.
+            changed: The descriptions of the variables that the function changed.
+            **more: Additional fields of the event, such as `swap`.
         """
         where = {"line": event["line"], "function": function, "depth": event["depth"] + 1, "owner": event["owner"]}
         self.add({**where, "known": known, "changed": changed}, **more)
@@ -107,7 +108,7 @@ class Story:
         return self._index_of_id[id(facts)]
 
     def _full(self, facts: Facts) -> Facts:
-        """Complete a description: add the values of numbers that no tensor holds, and replace a matrix by its name."""
+        """Complete a description: add the values of numbers outside tensors, and replace a matrix with its name."""
         if "paths" in facts and self.graph:
             return {**facts, "values": [self.graph.node(path).data for path in facts["paths"]]}
         if "table" in facts:
@@ -126,8 +127,8 @@ class Story:
 
         Args:
             chapter: The name of the chapter.
-            names: The tensors whose numbers it needs.
-            **facts: The facts of the chapter.
+            names: The tensors whose values the chapter needs.
+            **facts: The chapter's facts.
         """
         graph = self.graph
         tensors: dict[str, Tensor] = {
@@ -163,9 +164,9 @@ def chapter(
         session: The session.
         name: The name of the chapter.
         word: The word that the chapter is about.
-        path: For `adam`, the weight to update; by default, the one with the largest gradient.
+        path: For `adam`, the weight to update; by default, the weight with the largest gradient.
         seed: For `sample`, the seed of `microgpt sample`.
-        index: For `sample`, the number of the sample among those of the seed, from 0.
+        index: For `sample`, the sample's index among the seed's samples, from 0.
         temperature: For `sample`, the temperature.
     """
     run, ids = session.active, session.tokens(word)
@@ -183,7 +184,7 @@ def chapter(
 
 
 def documents(run: LabRun) -> Chapter:
-    """Play main() up to its first step, on this run's text, with the seed and sizes that the program itself has.
+    """Play main() up to its first step on this run's text, with the program's own seed and sizes.
 
     Raises:
         LabError: The edited main() does more to the documents than shuffle them once.
@@ -210,8 +211,8 @@ def documents(run: LabRun) -> Chapter:
             f["main"](now)
         running = list(describe_events(Graph(copy), steps))
     if not _shuffled(before, exchanges, now):
-        assert run.program is not REFERENCE, "the recorded swaps are not those of one shuffle"
-        raise LabError("the edited main() does more to the documents than shuffle them once: this cannot be played")
+        assert run.program is not REFERENCE, "the recorded swaps do not form one shuffle"
+        raise LabError("cannot play this chapter: the edited main() does more to the documents than shuffle them once")
     last = line_of("for step in range(num_steps)", run.program)
     running = running[: next(i for i, event in enumerate(running, 1) if event["line"] == last)]
     story = Story()
@@ -241,7 +242,7 @@ def documents(run: LabRun) -> Chapter:
 
 
 def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[str]) -> bool:
-    """Return whether the swaps are those of one shuffle, last item first, and turn one order into the other."""
+    """Return whether the swaps form one shuffle, from the last item to the first, and turn `before` into `after`."""
     if [i for i, _ in exchanges] != list(range(len(before) - 1, 0, -1)):
         return False
     texts = list(before)
@@ -251,7 +252,7 @@ def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[s
 
 
 def _texts(texts: Sequence[str]) -> Facts:
-    """Describe a list of documents, a long one by its length and its beginning."""
+    """Describe a list of documents; describe a long list by its length and its first documents."""
     if len(texts) <= SHOWN:
         return {"value": list(texts)}
     return {"text": f"{len(texts):,} documents: {', '.join(texts[:4])}, …"}
@@ -271,7 +272,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
         LabError: The run has a byte tokenizer.
     """
     if isinstance(run.run.tokenizer, ByteTokenizer):
-        raise LabError("the program's tokens are characters, but those of this run are bytes: choose another run")
+        raise LabError("the program's tokens are characters, but this run's tokens are bytes: choose another run")
     symbols = run.run.tokenizer.symbols
     word = run.run.tokenizer.decode(ids)
     looked_up: list[tuple[str, int]] = []
@@ -303,7 +304,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
-    """Play loss() with everything that it calls or, in the chapter `loss`, without the forward passes."""
+    """Play loss() with all functions that it calls. The chapter `loss` omits the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
@@ -316,7 +317,7 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
 
 
 def backward(steps: BackwardSteps) -> Chapter:
-    """Return the steps at which each tensor and number has its turn; `backward_step` returns the single steps."""
+    """Return the steps at which each tensor and number has its turn. `backward_step` returns individual steps."""
     return Story().answer(
         "backward",
         steps=len(steps),
@@ -328,7 +329,7 @@ def backward(steps: BackwardSteps) -> Chapter:
 
 
 def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
-    """Play the next update of one weight; if `path` is empty, of the weight with the largest gradient."""
+    """Play the next update of one weight. If `path` is empty, choose the weight with the largest gradient."""
     settings = adam_figures.update_settings(run, None, False)
     leaves = recorded.graph.nodes[: len(run.engine.params)]
     index = run.index(path) if path else max(range(len(leaves)), key=lambda i: abs(leaves[i].grad))
@@ -342,7 +343,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         )
         story = Story(Graph(copy))
         for event in events:
-            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # its value changes, and is shown under p
+            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # the changing value is shown under p
             story.add(event)
     return story.answer(
         "adam",
@@ -358,14 +359,14 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
 
 
 def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
-    """Play the program's sampling, with this run's parameters and the same chances as in `microgpt sample`.
+    """Play the program's sampling, with this run's parameters and the same random numbers as `microgpt sample`.
 
     Raises:
         LabError: The temperature is not above 0.
     """
     tokenizer = run.run.tokenizer
     if not temperature > 0:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 nothing is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no token is drawn")
     rng = RecordingRandom(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]

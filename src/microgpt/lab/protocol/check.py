@@ -1,7 +1,7 @@
 """Check at run time that an answer has the type its request declares.
 
-The type of each request's answer is looked up here, too. The tests check every answer against its type, and
-web/protocol.py reads the types. Python in the page never loads this module.
+This module also looks up the type of each request's answer. The tests check every answer against its type, and
+web/protocol.py reads the types. The page's Python never loads this module.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def answer_faults(request: Request, answer: Any) -> list[str]:
     """Return every place where an answer differs from the type that its request declares.
 
     Args:
-        request: The request that was answered.
+        request: The request that produced the answer.
         answer: The answer as the page reads it from JSON.
 
     Returns:
-        A sentence for each place; empty if the answer fits its type.
+        A sentence for each place; an empty list if the answer matches its type.
     """
     if not request.of_model:
         return list(faults(answer, answer_type(request)))
@@ -53,8 +53,8 @@ def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
 
     Args:
         value: The value, as read from JSON.
-        kind: The type that it must have.
-        where: The name of the value in the sentences.
+        kind: The type that the value must have.
+        where: The value's name in the sentences.
     """
     origin, args = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
@@ -68,7 +68,7 @@ def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
         if len(others) == 1:
             yield from faults(value, others[0], where)
         elif all(any(faults(value, one, where)) for one in others):
-            yield f"{where} must have one of its types, got {value!r:.60}"
+            yield f"{where} must have one of its declared types, got {value!r:.60}"
     elif not _fits(value, kind, origin, args):
         name = args[1] if origin is Annotated else getattr(kind, "__name__", kind)
         yield f"{where} must be {name}, got {value!r:.60}"
@@ -117,6 +117,6 @@ def _container_faults(value: Any, origin: Any, args: tuple[Any, ...], where: str
             yield f"{where} must have {len(args)} items, got {len(value)}"
         for i, (item, kind) in enumerate(zip(value, args)):
             yield from faults(item, kind, f"{where}[{i}]")
-    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # fast: most items of an answer
+    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # skips lists of floats, the usual items
         for i, item in enumerate(value):
             yield from faults(item, args[0], f"{where}[{i}]")

@@ -1,12 +1,12 @@
 """The choices that requests accept as parameters.
 
-Feature modules import them, so nothing else is defined here.
+Feature modules import this module, so it defines nothing else.
 """
 
 from typing import Literal
 
 Documents = Literal["lines", "stream"]
 Order = Literal["topological", "naive"]  # the order in which backward visits the nodes
-Times = Literal[1, 2]  # the number of calls of backward
-UpdateQuantity = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update reports for each parameter
+Times = Literal[1, 2]  # how many times backward is called
+UpdateQuantity = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update reports for each weight
 ChapterName = Literal["data", "tokens", "forward", "loss", "backward", "adam", "sample"]

@@ -1,4 +1,4 @@
-"""Answer types for the program: its source, an edit of it, and suggested changes."""
+"""Answer types for the program: its source, its edits, and the suggested changes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Program(TypedDict):
 
     name: str  # 'edited: gpt, rmsnorm'
     changed: Sequence[str]  # the functions and methods that differ from the reference's
-    notes: Sequence[str]  # sentences about what the figures cannot follow
+    notes: Sequence[str]  # sentences about edits that the figures cannot follow
 
 
 class SourceFunction(TypedDict):
-    """The place of a function in the file: its first and last line."""
+    """A function's place in the file: its first and last lines."""
 
-    name: str  # of a method: 'Value.backward'
+    name: str  # for a method: 'Value.backward'
     first: int
     last: int
 
@@ -40,11 +40,11 @@ class Source(TypedDict):
 
 
 class Variant(TypedDict):
-    """A suggested change of the program."""
+    """A suggested change to the program."""
 
     name: str
     title: str
-    about: str  # what it changes, and what to expect
+    about: str  # what the change does, and what to expect
 
 
 class Variants(TypedDict):

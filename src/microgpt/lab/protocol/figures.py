@@ -1,4 +1,4 @@
-"""Answer types for figures: a word's forward pass, the parameters, the costs of other sizes."""
+"""Answer types for figures: a word's forward pass, the parameters, and the costs of other model sizes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class Parameters(TypedDict):
 
 
 class History(TypedDict):
-    """The values of a parameter at the steps whose weights are kept."""
+    """A weight's values at the saved steps."""
 
     path: str
     steps: Sequence[int]
     values: Sequence[float]
-    m: float  # Adam's present moments of the parameter
+    m: float  # the weight's current moments
     v: float
 
 
 class OtherToken(TypedDict):
-    """A token, and the distance of its embedding."""
+    """A token, and the distance of its embedding from the requested token's."""
 
     symbol: str
     id: int
@@ -35,29 +35,29 @@ class OtherToken(TypedDict):
 
 
 class Nearest(TypedDict):
-    """The tokens whose rows of wte are nearest to one token's row, the nearest first."""
+    """The other tokens, ordered by the distance of their wte rows from one token's row, nearest first."""
 
     symbol: str
     others: Sequence[OtherToken]
 
 
 class Sizes(TypedDict):
-    """The parameters of a model of another size, from the program's own shapes()."""
+    """The parameters of a model with other sizes, from the program's own shapes()."""
 
     num_params: int
     shapes: Sequence[Shaped]
 
 
 class Budget(TypedDict):
-    """The costs of a model of another size. The model itself is never built."""
+    """The costs of a model with other sizes. The model itself is never built."""
 
     num_params: int
-    flops_token: int  # the forward pass of a token after a full context; a multiplication with an addition counts as 2
+    flops_token: int  # one token's forward pass after a full context; a multiplication and an addition count as 2
     attention: int  # the part of flops_token that grows with the context
-    flops_trained: int  # the forward and backward pass of a token
-    flops_run: float  # the forward and backward passes of `tokens` tokens
+    flops_trained: int  # one token's forward and backward passes
+    flops_run: float  # the forward and backward passes for `tokens` tokens
     bytes_kept: int  # the weights in 16 bits
-    bytes_trained: int  # the weights, gradients and Adam's moments in 32 bits
+    bytes_trained: int  # the weights, the gradients and Adam's moments in 32 bits
     bytes_cache: int  # the keys and values of a full context in 16 bits
 
 
@@ -67,24 +67,24 @@ class Forward(TypedDict):
     word: str
     tokens: Sequence[int]  # with BOS at both ends
     positions: int
-    tensors: Mapping[str, Tensor]  # every tensor of the table of names, from `pos0.tok_emb` to `loss`
-    before: Mapping[str, Sequence[float]]  # the former values of the tensors that weights changed by hand have changed
+    tensors: Mapping[str, Tensor]  # every tensor in the table of names, from `pos0.tok_emb` to `loss`
+    before: Mapping[str, Sequence[float]]  # the previous values of tensors that manual changes affect
 
 
 class Attention(TypedDict):
-    """Attention as in a textbook: masked T x T matrices of the program's q and k. Indexed [layer][head][row]."""
+    """Textbook attention: masked T x T matrices from the program's q and k, indexed [layer][head][row]."""
 
     positions: int
     labels: Sequence[str]  # the token read at each position; BOS is '·'
     logits: Sequence[Sequence[Sequence[Sequence[Num]]]]  # a masked cell is '-inf'
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]  # a masked cell is 0
     sums: Sequence[Sequence[Sequence[float]]]  # the sum of each row of weights, added from the left
-    difference: float  # the largest difference between the textbook's numbers and the program's growing lists
-    own: bool  # true: an edited program departs from the textbook, and the matrices have the numbers of its lists
+    difference: float  # the largest difference between the textbook's values and the program's
+    own: bool  # whether an edited program departs from the textbook; the matrices then contain its values
 
 
 class LetterLoss(TypedDict):
-    """The loss of the next letter at one position."""
+    """The loss at one position, for the next letter."""
 
     position: int
     read: str
@@ -99,18 +99,18 @@ class Loss(TypedDict):
 
     letters: Sequence[LetterLoss]
     mean: float  # the program's loss
-    perplexity: Num  # exp(mean): the model is as unsure as among that many equally likely tokens
+    perplexity: Num  # exp(mean): the model is as uncertain as with this many equally likely tokens
     uniform: float  # ln(vocab_size)
 
 
 class Unmasked(TypedDict):
-    """Attention to the whole word, without the mask, and its effect on the loss, from the program's own gpt()."""
+    """Attention to the complete word, without the mask, and its effect on the loss, from the program's own gpt()."""
 
     positions: int
     labels: Sequence[str]
     logits: Sequence[Sequence[Sequence[Sequence[float]]]]  # [layer][head] -> T x T, with nothing masked
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]
-    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> the share of each row that is on later positions
+    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> the share of each row on later positions
     masked: Loss  # the program's own loss
     unmasked: Loss
 
@@ -143,7 +143,7 @@ class Gradients(TypedDict):
     loss: float
     grads: Mapping[str, Sequence[float]]
     zero_rows: Mapping[str, Sequence[int]]  # rows whose gradient is exactly 0
-    norms: Sequence[GradientNorm]  # for every tensor in the order of backward, the loss first
+    norms: Sequence[GradientNorm]  # for every tensor in the order of backward, beginning with the loss
 
 
 class Graph(TypedDict):
@@ -156,9 +156,9 @@ class Graph(TypedDict):
 
 
 class Gate(TypedDict):
-    """The open and the dead units of a layer's MLP."""
+    """The open and dead units of a layer's MLP."""
 
     open: Sequence[Sequence[bool]]  # [position][unit]: whether mlp_pre > 0
-    dead: Sequence[int]  # units that are open for none of `documents` training documents
+    dead: Sequence[int]  # units that are closed throughout `documents` training documents
     documents: int
     layer: int

@@ -1,4 +1,4 @@
-"""Answer types for single numbers: details, neighbours, gradient checks, small expressions."""
+"""Answer types for single numbers: details, neighbours, gradient checks and small expressions."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Opened(TypedDict):
     grad: Num  # d loss / d number, for the current word
     meaning: str  # from the table of names
     kind: str  # 'parameter', 'linear', 'rmsnorm', 'softmax', 'attention logit', 'attention mix', 'relu', 'loss' ...
-    line: int  # the line of the program that computes it; 0 for a parameter
+    line: int  # the program line that computes the number; 0 for a weight
     formula: str  # as the program writes it: 'sum(wi * xi for wi, xi in zip(row, x))'
-    terms: Sequence[Term]  # the sum in the program's order; each factor has a path of its own
+    terms: Sequence[Term]  # the sum in the program's order; each factor has its own path
     after: After | None
-    recomputed: Num  # computed once more from the terms: equal to value
-    operands: Sequence[Link]  # the nodes that it was computed from
-    users: Sequence[Link]  # the nodes that were computed from it, at most 32
+    recomputed: Num  # the value recomputed from the terms: equal to `value`
+    operands: Sequence[Link]  # the nodes that the number was computed from
+    users: Sequence[Link]  # the nodes that were computed from the number, at most 32
     num_users: int
 
 
@@ -60,7 +60,7 @@ class NearNumber(TypedDict):
     op: str
     value: Num
     grad: Num
-    named: bool  # whether it belongs to a tensor
+    named: bool  # whether the number belongs to a tensor
 
 
 Edge = TypedDict(
@@ -82,7 +82,7 @@ class Neighbourhood(TypedDict):
 
 
 class UserContribution(TypedDict):
-    """The contribution of one user of a number to the number's gradient."""
+    """One user's contribution to a number's gradient."""
 
     path: str
     grad: Num
@@ -92,14 +92,14 @@ class UserContribution(TypedDict):
 
 
 class GradientContributions(TypedDict):
-    """The chain rule at a number: the contribution of each of its users to its gradient, in the order of backward."""
+    """The chain rule at a number: each user's contribution to its gradient, in the order of backward."""
 
     path: str
     grad: Num
-    start: bool  # whether it is the loss itself, where backward begins with 1
+    start: bool  # whether the number is the loss, where backward begins with a gradient of 1
     contributions: Sequence[UserContribution]
-    up: str | None  # the next number that belongs to a tensor, along the largest gradient towards the loss
-    down: str | None  # the same towards the parameters
+    up: str | None  # the next tensor element towards the loss, along the largest contributions
+    down: str | None  # the next tensor element towards the parameters
 
 
 class Nudge(TypedDict):
@@ -108,16 +108,16 @@ class Nudge(TypedDict):
     path: str
     value: Num
     grad: Num
-    way: Way  # for a parameter, the program ran again; for others, the recorded operations from the number on
-    remade: int  # how many numbers were computed again
+    way: Way  # 'reference' if the program ran again (for a weight); 'replay' if operations were repeated
+    remade: int  # how many numbers were recomputed
     eps: float
     above: float  # the loss when the number is eps higher
-    below: float  # the loss when it is eps lower
+    below: float  # the loss when the number is eps lower
     difference: float  # (above - below) / (2 eps)
 
 
 class FoundNumber(TypedDict):
-    """A number that matches, or a tensor or row that still needs an index, which has a shape but no value."""
+    """A matching number, or a matching tensor or row that still needs an index (it has a shape but no value)."""
 
     path: str
     shape: Sequence[int]
@@ -130,7 +130,7 @@ class Found(TypedDict):
 
     query: str
     found: Sequence[FoundNumber]
-    why: str  # the reason if nothing was found
+    why: str  # why nothing was found, or ''
 
 
 class ExpressionOperand(TypedDict):
@@ -143,10 +143,10 @@ class ExpressionOperand(TypedDict):
 class ExpressionNode(TypedDict):
     """A Value of an expression."""
 
-    id: int  # counted in the order in which the program made the nodes
+    id: int  # numbered in the order in which the program created the nodes
     op: Op
     exponent: float | None  # the exponent of **
-    name: str  # the variable that holds it, or ''
+    name: str  # the name of the variable that holds the node, or ''
     data: Num
     grad: Num
     operands: Sequence[ExpressionOperand]
@@ -154,18 +154,18 @@ class ExpressionNode(TypedDict):
 
 
 class ExpressionMove(TypedDict):
-    """One += of a gradient."""
+    """One += on a gradient."""
 
     node: int
     operand: int
     local: Num
     out: Num  # the node's gradient
-    before: Num  # the operand's gradient, before and after
+    before: Num  # the operand's gradient before and after the move
     after: Num
 
 
 class ExpressionCheck(TypedDict):
-    """The gradient of an input and the central difference to compare it with."""
+    """An input's gradient and the central difference to compare it with."""
 
     name: str
     grad: Num
@@ -177,9 +177,9 @@ class Expression(TypedDict):
 
     nodes: Sequence[ExpressionNode]
     result: int  # the id of the result
-    # The ids in the order in which backward visits them. In naive order a node passes gradient on every time that it
-    # receives some, so that ids repeat.
+    # The ids of the nodes in the order in which backward visits them. In naive order, a node passes on its gradient
+    # each time it receives a contribution, so ids repeat.
     order: Sequence[int]
     backward: Sequence[ExpressionMove]
     check: Sequence[ExpressionCheck]
-    right: bool  # whether the gradients are correct: as with accumulation, topological order and one call of backward
+    right: bool  # whether the gradients are correct: equal to the reference's

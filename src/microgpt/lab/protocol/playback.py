@@ -20,7 +20,7 @@ class NumberVariable(TypedDict):
 
 
 class TensorVariable(TypedDict):
-    """A tensor, or a part of one."""
+    """A tensor, or part of a tensor."""
 
     path: str  # 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 
@@ -67,18 +67,18 @@ class PlaySwap(TypedDict):
 
     i: int
     j: int
-    turn: int  # the number of the swap, from 0
-    of: int  # the number of all swaps
+    turn: int  # the swap's number, from 0
+    of: int  # the total number of swaps
 
 
 class EventExtras(TypedDict, total=False):
-    """The further fields that the events of some chapters have. Each comment names the chapter."""
+    """Additional fields that some chapters' events have. Each comment names the chapter."""
 
     first: Sequence[str]  # data: the first documents of the list, after the event
     swap: PlaySwap  # data
     printed: str  # data
     letter: int  # tokens: the index of the letter that is looked up
-    chance: float  # sample: the chance that the line draws
+    chance: float  # sample: the random number that the line draws
     text: str  # sample: the text so far
 
 
@@ -89,29 +89,29 @@ class PlayEvent(EventExtras):
     function: str
     depth: int
     owner: str
-    known: Mapping[str, int]  # the variables of the function at that moment, as indices into the chapter's `variables`
+    known: Mapping[str, int]  # the function's variables at that moment, as indices into the chapter's `variables`
     changed: Mapping[str, int]  # the variables that the statement changes, as indices into `variables`
 
 
 class ChapterFacts(TypedDict, total=False):
-    """Facts about a chapter. A comment names the chapter that has a field; it holds until another comment names one."""
+    """Facts about a chapter. A comment names the chapter of its field and of the fields up to the next such comment."""
 
     num_docs: int  # data
     text: str  # data: the name of the text; sample: the generated text
-    before: Sequence[str] | float  # data: the first documents, before the shuffle; adam: the parameter
+    before: Sequence[str] | float  # data: the first documents before the shuffle; adam: the weight
     after: Sequence[str] | float
     ids: Sequence[int]  # tokens
     symbols: Sequence[str]
     bos: int
     decoded: str
     tokens: Sequence[int]  # forward, loss
-    steps: int  # backward: the number of +=
-    operations: int  # the number of nodes that have a turn
+    steps: int  # backward: the number of += operations
+    operations: int  # the number of nodes that pass on their gradients
     nodes: int  # the number of nodes behind the loss
-    tensors_met: Sequence[tuple[int, str]]  # a tensor, and the step at which its first number has its turn
-    numbers_met: Sequence[int]  # the steps at which another number of a tensor has its turn
+    tensors_met: Sequence[tuple[int, str]]  # the step at which a tensor first has its turn, and the tensor's name
+    numbers_met: Sequence[int]  # the steps at which a tensor's next element has its turn
     path: str  # adam
-    index: int  # adam: the index of the parameter; sample: the index of the sample
+    index: int  # adam: the weight's index; sample: the sample's index
     count: int
     grad: float
     learning_rate: float
@@ -156,7 +156,7 @@ class Contribution(NumberGrad):
 
 
 class BackwardStep(TypedDict):
-    """One += of backward()."""
+    """One += in backward()."""
 
     step: int
     line: int
@@ -167,9 +167,9 @@ class BackwardStep(TypedDict):
     add: Num  # local * node.grad
     before: Num
     after: Num
-    # the first of those that add to the operand's gradient, over the whole backward pass
+    # the first contributions to the operand's gradient, over the entire backward pass
     contributions: Sequence[Contribution]
     num_contributions: int
-    above: Sequence[Contribution]  # the first of those that added to the node's gradient before its turn
+    above: Sequence[Contribution]  # the first contributions to the node's gradient, all before its turn
     num_above: int
     final: Num  # the operand's complete gradient

@@ -1,4 +1,4 @@
-"""Answer types for models and runs: the active model, the run list, training, comparison, files."""
+"""Answer types for models and runs: the active model, the run list, training, comparison, and files."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ class Model(TypedDict):
 
     run: str  # the id of the active run
     name: str  # 'trained for 1000 steps', 'random', a file's name
-    about: str  # a sentence or two on what it was trained on, and what is unknown about that
-    step: int  # the number of updates made
-    num_steps: int  # the number of updates planned, which is doubled each time that training passes it
+    about: str  # one or two sentences about the model's training data, and any unknown facts
+    step: int  # the number of completed updates
+    num_steps: int  # the number of planned updates, doubled each time training exceeds it
     config: Config
     activation: str  # the formula of config.activation
-    activations: Sequence[str]  # the choices of that setting
+    activations: Sequence[str]  # the choices for config.activation
     tokenizer: TokenizerKind
     symbols: Sequence[str]  # the text of each token id; hex digits for a byte that is not printable ASCII; '' for BOS
     bos: int
     num_params: int
     head_dim: int  # the width of one attention head
-    sqrt_head_dim: float  # its square root, by which attention scores are divided
+    sqrt_head_dim: float  # the square root of head_dim, by which attention scores are divided
     uniform_loss: float  # ln(vocab_size): the loss of a model that gives every token the same probability
     shapes: Sequence[Shaped]
     engine: str  # 'native', 'scalar'
@@ -95,17 +95,17 @@ class Validation(TypedDict):
 
 
 class Run(TypedDict):
-    """A run and its curve."""
+    """A run and its loss curve."""
 
     id: str
     name: str
     config: Config
     data: str
-    step: int  # the step that it is at
-    first: int  # the earliest step that it can be scrubbed to
+    step: int  # the run's current step
+    first: int  # the earliest step that the run can be scrubbed to
     program: str  # 'edited: gpt', or '' for the reference
-    branch: Branch | None  # where it branched off
-    losses: Sequence[Num]  # the loss of each step; 'nan' where the files of an opened run do not record it
+    branch: Branch | None  # where the run branched off
+    losses: Sequence[Num]  # the loss of each step; 'nan' if an opened run's files do not record the loss
     validations: Sequence[Validation]
     active: bool
 
@@ -137,12 +137,12 @@ class Difference(TypedDict):
 
 
 class FirstDifference(TypedDict):
-    """The first weight that differs, at the first step at which any does."""
+    """The first step at which any weight differs, and the first such weight."""
 
     step: int
     tensor: str
     path: str
-    a: Num  # 'nan' where the run has no such weight
+    a: Num  # 'nan' if the run has no such weight
     b: Num
 
 
@@ -173,13 +173,13 @@ class Evaluation(TypedDict):
 
 
 class ExportedModel(TypedDict):
-    """The active model as a checkpoint, which `microgpt sample` reads."""
+    """The active model as a checkpoint that `microgpt sample` can read."""
 
     base64: str
     name: str
 
 
 class Saved(TypedDict):
-    """The state that `restore` needs after the worker was stopped."""
+    """The saved session, which `restore` needs after the worker was stopped."""
 
     state: str

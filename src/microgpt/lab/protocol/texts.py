@@ -1,4 +1,4 @@
-"""Answer types for texts: a text as tokens, the training data, new samples."""
+"""Answer types for texts: a text as tokens, the training data, and new samples."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Ended = Literal["bos", "block_size"]
 
 
 class TypedCharacter(TypedDict):
-    """A token of a typed text, or a character without a token."""
+    """A token in a typed text, or a character without a token."""
 
     char: str
     id: int | None
-    known: bool  # false for a character that the vocabulary lacks
+    known: bool  # false if the character is not in the vocabulary
 
 
 class Meant(TypedDict):
@@ -28,14 +28,14 @@ class Tokens(TypedDict):
 
     characters: Sequence[TypedCharacter]
     ids: Sequence[int]  # with BOS at both ends and without the unknown characters
-    unknown: Sequence[str]  # the unknown characters, each once
+    unknown: Sequence[str]  # the distinct unknown characters
     positions: int  # the number of positions that are computed: at most block_size
     cut: int  # the number of tokens beyond block_size, which are not read
     meant: Meant | None  # null if the model can read all of the text, or none of it
 
 
 class LetterCount(TypedDict):
-    """A token and how often it occurs."""
+    """A token and its number of occurrences."""
 
     char: str
     id: int
@@ -46,18 +46,18 @@ class Statistics(TypedDict):
     """The letter counts and document lengths of a text."""
 
     num_docs: int
-    num_chars: int  # without the line ends
-    letters: Sequence[LetterCount]  # in the order of ids, BOS last (one a document)
-    lengths: Sequence[tuple[int, int]]  # (characters, documents), ascending
+    num_chars: int  # without line ends
+    letters: Sequence[LetterCount]  # in the order of ids, with BOS last (one per document)
+    lengths: Sequence[tuple[int, int]]  # (number of characters, number of documents), ascending
 
 
 class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
-    unread: float  # the share of the characters that lie beyond block_size
+    unread: float  # the fraction of the characters that lie beyond block_size
     first: Sequence[str]  # the first 12 documents of the file
-    shuffled: Sequence[str]  # the first 12 after the shuffle with the run's seed
+    shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
 
 
 class Swap(TypedDict):
@@ -65,11 +65,11 @@ class Swap(TypedDict):
 
     i: int
     j: int
-    after: Sequence[str]  # the list after it
+    after: Sequence[str]  # the list after the swap
 
 
 class Shuffle(TypedDict):
-    """random.shuffle of a short list, swap by swap: the Fisher-Yates shuffle, from the end."""
+    """random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the end."""
 
     seed: int
     before: Sequence[str]
@@ -77,15 +77,15 @@ class Shuffle(TypedDict):
 
 
 class SpelledCharacter(TypedDict):
-    """A character as this model's token and as UTF-8."""
+    """A character as this model's token and as UTF-8 bytes."""
 
     char: str
-    id: int | None  # null: not in the vocabulary
+    id: int | None  # null if the character is not in the vocabulary
     bytes: Sequence[int]
 
 
 class ByTokenizer(TypedDict):
-    """A count for the model's tokenizer, and the same for a byte tokenizer."""
+    """A count for the model's tokenizer, and the corresponding count for a byte tokenizer."""
 
     characters: int
     bytes: int
@@ -96,18 +96,18 @@ class Spelled(TypedDict):
 
     characters: Sequence[SpelledCharacter]
     num_bytes: int
-    unknown: int  # characters that the vocabulary lacks
-    vocab_size: ByTokenizer  # BOS included
-    rows: ByTokenizer  # numbers in wte and lm_head
+    unknown: int  # the number of characters that are not in the vocabulary
+    vocab_size: ByTokenizer  # including BOS
+    rows: ByTokenizer  # the number of weights in wte and lm_head
 
 
 class Letter(TypedDict):
-    """A sampled token, and the probabilities it was sampled from."""
+    """A sampled token, and the probabilities from which it was sampled."""
 
     position: int
     probs: Sequence[float]  # by token id, after temperature and top-k
     logits: Sequence[float]
-    chance: float  # the chance: random(), from [0, 1)
+    chance: float  # the random number from [0, 1) that decided the token
     token_id: int
     char: str  # '' for BOS, which ends the text
 
@@ -133,4 +133,4 @@ class Samples(TypedDict):
     """Several new texts."""
 
     texts: Sequence[str]
-    new: int  # how many of them are not in the training data
+    new: int  # how many of the texts are not in the training data

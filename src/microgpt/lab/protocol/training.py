@@ -1,4 +1,4 @@
-"""Answer types for training: an Adam update, the schedule, the loss surface, engine timings."""
+"""Answer types for training: an Adam update, the schedule, the loss surface, and engine timings."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Hiking = Literal["SGD", "Adam"]
 
 
 class Update(TypedDict):
-    """One step of Adam on a word. The model does not keep it."""
+    """One Adam step on a word. The step does not change the model."""
 
-    step: int  # the number that Adam would give the step; 1 if its moments are zero
+    step: int  # the step number that Adam uses; 1 if its moments are zero
     learning_rate: float
-    fresh: bool  # whether m and v were zero before, as requested or because the model has no moments yet
+    fresh: bool  # whether m and v started at zero, as requested or because the model has no moments yet
     loss_before: float
     loss_after: float
-    tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the requested ones; all of them without `what`
+    tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the quantities in `what`, or all quantities
 
 
 class AdamStep(TypedDict):
-    """One step of Adam for one parameter."""
+    """One Adam step for one weight."""
 
     path: str
     step: int
@@ -42,18 +42,18 @@ class AdamStep(TypedDict):
     before: float
     after: float
     delta: float  # after - before
-    plain: float  # the change by plain gradient descent: -learning_rate * grad
+    plain: float  # plain gradient descent's change: -learning_rate * grad
 
 
 class Schedule(TypedDict):
-    """The learning rate at some steps of the plan, from the first step to the last."""
+    """The learning rate at selected steps of the plan, from the first step to the last."""
 
-    steps: Sequence[int]  # the number of updates made before each of them
+    steps: Sequence[int]  # the number of updates before each selected step
     rates: Sequence[float]
 
 
 class Axis(TypedDict):
-    """A parameter that varies along one axis of a surface."""
+    """A weight that varies along one axis of a surface."""
 
     path: str
     values: Sequence[float]
@@ -76,11 +76,11 @@ class Hiker(TypedDict):
 
 
 class Surface(TypedDict):
-    """The loss of a word over two parameters, while all others stay the same."""
+    """A word's loss over two weights, while all other weights stay the same."""
 
     x: Axis
     y: Axis
-    loss: Sequence[Num]  # rows of y, columns of x
+    loss: Sequence[Num]  # one row for each value of y, one column for each value of x
     hikers: Sequence[Hiker]
 
 
@@ -90,11 +90,11 @@ class EngineSpeed(TypedDict):
     engine: str
     precision: str
     step: int
-    seconds: float  # the time for its steps so far; the median if there were several rounds
+    seconds: float  # the time for the steps so far; the median if there were several rounds
     rounds: int
     losses: Sequence[float]
-    ratio: float | None  # how many times as fast as the reference it is
-    difference: float | None  # the largest difference between its losses and the reference's
+    ratio: float | None  # the engine's speed as a multiple of the reference's speed
+    difference: float | None  # the largest difference between the engine's losses and the reference's
     why: str  # why the engine is not available, or ''
 
 

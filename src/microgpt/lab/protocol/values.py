@@ -1,18 +1,18 @@
-"""Types that many answers share: numbers, tensors, and names in the table of parameters."""
+"""Types that many answers share: numbers, tensors, and parameters with their shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, TypedDict
 
-Num = Annotated[float, "Num"]  # may be infinite or nan, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
-Shaped = tuple[str, int, int]  # a parameter's name, rows, columns
+Num = Annotated[float, "Num"]  # may be infinite or NaN, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
+Shaped = tuple[str, int, int]  # a parameter's name, rows and columns
 
 
 class OfModel(TypedDict):
-    """The field that every answer about the active model has in addition to its own."""
+    """The field that is added to every answer about the active model."""
 
-    version: int  # counts the model's changes, and so identifies the state that an answer is about
+    version: int  # counts the model's changes, and so identifies the state that an answer describes
 
 
 class Tensor(TypedDict):

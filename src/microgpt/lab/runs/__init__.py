@@ -1,1 +1,1 @@
-"""The runs of a lab session: their texts, access to every step, and the comparison of two runs."""
+"""A lab session's runs: their texts, access to every step, and comparisons of two runs."""

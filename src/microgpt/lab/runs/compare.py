@@ -1,4 +1,4 @@
-"""Compare two runs: the settings, the first documents and the first number that differ."""
+"""Compare two runs: find the settings, the first documents and the first weight that differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
-    """Compare two runs: their settings, and where they diverge between their first common step and their last."""
+    """Compare two runs: their settings, and where they diverge within the steps that both runs have."""
     one, other = session.run(a), session.run(b)
     return {
         "a": a,
@@ -47,12 +47,12 @@ def _settings(a: LabRun, b: LabRun) -> list[Difference]:
 
 
 def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
-    """Return the first step after which a weight differs, and the first such weight in the order of the tensors."""
+    """Return the first step after which a weight differs, and the first such weight in tensor order."""
     low, high = max(a.first, b.first), min(a.furthest, b.furthest)
     if low > high:
         raise LabError(
-            f"{a.name!r} and {b.name!r} have no step in common: the weights of one are known up to step {high}, those"
-            f" of the other from step {low} on; train the first one further"
+            f"{a.name!r} and {b.name!r} have no step in common: one run's weights end at step {high}, and the other"
+            f" run's weights begin at step {low}; train the first run further"
         )
     twins = a.twin(), b.twin()
     common = sorted({step for step in a.frames.keys() & b.frames.keys() if low <= step <= high} | {low, high})
@@ -78,7 +78,7 @@ def _differ(a: LabRun, b: LabRun, step: int) -> bool:
 
 
 def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
-    """Return the first difference as (tensor, path, number of a, number of b); nan for a number that a run lacks."""
+    """Return the first difference as (tensor, path, weight in a, weight in b); nan for a weight that a run lacks."""
     parts = a.model.offsets, b.model.offsets
     for name in {**parts[0], **parts[1]}:
         shapes = [run.shapes.get(name, (0, 0)) for run in (a, b)]
@@ -97,7 +97,7 @@ def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
 
 
 def _documents(a: LabRun, b: LabRun) -> FirstDocuments | None:
-    """Return the first step whose documents differ, among those whose documents are known."""
+    """Return the first step whose documents differ, among the steps whose documents are known."""
     for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
         try:
             x, y = a.document(step), b.document(step)

@@ -1,4 +1,4 @@
-"""Open a run in the lab: published, random, from a file, or from saved state."""
+"""Open a run in the lab: the published run, a new run, a run from files, or a run from a saved session."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from microgpt.runs.run import Run
 from microgpt.system.safetensors import read
 from microgpt.verification import golden
 
-MAX_STEPS = 1_000_000  # of a run from a file, since all its losses are plotted
-MAX_GRAPH = 3_000_000  # nodes, approximately, in the graph of the longest document; the figures can handle no more
+MAX_STEPS = 1_000_000  # in a run opened from a file, because all its losses are plotted
+MAX_GRAPH = 3_000_000  # approximate nodes in the longest document's graph; the figures cannot handle more
 MAX_BATCH = 1024  # documents per step
 
 
 def check_size(config: Config, vocab_size: int) -> None:
-    """Check that a model is small enough for a page that shows every number of it.
+    """Check that a model is small enough for a page that shows every number in it.
 
     Raises:
-        LabError: Its graph or its batch is too large.
+        LabError: The model's graph or its batch is too large.
     """
     per_layer = 12 * config.n_embd * config.n_embd + 2 * config.block_size * config.n_embd
     nodes = 2 * config.block_size * (vocab_size * config.n_embd + config.n_layer * per_layer)
     if nodes > MAX_GRAPH:
         raise LabError(
             f"a model with n_embd={config.n_embd}, n_layer={config.n_layer}, block_size={config.block_size} and"
-            f" {vocab_size} symbols has about {nodes:,} numbers in the graph of a document, but the lab can show at"
-            f" most {MAX_GRAPH:,}: choose a smaller n_embd, n_layer or block_size"
+            f" {vocab_size} symbols has about {nodes:,} numbers in a document's graph, but the lab can show at most"
+            f" {MAX_GRAPH:,}: choose a smaller n_embd, n_layer or block_size"
         )
     if config.batch_size > MAX_BATCH:
         raise LabError(
-            f"batch_size must be at most {MAX_BATCH} in the lab, so that a step does not take too long, got"
+            f"batch_size must be at most {MAX_BATCH} in the lab, because larger batches take too long, got"
             f" batch_size={config.batch_size}"
         )
 
 
 def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 0.0) -> LabRun:
-    """Begin a run with a random model on a text, as `microgpt train` does."""
+    """Begin a run from random weights on a text, as `microgpt train` does."""
     data = text.data(config)
     check_size(config, data.vocab_size)
     run = Run.begin(data, config, val_fraction=val_fraction)
@@ -60,7 +60,7 @@ def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 
 
 
 def published(text: Text) -> LabRun:
-    """Return the published run after its last step. Training it further uses the bundled names."""
+    """Return the published run after its last step. Further training uses the bundled names."""
     facts = golden.figures("final")
     tensors = read(golden.FOLDER / "final.safetensors")[0] | read(golden.FOLDER / "final.adam.safetensors")[0]
     config = PRESETS[facts["preset"]]
@@ -81,8 +81,8 @@ def published(text: Text) -> LabRun:
     name = f"trained for {facts['num_steps']} steps"
     about = (
         f"The published model, trained for {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of"
-        " makemore's names.txt. That file is not included, so the bundled names take its place: samples are compared"
-        " with them, and further training uses them."
+        " makemore's names.txt. That file is not included, so the bundled names replace it: samples are compared"
+        " with the bundled names, and further training uses them."
     )
     run = Run(state, lambda: text.data(config, state.tokenizer()))
     lab_run = LabRun("published", name, about, text, run)
@@ -97,15 +97,15 @@ def opened(
     """Open a run from its files.
 
     Args:
-        id: The id for the run.
+        id: The new run's id.
         name: The name of the file, which becomes the run's name.
-        checkpoint: The content of the checkpoint.
+        checkpoint: The checkpoint's content.
         metrics: The content of metrics.jsonl, or "".
-        find: Returns the text of this session that has a given SHA-256, or None.
-        names: The text for new runs if the run's own text is not found.
+        find: A function that returns the session's text with a given SHA-256, or None.
+        names: The bundled names, used if the run's own text is not found.
 
     Raises:
-        LabError: The run needs a tokenizer that the lab does not support, or is too large, or is damaged.
+        LabError: The run uses a tokenizer that the lab does not support, is too large, or is damaged.
     """
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
@@ -116,7 +116,7 @@ def opened(
         )
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
-        raise LabError(f"{name!r} has {state.step:,} steps, but the lab opens only runs of at most {MAX_STEPS:,} steps")
+        raise LabError(f"{name!r} has {state.step:,} steps, but the lab can open runs of at most {MAX_STEPS:,} steps")
     text = find(str(state.provenance.sha256))
     source = state.provenance.source or "documents in memory"
     text = text and text.in_mode(state.provenance.mode)
@@ -140,12 +140,12 @@ def opened(
 
 
 def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Program = REFERENCE) -> Run:
-    """Return the run of a checkpoint.
+    """Return a checkpoint's run.
 
     Args:
         text: The text that the run trains on.
         state: The checkpoint.
-        missing: Why the text is not loaded, or "". The run's data then raise a DataError with this reason.
+        missing: Why the text is not loaded, or "". With a reason, reading the run's data raises it as a DataError.
         program: The program that computes the run's numbers.
     """
 
@@ -158,7 +158,7 @@ def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Progra
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
-    """Begin the run of a checkpoint again, with the same settings."""
+    """Begin a checkpoint's run again, with the same settings."""
     kept = state.provenance
     return Run.begin(
         text.data(state.config, state.tokenizer()),
@@ -170,5 +170,5 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
 
 
 def diverged(run: LabRun, error: DivergedError) -> str:
-    """Return the sentence for a training that has diverged."""
-    return f"{error}; the run is at step {run.step}, and can be scrubbed back"
+    """Return the message for a run that has diverged."""
+    return f"{error}; the run is at step {run.step} and can be scrubbed back"

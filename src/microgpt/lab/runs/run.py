@@ -1,12 +1,12 @@
-"""A run in the lab: a Run of the package, its loss curve, and a way back to any step.
+"""A run in the lab: the package's Run, with its loss curve and access to every step.
 
-The state of the run is kept at regular intervals, as frames. Any other step is reached by training from the last frame
-before it, which gives the same bits again. Weights that were changed by hand become part of the run once it is trained
-with them, and are changed again when those steps are repeated. Training from an earlier step begins a branch, a run of
-its own, so that the two can be compared.
+The run's state is saved at regular intervals, as frames. To reach any other step, the run is retrained from the last
+frame before that step, which reproduces the same bits. Weight changes made by hand become part of the run once it is
+trained with them, and are repeated when those steps are retrained. Training from an earlier step begins a branch, which
+is a separate run, so that the two runs can be compared.
 
-When training passes the planned num_steps, the plan is doubled: the learning rate jumps to half of its first value, and
-falls to 0 again. A run therefore does not depend on how many steps were requested at a time.
+When training exceeds the planned num_steps, the plan is doubled: the learning rate jumps to half its initial value and
+falls to 0 again. A run's result therefore does not depend on how many steps each request asked for.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from microgpt.tracing.names import parameter_path, parameter_position
 if TYPE_CHECKING:
     from microgpt.lab.protocol import runs as protocol
 
-FRAME_BYTES = 16_000_000  # the largest size of all frames of a run
-EVERY = {"native": 100, "scalar": 10}  # steps between two frames, at the start
-EVENT_SECONDS = 0.03  # between two pauses of the training
+FRAME_BYTES = 16_000_000  # the largest total size of a run's frames
+EVERY = {"native": 100, "scalar": 10}  # the initial number of steps between two frames
+EVENT_SECONDS = 0.03  # between two pauses in training
 
 
 class Frame(NamedTuple):
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A weight changed by hand after `step` updates: its index in the flat buffer, and its values."""
+    """A weight changed by hand after `step` updates: its index in the flat buffer, and its old and new values."""
 
     step: int
     place: int
@@ -62,19 +62,19 @@ class LabRun:
     """A run in the lab.
 
     Attributes:
-        config: The configuration as planned. In `run.config`, num_steps is doubled once training passes it.
-        losses: The losses of steps 1, 2, ...; nan where they are not known.
+        config: The original configuration. In `run.config`, num_steps is doubled when training exceeds it.
+        losses: The losses of steps 1, 2, ...; nan where a loss is unknown.
         validations: The held-out losses, as (step, loss).
-        edits: The weights changed by hand that the run was trained with.
-        changes: The weights changed by hand since the last step, by their index in the flat buffer. The next training
-            step turns them into edits.
+        edits: The weight changes made by hand that the run was trained with.
+        changes: The weight changes made by hand since the last step, by index in the flat buffer. The next training
+            step turns these changes into edits.
         branch: The id of the run and the step that this run branched off from, if any.
-        frozen: Whether the run stays as it is, so that training it further begins a branch.
-        opened: The same run before its first step, for a run that was opened from a file and can begin again.
-        missing: Why the data of a run that was opened from a file are not loaded; "" if they are.
-        saved: What session_file.py wrote for the run last, with its key.
+        frozen: Whether the run never changes, so that further training begins a branch.
+        opened: For a run that was opened from a file and can be retrained, the same run before its first step.
+        missing: Why the data of a run opened from a file are not loaded; "" if they are loaded.
+        saved: The run as session_file.py last serialized it, with a key that detects changes.
         every: The number of steps between two frames.
-        frames: The frames by their steps.
+        frames: The frames by step.
         first: The earliest step that the run can go to.
     """
 
@@ -104,12 +104,12 @@ class LabRun:
 
     @property
     def step(self) -> int:
-        """The step that the run is at: the number of updates made."""
+        """The run's current step: the number of completed updates."""
         return self.engine.step
 
     @property
     def furthest(self) -> int:
-        """The last step that the run was trained to."""
+        """The last step to which the run was trained."""
         return len(self.losses)
 
     @property
@@ -124,7 +124,7 @@ class LabRun:
 
     @property
     def model(self) -> ScalarModel:
-        """The run's program with its present parameters."""
+        """The run's program with its current parameters."""
         return ScalarModel(self.engine.params, self.config, self.engine.vocab_size, self.program)
 
     @property
@@ -143,13 +143,13 @@ class LabRun:
         return self.rate(self.step)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of the update that follows `step` updates."""
+        """Return the learning rate for the update after `step` completed updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
         return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
-        """Return the planned number of steps for the update that follows `step` updates."""
+        """Return the planned number of steps for the update after `step` completed updates."""
         num_steps = self.config.num_steps
         while step >= num_steps:
             num_steps *= 2
@@ -160,24 +160,24 @@ class LabRun:
             self.run.config = self.engine.config = self.config.replace(num_steps=num_steps)
 
     def index(self, path: str) -> int:
-        """Return the index of a parameter in the flat buffer.
+        """Return a weight's index in the flat buffer.
 
         Raises:
-            ValueError: The path is not that of a single parameter.
+            ValueError: The path does not name a single weight.
         """
         return parameter_position(path, self.shapes)
 
     def path(self, index: int) -> str:
-        """Return the path of the parameter at this index of the flat buffer."""
+        """Return the path of the weight at this index in the flat buffer."""
         return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
-        """Return the documents read by the update that follows `step` updates."""
+        """Return the documents that the update after `step` completed updates reads."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
 
     def scratch(self, params: array[float] | None = None) -> Engine:
-        """Return an engine for experiments, over a copy of the run's parameters or of other ones."""
+        """Return an engine for experiments, with a copy of `params` or of the run's parameters."""
         copy = array("d", self.engine.params if params is None else params)
         if self.program is not REFERENCE:
             return ScalarEngine(copy, self.config, self.engine.vocab_size, self.program)
@@ -186,7 +186,7 @@ class LabRun:
     # --- weights changed by hand
 
     def change(self, path: str, value: float) -> None:
-        """Set one parameter."""
+        """Set one weight."""
         index = self.index(path)
         self.keep()
         known = self.changes.get(index)
@@ -198,13 +198,13 @@ class LabRun:
         self.engine.params[index] = value
 
     def undo(self) -> None:
-        """Undo every change made by hand since the last training step."""
+        """Undo all weight changes made by hand since the last training step."""
         for edit in self.changes.values():
             self.engine.params[edit.place] = edit.before
         self.changes.clear()
 
     def unchanged(self) -> ScalarModel:
-        """Return the model without the changes made by hand."""
+        """Return the model without the weight changes made by hand."""
         params = array("d", self.engine.params)
         for edit in self.changes.values():
             params[edit.place] = edit.before
@@ -213,7 +213,7 @@ class LabRun:
     # --- its steps
 
     def keep(self) -> None:
-        """Keep the present state as a frame, unless the step has a frame or weights were changed by hand."""
+        """Save the current state as a frame, unless the step has a frame or weights were changed by hand."""
         e = self.engine
         if e.step in self.frames or self.changes:
             return
@@ -230,10 +230,10 @@ class LabRun:
         self.changes.clear()
 
     def go(self, step: int) -> None:
-        """Go to the state after `step` updates, exactly as training left it, without changes made by hand there.
+        """Restore the state after `step` updates exactly as training left it, dropping changes made by hand.
 
         Raises:
-            LabError: The step was not trained yet, or its weights cannot be computed again.
+            LabError: The run was not trained to this step, or the step's weights cannot be recomputed.
         """
         if not self.first <= step <= self.furthest:
             if self.opened is not None and 0 <= step <= self.furthest:
@@ -242,7 +242,7 @@ class LabRun:
                 raise LabError(self._unreachable(step))
         near = max(s for s in self.frames if s <= step)
         if near != step:
-            _ = self.run.data  # raises an error if they are missing, before anything is changed
+            _ = self.run.data  # raises an error if the data are missing, before anything is changed
         if self.changes or not near <= self.step < step:
             self._set(self.frames[near])
         for _ in self._train(step, EVENT_SECONDS, again=True):
@@ -250,22 +250,22 @@ class LabRun:
         self.settle_plan()
 
     def settle_plan(self) -> None:
-        """Set the run's num_steps to the plan of its last step."""
+        """Set the run's num_steps to the plan that its last step used."""
         self._plan(self._num_steps(max(0, self.step - 1)))
 
     def _unreachable(self, step: int) -> str:
         if step > self.furthest:
-            return f"step must be from {self.first} to {self.furthest}, got step={step}: train the run further first"
+            return f"step must be between {self.first} and {self.furthest}, got step={step}: train the run further"
         return (
-            f"step must be from {self.first} to {self.furthest}, got step={step}: the weights of {self.name!r} are"
-            f" not known before step {self.first}; begin a run of your own, which can be scrubbed back to any step"
+            f"step must be between {self.first} and {self.furthest}, got step={step}: the weights of {self.name!r}"
+            f" are unknown before step {self.first}; begin a new run, which can be scrubbed back to any step"
         )
 
     def _begin_again(self) -> None:
-        """Retrain a run that was opened from a file from its beginning, to recover its earlier steps.
+        """Retrain a run opened from a file from the beginning, to recover its earlier steps.
 
         Raises:
-            LabError: Retraining takes too long, or does not lead to the weights of the file.
+            LabError: Retraining takes too long, or does not reproduce the file's weights.
         """
         assert self.opened is not None
         fresh, self.opened = self.opened, None
@@ -273,8 +273,8 @@ class LabRun:
         end = self.frames[self.first]
         if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
-                f"the earlier steps of {self.name!r} cannot be shown: with the scalar engine it takes too long to train"
-                f" its {self.first} steps again"
+                f"cannot show the earlier steps of {self.name!r}: with the scalar engine, retraining its {self.first}"
+                " steps would take too long"
             )
         twin.losses = array("d", [math.nan]) * self.first
         for _ in twin._train(self.first, EVENT_SECONDS, again=True):
@@ -282,24 +282,24 @@ class LabRun:
         far = max(abs(a - b) for a, b in zip(twin.engine.params, end.params))
         if not far <= 1e-9:
             raise LabError(
-                f"the earlier steps of {self.name!r} cannot be shown: it was not trained in one go with the settings in"
-                " its file, since training it again leads to other weights"
+                f"cannot show the earlier steps of {self.name!r}: retraining with the settings in its file leads to"
+                " different weights, so the run was not trained with these settings from beginning to end"
             )
         self.frames = {**twin.frames, **self.frames}
         self.first = 0
 
     def train(self, target: int, seconds: float = EVENT_SECONDS) -> Iterator[None]:
-        """Train until `target` updates are made.
+        """Train until `target` updates are complete.
 
         Args:
-            target: The number of updates after which to stop.
+            target: The number of completed updates at which to stop.
             seconds: The approximate time between two pauses.
 
         Yields:
-            None at each pause. The state of the run is then consistent.
+            None at each pause, when the run's state is consistent.
 
         Raises:
-            DivergedError: A loss is not finite. The steps before it are kept.
+            DivergedError: A loss is not finite. The earlier steps are kept.
         """
         assert self.step == self.furthest, "a run is trained from its last step: branch first"
         self._settle()
@@ -309,19 +309,19 @@ class LabRun:
             self.keep()
 
     def _settle(self) -> None:
-        """Make the changes made by hand part of the run."""
+        """Make the weight changes made by hand part of the run."""
         self.edits += [edit._replace(after=self.engine.params[edit.place]) for edit in self.changes.values()]
         self.changes.clear()
 
     def _train(self, target: int, seconds: float, again: bool) -> Iterator[None]:
-        """Train until `target` updates are made, with the edits on the way. again: these steps were made before."""
+        """Train until `target` updates are complete. If `again`, repeat earlier steps together with their edits."""
         paused = time.perf_counter()
         while self.step < target:
             if again:
                 for edit in self.edits:
                     if edit.step == self.step:
                         self.engine.params[edit.place] = edit.after
-            elif self.changes:  # made while training was paused
+            elif self.changes:  # weights were changed while training was paused
                 self._settle()
             later = [edit.step for edit in self.edits if again and edit.step > self.step]
             num_steps = self._num_steps(self.step)
@@ -348,7 +348,7 @@ class LabRun:
     def _steps(self, until: int, again: bool) -> Iterator[training.Step]:
         if not again:
             return self.run.steps(pause_every=self.every, together=True, until=until)
-        return training.train(  # without the held-out losses, which are known already
+        return training.train(  # without the held-out losses, which are already known
             self.engine,
             self.run.data.sequence,
             self.run.order,
@@ -359,7 +359,7 @@ class LabRun:
         )
 
     def fork(self, id: str, name: str) -> LabRun:
-        """Return a branch: a run that starts from this run's present step and shares its history."""
+        """Return a branch: a run that starts from this run's current step and shares its history."""
         state = Checkpoint(
             config=self.config,
             symbols=self.run.tokenizer.symbols,
@@ -382,12 +382,12 @@ class LabRun:
         twin.branch = (self.id, self.step)
         twin.missing = self.missing
         if self.frozen:  # the published model, which was trained on another text
-            twin.about = self.about + f" From step {self.step} on it trains on the bundled names."
+            twin.about = self.about + f" From step {self.step} on, the run trains on the bundled names."
             twin.run.provenance = Provenance.of(self.run.data)
         return twin
 
     def twin(self) -> LabRun:
-        """Return a copy of the run, which can go to other steps without moving this one."""
+        """Return a copy of the run that can go to other steps without affecting this run."""
         twin = self.fork(self.id, self.name)
         twin.frames, twin.first, twin.opened = dict(self.frames), self.first, self.opened
         twin.losses, twin.edits, twin.changes = self.losses[:], list(self.edits), {}

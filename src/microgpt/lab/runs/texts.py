@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import LetterCount, Meant, Statistics
 
 MAX_BYTES = 50_000_000
-MAX_SYMBOLS = 2000  # in a vocabulary: with so many, the graph of one document has about a million nodes
+MAX_SYMBOLS = 2000  # in a vocabulary: with this many, one document's graph has about a million nodes
 MAX_TYPED = 1000  # characters in a typed text
 BUNDLED = "names"
 
 
 class Text:
-    """A training text: the bundled names, or a file that the page loaded. It is read when it is first needed.
+    """A training text: the bundled names, or a file that the page loaded. The text is read when first needed.
 
     Args:
-        name: The name of the text.
-        content: The bytes of the file; None for the bundled names.
-        mode: Whether its documents are "lines", or it is one "stream".
+        name: The text's name.
+        content: The file's bytes; None for the bundled names.
+        mode: "lines" if each line is a document, or "stream" if the text is one stream.
     """
 
     def __init__(self, name: str = BUNDLED, content: bytes | None = None, mode: str = MODES[0]) -> None:
@@ -47,18 +47,18 @@ class Text:
 
     @cached_property
     def base64(self) -> str | None:
-        """The bytes of the file in base64; None for the bundled names."""
+        """The file's bytes in base64; None for the bundled names."""
         return None if self.content is None else b64encode(self.content).decode()
 
     def data(self, config: Config, tokenizer: Tokenizer | None = None) -> Data:
-        """Return the text as a model reads it.
+        """Return the text's documents as a model reads them.
 
         Args:
             config: The model's configuration.
-            tokenizer: The model's tokenizer; None for one made from the characters of the text.
+            tokenizer: The model's tokenizer; None to create a tokenizer from the text's characters.
 
         Raises:
-            DataError: The content is not a text, or has characters that the tokenizer lacks.
+            DataError: The content is not text, or contains characters that the tokenizer lacks.
         """
         spec = tokenizer and json.dumps(tokenizer.spec())
         key = (config.bos_first, config.block_size if self.mode == "stream" else 0, spec)
@@ -79,7 +79,7 @@ class Text:
         return self if mode == self.mode else Text(self.name, self.content, mode)
 
     def find_texts(self, data: Data, texts: Iterable[str]) -> set[str]:
-        """Return those of `texts` that occur in the data."""
+        """Return the members of `texts` that occur in the data."""
         if data.mode != "lines":
             return data.find_texts(texts)
         documents = self.in_order(data)
@@ -113,7 +113,7 @@ class Text:
         return self._statistics[id(data)]
 
     def in_order(self, data: Data) -> list[str]:
-        """Return the documents sorted and without duplicates, for binary search."""
+        """Return the distinct documents in sorted order, for binary search."""
         if id(data) not in self._sorted:
             if isinstance(data.tokenizer, ByteTokenizer):
                 texts = set(data)
@@ -127,11 +127,11 @@ class Text:
 class as_file:
     """A context manager that writes bytes to a temporary file, for functions that read files.
 
-    A ValueError raised inside becomes a LabError that names `name` instead of the temporary file.
+    A ValueError raised in the context becomes a LabError that shows `name` instead of the temporary file.
 
     Args:
-        name: The name of the content in error messages.
-        content: The bytes of the file.
+        name: The content's name in error messages.
+        content: The bytes to write.
     """
 
     def __init__(self, name: str, content: bytes) -> None:
@@ -150,33 +150,33 @@ class as_file:
 
 
 def from_file(name: str, content: bytes, mode: str | None) -> Text:
-    """Make a text of a file that the page loaded.
+    """Create a text from a file that the page loaded.
 
     Args:
-        name: The name of the file.
-        content: Its bytes.
-        mode: "lines" or "stream"; None for lines, or for a stream if the file is a single long line.
+        name: The file's name.
+        content: The file's bytes.
+        mode: "lines" or "stream"; None means "stream" if the file is a single long line, and "lines" otherwise.
 
     Raises:
-        DataError: The file is not a text.
+        DataError: The file is not text.
         LabError: The file is empty, or too large for the lab.
     """
     if not content:
-        raise LabError(f"{name!r} is empty: choose a text with at least one document, one per line")
+        raise LabError(f"{name!r} is empty: choose a text that has at least one document (one per line)")
     if len(content) > MAX_BYTES:
-        raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use a part of it")
+        raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use part of it")
     if mode not in (None, *MODES):
         raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
     text = Text(name, content, mode or MODES[0])
     data = text.data(Config())
     if mode is None and len(data) == 1 and len(data.tokens) > Config().block_size:
-        text = Text(name, content, "stream")  # one line: as a document, only its beginning would be read
+        text = Text(name, content, "stream")  # one line: a model would read only the beginning of such a document
         data = text.data(Config())
     if data.vocab_size > MAX_SYMBOLS:
         raise LabError(
-            f"{name!r} has {data.vocab_size - 1:,} different characters, but a model in the lab can have at most"
-            f" {MAX_SYMBOLS - 1:,}, since each is a row of two matrices: use a part of the text, or remove the rare"
-            " characters"
+            f"{name!r} has {data.vocab_size - 1:,} distinct characters, but a model in the lab can have at most"
+            f" {MAX_SYMBOLS - 1:,}, because each character adds a row to two matrices: use part of the text, or remove"
+            " rare characters"
         )
     return text
 
@@ -193,7 +193,7 @@ def encode(text: str, tokenizer: Tokenizer) -> list[int]:
 
 
 def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return the tokens of each character: none for an unknown character, several where tokens are bytes."""
+    """Return each character's token ids: an empty list if it is unknown, several ids if tokens are bytes."""
     found: list[list[int]] = []
     for char in text:
         try:
@@ -206,7 +206,7 @@ def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
 def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
     """Return the nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
 
-    The result is None if the model can read the text as it is, or if nothing would be left of it.
+    The result is None if the model can read the text unchanged, or if no characters would remain.
     """
     if all(spelled(text, tokenizer)):
         return None
@@ -221,26 +221,26 @@ def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
 
 
 def _spellings(char: str) -> Iterator[str]:
-    """Yield ways to write a character, the nearest first: as it is, in the other case, without its accents."""
+    """Yield spellings of a character, nearest first: unchanged, in the other case, without accents."""
     yield from (char, char.lower(), char.upper())
     bare = "".join(x for x in unicodedata.normalize("NFKD", char) if not unicodedata.combining(x))
-    # normalization does not remove a stroke, but the name mentions it: LATIN SMALL LETTER O WITH STROKE
+    # normalization does not remove a stroke, but the character's name mentions it: LATIN SMALL LETTER O WITH STROKE
     base, stroke, _ = unicodedata.name(char, "").partition(" WITH ")
     if stroke and bare == char:
         try:
             bare = unicodedata.lookup(base)
-        except KeyError:  # not a letter, but for example an arrow with something at its tip
+        except KeyError:  # not a letter; for example, an arrow with a decorated tip
             bare = ""
     yield from (bare, bare.lower(), bare.upper(), bare.casefold())
 
 
 def label(token_id: int, tokenizer: Tokenizer) -> str:
-    """Return a token's label in a figure. BOS, which has no text, is a dot."""
+    """Return a token's label in a figure. BOS, which has no text, is shown as a dot."""
     return names(tokenizer)[token_id] or "·"
 
 
 def names(tokenizer: Tokenizer) -> list[str]:
-    """Return the text of each token: "" for BOS, two hexadecimal digits for a byte that is not printable ASCII.
+    """Return each token's text: "" for BOS, two hexadecimal digits for a byte that is not printable ASCII.
 
     No two tokens have the same text.
     """
@@ -253,12 +253,12 @@ def names(tokenizer: Tokenizer) -> list[str]:
 
 
 def read(tokens: Tokens, config: Config) -> list[int]:
-    """Return the tokens that a model reads: those that have a next token to predict, at most block_size."""
+    """Return the tokens that a model reads: at most block_size tokens, each with a next token to predict."""
     return list(tokens[: num_positions(tokens, config)])
 
 
 class SwapReportingList(list[str]):
-    """A list that reports every swap of two items, such as those of a shuffle.
+    """A list that reports every swap of two items, such as the swaps of a shuffle.
 
     Args:
         items: The items of the list.
@@ -272,7 +272,7 @@ class SwapReportingList(list[str]):
 
     def __setitem__(self, i: Any, item: Any) -> None:
         super().__setitem__(i, item)
-        if self._first is None:  # x[i], x[j] = x[j], x[i] sets one, then the other
+        if self._first is None:  # x[i], x[j] = x[j], x[i] sets one item, then the other
             self._first = i
         else:
             self._report(self._first, i)
