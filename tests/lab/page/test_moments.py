@@ -97,7 +97,7 @@ def moments_of(chapter: Any) -> list[int]:
     """Return the event of each moment of a chapter: a weighted sum has a moment per row after its statement."""
     events: list[int] = []
     for i, event in enumerate(chapter["events"]):
-        made = chapter["told"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
+        made = chapter["variables"][event["changed"]["return"]]["path"] if event["function"] == "linear" else None
         events += [i] * (1 + (chapter["tensors"][made]["shape"][0] if made else 0))
     return events
 
