@@ -193,7 +193,7 @@ class Engine(ABC):
         Args:
             batches: This process's share of each step's batch; the batches are read one at a time.
             learning_rates: Each step's learning rate.
-            micro_batch_size: The number of documents in each call of `backward`; default: the whole batch.
+            micro_batch_size: The number of documents in each call of `backward`; default: the entire batch.
 
         Returns:
             Each step's loss, in nats per token. Training stops at the first loss that is not finite: it is the last
@@ -252,7 +252,7 @@ class Engine(ABC):
         raise NotImplementedError
 
     def init_params(self, seed: int) -> None:
-        """Draw the initial parameters with the engine's own generator, which is faster than Python's for millions."""
+        """Draw the initial parameters with the engine's own generator, which is faster than Python's."""
         raise NotImplementedError
 
 

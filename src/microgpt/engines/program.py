@@ -28,7 +28,7 @@ class Program:
     Attributes:
         module: The module.
         changed: The functions and methods that differ from the reference's (`gpt`, `Value.relu`).
-        name: A name for people to read; empty for the reference.
+        name: A display name; empty for the reference.
     """
 
     module: ModuleType = reference

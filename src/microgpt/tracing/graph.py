@@ -97,7 +97,7 @@ class Graph:
             near: If there are several such paths, choose the one that has the longest common prefix with this path.
 
         Returns:
-            The path; None unless the nodes are a whole tensor, a row of a matrix or a slice of a vector.
+            The path; None unless the nodes are an entire tensor, a row of a matrix or a slice of a vector.
         """
         paths = []
         for name, start in self.places(nodes[0]):
@@ -143,7 +143,7 @@ class Graph:
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:
-        """Return the place of the tensor element that an inner number was computed for; None without an element."""
+        """Return the place of the tensor element that an inner number belongs to; None if it belongs to no element."""
         while node not in self._places:
             users = self.users[node.index]
             if not users:

@@ -165,7 +165,7 @@ class TorchEngine(Engine):
         if needed > free:
             raise MemoryError(
                 f"a batch of {documents:,} documents ({positions:,} tokens with padding) needs at least {size(needed)},"
-                f" but only {size(free)} are free: lower micro_batch_size (which does not change the results),"
+                f" but only {size(free)} is free: lower micro_batch_size (which does not change the results),"
                 " batch_size, block_size or n_embd"
             )
 

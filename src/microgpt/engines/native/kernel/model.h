@@ -1,4 +1,4 @@
-/* The whole model: the forward and backward passes through all layers. */
+/* The complete model: the forward and backward passes through all layers. */
 
 #pragma once
 #include "activation.h"
