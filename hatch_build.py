@@ -1,15 +1,15 @@
 """Compile the kernel and build the lab's page into the wheel.
 
-If one of them cannot be built, the package is installed without it, and a warning says why. The page is built by
-build_site.py.
+If the kernel or the page cannot be built, the package is installed without it, and a warning gives the reason.
+build_site.py builds the page.
 
-The compiler is $CC, or else the system's cc, gcc or clang, or else zig, which pip installs from PyPI for the build
+The compiler is $CC, otherwise the system's cc, gcc or clang, otherwise zig, which pip installs from PyPI for the build
 only. The library is not an extension module: it is loaded with ctypes, so it works with every version of Python.
-MICROGPT_PURE_PYTHON=1 installs the package without kernel and page.
+Set MICROGPT_PURE_PYTHON=1 to install the package without the kernel and the page.
 
     python hatch_build.py              builds the kernel into the source tree, for development
     python hatch_build.py site         builds the page into the source tree
-    python hatch_build.py kernel.wasm  compiles the kernel to a WebAssembly module, which imports nothing: exp, log and
+    python hatch_build.py kernel.wasm  compiles the kernel to a WebAssembly module that imports nothing: exp, log and
                                        pow come from zig's C library
 """
 
@@ -29,17 +29,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))  # the build backend loads this file from elsewhere
+sys.path.insert(0, str(Path(__file__).parent))  # the build backend does not add this folder
 
 import build_site
 
 ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
-KERNEL = ENGINES / "native" / "kernel"  # net.c is compiled for each instruction set and precision; dispatch.c once
+KERNEL = ENGINES / "native" / "kernel"  # net.c is compiled per instruction set and precision, dispatch.c once
 LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
-FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` in WebAssembly, which lacks Python's libm
+FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` in WebAssembly, where Python's libm is missing
 X86 = {
     "avx512": ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mavx2", "-mfma"],
     "avx2": ["-mavx2", "-mfma"],
@@ -51,7 +51,7 @@ def is_pure() -> bool:
 
 
 def system_compilers() -> list[list[str]]:
-    """Return the commands that may be C compilers, the preferred one first."""
+    """Return the commands of the C compilers that were found, the preferred compiler first."""
     asked = shlex.split(os.environ.get("CC", ""))
     found = [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
     return [asked, *found] if asked and shutil.which(asked[0]) else found
@@ -63,12 +63,15 @@ def compilers() -> list[list[str]]:
 
 
 def source_of(name: str) -> str:
-    """Return the source file of the object with this name."""
+    """Return the source file that the named object is compiled from."""
     return str(KERNEL / ("dispatch.c" if name == "dispatch" else "net.c"))
 
 
 def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ()) -> None:
-    """Compile one object for each instruction set and precision, and one that chooses among them at run time.
+    """Compile the kernel to a shared library.
+
+    The library contains an object for each instruction set and precision, and another that chooses among them at run
+    time.
 
     Args:
         compiler: The compiler's command.
@@ -76,7 +79,7 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
         more: Additional flags.
 
     Raises:
-        CalledProcessError: If the compiler fails; the exception has its messages.
+        CalledProcessError: If the compiler fails; the exception contains the compiler's messages.
         OSError: If the compiler cannot be started.
     """
     instruction_sets = {**(X86 if platform.machine().lower() in ("x86_64", "amd64") else {}), "plain": []}
@@ -106,14 +109,14 @@ def compile_kernel(compiler: list[str], library: Path, more: Sequence[str] = ())
         linked = str(Path(folder) / LIBRARY)
         link = ["-shared", "-s", "-o", linked, *objects, *([] if sys.platform == "win32" else ["-lm", "-pthread"])]
         subprocess.run([*compiler, *link, *more], check=True, capture_output=True, text=True)
-        library.unlink(missing_ok=True)  # a process that has loaded the old library keeps it
+        library.unlink(missing_ok=True)  # processes that have loaded the old library keep it
         shutil.copy2(linked, library)
 
 
 def compile_wasm(module: Path) -> None:
     """Compile the plain kernel, with 128-bit vectors, to a WebAssembly module.
 
-    It exports microgpt_kernel, malloc, free, and the table with the functions of struct Kernel.
+    The module exports microgpt_kernel, malloc, free, and the table that contains struct Kernel's functions.
     """
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-Wno-pass-failed"]
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +125,7 @@ def compile_wasm(module: Path) -> None:
             objects.append(str(Path(folder) / f"{name}.o"))
             subprocess.run([*zig, *FLAGS, "-DISA=plain", *flags, "-c", source_of(name), "-o", objects[-1]], check=True)
         exports = [f"-Wl,--export={name}" for name in ("microgpt_kernel", "malloc", "free")]
-        # at most two gigabytes: JavaScript reads higher addresses as negative numbers
+        # at most 2 GiB, because JavaScript reads higher addresses as negative numbers
         limits = ["-Wl,--export-table", "-Wl,--max-memory=2147483648"]
         link = ["-mexec-model=reactor", "-s", *exports, *limits, "-o", str(module)]
         subprocess.run([*zig, *objects, *link], check=True)
@@ -134,7 +137,7 @@ def is_clang(compiler: list[str]) -> bool:
 
 
 def build(library: Path) -> str | None:
-    """Build the kernel; return None, or one line that says why this failed."""
+    """Build the kernel. Return None, or one line with the reason if the build failed."""
     if is_pure():
         return "the native engine is left out, because MICROGPT_PURE_PYTHON is set"
     reason = "no C compiler was found (set CC, install gcc or clang, or `pip install ziglang`)"
@@ -149,7 +152,10 @@ def build(library: Path) -> str | None:
 
 
 def site(library: Path) -> str | None:
-    """Build the page; return None, or one line that says why this failed, which `microgpt lab` will repeat."""
+    """Build the page. Return None, or one line that says what is missing and why.
+
+    If there is no page, `microgpt lab` shows the reason too.
+    """
     build_site.NO_SITE.unlink(missing_ok=True)
     reason = "MICROGPT_PURE_PYTHON is set"
     if not is_pure():
@@ -190,7 +196,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def add_site(self, library: Path, in_place: bool, build_data: dict[str, Any]) -> None:
-        """Build the page in the source tree even for a wheel: it takes long, and one built before may be current."""
+        """Build the page in the source tree, even for a wheel: an existing page may be current, which saves time."""
         if trouble := site(library):
             self.app.display_warning(f"microgpt: {trouble}")
         if not in_place:

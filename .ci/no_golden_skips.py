@@ -1,6 +1,6 @@
-"""Fail if a golden test in a test report (JUnit XML) was skipped, or if none was run.
+"""Fail if a test report (JUnit XML) shows that a golden test was skipped, or that no golden test ran.
 
-A missing tool or interpreter is an acceptable reason to skip; missing data are not.
+A missing tool or interpreter is an acceptable reason to skip a test; missing data is not.
 """
 
 import sys
@@ -14,5 +14,5 @@ skips = {f"{case.get('classname')}.{case.get('name')}": case.find("skipped") for
 reasons = {name: skip.get("message", "") for name, skip in skips.items() if skip is not None}
 skipped = [f"{name} ({reason})" for name, reason in reasons.items() if not reason.startswith(MAY_LACK)]
 if skipped or len(reasons) == len(golden):
-    sys.exit(f"golden tests were skipped: {'; '.join(skipped) or 'none was run'}")
-print(f"{len(golden) - len(reasons)} golden tests compared the published run")
+    sys.exit(f"golden tests were skipped: {'; '.join(skipped) or 'none ran'}")
+print(f"{len(golden) - len(reasons)} golden tests compared results with the published run")

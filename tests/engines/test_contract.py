@@ -247,8 +247,8 @@ def test_an_engine_uses_the_numbers_written_to_its_buffers(name: str) -> None:
     [
         ([], "batch must hold at least one document, got none"),
         ([[5]], r"document 0 of the batch must have at least two tokens, got \[5\]"),
-        ([[5, 6]], "token_id must be from 0 to 5, got token_id=6"),
-        ([[5, -1]], "token_id must be from 0 to 5, got token_id=-1"),
+        ([[5, 6]], "token_id must be between 0 and 5, got token_id=6"),
+        ([[5, -1]], "token_id must be between 0 and 5, got token_id=-1"),
     ],
 )
 def test_a_wrong_batch_is_refused(name: str, batch: list[list[int]], message: str) -> None:
@@ -261,7 +261,7 @@ def test_a_wrong_batch_is_refused(name: str, batch: list[list[int]], message: st
 @every_engine
 def test_a_full_context_and_a_wrong_token_are_refused(name: str) -> None:
     decoder = opened(name, TINY).decoder()
-    with pytest.raises(ValueError, match="token_id must be from 0 to 5, got token_id=6"):
+    with pytest.raises(ValueError, match="token_id must be between 0 and 5, got token_id=6"):
         decoder.feed(6)
     for _ in range(TINY.block_size):
         decoder.feed(0)
@@ -308,5 +308,5 @@ def test_an_unknown_engine_or_a_buffer_of_another_size_is_refused() -> None:
     params = init(TINY, VOCAB, random.Random(0))
     with pytest.raises(ValueError, match=r"engine must be one of auto, .*scalar, torch, got engine='abacus'"):
         open_engine("abacus", params, TINY, VOCAB)
-    with pytest.raises(ValueError, match=f"params must be {len(params)} float64 for this config, got 3 of 'd'"):
+    with pytest.raises(ValueError, match=f"params must be {len(params)} float64 values, got 3 of type 'd'"):
         open_engine("scalar", array("d", [1, 2, 3]), TINY, VOCAB)

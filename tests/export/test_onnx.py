@@ -137,8 +137,8 @@ def test_the_command_writes_a_file_or_explains_why_not(
 
     assert cli.main(["export", str(tmp_path / "model.safetensors"), "-o", str(tmp_path / "no" / "model.onnx")]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: output cannot be written, got '")
-    assert error.endswith("model.onnx' (No such file or directory): give another file\n")
+    assert error.startswith("error: cannot write '")
+    assert error.endswith("model.onnx': No such file or directory; choose another file\n")
 
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
     assert cli.main(["export", str(tmp_path / "model.safetensors"), "-o", str(path)]) == 2

@@ -67,7 +67,7 @@ def test_nothing_built_is_committed() -> None:
 def test_without_npm_the_build_continues_and_says_so(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = build(tree, "site", PATH=str(tmp_path / "empty"))
-    reason = "it needs npm, and node 20.19, 22.12 or newer: install them, then reinstall this package"
+    reason = "it needs npm with Node 20.19, 22.12 or newer: install them, then reinstall this package"
     assert done.stderr == f"the lab's page is left out: {reason}\n"
     assert (tree / "src" / "microgpt" / "lab" / "no_site.txt").read_text() == reason
     assert not (tree / "src" / "microgpt" / "lab" / "site").exists()

@@ -89,7 +89,7 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
         ("history", {"path": "wte[4]"}, "path must name one weight"),
-        ("history", {"path": "wte[4][99]"}, "must be from 0 to 15"),
+        ("history", {"path": "wte[4][99]"}, "must be between 0 and 15"),
         ("change", {"path": "wte[0][0]", "value": "much"}, "value of change must be a number"),
         ("forward", {"word": "x" * 2000}, "at most 1,000 characters"),
         ("gate", {"word": WORD, "layer": 1}, "layer must be between 0 and 0, got layer=1"),

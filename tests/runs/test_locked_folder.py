@@ -170,8 +170,8 @@ def test_a_lost_process_is_not_reported_as_an_unwritable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(_: Folder) -> None:
-        raise ConnectionError("another process of this training has ended")
+        raise ConnectionError("another process in this training run has stopped")
 
     monkeypatch.setattr(Folder, "save", save)
-    with pytest.raises(ConnectionError, match="has ended"):
+    with pytest.raises(ConnectionError, match="has stopped"):
         Folder.create(tmp_path / "run", Run.begin(DOCUMENTS, TINY, engine="scalar"))

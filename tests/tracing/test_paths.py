@@ -108,7 +108,7 @@ def test_a_number_that_is_passed_on_unchanged_has_several_names() -> None:
         ("pos0.los", "there is no tensor 'pos0.los'; pos0 has tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
         (
             "pos0.layer0.q[6].term0",
-            "an index into pos0.layer0.q of shape (6,) must be from 0 to 5, got path='pos0.layer0.q[6]'",
+            "an index into pos0.layer0.q of shape (6,) must be between 0 and 5, got path='pos0.layer0.q[6]'",
         ),
         ("", "path must be a name followed by an index"),
         ("node99999999", "there is no tensor 'node99999999'"),

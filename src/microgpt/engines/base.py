@@ -1,25 +1,25 @@
-"""The engine interface, an abstract class, and the numerical rules that every engine follows.
+"""The engine interface (an abstract class), and the numerical rules that every engine follows.
 
 An engine computes the loss and its gradient, Adam's update, and the logits. It knows nothing about files, text, random
-numbers or progress. The caller opens it with initial parameters, as one flat float64 buffer in the layout of
-`config.shapes`. Between calls, the state of the model is in these attributes; all buffers have that same length:
+numbers or progress. The caller opens an engine with the initial parameters in one flat float64 buffer, in the layout of
+`config.shapes`. Between calls, these attributes hold the model's state; all buffers have the same length:
 
     params, grads      the parameters; the gradient that backward has accumulated since the last update
     m, v, step         Adam's moments; the number of updates so far
 
-The owner of an engine may write to the buffers between calls, to resume a run or to change a weight by hand. An engine
-that keeps its numbers elsewhere (torch) gathers a buffer each time the attribute is read, so read it again after each
-call.
+An engine's owner may write to the buffers between calls, to resume a run or to change a weight by hand. An engine that
+stores its values elsewhere (torch) fills a buffer each time the attribute is read, so read the attribute again after
+each call.
 
-Every engine computes the numbers of reference.py. Where the reference leaves a choice, these rules decide:
+Every engine computes the same values as reference.py. Where the reference leaves a choice, these rules apply:
 
-- The gradient of each document is computed separately, starting from zero, from its loss (the mean over its positions)
-  multiplied by 1 / total. The gradients are then added to grads in batch order.
-- The loss of a batch is the sum of its documents' losses, from left to right, times 1 / total.
+- Each document's gradient is computed separately, starting from zero. It is the gradient of the document's loss (the
+  mean over its positions) times 1 / total. The documents' gradients are then added to grads in batch order.
+- A batch's loss is the sum of its documents' losses, added from left to right, times 1 / total.
 - Only the first block_size + 1 tokens of a document are read. Padding, if an engine uses it, never affects a result.
 - An engine uses no random numbers.
-- If a number overflows, backward and logits return inf or nan, or raise FloatingPointError; update may raise it too.
-  The buffers are then unusable.
+- If a value overflows, backward and logits return inf or nan, or raise FloatingPointError; update may also raise
+  FloatingPointError. The buffers are then unusable.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from microgpt.clipping import clip
 from microgpt.config import Config
 
 GREEDY = 1e-100  # temperatures below this count as 0, because their reciprocals could overflow
-DIVERGED = "the model's logits are not finite: its training has diverged; train a new one"
+DIVERGED = "the model's logits are not finite: its training has diverged; train a new model"
 
 Tokens = Sequence[int]
 
@@ -42,11 +42,11 @@ Tokens = Sequence[int]
 class Decoder(ABC):
     """A context of at most block_size tokens, extended one token at a time."""
 
-    draws: bool = False  # whether `draw` works: only for vocabularies large enough to sample on the device
+    draws: bool = False  # whether `draw` is available: it needs a vocabulary worth sampling on the device
 
     @abstractmethod
     def feed(self, token_id: int) -> Sequence[float]:
-        """Feed a token; return the logits of the next one, (vocab_size,).
+        """Feed a token; return the next token's logits, (vocab_size,).
 
         Raises:
             ValueError: If the context is full, or token_id is not in the vocabulary.
@@ -57,7 +57,7 @@ class Decoder(ABC):
 
         Args:
             token_id: The token to feed.
-            chance: A number from [0, 1), used in place of the random number that sampling.next_token draws.
+            chance: A number in [0, 1), used in place of the random number that sampling.next_token draws.
             temperature: As in sampling.next_token.
             top_k: As in sampling.next_token.
 
@@ -74,10 +74,10 @@ class Streams(ABC):
 
     @abstractmethod
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """Feed one token to each context; return the logits of each next token.
+        """Feed one token to each context; return the next token's logits for each.
 
-        The native engine returns the same bits for any number of contexts, and in `exact` the same bits as a Decoder.
-        The torch engine returns the same numbers up to rounding.
+        The native engine's logits are bit for bit the same for any number of contexts, and in `exact` they also equal
+        a Decoder's. The torch engine's logits are the same up to rounding.
         """
 
     def draw(
@@ -123,8 +123,8 @@ class Engine(ABC):
     rank: int = 0  # the rank of this process in distributed training, from 0
     world_size: int = 1  # the number of processes that train together
     dtype: str = "F64"  # the narrowest safetensors dtype that stores the buffers without loss: F64 or F32
-    call_seconds: float = 0.05  # about how long one call of `train` should take: longer calls keep a GPU busy
-    memory: int = 0  # bytes of parameters, gradients and moments, unless Python's own buffers hold them
+    call_seconds: float = 0.05  # the desired duration of one call of `train`; longer calls keep a GPU busy
+    memory: int = 0  # bytes of parameters, gradients and moments; 0 if Python's own buffers hold them
 
     @abstractmethod
     def __init__(self, params: array[float], config: Config, vocab_size: int, **options: Any) -> None:
@@ -134,17 +134,18 @@ class Engine(ABC):
             params: The initial parameters; the engine takes ownership of the buffer.
             config: The model's sizes and settings.
             vocab_size: The number of tokens, BOS included.
-            **options: `precision` if the class has several, `threads` if it takes them, and those in `options`.
+            **options: `precision` if the class has several precisions, `threads` if it takes threads, and the names in
+                `options`.
         """
 
     @abstractmethod
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
-        """Return the loss of a batch in nats per token, and add its gradient to grads.
+        """Return a batch's loss in nats per token, and add the loss's gradient to grads.
 
         Args:
             batch: The token ids of each document, including BOS at both ends.
-            total: The number of documents in the whole step, if several calls share a step; the losses of these calls
-                add up to the loss of the step. Default: all documents of the step are in this call.
+            total: The number of documents in the step, if several calls share a step; the calls' losses then add up to
+                the step's loss. Default: the number of documents in this batch.
 
         Raises:
             ValueError: If the batch is empty, a document has fewer than two tokens, or a token id is not in the
@@ -152,14 +153,14 @@ class Engine(ABC):
         """
 
     def reduce(self, loss: float) -> float:
-        """Return the loss summed over all processes, and put the sum of their gradients into grads.
+        """Return the loss summed over all processes, and set grads to the sum of all processes' gradients.
 
         Call it once per step, after backward.
         """
         return loss
 
     def add_up(self, numbers: list[float]) -> list[float]:
-        """Return each number summed over all processes; every process must make this call."""
+        """Return each number summed over all processes; every process must call this method."""
         return numbers
 
     @abstractmethod
@@ -167,16 +168,16 @@ class Engine(ABC):
         """Take one Adam step with the gradient in grads, then clear grads."""
 
     def diagnostics(self) -> dict[str, float]:
-        """Return diagnostics to display; call only now and then, as this may wait for the device.
+        """Return diagnostics to display. Call this only occasionally, because it may wait for the device.
 
         Returns:
-            Those that the engine knows of `memory` (peak use so far, in bytes), `grad_norm` (of the last step, before
-            clipping) and `peak_flops` (of the device, per second).
+            The diagnostics that the engine knows: `memory` (peak use so far, in bytes), `grad_norm` (the last step's,
+            before clipping) and `peak_flops` (the device's, per second).
         """
         return {}
 
     def clip(self, max_norm: float) -> float:
-        """Clip grads to a largest norm, in place; return their norm before clipping."""
+        """Clip grads to a norm of at most `max_norm`, in place; return the norm before clipping."""
         return clip(self.grads, max_norm)
 
     def train(
@@ -185,18 +186,18 @@ class Engine(ABC):
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
-        """Train for many steps in one call: a compiled step takes microseconds, and a Python call is not free.
+        """Train for many steps in one call, because a Python call may take as long as a compiled step.
 
         Each step is backward, reduce, clip (if the config asks for it) and update.
 
         Args:
-            batches: This process's share of the batch of each step, read one at a time.
-            learning_rates: The learning rate of each step.
-            micro_batch_size: The number of documents in each call of `backward`; default: the whole batch.
+            batches: This process's share of each step's batch; the batches are read one at a time.
+            learning_rates: Each step's learning rate.
+            micro_batch_size: The number of documents in each call of `backward`; default: the entire batch.
 
         Returns:
-            The loss of each step, in nats per token. Training stops at a loss that is not finite: it is the last one
-            returned, and its step has no update.
+            Each step's loss, in nats per token. Training stops at the first loss that is not finite: it is the last
+            loss returned, and its step does not update the parameters.
         """
         losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
@@ -216,7 +217,7 @@ class Engine(ABC):
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        """Return the logits of the next token after each of at most block_size tokens, (T, vocab_size)."""
+        """Return the next token's logits after each of at most block_size tokens, (T, vocab_size)."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
 
@@ -224,11 +225,11 @@ class Engine(ABC):
         """Yield each document's loss summed over its predicted tokens, without training.
 
         Args:
-            documents: Token ids as in a batch, at least two for each document. They are read lazily: one document at a
-                time, or as many as the engine computes at once.
+            documents: Each document's token ids, as in a batch: at least two. The documents are read lazily, one at a
+                time or as many as the engine computes at once.
 
         Yields:
-            The sum of -log p over the predicted tokens of a document, in nats.
+            Each document's sum of -log p over its predicted tokens, in nats.
         """
         for document in documents:
             tokens = truncated(document, self.config)
@@ -246,12 +247,12 @@ class Engine(ABC):
     def streams(self, count: int) -> Streams:
         """Return `count` empty contexts over the current parameters.
 
-        Extending them together is several times faster than extending one at a time.
+        Extending contexts together is several times faster than extending them one at a time.
         """
         raise NotImplementedError
 
     def init_params(self, seed: int) -> None:
-        """Draw initial parameters with the engine's own generator: faster than Python for millions of them."""
+        """Draw the initial parameters with the engine's own generator, which is faster than Python's."""
         raise NotImplementedError
 
 
@@ -261,12 +262,12 @@ def num_positions(tokens: Tokens, config: Config) -> int:
 
 
 def truncated(tokens: Tokens, config: Config) -> Tokens:
-    """Return the part of a document that the model reads and predicts: its first block_size + 1 tokens."""
+    """Return the tokens that the model reads and predicts: a document's first block_size + 1 tokens."""
     return tokens[: config.block_size + 1]
 
 
 def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
-    """Split a batch into parts of `size` documents, the last one possibly smaller; None keeps it whole."""
+    """Split a batch into parts of `size` documents (the last may be smaller); None returns the batch as one part."""
     if size is None or not batch:
         return [batch]
     return [batch[start : start + size] for start in range(0, len(batch), size)]
@@ -286,4 +287,4 @@ def check_tokens(tokens: Tokens, vocab_size: int) -> None:
     """Raise ValueError if a token id is not in the vocabulary."""
     wrong = next((t for t in tokens if not 0 <= t < vocab_size), None)
     if wrong is not None:
-        raise ValueError(f"token_id must be from 0 to {vocab_size - 1}, got token_id={wrong}")
+        raise ValueError(f"token_id must be between 0 and {vocab_size - 1}, got token_id={wrong}")

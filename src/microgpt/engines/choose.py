@@ -1,4 +1,4 @@
-"""Choose an engine by name, or the fastest available with `auto`."""
+"""Choose an engine by name, or let `auto` choose the fastest engine available."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ENGINES = {
     "scalar": ("scalar", "ScalarEngine"),
     "torch": ("torch.engine", "TorchEngine"),
 }
-# Flops per step above which `auto` looks for a GPU. The native engine needs a second or more for them on one core, as
-# long as PyTorch takes to load; on a CPU, native was faster at every size measured (LOG.md).
+# Flops per step above which `auto` looks for a GPU. On one core, the native engine needs at least a second for such a
+# step, about as long as PyTorch takes to load. On a CPU, native was faster than torch at every size measured (LOG.md).
 GPU_STEP_FLOPS = 1e11
 
 
@@ -36,18 +36,18 @@ def open_engine(
     """Open an engine by name.
 
     Args:
-        name: A key of ENGINES, or `auto` for the first of `preference` that works on this machine.
+        name: A key of ENGINES, or `auto` for the first engine in `preference` that can run on this machine.
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
-        precision: One of the engine's `precisions`; default: the first of them.
+        precision: One of the engine's `precisions`; default: the first one.
         threads: The number of threads that share the work; default: the engine's own choice.
         **options: Further options that the engine accepts.
 
     Raises:
-        ValueError: If the name, the precision or an option is unknown, the engine does not take that many threads, or
-            the buffer has the wrong length.
-        ImportError: If the engine cannot work on this machine; the message says what to install.
+        ValueError: If the name, the precision or an option is unknown, the engine does not support that many threads,
+            or the buffer has the wrong length.
+        ImportError: If the engine cannot run on this machine; the message says what to install.
 
     Example:
         >>> import random
@@ -78,7 +78,7 @@ def open_engine(
         raise ValueError(f"engine must be one of auto, {', '.join(ENGINES)}, got engine={name!r}")
     length = num_params(config, vocab_size)
     if params.typecode != "d" or len(params) != length:
-        raise ValueError(f"params must be {length} float64 for this config, got {len(params)} of {params.typecode!r}")
+        raise ValueError(f"params must be {length} float64 values, got {len(params)} of type {params.typecode!r}")
     engine_class = class_of(name)
     if precision not in (None, *engine_class.precisions):
         raise ValueError(f"precision must be one of {', '.join(engine_class.precisions)}, got precision={precision!r}")
@@ -104,8 +104,8 @@ def preference(
 ) -> list[str]:
     """Return the engines that `auto` tries, in order.
 
-    That is torch alone for options and precisions that only torch has, torch first for large steps if there is a GPU,
-    and otherwise native, then scalar.
+    If only torch has the options or the precision, the list is torch alone. For large steps on a machine with a GPU,
+    torch comes first. Otherwise, native comes first, then scalar.
     """
     if options or precision in ("float64", "bfloat16"):
         return ["torch"]
@@ -121,13 +121,14 @@ def preference(
 def class_of(name: str) -> type[Engine]:
     """Import and return the class of an engine.
 
-    Ctrl-C is delayed until the class is loaded: while PyTorch loads, it would lose the signal or end with a C++ error.
+    Ctrl-C is delayed until the class is loaded. While it loads, PyTorch would lose the signal or crash with a C++
+    error.
 
     Raises:
-        ImportError: If the engine cannot work on this machine; the message says what to install.
+        ImportError: If the engine cannot run on this machine; the message says what to install.
     """
     caught: list[int] = []
-    before = signal.getsignal(signal.SIGINT)  # None if not set from Python: such a handler could not be restored
+    before = signal.getsignal(signal.SIGINT)  # None if set outside Python; Python could not restore it
     waits = name == "torch" and before is not None and threading.current_thread() is threading.main_thread()
     if waits:
         signal.signal(signal.SIGINT, lambda number, _: caught.append(number))

@@ -1,7 +1,7 @@
-"""The program that engines run (reference.py or an edited one), and the model it runs.
+"""The program that engines run (reference.py or an edited program), and the model that it runs.
 
-A model consists of its settings and parameters. Engines and traces call the functions of a Program, so that an edited
-program (made by lab/editing/edited.py) can take the place of the reference. This module computes nothing itself.
+A model consists of its settings and parameters. Engines and traces call a Program's functions, so that an edited
+program (which lab/editing/edited.py creates) can replace the reference. This module computes nothing itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Program:
     Attributes:
         module: The module.
         changed: The functions and methods that differ from the reference's (`gpt`, `Value.relu`).
-        name: A name for people to read; empty for the reference.
+        name: A display name; empty for the reference.
     """
 
     module: ModuleType = reference
@@ -65,7 +65,7 @@ class Program:
 
         Args:
             step: The number of updates so far.
-            scheduled: The learning rate by the Config's schedule.
+            scheduled: The learning rate according to the Config's schedule.
         """
         return scheduled
 
@@ -84,7 +84,7 @@ class ScalarModel:
 
     @property
     def key(self) -> tuple[bytes, Config, int, Program]:
-        """A hashable key for caching results: equal keys mean that two models compute the same numbers."""
+        """A hashable key for caching results: models with equal keys compute the same values."""
         return self.params.tobytes(), self.config, self.vocab_size, self.program
 
     @cached_property
@@ -101,7 +101,7 @@ class ScalarModel:
         """Return the parameters as leaves of a new graph.
 
         Args:
-            make: Turns a number into a leaf; default: the program's Value.
+            make: A function that turns a float into a leaf; default: the program's Value.
         """
         return list(map(make or self.program.module.Value, self.params))
 
@@ -109,7 +109,7 @@ class ScalarModel:
         """Return the parameters as matrices of Values, as the program's functions expect them.
 
         Args:
-            leaves: The Values to use, in the order of the flat buffer; default: new ones.
+            leaves: The Values to use, in the order of the flat buffer; default: new Values.
         """
         rest = iter(self.leaves() if leaves is None else leaves)
         return {

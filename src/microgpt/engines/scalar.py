@@ -1,6 +1,6 @@
 """The scalar engine: reference.py itself behind the engine interface.
 
-It is slow, and correct by definition.
+It is slow but correct by definition.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from microgpt.reference import Value
 
 @contextmanager
 def scalar_arithmetic() -> Iterator[None]:
-    """A context that turns off the cyclic garbage collector, and turns arithmetic errors into FloatingPointError.
+    """A context that disables the cyclic garbage collector and converts arithmetic errors to FloatingPointError.
 
     A graph of Values has no cycles, so on CPython, which counts references, the collector would only cost time. Python
     raises OverflowError, ZeroDivisionError or ValueError (log of 0) where other engines return inf or nan.
@@ -41,7 +41,7 @@ def scalar_arithmetic() -> Iterator[None]:
 
 
 class ScalarEngine(Engine):
-    """An engine that calls the functions of reference.py, or of another program; every call builds a new graph."""
+    """An engine that calls reference.py's functions, or another program's; every call builds a new graph."""
 
     name: ClassVar[str] = "scalar"
 
@@ -83,7 +83,7 @@ class ScalarEngine(Engine):
             m, v = self.m[:], self.v[:]
             rate = self.program.learning_rate(step, learning_rate)
             self.program.module.adam(leaves, m, v, step + 1, rate, **model.adam_arguments)
-        # all changes at the end, so that an update that fails or is interrupted changes nothing
+        # apply all changes at the end, so that a failed or interrupted update changes nothing
         self.params[:] = array("d", [leaf.data for leaf in leaves])
         self.m[:], self.v[:], self.grads[:] = m, v, array("d", bytes(8 * len(leaves)))
         self.step += 1
@@ -93,7 +93,7 @@ class ScalarEngine(Engine):
 
 
 class ScalarDecoder(Decoder):
-    """A context for the program's gpt(), over the model's parameters at the time of opening."""
+    """A context for the program's gpt(), with the parameters that the model had when the context was opened."""
 
     def __init__(self, model: ScalarModel) -> None:
         self._model, self._state_dict = model, model.state_dict()
@@ -109,7 +109,7 @@ class ScalarDecoder(Decoder):
         args = (token_id, self._pos_id, self._keys, self._values, self._state_dict)
         with scalar_arithmetic():
             logits = module.gpt(*args, **self._model.gpt_arguments)
-            for past in (*self._keys, *self._values):  # keep the numbers, and free the graph behind them
+            for past in (*self._keys, *self._values):  # keep the values, but free the graph behind them
                 past[-1] = [module.Value(x.data) for x in past[-1]]
         self._pos_id += 1
         return [logit.data for logit in logits]

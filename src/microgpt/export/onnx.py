@@ -1,6 +1,6 @@
 """Export a trained model as an ONNX file.
 
-Programs in other languages can run the file with onnxruntime, in browsers and on phones. One graph both reads and
+With onnxruntime, programs in other languages can run the file, also in browsers and on phones. One graph both reads and
 generates text, for N sequences at a time:
 
     tokens   int64 (N, T)                    the next T tokens of each sequence; the first token is BOS
@@ -9,8 +9,8 @@ generates text, for N sequences at a time:
     logits   float (N, T, vocab_size)        the logits of the token after each of the T tokens
     keys_out, values_out                     `keys` and `values` for the next call, with P + T tokens
 
-To read a whole text at once, P is 0; to generate, each call has T = 1. P + T is at most block_size. The file's metadata
-(`symbols`, `bos`, `block_size`, `tokenizer`) has the text of each token and the id of BOS.
+To read an entire text at once, set P = 0; to generate, set T = 1 in each call. P + T is at most block_size. The file's
+metadata (`symbols`, `bos`, `block_size`, `tokenizer`) includes each token's text and BOS's id.
 
 Exporting needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
 """
@@ -30,7 +30,7 @@ from microgpt.runs.run import Run
 from microgpt.system.files import atomic
 
 OPSET = 18  # the newest opset that every onnxruntime release since 2023 supports
-LARGEST = 2**31 - 2**20  # bytes of parameters: the size limit of a file without external data, less room for the graph
+LARGEST = 2**31 - 2**20  # bytes of parameters: the size limit without external data, minus room for the graph
 PRECISIONS = {"float32": "f", "float64": "d"}
 REMEDY = "exporting to ONNX needs the onnx package: pip install 'microgpt-lab[onnx]'"
 
@@ -44,7 +44,7 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """Add a node with one output, called `name` if the options have it; return the output's name."""
+        """Add a node with one output; return the output's name, which is the option `name` if given."""
         name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
         return str(name)
@@ -119,7 +119,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         precision: float32 or float64.
 
     Raises:
-        ValueError: If the precision is another, the model is too large for one file, or the file cannot be written.
+        ValueError: If the precision is unknown, the model is too large for one file, or the file cannot be written.
         ImportError: If the `onnx` package is missing; the message says how to install it.
     """
     if precision not in PRECISIONS:
@@ -127,7 +127,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     if run.num_params * array(PRECISIONS[precision]).itemsize >= LARGEST:
         raise ValueError(
             f"an ONNX file must be smaller than 2 GiB, got a model of {run.num_params:,} parameters as {precision}:"
-            " export a smaller one"
+            " export a smaller model"
         )
     try:
         from onnx import TensorProto, checker, helper
@@ -141,7 +141,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     where = offsets(table)
 
     def matrix(name: str, transposed: bool = True) -> str:
-        """Add a matrix of the model, transposed for x @ matrix, because linear() multiplies x by its rows."""
+        """Add one of the model's matrices, transposed for x @ matrix, because linear() multiplies x by its rows."""
         rows, columns = table[name]
         flat = params[where[name]]
         if transposed:
@@ -180,7 +180,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
             kept[what].append(g.add("Unsqueeze", context[what], g.integers(0)))
         answered = g.add("Transpose", heads(context["keys"]), perm=[0, 1, 3, 2])
         scores = g.add("Where", is_later, g.number(float("-inf")), g.add("MatMul", heads(q), answered))
-        # scale after the mask: onnxruntime fuses a division that follows a product, with its factor rounded to 32 bits
+        # scale after masking: onnxruntime fuses a division that follows a product, and rounds the factor to 32 bits
         weights = g.add("Softmax", g.add("Div", scores, g.number((c.n_embd // c.n_head) ** 0.5)), axis=-1)
         mixed = g.add("Transpose", g.add("MatMul", weights, heads(context["values"])), perm=[0, 2, 1, 3])
         joined = g.add("Reshape", mixed, g.integers(0, 0, c.n_embd))
@@ -209,7 +209,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         list(g.constants.values()),
     )
     model = helper.make_model(graph, producer_name="microgpt", opset_imports=[helper.make_opsetid("", OPSET)])
-    model.ir_version = 8  # the IR version that came with the opset
+    model.ir_version = 8  # the IR version that was released with the opset
     facts = {
         "config": json.dumps(c.to_dict()),
         "symbols": json.dumps(run.tokenizer.symbols),
@@ -224,6 +224,4 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         with atomic(Path(path)) as file:
             file.write(model.SerializeToString())
     except OSError as error:
-        raise ValueError(
-            f"output cannot be written, got {os.fspath(path)!r} ({error.strerror}): give another file"
-        ) from None
+        raise ValueError(f"cannot write {os.fspath(path)!r}: {error.strerror}; choose another file") from None

@@ -1,6 +1,6 @@
 """Plot the loss curves of runs as PNG, SVG or PDF.
 
-Needs matplotlib: the extra `plot`.
+This needs matplotlib, which the extra `plot` installs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # 
 
 
 def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int = 50) -> None:
-    """Plot the losses of runs over their steps: each loss (pale) and its running mean.
+    """Plot the losses of runs by step: the losses themselves (pale) and their running means.
 
     Held-out losses, if a run has them, are plotted as points.
 
@@ -60,7 +60,7 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
     for text in axes.legend(frameon=False).get_texts():
-        text.set_parse_math(False)  # a dollar sign in a name does not start a formula
+        text.set_parse_math(False)  # a dollar sign in a name must not start a formula
     figure.savefig(out, dpi=150)
 
 
@@ -75,7 +75,7 @@ def _metrics(folder: Path) -> list[dict[str, float]]:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """Return a label for each folder: the last parts of its path, as many as make all labels distinct."""
+    """Return a label for each folder: as many components from the end of its path as make all labels distinct."""
     paths = [folder.resolve().parts for folder in folders]
     length = 1
     while len({path[-length:] for path in paths}) < len(set(paths)):
@@ -85,7 +85,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 
 def _means(losses: Sequence[float], window: int) -> list[float]:
-    """Return the running mean at each loss, over at most `window` losses up to it."""
+    """Return, for each loss, the mean of the last `window` losses up to it, or of fewer at the start."""
     means = []
     for i in range(len(losses)):
         part = losses[max(0, i - window + 1) : i + 1]

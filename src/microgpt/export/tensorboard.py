@@ -1,6 +1,6 @@
 """Export a run's metrics to TensorBoard.
 
-They are written to the subfolder `tensorboard` of the run folder.
+The metrics are written to the run folder's subfolder `tensorboard`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REMEDY = "metrics for TensorBoard need the tensorboard package: pip install 'mic
 
 
 def check_tensorboard() -> None:
-    """Raise ImportError, with the command that installs it, if the `tensorboard` package is missing."""
+    """Raise ImportError, with the installation command, if the `tensorboard` package is missing."""
     try:
         import tensorboard.summary  # noqa: F401
     except ImportError:
@@ -27,9 +27,9 @@ def check_tensorboard() -> None:
 
 
 class Board:
-    """A writer of TensorBoard metrics: `with Board(folder, run) as board:`, then call `board.step` for each step.
+    """A writer of TensorBoard metrics: use `with Board(folder, run) as board:`, and call `board.step` for each step.
 
-    It writes every number of metrics.jsonl and, now and then, the training's Diagnostics.
+    It writes every value in metrics.jsonl and, at intervals, the run's Diagnostics.
 
     Args:
         folder: The run folder.

@@ -1,1 +1,1 @@
-"""Tracing: record every number of an execution of the reference, by name."""
+"""Tracing: record every number that an execution of the reference computes, by name."""

@@ -1,4 +1,4 @@
-"""Look up the numbers of an execution by path, and the path of a number.
+"""Look up an execution's numbers by path, and a number's paths.
 
 A path such as `pos3.layer0.q[9].term4` names one node of the graph, and every node has a path.
 """
@@ -19,13 +19,13 @@ Facts = dict[str, Any]  # the description of a number or an event, as plain data
 
 
 class Graph:
-    """Every number of an execution, and the paths that name them.
+    """Every number in an execution, and its paths.
 
-    The names of a tensor's inner numbers are worked out when one of them is first needed.
+    The names of a tensor's inner numbers are determined when the first of these names is needed.
 
     Attributes:
         nodes: All numbers, in the order in which the program created them.
-        tensors: The nodes of each tensor, row after row, by the tensor's name.
+        tensors: Each tensor's nodes, row by row, by the tensor's name.
         shapes: The shape of each tensor, by name.
     """
 
@@ -55,7 +55,7 @@ class Graph:
 
     @cached_property
     def _places(self) -> dict[Node, list[tuple[str, int]]]:
-        """The places of each node that is in a tensor: (name, position). The first one gives the node its path."""
+        """The places, (name, position), of each node that is in a tensor. The first place gives the node its path."""
         places: dict[Node, list[tuple[str, int]]] = {}
         for name, nodes in self.tensors.items():
             for position, node in enumerate(nodes):
@@ -70,7 +70,7 @@ class Graph:
         """Return all paths of a node; the first one is its usual path, `path(node)`.
 
         A number in a tensor has several paths if the reference passes it on unchanged: a row of a parameter is an
-        embedding, resid_post of a layer is resid_pre of the next, and x_attn holds the outputs of all heads side by
+        embedding, one layer's resid_post is the next layer's resid_pre, and x_attn holds all heads' outputs side by
         side. An inner number has one path.
         """
         return [self._path_of(place) for place in self.places(node)] or [self._inner_path(node)]
@@ -97,7 +97,7 @@ class Graph:
             near: If there are several such paths, choose the one that has the longest common prefix with this path.
 
         Returns:
-            The path; None unless the nodes are a whole tensor, a row of a matrix or a slice of a vector.
+            The path; None unless the nodes are an entire tensor, a row of a matrix or a slice of a vector.
         """
         paths = []
         for name, start in self.places(nodes[0]):
@@ -116,7 +116,7 @@ class Graph:
         """Return the number that a path names.
 
         Raises:
-            ValueError: The path names no number of this execution. The message lists the names that exist instead.
+            ValueError: No number in this execution has this path. The message lists the names that do exist.
         """
         if path.startswith("node") and path[4:].isdecimal() and int(path[4:]) < len(self.nodes):
             return self.nodes[int(path[4:])]
@@ -131,7 +131,7 @@ class Graph:
                 raise ValueError(f"path must name one number: {name} has shape {shape}, got path={path!r}")
             return self.tensors[name][tensor_names.flat_position(index, shape)]
         rest = ""
-        if len(index) == len(shape):  # inner numbers are named after the first place of their owner
+        if len(index) == len(shape):  # inner numbers are named after their owner's first place
             name, position = self.places(self.tensors[name][tensor_names.flat_position(index, shape)])[0]
             rest = tensor_names.element_path("", self.shapes[name], position)
         inside = self._look_inside(name)
@@ -143,7 +143,7 @@ class Graph:
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:
-        """Return the place of the tensor's number that an inner number was computed for; None if it was for none."""
+        """Return the place of the tensor element that an inner number belongs to; None if it belongs to no element."""
         while node not in self._places:
             users = self.users[node.index]
             if not users:

@@ -1,11 +1,11 @@
 """Names for intermediate numbers, such as the products inside a sum.
 
-The table in names.py names the numbers of tensors only: `pos3.layer0.q[9]`, but not the products that were added up to
-compute it. The path of such an inner number is the path of its owner, a dot, and its role. Below, j numbers the terms
-of a sum from 0.
+The table in names.py names only the elements of tensors: `pos3.layer0.q[9]`, but not the products that were added up to
+compute it. The path of such an inner number is its owner's path, a dot, and the inner number's role. Below, j counts a
+sum's terms from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
-        [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and v of position j
+        [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and position j's v
         [i].sum{j}          the running total after term{j}; sum0 is term0, and the last total is the number itself
     attn_logits.head2
         [i].term{j}         q[j] * k[j];  [i].sum{j}
@@ -15,7 +15,7 @@ of a sum from 0.
         [i].shifted         logit[i] - the largest logit
         [i].minus_largest   minus the largest logit, a constant that is added to logit[i]
         [i].exp             exp of [i].shifted
-        sum{j}, total       the sum of the exps of all i
+        sum{j}, total       the running totals of the exps, and their sum
         [i].inverse         total ** -1, computed again for each i
         [i].scaled          logit[i] / temperature, in sample() only
         [i].inverse_temperature   1 / temperature, a constant that logit[i] is multiplied by
@@ -31,11 +31,11 @@ of a sum from 0.
         log                 the log of the probability of the next token
         minus_one           -1, the constant that flips its sign
     loss
-        sum{j}, total       the sum of the losses of the positions
+        sum{j}, total       the running totals of the positions' losses, and their sum
         inverse             1 / positions, a constant
 
-Any number can also be looked up by its index in order of creation, as in `node1234`. This is its path only if it has no
-other name because no tensor was computed from it. An execution of reference.py has no such number.
+Any number can also be looked up by its index in order of creation, as in `node1234`. This name is the number's path
+only if no tensor was computed from the number. An execution of reference.py has no such number.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def kind(name: str) -> str:
 def running_totals(total: Node) -> list[Node]:
     """Return the running totals of a sum, one after each of its terms.
 
-    The first total is the first term. It is recognized by its op: no term of a sum in the reference is itself the
-    result of an addition.
+    The first total is the first term, recognized by its op: no term of a sum in the reference is itself the result of
+    an addition.
     """
     totals = [total]
     while totals[-1].op == "add":
@@ -79,15 +79,15 @@ def terms(totals: Sequence[Node]) -> list[Node]:
 
 
 def sum_of(what: str, nodes: Sequence[Node], position: int) -> list[Node]:
-    """Return the running totals of the sum behind a number of a tensor.
+    """Return the running totals of the sum behind one of a tensor's elements.
 
     Args:
-        what: The `kind` of the tensor.
-        nodes: The nodes of the tensor.
-        position: The position of the number among them.
+        what: The tensor's `kind`.
+        nodes: The tensor's nodes.
+        position: The element's position among the nodes.
 
     Returns:
-        The totals; an empty list if the number was not computed from a sum.
+        The totals; an empty list if the element was not computed from a sum.
     """
     node = nodes[position]
     if what in SUMS or (what in DIVIDED_SUMS and not _is_divided(node)):
@@ -110,13 +110,13 @@ def _is_share(node: Node) -> bool:
 
 
 def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[str, Node]]:
-    """Yield the inner numbers of a tensor.
+    """Yield a tensor's inner numbers.
 
-    A number that has two names (a sum of one term is both term0 and total) comes first with the one that names it.
+    If a number has two names (a sum of one term is both term0 and total), the name used in its path comes first.
 
     Args:
-        name: The name of the tensor.
-        nodes: The nodes of the tensor.
+        name: The tensor's name.
+        nodes: The tensor's nodes.
         is_scalar: Whether the tensor is a single number, whose inner numbers have no index.
 
     Yields:
@@ -157,6 +157,6 @@ def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[
 
 
 def _totals(owner: str, totals: Sequence[Node]) -> Iterator[tuple[str, Node]]:
-    """Yield the running totals of a sum except the last, which has a name of its own."""
+    """Yield a sum's running totals except the last total, which has its own name."""
     for j, total in enumerate(totals[:-1]):
         yield f"{owner}sum{j}", total

@@ -1,7 +1,7 @@
 """The reference, instrumented: every Value knows its op, its line and when it was created.
 
-reference.py (or an edited program) is not modified, and nothing is computed a second time: its own code runs, in a copy
-of its namespace. In this copy, `recorder` wraps the functions, and every Value that they create is a Node.
+reference.py (or an edited program) is not modified, and nothing is computed twice: the program's own code runs, in a
+copy of its namespace. In this copy, `recorder` wraps the functions, and every Value that they create is a Node.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Node(Value):
     """A Value that knows how it was created.
 
     Attributes:
-        index: Its position, from 0, in the order in which the numbers of the execution were created.
-        op: The method that created it: add, mul, pow, exp, log, relu, or a new method of an edited program. It is ""
-            for a leaf, which is a parameter or a constant.
+        index: Its position, counted from 0, in the order in which the execution created its numbers.
+        op: The method that created it: add, mul, pow, exp, log, relu, or a new method in an edited program. The op is
+            "" for a leaf: a parameter or a constant.
         exponent: The exponent of a pow; None for any other op.
         line: The line of the program that created it; 0 for a leaf.
     """
@@ -45,7 +45,7 @@ def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) 
         if args and node.b is None:
             node.exponent = args[0]
         frame = sys._getframe(1)
-        while frame.f_globals is not functions:  # skip other methods (a - b is a + -b), hooks and our own activations
+        while frame.f_globals is not functions:  # skip other methods (a - b is a + -b), hooks and activations
             assert frame.f_back, "a Value was created outside the program's functions"
             frame = frame.f_back
         node.line = frame.f_lineno
@@ -57,18 +57,18 @@ def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) 
 class Instrumented:
     """A model whose program runs once on Nodes: a copy of its functions, and the numbers that they create.
 
-    Use it in a `with` statement: on exit it drops the functions, and with them the reference cycle that would keep the
+    Use it in a `with` statement: on exit, it drops the functions, and with them the reference cycle that would keep the
     graph in memory.
 
     Attributes:
         model: The model.
-        functions: The program's functions and classes, by name. They call each other.
+        functions: The copies of the program's functions and classes, by name; they call each other.
         leaves: The weights, as one flat list of nodes.
         state_dict: The same nodes as matrices, as the functions take them.
         nodes: Every number created so far.
         tensors: The nodes of each named tensor, as `recorder` finds them.
         record_loss: `Recorder.loss`, which completes `tensors`.
-        order: The nodes in the order in which backward() let them pass on their gradients; empty before backward().
+        order: The nodes in the order in which they passed on their gradients in backward(); empty before backward().
     """
 
     def __init__(self, model: ScalarModel) -> None:
@@ -97,7 +97,7 @@ class Instrumented:
                 setattr(self._node, name, _recording(method, op, self.functions) if makes_nodes else method)
 
     def _copied(self, cls: type) -> type:
-        """Return a copy of a class of the program whose methods call the instrumented functions."""
+        """Return a copy of one of the program's classes; its methods call the instrumented functions."""
         copy = {
             name: FunctionType(f.__code__, self.functions, name, f.__defaults__, f.__closure__)
             for name, f in vars(cls).items()

@@ -1,16 +1,16 @@
 """The names of all tensors in an execution of the reference.
 
-This is the only table of them. Figures, links, tests and `verify` all name a number by its path: the name of its
-tensor, then its index.
+This is the only table of tensor names. Figures, links, tests and `verify` all name a number by its path: the tensor's
+name, then the number's index.
 
     layer0.attn_wq[2][5]                   row 2, column 5 of a parameter
     pos3.layer0.q[9]                       component 9 of the query at position 3, in layer 0
     pos3.layer0.attn_weights.head2[1]      how much attention head 2 pays to position 1 at position 3
     loss                                   the document's loss: a single number, so there is no index
 
-A name stands for a place in the computation. Where the reference passes a number on unchanged, it has two names: the
-residual stream leaving one layer enters the next, a row of a parameter is an embedding, and the outputs of the heads
-are also the parts of one vector.
+A name stands for a place in the computation. If the reference passes a number on unchanged, the number has two names:
+the residual stream leaving one layer enters the next, a row of a parameter is an embedding, and the heads' outputs are
+also slices of one vector.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from microgpt.config import Config, Shapes, offsets, shapes
 Shape = tuple[int, ...]
 Rows = Sequence[tuple[str, tuple[str, ...], str]]
 
-# The table: name, shape and meaning, in the order in which the reference computes them. t is a position, i a layer and
-# h a head, each counted from 0; head_dim is n_embd / n_head.
+# The table: name, shape and meaning, in the order in which the reference computes the tensors. t is a position, i a
+# layer and h a head, each counted from 0; head_dim is n_embd / n_head.
 EMBEDDING: Rows = (
-    ("pos{t}.tok_emb", ("n_embd",), "the token's row of wte"),
-    ("pos{t}.pos_emb", ("n_embd",), "the position's row of wpe"),
+    ("pos{t}.tok_emb", ("n_embd",), "the token's row in wte"),
+    ("pos{t}.pos_emb", ("n_embd",), "the position's row in wpe"),
     ("pos{t}.emb", ("n_embd",), "tok_emb + pos_emb"),
     ("pos{t}.emb_norm.mean_square", (), "mean of the squares of emb"),
     ("pos{t}.emb_norm.scale", (), "(mean_square + 1e-5) ** -0.5"),
@@ -51,17 +51,17 @@ HEAD: Rows = (
     (
         "pos{t}.layer{i}.attn_logits.head{h}",
         ("t+1",),
-        "q of this position · k of this and each earlier position, / sqrt(head_dim)",
+        "this position's q · the k of this and each earlier position, divided by sqrt(head_dim)",
     ),
     ("pos{t}.layer{i}.attn_weights.head{h}", ("t+1",), "softmax(attn_logits)"),
     (
         "pos{t}.layer{i}.x_attn.head{h}",
         ("head_dim",),
-        "the head's output: its v of every position so far, weighted by attn_weights",
+        "the head's output: the sum of its v over all positions so far, weighted by attn_weights",
     ),
 )
 AFTER_HEADS: Rows = (
-    ("pos{t}.layer{i}.x_attn", ("n_embd",), "the outputs of all heads, side by side"),
+    ("pos{t}.layer{i}.x_attn", ("n_embd",), "all heads' outputs, side by side"),
     ("pos{t}.layer{i}.attn_out", ("n_embd",), "attn_wo · x_attn"),
     ("pos{t}.layer{i}.resid_mid", ("n_embd",), "attn_out + resid_pre"),
     ("pos{t}.layer{i}.mlp_norm.mean_square", (), "mean of the squares of resid_mid"),
@@ -73,7 +73,7 @@ AFTER_HEADS: Rows = (
     ("pos{t}.layer{i}.resid_post", ("n_embd",), "mlp_out + resid_mid"),
 )
 OUTPUT: Rows = (
-    ("pos{t}.logits", ("vocab_size",), "lm_head · resid_post of the last layer"),
+    ("pos{t}.logits", ("vocab_size",), "lm_head · the last layer's resid_post"),
     ("pos{t}.probs", ("vocab_size",), "softmax(logits)"),
     ("pos{t}.loss", (), "-log(probs[the next token]), in nats"),
 )
@@ -91,7 +91,7 @@ def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[s
         [('pos3.probs', (27,)), ('pos3.loss', ()), ('loss', ())]
     """
     if not 1 <= num_positions <= config.block_size:
-        raise ValueError(f"num_positions must be from 1 to block_size={config.block_size}, got {num_positions}")
+        raise ValueError(f"num_positions must be between 1 and block_size={config.block_size}, got {num_positions}")
     n = config.n_embd
     sizes = {"n_embd": n, "4*n_embd": 4 * n, "head_dim": n // config.n_head, "vocab_size": vocab_size}
 
@@ -139,14 +139,14 @@ def parse(path: str) -> tuple[str, tuple[int, ...]]:
 
 
 def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]]:
-    """Return the name and index of a path that is in a table: a whole tensor (an empty index), a row or a number.
+    """Split a path that is in a table into name and index; an empty index means the entire tensor.
 
     Args:
         path: The path.
         table: The shape of each tensor that exists, by name.
 
     Raises:
-        ValueError: The name or the index does not exist. The message lists the names or indices that exist instead.
+        ValueError: The name or the index does not exist. The message lists the names or indices that do exist.
     """
     name, index = parse(path)
     if name not in table:
@@ -158,12 +158,14 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
         )
     for i, size in zip(index, shape):
         if i >= size:
-            raise ValueError(f"an index into {name} of shape {shape} must be from 0 to {size - 1}, got path={path!r}")
+            raise ValueError(
+                f"an index into {name} of shape {shape} must be between 0 and {size - 1}, got path={path!r}"
+            )
     return name, index
 
 
 def _instead(name: str, table: Iterable[str]) -> str:
-    """Return the end of the message for an unknown name: the names that its owner has, if the owner exists."""
+    """Return the end of the message for an unknown name: the owner's known names, if the owner exists."""
     owner = name.rpartition(".")[0]
     prefix = f"{owner}." if owner else ""
     found = {known[len(prefix) :].partition(".")[0]: None for known in table if known.startswith(prefix)}
@@ -187,7 +189,7 @@ def indexed(name: str, index: Sequence[int]) -> str:
 
 
 def tensor_of(path: str) -> str:
-    """Return the part of a path before its first index, which is a tensor's name even if the path leads further.
+    """Return the name of the tensor that a path leads through: the path up to its first index.
 
     >>> tensor_of("pos3.layer0.q[9].term4")
     'pos3.layer0.q'
@@ -208,7 +210,7 @@ def without_place(name: str) -> str:
 
 
 def flat_position(index: Sequence[int], shape: Shape) -> int:
-    """Return the position of an index in a tensor's flat buffer, which holds row after row."""
+    """Return the position of an index in a tensor's flat buffer, which is stored row by row."""
     position = 0
     for i, size in zip(index, shape):
         position = position * size + i
@@ -226,7 +228,7 @@ def element_path(name: str, shape: Shape, position: int) -> str:
         'layer0.attn_wq[2][5]'
     """
     if not 0 <= position < math.prod(shape):
-        raise IndexError(f"position must be from 0 to {math.prod(shape) - 1}, got {position}")
+        raise IndexError(f"position must be between 0 and {math.prod(shape) - 1}, got {position}")
     index = []
     for size in reversed(shape):
         position, i = divmod(position, size)
@@ -260,4 +262,4 @@ def parameter_path(position: int, shapes: Shapes) -> str:
     for name, part in offsets(shapes).items():
         if part.start <= position < part.stop:
             return element_path(name, shapes[name], position - part.start)
-    raise IndexError(f"position must be from 0 to {sum(map(math.prod, shapes.values())) - 1}, got {position}")
+    raise IndexError(f"position must be between 0 and {sum(map(math.prod, shapes.values())) - 1}, got {position}")

@@ -1,9 +1,9 @@
-"""Record a running program: every named number of an execution or a training run.
+"""Record a running program: every named number in an execution or a training run.
 
-The names are those of the table in names.py, and the numbers are the ones that reference.py computes: nothing is
-computed a second time. The program's own functions run in a copy of their namespace, in which the functions that build
-the model are wrapped, so that each call records its input and output. reference.py is not modified. An edited program
-is recorded in the same way.
+The names come from the table in names.py, and reference.py itself computes the numbers: nothing is computed twice. The
+program's own functions run in a copy of their namespace, in which the functions that build the model are wrapped, so
+that each call records its input and output. reference.py is not modified. An edited program is recorded in the same
+way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Vector = Sequence[Value]
 
 
 class Tensor(NamedTuple):
-    """The shape of a tensor, and its numbers, row after row."""
+    """A tensor's shape, and its values, row by row."""
 
     shape: Shape
     numbers: array[float]
@@ -38,20 +38,20 @@ class Tensor(NamedTuple):
 class Recorder:
     """A recorder of a document's forward pass, which finds the nodes of each named tensor.
 
-    The matrix that a call receives shows which tensor it computes. A tensor gets its name only if it was computed as
-    the table of names says, so an edited program may lack some names.
+    The matrix that a call receives shows which tensor the call computes. A tensor gets its name only if it was computed
+    as the table of names specifies, so some names may be missing for an edited program.
 
     Attributes:
         nodes: The nodes of each tensor, by name.
         model: The model.
         state_dict: The parameters, as the program's functions take them.
-        matrices: The name of each parameter, by the identity of its matrix.
+        matrices: Each parameter's name, by the identity of the parameter's matrix.
         pos: The position that is being computed, such as `pos3`: the owner of the next names.
-        layer: The layer that is being computed, such as `pos3.layer0`; empty before the first.
-        stream: The residual stream, where it was last seen.
-        heads: The number of calls of attention in this layer so far.
-        in_head: Whether a call of attention is running.
-        normed: The output and input of each call of rmsnorm, by the identity of the output.
+        layer: The layer that is being computed, such as `pos3.layer0`; empty before the first layer.
+        stream: The residual stream, as last seen.
+        heads: The number of calls to attention in this layer so far.
+        in_head: Whether a call to attention is running.
+        normed: The output and input of each call to rmsnorm, by the identity of the output.
     """
 
     def __init__(self, model: ScalarModel, state_dict: StateDict) -> None:
@@ -106,7 +106,7 @@ class Recorder:
         return self.normed[id(out)][1] if id(out) in self.normed else out
 
     def _norm(self, name: str, out: Vector, of: str) -> None:
-        """Name the output of a call of rmsnorm, and the numbers inside the call if its input was the tensor `of`."""
+        """Name the output of a call to rmsnorm, and the numbers inside the call if its input was the tensor `of`."""
         if id(out) not in self.normed:
             return
         x = self.normed[id(out)][1]
@@ -190,14 +190,14 @@ class Recorder:
         return out
 
     def loss(self, run: Callable[..., Value], tokens: Tokens) -> Value:
-        """Compute the loss of a document, after which `nodes` has every name of the table.
+        """Compute a document's loss; afterwards, `nodes` has every name in the table.
 
         Args:
-            run: The loss() of `functions`.
+            run: The loss() from `functions`.
             tokens: The document's token ids, with BOS at both ends.
 
         Returns:
-            What `run` returned.
+            The loss that `run` returned.
         """
         loss = run(tokens, self.state_dict, **self.model.loss_arguments)
         self.nodes["loss"] = [loss]
@@ -216,7 +216,7 @@ class Recorder:
 def _document(
     tokens: Tokens, model: ScalarModel, state_dict: StateDict
 ) -> tuple[Value, dict[str, Vector], dict[str, Shape]]:
-    """Return the loss of a document, the nodes of its tensors in the order of the table of names, and the table."""
+    """Return a document's loss, its tensors' nodes in the order of the table of names, and the table."""
     recorder = Recorder(model, state_dict)
     loss = recorder.loss(recorder.functions()["loss"], tokens)
     table = tensor_names.intermediates(model.config, model.vocab_size, num_positions(tokens, model.config))
@@ -227,14 +227,14 @@ def _document(
 
 
 def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
-    """Return every number of one document's forward pass, by name, in the order of computation.
+    """Return every tensor in one document's forward pass, by name, in the order of computation.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
-        model: The model. If its program is an edited one, some names may be missing.
+        model: The model. If its program was edited, some names may be missing.
 
     Raises:
-        ValueError: The tokens are not a document of the model's vocabulary.
+        ValueError: The tokens are not a valid document for the model's vocabulary.
         FloatingPointError: A number left the range of float64.
     """
     check_batch([tokens], model.vocab_size)
@@ -246,12 +246,12 @@ def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
 def training(
     model: ScalarModel, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]
 ) -> dict[str, Tensor]:
-    """Return every number of a training run, by name, in the order of computation.
+    """Return every tensor in a training run, by name, in the order of computation.
 
-    Steps count from 1, documents from 0:
+    Steps are counted from 1, and documents from 0:
 
         step1.doc0.pos3.layer0.q        the forward pass of the first step's first document
-        step1.doc0.grad.pos3.layer0.q   d (the step's loss) / d that; not for tok_emb and pos_emb, which are parameters
+        step1.doc0.grad.pos3.layer0.q   d (the step's loss) / d q; not for tok_emb and pos_emb, which are parameters
         step1.doc0.grad.wte             the document's share of the step's gradient
         step1.loss, step1.grad.wte      the batch's loss and gradient
         step1.m.wte, step1.v.wte        Adam's moments after the step
@@ -259,11 +259,11 @@ def training(
 
     Args:
         model: The model before training. It is not changed.
-        batches: For each step, the documents of its batch.
-        learning_rates: For each step, its learning rate.
+        batches: The documents in each step's batch.
+        learning_rates: Each step's learning rate.
 
     Raises:
-        ValueError: A batch is empty, or one of its documents is not a document of the model's vocabulary.
+        ValueError: A batch is empty, or one of its documents is not valid for the model's vocabulary.
         FloatingPointError: A number left the range of float64.
     """
     batches = list(batches)

@@ -1,8 +1,8 @@
-"""Record a running program statement by statement, with its variables at each one.
+"""Record a running program statement by statement, with the variables at each statement.
 
-An event is an arrival at a statement of one of the program's functions. A statement that spans several lines is one
-statement, and the comprehensions in it belong to it. How often Python visits the lines of a statement differs between
-its versions; the events do not. The methods of Value have no events: they run tens of thousands of times for one
+An event is an arrival at a statement in one of the program's functions. A statement that spans several lines counts
+once, including its comprehensions. The number of times that Python visits a statement's lines differs between Python
+versions; the events do not differ. Value's methods have no events, because they run tens of thousands of times for one
 document.
 """
 
@@ -23,7 +23,7 @@ from microgpt.engines.program import REFERENCE, Program
 from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented, Node
 
-LONG = 1000  # a longer list is described by its length alone, so that it is not copied at every event
+LONG = 1000  # a longer list is described only by its length, so that it is not copied at every event
 OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # the loop variables that locate a statement in the computation
 
 
@@ -45,9 +45,9 @@ class Event:
 
     Attributes:
         line: The first line of the statement.
-        function: The name of the function that it is in.
-        depth: The number of the program's functions that are waiting for this one to return.
-        owner: The place in the computation, as in a path: `pos3.layer0.head2`. Empty outside of any position.
+        function: The name of the function that contains the statement.
+        depth: The number of the program's functions that are waiting for this function to return.
+        owner: The place in the computation, as in a path: `pos3.layer0.head2`. Empty outside any position.
         known: The function's variables on arrival, by name.
         changed: The variables that the statement changed, with their new values; under `return`, the returned value.
     """
@@ -61,7 +61,7 @@ class Event:
 
 
 class Number(NamedTuple):
-    """A variable that holds a Node, with the node's data and grad at the time of the event: an update changes them."""
+    """A variable that holds a Node, with the node's data and grad at the event, because an update changes them."""
 
     node: Node
     data: float
@@ -69,7 +69,7 @@ class Number(NamedTuple):
 
 
 class Described(NamedTuple):
-    """A value that is described in words only."""
+    """A value that is described only in words."""
 
     text: str
 
@@ -102,17 +102,17 @@ def statements(program: Program = REFERENCE) -> dict[int, Statement]:
 def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, list[Facts]]:
     """Call an instrumented function, and record its events.
 
-    `sample` can be called with run.state_dict; its tensors are then named like those of a document. `adam` can update a
-    single weight: call it with [run.leaves[i]], whose grad has been set, and the moments [m] and [v].
+    `sample` can be called with run.state_dict; its tensors are then named like a document's. `adam` can update a single
+    weight: set the grad of run.leaves[i], and call `adam` with [run.leaves[i]] and the moments [m] and [v].
 
     Args:
         run: The instrumented model.
-        call: One of run.functions, or a method of one of its classes.
+        call: One of run.functions, or a method of a class in run.functions.
         *args: The arguments of the call.
-        **options: Its keyword arguments.
+        **options: The keyword arguments of the call.
 
     Returns:
-        What the function returned, and its events as plain data, in the form that `describe_events` yields.
+        The function's result, and its events as plain data, in the form that `describe_events` yields.
 
     Example:
         >>> from array import array
@@ -152,7 +152,7 @@ def watch(run: Instrumented) -> Iterator[list[Event]]:
 
 
 class _Watcher:
-    """The trace functions: Python calls `enter` for each function, and `step` for each line of an instrumented one."""
+    """The trace functions: Python calls `enter` for each function, and `step` for each line in instrumented ones."""
 
     def __init__(self, functions: dict[str, Any], program: Program) -> None:
         self.functions, self.table = functions, statements(program)
@@ -194,7 +194,7 @@ class _Watcher:
 
 
 def freeze(value: object) -> Any:
-    """Return the value that a variable has now. Lists are copied, because the program may change them later."""
+    """Return a variable's current value. Lists are copied, because the program may change them later."""
     if isinstance(value, Node):
         return Number(value, value.data, value.grad)
     if isinstance(value, (list, tuple)):
@@ -208,7 +208,7 @@ def freeze(value: object) -> Any:
             return Described(", ".join(map(str, list(value)[:12])))  # the parameters
         return {name: freeze(x) for name, x in value.items()}
     if isinstance(value, set):
-        return Described("{" + ", ".join(map(repr, sorted(value))) + "}")  # a set's own order differs between processes
+        return Described("{" + ", ".join(map(repr, sorted(value))) + "}")  # a set's order differs between processes
     if isinstance(value, slice):
         return Described(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
@@ -218,12 +218,12 @@ def freeze(value: object) -> Any:
 
 
 def _unless_same(now: Any, before: Any) -> Any:
-    """Return a variable's value now, or the object from before if it is equal: identity then shows what changed."""
+    """Return a variable's current value, or the earlier object if it is equal: identity then shows what changed."""
     return before if type(now) is type(before) and now == before else now
 
 
 def _freeze_in_list(value: object) -> Any:
-    """Freeze an item of a list. A Node stays a Node, because a vector is described by the paths of its numbers."""
+    """Freeze an item of a list. A Node stays a Node, because a vector is described by its elements' paths."""
     return value if isinstance(value, Node) else freeze(value)
 
 

@@ -3,15 +3,15 @@
     trace = microgpt.trace(tokens, params, config, vocab_size, events=True)
     trace.number("pos3.layer0.q[9]")             its value, gradient, operands and users
     trace.opened("pos3.layer0.q[9]")             the exact sum that it was computed from
-    trace.contributions("layer0.attn_wq[9][5]")  the terms that were added up to its gradient
+    trace.contributions("layer0.attn_wq[9][5]")  the terms that add up to its gradient
     trace.neighbourhood("loss", depth_down=3)    the graph around it
-    trace.events                                 the statements of reference.py in the order of their execution
+    trace.events                                 reference.py's statements, in the order of execution
 
-`steps.events_of` records the events of any other function of the reference (tokenizing, an update, a sample).
+`steps.events_of` records the events of the reference's other functions (tokenizing, updating, sampling).
 
-The results are plain data (dict, list, str, float, int, None) that can be sent as JSON. Numbers are named by paths:
-`names` lists the tensors, `inner_names` the numbers inside their numbers. Nothing is computed a second time:
-reference.py itself ran (see `instrument`), and every description of a number is read from its graph on request.
+The results are plain data (dict, list, str, float, int, None) that can be sent as JSON. Paths name the numbers: `names`
+lists the tensors, and `inner_names` lists the intermediate numbers behind a tensor's elements. Nothing is computed
+twice: reference.py itself ran (see `instrument`), and a number's description is read from the graph on request.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ def trace(
     backward: bool = True,
     events: bool = False,
 ) -> Trace:
-    """Record the reference's loss() on one document and its backward().
+    """Record the reference's loss() for one document, and backward().
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
         params: The weights in one flat buffer, as an engine takes them. They are not changed.
-        config: The settings of the model.
+        config: The model's settings.
         vocab_size: The number of tokens, including BOS.
         backward: Whether to run backward(). Without it, every gradient is 0.0.
         events: Whether to record the program's steps too, in `Trace.events`.
 
     Raises:
-        ValueError: The tokens are not a document of this vocabulary.
+        ValueError: The tokens are not a valid document for this vocabulary.
         FloatingPointError: A number left the range of float64.
 
     Example:
@@ -83,7 +83,7 @@ def trace(
 
 
 def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, events: bool = False) -> Trace:
-    """Do the same as `trace` for a model of any program, the reference or an edited one.
+    """Do the same as `trace` for a model of any program: the reference or an edited program.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
@@ -92,7 +92,7 @@ def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, ev
         events: Whether to record the program's steps too, in `Trace.events`.
 
     Raises:
-        ValueError: The tokens are not a document of the model's vocabulary.
+        ValueError: The tokens are not a valid document for the model's vocabulary.
         FloatingPointError: A number left the range of float64.
     """
     check_batch([tokens], model.vocab_size)
@@ -112,10 +112,10 @@ def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, ev
 class Trace:
     """A recorded execution, as `trace` returns it.
 
-    Every method that takes a path raises ValueError if the path names no number of this execution.
+    Every method that takes a path raises ValueError if no number in this execution has that path.
 
     Attributes:
-        graph: Every number of the execution, and the paths that name them.
+        graph: Every number in the execution, and its paths.
         program: The program that ran.
     """
 
@@ -127,7 +127,7 @@ class Trace:
     # --- Numbers and their names
 
     def tensor(self, name: str) -> Tensor:
-        """Return the values of a whole tensor.
+        """Return a tensor's values.
 
         Raises:
             ValueError: There is no tensor with this name.
@@ -135,7 +135,7 @@ class Trace:
         return self._tensor(name, lambda node: node.data)
 
     def grad(self, name: str) -> Tensor:
-        """Return the gradients of a whole tensor: d loss / d each of its numbers; zeros before backward.
+        """Return a tensor's gradients: d loss / d each element; zeros before backward.
 
         Raises:
             ValueError: There is no tensor with this name.
@@ -144,11 +144,11 @@ class Trace:
 
     def _tensor(self, name: str, number: Callable[[Node], float]) -> Tensor:
         if name not in self.graph.tensors:
-            raise ValueError(f"name must be the name of a whole tensor, such as pos0.probs, got name={name!r}")
+            raise ValueError(f"name must be the name of a tensor, such as pos0.probs, got name={name!r}")
         return Tensor(self.graph.shapes[name], array("d", map(number, self.graph.tensors[name])))
 
     def node(self, path: str) -> Node:
-        """Return the number that a path names: a Value of the reference."""
+        """Return the number that a path names, as the reference's Value."""
         return self.graph.node(path)
 
     def path(self, node: Node) -> str:
@@ -165,8 +165,8 @@ class Trace:
                 value, grad   grad is d loss / d number, 0.0 before backward
                 op            add, mul, pow (with `exponent`), exp, log, relu; parameter or constant for a leaf
                 line          the line of the program that created it; None for a weight
-                operands      [{path, value, local_gradient}]: what it was computed from, and d number / d operand
-                users         [{path, value, local_gradient}]: what was computed from it, and d user / d number
+                operands      [{path, value, local_gradient}] of its operands; the gradient is d number / d operand
+                users         [{path, value, local_gradient}] of the numbers computed from it; d user / d number
         """
         node = self.node(path)
         names = self.graph.names(node)
@@ -207,14 +207,14 @@ class Trace:
 
         Args:
             path: The number in the middle.
-            depth_up: How many steps to go up, to the numbers computed from it and on towards the loss.
-            depth_down: How many steps to go down, to the numbers it was computed from.
-            limit: The largest number of nodes to return.
+            depth_up: The number of steps up, from a number to its users, towards the loss.
+            depth_down: The number of steps down, from a number to its operands.
+            limit: The maximum number of nodes to return.
 
         Returns:
             A dict with these keys:
 
-                nodes      [{path, value, grad, op, distance}], the nearest first; distance is negative on the way down
+                nodes      [{path, value, grad, op, distance}], nearest first; distance is negative on the way down
                 edges      [{from, to, local_gradient}] between these nodes: the paths of operand and result, and
                            d to / d from
                 complete   whether `limit` nodes were enough
@@ -261,20 +261,19 @@ class Trace:
 
                 path, value, op, exponent, line   as in `number`
                 source      the text of the line
-                terms       the terms that were added up: [{path, value, factors, total}]. factors: [{path, value}], the
-                            two numbers whose product the term is; empty if the term is computed elsewhere (an exp, a
-                            loss). total: the running total after the term. Empty if there is no such sum.
-                steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}], the last of
-                            which gives the number. Empty if the last total is the number.
-                recomputed  the number, computed again from the factors, operands and constants alone: equal to the last
-                            bit
+                terms       the terms of the sum: [{path, value, factors, total}]; empty without a sum. factors: the
+                            term's two factors, [{path, value}]; empty if the term is computed elsewhere (an exp, a
+                            loss). total: the running total after the term.
+                steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}]; the last
+                            operation gives the number. Empty if the last total is the number.
+                recomputed  the number, recomputed from only the factors, operands and constants: equal in every bit
 
             A weight or constant has neither terms nor steps, because it was not computed.
         """
         node = self.node(path)
         totals = self._sum_behind(node)
         terms = inner_names.terms(totals) if totals else []
-        # a term that has a place in a tensor was computed elsewhere; the others are products, computed here
+        # a term that has a place in a tensor was computed elsewhere; the other terms are products, computed here
         products = {term for term in terms if term.op == "mul" and (term is node or not self.graph.places(term))}
         steps = self._made_for(node, {*products, *totals[1:]}) if node.op else []
         value: dict[Node, float] = {}
@@ -304,7 +303,7 @@ class Trace:
         return self.program.text.splitlines()
 
     def arithmetic(self, op: str) -> Callable[..., float]:
-        """Return the arithmetic of an operation, as a function of floats.
+        """Return an operation's arithmetic, as a function of floats.
 
         Args:
             op: An operation of the reference, or a new method of Value in an edited program.
@@ -315,7 +314,7 @@ class Trace:
         return lambda *numbers: float(getattr(value, op)(*map(value, numbers)).data)
 
     def _sum_behind(self, node: Node) -> list[Node]:
-        """Return the running totals of the sum that a number is or was computed from; without a sum, an empty list."""
+        """Return the running totals of the sum behind a number; an empty list if there is no sum."""
         if places := self.graph.places(node):
             name, position = places[0]
             return inner_names.sum_of(inner_names.kind(name), self.graph.tensors[name], position)
@@ -323,7 +322,7 @@ class Trace:
         return inner_names.running_totals(node) if role == "total" or role.startswith("sum") else []
 
     def _made_for(self, node: Node, added: set[Node]) -> list[Node]:
-        """Return the inner numbers that a number was computed from, and itself, in order; without those in `added`."""
+        """Return a number and the inner numbers that it was computed from, in order, except the numbers in `added`."""
         found: set[Node] = set()
         waiting = [node]
         while waiting:
@@ -350,22 +349,22 @@ class Trace:
     def contributions(self, path: str) -> list[Facts]:
         """Return each += to a number's gradient, in the program's order.
 
-        Added up from 0.0, they equal the gradient to the last bit.
+        Added up from 0.0, the contributions equal the gradient to the last bit.
 
         Returns:
             A list of dicts with these keys:
 
-                path, grad           the number that passed its gradient on, and this gradient
+                path, grad           the number that passed on its gradient, and this gradient
                 local_gradient       d (that number) / d (this number)
                 before, add, after   the gradient before the +=, what was added (local_gradient * grad), and the result
 
-            The list is empty for the loss, where backward starts by setting the gradient to 1.0; for a number that the
-            loss does not depend on; and before backward.
+            The list is empty for the loss (backward starts by setting its gradient to 1.0), for a number that the loss
+            does not depend on, and before backward.
         """
         return [self._contribution(*given, near=path) for given in self._contributions(self.node(path))]
 
     def passed_on(self, path: str) -> list[Facts]:
-        """Return what a number added to the gradients of its operands.
+        """Return what a number added to its operands' gradients.
 
         Returns:
             A list of dicts as in `contributions`, except that path is the operand's and grad is the number's own.

@@ -1,1 +1,1 @@
-"""Verification: whether an engine or a port matches the reference, and how fast it is."""
+"""Verification: check whether engines and ports match the reference, and measure the engines' speed."""

@@ -1,9 +1,9 @@
-"""The benchmark: each engine's speed, and its distance from the reference, on this machine.
+"""The benchmark: each engine's speed, and its difference from the reference, on this machine.
 
 The engines are compared side by side, as the rungs of a ladder. All rungs do the same work from the same initial
-weights: they train on the bundled names, or feed them to a model. The rungs take turns, round by round, so that a
-change in the machine's speed affects all of them; the result of a rung is the median over its rounds. Work that is done
-only once, such as opening an engine or packing documents, is not timed.
+weights: they train on the bundled names, or feed the names to a model. The rungs take turns, round by round, so that a
+change in the machine's speed affects all of them; a rung's result is the median over its rounds. Work that is done only
+once, such as opening an engine or packing documents, is not timed.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from microgpt.verification.compare import compare, for_json
 SIZES = (16, 32, 64, 128, 256)
 BATCH_SIZES = (1, 16)
 WORKS = ("train", "generate")
-SCALAR_LIMIT = 64  # n_embd; above it, and in batches, the reference would take minutes
+SCALAR_LIMIT = 64  # n_embd; for larger models, and for batches, the reference would take minutes
 SEED = 42
 CONTEXT = 8  # tokens fed to each context: about the length of a name
-NUM_STEPS = 10_000  # steps of a training run, after which it starts again
-COMPARED = 20  # the number of its first losses that are compared
-FEWEST = 3  # rounds that even the slowest rung takes
+NUM_STEPS = 10_000  # steps in a training run; a rung that needs more steps starts a new run
+COMPARED = 20  # the number of losses, from the start of a run, that are compared
+FEWEST = 3  # the minimum number of rounds, even for the slowest rung
 
 Progress = Callable[[str], None]
 
 
 class Training:
-    """Training steps of a run of NUM_STEPS, which starts again when it is finished.
+    """Steps of a training run with NUM_STEPS steps, which starts again when it is complete.
 
     Args:
         open_it: Opens the engine.
         documents: The token ids of each document.
     """
 
-    max_count = NUM_STEPS  # steps in one round
+    max_count = NUM_STEPS  # the maximum number of steps in a round
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         self._open, self._documents = open_it, documents
@@ -60,7 +60,7 @@ class Training:
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return the work of `count` steps, to be called once, and the number of tokens that they train on."""
+        """Return a function that trains for `count` steps, to be called once, and the number of tokens in the steps."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -79,7 +79,7 @@ class Training:
 
 
 class Generating:
-    """Forward passes, one token at a time, of batch_size streams together; names are fed, and nothing is sampled.
+    """Forward passes of batch_size streams together, one token at a time; names are fed, and nothing is sampled.
 
     More than one stream requires an engine with `streams`.
 
@@ -88,7 +88,7 @@ class Generating:
         documents: The token ids of each document.
     """
 
-    max_count = 1000  # passes in one round, because each context takes memory
+    max_count = 1000  # the maximum number of passes in a round, because each context takes memory
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         engine: Any = open_it()
@@ -100,10 +100,10 @@ class Generating:
         feed = self._open().feed
         answers = [feed(step) for step in self._steps[:CONTEXT]]
         rows = answers if size == 1 else [row for answer in answers for row in answer]
-        self.results = [float(logit) for row in rows for logit in row]  # of the first context
+        self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return the work of `count` passes of all streams, to be called once, and the number of tokens fed."""
+        """Return a function that runs `count` passes of all streams, to be called once, and the number of tokens."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -119,7 +119,7 @@ class Generating:
 
 @dataclass
 class Rung:
-    """An engine at one precision, doing one kind of work at one size.
+    """An engine with one precision, one type of work and one model size.
 
     Attributes:
         engine: The engine's name.
@@ -129,10 +129,10 @@ class Rung:
         batch_size: Documents per training step, or streams that generate together.
         task: The work itself.
         count: Training steps, or forward passes, in a round.
-        seconds: The time of each round.
-        tokens: The number of tokens of each round.
+        seconds: The duration of each round.
+        tokens: The number of tokens in each round.
         times_reference: Tokens per second, divided by the reference's.
-        largest_difference: The largest difference of its results from those of `compared_with`.
+        largest_difference: The largest difference between this rung's results and the expected results.
         compared_with: The name of the rung with the expected results.
     """
 
@@ -155,7 +155,7 @@ class Rung:
         return f"{self.engine} {self.precision}"
 
     def time(self, count: int) -> tuple[float, int]:
-        """Do the work of `count` steps or passes once; return the seconds it took, and the number of tokens."""
+        """Run `count` steps or passes once; return the elapsed seconds, and the number of tokens."""
         work, tokens = self.task.prepare(count)
         began = time.perf_counter()
         work()
@@ -187,8 +187,8 @@ class Rung:
     def microseconds(self) -> float:
         """The time of a training step, or of a forward pass, at the median speed.
 
-        It is for a step of average length, because the few documents in a slow rung's rounds may be short or long by
-        chance.
+        This assumes a step of average length, because the few documents in a slow rung's rounds may be short or long
+        by chance.
         """
         return 1e6 * self.task.tokens / self.tokens_per_second
 
@@ -251,21 +251,21 @@ def bench(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Benchmark engines at several kinds of work and sizes; each rung takes about `seconds`.
+    """Benchmark engines on several types of work and model sizes; each rung takes about `seconds`.
 
     Args:
         engines: Names in ENGINES; default: all.
         works: Names in WORKS.
         sizes: Values of n_embd.
         batch_sizes: Documents per training step, or streams that generate together.
-        seconds: The time of all rounds of a rung.
-        rounds: The number of rounds. A rung in which a single step takes longer than a round has fewer, but at least
-            FEWEST.
-        threads: The number of threads, for the engines that take them.
+        seconds: The total time of a rung's rounds.
+        rounds: The number of rounds. If a single step takes longer than a round should, a rung has fewer rounds, but at
+            least FEWEST.
+        threads: The number of threads, for engines that take threads.
         progress: Called with a description of each piece of work before it starts.
 
     Returns:
-        The measured rungs, with the facts to quote.
+        The measured rungs, and the facts to quote with them.
 
     Raises:
         ValueError: If an argument is invalid; the message names it.
@@ -314,23 +314,23 @@ def bench(
     model = f"n_head {c.n_head}, n_layer {c.n_layer}, block_size {c.block_size}, learning_rate 0.16 / n_embd"
     facts = {"command": command, **hardware.facts(), "model": model, "data": f"{len(documents)} bundled names"}
     if threads > 1:
-        facts["threads"] = f"{threads} for the documents of a batch; 1 for the scalar engine"
+        facts["threads"] = f"{threads}, which share a batch's documents; 1 for the scalar engine"
     return Ladder(facts, tuple(rungs), tuple(skipped))
 
 
 def _config(n_embd: int, batch_size: int) -> Config:
     """Return the published config at another size, with a learning rate proportional to 1 / n_embd.
 
-    At the published learning rate, the training of a wide model is so unstable that rounding errors grow without limit:
-    at n_embd 256, float64 that starts from weights rounded to float32 is off by 56 nats after 50 steps. The differences
-    would then say nothing about an engine; the smaller rate keeps them small.
+    At the published learning rate, training a wide model is so unstable that rounding errors grow without limit: at
+    n_embd 256, training in float64 from weights rounded to float32 is off by 56 nats after 50 steps. The differences
+    would then say nothing about an engine; the smaller rate keeps the differences small.
     """
     rate = Config().learning_rate * Config().n_embd / n_embd
     return Config(n_embd=n_embd, batch_size=batch_size, learning_rate=rate, num_steps=NUM_STEPS)
 
 
 def _too_slow(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
-    """Say what is not measured of the scalar engine, if anything."""
+    """Return a line that says what is not measured for the scalar engine; an empty list if everything is measured."""
     large = [str(n_embd) for n_embd in sizes if n_embd > SCALAR_LIMIT]
     batches = [str(batch_size) for batch_size in batch_sizes if batch_size > 1]
     parts = [f"at n_embd {', '.join(large)}"] * bool(large) + [f"in batches of {', '.join(batches)}"] * bool(batches)
@@ -344,7 +344,7 @@ def _rungs(
     vocab_size: int,
     threads: int,
 ) -> Iterator[Rung]:
-    """Yield the rungs of an engine in each precision; raise ImportError if it cannot work on this machine."""
+    """Yield an engine's rungs in each precision; raise ImportError if the engine cannot run on this machine."""
     engine_class = class_of(engine)
     for work, n_embd, batch_size in configs:
         config = configs[work, n_embd, batch_size]
@@ -408,16 +408,16 @@ def rows(ladder: Ladder) -> list[list[str]]:
 
 
 LEGEND = f"""\
-µs: the time of a training step of average length, or of a forward pass of all streams of the batch, as called from
-Python; the median of the rounds. spread: the interquartile range of the rounds, relative to the median. × reference:
-tokens per second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine
-or, if that was not measured, from an exact engine, in the first {COMPARED} losses (train; as many as both computed) or
-in the logits of the first context (generate)."""
+µs: the time of a training step of average length, or of a forward pass of all the batch's streams, called from Python;
+the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference: tokens per
+second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine's results
+(or an exact engine's, if the scalar engine was not measured); train compares as many of the first {COMPARED} losses as
+both engines computed, and generate compares the first context's logits."""
 WIDTH = 80  # columns of the ladder in a terminal
 
 
 def render(ladder: Ladder, markdown: bool = False) -> str:
-    """Render a ladder for people: the facts, the table, what its columns mean, and what was left out."""
+    """Render a ladder as text: the facts, the table, what the columns mean, and what was left out."""
     facts = [f"{name}: {text}" for name, text in ladder.facts.items()]
     left_out = [f"left out: {text}" for text in ladder.skipped]
     if markdown:
@@ -428,7 +428,7 @@ def render(ladder: Ladder, markdown: bool = False) -> str:
 
 
 def _narrow(ladder: Ladder) -> str:
-    """Render the table for a terminal: a section for each kind of work, and one column for engine and precision."""
+    """Render the table for a terminal: a section for each type of work, and one column for engine and precision."""
     lines = text_tables.aligned(
         ("n_embd", "batch", "engine", *HEADER[5:8], "× ref.", HEADER[9]),
         [

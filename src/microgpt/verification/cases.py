@@ -1,8 +1,8 @@
 """The small training cases on which engines and ports are compared with the reference.
 
-Together they cover every choice of the algorithm: several layers, one head and many, head sizes whose square root is
-not a round number, both activations, projections that start at zero, BOS as the first and as the last token id, batches
-of documents of different lengths, and documents longer than the context or empty.
+Together, they cover every choice in the algorithm: several layers, one head and many heads, head sizes whose square
+root is not an integer, both activations, projections that start at zero, BOS as the first and as the last token id,
+batches of documents with different lengths, and documents that are empty or longer than the context.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from microgpt.engines.program import ScalarModel
 from microgpt.tracing import recorder as recording
 from microgpt.tracing.recorder import Tensor
 
-LEARNING_RATES = (0.01, 0.009, 0.008)  # of the three steps
+LEARNING_RATES = (0.01, 0.009, 0.008)  # one for each of the three steps
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its initial weights, and the documents of its steps, all determined by these attributes.
+    """A model, its initial weights, and its steps' documents, all determined by these attributes.
 
     Attributes:
         name: The name of the case, and of its file.
@@ -43,7 +43,7 @@ class Case:
         return 0 if self.config.bos_first else self.vocab_size - 1
 
     def params(self) -> array[float]:
-        """Return the weights before the first step, flat, drawn as the config says."""
+        """Return the weights before the first step in one flat buffer, drawn as the config specifies."""
         return init(self.config, self.vocab_size, random.Random(self.config.seed))
 
     def model(self) -> ScalarModel:

@@ -1,4 +1,4 @@
-"""Compare two tensors: which numbers differ in bits, by how much at most, and where first."""
+"""Compare two tensors: how many values differ in bits, by how much at most, and where first."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from microgpt.tracing.names import Shape, element_path
 
 FIRST = 5  # pairs that a comparison shows
 
-# The difference that each precision may have, for numbers of size 1. `exact` promises no difference at all; its entry
-# is for systems whose math library makes that impossible
+# The difference allowed for each precision, for values of magnitude 1. `exact` promises equality in every bit; its
+# entry is for systems whose math library makes equality impossible
 PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
 
 
 def allowed(name: str, expected: Sequence[float], promise: float) -> float:
-    """Return the difference allowed in a tensor: `promise` times the tensor's largest number or a bound, if larger.
+    """Return the difference allowed in a tensor: `promise` times its largest magnitude or, if larger, times a bound.
 
-    The bound is 1, except for tensors whose numbers are so small that wrong ones would pass with it: it is 1e-6 for
-    Adam's v (squares), and 0.01 for parameters' gradients and Adam's m.
+    For most tensors, the bound is 1. Some tensors have such small values that wrong values would pass with this bound,
+    so the bound is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
 
     Args:
-        name: The tensor's name, which tells what kind it is.
-        expected: The expected numbers.
-        promise: The difference allowed for numbers of size 1.
+        name: The tensor's name, which determines the bound.
+        expected: The expected values.
+        promise: The difference allowed for values of magnitude 1.
     """
     largest = max((abs(x) for x in expected), default=0.0)
     smallest = 1e-6 if ".v." in name else 0.01 if _SMALL.search(name) else 1.0
@@ -39,16 +39,17 @@ _SMALL = re.compile(r"\.m\.|\.grad\.(?!pos\d|loss)")
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of one tensor with the expected one.
+    """The result of comparing a tensor with the expected tensor.
 
     Attributes:
         name: The tensor's name, prefixed by the names of its owners.
-        numbers: The number of numbers in the tensor.
-        differ: The number of them that are not bit for bit equal.
-        largest: The largest absolute difference; infinity if one side is not finite and the other is not the same.
+        numbers: The number of values in the tensor.
+        differ: The number of values that are not bit for bit equal.
+        largest: The largest absolute difference; infinity if a value that is not finite differs.
         relative: `largest`, divided by the largest magnitude in the expected tensor.
         tolerance: The largest difference allowed.
-        pairs: (path, expected, got) of the first numbers beyond the tolerance, or else of the first that differ.
+        pairs: (path, expected, got) for the first values beyond the tolerance; if all values are within the tolerance,
+            for the first values that differ.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Comparison:
         return self.largest <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON, with numbers that JSON lacks as the texts `inf`, `-inf` and `nan`."""
+        """Return a dict for JSON, in which values that are not finite are the texts `inf`, `-inf` and `nan`."""
         return {
             "name": self.name,
             "numbers": self.numbers,
@@ -84,7 +85,7 @@ class Comparison:
 
 
 def for_json(x: float | str) -> float | str:
-    """Return the number, or its text if JSON has no such number."""
+    """Return a number, or its text if JSON cannot represent the number."""
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
@@ -96,17 +97,17 @@ def compare(
     Args:
         name: The tensor's name.
         shape: The tensor's shape.
-        expected: The expected numbers.
-        got: The numbers to check.
+        expected: The expected values.
+        got: The values to check.
         tolerance: The largest difference allowed.
-        typecode: `f` if `got` was stored as float32: numbers are then equal if they are the same as float32.
+        typecode: `f` if `got` was stored as float32: values are then equal if they round to the same float32.
 
     Raises:
-        ValueError: If the two buffers do not have as many numbers as the shape.
+        ValueError: If a buffer's length does not match the shape.
     """
     if not math.prod(shape) == len(expected) == len(got):
         raise ValueError(
-            f"{name} must have {math.prod(shape)} numbers on both sides, got {len(expected)} expected and {len(got)}"
+            f"{name} must have {math.prod(shape)} values on both sides, got {len(expected)} expected and {len(got)}"
         )
     size = array(typecode).itemsize
     a, b = array(typecode, expected).tobytes(), array(typecode, got).tobytes()
@@ -143,12 +144,12 @@ def _difference(expected: float, got: float) -> float:
 
 
 def furthest(comparisons: Sequence[Comparison]) -> Comparison:
-    """Return the comparison whose largest difference is largest in proportion to its tolerance."""
+    """Return the comparison with the largest difference relative to its tolerance."""
     return max(comparisons, key=lambda c: (c.largest / c.tolerance if c.tolerance else c.largest, c.differ))
 
 
 def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
-    """Merge the comparisons of many tensors: sum their numbers, and take the rest from the furthest."""
+    """Merge the comparisons of many tensors: add up the counts, and take the rest from the `furthest` comparison."""
     worst = furthest(comparisons)
     return replace(
         worst,
@@ -159,11 +160,11 @@ def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
 
 
 def details(comparison: Comparison) -> str:
-    """Render a tensor that differs for people: its name, the largest difference, and the first pairs."""
+    """Render a comparison as text: the tensor's name, the largest difference, and the first pairs."""
     c = comparison
     lines = [
-        f"{c.name}: {c.differ} of {c.numbers} numbers differ; the largest difference is {c.largest:.3g}"
-        f" ({c.relative:.3g} of the tensor's largest number), {c.tolerance:g} is allowed"
+        f"{c.name}: {c.differ} of {c.numbers} values differ; the largest difference is {c.largest:.3g}"
+        f" ({c.relative:.3g} times the tensor's largest magnitude); the tolerance is {c.tolerance:g}"
     ]
     width = max((len(path) for path, _, _ in c.pairs), default=0)
     for path, expected, got in c.pairs:

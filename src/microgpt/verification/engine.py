@@ -1,8 +1,8 @@
 """Verify an engine against the reference, tensor by tensor and on the published runs.
 
-It first compares every tensor of small training runs, then the published runs. The expected numbers are a recording of
-reference.py itself (tracing/recorder.py) and the results of the published runs (golden/). The scalar engine is checked
-like any other.
+It first compares every tensor in small training runs, then the results of the published runs. The expected values come
+from a recording of reference.py itself (tracing/recorder.py) and from the published runs (golden/). The scalar engine
+is checked like any other engine.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from microgpt.verification.compare import (
     merge,
 )
 
-# preset -> precision -> the difference allowed in the losses and weights of a whole published run. It is not 0, because
-# exp and log differ in their last bits on other systems, and these differences grow. The first version is more
-# sensitive: the reference itself, with all numbers rounded to float32, ends up to 1e-3 away from its losses.
+# preset -> precision -> the difference allowed in a published run's losses and weights. It is not 0, because exp and
+# log differ in their last bits on other systems, and these differences grow. The first version is more sensitive: if
+# all values are rounded to float32, even the reference's losses change by up to 1e-3.
 GOLDEN_PROMISES = {
     "final": {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5},
     "first": {"exact": 1e-9, "float64": 1e-9, "float32": 5e-3},
 }
-UNORDERED = {"first"}  # presets whose published run sums in no fixed order: its results are accurate to 2e-12
-SHOWN = 3  # failing tensors whose first pairs are printed
+UNORDERED = {"first"}  # presets whose published run sums in no fixed order, so its results are accurate to 2e-12
+SHOWN = 3  # the maximum number of tensors whose first pairs are printed
 
 Open = Callable[["array[float]", Config, int], Engine]
 Progress = Callable[[str], None]
@@ -53,14 +53,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Check:
-    """One tensor that was compared.
+    """The result of checking one tensor.
 
     Attributes:
         case: The case, or the published run.
-        what: The kind of tensor, and which method of the engine computed it.
+        what: The type of tensor, and the engine's method that computed it.
         tensor: The comparison.
-        bitwise: Whether bit-for-bit equality is possible. It is not for the first published version, which sums over
-            sets, in a different order each time.
+        bitwise: Whether bit-for-bit equality is possible. It is impossible for the first published version, which sums
+            over sets in a different order each time.
     """
 
     case: str
@@ -71,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of an engine.
+    """The results of all checks of an engine.
 
     Attributes:
         facts: What was verified, and on which machine.
@@ -90,12 +90,12 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """True if no bit of any number differs, among the checks where that is possible."""
+        """True if all values are bit for bit equal, in the checks where equality is possible."""
         return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property
     def passed(self) -> bool:
-        """True if something was checked, and every number is within its tolerance."""
+        """True if anything was checked, and every value is within its tolerance."""
         return bool(self.checks) and all(tensor.passed for tensor in self.tensors)
 
     @property
@@ -104,14 +104,14 @@ class Report:
         return 0 if self.passed else 1
 
     def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
-        """Return the comparisons by case and kind of tensor."""
+        """Return the comparisons by case and type of tensor."""
         groups: dict[tuple[str, str], list[Comparison]] = {}
         for check in self.checks:
             groups.setdefault((check.case, check.what), []).append(check.tensor)
         return groups
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON: facts, one entry per kind of tensor in each case, and every tensor that differs."""
+        """Return a dict for JSON: facts, one entry per type of tensor in each case, and every tensor that differs."""
         return {
             "facts": self.facts,
             "passed": self.passed,
@@ -140,17 +140,18 @@ def verify(
         engine: The engine's name, as for `open_engine`.
         precision: The precision, as for `open_engine`.
         cases: Names in CASES; default: all.
-        names: The public names.txt that the published runs read. Default: the downloaded file; without one, the
-            published runs are skipped.
+        names: The path of the public names.txt, which the published runs read. Default: the downloaded file; if it has
+            not been downloaded, the published runs are skipped.
         golden_steps: The number of steps of the published runs to compare; 0 for none. Default: all, followed by the
             final weights and samples.
-        tolerance: The difference allowed for numbers of size 1 in every check, instead of the precision's promise; 0
-            requires every bit.
+        tolerance: The difference allowed for values of magnitude 1 in every check, instead of the precision's promise;
+            0 requires equality in every bit.
         progress: Called with a description of each piece of work before it starts.
 
     Raises:
-        ValueError: If the engine, precision or a case is unknown, a number is out of range, or `names` is another file.
-        ImportError: If the engine cannot work on this machine.
+        ValueError: If the engine, precision or a case is unknown, an argument is out of range, or `names` cannot be
+            read or is a different file.
+        ImportError: If the engine cannot run on this machine.
     """
     chosen = [_case(name) for name in (CASES if cases is None else cases)]
     if tolerance is not None and not 0 <= tolerance < math.inf:
@@ -181,7 +182,7 @@ def verify(
         elif path is None:
             skipped.append(
                 f"the published run of preset {preset}: it reads the public names.txt, which is not in"
-                f" {str(download.cache_folder())!r}; download {download.MAKEMORE_URL} and give it as names"
+                f" {str(download.cache_folder())!r}; download {download.MAKEMORE_URL} and pass its path as names"
             )
         else:
             far = GOLDEN_PROMISES[preset][kind] if tolerance is None or preset in UNORDERED else tolerance
@@ -197,13 +198,16 @@ def _case(name: str) -> Case:
 
 
 def find_names(names: Path | str | None) -> Path | None:
-    """Find the public names.txt: the given file, or else the downloaded one.
+    """Find the public names.txt.
+
+    Args:
+        names: The file's path; None for the downloaded file.
 
     Returns:
-        Its path; None if no file was given and none was downloaded.
+        The path; None if `names` is None and the file has not been downloaded.
 
     Raises:
-        ValueError: If the given file cannot be read, or is another file.
+        ValueError: If `names` cannot be read or is a different file.
     """
     path = download.cache_folder() / "names.txt" if names is None else Path(names)
     try:
@@ -211,19 +215,19 @@ def find_names(names: Path | str | None) -> Path | None:
     except OSError as error:
         if names is None:
             return None
-        raise ValueError(f"names must be the public names.txt, cannot read {str(path)!r}: {error.strerror}") from None
+        raise ValueError(f"cannot read {str(path)!r}: {error.strerror}") from None
     if digest == download.MAKEMORE_SHA256:
         return path
     if names is None:
         return None
     raise ValueError(
-        f"names must be the public names.txt with SHA-256 {download.MAKEMORE_SHA256[:12]}..., got {str(path)!r} with"
-        f" {digest[:12]}...: download {download.MAKEMORE_URL}"
+        f"names must be the public names.txt (SHA-256 {download.MAKEMORE_SHA256[:12]}...), got {str(path)!r} (SHA-256"
+        f" {digest[:12]}...): download {download.MAKEMORE_URL}"
     )
 
 
 def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
-    """Compare every number that an engine exposes with the reference, through each method that computes it."""
+    """Compare every value that an engine exposes with the reference's value, for each method that computes it."""
     truth = case.record()
     batches = case.batches()
     table = shapes(case.config, case.vocab_size)
@@ -232,7 +236,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
 
     def check(what: str, name: str, got: Sequence[float]) -> None:
         shape, expected = truth[name]
-        if len(got) != len(expected):  # with another length, no number counts as right
+        if len(got) != len(expected):  # with a wrong length, every value counts as wrong
             got = [math.nan] * len(expected)
         far = allowed(name, expected, promise)
         checks.append(Check(case.name, what, compare(name, shape, expected, got, far)))
@@ -313,7 +317,7 @@ def check_golden(
             for tensor in safetensors.read(weights)[0].values():
                 expected.extend(tensor.floats())
             checks.append(compare("weights", (len(expected),), expected, engine.params, promise))
-        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # with a larger difference, sampling may choose another token
+        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # with a larger difference, sampling may choose other tokens
             samples = [
                 tokenizer.decode(
                     sampling.generate(
@@ -331,10 +335,10 @@ def check_golden(
 
 
 def render(report: Report) -> str:
-    """Render a report for people.
+    """Render a report as text.
 
-    It has the facts, a line per case with its worst difference, the first tensors that differ in order of computation,
-    and the verdict.
+    The text has the facts, a line per case with the case's largest difference, the first tensors that differ (in order
+    of computation), and the verdict.
     """
     rows = []
     for case in dict.fromkeys(check.case for check in report.checks):
@@ -342,7 +346,7 @@ def render(report: Report) -> str:
         mark = "exact" if whole.exact else "ok" if whole.passed else "WRONG"
         size = (f"{whole.numbers:,}", f"{whole.differ:,}", f"{whole.largest:.3g}", f"{whole.tolerance:.3g}")
         rows.append((case, *size, mark, "" if whole.exact else furthest(ours).name))
-    header = ("case", "numbers", "differ", "largest", "allowed", "", "furthest off")
+    header = ("case", "values", "differ", "largest", "allowed", "", "furthest off")
     lines = [text_tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
     if rows:
         lines += [text_tables.aligned(header, rows, "lrrrrll"), ""]
@@ -358,15 +362,15 @@ def render(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """Say in one line whether the engine matches the reference bit for bit, within its tolerance, or not at all."""
+    """Say on one line whether the engine matches the reference bit for bit, within the tolerance, or not at all."""
     if not report.checks:
         return "nothing was compared"
     if not report.passed:
         wrong = sum(not tensor.passed for tensor in report.tensors)
-        return f"does NOT match the reference: {wrong} of {len(report.tensors)} tensors are beyond their tolerance"
+        return f"does NOT match the reference: {wrong} of {len(report.tensors)} tensors exceed their tolerance"
     tensors = [check.tensor for check in report.checks if check.bitwise]
     numbers, differ = sum(t.numbers for t in tensors), sum(t.differ for t in tensors)
     if report.exact:
-        return f"bit for bit the reference: 0 of {numbers:,} numbers differ"
+        return f"matches the reference bit for bit: 0 of {numbers:,} values differ"
     largest = max(t.largest for t in tensors)
-    return f"within the tolerance: {differ:,} of {numbers:,} numbers differ in bits, by {largest:.3g} at most"
+    return f"matches within the tolerance: {differ:,} of {numbers:,} values differ in bits, by at most {largest:.3g}"

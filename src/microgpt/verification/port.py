@@ -1,7 +1,8 @@
-"""Verify a port in any language: export the reference's numbers, and check the port's against them.
+"""Verify a port in any language: export the reference's values, and compare the port's values with them.
 
 Both sides are files. `export` writes a folder, whose layout docs/verify.md describes completely. A port computes the
-same tensors from the same inputs and writes them under the same names, and `against` finds where the two first diverge.
+same tensors from the same inputs and writes them under the same names, and `against` finds the first tensor that
+diverges.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ FORMAT, VERSION = "microgpt-verify", 1
 TOLERANCES = {"F64": PROMISES["float64"], "F32": PROMISES["float32"]}
 TYPECODES = {"F64": "d", "F32": "f"}
 MAX_FILE = 1 << 28  # bytes; the largest file of an export is less than a hundredth of this
-LISTED = 4  # kinds of tensors listed in a line
+LISTED = 4  # the maximum number of name patterns on a line
 
 Progress = Callable[[str], None]
 
 
 def expected(case: Case) -> dict[str, Tensor]:
-    """Return all tensors of a case's file: the weights before the first step (`init.wte`), then those of training."""
+    """Return all tensors in a case's file: the weights before the first step (`init.wte`), then training's tensors."""
     table = shapes(case.config, case.vocab_size)
     params = case.params()
     start = {f"init.{name}": Tensor(table[name], params[part]) for name, part in offsets(table).items()}
@@ -63,11 +64,11 @@ def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
         "format": FORMAT,
         "version": VERSION,
         "made_by": hardware.facts(),
-        "units": {"loss": "nats per token", "grad": "nats per token, per unit of the number", "index": "from 0"},
+        "units": {"loss": "nats per token", "grad": "nats per token, per unit of the value", "index": "from 0"},
         "tolerances": {
             **TOLERANCES,
             "rule": "largest difference allowed in a tensor = tolerance * max(bound, its largest expected magnitude);"
-            " bound = 1e-6 for v, 0.01 for m and for gradients of parameters, 1 for all others",
+            " bound = 1e-6 for v, 0.01 for m and for parameter gradients, 1 for all other tensors",
         },
         "cases": {},
     }
@@ -100,15 +101,15 @@ def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
 
 @dataclass(frozen=True)
 class CaseReport:
-    """The comparison of one file of a port with the reference.
+    """The result of comparing one of a port's files with the reference.
 
     Attributes:
         case: The name of the case.
         compared: The comparisons, in order of computation.
-        misshapen: (name, expected shape, actual shape) of each tensor with a wrong shape.
-        missing: The tensors of the export that the file does not have.
-        extra: The tensors of the file that the export does not have.
-        parts_at: The first tensor that differs from the reference beyond its tolerance or in shape, or None.
+        misshapen: (name, expected shape, actual shape) for each tensor with a wrong shape.
+        missing: Tensors in the export that are missing from the file.
+        extra: Tensors in the file that are missing from the export.
+        parts_at: The first tensor that has a wrong shape or exceeds its tolerance; None if every tensor matches.
     """
 
     case: str
@@ -120,13 +121,13 @@ class CaseReport:
 
     @property
     def wrong(self) -> list[Comparison]:
-        """The tensors beyond their tolerance."""
+        """The tensors that exceed their tolerance."""
         return [c for c in self.compared if not c.passed]
 
 
 @dataclass(frozen=True)
 class PortReport:
-    """The comparison of all files of a port with the reference.
+    """The result of comparing all of a port's files with the reference.
 
     Attributes:
         folder: The port's folder.
@@ -151,7 +152,7 @@ class PortReport:
         return 0 if self.passed else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON: each case with its counts, where it diverges, and every tensor that is wrong."""
+        """Return a dict for JSON: each case with its counts, its first divergence, and every wrong tensor."""
         return {
             "folder": self.folder,
             "passed": self.passed,
@@ -174,16 +175,16 @@ class PortReport:
 
 
 def against(folder: Path | str, tolerance: float | None = None, progress: Progress | None = None) -> PortReport:
-    """Compare a port's files with the reference; tensors and whole files may be missing.
+    """Compare a port's files with the reference; tensors and entire files may be missing.
 
     Args:
         folder: The port's files, in the layout of `export`.
-        tolerance: The difference allowed for numbers of size 1, instead of TOLERANCES.
+        tolerance: The difference allowed for values of magnitude 1, instead of TOLERANCES.
         progress: Called with a description of each case before it is computed.
 
     Raises:
-        ValueError: If the files cannot be compared at all: there is no folder or no file named after a case, a file is
-            not in the safetensors format, or its numbers are neither F64 nor F32. The message names the file.
+        ValueError: If the files cannot be compared: the folder is missing or has no file named after a case, a file is
+            not in the safetensors format, or a tensor is neither F64 nor F32. The message names the folder or file.
     """
     folder = Path(folder)
     if tolerance is not None and not 0 <= tolerance < math.inf:
@@ -247,7 +248,7 @@ def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: flo
 
 
 def place(name: str) -> str:
-    """Describe a tensor's place in the training in words.
+    """Return a tensor's place in the training run, in words.
 
     >>> place("step2.doc0.grad.pos3.layer0.q")
     'the gradient of layer0.q at position 3 of document 0 in step 2'
@@ -263,7 +264,7 @@ def place(name: str) -> str:
 
 
 def render(report: PortReport) -> str:
-    """Render a report for people: a line per case, what is missing or extra, and where each case first diverges."""
+    """Render a report as text: a line per case, what is missing or extra, and where each case first diverges."""
     rows = []
     for c in report.cases:
         wrong = len(c.wrong) + len(c.misshapen)
@@ -302,7 +303,7 @@ def render(report: PortReport) -> str:
 
 
 def _kinds(names: Sequence[str]) -> str:
-    """Summarize names by replacing their numbers, each with its count: step*.doc*.pos*.probs (21), ..."""
+    """Summarize names as patterns without numbers, each with its count: step*.doc*.pos*.probs (21), ..."""
     counts = Counter(re.sub(r"\d+", "*", name) for name in names)
     listed = [f"{kind!s:.80} ({count})" for kind, count in counts.items()]
-    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more kinds" if len(listed) > LISTED else "")
+    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more" if len(listed) > LISTED else "")

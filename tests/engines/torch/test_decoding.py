@@ -61,5 +61,5 @@ def test_the_device_takes_the_lowest_of_equal_logits_and_refuses_nan() -> None:
     assert streams.draw([1, 2], [0.999, 0.5], 1.0, 4) == [3, 2]
     assert streams.draw([1, 2], [1.0, 0.0], 1.0, None) == [26, 0]
     engine.params[0] = math.nan
-    with pytest.raises(FloatingPointError, match="train a new one"):
+    with pytest.raises(FloatingPointError, match="train a new model"):
         engine.streams(1).draw([0], [0.5], 1.0, None)

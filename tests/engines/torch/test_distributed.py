@@ -152,7 +152,8 @@ def test_a_process_that_dies_ends_the_others_and_the_run_can_be_resumed(
     os.kill(ranks(training.pid)[1], signal.SIGKILL)
     _, err = training.communicate(timeout=ENOUGH)  # PyTorch itself waits 30 minutes
     assert training.returncode != 0
-    [line] = [line for line in err.splitlines() if line.startswith("error: another process of this training has ended")]
+    start = "error: another process in this training run has stopped"
+    [line] = [line for line in err.splitlines() if line.startswith(start)]
     assert line.endswith(
         "; the last checkpoint is intact; resume with: torchrun --nproc-per-node 2 -m microgpt train --out many"
         " --resume --engine torch --precision float64 --device cpu"
@@ -265,8 +266,8 @@ def test_fewer_gpus_than_processes_give_a_clear_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     message = (
-        r"^nproc-per-node must be at most the 1 GPU of this machine, got 3: start fewer processes, or compute on the"
-        r" CPU \(--device cpu\)$"
+        r"^nproc-per-node must be at most 1, the number of GPUs in this machine, got 3: start fewer processes, or"
+        r" compute on the CPU \(--device cpu\)$"
     )
     with pytest.raises(ValueError, match=message):
         open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)

@@ -42,7 +42,7 @@ def test_a_batch_too_large_for_memory_is_refused_before_the_system_kills_the_pro
     assert needed <= sum(kept) + 8 * 16 * 27 * 4  # the logits are in memory, but not saved for the backward pass
     monkeypatch.setattr("microgpt.engines.torch.engine.free_memory", lambda: 16 * needed)
     engine.backward([DOCUMENTS[16]] * 128)
-    with pytest.raises(MemoryError, match=r"a batch of 129 documents, 2,064 tokens .* lower micro_batch_size"):
+    with pytest.raises(MemoryError, match=r"a batch of 129 documents \(2,064 tokens .* lower micro_batch_size"):
         engine.backward([DOCUMENTS[16]] * 129)
 
 
@@ -94,13 +94,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_without_an_update(precision: str
 MISTAKES: dict[str, tuple[Callable[[TorchEngine], Any], str]] = {
     "empty batch": (lambda e: e.backward([]), "batch must hold at least one document, got none"),
     "one token": (lambda e: e.backward([[1]]), r"document 0 of the batch must have at least two tokens, got \[1\]"),
-    "large token": (lambda e: e.backward([[1, 5]]), "token_id must be from 0 to 4, got token_id=5"),
+    "large token": (lambda e: e.backward([[1, 5]]), "token_id must be between 0 and 4, got token_id=5"),
     "negative token": (lambda e: e.train([[[1, 2]], [[0, -1]]], [1, 1]), "got token_id=-1"),
-    "decoded token": (lambda e: e.decoder().feed(5), "token_id must be from 0 to 4, got token_id=5"),
+    "decoded token": (lambda e: e.decoder().feed(5), "token_id must be between 0 and 4, got token_id=5"),
     "full context": (lambda e: e.logits([0] * 5), "the context is full: block_size=4"),
-    "streams": (lambda e: e.streams(2).feed([1]), "token_ids must be one for each of 2 contexts, got 1"),
-    "no stream": (lambda e: e.streams(0), "count must be from 1 to 65536, got count=0"),
-    "short m": (lambda e: setattr(e, "m", array("d")), r"m must be an array\('d'\) of \d+ numbers"),
+    "streams": (lambda e: e.streams(2).feed([1]), "token_ids must have one token for each of 2 contexts, got 1"),
+    "no stream": (lambda e: e.streams(0), "count must be between 1 and 65536, got count=0"),
+    "short m": (lambda e: setattr(e, "m", array("d")), r"m must be an array\('d'\) of \d+ values"),
     "no precision": (
         lambda e: TorchEngine(e.params, TINY, 5, precision="half"),
         "precision must be one of float32, float64, bfloat16",
@@ -129,7 +129,9 @@ def test_the_steps_before_a_mistake_are_done() -> None:
 def test_an_out_of_memory_error_says_what_to_lower() -> None:
     engine = TorchEngine(init(TINY, 5, random.Random(5)), TINY, 5)
     with (
-        pytest.raises(MemoryError, match=r"^a batch of 9 documents does not fit .*: lower micro_batch_size "),
+        pytest.raises(
+            MemoryError, match=r"^not enough memory on .* for a batch of 9 documents: lower micro_batch_size "
+        ),
         engine._enough_memory("a batch of 9 documents"),
     ):
         torch.empty(2**60)

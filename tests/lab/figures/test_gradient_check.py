@@ -250,7 +250,7 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
     ("query", "message"),
     [
         ("pos3.layer0.qq", "there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre"),
-        ("wte[99]", "an index into wte of shape (27, 16) must be from 0 to 26"),
+        ("wte[99]", "an index into wte of shape (27, 16) must be between 0 and 26"),
         ("pos3.layer0.q[9].nothing", "there is no 'nothing' in pos3.layer0.q[9]; it has"),
         (
             "fish and chips",

@@ -1,12 +1,12 @@
-"""The kernel's binding: its C functions, their argument types, and typed calls over Python buffers.
+"""The kernel's binding: its C functions, their argument types, and typed calls that take Python buffers.
 
-The functions and their arguments are described once, here. The tables repeat kernel/api.h, and a test compares the two.
-library.py (ctypes) and wasm.py (WebAssembly) each turn them into functions that accept Python values. The kinds of
-values:
+Only this module describes the functions and their arguments. Its tables repeat kernel/api.h, and a test compares them.
+library.py (ctypes) and wasm.py (WebAssembly) turn the tables into functions that accept Python values. The types of
+values are:
 
     handle              a net or a decoder: an address that only the kernel can use; 0 if out of memory
     int, int64, double  a number
-    settings            a sequence of the values of SETTINGS; the kernel gets a pointer to the struct
+    settings            a sequence with the values of SETTINGS; the kernel gets a pointer to the struct
     documents           (tokens, lengths), two array('i'): all documents end to end, and the length of each
     ints, doubles       array('i') or array('d') that the kernel reads, or None where api.h allows NULL
     written             array('d') that the kernel changes
@@ -71,13 +71,13 @@ class Kernel:
         self.functions.load(net, params, m, v)
 
     def store(self, net: int, params: array[float], m: array[float], v: array[float]) -> None:
-        """Copy the net's parameters and moments out."""
+        """Copy the net's parameters and moments into these buffers."""
         self.functions.store(net, params, m, v)
 
     def backward(
         self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
     ) -> float | None:
-        """Add the gradient of a batch to grads, and compute its loss.
+        """Add a batch's gradient to grads, and compute the batch's loss.
 
         Args:
             net: The handle of a net.
@@ -103,7 +103,7 @@ class Kernel:
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train for as many of the steps as fit into `seconds`, at least one.
+        """Train for as many steps as fit into `seconds`, but at least one.
 
         Args:
             net: The handle of a net.
@@ -111,11 +111,11 @@ class Kernel:
             lengths: The length of each document.
             batch_sizes: The number of documents in each step.
             learning_rates: The learning rate of each step.
-            step: The number of steps done before.
+            step: The number of steps already completed.
             seconds: The time limit.
 
         Returns:
-            The losses of the steps that were done, or None if out of memory.
+            The losses of the steps completed, or None if out of memory.
         """
         steps = len(learning_rates)
         losses = array("d", bytes(8 * steps))
@@ -133,7 +133,7 @@ class Kernel:
         step: int,
         learning_rate: float,
     ) -> None:
-        """Apply Adam's step number `step`, counted from 1, to these buffers, and clear grads."""
+        """Take Adam step number `step`, counted from 1, on these buffers, and clear grads."""
         self.functions.update(net, params, grads, m, v, len(params), step, learning_rate)
 
     def decoder(self, net: int, streams: int) -> int:

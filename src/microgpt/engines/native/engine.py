@@ -5,8 +5,8 @@ the machine allows. The engine's buffers belong to Python. The kernel keeps copi
 synchronizes them at the start and end of every call.
 
 The kernel is compiled when the package is installed. library.py binds it with ctypes. In a browser, wasm.py calls it as
-WebAssembly, where exp, log and pow differ: there `exact` is within 1e-12 of the reference in one pass, and within 1e-9
-over a run.
+WebAssembly, where exp, log and pow differ: there, `exact` is within 1e-12 of the reference for one pass, and within
+1e-9 for a run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
 
-# A call into the kernel takes at most about this many seconds, or one step, because Ctrl-C is handled between calls.
+# The approximate time limit of a call into the kernel, in seconds (a call takes at least one step). Ctrl-C is handled
+# between calls.
 SLICE = 0.05
-# Steps packed at once: enough to hide Python's overhead, few enough to fit into memory.
+# The number of steps packed at once: large enough to hide Python's overhead, small enough to fit into memory.
 STEPS_AT_ONCE = 4096
 
 
@@ -38,10 +39,10 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
 
     Args:
         precision: `exact` or `float32`.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine has.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
 
     Raises:
-        ValueError: If the precision is unknown, or this machine cannot run that isa.
+        ValueError: If the precision is unknown, or this machine does not support the instruction set.
         ImportError: If the kernel was not built; the message says what to do.
     """
     if precision not in PRECISIONS:
@@ -63,9 +64,9 @@ class NativeEngine(Engine):
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
         precision: `exact` or `float32`.
-        threads: The number of threads, from 1 to 256, that share the documents of a batch; it does not change the
+        threads: The number of threads, between 1 and 256, that share a batch's documents; it does not change the
             results.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine has.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
     """
 
     name: ClassVar[str] = "native"
@@ -87,7 +88,7 @@ class NativeEngine(Engine):
         self._net = 0
         self._kernel = kernel(precision, isa)
         if not 1 <= threads <= 256:
-            raise ValueError(f"threads must be from 1 to 256, got threads={threads}")
+            raise ValueError(f"threads must be between 1 and 256, got threads={threads}")
         self.config, self.vocab_size, self.precision = config, vocab_size, precision
         self.params = params
         self._length = num_params(config, vocab_size)
@@ -106,10 +107,10 @@ class NativeEngine(Engine):
             self._kernel.close(self._net)
 
     def _buffer(self, name: str) -> array[float]:
-        """Return a buffer; raise ValueError if its owner replaced it by something else."""
+        """Return a buffer; raise ValueError if its owner has replaced it with an unsuitable object."""
         buffer = getattr(self, name)
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
-            raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(buffer)[:60]}")
+            raise ValueError(f"{name} must be an array('d') of {self._length} values, got {str(buffer)[:60]}")
         return buffer
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
@@ -138,7 +139,7 @@ class NativeEngine(Engine):
             return super().train(batches, learning_rates, micro_batch_size)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
-        if self.grads.tobytes() != self._zeros:  # accumulated by an earlier backward: part of the first step
+        if self.grads.tobytes() != self._zeros:  # an earlier backward's gradient belongs to the first step
             for batch, learning_rate in islice(steps, 1):
                 losses.append(self.backward(batch))
                 if not math.isfinite(losses[-1]):
@@ -156,7 +157,7 @@ class NativeEngine(Engine):
                 return losses
 
     def _train(self, packed: _Packed) -> array[float]:
-        """Train for all steps in `packed`, in slices of time between which Ctrl-C is handled."""
+        """Train for all steps in `packed`, in time slices; Ctrl-C is handled between the slices."""
         losses = array("d")
         if not packed.learning_rates:
             return losses
@@ -190,7 +191,7 @@ class NativeEngine(Engine):
 
 
 class _Packed:
-    """The documents of several steps, laid end to end as the kernel reads them."""
+    """The documents of several steps, laid end to end, as the kernel reads them."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -207,7 +208,7 @@ class _Packed:
         self.learning_rates.append(learning_rate)
 
     def after(self, steps: int) -> _Packed:
-        """Return what remains after the first `steps` steps."""
+        """Return the packed steps without the first `steps`."""
         left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
@@ -217,21 +218,21 @@ class _Packed:
 
 
 class NativeStreams(Streams):
-    """Several contexts over the engine's parameters at the time of opening.
+    """Several contexts, with the parameters that the engine had when the contexts were opened.
 
     A context's logits are bit for bit the same for any number of contexts.
 
     Args:
         engine: The engine.
-        count: The number of contexts, from 1 to 65536.
-        alone: Compute a single context in the kernel's fastest way, which in float32 sums in another order. Otherwise
-            an idle second context is added to a single one.
+        count: The number of contexts, between 1 and 65536.
+        alone: Use the kernel's fastest code for a single context; in float32, this code sums in a different order.
+            Otherwise, a single context is computed together with an idle second context.
     """
 
     def __init__(self, engine: NativeEngine, count: int, alone: bool = False) -> None:
         self._decoder = 0
         if not 1 <= count <= 65536:
-            raise ValueError(f"count must be from 1 to 65536, got count={count}")
+            raise ValueError(f"count must be between 1 and 65536, got count={count}")
         self._engine, self.count = engine, count
         self._rows = count if alone else max(2, count)
         self._kernel, self._vocab_size = engine._kernel, engine.vocab_size
@@ -247,13 +248,13 @@ class NativeStreams(Streams):
             self._kernel.decoder_close(self._decoder)
 
     def feed(self, token_ids: Tokens) -> list[array[float]]:
-        """Feed one token to each context; return the logits of each next token, (count, vocab_size).
+        """Feed one token to each context; return the next token's logits for each, (count, vocab_size).
 
         Raises:
-            ValueError: If block_size tokens were fed before, or a token id is not in the vocabulary.
+            ValueError: If block_size tokens have already been fed, or a token id is not in the vocabulary.
         """
         if len(token_ids) != self.count:
-            raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
+            raise ValueError(f"token_ids must have one token for each of {self.count} contexts, got {len(token_ids)}")
         check_tokens(token_ids, self._vocab_size)
         block_size = self._engine.config.block_size
         if self._position == block_size:
@@ -272,7 +273,7 @@ class NativeStreams(Streams):
 
 
 class NativeDecoder(Decoder):
-    """A single context over the engine's parameters at the time of opening."""
+    """A single context, with the parameters that the engine had when the context was opened."""
 
     def __init__(self, engine: NativeEngine) -> None:
         self._streams = NativeStreams(engine, 1, alone=True)

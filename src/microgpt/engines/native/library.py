@@ -49,7 +49,7 @@ KINDS: dict[str, Any] = {
 
 
 class _Table(ctypes.Structure):
-    """struct Kernel of api.h."""
+    """The struct Kernel that api.h declares."""
 
     _fields_ = (
         ("name", c_char_p),
@@ -62,11 +62,11 @@ class SharedLibrary(Kernel):
 
     Args:
         exact: Whether to use `exact` rather than `float32`.
-        isa: The instruction set; None for the best one that this machine has.
+        isa: The instruction set; None for the best one that this machine supports.
 
     Raises:
         ImportError: If the library is missing.
-        ValueError: If this machine cannot run that isa.
+        ValueError: If this machine does not support the instruction set.
     """
 
     def __init__(self, exact: bool, isa: str | None) -> None:
@@ -81,5 +81,5 @@ class SharedLibrary(Kernel):
         library.microgpt_kernel.restype = POINTER(_Table)
         table = library.microgpt_kernel(exact, isa.encode() if isa else None)
         if not table:
-            raise ValueError(f"isa must be one that this machine can run, got isa={isa!r}")
+            raise ValueError(f"isa must be an instruction set that this machine supports, got isa={isa!r}")
         super().__init__(table.contents)

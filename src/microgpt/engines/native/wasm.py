@@ -1,7 +1,8 @@
 """The kernel as a WebAssembly module in the browser, called from Pyodide through `js`.
 
-Before Python opens it, the page must instantiate kernel.wasm, call its _initialize, and put its exports on globalThis
-as microgptKernel. The module has its own memory: buffers are copied into it before each call, and back afterwards.
+Before Python opens the kernel, the page must instantiate kernel.wasm, call its _initialize, and assign its exports to
+globalThis.microgptKernel. The module has its own memory: buffers are copied into it before each call, and back
+afterwards.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ class WebAssembly(Kernel):
 
     Raises:
         ImportError: If the page has not set globalThis.microgptKernel.
-        ValueError: If isa is something else.
+        ValueError: If isa is any other instruction set.
     """
 
     def __init__(self, exact: bool, isa: str | None) -> None:
         exports = getattr(js, "microgptKernel", None)
         if exports is None:
             raise ImportError(
-                "the native engine needs its compiled kernel, which was not found: before opening it, put the exports"
-                " of the instantiated kernel.wasm on globalThis.microgptKernel; or use the scalar engine"
+                "the native engine needs its compiled kernel, which was not found: before opening it, assign the"
+                " exports of the instantiated kernel.wasm to globalThis.microgptKernel; or use the scalar engine"
             )
         if isa not in (None, "plain"):
             raise ValueError(f"isa must be plain in WebAssembly, got isa={isa!r}")
@@ -51,7 +52,7 @@ class WebAssembly(Kernel):
         self._bytes = js.Uint8Array.new(self._memory.buffer)
         table = array("I", bytes(4 * len(FUNCTIONS)))
         self._copy_out(exports.microgpt_kernel(exact, 0) + 4, table)
-        in_table = getattr(exports, "__indirect_function_table").get  # written after a dot, the name would be mangled
+        in_table = getattr(exports, "__indirect_function_table").get  # as an attribute, the name would be mangled
         super().__init__(
             SimpleNamespace(
                 **{
@@ -60,11 +61,11 @@ class WebAssembly(Kernel):
                 }
             )
         )
-        self._pace = (0, 1)  # a net, and the number of its steps that take about one slice of time
+        self._pace = (0, 1)  # a net, and the number of its steps that take about one time slice
 
     def _view(self, address: int, size: int) -> Any:
-        """Return a view of part of the kernel's memory, invalid after the next call, which may grow the memory."""
-        if not self._bytes.byteLength:  # the memory has grown, which detached the old array
+        """Return a view of part of the kernel's memory; the next call may grow the memory and invalidate the view."""
+        if not self._bytes.byteLength:  # the memory has grown and detached the old array
             self._bytes = js.Uint8Array.new(self._memory.buffer)
         return self._bytes.subarray(address, address + size)
 
@@ -80,7 +81,7 @@ class WebAssembly(Kernel):
         content = b"".join(parts)
         block = self._malloc(len(content))
         if not block:
-            raise MemoryError(f"{len(content)} more bytes do not fit into the memory of WebAssembly")
+            raise MemoryError(f"{len(content)} more bytes do not fit into WebAssembly's memory")
         try:
             self._view(block, len(content)).assign(content)
             yield list(accumulate(map(len, parts[:-1]), initial=block))
@@ -91,7 +92,7 @@ class WebAssembly(Kernel):
         return partial(self._call, function, kinds) if POINTERS & set(kinds) else function
 
     def _call(self, function: Any, kinds: Sequence[str], *values: Any) -> Any:
-        """Call a function of the kernel, then copy the buffers that it has changed to Python."""
+        """Call one of the kernel's functions, then copy the buffers that the function changed back to Python."""
         buffers: list[array[Any] | bytes] = []
         for kind, value in zip(kinds, values):
             if kind == "settings":
@@ -134,7 +135,7 @@ class WebAssembly(Kernel):
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train as Kernel.train does; as the module has no clock, time the last call to choose the number of steps."""
+        """Train as Kernel.train does. The module has no clock, so the last call's duration limits the steps."""
         paced, steps = self._pace
         steps = min(steps if paced == net else 1, len(learning_rates))
         documents = sum(batch_sizes[:steps])

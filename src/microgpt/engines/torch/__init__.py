@@ -1,1 +1,1 @@
-"""The torch engine: the model in PyTorch, on a CPU, a GPU or many processes."""
+"""The torch engine: the model in PyTorch, on a CPU, on a GPU or in several processes."""

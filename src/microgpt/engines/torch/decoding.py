@@ -15,16 +15,16 @@ from microgpt.engines.torch.model import KeyValueCache
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-# Tokens; Python samples from a smaller vocabulary in no time, exactly as the reference does
+# Tokens; from a smaller vocabulary, Python samples fast enough, and exactly as the reference does
 MIN_DEVICE_SAMPLING_VOCAB = 1024
 
 
 class TorchStreams(Streams):
-    """Several contexts over the engine's parameters at the time of opening."""
+    """Several contexts, with the parameters that the engine had when the contexts were opened."""
 
     def __init__(self, engine: TorchEngine, count: int) -> None:
         if not 1 <= count <= 65536:
-            raise ValueError(f"count must be from 1 to 65536, got count={count}")
+            raise ValueError(f"count must be between 1 and 65536, got count={count}")
         engine._upload()
         self._engine, self.count = engine, count
         self.draws = engine.vocab_size >= MIN_DEVICE_SAMPLING_VOCAB
@@ -34,10 +34,10 @@ class TorchStreams(Streams):
             self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
 
     def feed(self, token_ids: Tokens) -> list[list[float]]:
-        """Feed one token to each context; return the logits of each next token, (count, vocab_size).
+        """Feed one token to each context; return the next token's logits for each, (count, vocab_size).
 
         Raises:
-            ValueError: If block_size tokens were fed before, or a token id is not in the vocabulary.
+            ValueError: If block_size tokens have already been fed, or a token id is not in the vocabulary.
         """
         rows: list[list[float]] = self._logits(token_ids).tolist()
         return rows
@@ -46,7 +46,7 @@ class TorchStreams(Streams):
     def _logits(self, token_ids: Tokens) -> Tensor:
         engine = self._engine
         if len(token_ids) != self.count:
-            raise ValueError(f"token_ids must be one for each of {self.count} contexts, got {len(token_ids)}")
+            raise ValueError(f"token_ids must have one token for each of {self.count} contexts, got {len(token_ids)}")
         check_tokens(token_ids, engine.vocab_size)
         if self._cache.length == engine.config.block_size:
             raise ValueError(full_context_message(engine.config.block_size))
@@ -58,7 +58,7 @@ class TorchStreams(Streams):
     @torch.inference_mode()
     def draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
         logits = self._logits(token_ids)
-        if logits.device.type == "mps":  # it has no float64
+        if logits.device.type == "mps":  # MPS has no float64
             logits = logits.cpu()
         logits = logits.double()
         if (logits.isnan() | (logits == math.inf)).any():
@@ -81,7 +81,7 @@ class TorchStreams(Streams):
 
 
 class TorchDecoder(Decoder):
-    """A single context over the engine's parameters at the time of opening."""
+    """A single context, with the parameters that the engine had when the context was opened."""
 
     def __init__(self, engine: TorchEngine) -> None:
         self._streams = TorchStreams(engine, 1)

@@ -7,7 +7,7 @@ import torch
 from microgpt.engines.torch.distributed import local_device
 from microgpt.system.processes import processes, processes_here
 
-# Part of a device's name -> its peak dense bfloat16 flops per second, from the manufacturer's data sheet
+# Part of a GPU's name -> the GPU's peak dense bfloat16 flops per second, from the manufacturer's data sheet
 PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 
 
@@ -45,7 +45,7 @@ def has_gpu() -> bool:
 
 
 def describe(device: torch.device) -> str:
-    """Describe a device for people: the name of a GPU, or the number of CPU threads."""
+    """Return a readable description of a device, with a GPU's name or the number of CPU threads."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":

@@ -1,8 +1,8 @@
 """Data-parallel training: several processes train one model, each on its share of every batch.
 
-The processes run on one machine or on several. torchrun starts them and gives each its rank, the number of processes
-(the world size), and the address of the others. They communicate through PyTorch's process groups: NCCL between GPUs,
-Gloo otherwise.
+The processes run on one machine or on several. torchrun starts the processes and passes each its rank, the number of
+processes (the world size), and the address where they meet. The processes communicate through PyTorch's process groups:
+NCCL between GPUs, Gloo otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from microgpt.system.processes import processes
 
 
 class Ranks:
-    """The processes that train together. In a single process, every method returns its input."""
+    """The processes that train together. A single process does not communicate: its values are the results."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.world_size = processes()
@@ -34,19 +34,19 @@ class Ranks:
         atexit.register(dist.destroy_process_group)
 
     def add(self, numbers: Tensor) -> Tensor:
-        """Sum `numbers` over all processes, in place: every process gets the same bits."""
+        """Sum `numbers` over all processes, in place; every process gets the same bits."""
         if not self.alone:
             with _peer_errors():
                 dist.all_reduce(numbers)
         return numbers
 
     def part(self, length: int) -> slice:
-        """Return this process's part of a flat tensor, whose length is a multiple of the world size."""
+        """Return this process's slice of a flat tensor; `length` must be a multiple of the world size."""
         size = length // self.world_size
         return slice(self.rank * size, (self.rank + 1) * size)
 
     def join(self, whole: Tensor, part: Tensor) -> Tensor:
-        """Concatenate the parts of all processes into `whole`, in place, and return it."""
+        """Concatenate all processes' parts into `whole`, in place; return `whole`."""
         if self.alone:
             return whole.copy_(part)
         with _peer_errors():
@@ -54,7 +54,7 @@ class Ranks:
         return whole
 
     def add_up(self, numbers: list[float]) -> list[float]:
-        """Return each of these Python numbers summed over all processes."""
+        """Return each number summed over all processes."""
         if self.alone:
             return numbers
         sums: list[float] = self.add(torch.tensor(numbers, dtype=torch.float64, device=self._device)).tolist()
@@ -65,7 +65,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
     """Return this process's device; with CUDA, each process on a machine gets its own GPU.
 
     Args:
-        name: The kind of device: `cuda`, `mps` or `cpu`.
+        name: The device type: `cuda`, `mps` or `cpu`.
         processes_here: The number of processes on this machine.
 
     Raises:
@@ -76,7 +76,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
     found = torch.cuda.device_count()
     if processes_here > found:
         raise ValueError(
-            f"nproc-per-node must be at most the {found} GPU{'s' * (found != 1)} of this machine, got"
+            f"nproc-per-node must be at most {found}, the number of GPUs in this machine, got"
             f" {processes_here}: start fewer processes, or compute on the CPU (--device cpu)"
         )
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -86,11 +86,13 @@ def local_device(name: str, processes_here: int) -> torch.device:
 
 @contextmanager
 def _peer_errors() -> Iterator[None]:
-    """Turn errors in the communication with other processes into ConnectionError, which is an OSError."""
+    """Convert errors in communicating with other processes to ConnectionError, which is an OSError."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = re.sub(r"^\[[^]]*\] ", "", str(error).strip()).split(". ")[0]  # without the line in PyTorch's source
-        raise ConnectionError(f"another process of this training has ended or cannot be reached ({reason})") from error
+        reason = re.sub(r"^\[[^]]*\] ", "", str(error).strip()).split(". ")[0]  # without PyTorch's source location
+        raise ConnectionError(
+            f"another process in this training run has stopped or cannot be reached ({reason})"
+        ) from error

@@ -1,8 +1,8 @@
-"""The torch engine's forward, backward and Adam in PyTorch, on a GPU if there is one.
+"""The torch engine's forward, backward and Adam in PyTorch, on a GPU if one is available.
 
-This engine is for models too large for a single CPU core. The numbers are in flat tensors on the device. Reading a
-buffer (`params`, `grads`, `m`, `v`) copies it to Python; as the owner may write to the copy, it is copied back before
-the next computation. Training by itself copies nothing.
+This engine is for models too large for a single CPU core. The values are in flat tensors on the device. Reading a
+buffer (`params`, `grads`, `m`, `v`) copies it to Python. The owner may write to this copy, so it is copied back before
+the next computation. Training alone copies nothing.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ try:
     from microgpt.engines.torch.device import PEAKS, choose_device, describe, has_gpu
     from microgpt.engines.torch.distributed import Ranks
     from microgpt.engines.torch.model import IGNORED, Memory, Model, loss, token_losses
-except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not fit this system
+except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not match this system
     raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
-# AT_ONCE: the numbers in the largest tensor while documents are evaluated on a CPU, few enough for its caches; 16 times
-# as many on a GPU. READ_AHEAD: batches to read ahead, so that documents of similar length can be batched together
+# AT_ONCE: the number of elements in the largest tensor when documents are evaluated on a CPU, small enough for its
+# caches; on a GPU, 16 times as many. READ_AHEAD: batches to read ahead, so that documents of similar length can be
+# batched together
 AT_ONCE, READ_AHEAD = 1 << 22, 8
 SMALL = 100_000  # parameters; with fewer, threads spend more time waiting for each other than working
-ALIGNED = 64  # pad the rows of lm_head to a multiple of this for tensor cores, which are slow at odd sizes
+ALIGNED = 64  # pad the number of lm_head's rows to a multiple of this: tensor cores are slow at odd sizes
 
 
 class TorchEngine(Engine):
@@ -50,14 +51,14 @@ class TorchEngine(Engine):
         vocab_size: The number of tokens, BOS included.
         precision: `float32`, `float64` or `bfloat16`. With `bfloat16`, only the products are computed in bfloat16;
             parameters and sums stay float32.
-        threads: The number of CPU threads of the whole process, from 1 to 256. Default: PyTorch's own choice, but 1 for
-            a small model, where more threads would slow it down.
+        threads: The process's number of CPU threads, between 1 and 256. Default: 1 for a small model, which more
+            threads would slow down, otherwise PyTorch's own choice.
         device: `cuda`, `mps` or `cpu`; default: the best one available.
         compile: Let torch.compile fuse operations; this makes the first step take up to a minute longer.
-        deterministic: Compute the same bits in every repetition on a GPU too; a CPU always does.
-        shard: Shard Adam's moments across processes (ZeRO stage 1, arXiv:1910.02054): each process stores and updates a
-            part of them. The moments are half of the numbers of a model in training. Reading m or v then gathers it
-            from all processes, so all of them must read it.
+        deterministic: Compute the same bits in every repetition on a GPU too, as a CPU always does.
+        shard: Shard Adam's moments across processes (ZeRO stage 1, arXiv:1910.02054): each process stores and updates
+            its share. The moments take half of a model's memory for parameters, gradients and moments. Reading m or v
+            then gathers the values from all processes, so every process must read the buffer.
     """
 
     name: ClassVar[str] = "torch"
@@ -85,7 +86,7 @@ class TorchEngine(Engine):
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
         self.config, self.vocab_size, self.precision = config, vocab_size, precision
         if threads is not None and not 1 <= threads <= 256:
-            raise ValueError(f"threads must be from 1 to 256, got threads={threads}")
+            raise ValueError(f"threads must be between 1 and 256, got threads={threads}")
         if threads or num_params(config, vocab_size) < SMALL:
             torch.set_num_threads(threads or 1)
         self._torch_device = choose_device(device, precision)
@@ -103,9 +104,9 @@ class TorchEngine(Engine):
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
-            # without this, cuBLAS may sum in another order each time, so PyTorch refuses to multiply matrices
+            # without this setting, cuBLAS may sum in a different order each time, so PyTorch refuses to use it
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # padded, so that all processes have equal parts; the padding has no gradient and stays 0
+        # pad the length so that all processes have equal parts; the padding has no gradient and stays 0
         shares = self.world_size if shard else 1
         length = self._length + -self._length % shares
         self._sharded = shares > 1
@@ -119,8 +120,8 @@ class TorchEngine(Engine):
             self._tensors |= {name: self._zeros(length // shares) for name in ("m", "v")}
             self._steps = torch.zeros((), device=self._torch_device)  # float32, as fused Adam requires
         self._largest = 0  # positions in the largest batch so far
-        self._norm: Tensor | None = None  # of the last step's gradient, before clipping
-        self._copy: Model | None = None  # the model over a copy of the parameters, until they change
+        self._norm: Tensor | None = None  # the norm of the last step's gradient, before clipping
+        self._copy: Model | None = None  # the model with a copy of the parameters, until they change
         self._arrays: dict[str, array[float]] = {}
         self._exposed: set[str] = set()  # the names in _arrays that the owner may have written to
         self.params = params
@@ -130,7 +131,7 @@ class TorchEngine(Engine):
         self._loss: Any = torch.compile(loss) if compile else loss
 
     def init_params(self, seed: int) -> None:
-        """Draw initial parameters with PyTorch's generator on the CPU, so that they are the same for every device."""
+        """Draw the initial parameters with PyTorch's CPU generator, so that every device gets the same values."""
         generator = torch.Generator().manual_seed(seed)
         table = shapes(self.config, self.vocab_size)
         self._upload()
@@ -151,20 +152,20 @@ class TorchEngine(Engine):
     def _check_batch_memory(self, documents: int, positions: int) -> None:
         """Raise MemoryError if the backward pass needs more memory than is free.
 
-        This matters on a CPU, where the system would not refuse the memory, but kill the process.
+        This matters on a CPU, where the system would kill the process instead of refusing the memory.
         """
         free = free_memory() if self._torch_device.type == "cpu" else None
         if free is None or self._loss is not loss:  # compiled code may need less
             return
-        # what autograd keeps for each position: in a layer x, its norm, q, k, v, attention's output, x, its norm, and
-        # the MLP's 4 * n_embd; at the end the logits and their log-softmax
+        # the values that autograd saves for each position: in each layer x, its norm, q, k, v, attention's output, x,
+        # its norm, and the MLP's 4 * n_embd; at the end the logits and their log-softmax
         c = self.config
         kept = 12 * c.n_layer * c.n_embd + 2 * self.vocab_size
         needed = positions * kept * (2 if self.precision == "bfloat16" else self._dtype.itemsize)
         if needed > free:
             raise MemoryError(
-                f"a batch of {documents:,} documents, {positions:,} tokens with padding, needs at least {size(needed)},"
-                f" and this machine has {size(free)} free: lower micro_batch_size (which does not change the results),"
+                f"a batch of {documents:,} documents ({positions:,} tokens with padding) needs at least {size(needed)},"
+                f" but only {size(free)} is free: lower micro_batch_size (which does not change the results),"
                 " batch_size, block_size or n_embd"
             )
 
@@ -174,26 +175,26 @@ class TorchEngine(Engine):
     # --- The engine's buffers
 
     def _gather(self, name: str) -> array[float]:
-        """Return the current numbers of a buffer, in the same array each time."""
+        """Return a buffer's current values, in the same array each time."""
         if name not in self._exposed:
             numbers = self._arrays.setdefault(name, array("d", bytes(8 * self._length)))
             whole = self._tensors[name]
             if self._sharded and name in ("m", "v"):
                 whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
-            # move to the CPU before converting: Apple's GPUs have no float64, and on others it would take memory
+            # convert on the CPU: Apple's GPUs have no float64, and on other GPUs the copy would take memory
             torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length].cpu())
             self._exposed.add(name)
         return self._arrays[name]
 
     def _set_buffer(self, name: str, numbers: array[float]) -> None:
         if not isinstance(numbers, array) or numbers.typecode != "d" or len(numbers) != self._length:
-            raise ValueError(f"{name} must be an array('d') of {self._length} numbers, got {str(numbers)[:60]}")
+            raise ValueError(f"{name} must be an array('d') of {self._length} values, got {str(numbers)[:60]}")
         self._arrays[name] = numbers
         self._exposed.add(name)
         self.dtype = "F64"
 
     def _upload(self) -> None:
-        """Copy the buffers that the owner may have changed to the device."""
+        """Copy to the device the buffers that the owner may have changed."""
         if "params" in self._exposed:
             self._copy = None
         for name in self._exposed:
@@ -215,7 +216,7 @@ class TorchEngine(Engine):
         return self._backward(batch, total or len(batch)).item()
 
     def _backward(self, batch: Sequence[Tokens], total: int) -> Tensor:
-        """Add the gradient; return the loss as a tensor on the device, so that the CPU does not wait for it."""
+        """Add the gradient to grads; return the loss as a device tensor, so that the CPU need not wait for it."""
         tokens, targets, lengths = self._padded(batch)
         if tokens.numel() > self._largest:
             self._check_batch_memory(len(batch), tokens.numel())
@@ -227,7 +228,7 @@ class TorchEngine(Engine):
         return value.detach()
 
     def _padded(self, batch: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return token ids (B, T), targets (B, T) and their number (B,); T is that of the longest document."""
+        """Return token ids (B, T), targets (B, T) and each document's number of targets (B,), the largest being T."""
         flat, lengths = array("i"), array("i")
         for document in batch:
             read = truncated(document, self.config)
@@ -244,7 +245,7 @@ class TorchEngine(Engine):
         return self._to_device(ids[:, :-1]), self._to_device(targets), self._to_device(counts)
 
     def _to_device(self, numbers: Tensor) -> Tensor:
-        """Copy a tensor to the device; from pinned memory, a GPU copies it while Python continues."""
+        """Copy a tensor to the device; a GPU copies from pinned memory while Python continues."""
         if self._is_cuda:
             numbers = numbers.pin_memory()
         return numbers.to(self._torch_device, non_blocking=self._is_cuda)
@@ -274,7 +275,7 @@ class TorchEngine(Engine):
 
         Args:
             learning_rate: The learning rate.
-            diverged: If this is 1, no number changes. The device checks it, so that the CPU need not wait.
+            diverged: If this is 1, the step changes nothing. The device checks the flag, so the CPU need not wait.
         """
         whole, grads, m, v = (self._tensors[name] for name in BUFFERS)
         params = whole[self._part]
@@ -379,7 +380,7 @@ class TorchEngine(Engine):
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
         c = self.config
-        # the most numbers per position of any tensor: logits, the MLP, or attention weights without a fused kernel
+        # values per position in the largest tensor: logits, the MLP, or attention weights without a fused kernel
         width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
         positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
         for group in _groups((truncated(document, c) for document in documents), READ_AHEAD * positions):
@@ -406,7 +407,7 @@ class TorchEngine(Engine):
         return TorchStreams(self, count)
 
     def _snapshot(self) -> Model:
-        """Return the current model over a copy of the parameters, which contexts can use after the next step.
+        """Return the current model with a copy of its parameters, which contexts can still use after the next step.
 
         Contexts share the copy until the parameters change.
         """
@@ -427,14 +428,14 @@ class TorchEngine(Engine):
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise MemoryError(
-                    f"{what} does not fit into the memory of {describe(self._torch_device)}:"
+                    f"not enough memory on {describe(self._torch_device)} for {what}:"
                     " lower micro_batch_size (which does not change the results), batch_size, block_size or n_embd"
                 ) from error
             raise
 
 
 def _groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
-    """Yield the documents in groups of at least `tokens` tokens in total; the last group may have fewer."""
+    """Yield the documents in groups with at least `tokens` tokens each; the last group may have fewer."""
     group: list[Tokens] = []
     left = tokens
     for document in documents:

@@ -1,7 +1,7 @@
 """The model as an nn.Module whose parameters have the reference's names.
 
-The caller owns their memory. All parameters are in one flat tensor, in the layout of `config.shapes`, and all gradients
-in another, so that an update, a norm or a sum over processes is a single operation, whatever the number of matrices.
+The caller owns the parameters' memory. All parameters are in one flat tensor, in the layout of `config.shapes`, and all
+gradients in another, so that an update, a norm or a sum over processes is a single operation for all matrices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {  # as in microgpt/activat
 class Memory:
     """The flat tensors of parameters and gradients, and views into them.
 
-    The gradient of a view accumulates in the flat gradient.
+    A view's gradient accumulates in the flat gradients.
 
     Args:
         params: The flat parameters.
@@ -38,7 +38,7 @@ class Memory:
         self._where = offsets(table)
 
     def matrices(self, first: str, last: str | None = None) -> Tensor:
-        """Return an autograd leaf: one matrix, or the adjacent matrices `first` to `last` of equal width, stacked."""
+        """Return an autograd leaf: one matrix, or adjacent matrices of equal width, `first` to `last`, stacked."""
         last = last or first
         where = slice(self._where[first].start, self._where[last].stop)
         columns = self._table[first][1]
@@ -65,12 +65,12 @@ class KeyValueCache:
         self.length = 0
 
     def add(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Append the keys and values of one position, and return those of all positions so far.
+        """Append one position's keys and values; return the keys and values of all positions so far.
 
         Args:
             layer: The layer's index.
             k: The keys, (streams, n_head, 1, head_dim).
-            v: The values, of the same shape.
+            v: The values, with the same shape.
 
         Returns:
             Keys and values, each (streams, n_head, T, head_dim).
@@ -95,7 +95,7 @@ class Layer(nn.Module):
         self.attn_wo = memory.parameter(f"{name}attn_wo")
         self.mlp_fc1 = memory.parameter(f"{name}mlp_fc1")
         self.mlp_fc2 = memory.parameter(f"{name}mlp_fc2")
-        # the first three are adjacent in memory: one multiplication instead of three
+        # wq, wk and wv are adjacent in memory, so one multiplication replaces three
         self.attn_wqkv = memory.matrices(f"{name}attn_wq", f"{name}attn_wv")
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
@@ -117,7 +117,7 @@ class Model(nn.Module):
     Args:
         memory: The parameters and gradients.
         config: The model's sizes and settings.
-        aligned: Pad lm_head with rows of zeros to a multiple of this for the multiplication, and drop their logits.
+        aligned: For the multiplication, pad lm_head with zeros to a multiple of this many rows, and drop their logits.
     """
 
     def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:
@@ -129,7 +129,7 @@ class Model(nn.Module):
             self.add_module(f"layer{i}", layer)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1: the position after those in the cache."""
+        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1, and the token follows the cached ones."""
         first = cache.length if cache else 0
         x = rmsnorm(F.embedding(tokens, self.wte) + self.wpe[first : first + tokens.shape[1]])
         for layer in self.layers:
@@ -154,5 +154,5 @@ def token_losses(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the sum of the documents' losses, each summed over its positions and multiplied by its weight, (B,)."""
+    """Return the weighted sum of the documents' losses; each loss is a sum over positions, and weights is (B,)."""
     return (token_losses(model, tokens, targets).sum(1) * weights).sum()

@@ -1,4 +1,4 @@
-"""Golden data: losses, final weights and samples of the published runs.
+"""Golden data: the published runs' losses, final weights and samples.
 
 Each preset has its own file.
 """

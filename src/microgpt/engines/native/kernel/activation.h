@@ -26,7 +26,7 @@ INLINE void activation_forward(int rows, Dims d, real *saved, real *h) {
     }
 }
 
-/* The gradient dh of the activation's output -> that of its input, in place. */
+/* Turn dh, the gradient of the activation's output, into the gradient of its input, in place. */
 INLINE void activation_backward(int rows, Dims d, const real *saved, real *dh) {
     for (int i = 0; i < rows * d.Fp; i += LANES) {
         const vec x = load(saved + i);

@@ -5,10 +5,10 @@
 #include "exact.h"
 #include "fast.h"
 
-/* The constants of one step. exact: the reference's, and 1 / correction as the sum of two floats. Otherwise the bias
-corrections are folded into learning_rate and eps, both doubled here (see adam_vector). float32 also stores m / (1 -
-beta1) and v / (1 - beta2) instead of m and v, which saves products. They survive the conversion to m and v in float64
-and back; with float64 numbers they would not. */
+/* One step's constants. exact: the reference's constants, and 1 / correction as the sum of two floats. Otherwise, the
+bias corrections are folded into learning_rate and eps, both doubled here (see adam_vector). float32 also stores
+m / (1 - beta1) and v / (1 - beta2) instead of m and v, which saves multiplications. These quotients survive the
+conversion to m and v in float64 and back; float64 quotients would not. */
 typedef struct {
     real beta1, beta2, learning_rate, eps;
 #if FLOAT64
@@ -20,7 +20,7 @@ typedef struct {
 #endif
 } Adam;
 
-/* The kernel's m and v are the reference's, divided by these. */
+/* The kernel's m and v are the reference's m and v divided by these units. */
 INLINE double moment_unit1(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta1; }
 INLINE double moment_unit2(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta2; }
 
@@ -74,7 +74,7 @@ INLINE unsigned mask_out_of_range(vec x, const double low) {
 #endif
 }
 
-/* Store x, except in the lanes of the mask. */
+/* Store x, except in the masked lanes. */
 INLINE void store_unmasked(real *p, vec x, unsigned lanes) {
 #if defined(__AVX512F__)
     _mm512_mask_storeu_pd(p, (__mmask8)~lanes, (__m512d)x);
@@ -85,7 +85,7 @@ INLINE void store_unmasked(real *p, vec x, unsigned lanes) {
 #endif
 }
 
-/* Append first + i to the list for every lane i of the mask. Returns the list's new end. */
+/* Append first + i to the list for every masked lane i. Returns the list's new end. */
 INLINE int32_t *append_lanes(int32_t *list, int first, unsigned lanes) {
 #if defined(__AVX512F__)
     __m256i numbers = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -112,7 +112,7 @@ INLINE vec divide(vec x, real divisor, real inverse, real inverse_low) {
 #endif
 }
 
-/* Update one parameter with pow: for the square of its gradient, or only for the root. */
+/* Update one parameter, calling pow for the gradient's square if unsure_square is set, otherwise only for the root. */
 INLINE void adam_scalar(const Adam *a, int unsure_square, real *w, const real *m, real *v, real g) {
     *v = a->beta2 * *v + a->one_minus_beta2 * (unsure_square ? libm_pow(g, 2.0) : g * g);
     const real v_hat = *v / a->correction2;
@@ -164,7 +164,7 @@ INLINE void adam_vector(const Adam *a, vec dw, real *w, real *m, real *v) {
     store(v, new_v);
     const vec x = new_v + 1e-36f; /* keeps 1 / sqrt(x) finite */
 #if defined(__AVX512F__)
-    /* r = 1 / sqrt(x) to 2**-14, so (x r + 1 / r) / 2 = sqrt(x) to 2**-29 (Heron). Divide by twice that plus 2 eps: */
+    /* r = 1 / sqrt(x) to 2**-14, so (x r + 1 / r) / 2 = sqrt(x) to 2**-29 (Heron). Divide by 2 sqrt(x) + 2 eps: */
     const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
     store(w, load(w) -
                  a->learning_rate * new_m * r / multiply_add(r, multiply_add(x, r, broadcast(a->eps)), broadcast(1)));

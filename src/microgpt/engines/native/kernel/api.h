@@ -5,7 +5,7 @@ binding.py repeats these tables for Python. */
 #pragma once
 #include <stdint.h>
 
-/* Buffers are flat float64 arrays in the layout of config.shapes. The token ids of all documents are end to end. */
+/* Buffers are flat float64 arrays in the layout of config.shapes. All documents' token ids are stored end to end. */
 typedef struct Net Net;
 typedef struct Decoder Decoder;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Attention of one head, for one query over n positions: weights = softmax(factor * q . keys), out = weights . values.
-A head has D numbers at q, keys and values; consecutive positions are `stride` numbers apart. */
+A head has D elements at q, keys and values; consecutive positions are `stride` elements apart. */
 INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
                          ptrdiff_t stride, real *weights, real *exps, real *scale, real *slope, real *out) {
     real *logits = weights;
@@ -43,7 +43,7 @@ INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *
         for (int j = 0; j < d.D; j++) out[j] += weights[u] * values[u * stride + j];
 }
 
-/* Given dout, write dq, and add to dkeys and dvalues. dweights: scratch space for n numbers. */
+/* Given dout, write dq, and add to dkeys and dvalues. dweights: scratch space for n elements. */
 INLINE void head_backward(Dims d, real factor, int n, const real *q, const real *keys, const real *values,
                           ptrdiff_t stride, const real *weights, const real *exps, real scale, real slope,
                           const real *dout, real *dweights, real *dq, real *dkeys, real *dvalues) {
@@ -76,16 +76,16 @@ INLINE void head_backward(Dims d, real factor, int n, const real *q, const real 
 INLINE int packed_heads(Dims d) { return (void)d, 0; }
 #else
 /* Packed heads: when heads fill whole vectors or divide them evenly, float32 works on all lanes at once, BLOCK
-positions at a time. The weight of position u + j then is in every lane of its head whose index is j modulo BLOCK. A
-group is the vectors that share one vector of weights: one vector holding several small heads, or all vectors of one
-large head. */
+positions at a time. The weight for position u + j is then in every lane of its head whose index is j modulo BLOCK. A
+group consists of the vectors that share one vector of weights: one vector with several small heads, or all the vectors
+of one large head. */
 enum { MAX_VECTORS = 16 };
 
 INLINE int packed_heads(Dims d) {
     return !(d.D & (d.D - 1)) && d.D >= BLOCK && d.C % LANES == 0 && d.D <= MAX_VECTORS * LANES;
 }
 
-/* Return x . row in each head, for BLOCK rows; that of row j is in the lanes whose index is j modulo BLOCK. */
+/* Return x . row in each head, for BLOCK rows; row j's product is in the lanes whose index is j modulo BLOCK. */
 INLINE vec dot_rows(const vec *x, const real *rows, ptrdiff_t stride, int n, const int vectors, const int width) {
     vec products[BLOCK];
     UNROLL for (int j = 0; j < BLOCK; j++) {
@@ -106,8 +106,8 @@ INLINE void accumulate_rows(vec *sum, vec weights, const real *rows, ptrdiff_t s
     }
 }
 
-/* Attention of all heads, for one query over n positions. weights: (n / BLOCK, groups, LANES); with `keep`, the
-normalized weights stay there for backward, otherwise it is only scratch space. */
+/* Attention of all heads, for one query over n positions. weights: (n / BLOCK, groups, LANES); if `keep` is
+set, the normalized weights stay there for backward; otherwise, this is only scratch space. */
 INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                                  int keep, real *weights, real *out) {
     const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
@@ -181,12 +181,12 @@ INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, con
 }
 #endif
 
-/* Return how many numbers the attention weights of one row take. */
+/* Return the number of elements in one row's attention weights. */
 INLINE size_t attn_weights_size(Dims d) {
     return packed_heads(d) ? (size_t)(d.T + BLOCK - 1) / BLOCK * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
-/* Attention of all heads for rows from..to; a row attends to rows first[row] .. row, those of its document. */
+/* Attention of all heads for rows from..to; a row attends to its document's rows, first[row] .. row. */
 INLINE void attention_forward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
     const ptrdiff_t stride = 3 * d.Cp;
     const real factor = (real)net->attn_factor;
@@ -242,7 +242,7 @@ INLINE void qkv_backward_input(Dims d, const Net *net, const Layer *layer, const
 #if EXACT
     for (int r = 0, rows = to - from; r < rows; r += 4) { /* the rows of one document */
         const int32_t *order = r ? net->order : net->first_order;
-        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 has its own order, so it is alone; the rest goes by fours */
+        for (int c = 0; c < d.Cp; c += LANES) { /* row 0 is alone, as it has its own order; the rest go in fours */
             const int n = r ? (rows - r < 4 ? rows - r : 4) : 1;
             const real *dy[4];
             vec sum[4];

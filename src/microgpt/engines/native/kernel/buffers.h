@@ -1,4 +1,4 @@
-/* Copying parameters and moments between Python's flat buffers and the kernel's layout.
+/* Copy parameters and moments between Python's flat buffers and the kernel's layout.
 
 Python's buffers are flat float64 arrays; loading and storing convert to the kernel's precision and back. */
 
@@ -45,8 +45,8 @@ static void net_store(const Net *net, double *params, double *m, double *v) {
     copy_out(net, net->v, moment_unit2(&net->settings), v);
 }
 
-/* Take one Adam step on the flat buffers, and clear grads. It computes in the kernel's precision, to give the same
-numbers as net_train. */
+/* Take one Adam step on the flat buffers, and clear grads. The arithmetic is in the kernel's precision, so that the
+results equal net_train's. */
 static void net_update(const Net *net, double *params, double *grads, double *m, double *v, int64_t n, int64_t step,
                        double learning_rate) {
     const Adam a = adam_constants(&net->settings, step, learning_rate);
@@ -56,7 +56,7 @@ static void net_update(const Net *net, double *params, double *grads, double *m,
     for (int64_t at = 0; at < n; at += ADAM_BLOCK) {
         const int count = n - at < ADAM_BLOCK ? (int)(n - at) : ADAM_BLOCK;
         for (int i = 0; i < padded(count); i++) {
-            const int64_t j = at + (i < count ? i : 0); /* the padding repeats the first number */
+            const int64_t j = at + (i < count ? i : 0); /* the padding repeats the first element */
             w[i] = (real)params[j], g[i] = (real)grads[j];
             first[i] = (real)(m[j] / moment_unit1(&net->settings)),
             second[i] = (real)(v[j] / moment_unit2(&net->settings));

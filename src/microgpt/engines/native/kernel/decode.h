@@ -7,7 +7,7 @@
 struct Decoder {
     const Net *net;
     Weights weights;
-    Workspace work; /* one row per stream; each layer's qkv points at the current position, after the cached ones */
+    Workspace work; /* one row per stream; each layer's qkv points to the current position, after the cache */
     int streams, position;
     void *memory;
 };

@@ -1,6 +1,6 @@
 /* Runtime dispatch: choose the kernel built for this machine's instruction set.
 
-It takes the best instruction set that both the processor and the operating system support. */
+It chooses the best instruction set that both the processor and the operating system support. */
 
 #include "api.h"
 #include <string.h>
@@ -16,7 +16,7 @@ TABLE(plain)
 #include <cpuid.h>
 
 /* Return whether the processor has AVX2 and fma (wide: AVX-512), and the operating system saves their registers. This
-uses cpuid directly, because __builtin_cpu_supports always answers no when zig links. */
+uses cpuid directly, because __builtin_cpu_supports always returns 0 when zig links. */
 static int has_avx(int wide) {
     unsigned a, b, c, d, saved, high;
     const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28,
@@ -29,7 +29,7 @@ static int has_avx(int wide) {
 }
 #endif
 
-/* isa: the name of an instruction set, or NULL for the best one. Returns NULL if this machine cannot run it. */
+/* isa: the name of an instruction set, or NULL for the best one. Returns NULL if this machine does not support isa. */
 __attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, const char *isa) {
 #define OFFER(name, works)                                                                                             \
     if ((isa ? !strcmp(isa, #name) : 1) && (works)) return exact ? &kernel_##name##_exact : &kernel_##name##_float32;

@@ -7,12 +7,12 @@ pow is replaced by a cheaper operation wherever the result is provably the same.
 #include <math.h>
 
 #if EXACT
-/* Called through volatile pointers, because a compiler that sees pow(x, 2) replaces it by x * x. */
+/* Called through volatile pointers, because a compiler that sees pow(x, 2) replaces it with x * x. */
 static double (*volatile libm_pow)(double, double) = pow;
 static double (*volatile libm_exp)(double) = exp;
 
-/* c - a * b with one rounding: the error of a rounded product, quotient or root, which shows how close the exact result
-was to a midpoint between two floats. */
+/* c - a * b, rounded once. This is the error of a rounded product, quotient or root, and shows how close the exact
+result was to a midpoint between two floats. */
 INLINE vec fnmadd(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
     return (vec)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
@@ -22,7 +22,7 @@ INLINE vec fnmadd(vec a, vec b, vec c) {
     vec r;
     for (int i = 0; i < LANES; i++) r[i] = __builtin_fma(-a[i], b[i], c[i]);
     return r;
-#else /* no fma: split both factors exactly (Dekker 1971) and sum the rounding error of the product */
+#else /* no fma: split both factors exactly (Dekker 1971) and sum the product's rounding error */
     const real half = 0x1p27 + 1;
     vec a_high = a * half, b_high = b * half, product = a * b;
     a_high = a_high - (a_high - a);

@@ -7,7 +7,7 @@ They are accurate, but do not match libm bit for bit. */
 
 #if !EXACT
 #if FLOAT64
-/* exp of x <= 0 as 2**n * e**r with |r| <= log(2) / 2; 14 terms of the series of e**r give full precision. */
+/* exp of x <= 0 as 2**n * e**r with |r| <= log(2) / 2; 14 terms of e**r's series give full precision. */
 INLINE vec vector_exp(vec x) {
     x = vector_max(x, broadcast(-708));
     vec shifted = x * 1.4426950408889634 + 0x1.8p52; /* puts the integer n into the low bits */
@@ -38,8 +38,8 @@ INLINE vec vector_exp(vec x) {
 }
 #endif
 
-/* a * b + c, fused explicitly, for sums of two products: the compiler could choose to fuse either of them, and compute
-different numbers at each place where the sum is inlined. */
+/* a * b + c, fused explicitly, for sums of two products: the compiler could fuse either product, and could compute
+different values at each place where the sum is inlined. */
 INLINE vec multiply_add(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

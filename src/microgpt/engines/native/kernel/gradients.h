@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* The rows that the gradients are summed over, and where the sums go. exact: one sum for each document, from 0 over
-descending positions; these sums are added in the order of the documents. float32: one sum over all rows, ascending,
-which can stop after any micro-batch and continue in the next. The gradient either goes straight into Adam, without
-being stored, or into net->grads. */
+/* The rows that the gradients are summed over, and where the sums go. exact: each document has its own sum, from 0 over
+descending positions; these sums are added in document order. float32: a single sum runs over all rows, ascending; it
+can stop after any micro-batch and continue in the next. The gradient either goes straight into Adam, without being
+stored, or into net->grads. */
 typedef struct {
     const Net *net;
     const Adam *adam; /* NULL: store the gradient in net->grads */
@@ -75,8 +75,8 @@ INLINE void embedding_gradient(Dims d, const Gradient *gradient) {
 }
 
 #if EXACT
-/* Compute the gradient of `rows` x `columns` weights from row o and column c on, in a panel that stays in the L1 cache;
-then apply Adam. */
+/* Compute the gradient of `rows` x `columns` weights, starting at row o and column c, in a panel that stays in the L1
+cache; then apply Adam. */
 INLINE void gradient_block(const Gradient *gradient, Linear linear, int o, int rows, int c, int columns,
                            const int stride) {
     const Net *net = gradient->net;
@@ -106,8 +106,8 @@ INLINE void gradient_block(const Gradient *gradient, Linear linear, int o, int r
     }
 }
 
-/* Compute the gradient of rows o..end of a matrix, then apply Adam. stride: the matrix's, possibly a compile-time
-constant. */
+/* Compute the gradient of rows o..end of a matrix, then apply Adam. stride: the matrix's stride, which may be a
+compile-time constant. */
 INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
     const int width = stride < ADAM_BLOCK / 8 ? stride : ADAM_BLOCK / 8, height = ADAM_BLOCK / width;
     for (; o < end; o += height)
@@ -132,7 +132,7 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
         UNROLL for (int j = 0; j < N; j++)
             sum[r][j] = gradient->accumulate ? load(grads + r * stride + j * LANES) : broadcast(0);
     }
-    if (gradient->ends[0] > 32) { /* a long sum hides the time to prefetch what the next tile updates */
+    if (gradient->ends[0] > 32) { /* a long sum hides the latency of prefetching the next tile */
         const ptrdiff_t next = c + N * LANES < stride ? N * LANES : (ptrdiff_t)R * stride - c;
         for (int r = 0; r < R; r++) {
             UNROLL for (int j = 0; j < N; j++) {
@@ -160,10 +160,10 @@ INLINE void gradient_tile(const int N, const Gradient *gradient, const Adam *a, 
 }
 
 /* Compute the gradient of rows o..end of a matrix, then apply Adam. Padding rows have no gradient and stay 0. stride:
-the matrix's, possibly a compile-time constant. */
+the matrix's stride, which may be a compile-time constant. */
 INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int end, const int stride) {
     const Adam a = gradient->adam ? *gradient->adam : (Adam){0};
-    const int wide = gradient->ends[0] > 16; /* then the sums take longer than Adam */
+    const int wide = gradient->ends[0] > 16; /* if so, the sums take longer than Adam */
     for (; o < end; o += GRADIENT_ROWS) {
         int c = 0;
         for (; wide && c + 2 * LANES <= stride; c += 2 * LANES) gradient_tile(2, gradient, &a, linear, o, c, stride);
@@ -173,7 +173,7 @@ INLINE void gradient_rows(const Gradient *gradient, Linear linear, int o, int en
 #endif
 
 /* Threads share the work as numbered tasks: first the embeddings, then each matrix, TASK_ROWS rows at a time. Every
-thread walks through all task numbers, and does the tasks that it has taken. */
+thread walks through all task numbers, and performs the tasks that it has taken. */
 enum { TASK_ROWS = EXACT ? 32 : 16 };
 
 typedef struct {
@@ -190,12 +190,12 @@ INLINE int take_task(Tasks *tasks) {
 
 typedef struct {
     Tasks *tasks;
-    int mine, current; /* the task taken, and the one the walk has reached */
+    int mine, current; /* the task taken, and the task that the walk has reached */
 } Walk;
 
 INLINE int is_mine(Walk *walk) { return walk->current++ == walk->mine; }
 
-/* Do this thread's tasks for one matrix: its gradient, Adam, and its transposed copy. */
+/* Perform this thread's tasks for one matrix: the gradient, Adam, and the transposed copy. */
 INLINE void matrix_backward(const Gradient *gradient, Linear linear, const int stride, Walk *walk) {
     for (int o = 0; o < linear.matrix->rows; o += TASK_ROWS) {
         if (!is_mine(walk)) continue;
@@ -206,7 +206,7 @@ INLINE void matrix_backward(const Gradient *gradient, Linear linear, const int s
     }
 }
 
-/* Do this thread's tasks for all weight gradients of the micro-batch. */
+/* Perform this thread's tasks for all of the micro-batch's weight gradients. */
 INLINE void weights_backward(Dims d, const Gradient *gradient, Tasks *tasks) {
     const Net *net = gradient->net;
     Walk walk = {tasks, take_task(tasks), 0};

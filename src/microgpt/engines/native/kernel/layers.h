@@ -1,6 +1,6 @@
 /* Embedding, rmsnorm, cross-entropy and the input gradient of lm_head.
 
-Together these are all layers except attention. */
+Together, these are all the layers except attention. */
 
 #pragma once
 #include "exact.h"
@@ -20,7 +20,7 @@ INLINE void embedding_forward(Dims d, const real *wte, const real *wpe, const Wo
 }
 
 #if !EXACT
-/* Return the dot products of BLOCK rows of a with those of b; that of row j is in lane j of each block. */
+/* Return the dot products of BLOCK rows of a with the same rows of b; row j's product is in lane j of each block. */
 INLINE vec rowwise_dot(Dims d, const real *a, const real *b, int n) {
     vec sum[BLOCK];
     UNROLL for (int j = 0; j < BLOCK; j++) {
@@ -35,7 +35,7 @@ INLINE vec rowwise_dot(Dims d, const real *a, const real *b, int n) {
 #endif
 
 /* y = x * scale with scale = (mean(x**2) + 1e-5)**-0.5. Saves scale and slope for backward. exact: slope = d scale /
-d mean = -0.5 (mean + 1e-5)**-1.5; float32: slope = scale**3 / C, which is -2 / C times that. */
+d mean = -0.5 (mean + 1e-5)**-1.5; float32: slope = scale**3 / C, -2 / C times the exact slope. */
 INLINE void rmsnorm_forward(int rows, Dims d, double inverse_C, const real *x, real *y, real *scale, real *slope) {
 #if EXACT
     for (int r = 0; r < rows; r++, x += d.Cp, y += d.Cp) {
@@ -138,7 +138,7 @@ INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
 /* dx = dlogits lm_head. exact adds the target's row last, as the reference does. */
 INLINE void lm_head_backward_input(Dims d, const Workspace *work, const real *lm_head, int from, int to, real *dx) {
 #if EXACT
-    for (int r = from; r < to; r++) { /* set the target's entry aside in dy, which is unused now */
+    for (int r = from; r < to; r++) { /* save the target's entry in dy, which is not in use yet */
         work->dy[(ptrdiff_t)r * d.Cp] = work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]];
         work->dlogits[(ptrdiff_t)r * d.Vp + work->target[r]] = 0;
     }

@@ -1,4 +1,4 @@
-/* Dimensions and memory layout of the matrices, and of each layer's activations and gradients. */
+/* The model's dimensions, and the memory layout of its matrices, activations and gradients. */
 
 #pragma once
 #include "api.h"
@@ -25,8 +25,8 @@ typedef struct { /* the parameters, and the transposed copy */
     real *w, *w_transposed;
 } Weights;
 
-/* A layer's activations, which forward saves for backward, and the gradients that backward saves for the weights. There
-is one row per position, of the width in parentheses. */
+/* A layer's activations, which forward saves for backward, and the gradients that backward saves for the weights. Each
+has one row per position; the row's width is in parentheses. */
 typedef struct {
     real *x;                         /* (Cp) the layer's input: the previous layer's output */
     real *x_norm1, *scale1, *slope1; /* (Cp) (1) (1) after the first rmsnorm; its scale; d scale / d mean square */
@@ -40,9 +40,9 @@ typedef struct {
     real *dqkv, *dx_mid, *dh, *dx_out; /* gradients of the outputs of attn_wq.., attn_wo, mlp_fc1, mlp_fc2 */
 } Layer;
 
-/* There is one row per position of several documents in training, and one row per context in decoding. */
+/* In training, there is one row for each position of several documents; in decoding, one row for each context. */
 typedef struct {
-    int qkv_step; /* the distance of two rows in qkv: 1, or block_size in decoding, which caches keys and values */
+    int qkv_step; /* the distance between rows in qkv: 1, or block_size in decoding, which caches keys and values */
     int32_t *token, *position, *target;
     int32_t *first;                 /* the row at which this row's document starts */
     real *dloss;                    /* d loss / d nll of this row */
@@ -61,7 +61,7 @@ struct Net {
     Matrix *matrices;
     int num_matrices;
     size_t flat_size, size, transposed_size; /* the length of Python's buffers, the kernel's, and the transposes */
-    int32_t *order, *first_order;            /* exact: how the rows of [wq; wk; wv] add to their input's gradient */
+    int32_t *order, *first_order;            /* exact: the order in which [wq; wk; wv]'s rows add to dx */
     double attn_factor, inverse_C;
     Weights weights;
     real *m, *v, *grads;

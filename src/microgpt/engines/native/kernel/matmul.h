@@ -33,7 +33,7 @@ INLINE void microkernel(const int R, const int N, const real *a, ptrdiff_t a_row
     }
 }
 
-/* A panel of N vectors of columns: its rows in tiles of at most max_rows, as equal in height as possible. */
+/* Compute a panel of N vectors of columns, in tiles of at most max_rows rows and of heights as equal as possible. */
 INLINE void panel(const int N, const int max_rows, int rows, const real *a, ptrdiff_t a_row, ptrdiff_t a_k,
                   const real *b, ptrdiff_t b_k, int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
     for (int tiles = (rows + max_rows - 1) / max_rows; tiles > 0; tiles--) {
@@ -94,7 +94,7 @@ NOINLINE void matmul_generic(int rows, int columns, const real *a, ptrdiff_t a_r
 #define SPECIALIZE 1
 #endif
 
-/* y = init + a b + addend: inlined if the sizes are small compile-time constants, or else the shared copy. */
+/* y = init + a b + addend: inlined if the sizes are small compile-time constants, otherwise a shared copy. */
 INLINE void matmul(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdiff_t a_k, const real *b, ptrdiff_t b_k,
                    int K, real init, const real *addend, real *y, ptrdiff_t y_row) {
     if (SPECIALIZE && __builtin_constant_p(columns) && columns <= 64 && !(columns == 64 && K >= 64))
@@ -104,7 +104,7 @@ INLINE void matmul(int rows, int columns, const real *a, ptrdiff_t a_row, ptrdif
 }
 
 /* y = x w^T + addend: each output is its own sum over ascending inputs. columns: outputs, padded. one_row is a
-compile-time constant instead of `rows == 1`, so that the result of a row never depends on the number of rows. */
+compile-time constant instead of `rows == 1`, so that a row's result never depends on the number of rows. */
 INLINE void linear_forward(const int one_row, int rows, int inputs, int columns, const real *x, int x_stride,
                            const real *w_transposed, int transposed_stride, const real *addend, real *y, int y_row) {
 #if !EXACT

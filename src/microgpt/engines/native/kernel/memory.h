@@ -22,8 +22,8 @@ static void release(void *p) {
 void __asan_poison_memory_region(void const volatile *address, size_t size);
 #endif
 
-/* A bump allocator over one block. Without a block it only counts the bytes needed, in 64 bits, because a request can
-exceed a 32-bit address space. */
+/* A bump allocator over one block. Without a block, it only counts the bytes needed. The count has 64 bits, because a
+request can exceed a 32-bit address space. */
 typedef struct {
     char *memory;
     uint64_t used;
@@ -142,8 +142,8 @@ static void lay_out_net(Arena *arena, Net *net) {
     net->embedding_grads = EXACT ? arena_reals(arena, net->matrices[LM_HEAD].offset) : NULL;
 }
 
-/* The maximum number of rows in a micro-batch for each thread, unless one document has more: few enough for the
-activations to stay in cache. */
+/* The maximum number of micro-batch rows per thread, small enough for the activations to stay in cache. Only a single
+longer document may have more rows. */
 enum { MICRO_BATCH_ROWS = 128 };
 
 static Net *net_open(const Settings *s) {

@@ -1,4 +1,4 @@
-/* The whole model: the forward and backward passes through all layers. */
+/* The complete model: the forward and backward passes through all layers. */
 
 #pragma once
 #include "activation.h"
@@ -8,7 +8,7 @@
 /* Row `from` of a buffer */
 #define AT(buffer, width) ((buffer) + (ptrdiff_t)from * (width))
 
-/* From x_embd to logits, for rows from..to. */
+/* Compute the logits from x_embd, for rows from..to. */
 INLINE void forward(Dims d, const Net *net, Weights weights, const Workspace *work, int from, int to,
                     const int one_row) {
     const int rows = to - from;
@@ -41,7 +41,7 @@ INLINE void forward(Dims d, const Net *net, Weights weights, const Workspace *wo
                    transposed + net->matrices[LM_HEAD].transposed, d.Vp, NULL, AT(work->logits, d.Vp), d.Vp);
 }
 
-/* From dlogits to the gradient of x_embd, in work->dx, for rows from..to, which are whole documents. */
+/* Compute x_embd's gradient, in work->dx, from dlogits. Rows from..to must be complete documents. */
 INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, int to) {
     const int rows = to - from;
     const real *w = net->weights.w;
@@ -66,9 +66,9 @@ INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, in
                      work->slope0 + from, NULL, AT(work->dx, d.Cp));
 }
 
-/* Specialize `call` for a standard size with the 27 tokens of names: in that copy the dimensions are constants. All
-other sizes share the general copy. From n_embd = 64 on, nearly all time is spent in matrix products, which have
-specializations of their own; there, it is attention that this one speeds up. */
+/* Specialize `call` for a standard size with the 27 tokens of the names data set: in that copy, the dimensions are
+constants. All other sizes share the general copy. From n_embd = 64 on, matrix products take nearly all the time, and
+they have their own specializations; there, this macro speeds up attention. */
 #define IF_SIZE(size, call)                                                                                            \
     if ((SPECIALIZE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && d.activation == RELU) {         \
         d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \

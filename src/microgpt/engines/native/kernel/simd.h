@@ -128,8 +128,8 @@ INLINE vec vector_sqrt(vec x) {
 #endif
 }
 
-/* Flush denormals to zero in float32, because decaying moments would otherwise cost a fifth of the time. Returns the
-mode to restore. */
+/* Flush denormals to zero in float32, because moments that decay to denormals would otherwise take a fifth of the
+time. Returns the mode to restore. */
 static unsigned flush_denormals(void) {
 #if !EXACT && defined(__SSE2__)
     const unsigned mode = _mm_getcsr();
@@ -200,7 +200,7 @@ INLINE vec broadcast_in_block(vec x, const int j) {
 #endif
 }
 
-/* Loops process BLOCK rows at a time. If only n rows are left, the last one is repeated to fill the block. */
+/* Loops process BLOCK rows at a time. If only n rows are left, the last row is repeated to fill the block. */
 INLINE int clamp_row(int j, int n) { return j < n ? j : n - 1; }
 
 /* Blend: x in the first n lanes, `fill` in the others. */

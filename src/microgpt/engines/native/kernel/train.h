@@ -9,10 +9,10 @@
 #include "gradients.h"
 #include "model.h"
 
-/* Threads share a step in two ways. For forward and backward, each takes chunks of a few documents. For the weight
-gradients and Adam, each takes rows of the matrices, over all documents: no gradient is stored, sums keep their order,
-and results do not depend on the number of threads. A batch with more rows than net->micro_batch_rows is computed as
-several micro-batches. */
+/* Threads share a step in two ways. For forward and backward, each thread takes chunks of a few documents. For the
+weight gradients and Adam, each thread takes rows of the matrices, and sums over all documents: no gradient is stored,
+sums keep their order, and results do not depend on the number of threads. A batch with more rows than
+net->micro_batch_rows is computed as several micro-batches. */
 
 /* The state that the threads of one call share. All threads go through the same steps, synchronized by barriers. */
 typedef struct {
@@ -20,18 +20,18 @@ typedef struct {
     Documents documents;
     const int32_t *batch_sizes;
     const double *learning_rates;
-    double weight; /* of each document; 0: 1 / batch size */
+    double weight; /* each document's weight; 0 means 1 / batch size */
     double *losses;
     int64_t step;
     int steps;
     double deadline;
-    /* the current step; the arrays of starts have one more entry for the end */
+    /* the current step; each array of starts has an extra entry for the end */
     size_t *token_at; /* the start of each document in documents.tokens */
     int32_t *row_at;  /* each document's first row in the workspace */
     double *document_losses;
     int32_t *chunk_at;       /* each chunk's first document */
     int32_t *micro_batch_at; /* each micro-batch's first chunk */
-    int32_t *ends;           /* the end row of each gradient sum: of each chunk (exact) or micro-batch (float32) */
+    int32_t *ends;           /* each gradient sum's end row: one per chunk (exact) or micro-batch (float32) */
     size_t tokens_done, documents_done;
     double work_since_clock; /* multiplications since the clock was last read */
     int accumulate;          /* backward, exact: add to the gradient in net->grads */
@@ -65,7 +65,7 @@ static void barrier(Run *run) {
         return;
     }
     /* After a long wait, sleep instead of spinning or yielding: the scheduler puts a thread that wakes up on an idle
-    core, while one that only yields may share a core with another thread permanently. */
+    core, while a thread that only yields may share a core with another thread permanently. */
     const struct timespec microsecond = {0, 1000};
     for (int spins = 0; atomic_load_explicit(&run->generation, memory_order_acquire) == generation; spins++)
         if (spins > 200000) nanosleep(&microsecond, NULL);
@@ -79,7 +79,7 @@ static void plan_step(Run *run) {
     const Net *net = run->net;
     run->stop = run->done == run->steps;
     if (run->stop) return;
-    if (run->work_since_clock > 2e7) { /* a few milliseconds, because reading the clock costs time too */
+    if (run->work_since_clock > 2e7) { /* every few milliseconds, because reading the clock takes time too */
         run->work_since_clock = 0;
         run->stop = monotonic_seconds() > run->deadline;
         if (run->stop) return;
@@ -122,8 +122,8 @@ static void fill_rows(const Run *run, int document) {
     }
 }
 
-/* Return the sum of nll over n rows. float32 adds the logarithm of the product of the rows' exp_sum, to compute one
-logarithm for many rows. */
+/* Return the sum of nll over n rows. float32 also adds the rows' log(exp_sum), as the logarithm of a product, because
+one logarithm then serves many rows. */
 INLINE double sum_nll(const Workspace *work, int row, int n) {
     double sum = work->nll[row];
     for (int r = row + 1; r < row + n; r++) sum += work->nll[r];
@@ -167,14 +167,14 @@ NOINLINE void weights_backward_specialized(const Gradient *gradient, Tasks *task
     IF_SIZE(16, weights_backward(d, gradient, tasks)) weights_backward(d, gradient, tasks);
 }
 
-/* Return the loss of the current batch, summed from left to right. */
+/* Return the current batch's loss, summed from left to right. */
 static double batch_loss(const Run *run) {
     double loss = 0;
     for (int i = 0; i < run->batch; i++) loss += run->document_losses[i];
     return loss * (run->weight ? run->weight : 1.0 / run->batch);
 }
 
-/* Do one thread's share of the current step. Returns the loss; if it is not finite, nothing is updated. */
+/* Compute one thread's share of the current step. Returns the loss; if it is not finite, nothing is updated. */
 static double run_step(Run *run) {
     const Net *net = run->net;
     double loss = 0;
@@ -199,7 +199,7 @@ static double run_step(Run *run) {
     return loss;
 }
 
-/* Do one thread's share of all steps. A loss that is not finite ends the run. */
+/* Compute one thread's share of all steps. A loss that is not finite stops the run. */
 static void run_steps(Run *run, int thread) {
     const unsigned mode = flush_denormals();
     for (;;) {
@@ -249,7 +249,7 @@ static int reserve_rows(Net *net, int rows) {
     return net->capacity > 0;
 }
 
-/* Run the steps on as many threads as can be started. Returns the number of steps done, or -1 if out of memory. */
+/* Run the steps on as many threads as can be started. Returns the number of steps completed, or -1 if out of memory. */
 static int run_threads(Run *run) {
     int largest_batch = 0;
     for (int i = 0; i < run->steps; i++)
@@ -285,12 +285,12 @@ static int run_threads(Run *run) {
     return run->done;
 }
 
-/* Add the gradient of one batch to grads. Returns 0 if out of memory. */
+/* Add one batch's gradient to grads. Returns 0 if out of memory. */
 static int net_backward(Net *net, double *grads, Documents documents, int batch, double weight, double *loss) {
     const int32_t batch_sizes[1] = {batch};
     Run run = {
         .net = net, .documents = documents, .batch_sizes = batch_sizes, .weight = weight, .losses = loss, .steps = 1};
-    run.accumulate = EXACT; /* exact sums continue from grads; the others start from 0 and are added in float64 */
+    run.accumulate = EXACT; /* exact sums continue from grads; other sums start from 0 and are added in float64 */
     if (EXACT) copy_in(net, grads, 1, net->grads);
     if (run_threads(&run) < 0) return 0;
     for (int i = 0; i < net->num_matrices; i++) {
@@ -305,8 +305,8 @@ static int net_backward(Net *net, double *grads, Documents documents, int batch,
     return 1;
 }
 
-/* Train for as many of the steps as fit into `seconds`, at least one. step: the number of steps done before. Returns
-the number of steps done, or -1 if out of memory. */
+/* Train for as many steps as fit into `seconds`, but at least one. step: the number of steps already completed. Returns
+the number of steps completed by this call, or -1 if out of memory. */
 static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, const double *learning_rates,
                      int64_t step, int steps, double seconds, double *losses) {
     Run run = {.net = net,

@@ -3,7 +3,7 @@
 #pragma once
 #include "layout.h"
 
-/* Gather a vector from 128-bit blocks that are `stride` numbers apart. */
+/* Gather a vector from 128-bit blocks that are `stride` elements apart. */
 INLINE vec gather_blocks(const real *p, ptrdiff_t stride) {
 #if defined(__AVX512F__)
     __m512 x = _mm512_castps128_ps512(_mm_load_ps((const float *)p));
