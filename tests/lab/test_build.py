@@ -76,7 +76,7 @@ def test_without_npm_the_build_continues_and_says_so(tree: Path, tmp_path: Path)
         lab, env={**os.environ, "PYTHONPATH": str(tree / "src")}, cwd=tmp_path, capture_output=True, text=True
     )
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"error: the lab's page is not in this installation: {reason}\n"
+    assert refused.stderr == f"error: the lab's page is missing from this installation: {reason}\n"
 
 
 def test_an_old_node_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

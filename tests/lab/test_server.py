@@ -319,11 +319,16 @@ def test_without_the_page_the_command_says_why(
     monkeypatch.setattr(lab_server, "SITE", tmp_path / "nothing")
     monkeypatch.setattr(lab_server, "NO_SITE", tmp_path / "no_site.txt")
     assert cli.main(["lab", "--no-browser"]) == 2
-    words = "error: the lab's page is not in this installation: install npm (with Node 20.19, 22.12 or newer), then"
+    words = (
+        "error: the lab's page is missing from this installation: install npm (with Node 20.19, 22.12 or newer), then"
+    )
     assert capsys.readouterr().err == f"{words} reinstall this package\n"
     (tmp_path / "no_site.txt").write_text("MICROGPT_PURE_PYTHON is set")
     assert cli.main(["lab", "--no-browser"]) == 2
-    assert capsys.readouterr().err == "error: the lab's page is not in this installation: MICROGPT_PURE_PYTHON is set\n"
+    assert (
+        capsys.readouterr().err
+        == "error: the lab's page is missing from this installation: MICROGPT_PURE_PYTHON is set\n"
+    )
 
 
 def test_a_path_that_is_not_a_run_is_refused(

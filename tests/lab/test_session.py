@@ -71,21 +71,25 @@ def test_the_source_is_the_file_that_runs(readonly: Lab) -> None:
 )
 def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: Lab, text: str) -> None:
     error = json.loads(readonly.wire.ask(text))["error"]
-    assert "a request must be JSON" in error or "there is no method" in error
+    assert "a request must be JSON" in error or "unknown method" in error
 
 
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
-        ("nothing", {}, "there is no method 'nothing': the methods are adam, attention"),
-        ("train", {"steps": 1}, "there is no method 'train'"),
-        ("forward", {}, "forward needs the parameter 'word'"),
-        ("forward", {"word": WORD, "colour": 1}, "forward has no parameter 'colour': it takes word"),
+        ("nothing", {}, "unknown method 'nothing'; choose from adam, attention"),
+        ("train", {"steps": 1}, "unknown method 'train'"),
+        ("forward", {}, "the parameter 'word' of forward is missing"),
+        ("forward", {"word": WORD, "colour": 1}, "unknown parameter 'colour' of forward; choose from word"),
         ("forward", {"word": 3}, "word of forward must be a string, got word=3"),
         ("shuffle", {"seed": 1.5, "count": 8}, "seed of shuffle must be a whole number, got seed=1.5"),
         ("shuffle", {"seed": 1, "count": 1}, "count must be between 2 and 100, got count=1"),
-        ("number", {"word": WORD, "path": "pos9.emb[0]"}, "this word has positions 0 to 4, got path='pos9.emb"),
-        ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "this word has positions 0 to 4"),
+        (
+            "number",
+            {"word": WORD, "path": "pos9.emb[0]"},
+            "between 0 and 4 for this word, got path='pos9.emb",
+        ),
+        ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "path must have a position between 0 and 4"),
         ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
         ("history", {"path": "wte[4]"}, "path must name one weight"),
@@ -96,12 +100,12 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("softmax", {"logits": [], "scale": 1}, "logits must contain at least one value"),
         ("softmax", {"logits": [1, "2"], "scale": 1}, "logits[1] of softmax must be a number"),
         ("reset", {"config": {"n_embd": 10}}, "n_embd must be a multiple of n_head, got n_embd=10"),
-        ("reset", {"config": {"colour": 1}}, "there is no setting 'colour'"),
+        ("reset", {"config": {"colour": 1}}, "unknown setting 'colour'"),
         ("reset", {"config": {"num_steps": "many"}}, "num_steps must be a whole number, got num_steps='many'"),
         ("reset", {"config": {"n_embd": 4096}}, "choose a smaller n_embd, n_layer or block_size"),
         ("reset", {"val_fraction": 2}, "val_fraction must be at least 0 and less than 1"),
         ("reset", {"config": {"batch_size": 10_000_000}}, "batch_size must be at most 1024 in the lab"),
-        ("choose", {"run": "mine"}, "there is no run 'mine': the runs are published"),
+        ("choose", {"run": "mine"}, "unknown run 'mine'; choose from published"),
         ("scrub", {"step": 3}, "the weights of 'trained for 1000 steps' are unknown before step 1000"),
         ("scrub", {"step": 1001}, "train the run further"),
         ("generate", {"seed": 1, "index": 0, "temperature": 0}, "temperature must be above 0"),

@@ -1,4 +1,4 @@
 """The lab: an interactive page whose every number comes from the real program.
 
-`session.py` answers the page's requests.
+`session.py` handles the page's requests.
 """

@@ -21,7 +21,7 @@ class Request(NamedTuple):
     """A registered request."""
 
     function: Callable[..., Any]
-    of_model: bool = False  # the answer describes the active model, and includes the model's version
+    of_model: bool = False  # the answer describes the active model and includes the model's version
     changes: bool = False  # the request changes the active model, and the answer describes the changed model
     streams: bool = False  # the request yields many answers
 
@@ -35,7 +35,7 @@ def request(function: F) -> F:
 
 
 def model_request(function: F) -> F:
-    """Register a request about the active model. The decorator adds the model's version to the answer."""
+    """Register a request about the active model. The session adds the model's version to the answer."""
     return _register(function, Request(function, of_model=True))
 
 
@@ -80,7 +80,7 @@ def find(method: str, streams: bool) -> Request:
     if found is None or found.streams != streams:
         kind = "stream" if streams else "method"
         known = sorted(name for name, request in REQUESTS.items() if request.streams == streams)
-        raise LabError(f"there is no {kind} {method!r:.40}: the {kind}s are {', '.join(known)}")
+        raise LabError(f"unknown {kind} {method!r:.40}; choose from {', '.join(known)}")
     return found
 
 
@@ -112,7 +112,7 @@ def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> d
         params: The parameters as received from the page.
 
     Returns:
-        The function's arguments by name. A parameter that the page omits keeps its default.
+        The function's arguments by name. Omitted parameters keep their defaults.
 
     Raises:
         LabError: A parameter is unknown, missing or of the wrong type. The message names the parameter.
@@ -120,13 +120,13 @@ def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> d
     known = parameters(function)
     for name in params:
         if name not in known:
-            raise LabError(f"{method} has no parameter {name!r:.40}: it takes {', '.join(known) or 'no parameters'}")
+            raise LabError(f"unknown parameter {name!r:.40} of {method}; choose from {', '.join(known) or 'none'}")
     bound = {}
     for name, (kind, default) in known.items():
         if name in params:
             bound[name] = _checked(method, name, params[name], kind)
         elif default is inspect.Parameter.empty:
-            raise LabError(f"{method} needs the parameter {name!r}, which is missing")
+            raise LabError(f"the parameter {name!r} of {method} is missing")
     return bound
 
 

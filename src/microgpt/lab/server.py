@@ -1,9 +1,9 @@
-"""Serve the built page on loopback, or write it to a folder for another web server.
+"""Serve the built page on loopback, or export the page to a folder for another web server.
 
-The server also serves the runs named on the command line. It accepts no uploads. It looks each address up in a list of
-the page's files, so an address cannot lead to any other file. It refuses a request whose Host header names another
-host, because such a request may come from another site's page whose domain name was made to resolve to this machine
-(DNS rebinding).
+The server also serves the runs named on the command line. It accepts no uploads. It looks up each address in a list of
+the page's files, so no address can lead to any other file. It rejects a request whose Host header names another host,
+because the request may come from a page on another site whose domain name has been made to resolve to this machine (DNS
+rebinding).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.layout import METRICS, MODEL, checkpoint_file
 
 SITE = Path(__file__).parent / "site"
-NO_SITE = Path(__file__).parent / "no_site.txt"  # a build without the page writes its reason here
+NO_SITE = Path(__file__).parent / "no_site.txt"  # a build that omits the page writes the reason here
 HOST = "127.0.0.1"
-PORT = 8000  # the default, if it is free
+PORT = 8000  # the default port, if it is available
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
 TYPES = {
@@ -51,7 +51,7 @@ TYPES = {
 COMPRESSED = {".css", ".html", ".js", ".json", ".mjs", ".svg"}
 
 HEADERS = {
-    # web/vite.config.ts puts the same policy into the page, for servers that send no headers; frame-ancestors works
+    # web/vite.config.ts adds the same policy to the page, for servers that send no headers; frame-ancestors works
     # only in a header
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:;"
@@ -87,14 +87,14 @@ class NamedRun:
 
 
 def trouble() -> str:
-    """Return why the package was built without the page, or "" if no reason was recorded."""
+    """Return the reason why the package was built without the page, or "" if no reason was recorded."""
     return NO_SITE.read_text(encoding="utf-8") if NO_SITE.is_file() else ""
 
 
 class Pages:
     """The files that can be served: the page, and the runs named on the command line.
 
-    Each request looks the files up again, because a run's files change while the run trains.
+    Each request looks up the files again, because a run's files change while the run trains.
 
     Args:
         runs: The runs to serve with the page.
@@ -107,7 +107,7 @@ class Pages:
     def __init__(self, runs: Sequence[NamedRun] = (), site: Path | None = None) -> None:
         site = site or SITE
         if not (site / "index.html").is_file():
-            raise SiteError(f"the lab's page is not in this installation: {trouble() or NOT_BUILT}")
+            raise SiteError(f"the lab's page is missing from this installation: {trouble() or NOT_BUILT}")
         self.runs, self.site = runs, site
 
     def all(self) -> dict[str, Path | bytes]:
@@ -153,7 +153,7 @@ class Server(ThreadingHTTPServer):
         port: The port to listen on; None means PORT, or any free port if PORT is taken.
 
     Raises:
-        SiteError: The given port is not available.
+        SiteError: The requested port is not available.
     """
 
     daemon_threads = True
@@ -165,7 +165,7 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
             if port is not None:
-                raise SiteError(f"port={port} is not available ({error}): choose another, or leave it out") from None
+                raise SiteError(f"port={port} is not available ({error}): choose another port, or omit it") from None
             super().__init__((HOST, 0), Handler)
         self.hosts = hosts(self.server_port)
         self.url = f"http://{HOST}:{self.server_port}/"
@@ -189,7 +189,7 @@ def hosts(port: int) -> list[list[str]]:
 
 
 def open_browser(url: str) -> None:
-    """Open the page in a graphical browser, if there is one. A text browser would take over the terminal."""
+    """Open the page in a graphical browser, if one is available. A text browser would take over the terminal."""
     try:
         found = webbrowser.get()
     except webbrowser.Error:
@@ -203,7 +203,7 @@ class Handler(BaseHTTPRequestHandler):
     """Handles one connection: GET and HEAD requests for the page's files and the named runs."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds; a connection that stays silent longer is closed
+    timeout = 60  # seconds; a connection that is idle for longer is closed
     server: Server
 
     def version_string(self) -> str:
@@ -262,5 +262,5 @@ class Handler(BaseHTTPRequestHandler):
 
 @lru_cache(maxsize=64)
 def compress(content: bytes) -> bytes:
-    """Compress content with gzip. The same content always gives the same bytes."""
+    """Compress content with gzip. The same content always produces the same bytes."""
     return gzip.compress(content, 6, mtime=0)

@@ -1,7 +1,7 @@
 """A lab session: its runs and texts, and a cache of recorded executions.
 
 The cache holds executions that later requests may need again. `ask` handles an ordinary request, and `stream` handles a
-long-running request. The modules in PACKAGES register the requests (requests.py). The session renders nothing, and
+long-running request. The modules in PACKAGES register the requests (requests.py). The session renders nothing and
 leaves all computation to the package. It behaves the same in a browser (Pyodide) and in CPython. If a request fails,
 its answer contains an error message, and the session remains unchanged.
 """
@@ -27,14 +27,14 @@ from microgpt.tracing.recorder import Tensor, forward
 from microgpt.tracing.trace import Trace, trace_model
 
 PACKAGES = ("runs", "editing", "model", "figures", "playback")  # the packages whose modules register requests
-KEPT, KEPT_TRACES = 4, 2  # cached forward passes and traces; a trace's graph takes about 10 MB
+KEPT, KEPT_TRACES = 4, 2  # cached forward passes and traces; a trace's graph takes up about 10 MB
 
 Key = tuple[Any, tuple[int, ...]]  # the model's key and the token ids
 T = TypeVar("T")
 
 
 class Session:
-    """A lab session. It begins with the published model.
+    """A lab session, which starts with the published model.
 
     Attributes:
         names: The bundled names.
@@ -42,7 +42,7 @@ class Session:
         by_id: The runs by id.
         active: The active run.
         version: A counter that increases whenever the active model changes.
-        begun: The number of runs added so far; the next run's id is derived from it.
+        begun: The number of runs added so far, from which the next run's id is derived.
 
     Example:
         >>> Session().ask("tokens", {"text": "emma"})["result"]["ids"]
@@ -124,7 +124,7 @@ class Session:
             LabError: No run has this id.
         """
         if id not in self.by_id:
-            raise LabError(f"there is no run {id!r:.40}: the runs are {', '.join(self.by_id)}")
+            raise LabError(f"unknown run {id!r:.40}; choose from {', '.join(self.by_id)}")
         return self.by_id[id]
 
     # --- executions of the active model on a word
@@ -147,7 +147,7 @@ class Session:
 
     def trace(self, tokens: list[int]) -> Trace:
         """Return the active model's recorded execution, including the backward pass."""
-        edited.unchanged(self.active, "the graph is read from the fields that it sets", "Value.__init__")
+        edited.unchanged(self.active, "the graph is read from the fields that the original sets", "Value.__init__")
         model = self.active.model
         return _kept(self._traced, KEPT_TRACES, _key(model, tokens), lambda: trace_model(tokens, model))
 
@@ -164,7 +164,7 @@ def _key(model: ScalarModel, tokens: list[int]) -> Key:
 
 
 def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]) -> T:
-    """Return the value cached for a key, or compute and cache the value. Keep the `most` last used values."""
+    """Return the value cached for a key, or compute and cache it. Keep only the `most` recently used values."""
     if key not in known:
         known[key] = make()
         while len(known) > most:
@@ -174,9 +174,9 @@ def _kept(known: OrderedDict[Key, T], most: int, key: Key, make: Callable[[], T]
 
 
 def _sentence(error: Exception) -> str:
-    """Return a sentence that tells the user what went wrong."""
+    """Return an error message for the user."""
     if not isinstance(error, LabError) and (said := error_sentence(error)):
-        return f"the edited program, {said}"
+        return f"error in the edited program, {said}"
     if isinstance(error, FloatingPointError):
         return f"{error}; undo your changes to the weights, or go back to an earlier step"
     if isinstance(error, (ValueError, ImportError, DivergedError)):

@@ -1,11 +1,11 @@
 """The answers that the page shows before Python has loaded, computed at build time.
 
-A new session computes them.
+A new session computes the answers.
 
     python -m microgpt.lab.snapshot [OUT.json]
 
-writes a JSON object that maps each request to its answer. A request is written as its method, followed by its
-parameters as JSON with sorted keys and no spaces: `forward {"word":"emma"}`. The page loads this file first, so the
+This command writes a JSON object that maps each request to its answer. A request is written as its method, followed by
+its parameters as JSON with sorted keys and no spaces: `forward {"word":"emma"}`. The page loads this file first, so the
 file contains only the answers that are visible immediately.
 """
 
@@ -35,7 +35,7 @@ SIZES = {  # section 11: model sizes, each with its number of training tokens (0
     (16, 1, 16, 27): 0,
     (768, 12, 1024, 50_257): 0,
     (12_288, 96, 2048, 50_257): 300_000_000_000,
-    (12_288, 96, 1024, 50_257): 0,  # the last model, after half its context
+    (12_288, 96, 1024, 50_257): 0,  # the previous model, with half the context
 }
 
 # What the page requests in its initial state. All other requests wait until Python has loaded.
@@ -90,7 +90,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def snapshot() -> Iterator[tuple[str, Any]]:
-    """Yield the name and answer of each request.
+    """Yield each request's name and answer.
 
     Raises:
         LabError: A request failed.

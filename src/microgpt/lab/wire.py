@@ -45,7 +45,7 @@ class Wire:
             text: The request as JSON, as for `ask`.
 
         Yields:
-            One answer at a time, as JSON. Closing the generator stops the work.
+            One answer at a time, as JSON. Closing the generator stops the task.
         """
         try:
             yield from map(dumps, self.session.stream(*parse(text)))
@@ -84,7 +84,7 @@ def _plain(x: Any) -> Any:
 
 
 def _named(x: Any) -> Any:
-    """Return x with every infinity and NaN replaced by text."""
+    """Return x with every infinity and NaN replaced by a string."""
     if isinstance(x, float):
         return x if math.isfinite(x) else str(x)
     if isinstance(x, Mapping):

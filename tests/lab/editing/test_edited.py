@@ -83,7 +83,7 @@ def test_the_lines_and_events_are_those_of_the_edited_file() -> None:
         (lambda: replaced("        surprise.backward()\n", ""), "main() calls them 1000, 0 and 1000 times"),
         (
             lambda: replaced("random.Random(42)", "random.Random()"),
-            "main() must begin with random.Random(a whole number)",
+            "main() must seed random.Random with a whole number",
         ),
         (lambda: "import nothing_of_that_name\n" + FILE, "line 1: ModuleNotFoundError"),
         (
@@ -96,7 +96,7 @@ def test_the_lines_and_events_are_those_of_the_edited_file() -> None:
                 "            for name, (rows, columns) in shapes.items()}",
                 '            for name, (rows, columns) in shapes.items()} | {"bias": [[], [Value(0.0)]]}',
             ),
-            "init() must create matrices (lists of equally long rows), but 'bias' is not a matrix",
+            "init() must create matrices (lists of rows of equal length), but 'bias' is not a matrix",
         ),
         (lambda: "", "the class Value"),
         (lambda: "#" * 300_000, "at most 200,000 characters"),
@@ -114,7 +114,7 @@ def test_an_error_that_only_a_figure_causes_names_its_line() -> None:
     lab.use(replaced(line, line + "\n    if pos_id == 12: missing_name"))
     message = lab.refused("loss", word="maximilianoaa")
     number = lab.ask("source")["lines"].index("    if pos_id == 12: missing_name") + 1
-    assert message == f"the edited program, line {number}: NameError: name 'missing_name' is not defined"
+    assert message == f"error in the edited program, line {number}: NameError: name 'missing_name' is not defined"
     lab.ask("loss", word=WORD)
 
 

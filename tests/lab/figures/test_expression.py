@@ -170,7 +170,7 @@ def test_an_input_next_to_the_end_of_a_domain_has_no_slope() -> None:
         ("exp(a, b)", "exp takes one expression"),
         ("exp(*a)", "exp takes one expression"),
         ("exp + 1", "exp is a function"),
-        ("exp = a", "exp is a function and cannot be set"),
+        ("exp = a", "exp is a function and cannot be assigned to"),
         ("'x' * a", "line 1, column 1: 'x' is not a number"),
         ("True + a", "True is not a number"),
         ("2j * a", "2j is not a number"),

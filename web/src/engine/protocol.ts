@@ -3,7 +3,7 @@
 // What the page can request, and the answers: the same from the worker's Python, from the snapshot that the build
 // computed, and from CPython in the tests. A number on screen carries its path (docs/reference.md, names of numbers).
 
-export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or NaN, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
+export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or NaN; the page then receives 'inf', '-inf' or 'nan'
 
 export type Shaped = [string, number, number] // a parameter's name, rows and columns
 
@@ -74,9 +74,9 @@ export interface Change {
 export interface Model {
   run: string // the id of the active run
   name: string // 'trained for 1000 steps', 'random', a file's name
-  about: string // one or two sentences about the model's training data, and any unknown facts
+  about: string // one or two sentences about the model's origin and training data
   step: number // the number of completed updates
-  num_steps: number // the number of planned updates, doubled each time training exceeds it
+  num_steps: number // the number of planned updates, doubled each time training exceeds the plan
   config: Config
   activation: string // the formula of config.activation
   activations: string[] // the choices for config.activation
@@ -133,11 +133,11 @@ export interface Runs {
   runs: Run[]
 }
 
-/** A training event, sent after every few steps. */
+/** A training event, sent every few steps. */
 export interface Trained {
   run: string
   step: number
-  losses: number[] // the losses of the steps since the last event
+  losses: number[] // the losses of the steps since the previous event
   document: string // the last document of the last step
   learning_rate: number
   steps_per_second: number
@@ -189,7 +189,7 @@ export interface ExportedModel {
   name: string
 }
 
-/** The saved session, which `restore` needs after the worker was stopped. */
+/** The saved session, which `restore` needs after the worker has been stopped. */
 export interface Saved {
   state: string
 }
@@ -223,19 +223,19 @@ export interface Source {
   parts: SourcePart[]
 }
 
-/** A suggested change to the program. */
+/** A preset change to the program. */
 export interface Variant {
   name: string
   title: string
   about: string // what the change does, and what to expect
 }
 
-/** All suggested changes. */
+/** All preset changes. */
 export interface Variants {
   changes: Variant[]
 }
 
-/** The program with a suggested change applied. */
+/** The program with a preset change applied. */
 export interface Varied {
   source: string
 }
@@ -277,13 +277,13 @@ export interface Statistics {
   num_docs: number
   num_chars: number // without line ends
   letters: LetterCount[] // in the order of ids, with BOS last (one per document)
-  lengths: [number, number][] // (number of characters, number of documents), ascending
+  lengths: [number, number][] // (number of characters, number of documents), in ascending order
 }
 
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
-  unread: number // the fraction of the characters that lie beyond block_size
+  unread: number // the fraction of characters that lie beyond block_size
   first: string[] // the first 12 documents of the file
   shuffled: string[] // the first 12 documents after the shuffle with the run's seed
 }
@@ -295,7 +295,7 @@ export interface Swap {
   after: string[] // the list after the swap
 }
 
-/** random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the end. */
+/** random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the list's end. */
 export interface Shuffle {
   seed: number
   before: string[]
@@ -329,7 +329,7 @@ export interface Letter {
   position: number
   probs: number[] // by token id, after temperature and top-k
   logits: number[]
-  chance: number // the random number from [0, 1) that decided the token
+  chance: number // the random number in [0, 1) that determined the token
   token_id: number
   char: string // '' for BOS, which ends the text
 }
@@ -352,10 +352,10 @@ export interface Generated {
 /** Several new texts. */
 export interface Samples {
   texts: string[]
-  new: number // how many of the texts are not in the training data
+  new: number // the number of texts that are not in the training data
 }
 
-/** All parameters, and Adam's moments on request. */
+/** All parameters, and Adam's moments if requested. */
 export interface Parameters {
   tensors: Record<string, Tensor> // by name, in the order of shapes()
   m: Record<string, number[]> // empty unless `moments` was requested
@@ -371,7 +371,7 @@ export interface History {
   v: number
 }
 
-/** A token, and the distance of its embedding from the requested token's. */
+/** A token, and its embedding's distance from the requested token's embedding. */
 export interface OtherToken {
   symbol: string
   id: number
@@ -397,12 +397,12 @@ export interface Budget {
   attention: number // the part of flops_token that grows with the context
   flops_trained: number // one token's forward and backward passes
   flops_run: number // the forward and backward passes for `tokens` tokens
-  bytes_kept: number // the weights in 16 bits
-  bytes_trained: number // the weights, the gradients and Adam's moments in 32 bits
-  bytes_cache: number // the keys and values of a full context in 16 bits
+  bytes_kept: number // the weights, at 16 bits each
+  bytes_trained: number // the weights, the gradients and Adam's moments, at 32 bits each
+  bytes_cache: number // the keys and values of a full context, at 16 bits each
 }
 
-/** Every number of a word's forward pass. */
+/** Every number in a word's forward pass. */
 export interface Forward {
   word: string
   tokens: number[] // with BOS at both ends
@@ -417,9 +417,9 @@ export interface Attention {
   labels: string[] // the token read at each position; BOS is '·'
   logits: Num[][][][] // a masked cell is '-inf'
   weights: number[][][][] // a masked cell is 0
-  sums: number[][][] // the sum of each row of weights, added from the left
+  sums: number[][][] // the sum of each row of weights, added from left to right
   difference: number // the largest difference between the textbook's values and the program's
-  own: boolean // whether an edited program departs from the textbook; the matrices then contain its values
+  own: boolean // whether an edited program differs from the textbook; the matrices then contain the program's values
 }
 
 /** The loss at one position, for the next letter. */
@@ -432,11 +432,11 @@ export interface LetterLoss {
   loss: number
 }
 
-/** The loss of a word, letter by letter. */
+/** A word's loss, letter by letter. */
 export interface Loss {
   letters: LetterLoss[]
   mean: number // the program's loss
-  perplexity: Num // exp(mean): the model is as uncertain as with this many equally likely tokens
+  perplexity: Num // exp(mean): the model is as uncertain as if it were choosing among this many equally likely tokens
   uniform: number // ln(vocab_size)
 }
 
@@ -446,7 +446,7 @@ export interface Unmasked {
   labels: string[]
   logits: number[][][][] // [layer][head] -> T x T, with nothing masked
   weights: number[][][][]
-  future: number[][][] // [layer][head] -> the share of each row on later positions
+  future: number[][][] // [layer][head] -> each row's total weight on later positions
   masked: Loss // the program's own loss
   unmasked: Loss
 }
@@ -475,7 +475,7 @@ export interface Gradients {
   loss: number
   grads: Record<string, number[]>
   zero_rows: Record<string, number[]> // rows whose gradient is exactly 0
-  norms: GradientNorm[] // for every tensor in the order of backward, beginning with the loss
+  norms: GradientNorm[] // for every tensor in the order of backward, starting with the loss
 }
 
 /** The size and depth of the graph behind a word's loss. */
@@ -489,7 +489,7 @@ export interface Graph {
 /** The open and dead units of a layer's MLP. */
 export interface Gate {
   open: boolean[][] // [position][unit]: whether mlp_pre > 0
-  dead: number[] // units that are closed throughout `documents` training documents
+  dead: number[] // units that are closed at every position of `documents` training documents
   documents: number
   layer: number
 }
@@ -555,7 +555,7 @@ export interface Edge {
 export interface Neighbourhood {
   nodes: NearNumber[]
   edges: Edge[]
-  cut: boolean // whether some nodes were left out
+  cut: boolean // whether some nodes were omitted
 }
 
 /** One user's contribution to a number's gradient. */
@@ -582,11 +582,11 @@ export interface Nudge {
   path: string
   value: Num
   grad: Num
-  way: Way // 'reference' if the program ran again (for a weight); 'replay' if operations were repeated
-  remade: number // how many numbers were recomputed
+  way: Way // 'reference' if the program was run again (for a weight); 'replay' if operations were repeated
+  remade: number // the number of values recomputed
   eps: number
-  above: number // the loss when the number is eps higher
-  below: number // the loss when the number is eps lower
+  above: number // the loss with eps added to the number
+  below: number // the loss with eps subtracted from the number
   difference: number // (above - below) / (2 eps)
 }
 
@@ -629,7 +629,7 @@ export interface ExpressionMove {
   operand: number
   local: Num
   out: Num // the node's gradient
-  before: Num // the operand's gradient before and after the move
+  before: Num // the operand's gradient before and after the addition
   after: Num
 }
 
@@ -644,12 +644,12 @@ export interface ExpressionCheck {
 export interface Expression {
   nodes: ExpressionNode[]
   result: number // the id of the result
-  // The ids of the nodes in the order in which backward visits them. In naive order, a node passes on its gradient
+  // The ids of the nodes in the order in which backward visits them. In naive order, a node passes back its gradient
   // each time it receives a contribution, so ids repeat.
   order: number[]
   backward: ExpressionMove[]
   check: ExpressionCheck[]
-  right: boolean // whether the gradients are correct: equal to the reference's
+  right: boolean // whether the gradients are correct, that is, equal to the reference's
 }
 
 export type Hiking = 'SGD' | 'Adam'
@@ -733,7 +733,7 @@ export interface EngineSpeed {
   why: string // why the engine is not available, or ''
 }
 
-/** An event of the speed comparison: the progress of every engine. */
+/** An event in the speed comparison: every engine's progress. */
 export interface SpeedComparison {
   steps: number
   engines: EngineSpeed[]
@@ -742,7 +742,7 @@ export interface SpeedComparison {
 
 export type Plain = string | number | boolean | null
 
-/** One number, with its value and gradient at that moment. */
+/** One number, with its value and gradient at the time of the event. */
 export interface NumberVariable {
   path: string
   value: Num
@@ -754,7 +754,7 @@ export interface TensorVariable {
   path: string // 'pos3.layer0.q', 'pos3.layer0.q[4:8]', 'wte[4]', 'layer0.attn_wq'
 }
 
-/** Numbers that belong to no tensor. */
+/** Numbers that do not belong to a tensor. */
 export interface NumbersVariable {
   paths: string[]
   values: Num[]
@@ -801,17 +801,17 @@ export interface EventExtras {
   text?: string // sample: the text so far
 }
 
-/** The program's arrival at a statement. */
+/** An event: the program reaches a statement. */
 export interface PlayEvent extends EventExtras {
   line: number
   function: string
   depth: number
   owner: string
-  known: Record<string, number> // the function's variables at that moment, as indices into the chapter's `variables`
+  known: Record<string, number> // the function's variables on entry to the statement, as indices into `variables`
   changed: Record<string, number> // the variables that the statement changes, as indices into `variables`
 }
 
-/** Facts about a chapter. A comment names the chapter of its field and of the fields up to the next such comment. */
+/** Facts about a chapter. A chapter name in a comment applies to all fields up to the next chapter name. */
 export interface ChapterFacts {
   num_docs?: number // data
   text?: string // data: the name of the text; sample: the generated text
@@ -823,10 +823,10 @@ export interface ChapterFacts {
   decoded?: string
   tokens?: number[] // forward, loss
   steps?: number // backward: the number of += operations
-  operations?: number // the number of nodes that pass on their gradients
+  operations?: number // the number of nodes that pass back their gradients
   nodes?: number // the number of nodes behind the loss
-  tensors_met?: [number, string][] // the step at which a tensor first has its turn, and the tensor's name
-  numbers_met?: number[] // the steps at which a tensor's next element has its turn
+  tensors_met?: [number, string][] // the first step at which each tensor passes back its gradient
+  numbers_met?: number[] // the steps at which a tensor's next element passes back its gradient
   path?: string // adam
   index?: number // adam: the weight's index; sample: the sample's index
   count?: number
@@ -860,7 +860,7 @@ export interface OtherOperand extends NumberGrad {
   local: Num
 }
 
-/** A number that adds to another number's gradient. */
+/** A number that contributes to another number's gradient. */
 export interface Contribution extends NumberGrad {
   step: number
   local: Num
@@ -872,8 +872,8 @@ export interface Contribution extends NumberGrad {
 export interface BackwardStep {
   step: number
   line: number
-  node: NumberGrad // the number whose turn it is
-  operand: NumberGrad // the number whose gradient grows
+  node: NumberGrad // the number that passes back its gradient
+  operand: NumberGrad // the number that receives the contribution
   other: OtherOperand | null
   local: Num
   add: Num // local * node.grad
@@ -882,7 +882,7 @@ export interface BackwardStep {
   // the first contributions to the operand's gradient, over the entire backward pass
   contributions: Contribution[]
   num_contributions: number
-  above: Contribution[] // the first contributions to the node's gradient, all before its turn
+  above: Contribution[] // the first contributions to the node's gradient, all from earlier steps
   num_above: number
   final: Num // the operand's complete gradient
 }
@@ -899,15 +899,15 @@ export interface Requests {
   budget: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }; result: Budget }
   /** Set one weight by hand. */
   change: { params: { path: string; value: number }; result: Model & OfModel }
-  /** Play a part of the program. */
+  /** Play a chapter of the program. */
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
-  /** Make another run active. */
+  /** Switch to another run. */
   choose: { params: { run: string }; result: Model & OfModel }
-  /** Compare two runs: their settings, and where they diverge within the steps that both runs have. */
+  /** Compare two runs: their settings, and where they diverge, among the steps that both runs include. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
   /** Return the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
-  /** Begin a run on the same text, with an edited program in place of the reference. */
+  /** Start a run on the same text, with an edited program in place of the reference. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
@@ -915,9 +915,9 @@ export interface Requests {
   export_model: { params: Record<string, never>; result: ExportedModel }
   /** Return an expression's graph of Values, forward and backward. */
   expression: { params: { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: Order; times?: Times }; result: Expression }
-  /** Return the numbers that match a query or, if nothing matches, a sentence that says why. */
+  /** Return the numbers that match a query or, if nothing matches, a message that explains why. */
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
-  /** Return every number of a word's forward pass. */
+  /** Return every number in a word's forward pass. */
   forward: { params: { word: string }; result: Forward & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
@@ -927,15 +927,15 @@ export interface Requests {
   gradient_contributions: { params: { word: string; path: string }; result: GradientContributions & OfModel }
   /** Return the loss's gradient with respect to every parameter, and the gradient's norm at each tensor. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
-  /** Return the size and depth of the graph behind the loss. A recursive backward() would nest to this depth. */
+  /** Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
   /** Return a weight's values at the saved steps and now, and the weight's current moments. */
   history: { params: { path: string }; result: History & OfModel }
-  /** Begin an untrained run on a file. By default, a file with a single long line is read as a stream. */
+  /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
-  /** Return the loss of a word, letter by letter. */
+  /** Return a word's loss, letter by letter. */
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
@@ -951,9 +951,9 @@ export interface Requests {
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
-  /** Go back to the published model. */
+  /** Switch back to the published model. */
   pretrained: { params: Record<string, never>; result: Model & OfModel }
-  /** Begin a run from random weights on the same text. */
+  /** Start a run from random weights on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }
@@ -969,13 +969,13 @@ export interface Requests {
   scrub: { params: { step: number }; result: Model & OfModel }
   /** Return the swaps that random.shuffle makes on the first `count` documents. */
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
-  /** Return the matrices of a model with these sizes, and the number of its parameters. */
+  /** Return the matrices of a model with these sizes, and its number of parameters. */
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
-  /** Return the program's softmax of scale * logits: scale 0 makes all equal; a large scale favours the largest. */
+  /** Return the program's softmax of scale * logits. */
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
   /** Return the source of the program that computes the page's numbers. */
   source: { params: Record<string, never>; result: Source }
-  /** Return a text as this model's characters and as UTF-8 bytes, with the sizes of the token tables for both. */
+  /** Return a text as this model's characters and as UTF-8 bytes, and the sizes of the token tables for both. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
   /** Return the losses on a grid over two weights, and the paths of SGD and Adam across it. */
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
@@ -989,9 +989,9 @@ export interface Requests {
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
   /** Take one Adam step on a copy of the model: return the losses before and after, and every update. */
   update: { params: { word: string; what?: UpdateQuantity[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
-  /** List the suggested changes to the program. */
+  /** List the preset changes to the program. */
   variants: { params: Record<string, never>; result: Variants }
-  /** Apply a suggested change to a program. */
+  /** Apply a preset change to a program. */
   vary: { params: { name: string; source: string }; result: Varied }
 }
 
@@ -999,7 +999,7 @@ export interface Requests {
 export interface Streams {
   /** Train each engine for `steps` steps, and repeatedly yield the progress of all engines until `done`. */
   ladder: { params: { steps: number }; result: SpeedComparison }
-  /** Train the active model from its current step. If its run was scrubbed back, training begins a branch. */
+  /** Train the active model from its current step. If the run was scrubbed back, training continues in a branch. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
 }
 

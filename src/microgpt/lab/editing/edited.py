@@ -1,6 +1,6 @@
 """Use an edited program in place of the reference, so that the edited program computes every figure.
 
-main() runs once, with loss(), adam() and sample() replaced by functions that only record their arguments. The recording
+main() runs once, with loss(), adam() and sample() replaced by functions that only record their arguments. The record
 contains the sizes, the seed, each step's learning rate and the initial parameters that main() uses. If the figures
 cannot follow an edit, a message says so; they never use the unedited program instead.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol import editing as protocol
 
 MAX_CHARACTERS = 200_000
-READ = 200  # how many documents are compared with the order of the seed's shuffle
+READ = 200  # the number of documents whose order is compared with the seed's shuffle
 
 
 class Edited(Program):
@@ -86,7 +86,7 @@ class Names(dict[str, Tensor]):
 
 
 def begin(id: str, text: Text, source: str) -> LabRun:
-    """Begin a run whose numbers the edited program computes.
+    """Start a run whose numbers the edited program computes.
 
     Args:
         id: The new run's id.
@@ -94,7 +94,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         source: The program's source.
 
     Raises:
-        LabError: The program fails, or the figures cannot follow it. For an error, the message names its line.
+        LabError: The program fails, or the figures cannot follow it. An error's message gives its line number.
     """
     program = load(source, text)
     seen = program.seen
@@ -201,12 +201,13 @@ def exportable(run: LabRun) -> None:
         )
     if run.shapes != shapes(run.config, run.engine.vocab_size):
         raise LabError(
-            "the edited program's parameters differ from those that `microgpt sample` expects: save the edited file"
+            "the edited program's parameters differ from the parameters that `microgpt sample` expects: save the edited"
+            " file instead, and run it with Python"
         )
 
 
 def _config(program: Edited) -> Config:
-    """Return the settings of main(), as the page shows them."""
+    """Return main()'s settings in the form that the page shows."""
     seen, adam, loss = program.seen, program.seen.adam_arguments or {}, program.seen.loss_arguments or {}
     table = program.shapes(Config(), 0)
     layers = {name.partition(".")[0] for name in table if name.startswith("layer")}
@@ -245,7 +246,7 @@ def _try(program: Edited, run: LabRun) -> None:
     count = num_positions(tokens, run.config)
     gone = [name for name in tensor_names.intermediates(run.config, engine.vocab_size, count) if name not in made]
     if kinds := list(dict.fromkeys(map(tensor_names.without_place, gone))):
-        program.notes.append(f"The program does not compute {_listed(kinds)}; figures that need these tensors say so")
+        program.notes.append(f"The program does not compute {_listed(kinds)}; figures that need them show an error")
 
 
 def _listed(words: Sequence[str]) -> str:

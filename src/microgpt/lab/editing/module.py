@@ -1,4 +1,4 @@
-"""Load an edited program as a module, find the lines of its errors, and compare it with the reference."""
+"""Load an edited program as a module, locate its errors, and compare it with the reference."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def compiled(text: str) -> ModuleType:
         if there[: len(needed)] != list(needed):
             line = f.__code__.co_firstlineno
             raise LabError(
-                f"line {line}: the figures call {name}({', '.join(needed)}, ...), but it now takes"
-                f" ({', '.join(there)}): keep these parameters first, and add new parameters after them"
+                f"line {line}: the figures call {name}({', '.join(needed)}, ...), but the function now takes"
+                f" ({', '.join(there)}): keep the expected parameters first, and add new parameters after them"
             )
     return module
 
 
 def error_sentence(error: BaseException) -> str:
-    """Describe an error in an edited program, with its line; return "" if the error comes from elsewhere."""
+    """Return a message for an error in an edited program, with its line number, or "" for any other error."""
     for one in (error, error.__cause__, error.__context__):
         line = _line(one.__traceback__) if one else None
         if line and one and not isinstance(one, LabError):
@@ -60,7 +60,7 @@ def error_sentence(error: BaseException) -> str:
 
 
 def _line(traceback: TracebackType | None) -> int | None:
-    """Return the innermost line of the edited program that appears in a traceback."""
+    """Return the line number of the innermost traceback frame in the edited program, or None."""
     line = None
     while traceback:
         if traceback.tb_frame.f_code.co_filename == FILE:
@@ -101,7 +101,7 @@ def changed(text: str) -> set[str]:
 
 
 class _Skeleton(ast.NodeTransformer):
-    """Remove main()'s constants, and the arguments of the functions whose calls are recorded."""
+    """Replace main()'s constants with 0, and remove the arguments of recorded calls."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant(0)

@@ -1,8 +1,8 @@
 """Run a program as `python reference.py names.txt` would, and capture its output.
 
 The program runs in its own worker. Its output is sent in pieces, about 20 times a second, up to a limit. Beyond the
-limit, lines are only counted, so that endless output does not flood the page. An error that ends the program is
-reported too.
+limit, lines are only counted, so that endless output does not flood the page. An error that stops the program is
+also reported.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from microgpt.data.sources import NAMES
 from microgpt.lab.requests import Answer
 
 FILE, DOCUMENTS = "reference.py", "names.txt"
-MAX_CHARACTERS = 300_000  # in the output
+MAX_CHARACTERS = 300_000  # of output
 PIECE_SECONDS = 0.05
 MAX_FRAMES = 12  # in a traceback
-MAX_LINE = 500  # characters; only this much of a line is searched for a loss
+MAX_LINE = 500  # characters; only this part of a line is searched for a loss
 # Matches only complete numbers: "loss 1.2.3" contains no loss
 LOSS = re.compile(r"\bloss:? *(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)(?![\w.]*\d)")
 
@@ -39,7 +39,7 @@ class Output:
     Args:
         send: Called with each piece as JSON: {text, losses, more}. `losses` holds the losses found in lines such as
             `step 1 | loss 3.3`; `more` is the number of lines omitted so far.
-        steps: Stop the program after this many losses; 0 for no limit.
+        steps: Stop the program after it has printed this many losses; 0 for no limit.
     """
 
     def __init__(self, send: Callable[[str], object], steps: int) -> None:
@@ -86,7 +86,7 @@ class Output:
 
 
 def run(source: str, documents: str | None, send: Callable[[str], object], steps: int = 0) -> str:
-    """Run a program until it ends or completes enough steps.
+    """Run a program until it finishes or completes enough steps.
 
     The program and its documents are written to the current folder, which is also where the program writes its files.
 
@@ -94,10 +94,10 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
         source: The program's source.
         documents: The text that the program reads, with one document per line; None for the bundled names.
         send: Called with each piece of output (see Output).
-        steps: Stop the program after it has printed this many losses; 0 lets the program run to its end.
+        steps: Stop the program after it has printed this many losses; 0 for no limit.
 
     Returns:
-        {error, line, seconds} as JSON. `error` is "" if the program ended without an error.
+        {error, line, seconds} as JSON. `error` is "" if the program finished without an error.
     """
     text = NAMES.read_text(encoding="utf-8") if documents is None else documents
     for name, content in ((FILE, source), (DOCUMENTS, text)):
@@ -119,15 +119,15 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
     finally:
         sys.stdout, sys.stderr, sys.argv = was
         output.flush()
-        gc.enable()  # a stopped program may have left it disabled
+        gc.enable()  # a stopped program may have left the garbage collector disabled
         gc.collect()
         for name in (FILE, DOCUMENTS):
-            Path(name).unlink(missing_ok=True)  # the program may have removed or renamed it
+            Path(name).unlink(missing_ok=True)  # the program may have removed or renamed the file
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 
 def _report(error: BaseException) -> Answer:
-    """Return the traceback's frames within the program, and the program line where the traceback ends."""
+    """Return a traceback with only the program's frames, and the line number of the innermost frame."""
     facts = traceback.TracebackException.from_exception(error)
     own = [frame for frame in facts.stack if frame.filename == FILE]
     lines = own[:1] + own[-MAX_FRAMES + 1 :] if len(own) > MAX_FRAMES else own

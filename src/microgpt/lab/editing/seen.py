@@ -1,4 +1,4 @@
-"""Record what an edited main() does, by running it once with functions that only record their arguments."""
+"""Record what an edited main() does, by running it once with recording functions."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
     def loss(*args: Any, **options: Any) -> Any:
         (tokens, state_dict), others = split("loss", args, options)
         if state_dict is not seen.state_dict:
-            raise LabError("main() must pass init()'s parameters to loss(): the figures cannot follow other parameters")
+            raise LabError("main() must pass init()'s parameters to loss(): the figures support no other parameters")
         if seen.loss_arguments is not None and others != seen.loss_arguments:
-            raise LabError("main() must pass the same settings to loss() each time: the figures cannot follow changes")
+            raise LabError("main() must pass the same settings to loss() each time: the figures need constant settings")
         seen.loss_arguments = others
         seen.tokens.append(tokens)
         return Surprise(0.0)
@@ -87,7 +87,7 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
         if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
             raise LabError("main() must pass all parameters to adam() in init()'s order, which the figures rely on")
         if seen.adam_arguments is not None and others != seen.adam_arguments:
-            raise LabError("main() must pass the same settings to adam() each time: the figures cannot follow changes")
+            raise LabError("main() must pass the same settings to adam() each time: the figures need constant settings")
         seen.adam_arguments = others
         seen.rates.append(rate)
 
@@ -123,21 +123,24 @@ def _flat(state_dict: dict[str, Any]) -> list[Any]:
 
 def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
-        raise LabError(f"main() must begin with random.Random(a whole number), got seed={seen.seed!r:.40}")
+        raise LabError(f"main() must seed random.Random with a whole number, got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
-        raise LabError("main() must create a Tokenizer, and parameters that include wte and wpe by calling init()")
+        raise LabError(
+            "main() must create a Tokenizer, and must call init() to create the parameters, including wte and wpe"
+        )
     for name, matrix in seen.state_dict.items():
         rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
         if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
-            raise LabError(f"init() must create matrices (lists of equally long rows), but {name!r} is not a matrix")
+            raise LabError(f"init() must create matrices (lists of rows of equal length), but {name!r} is not a matrix")
         if not all(isinstance(x, value) for row in rows for x in row):
-            raise LabError(f"init() must fill its matrices with Values only, but {name!r} contains something else")
+            raise LabError(f"init() must fill its matrices with Values only, but {name!r} contains other objects")
     if not seen.rates:
-        raise LabError("main() must call adam() at every step: the figures take the learning rates from these calls")
+        raise LabError("main() must call adam() in every step: the figures take the learning rates from these calls")
     if not len(seen.tokens) == seen.backward == len(seen.rates):
         raise LabError(
-            "the figures train with one call of loss(), backward() and adam() per step, but main() calls them"
-            f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} times. The Run button runs main() itself"
+            "the figures need one call to each of loss(), backward() and adam() per step, but main() calls them"
+            f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} times, respectively. The Run button runs"
+            " main() itself"
         )
     expected = reference.Tokenizer([s for s in seen.tokenizer.symbols if s], seen.tokenizer.bos == 0)
     if expected.symbols != seen.tokenizer.symbols:

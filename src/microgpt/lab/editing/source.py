@@ -51,7 +51,7 @@ def line_of(text: str, program: Program = REFERENCE) -> int:
     """Return the number of the first line that contains the text.
 
     Raises:
-        LabError: An edited program has no such line.
+        LabError: The edited program has no such line.
     """
     for number, line in enumerate(outline(program)["lines"], 1):
         if text in line:

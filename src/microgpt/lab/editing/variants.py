@@ -1,6 +1,6 @@
-"""Suggested changes to the program, each with a note on what to expect.
+"""Preset changes to the program, each with a note on what to expect.
 
-A change consists of pairs of texts: lines of the program, and the lines that replace them. A change applies to any
+A change consists of pairs of strings: lines of the program, and the lines that replace them. A change applies to any
 version of the program that still contains the original lines, so several changes can be combined.
 """
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class Variant(NamedTuple):
-    """A suggested change.
+    """A preset change.
 
     Attributes:
         title: The title on the change's button.
         about: What the change does, and what to expect.
-        edits: Pairs of (old, new) text. Each old text must occur exactly once in the program.
+        edits: Pairs of (old, new) strings. Each old string must occur exactly once in the program.
     """
 
     title: str
@@ -52,7 +52,7 @@ BETAS = "beta1=0.85, beta2=0.99, eps_adam=1e-8"
 VARIANTS = {
     "gelu": Variant(
         "GELU",
-        "This uses GPT-2's activation instead of ReLU: a new method of `Value`, with its own derivative. GELU is not"
+        "Uses GPT-2's activation instead of ReLU: a new method of `Value`, with its own derivative. GELU is not"
         " exactly 0 below 0, so no unit is ever completely dead. At this size, the losses hardly differ.",
         (
             (
@@ -103,9 +103,9 @@ VARIANTS = {
     ),
     "no_scale": Variant(
         "no 1/√d",
-        "The scores are plain q · k. They are larger, so softmax is more peaked and passes on less gradient. With"
-        " {head_dim} components in a head, the missing divisor is only {sqrt_head_dim}, so the two curves stay close."
-        " GPT-3 divides by more than 11.",
+        "The scores are plain q · k. They are larger, so softmax is more peaked and passes back smaller gradients."
+        " With {head_dim} components in a head, the missing divisor is only {sqrt_head_dim}, so the two curves stay"
+        " close. GPT-3 divides by more than 11.",
         (
             (
                 "sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -116,9 +116,10 @@ VARIANTS = {
     "no_mask": Variant(
         "no mask",
         "Training looks ahead: every document is read once beforehand, so the lists already contain the letters that"
-        " are still to be predicted. Measure a few hundred steps. For a long while, the two curves stay together. Then"
-        " a head discovers that the answer is one position ahead, and this curve falls lower than any honest model's."
-        " Run the program to its end and see what names it writes: when it samples, there is nothing ahead.",
+        " are still to be predicted. Measure a few hundred steps. For a long time, the two curves stay together. Then a"
+        " head discovers that the answer is one position ahead, and this curve falls below the curve of any model that"
+        " does not look ahead. Run the program to its end and look at the names that it generates: during sampling,"
+        " there is nothing ahead to look at.",
         (
             (
                 READING,
@@ -130,9 +131,9 @@ VARIANTS = {
     ),
     "sgd": Variant(
         "SGD instead of Adam",
-        "Each weight moves by its gradient times one learning rate, the same for all. With Adam's rate, training would"
-        " crawl. With ten times that rate, as here, SGD keeps up in a model with one layer, where all gradients have"
-        " about the same size. Try a rate ten times larger still, and a single unlucky document blows up the loss.",
+        "Each weight changes by its gradient times a learning rate that all weights share. With Adam's rate, training"
+        " would crawl. With ten times that rate, as here, SGD keeps up in a model with one layer, where all gradients"
+        " have about the same size. With a rate ten times larger still, a single unlucky document blows up the loss.",
         (
             (
                 ADAM,
@@ -143,9 +144,9 @@ VARIANTS = {
     ),
     "tied": Variant(
         "weight tying",
-        "As in GPT-2, one table serves both to read a letter and to predict it: `lm_head` is removed, and `wte` gets"
-        " the gradients of both uses. In a model this small, tying saves a tenth of the parameters. But the best"
-        " description of a letter at the input need not be the best description at the output.",
+        "As in GPT-2, one table serves both to read a letter and to predict it: `lm_head` is removed, and `wte`"
+        " receives the gradients from both uses. In a model this small, tying saves a tenth of the parameters. But the"
+        " best description of a letter at the input need not be the best description at the output.",
         (
             ('"wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}', '"wpe": (block_size, n_embd)}'),
             ('    return linear(x, state_dict["lm_head"])', '    return linear(x, state_dict["wte"])'),
@@ -153,8 +154,9 @@ VARIANTS = {
     ),
     "two_layers": Variant(
         "two layers",
-        "The model has twice the blocks, nearly twice the parameters, and takes nearly twice the time. The second layer"
-        " adds little on names within a thousand steps: depth pays off when there is more to learn and more time.",
+        "The model has twice as many blocks and nearly twice as many parameters, and training takes nearly twice as"
+        " long. On names, the second layer helps little within a thousand steps: depth pays off when there is more to"
+        " learn, and more time for training.",
         ((CONFIG + "16, 1, 4, 16", CONFIG + "16, 2, 4, 16"),),
     ),
     "first": Variant(
@@ -185,18 +187,18 @@ VARIANTS = {
 
 @request
 def variants(session: Session) -> Variants:
-    """List the suggested changes to the program."""
+    """List the preset changes to the program."""
     return {"changes": [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]}
 
 
 @request
 def vary(session: Session, name: str, source: str) -> Varied:
-    """Apply a suggested change to a program."""
+    """Apply a preset change to a program."""
     return {"source": apply(name, source)}
 
 
 def apply(name: str, source: str) -> str:
-    """Apply a suggested change to a program.
+    """Apply a preset change to a program.
 
     Args:
         name: The name of the change.
@@ -209,7 +211,7 @@ def apply(name: str, source: str) -> str:
         LabError: There is no such change, or the program lacks a line that the change replaces.
     """
     if name not in VARIANTS:
-        raise LabError(f"there is no change {name!r:.40}: the changes are {', '.join(VARIANTS)}")
+        raise LabError(f"unknown change {name!r:.40}; choose from {', '.join(VARIANTS)}")
     for old, new in VARIANTS[name].edits:
         if source.count(old) != 1:
             line = old.strip().splitlines()[0]

@@ -38,7 +38,7 @@ class _RecordingWeight(Value):
 
     @property
     def data(self) -> float:
-        """The weight itself."""
+        """The weight's value."""
         return self.number
 
     @data.setter
@@ -74,7 +74,7 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
         run: The run that is updated.
         learning_rate: The learning rate; None for the rate of the run's next step.
         fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, the
-            update always starts this way, because Adam's corrections count the steps that the moments have seen.
+            update always starts this way, because Adam's bias correction counts the steps in the moments.
 
     Raises:
         LabError: The learning rate is negative or too large.
@@ -110,7 +110,7 @@ def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, 
         settings: The settings of the update.
 
     Returns:
-        The loss, and a dict that maps each of NAMES that adam() computes to its values for all weights.
+        The loss, and a dict that maps each name in NAMES that adam() computes to all weights' values.
     """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
@@ -136,7 +136,7 @@ def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, 
 
 
 def _require(numbers: dict[str, Any], names: Iterable[str]) -> None:
-    """Raise LabError unless adam() computed all these values. An edited adam() may have other variables."""
+    """Raise LabError unless adam() computed all of these values. An edited adam() may have other variables."""
     for name in names:
         if name not in numbers:
             raise LabError(f"the edited adam() has no variable {name}, which this figure shows")

@@ -57,7 +57,7 @@ def attention(session: Session, word: str) -> Attention:
                     made = recorded[f"{owner}.{name}.head{h}"].numbers
                     difference = max([difference, *(abs(a - b) for a, b in zip(made, ours[i][h][t]))])
     own = bool(run.program.changed) and not difference <= 1e-9
-    if own:  # an edited program that differs from the textbook: show the program's numbers
+    if own:  # an edited program that differs from the textbook: show the program's values
         for name, ours, masked_as in (("attn_logits", logits, -math.inf), ("attn_weights", weights, 0.0)):
             for i, h, t in product(range(c.n_layer), range(c.n_head), range(count)):
                 made = recorded[f"pos{t}.layer{i}.{name}.head{h}"].numbers
@@ -75,11 +75,14 @@ def attention(session: Session, word: str) -> Attention:
 
 @request
 def softmax(session: Session, logits: list[float], scale: float) -> Softmax:
-    """Return the program's softmax of scale * logits: scale 0 makes all equal; a large scale favours the largest."""
+    """Return the program's softmax of scale * logits.
+
+    At scale 0, all probabilities are equal; a large scale favours the largest logit.
+    """
     if not logits:
         raise LabError("logits must contain at least one value, got logits=[]")
     if not math.isfinite(scale * max(map(abs, logits))):
-        raise LabError(f"scale must keep the logits in the range of float64, got scale={scale}: choose a smaller scale")
+        raise LabError(f"scale must keep the logits within float64's range, got scale={scale}: choose a smaller scale")
     program = session.active.program
     need(program, "softmax")
     module = program.module

@@ -27,7 +27,7 @@ MAX_TOKENS = 10**15
 
 @request
 def sizes(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """Return the matrices of a model with these sizes, and the number of its parameters."""
+    """Return the matrices of a model with these sizes, and its number of parameters."""
     return table_of(session.active.program, n_embd, n_layer, block_size, vocab_size)
 
 
@@ -58,7 +58,7 @@ def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_s
         session: The session.
         n_embd: The width of the model.
         n_layer: The number of layers.
-        block_size: The longest context.
+        block_size: The maximum length of the context.
         vocab_size: The number of tokens, including BOS.
         tokens: The number of training tokens.
 

@@ -4,7 +4,7 @@ The Values are the reference's own, and each input's gradient is checked. The ex
 separated by `;` or newlines, such as `c = a * b; d = c.relu() + 1`. A statement may contain names, numbers, + - * /, **
 with a constant exponent, unary minus, and exp, log and relu as functions or methods. A name that no earlier statement
 has set is an input. Python's own parser reads the expression, but Python does not execute it: each operation becomes a
-call of the corresponding Value method.
+call to the corresponding Value method.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_MOVES = 2000, 500, 60, 2000
 FUNCTIONS = ("exp", "log", "relu")
-STEP = 1e-5  # of a central difference, relative to the input's size
+STEP = 1e-5  # the step of a central difference, relative to the input's size
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -43,12 +43,12 @@ class RecordedValue(Value):
     """A Value that records how it was created and how its gradient changes; the arithmetic is the reference's.
 
     Attributes:
-        op: The operation that created it; "" for a leaf.
+        op: The operation that created the Value; "" for a leaf.
         exponent: The exponent of a power; None otherwise.
-        name: The name that a statement gave it, or the name of the input.
+        name: The name that a statement assigned, or the name of the input.
         gradient: The value of `grad`.
         made: Every node of the expression, in order of creation.
-        moves: (node, operand, the operand's gradient before, and after) for each change by backward(), in order.
+        moves: (node, operand, the operand's gradient before and after) for each change by backward(), in order.
     """
 
     __slots__ = ("exponent", "gradient", "name", "op")
@@ -106,7 +106,7 @@ def _recording_class(made: list[RecordedValue]) -> type[RecordedValue]:
 
 
 def parse(source: str) -> list[tuple[str, ast.expr]]:
-    """Return an expression's statements as (name, expression) pairs; the name is "" if none is set.
+    """Return an expression's statements as (name, expression) pairs; the name is "" for a bare expression.
 
     Raises:
         LabError: The source is too long, or is not a valid expression. The message gives the line and column.
@@ -117,13 +117,13 @@ def parse(source: str) -> list[tuple[str, ast.expr]]:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python may warn about text that is refused below
+            warnings.simplefilter("ignore")  # Python may warn about text that is rejected below
             body = ast.parse("\n".join(line.strip() for line in source.splitlines())).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line, column = getattr(error, "lineno", 1) or 1, getattr(error, "offset", 1) or 1
         what = getattr(error, "msg", str(error))
         raise LabError(
-            f"cannot read the expression at line {line}, column {column}: {what}; write it like c = a * b"
+            f"cannot read the expression at line {line}, column {column}: {what}; use the form c = a * b"
         ) from None
     if not body:
         raise LabError("the expression is empty: write an expression such as c = a * b + a")
@@ -138,7 +138,7 @@ def parse(source: str) -> list[tuple[str, ast.expr]]:
         ):
             name = statement.targets[0].id
             if name in FUNCTIONS:
-                raise _error_at(statement, f"{name} is a function and cannot be set")
+                raise _error_at(statement, f"{name} is a function and cannot be assigned to")
             statements.append((name, statement.value))
         else:
             raise _error_at(statement, "a statement must be an expression, or name = expression")
@@ -304,8 +304,8 @@ def differentiate(
         source: The expression.
         given: The value of each input.
         accumulate: Whether backward adds to a gradient (+=), as the reference does, or sets it (=).
-        order: `topological`, as in the reference, where a node passes on its gradient once, when the gradient is
-            complete; or `naive`, where a node passes on every contribution as soon as the contribution arrives.
+        order: `topological`, as in the reference, where a node passes back its gradient once, when the gradient is
+            complete; or `naive`, where a node passes back its gradient each time it receives a contribution.
         times: How many times backward is called.
 
     Raises:
@@ -411,7 +411,7 @@ def _visited(result: RecordedValue) -> list[RecordedValue]:
 
 
 def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> list[Move]:
-    """Run the reference's backward() without one or both of its precautions, to show why it needs them."""
+    """Run the reference's backward() without one or both of its precautions, to show why both are needed."""
     moves: list[Move] = []
 
     def pass_on(node: RecordedValue, operand: RecordedValue, local: float) -> None:
@@ -427,14 +427,14 @@ def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> lis
                 pass_on(node, operand, local)
         return moves
     waiting = [(result, *operand) for operand in reversed(_operands(result))]
-    while waiting:  # a node passes on every contribution that it receives, even if its gradient is incomplete
+    while waiting:  # a node passes back its gradient after every contribution, even if the gradient is incomplete
         node, operand, local = waiting.pop()
         pass_on(node, operand, local)
         waiting += [(operand, *next_one) for next_one in reversed(_operands(operand))]
         if len(moves) > MAX_MOVES:
             raise LabError(
-                f"in naive order, gradients are passed along every path, which takes more than {MAX_MOVES:,} moves"
-                " here: shorten the expression"
+                f"in naive order, gradients are passed back along every path, and this expression needs more than"
+                f" {MAX_MOVES:,} additions: shorten the expression"
             )
     return moves
 

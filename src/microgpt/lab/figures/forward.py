@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @model_request
 def forward(session: Session, word: str) -> Forward:
-    """Return every number of a word's forward pass."""
+    """Return every number in a word's forward pass."""
     tokens, run = session.tokens(word), session.active
     now = session.forward(tokens)
     before = session.forward(tokens, run.unchanged()) if run.changes else now

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 NEAREST = 5
-MAX_SEARCHED = 50_000  # with more distinct documents than this, no nearest documents are searched for
+MAX_SEARCHED = 50_000  # beyond this many distinct documents, the search for the nearest is skipped
 MAX_SAMPLES = 1000
 SAMPLED = 200  # documents, spread over the data, that give a first bound for the search
 EDITED_SAMPLES = 40  # from an edited program, which is slow
@@ -53,16 +53,16 @@ def generate(
     unchanged(run, "this figure samples letters as the reference does", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < GREEDY:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no letter is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, no letter is drawn")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
-        raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: leave it out")
+        raise LabError(f"prompt has the character {unseen[0]!r}, which the model has never seen: remove it")
     rng = RecordingRandom(f"{seed}:{index}")
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []
 
     class Watched(Decoder):
-        """The decoder, which records the logits it returns."""
+        """The decoder, extended to record the logits that it returns."""
 
         def feed(self, token_id: int) -> Sequence[float]:
             logits.append(decoder.feed(token_id))
@@ -120,7 +120,7 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
         seed: The seed, as for `microgpt sample`.
         count: The number of samples.
         temperature: The temperature.
-        top_k: Sample from the k likeliest tokens only; None for all tokens.
+        top_k: Sample from only the k most likely tokens; None for all tokens.
 
     Raises:
         LabError: The count is out of range, or top_k is set and the program's sampling was edited.
@@ -165,7 +165,7 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[N
     """
     if len(documents) > MAX_SEARCHED:
         return []
-    # first search a few documents spread over the data, which bounds the distance of the nearest documents
+    # first search a few documents spread over the data, to bound the distance of the nearest documents
     furthest = max(len(text), max(map(len, documents), default=0))
     sampled = _search(text, spread(documents, SAMPLED), count, furthest)
     limit = sampled[-1][0] if len(sampled) == count else furthest
@@ -211,6 +211,6 @@ def _search(text: str, documents: Sequence[str], count: int, limit: int) -> list
                 insort(found, (rows[-1][-1], document))
                 if len(found) >= count:
                     del found[count:]
-                    limit = found[-1][0] - 1  # among equally near documents, the earlier document stays
+                    limit = found[-1][0] - 1  # among equally near documents, the earlier document is kept
             i += 1
     return found

@@ -1,4 +1,4 @@
-"""A gradient check by finite differences: nudge a number up and down, and watch the loss.
+"""A gradient check by finite differences: nudge a number up and down, and compare the losses.
 
 To nudge a weight, the check changes it in a copy of the weights and runs reference.py again. Any other number cannot be
 set in advance, so the check repeats the recorded operations from that number on, and recomputes only the numbers that
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 # How far to push a number, relative to its size. If the push is too large, the loss no longer follows a straight line;
-# if the push is too small, the two losses differ only in their last digits. The best push differs between numbers.
+# if the push is too small, the two losses differ only in their last digits. The best push depends on the number.
 PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SMALLEST = 1e-3  # a number closer to zero than this is pushed as if it had this size
 
@@ -40,8 +40,8 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
         session: The session.
         word: The word whose loss is computed.
         path: The path of the number.
-        eps: How far to push the number up and down. None tries PUSHES and chooses the best; the gradient plays no
-            part in the choice.
+        eps: How far to push the number up and down. None to try PUSHES and choose the best push, without using the
+            gradient.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
@@ -87,13 +87,13 @@ def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
         except LabError:
             tried.clear()  # only smaller pushes are possible
     if len(tried) < 2:
-        raise LabError("the number is too close to its range's limit for the pushes tried here: choose a smaller eps")
+        raise LabError("the number is too close to a limit of its range for the pushes tried: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
-        """Estimate the error of the nearer of two slopes, whose push is a tenth of the farther push.
+        """Estimate the error of the slope `near`, whose push is a tenth of the push of the slope `far`.
 
-        The nearer slope has a hundredth of the error due to the loss's curvature, but ten times the error due to
-        rounding.
+        The smaller push reduces the error due to the loss's curvature to a hundredth, but increases the rounding error
+        tenfold.
         """
         bend = abs(far["difference"] - near["difference"]) / 99
         return bend + 4 * math.ulp(near["above"]) / near["eps"]
@@ -106,7 +106,7 @@ def _is_parameter(trace: Trace, node: Node) -> bool:
 
 
 def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
-    """Return the loss as a function of one number, and how many numbers each call recomputes."""
+    """Return the loss as a function of one number, and the count of numbers that each call recomputes."""
     after = _made_from(trace, node)
     if not _is_parameter(trace, node):
         if _replay(trace, node, after, node.data) != trace.node("loss").data:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @model_request
 def graph(session: Session, word: str) -> Graph:
-    """Return the size and depth of the graph behind the loss. A recursive backward() would nest to this depth."""
+    """Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth."""
     trace = session.trace(session.tokens(word))
     depth: dict[Node, int] = {}
     behind = {trace.node("loss")}

@@ -1,4 +1,4 @@
-"""The loss of a word, letter by letter, and the loss on held-out documents."""
+"""A word's loss, letter by letter, and the loss on held-out documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVALUATED = {"native": VAL_DOCUMENTS, "scalar": 10}  # the largest number of doc
 
 @model_request
 def loss(session: Session, word: str) -> Loss:
-    """Return the loss of a word, letter by letter."""
+    """Return a word's loss, letter by letter."""
     tokens = session.tokens(word)
     return by_letter(session.active, tokens, session.forward(tokens))
 
@@ -65,7 +65,7 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
 def evaluate(session: Session) -> Evaluation:
     """Return the loss on held-out documents or, if no documents are held out, on training documents."""
     run = session.active
-    edited.unchanged(run, "this loss is computed as the reference computes it", "loss", "softmax")
+    edited.unchanged(run, "this figure computes the loss as the reference does", "loss", "softmax")
     indices = run.run.held_out or run.run.order
     chosen = evaluation.spread(indices, EVALUATED[run.engine.name])
     score = run.run.score(chosen)

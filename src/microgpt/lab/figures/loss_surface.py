@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.training import Hiker, HikerStep, Surface
     from microgpt.lab.session import Session
 
-# With a slow engine, a surface gets fewer points, and the hikers take fewer steps. These limits are calculated, not
+# With a slow engine, a surface has fewer points, and the hikers take fewer steps. These limits are calculated, not
 # measured, so that the same request always has the same answer.
 SECONDS = 2.0  # roughly the time that a surface may take
 COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per weight and position
@@ -40,7 +40,7 @@ def surface(
     """Return the losses on a grid over two weights, and the paths of SGD and Adam across it.
 
     Every loss and gradient is computed; none is interpolated. The hikers start at the model's own weights and move only
-    in these two directions. Adam's moments start at 0. SGD's learning rate makes its first step as long as Adam's.
+    along these two axes. Adam's moments start at 0. SGD's learning rate makes its first step as long as Adam's.
 
     Args:
         session: The session.
@@ -104,7 +104,7 @@ def _hikers(
     zeros = array("d", bytes(8 * len(engine.grads)))
 
     def look(at: list[float]) -> tuple[float, list[float]]:
-        """Return the loss at a point, and its slope in both directions."""
+        """Return the loss at a point, and the loss's slopes along both axes."""
         engine.params[places[0]], engine.params[places[1]] = at
         engine.grads[:] = zeros
         loss = _loss(engine, tokens)

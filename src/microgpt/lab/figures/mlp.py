@@ -20,9 +20,9 @@ DOCUMENTS = {"native": 1000, "scalar": 10}  # the largest number of training doc
 def gate(session: Session, word: str, layer: int) -> Gate:
     """Return which units of a layer's MLP are open at each position of a word, and which are dead.
 
-    A dead unit is closed at every position of many training documents. A unit that is closed at every position of a
-    document gets a gradient of exactly 0 for its row of mlp_fc1. This zero gradient reveals a dead unit, and it also
-    keeps the unit dead, because training cannot change the row.
+    A dead unit is closed at every position of many training documents. If a unit is closed at every position of a
+    document, the gradient of its row of mlp_fc1 is exactly 0. This zero gradient reveals a dead unit, and also keeps
+    the unit dead, because training cannot change the row.
     """
     run, tokens = session.active, session.tokens(word)
     recorded, c = session.forward(tokens), run.config
@@ -37,7 +37,7 @@ def gate(session: Session, word: str, layer: int) -> Gate:
     table, places = run.model.shapes, run.model.offsets
     after = places[f"layer{layer}.mlp_fc2"]
     for i in range(after.start, after.stop):
-        if engine.params[i] == 0.0:  # with an outgoing weight of 0, even an open unit would get no gradient
+        if engine.params[i] == 0.0:  # with an outgoing weight of 0, even an open unit would receive no gradient
             engine.params[i] = 1.0
     place, (units, columns) = places[f"layer{layer}.mlp_fc1"], table[f"layer{layer}.mlp_fc1"]
     dead = set(range(units))

@@ -76,7 +76,7 @@ def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) 
     around: `trace.contributions` to go towards the loss, `trace.passed_on` to go towards the parameters.
     """
     while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
-        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # on a tie, the last step, not the total
+        path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # on a tie, choose the last step
         if trace.graph.places(trace.node(path)):
             return path
     return None

@@ -1,4 +1,4 @@
-"""Any number in a word's execution in detail: its formula, inputs, users and gradient.
+"""Details of any number in a word's execution: its formula, inputs, users and gradient.
 
 All details come from one recorded execution (see `tracing`). The formula comes from the line that computed the number.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import After, Link, Opened, Term
     from microgpt.lab.session import Session
 
-USERS = 32  # the largest number of users that are listed
+USERS = 32  # the maximum number of users listed
 
 
 @model_request
@@ -29,7 +29,7 @@ def number(session: Session, word: str, path: str) -> Opened:
     trace = session.trace(session.tokens(word))
     count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
     if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
-        raise LabError(f"this word has positions 0 to {count - 1}, got path={path!r:.60}: open another number")
+        raise LabError(f"path must have a position between 0 and {count - 1} for this word, got path={path!r:.60}")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     program = trace.program

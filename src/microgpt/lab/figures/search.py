@@ -1,9 +1,9 @@
 """Search for a number by its name or part of its name, with suggestions as the user types.
 
-Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order. Each word must match a
-component of the name or its beginning (`q`, `attn`, `pos3`), a pattern with `*` (`pos*.loss`), an index (`wte[4]`), a
-head (`q head2` finds the head's components), a token (`probs e`), or a word in the number's meaning (`query`). Once a
-number's path is complete, its inner numbers are suggested: `pos3.layer0.q[9].`
+Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order. Each word must be a
+component of the name or the start of a component (`q`, `attn`, `pos3`), a pattern with `*` that matches the name
+(`pos*.loss`), an index (`wte[4]`), a head (`q head2` finds the head's components), a token (`probs e`), or a word in
+the number's meaning (`query`). Once a number's path is complete, its inner numbers are suggested: `pos3.layer0.q[9].`
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 
 @model_request
 def find(session: Session, word: str, query: str, position: int = 0, limit: int = 12) -> Found:
-    """Return the numbers that match a query or, if nothing matches, a sentence that says why.
+    """Return the numbers that match a query or, if nothing matches, a message that explains why.
 
     The best matches come first. Equally good matches are ordered by their distance from `position`.
     """
@@ -62,7 +62,7 @@ def find(session: Session, word: str, query: str, position: int = 0, limit: int 
 
 
 def _inside(trace: Trace, query: str, limit: int) -> list[FoundNumber]:
-    """Return the inner numbers of the number whose path stands before the query's last dot."""
+    """Return the inner numbers of the number whose path precedes the query's last dot."""
     owner, _, begun = query.rpartition(".")
     try:
         node = trace.node(owner)
@@ -152,7 +152,7 @@ def _number(trace: Trace, path: str) -> FoundNumber:
 
 
 def _why(trace: Trace, query: str) -> str:
-    """Return a sentence that says why nothing matches a query."""
+    """Return a message that explains why nothing matches a query."""
     try:
         trace.node(query)
     except ValueError as error:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 ENGINES = (("scalar", "exact"), ("native", "exact"), ("native", "float32"))
-MAX_STEPS = 1000  # the reference takes minutes for this many steps
+MAX_STEPS = 1000  # the reference takes minutes to complete this many steps
 EVENT_SECONDS = 0.25  # between two events
-KERNEL_SECONDS = 0.3  # a fast engine repeats the steps for this long, and its median time counts
+KERNEL_SECONDS = 0.3  # a fast engine repeats the steps for this long, and its median time is shown
 Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the seconds they took, the number of rounds
 
 
@@ -36,7 +36,7 @@ Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the sec
 def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
     """Train each engine for `steps` steps, and repeatedly yield the progress of all engines until `done`."""
     if not 1 <= steps <= MAX_STEPS:
-        raise LabError(f"steps must be from 1 to {MAX_STEPS:,}, got steps={steps}")
+        raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
     speeds: list[EngineSpeed] = [
         {
             "engine": engine,
@@ -68,7 +68,7 @@ def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
 
 
 def _compared(speed: EngineSpeed, reference: EngineSpeed) -> EngineSpeed:
-    """Return an engine's progress, compared with the reference's once both have finished."""
+    """Return an engine's progress, and a comparison with the reference once both have finished."""
     if not speed["losses"] or len(speed["losses"]) != len(reference["losses"]) or speed is reference:
         return {**speed, "ratio": None, "difference": None}
     per_step = reference["seconds"] / reference["step"], speed["seconds"] / speed["step"]

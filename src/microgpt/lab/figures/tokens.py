@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import ByTokenizer, Spelled, SpelledCharacter, Tokens, TypedCharacter
     from microgpt.lab.session import Session
 
-BYTE_TOKENS = 256  # one for each value that a byte can have
+BYTE_TOKENS = 256  # one for each possible byte
 
 
 @model_request
@@ -41,7 +41,7 @@ def tokens(session: Session, text: str) -> Tokens:
 
 @model_request
 def spelled(session: Session, text: str) -> Spelled:
-    """Return a text as this model's characters and as UTF-8 bytes, with the sizes of the token tables for both."""
+    """Return a text as this model's characters and as UTF-8 bytes, and the sizes of the token tables for both."""
     tokenizer = session.active.run.tokenizer
     if len(text) > texts.MAX_TYPED:
         raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: shorten it")

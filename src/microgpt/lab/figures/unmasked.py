@@ -44,7 +44,7 @@ class FullList(list[Any]):
 
 
 def passes(run: LabRun, tokens: Tokens) -> list[Names]:
-    """Return each pass's tensors by name: the first pass is the unchanged program; the last pass has no mask.
+    """Return each pass's tensors by name: the first pass is unchanged, and the last pass has no mask.
 
     Without a mask, attn_logits and attn_weights have an entry for every position, not only for the positions so far.
     """

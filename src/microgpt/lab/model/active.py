@@ -1,6 +1,6 @@
-"""The active model: describe it, list the runs, edit weights by hand, and export the model.
+"""Requests that describe, edit and export the active model.
 
-This module also has the requests that switch to another run or step.
+Other requests in this module list the runs, and switch to another run or step.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def runs(session: Session) -> Runs:
 
 @change_request
 def choose(session: Session, run: str) -> None:
-    """Make another run active."""
+    """Switch to another run."""
     session.active = session.run(run)
 
 
 @change_request
 def pretrained(session: Session) -> None:
-    """Go back to the published model."""
+    """Switch back to the published model."""
     session.active = session.by_id["published"]
     session.active.go(session.active.furthest)
 

@@ -1,4 +1,4 @@
-"""Start a run from random weights, an edited program, another text, or a saved run's files."""
+"""Start a run from random weights, from an edited program, on another text, or from a saved run's files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Settings = Annotated[dict[str, Any], "Partial<Config>"]
 
 @change_request
 def reset(session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float = 0.0) -> None:
-    """Begin a run from random weights on the same text."""
+    """Start a run from random weights on the same text."""
     changes, active = dict(config or {}), session.active
     if active.program is not REFERENCE:
         if changes or val_fraction:
@@ -33,7 +33,7 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
     known = Config().to_dict()
     for setting in changes:
         if setting not in known:
-            raise LabError(f"there is no setting {setting!r:.40}: the settings are {', '.join(known)}")
+            raise LabError(f"unknown setting {setting!r:.40}; choose from {', '.join(known)}")
     changes = {
         setting: int(value) if type(known[setting]) is int and type(value) is float and value.is_integer() else value
         for setting, value in changes.items()
@@ -45,13 +45,13 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
 
 @change_request
 def edit(session: Session, source: str) -> None:
-    """Begin a run on the same text, with an edited program in place of the reference."""
+    """Start a run on the same text, with an edited program in place of the reference."""
     session.add(edited.begin(session.new_id(), session.active.text, source))
 
 
 @change_request
 def load_data(session: Session, name: str, base64: str, documents: Documents | None = None) -> None:
-    """Begin an untrained run on a file. By default, a file with a single long line is read as a stream."""
+    """Start an untrained run on a file. By default, a file with a single long line is read as a stream."""
     text, active = texts.from_file(name, _bytes("base64", base64), documents), session.active
     if active.program is not REFERENCE:
         run = edited.begin(session.new_id(), text, active.program.text)

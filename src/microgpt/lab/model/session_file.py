@@ -1,7 +1,7 @@
 """Save a session as a string, and restore it.
 
 The string contains the texts that the user loaded, and all runs with their settings, loss curves and exact weights.
-Only the first and last frames of each run are saved. The steps between the two frames are retrained when needed.
+Only the first and last frames of each run are saved. The steps between these frames are retrained when needed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FORMAT = "microgpt lab/1"
 @request
 def save(session: Session) -> Saved:
     """Save the session as a string that `restore` accepts."""
-    read = [run.text for run in session.by_id.values()]  # a text loaded as lines may be read as a stream by a run
+    read = [run.text for run in session.by_id.values()]  # a run may read a text as a stream that was loaded as lines
     texts = list(dict.fromkeys([*session.texts, *read]))
     saved = {
         "format": FORMAT,

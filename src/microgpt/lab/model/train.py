@@ -1,4 +1,4 @@
-"""Train the active model, and send an event after every few steps."""
+"""Train the active model, and send an event every few steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_STEPS = 1_000_000  # per request
 
 @stream_request(of_model=True)
 def train(session: Session, steps: int, per_event: int | None = None) -> Iterator[Trained]:
-    """Train the active model from its current step. If its run was scrubbed back, training begins a branch."""
+    """Train the active model from its current step. If the run was scrubbed back, training continues in a branch."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
     if per_event is not None and per_event < 1:

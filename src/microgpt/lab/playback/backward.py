@@ -1,8 +1,8 @@
 """The backward pass of a word's loss, one += at a time.
 
-Each += shows which number passes how much gradient to which operand, and how the operand's gradient accumulates. The
-order is the order in which backward() visited the graph (see `tracing`). Each += is repeated in that order, with the
-local gradients that the nodes store.
+Each += shows how much gradient a number passes back to an operand, and how the operand's gradient accumulates. The
+steps follow the order in which backward() visited the graph (see `tracing`). Each += is repeated in that order, with
+the local gradients that are stored in the nodes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Step(NamedTuple):
     """One += in backward(): `local * node.grad` is added to operand.grad.
 
     Attributes:
-        node: The number that passes its gradient on.
-        operand: The number that receives it.
+        node: The number that passes back its gradient.
+        operand: The number that receives the contribution.
         local: d node / d operand.
         before: The operand's gradient before the step.
         after: The operand's gradient after the step.
@@ -52,9 +52,9 @@ class BackwardSteps:
     Attributes:
         graph: The graph of the execution.
         program: The program that ran.
-        order: The numbers that pass on their gradients, in order.
-        steps: Every += that these numbers perform.
-        starts: The steps at which a tensor's next element passes on its gradient; the element's inner numbers follow.
+        order: The numbers that pass back their gradients, in order.
+        steps: Every +=, in order.
+        starts: The steps at which a tensor's next element passes back its gradient; the element's inner numbers follow.
         landmarks: For each tensor, the first of these steps and the tensor's name, as (step, name).
     """
 

@@ -49,15 +49,15 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 CHAPTERS: tuple[ChapterName, ...] = get_args(ChapterName)
-SHOWN = 12  # how many documents of the list are shown
-EXCHANGES = 8  # how many swaps are shown at the beginning of the shuffle, and at its end
+SHOWN = 12  # the number of documents shown
+EXCHANGES = 8  # the number of swaps shown at the beginning and at the end of the shuffle
 
 
 class Story:
     """A chapter under construction: events whose variables are indices into one list of descriptions.
 
     Attributes:
-        graph: The execution's graph, which has the numbers' values.
+        graph: The execution's graph, which contains the numbers' values.
         events: The events so far.
         descriptions: The distinct descriptions of their variables.
     """
@@ -68,7 +68,7 @@ class Story:
         self.descriptions: list[Facts] = []
         self._index_of_text: dict[str, int] = {}
         self._index_of_id: dict[int, int] = {}  # a variable that stays the same object is described once
-        self._alive: list[Facts] = []  # keeps objects alive, so that no id is used twice
+        self._alive: list[Facts] = []  # keeps objects alive, so that no id is reused
 
     def add(self, event: Facts, **more: Any) -> None:
         """Add an event.
@@ -87,7 +87,7 @@ class Story:
         Args:
             event: The statement's event.
             function: The name of the standard-library function.
-            known: The descriptions of the function's variables on arrival, by name.
+            known: The descriptions of the function's variables on entry, by name.
             changed: The descriptions of the variables that the function changed.
             **more: Additional fields of the event, such as `swap`.
         """
@@ -158,7 +158,7 @@ def chapter(
     index: int = 0,
     temperature: float = 0.5,
 ) -> Chapter:
-    """Play a part of the program.
+    """Play a chapter of the program.
 
     Args:
         session: The session.
@@ -166,7 +166,7 @@ def chapter(
         word: The word that the chapter is about.
         path: For `adam`, the weight to update; by default, the weight with the largest gradient.
         seed: For `sample`, the seed of `microgpt sample`.
-        index: For `sample`, the sample's index among the seed's samples, from 0.
+        index: For `sample`, the sample's index among the seed's samples, starting at 0.
         temperature: For `sample`, the temperature.
     """
     run, ids = session.active, session.tokens(word)
@@ -317,7 +317,7 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
 
 
 def backward(steps: BackwardSteps) -> Chapter:
-    """Return the steps at which each tensor and number has its turn. `backward_step` returns individual steps."""
+    """Return the steps at which tensors and numbers pass back gradients. `backward_step` returns a single step."""
     return Story().answer(
         "backward",
         steps=len(steps),
@@ -343,7 +343,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         )
         story = Story(Graph(copy))
         for event in events:
-            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # the changing value is shown under p
+            event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # the variable p shows the changing value
             story.add(event)
     return story.answer(
         "adam",
@@ -366,7 +366,7 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
     """
     tokenizer = run.run.tokenizer
     if not temperature > 0:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0 no token is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, no token is drawn")
     rng = RecordingRandom(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]

@@ -1,4 +1,4 @@
-"""Check at run time that an answer has the type its request declares.
+"""Check at run time that an answer has the type that its request declares.
 
 This module also looks up the type of each request's answer. The tests check every answer against its type, and
 web/protocol.py reads the types. The page's Python never loads this module.
@@ -31,14 +31,14 @@ def answer_type(request: Request) -> Any:
 
 
 def answer_faults(request: Request, answer: Any) -> list[str]:
-    """Return every place where an answer differs from the type that its request declares.
+    """Return a message for each place where an answer does not match the type that its request declares.
 
     Args:
         request: The request that produced the answer.
         answer: The answer as the page reads it from JSON.
 
     Returns:
-        A sentence for each place; an empty list if the answer matches its type.
+        The messages; an empty list if the answer matches its type.
     """
     if not request.of_model:
         return list(faults(answer, answer_type(request)))
@@ -49,12 +49,12 @@ def answer_faults(request: Request, answer: Any) -> list[str]:
 
 
 def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
-    """Yield a sentence for every place where a value differs from a type.
+    """Yield a message for each place where a value does not match its type.
 
     Args:
         value: The value, as read from JSON.
         kind: The type that the value must have.
-        where: The value's name in the sentences.
+        where: The value's name in the messages.
     """
     origin, args = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
@@ -117,6 +117,6 @@ def _container_faults(value: Any, origin: Any, args: tuple[Any, ...], where: str
             yield f"{where} must have {len(args)} items, got {len(value)}"
         for i, (item, kind) in enumerate(zip(value, args)):
             yield from faults(item, kind, f"{where}[{i}]")
-    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # skips lists of floats, the usual items
+    elif not (_is_number(args[0]) and all(type(x) is float for x in value)):  # fast path: a list of floats is valid
         for i, item in enumerate(value):
             yield from faults(item, args[0], f"{where}[{i}]")

@@ -1,4 +1,4 @@
-"""Answer types for the program: its source, its edits, and the suggested changes."""
+"""Answer types for the program: its source, its edits, and the preset changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Source(TypedDict):
 
 
 class Variant(TypedDict):
-    """A suggested change to the program."""
+    """A preset change to the program."""
 
     name: str
     title: str
@@ -48,12 +48,12 @@ class Variant(TypedDict):
 
 
 class Variants(TypedDict):
-    """All suggested changes."""
+    """All preset changes."""
 
     changes: Sequence[Variant]
 
 
 class Varied(TypedDict):
-    """The program with a suggested change applied."""
+    """The program with a preset change applied."""
 
     source: str

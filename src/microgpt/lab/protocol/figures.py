@@ -9,7 +9,7 @@ from microgpt.lab.protocol.values import Num, Shaped, Tensor
 
 
 class Parameters(TypedDict):
-    """All parameters, and Adam's moments on request."""
+    """All parameters, and Adam's moments if requested."""
 
     tensors: Mapping[str, Tensor]  # by name, in the order of shapes()
     m: Mapping[str, Sequence[float]]  # empty unless `moments` was requested
@@ -27,7 +27,7 @@ class History(TypedDict):
 
 
 class OtherToken(TypedDict):
-    """A token, and the distance of its embedding from the requested token's."""
+    """A token, and its embedding's distance from the requested token's embedding."""
 
     symbol: str
     id: int
@@ -56,13 +56,13 @@ class Budget(TypedDict):
     attention: int  # the part of flops_token that grows with the context
     flops_trained: int  # one token's forward and backward passes
     flops_run: float  # the forward and backward passes for `tokens` tokens
-    bytes_kept: int  # the weights in 16 bits
-    bytes_trained: int  # the weights, the gradients and Adam's moments in 32 bits
-    bytes_cache: int  # the keys and values of a full context in 16 bits
+    bytes_kept: int  # the weights, at 16 bits each
+    bytes_trained: int  # the weights, the gradients and Adam's moments, at 32 bits each
+    bytes_cache: int  # the keys and values of a full context, at 16 bits each
 
 
 class Forward(TypedDict):
-    """Every number of a word's forward pass."""
+    """Every number in a word's forward pass."""
 
     word: str
     tokens: Sequence[int]  # with BOS at both ends
@@ -78,9 +78,9 @@ class Attention(TypedDict):
     labels: Sequence[str]  # the token read at each position; BOS is '·'
     logits: Sequence[Sequence[Sequence[Sequence[Num]]]]  # a masked cell is '-inf'
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]  # a masked cell is 0
-    sums: Sequence[Sequence[Sequence[float]]]  # the sum of each row of weights, added from the left
+    sums: Sequence[Sequence[Sequence[float]]]  # the sum of each row of weights, added from left to right
     difference: float  # the largest difference between the textbook's values and the program's
-    own: bool  # whether an edited program departs from the textbook; the matrices then contain its values
+    own: bool  # whether an edited program differs from the textbook; the matrices then contain the program's values
 
 
 class LetterLoss(TypedDict):
@@ -95,11 +95,11 @@ class LetterLoss(TypedDict):
 
 
 class Loss(TypedDict):
-    """The loss of a word, letter by letter."""
+    """A word's loss, letter by letter."""
 
     letters: Sequence[LetterLoss]
     mean: float  # the program's loss
-    perplexity: Num  # exp(mean): the model is as uncertain as with this many equally likely tokens
+    perplexity: Num  # exp(mean): the model is as uncertain as if it were choosing among this many equally likely tokens
     uniform: float  # ln(vocab_size)
 
 
@@ -110,7 +110,7 @@ class Unmasked(TypedDict):
     labels: Sequence[str]
     logits: Sequence[Sequence[Sequence[Sequence[float]]]]  # [layer][head] -> T x T, with nothing masked
     weights: Sequence[Sequence[Sequence[Sequence[float]]]]
-    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> the share of each row on later positions
+    future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> each row's total weight on later positions
     masked: Loss  # the program's own loss
     unmasked: Loss
 
@@ -143,7 +143,7 @@ class Gradients(TypedDict):
     loss: float
     grads: Mapping[str, Sequence[float]]
     zero_rows: Mapping[str, Sequence[int]]  # rows whose gradient is exactly 0
-    norms: Sequence[GradientNorm]  # for every tensor in the order of backward, beginning with the loss
+    norms: Sequence[GradientNorm]  # for every tensor in the order of backward, starting with the loss
 
 
 class Graph(TypedDict):
@@ -159,6 +159,6 @@ class Gate(TypedDict):
     """The open and dead units of a layer's MLP."""
 
     open: Sequence[Sequence[bool]]  # [position][unit]: whether mlp_pre > 0
-    dead: Sequence[int]  # units that are closed throughout `documents` training documents
+    dead: Sequence[int]  # units that are closed at every position of `documents` training documents
     documents: int
     layer: int

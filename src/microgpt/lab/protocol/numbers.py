@@ -78,7 +78,7 @@ class Neighbourhood(TypedDict):
 
     nodes: Sequence[NearNumber]
     edges: Sequence[Edge]
-    cut: bool  # whether some nodes were left out
+    cut: bool  # whether some nodes were omitted
 
 
 class UserContribution(TypedDict):
@@ -108,11 +108,11 @@ class Nudge(TypedDict):
     path: str
     value: Num
     grad: Num
-    way: Way  # 'reference' if the program ran again (for a weight); 'replay' if operations were repeated
-    remade: int  # how many numbers were recomputed
+    way: Way  # 'reference' if the program was run again (for a weight); 'replay' if operations were repeated
+    remade: int  # the number of values recomputed
     eps: float
-    above: float  # the loss when the number is eps higher
-    below: float  # the loss when the number is eps lower
+    above: float  # the loss with eps added to the number
+    below: float  # the loss with eps subtracted from the number
     difference: float  # (above - below) / (2 eps)
 
 
@@ -160,7 +160,7 @@ class ExpressionMove(TypedDict):
     operand: int
     local: Num
     out: Num  # the node's gradient
-    before: Num  # the operand's gradient before and after the move
+    before: Num  # the operand's gradient before and after the addition
     after: Num
 
 
@@ -177,9 +177,9 @@ class Expression(TypedDict):
 
     nodes: Sequence[ExpressionNode]
     result: int  # the id of the result
-    # The ids of the nodes in the order in which backward visits them. In naive order, a node passes on its gradient
+    # The ids of the nodes in the order in which backward visits them. In naive order, a node passes back its gradient
     # each time it receives a contribution, so ids repeat.
     order: Sequence[int]
     backward: Sequence[ExpressionMove]
     check: Sequence[ExpressionCheck]
-    right: bool  # whether the gradients are correct: equal to the reference's
+    right: bool  # whether the gradients are correct, that is, equal to the reference's

@@ -12,7 +12,7 @@ Plain = str | int | float | bool | None
 
 
 class NumberVariable(TypedDict):
-    """One number, with its value and gradient at that moment."""
+    """One number, with its value and gradient at the time of the event."""
 
     path: str
     value: Num
@@ -26,7 +26,7 @@ class TensorVariable(TypedDict):
 
 
 class NumbersVariable(TypedDict):
-    """Numbers that belong to no tensor."""
+    """Numbers that do not belong to a tensor."""
 
     paths: Sequence[str]
     values: Sequence[Num]
@@ -83,18 +83,18 @@ class EventExtras(TypedDict, total=False):
 
 
 class PlayEvent(EventExtras):
-    """The program's arrival at a statement."""
+    """An event: the program reaches a statement."""
 
     line: int
     function: str
     depth: int
     owner: str
-    known: Mapping[str, int]  # the function's variables at that moment, as indices into the chapter's `variables`
+    known: Mapping[str, int]  # the function's variables on entry to the statement, as indices into `variables`
     changed: Mapping[str, int]  # the variables that the statement changes, as indices into `variables`
 
 
 class ChapterFacts(TypedDict, total=False):
-    """Facts about a chapter. A comment names the chapter of its field and of the fields up to the next such comment."""
+    """Facts about a chapter. A chapter name in a comment applies to all fields up to the next chapter name."""
 
     num_docs: int  # data
     text: str  # data: the name of the text; sample: the generated text
@@ -106,10 +106,10 @@ class ChapterFacts(TypedDict, total=False):
     decoded: str
     tokens: Sequence[int]  # forward, loss
     steps: int  # backward: the number of += operations
-    operations: int  # the number of nodes that pass on their gradients
+    operations: int  # the number of nodes that pass back their gradients
     nodes: int  # the number of nodes behind the loss
-    tensors_met: Sequence[tuple[int, str]]  # the step at which a tensor first has its turn, and the tensor's name
-    numbers_met: Sequence[int]  # the steps at which a tensor's next element has its turn
+    tensors_met: Sequence[tuple[int, str]]  # the first step at which each tensor passes back its gradient
+    numbers_met: Sequence[int]  # the steps at which a tensor's next element passes back its gradient
     path: str  # adam
     index: int  # adam: the weight's index; sample: the sample's index
     count: int
@@ -147,7 +147,7 @@ class OtherOperand(NumberGrad):
 
 
 class Contribution(NumberGrad):
-    """A number that adds to another number's gradient."""
+    """A number that contributes to another number's gradient."""
 
     step: int
     local: Num
@@ -160,8 +160,8 @@ class BackwardStep(TypedDict):
 
     step: int
     line: int
-    node: NumberGrad  # the number whose turn it is
-    operand: NumberGrad  # the number whose gradient grows
+    node: NumberGrad  # the number that passes back its gradient
+    operand: NumberGrad  # the number that receives the contribution
     other: OtherOperand | None
     local: Num
     add: Num  # local * node.grad
@@ -170,6 +170,6 @@ class BackwardStep(TypedDict):
     # the first contributions to the operand's gradient, over the entire backward pass
     contributions: Sequence[Contribution]
     num_contributions: int
-    above: Sequence[Contribution]  # the first contributions to the node's gradient, all before its turn
+    above: Sequence[Contribution]  # the first contributions to the node's gradient, all from earlier steps
     num_above: int
     final: Num  # the operand's complete gradient

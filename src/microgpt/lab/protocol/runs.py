@@ -52,9 +52,9 @@ class Model(TypedDict):
 
     run: str  # the id of the active run
     name: str  # 'trained for 1000 steps', 'random', a file's name
-    about: str  # one or two sentences about the model's training data, and any unknown facts
+    about: str  # one or two sentences about the model's origin and training data
     step: int  # the number of completed updates
-    num_steps: int  # the number of planned updates, doubled each time training exceeds it
+    num_steps: int  # the number of planned updates, doubled each time training exceeds the plan
     config: Config
     activation: str  # the formula of config.activation
     activations: Sequence[str]  # the choices for config.activation
@@ -117,11 +117,11 @@ class Runs(TypedDict):
 
 
 class Trained(TypedDict):
-    """A training event, sent after every few steps."""
+    """A training event, sent every few steps."""
 
     run: str
     step: int
-    losses: Sequence[float]  # the losses of the steps since the last event
+    losses: Sequence[float]  # the losses of the steps since the previous event
     document: str  # the last document of the last step
     learning_rate: float
     steps_per_second: float
@@ -180,6 +180,6 @@ class ExportedModel(TypedDict):
 
 
 class Saved(TypedDict):
-    """The saved session, which `restore` needs after the worker was stopped."""
+    """The saved session, which `restore` needs after the worker has been stopped."""
 
     state: str

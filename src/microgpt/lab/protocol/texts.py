@@ -48,14 +48,14 @@ class Statistics(TypedDict):
     num_docs: int
     num_chars: int  # without line ends
     letters: Sequence[LetterCount]  # in the order of ids, with BOS last (one per document)
-    lengths: Sequence[tuple[int, int]]  # (number of characters, number of documents), ascending
+    lengths: Sequence[tuple[int, int]]  # (number of characters, number of documents), in ascending order
 
 
 class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
-    unread: float  # the fraction of the characters that lie beyond block_size
+    unread: float  # the fraction of characters that lie beyond block_size
     first: Sequence[str]  # the first 12 documents of the file
     shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
 
@@ -69,7 +69,7 @@ class Swap(TypedDict):
 
 
 class Shuffle(TypedDict):
-    """random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the end."""
+    """random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the list's end."""
 
     seed: int
     before: Sequence[str]
@@ -107,7 +107,7 @@ class Letter(TypedDict):
     position: int
     probs: Sequence[float]  # by token id, after temperature and top-k
     logits: Sequence[float]
-    chance: float  # the random number from [0, 1) that decided the token
+    chance: float  # the random number in [0, 1) that determined the token
     token_id: int
     char: str  # '' for BOS, which ends the text
 
@@ -133,4 +133,4 @@ class Samples(TypedDict):
     """Several new texts."""
 
     texts: Sequence[str]
-    new: int  # how many of the texts are not in the training data
+    new: int  # the number of texts that are not in the training data

@@ -99,7 +99,7 @@ class EngineSpeed(TypedDict):
 
 
 class SpeedComparison(TypedDict):
-    """An event of the speed comparison: the progress of every engine."""
+    """An event in the speed comparison: every engine's progress."""
 
     steps: int
     engines: Sequence[EngineSpeed]

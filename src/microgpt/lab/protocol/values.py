@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, TypedDict
 
-Num = Annotated[float, "Num"]  # may be infinite or NaN, which JSON lacks: the page gets 'inf', '-inf' or 'nan'
+Num = Annotated[float, "Num"]  # may be infinite or NaN; the page then receives 'inf', '-inf' or 'nan'
 Shaped = tuple[str, int, int]  # a parameter's name, rows and columns
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
-    """Compare two runs: their settings, and where they diverge within the steps that both runs have."""
+    """Compare two runs: their settings, and where they diverge, among the steps that both runs include."""
     one, other = session.run(a), session.run(b)
     return {
         "a": a,

@@ -26,7 +26,7 @@ from microgpt.system.safetensors import read
 from microgpt.verification import golden
 
 MAX_STEPS = 1_000_000  # in a run opened from a file, because all its losses are plotted
-MAX_GRAPH = 3_000_000  # approximate nodes in the longest document's graph; the figures cannot handle more
+MAX_GRAPH = 3_000_000  # the approximate number of nodes in a document's graph; the figures cannot handle more
 MAX_BATCH = 1024  # documents per step
 
 
@@ -52,7 +52,7 @@ def check_size(config: Config, vocab_size: int) -> None:
 
 
 def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 0.0) -> LabRun:
-    """Begin a run from random weights on a text, as `microgpt train` does."""
+    """Start a run from random weights on a text, as `microgpt train` does."""
     data = text.data(config)
     check_size(config, data.vocab_size)
     run = Run.begin(data, config, val_fraction=val_fraction)
@@ -82,7 +82,7 @@ def published(text: Text) -> LabRun:
     about = (
         f"The published model, trained for {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of"
         " makemore's names.txt. That file is not included, so the bundled names replace it: samples are compared"
-        " with the bundled names, and further training uses them."
+        " with the bundled names, and further training reads the bundled names."
     )
     run = Run(state, lambda: text.data(config, state.tokenizer()))
     lab_run = LabRun("published", name, about, text, run)
@@ -105,7 +105,7 @@ def opened(
         names: The bundled names, used if the run's own text is not found.
 
     Raises:
-        LabError: The run uses a tokenizer that the lab does not support, is too large, or is damaged.
+        LabError: The lab does not support the run's tokenizer, or the run is too large or damaged.
     """
     with as_file(name, checkpoint) as path:
         state = checkpoints.load(path)
@@ -145,7 +145,7 @@ def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Progra
     Args:
         text: The text that the run trains on.
         state: The checkpoint.
-        missing: Why the text is not loaded, or "". With a reason, reading the run's data raises it as a DataError.
+        missing: Why the text is not loaded, or "". If set, reading the data raises a DataError with this reason.
         program: The program that computes the run's numbers.
     """
 
@@ -158,7 +158,7 @@ def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Progra
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
-    """Begin a checkpoint's run again, with the same settings."""
+    """Start a checkpoint's run again from its first step, with the same settings."""
     kept = state.provenance
     return Run.begin(
         text.data(state.config, state.tokenizer()),

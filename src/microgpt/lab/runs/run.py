@@ -1,9 +1,9 @@
 """A run in the lab: the package's Run, with its loss curve and access to every step.
 
 The run's state is saved at regular intervals, as frames. To reach any other step, the run is retrained from the last
-frame before that step, which reproduces the same bits. Weight changes made by hand become part of the run once it is
-trained with them, and are repeated when those steps are retrained. Training from an earlier step begins a branch, which
-is a separate run, so that the two runs can be compared.
+frame before that step, and the result is identical bit for bit. Weight changes made by hand become part of the run once
+the run is trained with them, and are repeated when those steps are retrained. Training from an earlier step creates a
+branch: a separate run that can be compared with the original run.
 
 When training exceeds the planned num_steps, the plan is doubled: the learning rate jumps to half its initial value and
 falls to 0 again. A run's result therefore does not depend on how many steps each request asked for.
@@ -69,13 +69,13 @@ class LabRun:
         changes: The weight changes made by hand since the last step, by index in the flat buffer. The next training
             step turns these changes into edits.
         branch: The id of the run and the step that this run branched off from, if any.
-        frozen: Whether the run never changes, so that further training begins a branch.
+        frozen: Whether the run never changes, so that further training creates a branch.
         opened: For a run that was opened from a file and can be retrained, the same run before its first step.
         missing: Why the data of a run opened from a file are not loaded; "" if they are loaded.
         saved: The run as session_file.py last serialized it, with a key that detects changes.
         every: The number of steps between two frames.
         frames: The frames by step.
-        first: The earliest step that the run can go to.
+        first: The earliest step that the run can be scrubbed to.
     """
 
     def __init__(self, id: str, name: str, about: str, text: Text, run: Run) -> None:
@@ -95,7 +95,7 @@ class LabRun:
         self.keep()
         self.first = run.step
 
-    # --- its properties
+    # --- properties
 
     @property
     def engine(self) -> Engine:
@@ -210,10 +210,10 @@ class LabRun:
             params[edit.place] = edit.before
         return replace(self.model, params=params)
 
-    # --- its steps
+    # --- steps
 
     def keep(self) -> None:
-        """Save the current state as a frame, unless the step has a frame or weights were changed by hand."""
+        """Save the current state as a frame, unless the step already has one or weights were changed by hand."""
         e = self.engine
         if e.step in self.frames or self.changes:
             return
@@ -230,7 +230,7 @@ class LabRun:
         self.changes.clear()
 
     def go(self, step: int) -> None:
-        """Restore the state after `step` updates exactly as training left it, dropping changes made by hand.
+        """Restore the state after `step` updates exactly as training left it, and discard changes made by hand.
 
         Raises:
             LabError: The run was not trained to this step, or the step's weights cannot be recomputed.
@@ -258,7 +258,7 @@ class LabRun:
             return f"step must be between {self.first} and {self.furthest}, got step={step}: train the run further"
         return (
             f"step must be between {self.first} and {self.furthest}, got step={step}: the weights of {self.name!r}"
-            f" are unknown before step {self.first}; begin a new run, which can be scrubbed back to any step"
+            f" are unknown before step {self.first}; start a new run, which can be scrubbed back to any step"
         )
 
     def _begin_again(self) -> None:
@@ -282,7 +282,7 @@ class LabRun:
         far = max(abs(a - b) for a, b in zip(twin.engine.params, end.params))
         if not far <= 1e-9:
             raise LabError(
-                f"cannot show the earlier steps of {self.name!r}: retraining with the settings in its file leads to"
+                f"cannot show the earlier steps of {self.name!r}: retraining with the settings in its file produces"
                 " different weights, so the run was not trained with these settings from beginning to end"
             )
         self.frames = {**twin.frames, **self.frames}
@@ -332,7 +332,7 @@ class LabRun:
                     self.losses.append(step.loss)
                     if step.val_loss is not None:
                         self.validations.append((step.step, step.val_loss))
-                if step.step == self.step:  # the engine is not ahead
+                if step.step == self.step:  # the engine has not trained past this step
                     if step.step % self.every == 0:
                         self.keep()
                     if time.perf_counter() - paused >= seconds:
@@ -387,7 +387,7 @@ class LabRun:
         return twin
 
     def twin(self) -> LabRun:
-        """Return a copy of the run that can go to other steps without affecting this run."""
+        """Return a copy of the run that can move to other steps without affecting this run."""
         twin = self.fork(self.id, self.name)
         twin.frames, twin.first, twin.opened = dict(self.frames), self.first, self.opened
         twin.losses, twin.edits, twin.changes = self.losses[:], list(self.edits), {}

@@ -1,4 +1,4 @@
-"""The training texts of a session, with their letter counts, lengths and shuffle."""
+"""A session's training texts, with their letter counts, document lengths and shuffles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.texts import LetterCount, Meant, Statistics
 
 MAX_BYTES = 50_000_000
-MAX_SYMBOLS = 2000  # in a vocabulary: with this many, one document's graph has about a million nodes
+MAX_SYMBOLS = 2000  # in a vocabulary; with this many symbols, a document's graph has about a million nodes
 MAX_TYPED = 1000  # characters in a typed text
 BUNDLED = "names"
 
@@ -79,7 +79,7 @@ class Text:
         return self if mode == self.mode else Text(self.name, self.content, mode)
 
     def find_texts(self, data: Data, texts: Iterable[str]) -> set[str]:
-        """Return the members of `texts` that occur in the data."""
+        """Return the texts that occur in the data."""
         if data.mode != "lines":
             return data.find_texts(texts)
         documents = self.in_order(data)
@@ -164,7 +164,9 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
     if not content:
         raise LabError(f"{name!r} is empty: choose a text that has at least one document (one per line)")
     if len(content) > MAX_BYTES:
-        raise LabError(f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use part of it")
+        raise LabError(
+            f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use part of the file"
+        )
     if mode not in (None, *MODES):
         raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
     text = Text(name, content, mode or MODES[0])
@@ -182,7 +184,7 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
 
 
 def encode(text: str, tokenizer: Tokenizer) -> list[int]:
-    """Return the token ids of a typed text, with BOS at both ends. Unknown characters are left out.
+    """Return the token ids of a typed text, with BOS at both ends. Unknown characters are omitted.
 
     Raises:
         LabError: The text is too long.
@@ -193,7 +195,7 @@ def encode(text: str, tokenizer: Tokenizer) -> list[int]:
 
 
 def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return each character's token ids: an empty list if it is unknown, several ids if tokens are bytes."""
+    """Return each character's token ids: none if the character is unknown, and several if the tokens are bytes."""
     found: list[list[int]] = []
     for char in text:
         try:
@@ -258,7 +260,7 @@ def read(tokens: Tokens, config: Config) -> list[int]:
 
 
 class SwapReportingList(list[str]):
-    """A list that reports every swap of two items, such as the swaps of a shuffle.
+    """A list that reports every swap of two items, such as the swaps in a shuffle.
 
     Args:
         items: The items of the list.
