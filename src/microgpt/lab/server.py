@@ -128,7 +128,7 @@ class Pages:
 
 
 def export(pages: Pages, folder: Path) -> None:
-    """Write the page and its runs into a new or empty folder.
+    """Write the page and its runs to a new or empty folder.
 
     All addresses are relative, so any static web server can serve the folder. index.html is written last, so a folder
     without index.html is incomplete.

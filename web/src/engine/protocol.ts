@@ -201,7 +201,7 @@ export interface Program {
   notes: string[] // sentences about edits that the figures cannot follow
 }
 
-/** A function's place in the file: its first and last lines. */
+/** A function's location in the file: its first and last lines. */
 export interface SourceFunction {
   name: string // for a method: 'Value.backward'
   first: number
@@ -742,7 +742,7 @@ export interface SpeedComparison {
 
 export type Plain = string | number | boolean | null
 
-/** One number, with its value and gradient at the time of the event. */
+/** A number, with its value and gradient at the time of the event. */
 export interface NumberVariable {
   path: string
   value: Num
@@ -921,7 +921,7 @@ export interface Requests {
   forward: { params: { word: string }; result: Forward & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
-  /** Return sample `index` of `seed`, as `microgpt sample` generates it, with the probabilities behind each letter. */
+  /** Return sample number `index` for a seed, as in `microgpt sample`, with the probabilities of each letter. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
   /** Return each user's contribution to a number's gradient, in the order of backward(). */
   gradient_contributions: { params: { word: string; path: string }; result: GradientContributions & OfModel }
@@ -959,7 +959,7 @@ export interface Requests {
   restore: { params: { state: string }; result: Model & OfModel }
   /** List all runs with their loss curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
-  /** Return the first `count` samples of `seed` from the active model or another run, and how many are new. */
+  /** Return the first `count` samples for a seed, from the active model or another run, and the number of new ones. */
   samples: { params: { seed: number; count: number; temperature: number; top_k?: number; run?: string }; result: Samples & OfModel }
   /** Save the session as a string that `restore` accepts. */
   save: { params: Record<string, never>; result: Saved }

@@ -88,7 +88,7 @@ class Output:
 def run(source: str, documents: str | None, send: Callable[[str], object], steps: int = 0) -> str:
     """Run a program until it finishes or completes enough steps.
 
-    The program and its documents are written to the current folder, which is also where the program writes its files.
+    The program and its documents are written to the current folder. The program's own files are written there, too.
 
     Args:
         source: The program's source.

@@ -1,4 +1,4 @@
-"""Record what an edited main() does, by running it once with recording functions."""
+"""Record what an edited main() does, by calling it once with functions that record their arguments."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Seen:
 
 
 def watch_main(module: ModuleType, documents: list[str]) -> Seen:
-    """Run main() without its expensive computations, and record what it does."""
+    """Call main() without its expensive computations, and record what it does."""
     seen = Seen()
     bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
 

@@ -31,7 +31,7 @@ DRAWN = 80  # the largest number of plotted steps, besides the steps where the s
 
 
 class _RecordingWeight(Value):
-    """A weight that records the corrected moments, m_hat and v_hat, with which adam() updates it."""
+    """A weight that records the corrected moments, m_hat and v_hat, with which adam() updates the weight."""
 
     __slots__ = ("m_hat", "number", "v_hat")
     adam: CodeType
@@ -74,7 +74,8 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
         run: The run that is updated.
         learning_rate: The learning rate; None for the rate of the run's next step.
         fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, the
-            update always starts this way, because Adam's bias correction counts the steps in the moments.
+            update always starts this way, because Adam's bias correction depends on the number of steps that the
+            moments have accumulated.
 
     Raises:
         LabError: The learning rate is negative or too large.

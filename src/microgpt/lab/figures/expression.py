@@ -298,7 +298,7 @@ def differentiate(
     order: Order = "topological",
     times: Times = 1,
 ) -> Expression:
-    """Return the graph of an expression, its backward pass, and each input's gradient with its central difference.
+    """Return the graph of an expression, its backward pass, and each input's gradient and central difference.
 
     Args:
         source: The expression.

@@ -1,4 +1,4 @@
-"""New samples, letter by letter, with the random number behind each letter.
+"""New samples, letter by letter, with the random number that decided each letter.
 
 Each sample is listed with the training documents closest to it.
 """
@@ -47,7 +47,7 @@ class RecordingRandom(random.Random):
 def generate(
     session: Session, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = ""
 ) -> Generated:
-    """Return sample `index` of `seed`, as `microgpt sample` generates it, with the probabilities behind each letter."""
+    """Return sample number `index` for a seed, as in `microgpt sample`, with the probabilities of each letter."""
     run = session.active
     run_, c = run.run, run.config
     unchanged(run, "this figure samples letters as the reference does", "sample", "softmax", "Value.")
@@ -108,12 +108,12 @@ def generate(
 def samples(
     session: Session, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
 ) -> Samples:
-    """Return the first `count` samples of `seed` from the active model or another run, and how many are new."""
+    """Return the first `count` samples for a seed, from the active model or another run, and the number of new ones."""
     return sample_texts(session.active if run is None else session.run(run), seed, count, temperature, top_k)
 
 
 def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
-    """Return samples from a run, and how many of them are not in the run's training data.
+    """Return samples from a run, and the number of samples that are not in the run's training data.
 
     Args:
         run: The run.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # How far to push a number, relative to its size. If the push is too large, the loss no longer follows a straight line;
 # if the push is too small, the two losses differ only in their last digits. The best push depends on the number.
 PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-SMALLEST = 1e-3  # a number closer to zero than this is pushed as if it had this size
+SMALLEST = 1e-3  # numbers closer to zero than this are pushed as if they had this size
 
 
 @model_request
@@ -106,7 +106,7 @@ def _is_parameter(trace: Trace, node: Node) -> bool:
 
 
 def _loss(run: LabRun, tokens: Tokens, trace: Trace, node: Node) -> tuple[Callable[[float], float], int]:
-    """Return the loss as a function of one number, and the count of numbers that each call recomputes."""
+    """Return the loss as a function of one number, and the number of values that each call recomputes."""
     after = _made_from(trace, node)
     if not _is_parameter(trace, node):
         if _replay(trace, node, after, node.data) != trace.node("loss").data:

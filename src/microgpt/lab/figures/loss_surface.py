@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 # With a slow engine, a surface has fewer points, and the hikers take fewer steps. These limits are calculated, not
-# measured, so that the same request always has the same answer.
+# measured, so that the same request always produces the same answer.
 SECONDS = 2.0  # roughly the time that a surface may take
 COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per weight and position
 MAX_SIZE, MAX_STEPS = 101, 1000
@@ -39,7 +39,7 @@ def surface(
 ) -> Surface:
     """Return the losses on a grid over two weights, and the paths of SGD and Adam across it.
 
-    Every loss and gradient is computed; none is interpolated. The hikers start at the model's own weights and move only
+    No loss or gradient is interpolated. The hikers start at the model's own weights and move only
     along these two axes. Adam's moments start at 0. SGD's learning rate makes its first step as long as Adam's.
 
     Args:
@@ -47,7 +47,7 @@ def surface(
         word: The word whose loss is computed.
         x: The path of the weight on the x axis.
         y: The path of the weight on the y axis.
-        size: The grid has size x size points; fewer if the engine is slow.
+        size: The number of grid points along each axis; fewer if the engine is slow.
         reach: The grid extends from -reach to +reach around the model's weights.
         steps: The number of steps that each hiker takes; fewer if the engine is slow.
         learning_rate: Adam's learning rate; None for the run's peak learning rate.

@@ -135,7 +135,7 @@ def _after(program: Program, path: str, line: int, opened: Answer) -> After | No
     if is_inner(path):
         text = _WRITTEN[last["op"]].format(**last) if last["op"] in _WRITTEN else formula.whole
     elif opened["terms"] and not formula.rest and formula.term:
-        return None  # a sum of one term is the term itself
+        return None  # a sum with a single term equals the term
     else:
         text = formula.rest if opened["terms"] and formula.rest else formula.whole
     return {"text": text, "value": last["value"], "operands": last["operands"]}

@@ -1,6 +1,6 @@
 """The parameters: all weights, one weight's history, and an embedding's nearest neighbours.
 
-A weight's history covers the steps of its run. An embedding's neighbours are other tokens.
+A weight's history covers the run's saved steps. An embedding's neighbours are other tokens.
 """
 
 from __future__ import annotations

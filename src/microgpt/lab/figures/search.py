@@ -31,7 +31,7 @@ OF_HEADS = ("q", "k", "v", "x_attn")  # in these tensors, each head owns some of
 
 
 class Fit(NamedTuple):
-    """How well a tensor matches a query, and which of its elements the query selects.
+    """The quality of a tensor's match with a query, and the elements that the query selects.
 
     Attributes:
         rank: The quality of the match; 0 is the best.

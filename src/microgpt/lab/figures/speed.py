@@ -92,7 +92,7 @@ def _step_by_step(engine: Engine, batches: list[list[Tokens]], rates: list[float
 
 
 def _in_rounds(engine: Engine, batches: list[list[Tokens]], rates: list[float]) -> Stretch:
-    """Train all steps in one call, and repeat the call, because a page's clock is too coarse for one round."""
+    """Train all steps in one call, and repeat the call, because a browser's clock is too coarse for one round."""
     first, zeros = array("d", engine.params), array("d", bytes(8 * len(engine.params)))
     rounds: list[float] = []
     losses: list[float] = []

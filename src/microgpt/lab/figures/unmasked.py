@@ -1,7 +1,7 @@
 """Attention without the causal mask: every position also attends to the positions after it.
 
 The program has no mask to remove, because its lists grow with the positions. Here, gpt() receives lists that already
-contain the keys and values of the complete word, and each entry that it appends replaces the entry at that position.
+contain the keys and values of the complete word, and each entry that gpt() appends replaces an existing entry.
 Everything else is the program's own loss(). The number of passes is one more than the number of layers, because a
 layer's keys and values are final only when all layers below it have seen the complete word.
 """
@@ -44,7 +44,7 @@ class FullList(list[Any]):
 
 
 def passes(run: LabRun, tokens: Tokens) -> list[Names]:
-    """Return each pass's tensors by name: the first pass is unchanged, and the last pass has no mask.
+    """Return each pass's tensors by name: the first pass runs the unchanged program; the last pass has no mask.
 
     Without a mask, attn_logits and attn_weights have an entry for every position, not only for the positions so far.
     """

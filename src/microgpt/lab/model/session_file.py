@@ -33,7 +33,7 @@ FORMAT = "microgpt lab/1"
 @request
 def save(session: Session) -> Saved:
     """Save the session as a string that `restore` accepts."""
-    read = [run.text for run in session.by_id.values()]  # a run may read a text as a stream that was loaded as lines
+    read = [run.text for run in session.by_id.values()]  # a run may read as a stream a text that was loaded as lines
     texts = list(dict.fromkeys([*session.texts, *read]))
     saved = {
         "format": FORMAT,

@@ -92,7 +92,7 @@ class BackwardSteps:
         return len(self.steps)
 
     def step(self, at: int) -> BackwardStep:
-        """Return one += with the other contributions to the operand and the contributions to the node.
+        """Return one +=, with all contributions to the operand and to the node.
 
         Raises:
             LabError: There is no step with this index.
@@ -104,7 +104,7 @@ class BackwardSteps:
         given = self._given[operand]
         above = list(
             {self.steps[i].node: i for i in self._given[node]}.values()
-        )  # a user such as x * x adds to x twice, but is a single number
+        )  # a user such as x * x adds to x twice, but is listed once
         other, slope = (node.a, node.da) if second else (node.b, node.db)
         return {
             "step": at,

@@ -3,15 +3,15 @@
 Each chapter is one answer that contains plain data.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
-    tokens    the conversion of the word to token ids and back
-    forward   loss() of the word, with all functions that it calls
+    tokens    the word's conversion to token ids and back
+    forward   loss() for the word, with all functions that loss() calls
     loss      the same execution, without the forward passes
     backward  the backward pass of the word's loss, one += at a time (see backward.py)
     adam      the update of one weight
     sample    one new document, with the chance that decides each token
 
 An event records that the running program has reached a statement (see `steps`). If a statement calls the standard
-library (a shuffle, or a look-up for each letter), the library's work is recorded too, as events nested in the
+library (a shuffle, or a lookup for each letter), the library's work is recorded too, as events nested in the
 statement. An answer contains each variable description once, in `variables`, and each tensor's values once, in
 `tensors`.
 """
@@ -278,7 +278,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
     looked_up: list[tuple[str, int]] = []
 
     class Watched(dict[str, int]):
-        """The table of token ids, which records each look-up."""
+        """The table of token ids, which records each lookup."""
 
         def __getitem__(self, char: str) -> int:
             looked_up.append((char, super().__getitem__(char)))

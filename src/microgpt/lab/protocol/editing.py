@@ -15,7 +15,7 @@ class Program(TypedDict):
 
 
 class SourceFunction(TypedDict):
-    """A function's place in the file: its first and last lines."""
+    """A function's location in the file: its first and last lines."""
 
     name: str  # for a method: 'Value.backward'
     first: int

@@ -12,7 +12,7 @@ Plain = str | int | float | bool | None
 
 
 class NumberVariable(TypedDict):
-    """One number, with its value and gradient at the time of the event."""
+    """A number, with its value and gradient at the time of the event."""
 
     path: str
     value: Num

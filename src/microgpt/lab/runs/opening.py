@@ -31,10 +31,10 @@ MAX_BATCH = 1024  # documents per step
 
 
 def check_size(config: Config, vocab_size: int) -> None:
-    """Check that a model is small enough for a page that shows every number in it.
+    """Check that a model is small enough for a page that shows each of its numbers.
 
     Raises:
-        LabError: The model's graph or its batch is too large.
+        LabError: The model's graph or batch is too large.
     """
     per_layer = 12 * config.n_embd * config.n_embd + 2 * config.block_size * config.n_embd
     nodes = 2 * config.block_size * (vocab_size * config.n_embd + config.n_layer * per_layer)

@@ -109,7 +109,7 @@ class LabRun:
 
     @property
     def furthest(self) -> int:
-        """The last step to which the run was trained."""
+        """The last step that training has reached."""
         return len(self.losses)
 
     @property
@@ -262,7 +262,7 @@ class LabRun:
         )
 
     def _begin_again(self) -> None:
-        """Retrain a run opened from a file from the beginning, to recover its earlier steps.
+        """Retrain a run that was opened from a file, to recover its earlier steps.
 
         Raises:
             LabError: Retraining takes too long, or does not reproduce the file's weights.
@@ -301,7 +301,7 @@ class LabRun:
         Raises:
             DivergedError: A loss is not finite. The earlier steps are kept.
         """
-        assert self.step == self.furthest, "a run is trained from its last step: branch first"
+        assert self.step == self.furthest, "a run is trained from its last step: create a branch first"
         self._settle()
         try:
             yield from self._train(target, seconds, again=False)
