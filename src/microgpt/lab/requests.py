@@ -120,7 +120,9 @@ def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> d
     known = parameters(function)
     for name in params:
         if name not in known:
-            raise LabError(f"unknown parameter {name!r:.40} of {method}; choose from {', '.join(known) or 'none'}")
+            raise LabError(
+                f"unknown parameter {name!r:.40} of {method}; valid parameters: {', '.join(known) or 'none'}"
+            )
     bound = {}
     for name, (kind, default) in known.items():
         if name in params:
