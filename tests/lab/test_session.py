@@ -86,7 +86,7 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("shuffle", {"seed": 1, "count": 1}, "count must be between 2 and 100, got count=1"),
         ("number", {"word": WORD, "path": "pos9.emb[0]"}, "this word has positions 0 to 4, got path='pos9.emb"),
         ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "this word has positions 0 to 4"),
-        ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
+        ("number", {"word": WORD, "path": "pos3.embed[0]"}, "unknown tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
         ("history", {"path": "wte[4]"}, "path must name one weight"),
         ("history", {"path": "wte[4][99]"}, "must be between 0 and 15"),
