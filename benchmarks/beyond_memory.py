@@ -29,7 +29,7 @@ from microgpt.data.sources import NAMES
 
 
 def make(path: Path, size: int) -> None:
-    """Write about `size` bytes: one document per line, with 1 to 12 invented words each."""
+    """Write about `size` bytes: one document per line, each with 1 to 12 invented words."""
     rng = random.Random(42)
     pairs: dict[str, Counter[str]] = {}
     for name in NAMES.read_text(encoding="utf-8").split():
@@ -100,7 +100,8 @@ def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
     for text in wanted[:some]:
         data.find_texts([text])
     each = (time.process_time() - began) / some
-    print(f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (from {some})")
+    alone = f"{each * texts:.0f} s one at a time (extrapolated from {some} texts)"
+    print(f"look up {texts:,} texts: {together:.2f} s at once; {alone}")
 
 
 def main() -> None:

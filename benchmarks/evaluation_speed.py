@@ -45,7 +45,7 @@ def documents(vocab_size: int, lengths: range, count: int) -> list[list[int]]:
 
 
 def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: int, threads: int) -> list[str]:
-    """Measure a row of the table; `counts` is the documents per round for each method (from logits, at once)."""
+    """Measure a row of the table; `counts` gives the documents per round for each method (from logits, at once)."""
     ways: list[Way] = [lambda some: Engine.losses(engine, some), engine.losses]
     few, many = (documents(engine.vocab_size, lengths, count) for count in counts)
     apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # this also warms up both methods

@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 from microgpt.clipping import clip
 from microgpt.config import Config
 
-GREEDY = 1e-100  # lower temperatures are treated as 0, because their reciprocals could overflow
+GREEDY = 1e-100  # temperatures below this are treated as 0, because their reciprocals could overflow
 DIVERGED = "the model's logits are not finite: its training has diverged; train a new model"
 
 Tokens = Sequence[int]
@@ -218,7 +218,7 @@ class Engine(ABC):
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        """Return the logits for the token after each of the given tokens (at most block_size), (T, vocab_size)."""
+        """Return the logits, (T, vocab_size), for the token after each of at most block_size tokens."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
 

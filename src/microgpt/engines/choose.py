@@ -127,7 +127,7 @@ def class_of(name: str) -> type[Engine]:
         ImportError: If the engine cannot run on this machine; the message says what to install.
     """
     caught: list[int] = []
-    before = signal.getsignal(signal.SIGINT)  # None if set outside Python; cannot be restored then
+    before = signal.getsignal(signal.SIGINT)  # None if set outside Python: cannot be restored
     waits = name == "torch" and before is not None and threading.current_thread() is threading.main_thread()
     if waits:
         signal.signal(signal.SIGINT, lambda number, _: caught.append(number))

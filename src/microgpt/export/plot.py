@@ -81,9 +81,8 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     while len({path[-length:] for path in paths}) < len(set(paths)):
         length += 1
     names = ["/".join(path[-length:]) for path in paths]
-    return [
-        f"./{name}" if name.startswith("_") else name for name in names
-    ]  # matplotlib hides labels that start with _
+    # matplotlib hides labels that start with an underscore
+    return [f"./{name}" if name.startswith("_") else name for name in names]
 
 
 def _means(losses: Sequence[float], window: int) -> list[float]:

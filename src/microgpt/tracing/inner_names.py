@@ -1,8 +1,8 @@
 """Names for intermediate numbers, such as the products inside a sum.
 
-The table in names.py names only the elements of tensors, such as `pos3.layer0.q[9]`, but not the products whose sum is
-the element. The path of such an inner number is its owner's path, a dot, and the inner number's role. Below, j counts a
-sum's terms from 0.
+The table in names.py names only the elements of tensors, such as `pos3.layer0.q[9]`, but not the products that are
+added up to compute an element. The path of such an inner number is its owner's path, a dot, and the inner number's
+role. Below, j counts a sum's terms from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
         [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and position j's v

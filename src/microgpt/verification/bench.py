@@ -60,7 +60,7 @@ class Training:
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that trains for `count` steps (call it only once), and the steps' number of tokens."""
+        """Return a function that trains for `count` steps (call it only once), and the total number of tokens."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -103,7 +103,7 @@ class Generating:
         self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that runs `count` passes of all streams (call it only once), and the number of tokens."""
+        """Return a function that runs `count` passes of all streams (call it only once), and the token count."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -408,8 +408,8 @@ def rows(ladder: Ladder) -> list[list[str]]:
 
 
 LEGEND = f"""\
-µs: the time of a training step of average length, or of a forward pass of all the batch's streams, called from Python;
-the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference: tokens per
+µs: the time that a training step of average length, or a forward pass for all streams in the batch, takes when called
+from Python; the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference: tokens per
 second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine's results
 (or an exact engine's, if the scalar engine was not measured); train compares as many of the first {COMPARED} losses as
 both engines computed, and generate compares the first context's logits."""

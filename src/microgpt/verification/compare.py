@@ -1,4 +1,4 @@
-"""Compare two tensors: count the values that differ, and find the largest difference and the first ones."""
+"""Compare two tensors: the number of values that differ, the first such values, and the largest difference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def allowed(name: str, expected: Sequence[float], promise: float) -> float:
     """Return the difference allowed in a tensor: `promise` times the largest magnitude or a bound, whichever is larger.
 
     For most tensors, the bound is 1. Some tensors have values so small that even wrong values would pass with this
-    bound, so it is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
+    bound, so the bound is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
 
     Args:
         name: The tensor's name, which determines the bound.

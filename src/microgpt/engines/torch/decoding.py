@@ -15,8 +15,8 @@ from microgpt.engines.torch.model import KeyValueCache
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-# The smallest vocabulary that is sampled on the device; for smaller ones, Python is fast enough, and samples exactly as
-# the reference does
+# The minimum vocabulary size for sampling on the device; with a smaller vocabulary, Python is fast enough, and samples
+# exactly as the reference does
 MIN_DEVICE_SAMPLING_VOCAB = 1024
 
 

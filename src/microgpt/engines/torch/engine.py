@@ -34,9 +34,9 @@ except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not m
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
-# AT_ONCE: the maximum number of elements in a tensor when documents are evaluated on a CPU, small enough for the CPU's
-# caches; on a GPU, the limit is 16 times as high. READ_AHEAD: the number of batches to read ahead, so that documents of
-# similar length can be batched together
+# AT_ONCE: the target size of the largest tensor, in elements, when documents are evaluated on a CPU: small enough for the
+# CPU's caches. The target on a GPU is 16 times as large. READ_AHEAD: the number of batches to read ahead, so that
+# documents of similar length can be batched together
 AT_ONCE, READ_AHEAD = 1 << 22, 8
 SMALL = 100_000  # parameters; in smaller models, threads spend more time waiting for each other than working
 ALIGNED = 64  # pad lm_head to a multiple of this many rows: tensor cores are slow at other sizes
@@ -194,7 +194,7 @@ class TorchEngine(Engine):
         self.dtype = "F64"
 
     def _upload(self) -> None:
-        """Copy every buffer that the owner may have changed to the device."""
+        """Upload every buffer that the owner may have changed."""
         if "params" in self._exposed:
             self._copy = None
         for name in self._exposed:

@@ -154,5 +154,5 @@ def token_losses(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum of the documents' losses; each loss is a sum over positions; weights is (B,)."""
+    """Return the weighted sum of the documents' losses, each summed over its positions; weights has shape (B,)."""
     return (token_losses(model, tokens, targets).sum(1) * weights).sum()
