@@ -409,10 +409,10 @@ def rows(ladder: Ladder) -> list[list[str]]:
 
 LEGEND = f"""\
 µs: the time that a training step of average length, or a forward pass for all streams in the batch, takes when called
-from Python; the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference: tokens per
-second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine's results
-(or an exact engine's, if the scalar engine was not measured); train compares as many of the first {COMPARED} losses as
-both engines computed, and generate compares the first context's logits."""
+from Python; the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference:
+tokens per second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar
+engine's results (or an exact engine's, if the scalar engine was not measured); train compares as many of the first
+{COMPARED} losses as both engines computed, and generate compares the first context's logits."""
 WIDTH = 80  # columns of the ladder in a terminal
 
 

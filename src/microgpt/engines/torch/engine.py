@@ -34,8 +34,8 @@ except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not m
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
-# AT_ONCE: the target size of the largest tensor, in elements, when documents are evaluated on a CPU: small enough for the
-# CPU's caches. The target on a GPU is 16 times as large. READ_AHEAD: the number of batches to read ahead, so that
+# AT_ONCE: the target size of the largest tensor, in elements, when documents are evaluated on a CPU: small enough for
+# the CPU's caches. The target on a GPU is 16 times as large. READ_AHEAD: the number of batches to read ahead, so that
 # documents of similar length can be batched together
 AT_ONCE, READ_AHEAD = 1 << 22, 8
 SMALL = 100_000  # parameters; in smaller models, threads spend more time waiting for each other than working
