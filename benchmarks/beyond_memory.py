@@ -1,13 +1,13 @@
-"""Measure the time and memory of preparing a text larger than memory, and of training on it.
+"""Measure the time and memory needed to prepare a text larger than memory, and to train on the text.
 
     python benchmarks/beyond_memory.py FOLDER [--megabytes 1000] [--tokenizer char] [--documents lines]
         [--num-steps 2000]
 
-The text consists of invented words, drawn from the letter pairs of the bundled names with a fixed seed, so it is always
-the same. Finally, the benchmark measures the CPU time for looking up texts that are not in the data: all at once, as
-`microgpt evaluate` looks up its samples, and one at a time.
+The text consists of invented words, generated from the bundled names' letter pairs with a fixed seed, so the text is
+always the same. Finally, the benchmark measures the CPU time for looking up texts that are not in the data: all at
+once, as `microgpt evaluate` looks up its samples, and one at a time.
 
-Memory is the total private memory of all processes (RssAnon, sampled twenty times a second). The mapped files' pages
+Memory is the total private memory of all processes (RssAnon, sampled 20 times per second). The pages of mapped files
 are not counted, because the system can reclaim them at any time. The benchmark runs only on Linux.
 """
 
@@ -29,7 +29,7 @@ from microgpt.data.sources import NAMES
 
 
 def make(path: Path, size: int) -> None:
-    """Write about `size` bytes: one document per line, each with one to twelve invented words."""
+    """Write about `size` bytes: one document per line, each with 1 to 12 invented words."""
     rng = random.Random(42)
     pairs: dict[str, Counter[str]] = {}
     for name in NAMES.read_text(encoding="utf-8").split():
@@ -86,7 +86,7 @@ def measured(what: str, *arguments: str) -> None:
 
 
 def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
-    """Measure how long it takes to look up texts, each composed of halves of two documents."""
+    """Measure how long it takes to look up texts, each joined from the halves of two documents."""
     data = open_prepared(folder, 64)
     rng = random.Random(1)
     wanted = []
@@ -100,7 +100,8 @@ def looked_up(folder: Path, texts: int = 1000, some: int = 20) -> None:
     for text in wanted[:some]:
         data.find_texts([text])
     each = (time.process_time() - began) / some
-    print(f"look up {texts:,} texts: {together:.2f} s at once; {each * texts:.0f} s one at a time (measured on {some})")
+    alone = f"{each * texts:.0f} s one at a time (extrapolated from {some} texts)"
+    print(f"look up {texts:,} texts: {together:.2f} s at once; {alone}")
 
 
 def main() -> None:

@@ -4,11 +4,11 @@
     python benchmarks/evaluation_speed.py --gpu
 
 `microgpt evaluate` and held-out losses need the losses of many documents. The torch engine computes them together and
-returns only the losses to Python. The method that works with every engine returns one document's logits at a time as
-Python floats, from which Python computes the loss. Both methods are timed in alternating rounds on the same untrained
-model. The table gives tokens per second in the median round, the median over the rounds of the speed ratio, and the
+returns only the losses to Python. The generic method, which works with every engine, returns one document's logits at a
+time as Python floats, and Python computes the loss. Both methods are timed in alternating rounds on the same untrained
+model. The table gives the tokens per second in the median round, the median speed ratio over the rounds, and the
 largest relative difference between a document's two losses. Documents of 3 to 16 tokens use a vocabulary of 65 tokens,
-as for characters; documents of block_size tokens use a vocabulary of 50,257 tokens, as for byte pairs.
+as with characters; documents of block_size tokens use a vocabulary of 50,257 tokens, as with byte pairs.
 
 Then 16 texts are generated together with the same model. Each token is sampled either in Python, or on the device that
 holds the logits.
@@ -45,7 +45,7 @@ def documents(vocab_size: int, lengths: range, count: int) -> list[list[int]]:
 
 
 def row(engine: TorchEngine, lengths: range, counts: tuple[int, int], rounds: int, threads: int) -> list[str]:
-    """Measure a row of the table. counts: the documents per round, from logits and at once."""
+    """Measure a row of the table; `counts` gives the documents per round for each method (from logits, at once)."""
     ways: list[Way] = [lambda some: Engine.losses(engine, some), engine.losses]
     few, many = (documents(engine.vocab_size, lengths, count) for count in counts)
     apart = max(abs(a - b) / a for a, b in zip(*(way(few) for way in ways)))  # this also warms up both methods
@@ -76,12 +76,12 @@ def drawing(engine: TorchEngine, rounds: int, threads: int, count: int = 16) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
+    parser.add_argument("--gpu", action="store_true", help="measure GPT-2's small size on this machine's GPU")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10)
     asked = parser.parse_args()
     if asked.gpu and not torch.cuda.is_available():
-        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use, but found none")
+        raise SystemExit("evaluation_speed.py --gpu needs a GPU that PyTorch can use, but none was found")
     config: Config = GPT2 if asked.gpu else SMALL
     how = {"precision": "bfloat16"} if asked.gpu else {"device": "cpu", "threads": asked.threads}
     table, drawn = [], []

@@ -4,9 +4,9 @@
 
 The benchmark needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`).
 The script serves the page and opens it in a fresh profile. Each round starts from random weights and times a run of
-1000 steps, from the click to the frame that shows the finished curve. The page displays the worker's own steps per
-second, which are reported here. The script also measures the time until Python responds and, until then, the largest
-contentful paint and the main thread's total blocking time. All figures are medians over the rounds.
+1000 steps, from the click to the frame that shows the finished curve. The page displays the worker's steps per second,
+and this figure is reported here. The script also measures the time until Python responds and, up to that moment, the
+largest contentful paint and the main thread's total blocking time. All figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ new PerformanceObserver((list) => { for (const task of list.getEntries()) tasks.
 
 
 def blocked(tasks: list[float]) -> float:
-    """Return the total blocking time of long tasks, ms."""
+    """Return the total blocking time of long tasks, in ms."""
     return sum(task - 50 for task in tasks)
 
 
@@ -97,7 +97,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not path:
-        sys.exit("found no Chromium (on Debian: apt-get install chromium)")
+        sys.exit("Chromium was not found (on Debian: apt-get install chromium)")
     with Server(Pages(), 0) as server, sync_playwright() as driver:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         browser = driver.chromium.launch(executable_path=path, args=FLAGS)

@@ -2,10 +2,10 @@
 
     python benchmarks/native_vs_proofs.py FOLDER
 
-FOLDER holds exact16.cpp and fast16.cpp with their data. The script compiles them into a temporary folder with the flags
-from their README. Each round runs every proof in a separate process, and every workload of the engine, once. The table
-gives the median over the rounds, in CPU microseconds per document, and the median's ratio to the proof's. DRIVER drives
-decoding from C, so that only the kernel is measured.
+FOLDER contains exact16.cpp and fast16.cpp with their data. The script compiles them into a temporary folder with the
+flags from their README. Each round runs every proof in a separate process, and every workload of the engine, once. The
+table gives the median over the rounds, in CPU microseconds per document, and its ratio to the proof's median. DRIVER
+runs decoding from C, so that only the kernel is measured.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WORKS = [
 ]
 
 STREAMS = (1, 16, 64)
-# Repeatedly grows every context to its full length, like a program that generates text.
+# Repeatedly fill every context to its full length, as a program that generates text does.
 DRIVER = """
 void drive(void (*feed)(void *, const int *, double *), void (*rewind)(void *), void *decoder, int contexts, int length,
            const int *token_ids, double *logits) {
@@ -79,7 +79,7 @@ class Work:
 
 
 def proof_round(command: Path, folder: Path) -> float:
-    """Run a proof; return the median that it reports over a few repetitions."""
+    """Run a proof; return its reported median over a few repetitions."""
     out = subprocess.run([command, "1000", "5"], cwd=folder, capture_output=True, text=True, check=True).stdout
     found = re.search(r"med ([\d.]+)", out)
     assert found, out

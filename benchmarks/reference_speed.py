@@ -3,8 +3,8 @@
     python benchmarks/reference_speed.py [FILE] [--steps 40]
 
 `recursive` is the same file with a recursive topological sort that includes the leaves, and with Python's cyclic
-garbage collector on, like an obvious first version. `tuples` also stores each node's operands and local gradients in
-two tuples, and gives every sum() a node for its initial 0, like the public microgpt.py. The versions take the same
+garbage collector enabled, as in an obvious first version. `tuples` also stores each node's operands and local gradients
+in two tuples, and gives every sum() a node for its initial 0, like the public microgpt.py. The versions take the same
 training steps in turn, so that changes in the machine's speed affect all of them. Each ratio is the median over the
 steps. If the losses differ, the benchmark fails.
 """

@@ -5,9 +5,9 @@
 
 On a CPU, the models have nanoGPT's small CPU size (n_layer 4, n_embd 128, n_head 4, block_size 64, batch_size 12), and
 train on the bundled names as one text. Each row is timed as in normal use: `Run.steps` with its data and metrics, and
-the plain loop with its random windows (plain_gpt.py). The rows take turns in every round. The table gives tokens per
-second in the median round, and the median over the rounds of the speed ratio to the plain GPT. Times are CPU times with
-one thread, and wall-clock times with more threads.
+the plain loop with its random windows (plain_gpt.py). The rows take turns in every round. The table gives the tokens
+per second in the median round, and the median over the rounds of each row's speed relative to the plain GPT. Times are
+CPU times with one thread, and wall-clock times with more threads.
 
 On a GPU, the torch engine trains a model of GPT-2's small size on random tokens, compiled and in bfloat16. The table
 gives tokens per second, memory and model flops utilisation for several batch sizes. Utilisation is the model's flops
@@ -100,7 +100,7 @@ def cpu(threads: int, seconds: float, rounds: int, compile: bool) -> None:
 def gpu(batch_sizes: list[int], steps: int) -> None:
     """Print the table for a GPU."""
     if not torch.cuda.is_available():
-        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use, but found none")
+        raise SystemExit("torch_speed.py --gpu needs a GPU that PyTorch can use, but none was found")
     name = torch.cuda.get_device_name()
     peak = next((peak for part, peak in PEAKS.items() if part in name), None)
     count = num_params(GPT2, VOCAB)
@@ -109,7 +109,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
     engine: TorchEngine | None = None
     for batch_size in batch_sizes:
         config = GPT2.replace(batch_size=batch_size)
-        torch.compiler.reset()  # otherwise the second size is compiled with dynamic shapes, which is slower
+        torch.compiler.reset()  # otherwise the second size is compiled with dynamic shapes, which are slower
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
@@ -138,7 +138,7 @@ def gpu(batch_sizes: list[int], steps: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gpu", action="store_true", help="GPT-2's small size on this machine's GPU")
+    parser.add_argument("--gpu", action="store_true", help="measure GPT-2's small size on this machine's GPU")
     parser.add_argument("--compile", action="store_true", help="on the CPU, add rows that use torch.compile")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=20, help="time per row")

@@ -5,7 +5,7 @@
 The benchmark needs Node, `npm ci` in web/, and Zig (`pip install ziglang`) or a compiled module. A round trains the
 default model for 1000 steps on the bundled names, one document per step. The table gives wall-clock microseconds per
 step for the first round, during which WebAssembly is still being compiled, and the median and best of the other rounds.
-`engine` times the kernel on packed documents, including the copying of inputs and outputs; `training` times all of
+`engine` times the kernel on packed documents, including copying its inputs and outputs; `training` times all of
 `microgpt.training.train`.
 """
 

@@ -105,10 +105,10 @@ REFUSED = {
         "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
     ),
     "train words.txt --engine scalar --threads 2": (
-        "threads must be 1 with the scalar engine, got threads=2: use the native engine for more"
+        "threads must be 1 with the scalar engine, got threads=2: use the native engine for more threads"
     ),
     "train words.txt --engine scalar --threads 0": (
-        "threads must be 1 with the scalar engine, got threads=0: use the native engine for more"
+        "threads must be 1 with the scalar engine, got threads=0: use the native engine for more threads"
     ),
     "train words.txt --quiet --json": "quiet and json cannot be used together: omit one of them",
     # resuming
@@ -173,8 +173,8 @@ REFUSED = {
     ),
     "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
-    "plot foreign": "'foreign' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
-    "plot nowhere": "'nowhere' has no metrics.jsonl: give the folder of a run (microgpt train --out)",
+    "plot foreign": "'foreign' has no metrics.jsonl: specify a run folder (microgpt train --out)",
+    "plot nowhere": "'nowhere' has no metrics.jsonl: specify a run folder (microgpt train --out)",
     "plot run -o loss.xyz": "output must end in one of .svg, .png, .pdf, got 'loss.xyz'",
     "plot run --smoothing 0": "smoothing must be at least 1 step, got smoothing=0",
 }

@@ -245,7 +245,7 @@ def test_an_engine_uses_the_numbers_written_to_its_buffers(name: str) -> None:
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        ([], "batch must hold at least one document, got none"),
+        ([], "batch must contain at least one document, got none"),
         ([[5]], r"document 0 of the batch must have at least two tokens, got \[5\]"),
         ([[5, 6]], "token_id must be between 0 and 5, got token_id=6"),
         ([[5, -1]], "token_id must be between 0 and 5, got token_id=-1"),
@@ -265,7 +265,9 @@ def test_a_full_context_and_a_wrong_token_are_refused(name: str) -> None:
         decoder.feed(6)
     for _ in range(TINY.block_size):
         decoder.feed(0)
-    with pytest.raises(ValueError, match=r"the context is full: block_size=4 tokens were fed; open a new decoder"):
+    with pytest.raises(
+        ValueError, match=r"the context is full: all 4 tokens .block_size. have been used; create a new decoder"
+    ):
         decoder.feed(0)
 
 
@@ -277,7 +279,7 @@ def test_numbers_out_of_range_do_not_crash(name: str) -> None:
     try:
         assert not math.isfinite(engine.backward(BATCH))
     except FloatingPointError as error:
-        assert "left the range of float64" in str(error)  # noqa: PT017
+        assert "outside the range of float64" in str(error)  # noqa: PT017
 
 
 def test_auto_is_the_first_engine() -> None:

@@ -175,7 +175,7 @@ def test_a_mean_of_no_steps_is_refused(run: Path, tmp_path: Path, smoothing: int
 
 
 def test_a_folder_without_metrics_is_refused(run: Path, tmp_path: Path) -> None:
-    message = f"{str(tmp_path)!r} has no metrics.jsonl: give the folder of a run (microgpt train --out)"
+    message = f"{str(tmp_path)!r} has no metrics.jsonl: specify a run folder (microgpt train --out)"
     with pytest.raises(RunError, match=exactly(message)):
         plot_losses([run, tmp_path], tmp_path / "loss.svg")
     assert not (tmp_path / "loss.svg").exists()
@@ -183,7 +183,7 @@ def test_a_folder_without_metrics_is_refused(run: Path, tmp_path: Path) -> None:
 
 def test_a_run_without_steps_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "new", [])
-    message = f"{str(run / 'metrics.jsonl')!r} has no steps yet: train first"
+    message = f"{str(run / 'metrics.jsonl')!r} contains no steps yet: train the run first"
     with pytest.raises(RunError, match=exactly(message)):
         plot_losses([run], tmp_path / "loss.svg")
 

@@ -90,7 +90,7 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
             "between 0 and 4 for this word, got path='pos9.emb",
         ),
         ("number", {"word": WORD, "path": "pos9.probs[2].exp"}, "path must have a position between 0 and 4"),
-        ("number", {"word": WORD, "path": "pos3.embed[0]"}, "there is no tensor 'pos3.embed'"),
+        ("number", {"word": WORD, "path": "pos3.embed[0]"}, "unknown tensor 'pos3.embed'"),
         ("number", {"word": WORD, "path": "wte"}, "path must name one number"),
         ("history", {"path": "wte[4]"}, "path must name one weight"),
         ("history", {"path": "wte[4][99]"}, "must be between 0 and 15"),

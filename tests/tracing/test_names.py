@@ -72,12 +72,12 @@ def test_any_text_is_a_path_or_a_value_error(text):
             "pos3.layer0.q[16]",
             "an index into pos3.layer0.q of shape (16,) must be between 0 and 15, got path='pos3.layer0.q[16]'",
         ),
-        ("loss[0]", "loss has shape (): a path into it takes at most 0 indices, got path='loss[0]'"),
+        ("loss[0]", "path must have at most 0 indices, because loss has shape (), got path='loss[0]'"),
         (
             "pos3.attn",
-            "there is no tensor 'pos3.attn'; pos3 has tok_emb, pos_emb, emb, emb_norm, layer0, logits, probs, loss",
+            "unknown tensor 'pos3.attn'; pos3 contains tok_emb, pos_emb, emb, emb_norm, layer0, logits, probs, loss",
         ),
-        ("pos9.loss", "there is no tensor 'pos9.loss', and no 'pos9' either"),
+        ("pos9.loss", "unknown tensor 'pos9.loss': 'pos9' is also unknown"),
     ],
 )
 def test_a_wrong_path_is_refused_with_the_existing_names(path, message):

@@ -213,7 +213,7 @@ def test_a_list_too_long_to_copy_at_every_event_is_replaced_by_its_length() -> N
     with Instrumented(HEADS.model()) as run:
         tokenizer = run.functions["Tokenizer"]("ab")
         _, [event] = events_of(run, tokenizer.decode, [0, 1] * 501)
-    assert event["known"]["token_ids"] == {"text": "1002 numbers"}
+    assert event["known"]["token_ids"] == {"text": "1002 elements"}
 
 
 def test_the_previous_tracer_is_restored_even_after_an_error() -> None:

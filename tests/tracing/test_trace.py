@@ -97,7 +97,7 @@ def test_invalid_documents_and_numbers_out_of_range_are_refused() -> None:
         trace([1], params, TWO_LAYERS, 4)
     with pytest.raises(ValueError, match="token_id must be between 0 and 3, got token_id=4"):
         trace([1, 4], params, TWO_LAYERS, 4)
-    with pytest.raises(FloatingPointError, match="left the range of float64"):  # the log of a probability of 0
+    with pytest.raises(FloatingPointError, match="outside the range of float64"):  # the log of a probability of 0
         trace([1, 2, 1], array("d", [1e5 * p for p in params]), TWO_LAYERS, 4)
 
 

@@ -152,7 +152,7 @@ def test_the_scalar_engine_is_not_measured_if_it_would_take_minutes():
     [
         ({"engines": ["quantum"]}, r"engine must be one of .*scalar.*, got engine='quantum'"),
         ({"works": ["dream"]}, r"work must be one of train, generate, got work='dream'"),
-        ({"seconds": 0.0}, r"seconds must be a finite number above 0, got seconds=0.0"),
+        ({"seconds": 0.0}, r"seconds must be finite and greater than 0, got seconds=0.0"),
         ({"rounds": 2}, r"rounds must be at least 3, got rounds=2"),
         ({"sizes": [6]}, r"n_embd must be a multiple of n_head"),
     ],

@@ -66,9 +66,7 @@ def test_the_export_equals_the_reference_bit_for_bit(exported):
     assert all(t.exact for case in report.cases for t in case.compared)
     assert not any(case.missing or case.extra or case.misshapen for case in report.cases)
     assert (
-        ports.render(report)
-        .splitlines()[-1]
-        .startswith("the port matches the reference in all 18486 tensors that it has")
+        ports.render(report).splitlines()[-1].startswith("the port matches the reference in all 18486 tensors compared")
     )
 
 
@@ -252,9 +250,13 @@ def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
 
 
 def test_a_folder_without_results_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"has no file to compare: name the files as export does, final.safetensors, "):
+    with pytest.raises(
+        ValueError, match=r"contains no file to compare: use the file names that export uses, final.safetensors, "
+    ):
         ports.against(tmp_path)
-    with pytest.raises(ValueError, match=r"nowhere' is not a folder: give the folder with the port's files"):
+    with pytest.raises(
+        ValueError, match=r"nowhere' is not a folder: specify the folder that contains the port's files"
+    ):
         ports.against(tmp_path / "nowhere")
     (tmp_path / "final.safetensors").mkdir()
     with pytest.raises(ValueError, match=r"final.safetensors' is not a file"):

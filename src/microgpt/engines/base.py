@@ -1,21 +1,22 @@
 """The engine interface (an abstract class), and the numerical rules that every engine follows.
 
 An engine computes the loss and its gradient, Adam's update, and the logits. It knows nothing about files, text, random
-numbers or progress. The caller opens an engine with the initial parameters in one flat float64 buffer, in the layout of
+numbers or progress. The caller opens an engine with the initial parameters in one flat float64 buffer, laid out as in
 `config.shapes`. Between calls, these attributes hold the model's state; all buffers have the same length:
 
-    params, grads      the parameters; the gradient that backward has accumulated since the last update
+    params, grads      the parameters; the gradients that backward has accumulated since the last update
     m, v, step         Adam's moments; the number of updates so far
 
 An engine's owner may write to the buffers between calls, to resume a run or to change a weight by hand. An engine that
-stores its values elsewhere (torch) fills a buffer each time the attribute is read, so read the attribute again after
+stores its values elsewhere (torch) refills a buffer each time its attribute is read, so read the attribute again after
 each call.
 
-Every engine computes the same values as reference.py. Where the reference leaves a choice, these rules apply:
+Every engine computes the same values as reference.py. Where the reference leaves a choice open, these rules apply:
 
-- Each document's gradient is computed separately, starting from zero. It is the gradient of the document's loss (the
-  mean over its positions) times 1 / total. The documents' gradients are then added to grads in batch order.
-- A batch's loss is the sum of its documents' losses, added from left to right, times 1 / total.
+- Each document's gradient is computed separately, starting from zero. This is the gradient of the document's loss
+  (the mean over its positions), multiplied by 1 / total. The documents' gradients are then added to grads in batch
+  order.
+- A batch's loss is the sum of its documents' losses, added from left to right, multiplied by 1 / total.
 - Only the first block_size + 1 tokens of a document are read. Padding, if an engine uses it, never affects a result.
 - An engine uses no random numbers.
 - If a value overflows, backward and logits return inf or nan, or raise FloatingPointError; update may also raise
@@ -33,7 +34,7 @@ from typing import Any, ClassVar
 from microgpt.clipping import clip
 from microgpt.config import Config
 
-GREEDY = 1e-100  # temperatures below this count as 0, because their reciprocals could overflow
+GREEDY = 1e-100  # temperatures below this are treated as 0, because their reciprocals could overflow
 DIVERGED = "the model's logits are not finite: its training has diverged; train a new model"
 
 Tokens = Sequence[int]
@@ -42,7 +43,7 @@ Tokens = Sequence[int]
 class Decoder(ABC):
     """A context of at most block_size tokens, extended one token at a time."""
 
-    draws: bool = False  # whether `draw` is available: it needs a vocabulary worth sampling on the device
+    draws: bool = False  # whether `draw` is available, which depends on the vocabulary size
 
     @abstractmethod
     def feed(self, token_id: int) -> Sequence[float]:
@@ -53,7 +54,7 @@ class Decoder(ABC):
         """
 
     def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
-        """Feed a token and sample the next one on the device.
+        """Feed a token and sample the next token on the device.
 
         Args:
             token_id: The token to feed.
@@ -68,16 +69,16 @@ class Decoder(ABC):
 
 
 class Streams(ABC):
-    """Several contexts, extended together."""
+    """Several contexts that are extended together."""
 
-    draws: bool = False  # as for a Decoder
+    draws: bool = False  # as in Decoder
 
     @abstractmethod
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """Feed one token to each context; return the next token's logits for each.
+        """Feed one token to each context; return each context's logits for the next token.
 
-        The native engine's logits are bit for bit the same for any number of contexts, and in `exact` they also equal
-        a Decoder's. The torch engine's logits are the same up to rounding.
+        The native engine's logits are bit-for-bit identical for any number of contexts; in `exact` precision, they also
+        equal a Decoder's logits. The torch engine's logits are the same up to rounding.
         """
 
     def draw(
@@ -88,7 +89,7 @@ class Streams(ABC):
 
 
 class Engine(ABC):
-    """The interface of all engines; the rules that they follow are in this module's docstring.
+    """The interface that every engine implements; the module's docstring lists the rules.
 
     A subclass implements the abstract methods, inherits the others, and declares its capabilities in the class
     attributes.
@@ -96,12 +97,12 @@ class Engine(ABC):
 
     # --- Capabilities of an engine class
 
-    name: ClassVar[str]  # the key of choose.ENGINES
+    name: ClassVar[str]  # its key in choose.ENGINES
     precisions: ClassVar[tuple[str, ...]] = ("exact",)  # the first is the default
     takes_threads: ClassVar[bool] = False
-    options: ClassVar[frozenset[str]] = frozenset()  # further keyword arguments of the constructor
-    opens_streams: ClassVar[bool] = False  # whether `streams` works
-    can_init_params: ClassVar[bool] = False  # whether `init_params` works
+    options: ClassVar[frozenset[str]] = frozenset()  # additional keyword arguments of the constructor
+    opens_streams: ClassVar[bool] = False  # whether `streams` is implemented
+    can_init_params: ClassVar[bool] = False  # whether `init_params` is implemented
 
     @staticmethod
     def has_gpu() -> bool:
@@ -119,12 +120,12 @@ class Engine(ABC):
     step: int
     precision: str = "exact"
     note: str = ""  # why `auto` fell back to this engine
-    device: str = ""  # a description of the device, for engines that can run on several
-    rank: int = 0  # the rank of this process in distributed training, from 0
+    device: str = ""  # a description of the device, for engines that support several devices
+    rank: int = 0  # this process's rank in distributed training, counted from 0
     world_size: int = 1  # the number of processes that train together
     dtype: str = "F64"  # the narrowest safetensors dtype that stores the buffers without loss: F64 or F32
-    call_seconds: float = 0.05  # the desired duration of one call of `train`; longer calls keep a GPU busy
-    memory: int = 0  # bytes of parameters, gradients and moments; 0 if Python's own buffers hold them
+    call_seconds: float = 0.05  # the target duration of one call to `train`; longer calls keep a GPU busy
+    memory: int = 0  # bytes used by parameters, gradients and moments; 0 if they are in Python's own buffers
 
     @abstractmethod
     def __init__(self, params: array[float], config: Config, vocab_size: int, **options: Any) -> None:
@@ -144,8 +145,8 @@ class Engine(ABC):
 
         Args:
             batch: The token ids of each document, including BOS at both ends.
-            total: The number of documents in the step, if several calls share a step; the calls' losses then add up to
-                the step's loss. Default: the number of documents in this batch.
+            total: The number of documents in the step, if the step is split across several calls; their losses then add
+                up to the step's loss. Default: the number of documents in this batch.
 
         Raises:
             ValueError: If the batch is empty, a document has fewer than two tokens, or a token id is not in the
@@ -155,7 +156,7 @@ class Engine(ABC):
     def reduce(self, loss: float) -> float:
         """Return the loss summed over all processes, and set grads to the sum of all processes' gradients.
 
-        Call it once per step, after backward.
+        Call this method once per step, after backward.
         """
         return loss
 
@@ -171,8 +172,8 @@ class Engine(ABC):
         """Return diagnostics to display. Call this only occasionally, because it may wait for the device.
 
         Returns:
-            The diagnostics that the engine knows: `memory` (peak use so far, in bytes), `grad_norm` (the last step's,
-            before clipping) and `peak_flops` (the device's, per second).
+            The available diagnostics: `memory` (the peak use so far, in bytes), `grad_norm` (the last step's gradient
+            norm before clipping) and `peak_flops` (the device's peak, in flops per second).
         """
         return {}
 
@@ -186,18 +187,18 @@ class Engine(ABC):
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
-        """Train for many steps in one call, because a Python call may take as long as a compiled step.
+        """Train for several steps in one call, because a Python call can take as long as a compiled step.
 
-        Each step is backward, reduce, clip (if the config asks for it) and update.
+        Each step calls backward, reduce, clip (if the config enables clipping) and update.
 
         Args:
             batches: This process's share of each step's batch; the batches are read one at a time.
             learning_rates: Each step's learning rate.
-            micro_batch_size: The number of documents in each call of `backward`; default: the entire batch.
+            micro_batch_size: The number of documents in each call to `backward`; default: the entire batch.
 
         Returns:
-            Each step's loss, in nats per token. Training stops at the first loss that is not finite: it is the last
-            loss returned, and its step does not update the parameters.
+            Each step's loss, in nats per token. Training stops at the first loss that is not finite: this
+            loss is the last one returned, and its step does not update the parameters.
         """
         losses, first = [], self.step
         for batch, learning_rate in zip(batches, learning_rates):
@@ -217,16 +218,16 @@ class Engine(ABC):
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        """Return the next token's logits after each of at most block_size tokens, (T, vocab_size)."""
+        """Return the logits, (T, vocab_size), for the token after each of at most block_size tokens."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
-        """Yield each document's loss summed over its predicted tokens, without training.
+        """Yield each document's loss, summed over its predicted tokens, without training.
 
         Args:
-            documents: Each document's token ids, as in a batch: at least two. The documents are read lazily, one at a
-                time or as many as the engine computes at once.
+            documents: Each document's token ids, as in a batch: at least two per document. The documents are read
+                lazily: one at a time, or as many as the engine processes at once.
 
         Yields:
             Each document's sum of -log p over its predicted tokens, in nats.
@@ -242,10 +243,10 @@ class Engine(ABC):
 
     @abstractmethod
     def decoder(self) -> Decoder:
-        """Return an empty context over the current parameters."""
+        """Return an empty context that uses the current parameters."""
 
     def streams(self, count: int) -> Streams:
-        """Return `count` empty contexts over the current parameters.
+        """Return `count` empty contexts that use the current parameters.
 
         Extending contexts together is several times faster than extending them one at a time.
         """
@@ -267,7 +268,7 @@ def truncated(tokens: Tokens, config: Config) -> Tokens:
 
 
 def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
-    """Split a batch into parts of `size` documents (the last may be smaller); None returns the batch as one part."""
+    """Split a batch into parts of `size` documents (the last part may be smaller); None means a single part."""
     if size is None or not batch:
         return [batch]
     return [batch[start : start + size] for start in range(0, len(batch), size)]
@@ -276,7 +277,7 @@ def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
     """Raise ValueError if an engine's `backward` does not accept this batch."""
     if not batch:
-        raise ValueError("batch must hold at least one document, got none")
+        raise ValueError("batch must contain at least one document, got none")
     for i, tokens in enumerate(batch):
         if len(tokens) < 2:
             raise ValueError(f"document {i} of the batch must have at least two tokens, got {list(tokens)}")

@@ -13,7 +13,7 @@ from microgpt.engines.base import Engine
 from microgpt.flops import estimated_step_flops
 from microgpt.system.processes import processes
 
-# name -> (module in this folder, class), in the order in which `auto` prefers them
+# name -> (module in this folder, class), in `auto`'s order of preference
 ENGINES = {
     "native": ("native.engine", "NativeEngine"),
     "scalar": ("scalar", "ScalarEngine"),
@@ -40,9 +40,9 @@ def open_engine(
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
-        precision: One of the engine's `precisions`; default: the first one.
-        threads: The number of threads that share the work; default: the engine's own choice.
-        **options: Further options that the engine accepts.
+        precision: One of the engine's `precisions`; default: the first.
+        threads: The number of threads that share the work; default: chosen by the engine.
+        **options: Additional options that the engine accepts.
 
     Raises:
         ValueError: If the name, the precision or an option is unknown, the engine does not support that many threads,
@@ -85,12 +85,12 @@ def open_engine(
     for option, value in options.items():
         if option not in engine_class.options:
             raise ValueError(
-                f"{option} is not an option of the {name} engine, got {option}={value!r}: leave it out, or choose the"
+                f"{option} is not an option of the {name} engine, got {option}={value!r}: omit it, or use the"
                 " torch engine (engine='torch', --engine torch)"
             )
     if threads not in (None, 1) and not engine_class.takes_threads:
         raise ValueError(
-            f"threads must be 1 with the {name} engine, got threads={threads}: use the native engine for more"
+            f"threads must be 1 with the {name} engine, got threads={threads}: use the native engine for more threads"
         )
     if precision and len(engine_class.precisions) > 1:
         options["precision"] = precision
@@ -104,8 +104,8 @@ def preference(
 ) -> list[str]:
     """Return the engines that `auto` tries, in order.
 
-    If only torch has the options or the precision, the list is torch alone. For large steps on a machine with a GPU,
-    torch comes first. Otherwise, native comes first, then scalar.
+    If only torch supports the options or the precision, the list contains only torch. For large steps on a machine with
+    a GPU, torch comes first. Otherwise, native comes first, followed by scalar.
     """
     if options or precision in ("float64", "bfloat16"):
         return ["torch"]
@@ -119,16 +119,15 @@ def preference(
 
 
 def class_of(name: str) -> type[Engine]:
-    """Import and return the class of an engine.
+    """Import and return an engine's class.
 
-    Ctrl-C is delayed until the class is loaded. While it loads, PyTorch would lose the signal or crash with a C++
-    error.
+    While PyTorch loads, Ctrl-C is deferred, because PyTorch would lose the signal or crash with a C++ error.
 
     Raises:
         ImportError: If the engine cannot run on this machine; the message says what to install.
     """
     caught: list[int] = []
-    before = signal.getsignal(signal.SIGINT)  # None if set outside Python; Python could not restore it
+    before = signal.getsignal(signal.SIGINT)  # None if set outside Python: cannot be restored
     waits = name == "torch" and before is not None and threading.current_thread() is threading.main_thread()
     if waits:
         signal.signal(signal.SIGINT, lambda number, _: caught.append(number))

@@ -1,7 +1,7 @@
 """The program that engines run (reference.py or an edited program), and the model that it runs.
 
 A model consists of its settings and parameters. Engines and traces call a Program's functions, so that an edited
-program (which lab/editing/edited.py creates) can replace the reference. This module computes nothing itself.
+program (created by lab/editing/edited.py) can replace the reference. This module computes nothing itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Program:
 
     Attributes:
         module: The module.
-        changed: The functions and methods that differ from the reference's (`gpt`, `Value.relu`).
+        changed: The functions and methods that differ from the reference's, such as `gpt` or `Value.relu`.
         name: A display name; empty for the reference.
     """
 
@@ -37,7 +37,7 @@ class Program:
 
     @cached_property
     def text(self) -> str:
-        """The source code."""
+        """The program's source code."""
         return inspect.getsource(self.module)
 
     def shapes(self, config: Config, vocab_size: int) -> Shapes:
@@ -45,19 +45,19 @@ class Program:
         return shapes(config, vocab_size)
 
     def loss_arguments(self, config: Config) -> dict[str, Any]:
-        """Return the arguments of loss() after tokens and state_dict."""
+        """Return the arguments that loss() takes after tokens and state_dict."""
         return {"n_layer": config.n_layer, "block_size": config.block_size, **self.gpt_arguments(config)}
 
     def gpt_arguments(self, config: Config) -> dict[str, Any]:
-        """Return the arguments of gpt() after token_id, pos_id, keys, values and state_dict."""
+        """Return the arguments that gpt() takes after token_id, pos_id, keys, values and state_dict."""
         return {"n_head": config.n_head, "activation": ACTIVATIONS[config.activation]}
 
     def sample_arguments(self, config: Config) -> dict[str, Any]:
-        """Return the arguments of sample() after state_dict, bos, rng and temperature."""
+        """Return the arguments that sample() takes after state_dict, bos, rng and temperature."""
         return self.loss_arguments(config)
 
     def adam_arguments(self, config: Config) -> dict[str, Any]:
-        """Return the arguments of adam() after params, m, v, step and learning_rate."""
+        """Return the arguments that adam() takes after params, m, v, step and learning_rate."""
         return {"beta1": config.beta1, "beta2": config.beta2, "eps_adam": config.eps_adam}
 
     def learning_rate(self, step: int, scheduled: float) -> float:
@@ -119,20 +119,20 @@ class ScalarModel:
 
     @property
     def loss_arguments(self) -> dict[str, Any]:
-        """The arguments of the program's loss() after tokens and state_dict."""
+        """The arguments that the program's loss() takes after tokens and state_dict."""
         return self.program.loss_arguments(self.config)
 
     @property
     def gpt_arguments(self) -> dict[str, Any]:
-        """The arguments of the program's gpt() after token_id, pos_id, keys, values and state_dict."""
+        """The arguments that the program's gpt() takes after token_id, pos_id, keys, values and state_dict."""
         return self.program.gpt_arguments(self.config)
 
     @property
     def sample_arguments(self) -> dict[str, Any]:
-        """The arguments of the program's sample() after state_dict, bos, rng and temperature."""
+        """The arguments that the program's sample() takes after state_dict, bos, rng and temperature."""
         return self.program.sample_arguments(self.config)
 
     @property
     def adam_arguments(self) -> dict[str, Any]:
-        """The arguments of the program's adam() after params, m, v, step and learning_rate."""
+        """The arguments that the program's adam() takes after params, m, v, step and learning_rate."""
         return self.program.adam_arguments(self.config)

@@ -1,6 +1,6 @@
 """The scalar engine: reference.py itself behind the engine interface.
 
-It is slow but correct by definition.
+This engine is slow, but correct by definition.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def scalar_arithmetic() -> Iterator[None]:
     raises OverflowError, ZeroDivisionError or ValueError (log of 0) where other engines return inf or nan.
 
     Raises:
-        FloatingPointError: If a number leaves the range of float64.
+        FloatingPointError: If a value is outside the range of float64.
     """
     was_enabled = gc.isenabled()
     if sys.implementation.name == "cpython":
@@ -34,7 +34,7 @@ def scalar_arithmetic() -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, ValueError) as error:
-        raise FloatingPointError(f"a number left the range of float64: {error}") from error
+        raise FloatingPointError(f"a value is outside the range of float64: {error}") from error
     finally:
         if was_enabled:
             gc.enable()
@@ -68,7 +68,7 @@ class ScalarEngine(Engine):
                 loss = self.program.module.loss(tokens, state_dict, **model.loss_arguments)
                 losses += loss.data
                 (loss * weight).backward()
-                del loss  # frees the graph before the next one is built
+                del loss  # frees the graph before the next document's graph is built
                 for i, leaf in enumerate(leaves):
                     self.grads[i] += leaf.grad
                     leaf.grad = 0.0
@@ -105,11 +105,13 @@ class ScalarDecoder(Decoder):
         block_size, module = self._model.config.block_size, self._model.program.module
         check_tokens([token_id], len(self._state_dict["wte"]))
         if self._pos_id == block_size:
-            raise ValueError(f"the context is full: block_size={block_size} tokens were fed; open a new decoder")
+            raise ValueError(
+                f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"
+            )
         args = (token_id, self._pos_id, self._keys, self._values, self._state_dict)
         with scalar_arithmetic():
             logits = module.gpt(*args, **self._model.gpt_arguments)
-            for past in (*self._keys, *self._values):  # keep the values, but free the graph behind them
+            for past in (*self._keys, *self._values):  # keep the values, but free their graph
                 past[-1] = [module.Value(x.data) for x in past[-1]]
         self._pos_id += 1
         return [logit.data for logit in logits]

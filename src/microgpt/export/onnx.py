@@ -1,10 +1,10 @@
 """Export a trained model as an ONNX file.
 
-With onnxruntime, programs in other languages can run the file, also in browsers and on phones. One graph both reads and
-generates text, for N sequences at a time:
+With onnxruntime, programs in other languages can run the file, including in browsers and on phones. One graph both
+reads and generates text, for N sequences at a time:
 
-    tokens   int64 (N, T)                    the next T tokens of each sequence; the first token is BOS
-    keys     float (n_layer, N, P, n_embd)   the keys of the P tokens before them, from earlier calls; P is 0 at first
+    tokens   int64 (N, T)                    the next T tokens of each sequence; a sequence begins with BOS
+    keys     float (n_layer, N, P, n_embd)   the keys of the P preceding tokens, from earlier calls; P is 0 at first
     values   float (n_layer, N, P, n_embd)   the values of these tokens
     logits   float (N, T, vocab_size)        the logits of the token after each of the T tokens
     keys_out, values_out                     `keys` and `values` for the next call, with P + T tokens
@@ -36,7 +36,7 @@ REMEDY = "exporting to ONNX needs the onnx package: pip install 'microgpt-lab[on
 
 
 class _Graph:
-    """A graph under construction: its nodes, each named after its output, in order, and its constants."""
+    """A graph under construction: its nodes in order, each named after its output, and its constants."""
 
     def __init__(self, helper: Any, kind: str) -> None:
         self.helper, self.kind = helper, kind
@@ -44,7 +44,7 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """Add a node with one output; return the output's name, which is the option `name` if given."""
+        """Add a node with one output; return the output's name, which is the option `name` if it is set."""
         name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
         return str(name)
@@ -62,7 +62,7 @@ class _Graph:
         return self.tensor(f"integer_{value}", array("q", [value]), ())
 
     def tensor(self, name: str, numbers: array[Any], shape: tuple[int, ...]) -> str:
-        """Add a constant tensor, unless it exists already; return its name."""
+        """Add a constant tensor, unless it already exists; return its name."""
         kinds = {"f": 1, "d": 11, "q": 7}  # TensorProto's data types
         self.constants.setdefault(
             name, self.helper.make_tensor(name, kinds[numbers.typecode], shape, numbers.tobytes(), raw=True)
@@ -71,7 +71,7 @@ class _Graph:
 
 
 class _Tensor:
-    """A tensor of the graph with the operations of a Value, so that calling an activation on it adds nodes."""
+    """A tensor in the graph with a Value's operations, so that applying an activation to it adds nodes."""
 
     def __init__(self, graph: _Graph, name: str) -> None:
         self.graph, self.name = graph, name

@@ -14,11 +14,11 @@ from microgpt.runs.layout import METRICS
 from microgpt.runs.metrics import read_metrics
 
 FORMATS = (".svg", ".png", ".pdf")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito: safe for colour blindness
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito: colour-blind safe
 
 
 def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int = 50) -> None:
-    """Plot the losses of runs by step: the losses themselves (pale) and their running means.
+    """Plot the losses of runs by step: the individual losses (pale) and their running means.
 
     Held-out losses, if a run has them, are plotted as points.
 
@@ -67,25 +67,26 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
 def _metrics(folder: Path) -> list[dict[str, float]]:
     path = folder / METRICS
     if not path.is_file():
-        raise RunError(f"{str(folder)!r} has no {METRICS}: give the folder of a run (microgpt train --out)")
+        raise RunError(f"{str(folder)!r} has no {METRICS}: specify a run folder (microgpt train --out)")
     metrics = read_metrics(path)
     if not metrics:
-        raise RunError(f"{str(path)!r} has no steps yet: train first")
+        raise RunError(f"{str(path)!r} contains no steps yet: train the run first")
     return metrics
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """Return a label for each folder: as many components from the end of its path as make all labels distinct."""
+    """Return a label for each folder: the last components of its path, as many as make all labels distinct."""
     paths = [folder.resolve().parts for folder in folders]
     length = 1
     while len({path[-length:] for path in paths}) < len(set(paths)):
         length += 1
     names = ["/".join(path[-length:]) for path in paths]
-    return [f"./{name}" if name.startswith("_") else name for name in names]  # matplotlib hides a leading underscore
+    # matplotlib hides labels that start with an underscore
+    return [f"./{name}" if name.startswith("_") else name for name in names]
 
 
 def _means(losses: Sequence[float], window: int) -> list[float]:
-    """Return, for each loss, the mean of the last `window` losses up to it, or of fewer at the start."""
+    """For each loss, return the mean of the `window` losses that end with it, or of fewer losses at the start."""
     means = []
     for i in range(len(losses)):
         part = losses[max(0, i - window + 1) : i + 1]

@@ -29,7 +29,7 @@ def check_tensorboard() -> None:
 class Board:
     """A writer of TensorBoard metrics: use `with Board(folder, run) as board:`, and call `board.step` for each step.
 
-    It writes every value in metrics.jsonl and, at intervals, the run's Diagnostics.
+    It writes every value that metrics.jsonl contains and, at intervals, the run's Diagnostics.
 
     Args:
         folder: The run folder.

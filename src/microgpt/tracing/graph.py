@@ -1,4 +1,4 @@
-"""Look up an execution's numbers by path, and a number's paths.
+"""Find the number that a path names, and the paths of a number.
 
 A path such as `pos3.layer0.q[9].term4` names one node of the graph, and every node has a path.
 """
@@ -25,8 +25,8 @@ class Graph:
 
     Attributes:
         nodes: All numbers, in the order in which the program created them.
-        tensors: Each tensor's nodes, row by row, by the tensor's name.
-        shapes: The shape of each tensor, by name.
+        tensors: Each tensor's nodes, row by row, by tensor name.
+        shapes: Each tensor's shape, by tensor name.
     """
 
     def __init__(self, run: Instrumented) -> None:
@@ -44,7 +44,7 @@ class Graph:
 
     @cached_property
     def users(self) -> list[list[Node]]:
-        """For each of `nodes`, the nodes that were computed from it, in order of creation."""
+        """For each node in `nodes`, the nodes computed from it, in order of creation."""
         users: list[list[Node]] = [[] for _ in self.nodes]
         for node in self.nodes:
             if node.a is not None:
@@ -55,7 +55,7 @@ class Graph:
 
     @cached_property
     def _places(self) -> dict[Node, list[tuple[str, int]]]:
-        """The places, (name, position), of each node that is in a tensor. The first place gives the node its path."""
+        """The places, (name, position), of each node that is in a tensor. The first place determines the path."""
         places: dict[Node, list[tuple[str, int]]] = {}
         for name, nodes in self.tensors.items():
             for position, node in enumerate(nodes):
@@ -139,7 +139,7 @@ class Graph:
             roles = [key.rpartition(".")[2] for key in inside if key.rpartition(".")[0] == rest]
             more = f" and {len(roles) - 12} more" if len(roles) > 12 else ""
             known = f"{', '.join(roles[:12])}{more}" or "no inner numbers"
-            raise ValueError(f"there is no {role!r} in {owner}; it has {known}, got path={path!r}")
+            raise ValueError(f"unknown inner number {role!r}: {owner} has {known}, got path={path!r}")
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:

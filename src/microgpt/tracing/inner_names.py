@@ -1,8 +1,8 @@
 """Names for intermediate numbers, such as the products inside a sum.
 
-The table in names.py names only the elements of tensors: `pos3.layer0.q[9]`, but not the products that were added up to
-compute it. The path of such an inner number is its owner's path, a dot, and the inner number's role. Below, j counts a
-sum's terms from 0.
+The table in names.py names only the elements of tensors, such as `pos3.layer0.q[9]`, but not the products that are
+added up to compute an element. The path of such an inner number is its owner's path, a dot, and the inner number's
+role. Below, j counts a sum's terms from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
         [i].term{j}         the product of the j-th weight and input, or of attn_weights[j] and position j's v
@@ -28,14 +28,14 @@ sum's terms from 0.
     mlp_act
         [i].relu            the output of relu before it is squared, if the activation is relu2
     pos3.loss
-        log                 the log of the probability of the next token
-        minus_one           -1, the constant that flips its sign
+        log                 the log of the next token's probability
+        minus_one           -1, the constant that flips the log's sign
     loss
         sum{j}, total       the running totals of the positions' losses, and their sum
         inverse             1 / positions, a constant
 
 Any number can also be looked up by its index in order of creation, as in `node1234`. This name is the number's path
-only if no tensor was computed from the number. An execution of reference.py has no such number.
+only if no tensor was computed from the number. An execution of reference.py contains no such number.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SOFTMAXES = {"attn_weights", "probs"}
 
 
 def kind(name: str) -> str:
-    """Return the kind of a tensor: its name without the place in the computation.
+    """Return the kind of a tensor: its name without its place in the computation.
 
     >>> kind("pos3.layer0.attn_weights.head2"), kind("pos3.emb_norm.scale"), kind("pos3.loss"), kind("loss")
     ('attn_weights', 'scale', 'loss', 'mean_loss')
@@ -74,7 +74,7 @@ def running_totals(total: Node) -> list[Node]:
 
 
 def terms(totals: Sequence[Node]) -> list[Node]:
-    """Return the terms of a sum with these running totals."""
+    """Return the terms of the sum that has these running totals."""
     return [totals[0], *(total.b for total in totals[1:])]
 
 
@@ -112,7 +112,7 @@ def _is_share(node: Node) -> bool:
 def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[str, Node]]:
     """Yield a tensor's inner numbers.
 
-    If a number has two names (a sum of one term is both term0 and total), the name used in its path comes first.
+    If a number has two names (a sum of one term is both term0 and total), the name that its path uses comes first.
 
     Args:
         name: The tensor's name.

@@ -20,11 +20,11 @@ class Node(Value):
     """A Value that knows how it was created.
 
     Attributes:
-        index: Its position, counted from 0, in the order in which the execution created its numbers.
-        op: The method that created it: add, mul, pow, exp, log, relu, or a new method in an edited program. The op is
-            "" for a leaf: a parameter or a constant.
+        index: The node's position in the execution's order of creation, counted from 0.
+        op: The method that created the node: add, mul, pow, exp, log, relu, or a new method in an edited program. The
+            op of a leaf (a parameter or a constant) is "".
         exponent: The exponent of a pow; None for any other op.
-        line: The line of the program that created it; 0 for a leaf.
+        line: The line of the program that created the node; 0 for a leaf.
     """
 
     __slots__ = ("exponent", "index", "line", "op")
@@ -55,20 +55,20 @@ def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) 
 
 
 class Instrumented:
-    """A model whose program runs once on Nodes: a copy of its functions, and the numbers that they create.
+    """A model whose program runs once on Nodes: copies of its functions, and the numbers that they create.
 
-    Use it in a `with` statement: on exit, it drops the functions, and with them the reference cycle that would keep the
-    graph in memory.
+    Use this class in a `with` statement: on exit, it drops the functions, and with them the reference cycle that would
+    keep the graph in memory.
 
     Attributes:
         model: The model.
-        functions: The copies of the program's functions and classes, by name; they call each other.
+        functions: Copies of the program's functions and classes, by name; the copies call each other.
         leaves: The weights, as one flat list of nodes.
-        state_dict: The same nodes as matrices, as the functions take them.
+        state_dict: The same nodes as matrices, in the form that the functions expect.
         nodes: Every number created so far.
         tensors: The nodes of each named tensor, as `recorder` finds them.
         record_loss: `Recorder.loss`, which completes `tensors`.
-        order: The nodes in the order in which they passed on their gradients in backward(); empty before backward().
+        order: The nodes in the order in which backward() passed their gradients back; empty before backward().
     """
 
     def __init__(self, model: ScalarModel) -> None:

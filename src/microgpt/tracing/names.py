@@ -5,10 +5,10 @@ name, then the number's index.
 
     layer0.attn_wq[2][5]                   row 2, column 5 of a parameter
     pos3.layer0.q[9]                       component 9 of the query at position 3, in layer 0
-    pos3.layer0.attn_weights.head2[1]      how much attention head 2 pays to position 1 at position 3
-    loss                                   the document's loss: a single number, so there is no index
+    pos3.layer0.attn_weights.head2[1]      how much attention head 2 at position 3 pays to position 1
+    loss                                   the document's loss: a single number, which has no index
 
-A name stands for a place in the computation. If the reference passes a number on unchanged, the number has two names:
+A name identifies a place in the computation. If the reference passes a number on unchanged, the number has two names:
 the residual stream leaving one layer enters the next, a row of a parameter is an embedding, and the heads' outputs are
 also slices of one vector.
 """
@@ -125,7 +125,7 @@ def parse(path: str) -> tuple[str, tuple[int, ...]]:
     """Split a path into name and index, without checking that such a tensor exists.
 
     Raises:
-        ValueError: The text is not written as a path.
+        ValueError: The text is not a valid path.
 
     Example:
         >>> parse("layer0.attn_wq[2][5]")
@@ -139,7 +139,7 @@ def parse(path: str) -> tuple[str, tuple[int, ...]]:
 
 
 def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]]:
-    """Split a path that is in a table into name and index; an empty index means the entire tensor.
+    """Split the path of a tensor or its elements into name and index; an empty index means the entire tensor.
 
     Args:
         path: The path.
@@ -150,11 +150,11 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
     """
     name, index = parse(path)
     if name not in table:
-        raise ValueError(f"there is no tensor {name!r}{_instead(name, table)}")
+        raise ValueError(f"unknown tensor {name!r}{_instead(name, table)}")
     shape = table[name]
     if len(index) > len(shape):
         raise ValueError(
-            f"{name} has shape {shape}: a path into it takes at most {len(shape)} indices, got path={path!r}"
+            f"path must have at most {len(shape)} indices, because {name} has shape {shape}, got path={path!r}"
         )
     for i, size in zip(index, shape):
         if i >= size:
@@ -165,15 +165,15 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
 
 
 def _instead(name: str, table: Iterable[str]) -> str:
-    """Return the end of the message for an unknown name: the owner's known names, if the owner exists."""
+    """Return the end of the message for an unknown name: the names that its owner contains, if the owner exists."""
     owner = name.rpartition(".")[0]
     prefix = f"{owner}." if owner else ""
     found = {known[len(prefix) :].partition(".")[0]: None for known in table if known.startswith(prefix)}
     if not found:
-        return f", and no {owner!r} either" if owner else ""
+        return f": {owner!r} is also unknown" if owner else ""
     listed = list(found)
     more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
-    return f"; {owner or 'an execution'} has {', '.join(listed[:12])}{more}"
+    return f"; {owner or 'an execution'} contains {', '.join(listed[:12])}{more}"
 
 
 # --- Arithmetic on paths

@@ -38,17 +38,17 @@ class Tensor(NamedTuple):
 class Recorder:
     """A recorder of a document's forward pass, which finds the nodes of each named tensor.
 
-    The matrix that a call receives shows which tensor the call computes. A tensor gets its name only if it was computed
-    as the table of names specifies, so some names may be missing for an edited program.
+    The matrix that a call receives identifies the tensor that the call computes. A tensor gets its name only if it was
+    computed as the table of names specifies, so some names may be missing for an edited program.
 
     Attributes:
         nodes: The nodes of each tensor, by name.
         model: The model.
-        state_dict: The parameters, as the program's functions take them.
+        state_dict: The parameters, in the form that the program's functions expect.
         matrices: Each parameter's name, by the identity of the parameter's matrix.
         pos: The position that is being computed, such as `pos3`: the owner of the next names.
         layer: The layer that is being computed, such as `pos3.layer0`; empty before the first layer.
-        stream: The residual stream, as last seen.
+        stream: The most recent residual stream.
         heads: The number of calls to attention in this layer so far.
         in_head: Whether a call to attention is running.
         normed: The output and input of each call to rmsnorm, by the identity of the output.
@@ -106,7 +106,7 @@ class Recorder:
         return self.normed[id(out)][1] if id(out) in self.normed else out
 
     def _norm(self, name: str, out: Vector, of: str) -> None:
-        """Name the output of a call to rmsnorm, and the numbers inside the call if its input was the tensor `of`."""
+        """Name the output of an rmsnorm call and, if the call's input was the tensor `of`, the call's inner numbers."""
         if id(out) not in self.normed:
             return
         x = self.normed[id(out)][1]
@@ -138,7 +138,7 @@ class Recorder:
         self._norm(f"{self.pos}.emb_norm", x, emb)
 
     def _into(self, layer: str, x: Vector) -> None:
-        """Name the residual stream entering a layer or, if `layer` is empty, leaving the last one."""
+        """Name the residual stream entering a layer or, if `layer` is empty, leaving the last layer."""
         if not self.layer:
             self._embedding(x)
         else:
@@ -190,10 +190,10 @@ class Recorder:
         return out
 
     def loss(self, run: Callable[..., Value], tokens: Tokens) -> Value:
-        """Compute a document's loss; afterwards, `nodes` has every name in the table.
+        """Compute a document's loss; afterwards, `nodes` contains every name in the table.
 
         Args:
-            run: The loss() from `functions`.
+            run: The loss() that `functions` returned.
             tokens: The document's token ids, with BOS at both ends.
 
         Returns:
@@ -235,7 +235,7 @@ def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
 
     Raises:
         ValueError: The tokens are not a valid document for the model's vocabulary.
-        FloatingPointError: A number left the range of float64.
+        FloatingPointError: A value is outside the range of float64.
     """
     check_batch([tokens], model.vocab_size)
     with scalar_arithmetic():
@@ -264,7 +264,7 @@ def training(
 
     Raises:
         ValueError: A batch is empty, or one of its documents is not valid for the model's vocabulary.
-        FloatingPointError: A number left the range of float64.
+        FloatingPointError: A value is outside the range of float64.
     """
     batches = list(batches)
     for batch in batches:
@@ -295,7 +295,7 @@ def training(
                         record[f"{owner}.grad.{name}"] = Tensor(shape, numbers)
                 note_matrices(f"{owner}.grad", [leaf.grad for leaf in leaves])
                 losses += loss.data
-                del loss, nodes  # free the graph before the next one is built
+                del loss, nodes  # free the graph before the next document's graph is built
                 for i, leaf in enumerate(leaves):
                     grads[i] += leaf.grad
                     leaf.grad = 0.0

@@ -1,8 +1,8 @@
 """Record a running program statement by statement, with the variables at each statement.
 
-An event is an arrival at a statement in one of the program's functions. A statement that spans several lines counts
-once, including its comprehensions. The number of times that Python visits a statement's lines differs between Python
-versions; the events do not differ. Value's methods have no events, because they run tens of thousands of times for one
+An event is the execution of one statement in one of the program's functions. A statement that spans several lines
+counts once, including its comprehensions. Python versions differ in how often they visit a statement's lines, but
+produce the same events. Value's methods have no events, because they run tens of thousands of times for one
 document.
 """
 
@@ -24,15 +24,15 @@ from microgpt.tracing.graph import Facts, Graph
 from microgpt.tracing.instrument import Instrumented, Node
 
 LONG = 1000  # a longer list is described only by its length, so that it is not copied at every event
-OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # the loop variables that locate a statement in the computation
+OWNERS = {"pos_id": "pos", "i": "layer", "h": "head"}  # variables that locate a statement in the computation
 
 
 class Statement(NamedTuple):
     """A statement of the program.
 
     Attributes:
-        first: Its first line.
-        variables: The parameters of its function and the targets of the loops around it.
+        first: The statement's first line.
+        variables: The parameters of the enclosing function and the targets of the enclosing loops.
     """
 
     first: int
@@ -41,14 +41,14 @@ class Statement(NamedTuple):
 
 @dataclass
 class Event:
-    """An arrival at a statement.
+    """The execution of one statement.
 
     Attributes:
         line: The first line of the statement.
         function: The name of the function that contains the statement.
         depth: The number of the program's functions that are waiting for this function to return.
         owner: The place in the computation, as in a path: `pos3.layer0.head2`. Empty outside any position.
-        known: The function's variables on arrival, by name.
+        known: The function's variables before the statement is executed, by name.
         changed: The variables that the statement changed, with their new values; under `return`, the returned value.
     """
 
@@ -61,7 +61,7 @@ class Event:
 
 
 class Number(NamedTuple):
-    """A variable that holds a Node, with the node's data and grad at the event, because an update changes them."""
+    """A variable that holds a Node, with the node's data and grad at the event, because an update changes both."""
 
     node: Node
     data: float
@@ -81,7 +81,7 @@ def statements(program: Program = REFERENCE) -> dict[int, Statement]:
 
     def visit(body: list[ast.stmt], variables: frozenset[str]) -> None:
         for node in body:
-            inner = getattr(node, "body", None)  # the head of a compound statement is an event of its own
+            inner = getattr(node, "body", None)  # the head of a compound statement is a separate event
             last = inner[0].lineno - 1 if inner else node.end_lineno or node.lineno
             for line in range(node.lineno, max(last, node.lineno) + 1):
                 table.setdefault(line, Statement(node.lineno, variables))
@@ -140,7 +140,7 @@ def watch(run: Instrumented) -> Iterator[list[Event]]:
     If a trace function was already set (by a debugger or a coverage tool), it is restored on exit.
 
     Yields:
-        The events, in order of arrival: a list that grows while the functions run.
+        The events, in order of execution: a list that grows while the functions run.
     """
     watcher = _Watcher(run.functions, run.model.program)
     before = sys.gettrace()
@@ -198,7 +198,7 @@ def freeze(value: object) -> Any:
     if isinstance(value, Node):
         return Number(value, value.data, value.grad)
     if isinstance(value, (list, tuple)):
-        return Described(f"{len(value)} numbers") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
+        return Described(f"{len(value)} elements") if len(value) > LONG else tuple(_freeze_in_list(x) for x in value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if type(value).__name__ == "Tokenizer":
@@ -212,7 +212,7 @@ def freeze(value: object) -> Any:
     if isinstance(value, slice):
         return Described(f"{value.start}:{value.stop}")
     if isinstance(value, random.Random):
-        return Described("a random generator")
+        return Described("a random number generator")
     activation = next((name for name, f in ACTIVATIONS.items() if f is value), getattr(value, "__name__", None))
     return Described(activation or type(value).__name__)
 
@@ -236,7 +236,7 @@ def describe_events(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
         path, value, grad   a number
         path                numbers that are adjacent in a tensor: `pos3.layer0.q`, or a slice, `pos3.layer0.q[4:8]`
         paths               other numbers
-        value               a plain value, or a list of them
+        value               a plain value, or a list of plain values
         list, table         a list or dict of variables
         text                anything else
 

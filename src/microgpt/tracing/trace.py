@@ -11,7 +11,7 @@
 
 The results are plain data (dict, list, str, float, int, None) that can be sent as JSON. Paths name the numbers: `names`
 lists the tensors, and `inner_names` lists the intermediate numbers behind a tensor's elements. Nothing is computed
-twice: reference.py itself ran (see `instrument`), and a number's description is read from the graph on request.
+twice: reference.py itself runs (see `instrument`), and a number's description is read from the graph on request.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ def trace(
     backward: bool = True,
     events: bool = False,
 ) -> Trace:
-    """Record the reference's loss() for one document, and backward().
+    """Record the reference's loss() and backward() for one document.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
-        params: The weights in one flat buffer, as an engine takes them. They are not changed.
+        params: The weights in one flat buffer, in the engines' layout. The buffer is not changed.
         config: The model's settings.
         vocab_size: The number of tokens, including BOS.
         backward: Whether to run backward(). Without it, every gradient is 0.0.
@@ -64,7 +64,7 @@ def trace(
 
     Raises:
         ValueError: The tokens are not a valid document for this vocabulary.
-        FloatingPointError: A number left the range of float64.
+        FloatingPointError: A value is outside the range of float64.
 
     Example:
         >>> import random
@@ -83,7 +83,7 @@ def trace(
 
 
 def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, events: bool = False) -> Trace:
-    """Do the same as `trace` for a model of any program: the reference or an edited program.
+    """Do the same as `trace`, but for a model of any program: the reference or an edited program.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
@@ -93,7 +93,7 @@ def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, ev
 
     Raises:
         ValueError: The tokens are not a valid document for the model's vocabulary.
-        FloatingPointError: A number left the range of float64.
+        FloatingPointError: A value is outside the range of float64.
     """
     check_batch([tokens], model.vocab_size)
     steps: list[Event] = []
@@ -162,11 +162,11 @@ class Trace:
             A dict with these keys:
 
                 path, names   its usual path; all of its paths
-                value, grad   grad is d loss / d number, 0.0 before backward
+                value, grad   grad is d loss / d number, or 0.0 before backward
                 op            add, mul, pow (with `exponent`), exp, log, relu; parameter or constant for a leaf
                 line          the line of the program that created it; None for a weight
                 operands      [{path, value, local_gradient}] of its operands; the gradient is d number / d operand
-                users         [{path, value, local_gradient}] of the numbers computed from it; d user / d number
+                users         [{path, value, local_gradient}] of the numbers computed from it; d user / d this number
         """
         node = self.node(path)
         names = self.graph.names(node)
@@ -206,7 +206,7 @@ class Trace:
         """Return the graph near a number.
 
         Args:
-            path: The number in the middle.
+            path: The path of the central number.
             depth_up: The number of steps up, from a number to its users, towards the loss.
             depth_down: The number of steps down, from a number to its operands.
             limit: The maximum number of nodes to return.
@@ -217,7 +217,7 @@ class Trace:
                 nodes      [{path, value, grad, op, distance}], nearest first; distance is negative on the way down
                 edges      [{from, to, local_gradient}] between these nodes: the paths of operand and result, and
                            d to / d from
-                complete   whether `limit` nodes were enough
+                complete   whether all these nodes fit within `limit`
         """
         start = self.node(path)
         distance = {start: 0}
@@ -265,8 +265,8 @@ class Trace:
                             term's two factors, [{path, value}]; empty if the term is computed elsewhere (an exp, a
                             loss). total: the running total after the term.
                 steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}]; the last
-                            operation gives the number. Empty if the last total is the number.
-                recomputed  the number, recomputed from only the factors, operands and constants: equal in every bit
+                            operation produces the number. Empty if the last total is the number.
+                recomputed  the number, recomputed only from the factors, operands and constants: bit-for-bit equal
 
             A weight or constant has neither terms nor steps, because it was not computed.
         """
@@ -339,7 +339,7 @@ class Trace:
     # --- Backward, node by node
 
     def backward_order(self) -> list[int]:
-        """Return the nodes in the order in which they passed on their gradients, as indices into `graph.nodes`."""
+        """Return the nodes in the order in which their gradients were passed back, as indices into `graph.nodes`."""
         return [node.index for node in self._order]
 
     @cached_property
@@ -349,12 +349,12 @@ class Trace:
     def contributions(self, path: str) -> list[Facts]:
         """Return each += to a number's gradient, in the program's order.
 
-        Added up from 0.0, the contributions equal the gradient to the last bit.
+        Added up from 0.0 in this order, the contributions equal the gradient to the last bit.
 
         Returns:
             A list of dicts with these keys:
 
-                path, grad           the number that passed on its gradient, and this gradient
+                path, grad           the number that passed its gradient back, and that gradient
                 local_gradient       d (that number) / d (this number)
                 before, add, after   the gradient before the +=, what was added (local_gradient * grad), and the result
 
@@ -367,7 +367,7 @@ class Trace:
         """Return what a number added to its operands' gradients.
 
         Returns:
-            A list of dicts as in `contributions`, except that path is the operand's and grad is the number's own.
+            A list of dicts as in `contributions`, but path is the operand's path, and grad is this number's gradient.
         """
         node = self.node(path)
         return [

@@ -36,14 +36,14 @@ SCALAR_LIMIT = 64  # n_embd; for larger models, and for batches, the reference w
 SEED = 42
 CONTEXT = 8  # tokens fed to each context: about the length of a name
 NUM_STEPS = 10_000  # steps in a training run; a rung that needs more steps starts a new run
-COMPARED = 20  # the number of losses, from the start of a run, that are compared
+COMPARED = 20  # the number of losses that are compared, from the start of a run
 FEWEST = 3  # the minimum number of rounds, even for the slowest rung
 
 Progress = Callable[[str], None]
 
 
 class Training:
-    """Steps of a training run with NUM_STEPS steps, which starts again when it is complete.
+    """A training run of NUM_STEPS steps, which restarts when it is complete.
 
     Args:
         open_it: Opens the engine.
@@ -60,7 +60,7 @@ class Training:
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that trains for `count` steps, to be called once, and the number of tokens in the steps."""
+        """Return a function that trains for `count` steps (call it only once), and the total number of tokens."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -79,16 +79,16 @@ class Training:
 
 
 class Generating:
-    """Forward passes of batch_size streams together, one token at a time; names are fed, and nothing is sampled.
+    """Forward passes of batch_size streams at once, one token at a time: names are fed in, and nothing is sampled.
 
-    More than one stream requires an engine with `streams`.
+    More than one stream requires an engine that supports `streams`.
 
     Args:
         open_it: Opens the engine.
         documents: The token ids of each document.
     """
 
-    max_count = 1000  # the maximum number of passes in a round, because each context takes memory
+    max_count = 1000  # the maximum number of passes in a round; limited because each context takes memory
 
     def __init__(self, open_it: Callable[[], Engine], documents: Sequence[list[int]]) -> None:
         engine: Any = open_it()
@@ -103,7 +103,7 @@ class Generating:
         self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that runs `count` passes of all streams, to be called once, and the number of tokens."""
+        """Return a function that runs `count` passes of all streams (call it only once), and the token count."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -119,19 +119,19 @@ class Generating:
 
 @dataclass
 class Rung:
-    """An engine with one precision, one type of work and one model size.
+    """An engine at one precision, for one type of work and one model size.
 
     Attributes:
         engine: The engine's name.
-        precision: Its precision.
+        precision: The engine's precision.
         work: One of WORKS.
         n_embd: The model's size.
         batch_size: Documents per training step, or streams that generate together.
-        task: The work itself.
-        count: Training steps, or forward passes, in a round.
+        task: The task that is timed.
+        count: The number of training steps, or forward passes, in a round.
         seconds: The duration of each round.
         tokens: The number of tokens in each round.
-        times_reference: Tokens per second, divided by the reference's.
+        times_reference: The speed in tokens per second, divided by the reference's speed.
         largest_difference: The largest difference between this rung's results and the expected results.
         compared_with: The name of the rung with the expected results.
     """
@@ -185,7 +185,7 @@ class Rung:
 
     @property
     def microseconds(self) -> float:
-        """The time of a training step, or of a forward pass, at the median speed.
+        """The time that a training step or a forward pass takes at the median speed.
 
         This assumes a step of average length, because the few documents in a slow rung's rounds may be short or long
         by chance.
@@ -261,14 +261,14 @@ def bench(
         seconds: The total time of a rung's rounds.
         rounds: The number of rounds. If a single step takes longer than a round should, a rung has fewer rounds, but at
             least FEWEST.
-        threads: The number of threads, for engines that take threads.
-        progress: Called with a description of each piece of work before it starts.
+        threads: The number of threads, for engines that support threads.
+        progress: Called with a description of each task before the task starts.
 
     Returns:
         The measured rungs, and the facts to quote with them.
 
     Raises:
-        ValueError: If an argument is invalid; the message names it.
+        ValueError: If an argument is invalid; the message names the argument.
     """
     chosen = list(ENGINES if engines is None else engines)
     for what, given, known in (("engine", chosen, list(ENGINES)), ("work", works, WORKS)):
@@ -276,7 +276,7 @@ def bench(
             if name not in known:
                 raise ValueError(f"{what} must be one of {', '.join(known)}, got {what}={name!r}")
     if not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds must be a finite number above 0, got seconds={seconds}")
+        raise ValueError(f"seconds must be finite and greater than 0, got seconds={seconds}")
     if rounds < FEWEST:
         raise ValueError(f"rounds must be at least {FEWEST}, got rounds={rounds}")
     notify = progress or (lambda _: None)
@@ -330,7 +330,7 @@ def _config(n_embd: int, batch_size: int) -> Config:
 
 
 def _too_slow(sizes: Sequence[int], batch_sizes: Sequence[int]) -> list[str]:
-    """Return a line that says what is not measured for the scalar engine; an empty list if everything is measured."""
+    """Return a line that lists what is not measured for the scalar engine; an empty list if everything is measured."""
     large = [str(n_embd) for n_embd in sizes if n_embd > SCALAR_LIMIT]
     batches = [str(batch_size) for batch_size in batch_sizes if batch_size > 1]
     parts = [f"at n_embd {', '.join(large)}"] * bool(large) + [f"in batches of {', '.join(batches)}"] * bool(batches)
@@ -344,7 +344,7 @@ def _rungs(
     vocab_size: int,
     threads: int,
 ) -> Iterator[Rung]:
-    """Yield an engine's rungs in each precision; raise ImportError if the engine cannot run on this machine."""
+    """Yield an engine's rungs for each precision; raise ImportError if the engine cannot run on this machine."""
     engine_class = class_of(engine)
     for work, n_embd, batch_size in configs:
         config = configs[work, n_embd, batch_size]
@@ -408,16 +408,16 @@ def rows(ladder: Ladder) -> list[list[str]]:
 
 
 LEGEND = f"""\
-µs: the time of a training step of average length, or of a forward pass of all the batch's streams, called from Python;
-the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference: tokens per
-second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar engine's results
-(or an exact engine's, if the scalar engine was not measured); train compares as many of the first {COMPARED} losses as
-both engines computed, and generate compares the first context's logits."""
+µs: the time that a training step of average length, or a forward pass for all streams in the batch, takes when called
+from Python; the median over the rounds. spread: the rounds' interquartile range, divided by the median. × reference:
+tokens per second, divided by the scalar engine's at batch 1. difference: the largest difference from the scalar
+engine's results (or an exact engine's, if the scalar engine was not measured); train compares as many of the first
+{COMPARED} losses as both engines computed, and generate compares the first context's logits."""
 WIDTH = 80  # columns of the ladder in a terminal
 
 
 def render(ladder: Ladder, markdown: bool = False) -> str:
-    """Render a ladder as text: the facts, the table, what the columns mean, and what was left out."""
+    """Render a ladder as text: the facts, the table, the meaning of the columns, and what was left out."""
     facts = [f"{name}: {text}" for name, text in ladder.facts.items()]
     left_out = [f"left out: {text}" for text in ladder.skipped]
     if markdown:

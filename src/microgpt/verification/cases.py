@@ -1,6 +1,6 @@
 """The small training cases on which engines and ports are compared with the reference.
 
-Together, they cover every choice in the algorithm: several layers, one head and many heads, head sizes whose square
+Together, they cover every variation of the algorithm: several layers, one head and many heads, head sizes whose square
 root is not an integer, both activations, projections that start at zero, BOS as the first and as the last token id,
 batches of documents with different lengths, and documents that are empty or longer than the context.
 """
@@ -21,14 +21,14 @@ LEARNING_RATES = (0.01, 0.009, 0.008)  # one for each of the three steps
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its initial weights, and its steps' documents, all determined by these attributes.
+    """A model, its initial weights, and the documents for each step, all determined by these attributes.
 
     Attributes:
-        name: The name of the case, and of its file.
+        name: The case's name, which is also the name of its file.
         about: A short description.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
-        lengths: The number of characters in each document of each step.
+        lengths: For each step, the number of characters in each document.
     """
 
     name: str
@@ -39,19 +39,19 @@ class Case:
 
     @property
     def bos(self) -> int:
-        """The token id of BOS, at both ends of each document."""
+        """BOS's token id; BOS begins and ends every document."""
         return 0 if self.config.bos_first else self.vocab_size - 1
 
     def params(self) -> array[float]:
-        """Return the weights before the first step in one flat buffer, drawn as the config specifies."""
+        """Return the initial weights in one flat buffer, drawn as the config specifies."""
         return init(self.config, self.vocab_size, random.Random(self.config.seed))
 
     def model(self) -> ScalarModel:
-        """Return the reference's model with these weights."""
+        """Return the reference's model with the initial weights."""
         return ScalarModel(self.params(), self.config, self.vocab_size)
 
     def batches(self) -> list[list[list[int]]]:
-        """Return the token ids of each document of each step, including BOS at both ends."""
+        """Return each step's documents as token ids, including BOS at both ends."""
         rng = random.Random(f"documents of {self.name}")
         characters = [token_id for token_id in range(self.vocab_size) if token_id != self.bos]
         return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]

@@ -1,4 +1,4 @@
-"""Compare two tensors: how many values differ in bits, by how much at most, and where first."""
+"""Compare two tensors: the number of values that differ, the first such values, and the largest difference."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 from microgpt.tracing.names import Shape, element_path
 
-FIRST = 5  # pairs that a comparison shows
+FIRST = 5  # the maximum number of pairs that a comparison lists
 
-# The difference allowed for each precision, for values of magnitude 1. `exact` promises equality in every bit; its
+# The difference allowed for each precision, for values of magnitude 1. `exact` promises bit-for-bit equality; its
 # entry is for systems whose math library makes equality impossible
 PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
 
 
 def allowed(name: str, expected: Sequence[float], promise: float) -> float:
-    """Return the difference allowed in a tensor: `promise` times its largest magnitude or, if larger, times a bound.
+    """Return the difference allowed in a tensor: `promise` times the largest magnitude or a bound, whichever is larger.
 
-    For most tensors, the bound is 1. Some tensors have such small values that wrong values would pass with this bound,
-    so the bound is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
+    For most tensors, the bound is 1. Some tensors have values so small that even wrong values would pass with this
+    bound, so the bound is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
 
     Args:
         name: The tensor's name, which determines the bound.
@@ -44,8 +44,8 @@ class Comparison:
     Attributes:
         name: The tensor's name, prefixed by the names of its owners.
         numbers: The number of values in the tensor.
-        differ: The number of values that are not bit for bit equal.
-        largest: The largest absolute difference; infinity if a value that is not finite differs.
+        differ: The number of values that are not bit-for-bit equal.
+        largest: The largest absolute difference; infinity if two values differ and either is not finite.
         relative: `largest`, divided by the largest magnitude in the expected tensor.
         tolerance: The largest difference allowed.
         pairs: (path, expected, got) for the first values beyond the tolerance; if all values are within the tolerance,
@@ -71,7 +71,7 @@ class Comparison:
         return self.largest <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON, in which values that are not finite are the texts `inf`, `-inf` and `nan`."""
+        """Return a dict for JSON, in which values that are not finite are the strings `inf`, `-inf` and `nan`."""
         return {
             "name": self.name,
             "numbers": self.numbers,
@@ -85,7 +85,7 @@ class Comparison:
 
 
 def for_json(x: float | str) -> float | str:
-    """Return a number, or its text if JSON cannot represent the number."""
+    """Return a number, or the number as a string if JSON cannot represent it."""
     return str(x) if isinstance(x, float) and not math.isfinite(x) else x
 
 
@@ -100,14 +100,14 @@ def compare(
         expected: The expected values.
         got: The values to check.
         tolerance: The largest difference allowed.
-        typecode: `f` if `got` was stored as float32: values are then equal if they round to the same float32.
+        typecode: `f` if `got` was stored as float32: values then count as equal if they round to the same float32.
 
     Raises:
         ValueError: If a buffer's length does not match the shape.
     """
     if not math.prod(shape) == len(expected) == len(got):
         raise ValueError(
-            f"{name} must have {math.prod(shape)} values on both sides, got {len(expected)} expected and {len(got)}"
+            f"{name} must have {math.prod(shape)} values on both sides, got {len(expected)} and {len(got)}"
         )
     size = array(typecode).itemsize
     a, b = array(typecode, expected).tobytes(), array(typecode, got).tobytes()
@@ -130,7 +130,7 @@ def compare(
 
 
 def compare_texts(name: str, expected: Sequence[str], got: Sequence[str]) -> Comparison:
-    """Compare two lists of texts for equality; `got` may be shorter if it stopped early."""
+    """Compare two lists of texts for equality; `got` may be shorter, for example if a run stopped early."""
     got = [*got, *[""] * (len(expected) - len(got))]
     pairs = [(f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(expected, got)) if x != y]
     far = math.inf if pairs else 0.0

@@ -1,8 +1,8 @@
 """Verify an engine against the reference, tensor by tensor and on the published runs.
 
-It first compares every tensor in small training runs, then the results of the published runs. The expected values come
-from a recording of reference.py itself (tracing/recorder.py) and from the published runs (golden/). The scalar engine
-is checked like any other engine.
+This module first compares every tensor in small training runs, then the results of the published runs. The expected
+values come from a recording of reference.py itself (tracing/recorder.py) and from the published runs (golden/). The
+scalar engine is checked like any other engine.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from microgpt.verification.compare import (
     merge,
 )
 
-# preset -> precision -> the difference allowed in a published run's losses and weights. It is not 0, because exp and
-# log differ in their last bits on other systems, and these differences grow. The first version is more sensitive: if
-# all values are rounded to float32, even the reference's losses change by up to 1e-3.
+# preset -> precision -> the difference allowed in a published run's losses and weights. The difference for `exact` is
+# not 0, because exp and log differ in their last bits between systems, and these differences grow. The first version is
+# more sensitive: if all values are rounded to float32, even the reference's losses change by up to 1e-3.
 GOLDEN_PROMISES = {
     "final": {"exact": 1e-9, "float64": 1e-9, "float32": 1e-5},
     "first": {"exact": 1e-9, "float64": 1e-9, "float32": 5e-3},
 }
-UNORDERED = {"first"}  # presets whose published run sums in no fixed order, so its results are accurate to 2e-12
+UNORDERED = {"first"}  # presets whose published run sums in no fixed order, so its results are accurate only to 2e-12
 SHOWN = 3  # the maximum number of tensors whose first pairs are printed
 
 Open = Callable[["array[float]", Config, int], Engine]
@@ -57,7 +57,7 @@ class Check:
 
     Attributes:
         case: The case, or the published run.
-        what: The type of tensor, and the engine's method that computed it.
+        what: The tensor's type, and the engine's method that computed the tensor.
         tensor: The comparison.
         bitwise: Whether bit-for-bit equality is possible. It is impossible for the first published version, which sums
             over sets in a different order each time.
@@ -71,7 +71,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of all checks of an engine.
+    """The results of checking an engine.
 
     Attributes:
         facts: What was verified, and on which machine.
@@ -90,7 +90,7 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """True if all values are bit for bit equal, in the checks where equality is possible."""
+        """True if all values are bit-for-bit equal in the checks where bit-for-bit equality is possible."""
         return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property
@@ -100,18 +100,18 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 1 if a tensor is beyond its tolerance or nothing was compared."""
+        """The exit status: 0, or 1 if a tensor exceeds its tolerance or nothing was compared."""
         return 0 if self.passed else 1
 
     def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
-        """Return the comparisons by case and type of tensor."""
+        """Return the comparisons, grouped by case and tensor type."""
         groups: dict[tuple[str, str], list[Comparison]] = {}
         for check in self.checks:
             groups.setdefault((check.case, check.what), []).append(check.tensor)
         return groups
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON: facts, one entry per type of tensor in each case, and every tensor that differs."""
+        """Return a dict for JSON: the facts, one entry per case and tensor type, and every tensor that differs."""
         return {
             "facts": self.facts,
             "passed": self.passed,
@@ -140,13 +140,13 @@ def verify(
         engine: The engine's name, as for `open_engine`.
         precision: The precision, as for `open_engine`.
         cases: Names in CASES; default: all.
-        names: The path of the public names.txt, which the published runs read. Default: the downloaded file; if it has
-            not been downloaded, the published runs are skipped.
-        golden_steps: The number of steps of the published runs to compare; 0 for none. Default: all, followed by the
-            final weights and samples.
+        names: The path of the public names.txt, which the published runs read. Default: the downloaded file; if
+            names.txt has not been downloaded, the published runs are skipped.
+        golden_steps: The number of steps to compare in each published run; 0 skips the published runs. Default: all
+            steps, followed by the final weights and samples.
         tolerance: The difference allowed for values of magnitude 1 in every check, instead of the precision's promise;
-            0 requires equality in every bit.
-        progress: Called with a description of each piece of work before it starts.
+            0 requires bit-for-bit equality.
+        progress: Called with a description of each task before the task starts.
 
     Raises:
         ValueError: If the engine, precision or a case is unknown, an argument is out of range, or `names` cannot be
@@ -155,7 +155,7 @@ def verify(
     """
     chosen = [_case(name) for name in (CASES if cases is None else cases)]
     if tolerance is not None and not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+        raise ValueError(f"tolerance must be finite and at least 0, got tolerance={tolerance}")
     if golden_steps is not None and golden_steps < 0:
         raise ValueError(f"golden_steps must be at least 0, got golden_steps={golden_steps}")
 
@@ -181,8 +181,8 @@ def verify(
             skipped.append(f"the published run of preset {preset}: golden_steps=0")
         elif path is None:
             skipped.append(
-                f"the published run of preset {preset}: it reads the public names.txt, which is not in"
-                f" {str(download.cache_folder())!r}; download {download.MAKEMORE_URL} and pass its path as names"
+                f"the published run of preset {preset}: the public names.txt, which this run reads, is not in"
+                f" {str(download.cache_folder())!r}; download {download.MAKEMORE_URL} and pass the file's path as names"
             )
         else:
             far = GOLDEN_PROMISES[preset][kind] if tolerance is None or preset in UNORDERED else tolerance
@@ -221,13 +221,13 @@ def find_names(names: Path | str | None) -> Path | None:
     if names is None:
         return None
     raise ValueError(
-        f"names must be the public names.txt (SHA-256 {download.MAKEMORE_SHA256[:12]}...), got {str(path)!r} (SHA-256"
-        f" {digest[:12]}...): download {download.MAKEMORE_URL}"
+        f"{str(path)!r} does not match the public names.txt (SHA-256 {digest[:12]}..., expected"
+        f" {download.MAKEMORE_SHA256[:12]}...): download {download.MAKEMORE_URL}"
     )
 
 
 def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
-    """Compare every value that an engine exposes with the reference's value, for each method that computes it."""
+    """Compare every value that an engine exposes with the reference's, for each method that computes this value."""
     truth = case.record()
     batches = case.batches()
     table = shapes(case.config, case.vocab_size)
@@ -236,7 +236,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
 
     def check(what: str, name: str, got: Sequence[float]) -> None:
         shape, expected = truth[name]
-        if len(got) != len(expected):  # with a wrong length, every value counts as wrong
+        if len(got) != len(expected):  # if the length is wrong, every value counts as wrong
             got = [math.nan] * len(expected)
         far = allowed(name, expected, promise)
         checks.append(Check(case.name, what, compare(name, shape, expected, got, far)))
@@ -283,15 +283,15 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
 def check_golden(
     open_it: Open, preset: str, names: Path, steps: int | None, promise: float, notify: Progress
 ) -> list[Check]:
-    """Repeat a published run, and compare its losses and, after all steps, its final weights and samples.
+    """Repeat a published run and compare its losses; if all steps are run, compare the final weights and samples too.
 
     Args:
         open_it: Opens the engine.
-        preset: The preset of the run.
-        names: The public names.txt.
+        preset: The run's preset.
+        names: The path of the public names.txt.
         steps: The number of steps; None for all.
         promise: The largest difference allowed.
-        notify: Called with a description of each piece of work before it starts.
+        notify: Called with a description of each task before the task starts.
     """
     figures = golden.figures(preset)
     config = PRESETS[preset]
@@ -317,7 +317,7 @@ def check_golden(
             for tensor in safetensors.read(weights)[0].values():
                 expected.extend(tensor.floats())
             checks.append(compare("weights", (len(expected),), expected, engine.params, promise))
-        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # with a larger difference, sampling may choose other tokens
+        if promise <= GOLDEN_PROMISES[preset]["exact"]:  # beyond this difference, the sampled tokens may differ
             samples = [
                 tokenizer.decode(
                     sampling.generate(
@@ -337,8 +337,8 @@ def check_golden(
 def render(report: Report) -> str:
     """Render a report as text.
 
-    The text has the facts, a line per case with the case's largest difference, the first tensors that differ (in order
-    of computation), and the verdict.
+    The text contains the facts, one line per case with the case's largest difference, the first tensors that differ (in
+    order of computation), and the verdict.
     """
     rows = []
     for case in dict.fromkeys(check.case for check in report.checks):
@@ -346,7 +346,7 @@ def render(report: Report) -> str:
         mark = "exact" if whole.exact else "ok" if whole.passed else "WRONG"
         size = (f"{whole.numbers:,}", f"{whole.differ:,}", f"{whole.largest:.3g}", f"{whole.tolerance:.3g}")
         rows.append((case, *size, mark, "" if whole.exact else furthest(ours).name))
-    header = ("case", "values", "differ", "largest", "allowed", "", "furthest off")
+    header = ("case", "values", "differ", "largest", "allowed", "", "worst tensor")
     lines = [text_tables.aligned(("verify", ""), list(report.facts.items()), "ll"), ""]
     if rows:
         lines += [text_tables.aligned(header, rows, "lrrrrll"), ""]
@@ -362,7 +362,7 @@ def render(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """Say on one line whether the engine matches the reference bit for bit, within the tolerance, or not at all."""
+    """State on one line whether the engine matches the reference bit for bit, within the tolerance, or not at all."""
     if not report.checks:
         return "nothing was compared"
     if not report.passed:
@@ -373,4 +373,4 @@ def verdict(report: Report) -> str:
     if report.exact:
         return f"matches the reference bit for bit: 0 of {numbers:,} values differ"
     largest = max(t.largest for t in tensors)
-    return f"matches within the tolerance: {differ:,} of {numbers:,} values differ in bits, by at most {largest:.3g}"
+    return f"matches within the tolerance: {differ:,} of {numbers:,} values differ, by at most {largest:.3g}"

@@ -1,8 +1,8 @@
 """Verify a port in any language: export the reference's values, and compare the port's values with them.
 
-Both sides are files. `export` writes a folder, whose layout docs/verify.md describes completely. A port computes the
-same tensors from the same inputs and writes them under the same names, and `against` finds the first tensor that
-diverges.
+Both sets of values are stored in files. `export` writes a folder; docs/verify.md fully describes its layout. A port
+computes the same tensors from the same inputs and writes them under the same names, and `against` finds the first
+tensor that diverges.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from microgpt.verification.compare import PROMISES, Comparison, allowed, compare
 FORMAT, VERSION = "microgpt-verify", 1
 TOLERANCES = {"F64": PROMISES["float64"], "F32": PROMISES["float32"]}
 TYPECODES = {"F64": "d", "F32": "f"}
-MAX_FILE = 1 << 28  # bytes; the largest file of an export is less than a hundredth of this
+MAX_FILE = 1 << 28  # bytes; the largest exported file is less than a hundredth of this size
 LISTED = 4  # the maximum number of name patterns on a line
 
 Progress = Callable[[str], None]
 
 
 def expected(case: Case) -> dict[str, Tensor]:
-    """Return all tensors in a case's file: the weights before the first step (`init.wte`), then training's tensors."""
+    """Return all tensors in a case's file: the initial weights (`init.wte`), then the training run's tensors."""
     table = shapes(case.config, case.vocab_size)
     params = case.params()
     start = {f"init.{name}": Tensor(table[name], params[part]) for name, part in offsets(table).items()}
@@ -188,13 +188,13 @@ def against(folder: Path | str, tolerance: float | None = None, progress: Progre
     """
     folder = Path(folder)
     if tolerance is not None and not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+        raise ValueError(f"tolerance must be finite and at least 0, got tolerance={tolerance}")
     if not folder.is_dir():
-        raise ValueError(f"{str(folder)!r} is not a folder: give the folder with the port's files")
+        raise ValueError(f"{str(folder)!r} is not a folder: specify the folder that contains the port's files")
     found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
     if not found.keys() & CASES.keys():
         raise ValueError(
-            f"{str(folder)!r} has no file to compare: name the files as export does,"
+            f"{str(folder)!r} contains no file to compare: use the file names that export uses,"
             f" {', '.join(f'{name}.safetensors' for name in CASES)}"
         )
     reports = []
@@ -230,7 +230,7 @@ def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: flo
     compared, misshapen, missing, parts_at = [], [], [], None
     for name, (shape, numbers) in truth.items():
         if name not in got:
-            if not name.startswith("init."):  # an input, which a port need not return
+            if not name.startswith("init."):  # an input, which a port does not have to return
                 missing.append(name)
             continue
         tensor = got[name]
@@ -264,7 +264,7 @@ def place(name: str) -> str:
 
 
 def render(report: PortReport) -> str:
-    """Render a report as text: a line per case, what is missing or extra, and where each case first diverges."""
+    """Render a report as text: a line per case, the missing and extra tensors, and each case's first divergence."""
     rows = []
     for c in report.cases:
         wrong = len(c.wrong) + len(c.misshapen)
@@ -295,7 +295,7 @@ def render(report: PortReport) -> str:
     count = sum(len(c.compared) for c in report.cases)
     exact = sum(t.exact for c in report.cases for t in c.compared)
     if report.passed:
-        lines.append(f"the port matches the reference in all {count} tensors that it has, {exact} of them bit for bit")
+        lines.append(f"the port matches the reference in all {count} tensors compared, {exact} of them bit for bit")
     else:
         diverging = sum(c.parts_at is not None for c in report.cases)
         lines.append(f"the port does NOT match the reference: {diverging} of {len(report.cases)} cases diverge")

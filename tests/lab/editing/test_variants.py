@@ -190,7 +190,7 @@ def test_a_removed_residual_is_noted_and_everything_else_still_works() -> None:
     assert "pos0.layer0.attn_norm.mean_square" in tensors
     assert not [name for name in tensors if name.endswith(("resid_mid", "resid_post"))]
     message = lab.refused("number", word=WORD, path="pos0.layer0.resid_mid[0]")
-    assert message.startswith("there is no tensor 'pos0.layer0.resid_mid'; pos0.layer0 has")
+    assert message.startswith("unknown tensor 'pos0.layer0.resid_mid'; pos0.layer0 contains")
 
 
 def test_another_norm_has_no_names_for_the_intermediates_of_the_old_one() -> None:

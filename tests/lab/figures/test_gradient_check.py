@@ -136,7 +136,7 @@ def test_a_nudge_of_a_weight_runs_the_program_with_that_weight() -> None:
     [
         ("pos3.layer0.q[9]", 0, "eps must be above 0 and at most 1000, got eps=0"),
         ("pos4.probs[26]", 900, "a push of 900 leads to a number out of range: choose a smaller eps"),
-        ("pos3.layer0.z", None, "there is no tensor 'pos3.layer0.z'"),
+        ("pos3.layer0.z", None, "unknown tensor 'pos3.layer0.z'"),
     ],
 )
 def test_a_number_that_cannot_be_pushed_gives_an_error(path: str, eps: float | None, message: str) -> None:
@@ -249,9 +249,9 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("pos3.layer0.qq", "there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre"),
+        ("pos3.layer0.qq", "unknown tensor 'pos3.layer0.qq'; pos3.layer0 contains resid_pre"),
         ("wte[99]", "an index into wte of shape (27, 16) must be between 0 and 26"),
-        ("pos3.layer0.q[9].nothing", "there is no 'nothing' in pos3.layer0.q[9]; it has"),
+        ("pos3.layer0.q[9].nothing", "unknown inner number 'nothing': pos3.layer0.q[9] has"),
         (
             "fish and chips",
             "no name matches 'fish and chips': write a name like pos3.layer0.q[9], or words from a name, like q head2",

@@ -209,7 +209,7 @@ def test_escape_closes_the_list_first(tab: Visit) -> None:
 def test_a_search_without_results_says_why(tab: Visit) -> None:
     tab.section(4, word=WORD)
     box(tab).fill("pos3.layer0.qq")
-    tab.page.get_by_text("there is no tensor 'pos3.layer0.qq'; pos3.layer0 has resid_pre").wait_for()
+    tab.page.get_by_text("unknown tensor 'pos3.layer0.qq'; pos3.layer0 contains resid_pre").wait_for()
     box(tab).fill("")
 
 

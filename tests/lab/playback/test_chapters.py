@@ -428,4 +428,4 @@ def test_a_chapter_that_cannot_be_played_gives_an_error(session: Session) -> Non
 
     assert error("chapter", name="nonsense", word=WORD).startswith("name must be one of data, tokens, forward")
     assert "temperature must be above 0" in error("chapter", name="sample", word=WORD, temperature=0)
-    assert "there is no tensor 'nonsense'" in error("chapter", name="adam", word=WORD, path="nonsense[0][0]")
+    assert "unknown tensor 'nonsense'" in error("chapter", name="adam", word=WORD, path="nonsense[0][0]")

@@ -1,15 +1,15 @@
 """The kernel's binding: its C functions, their argument types, and typed calls that take Python buffers.
 
-Only this module describes the functions and their arguments. Its tables repeat kernel/api.h, and a test compares them.
-library.py (ctypes) and wasm.py (WebAssembly) turn the tables into functions that accept Python values. The types of
-values are:
+Only this module describes the functions and their arguments. Its tables duplicate kernel/api.h, and a test compares the
+two. library.py (ctypes) and wasm.py (WebAssembly) turn the tables into functions that accept Python values. The value
+types are:
 
-    handle              a net or a decoder: an address that only the kernel can use; 0 if out of memory
+    handle              a net or a decoder: an address that only the kernel can use, or 0 if out of memory
     int, int64, double  a number
     settings            a sequence with the values of SETTINGS; the kernel gets a pointer to the struct
-    documents           (tokens, lengths), two array('i'): all documents end to end, and the length of each
-    ints, doubles       array('i') or array('d') that the kernel reads, or None where api.h allows NULL
-    written             array('d') that the kernel changes
+    documents           (tokens, lengths), each an array('i'): all documents end to end, and each document's length
+    ints, doubles       an array('i') or array('d') that the kernel reads, or None where api.h allows NULL
+    written             an array('d') that the kernel writes to
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = {
     "threads": "int",
 }
 
-# The fields of struct Kernel after its name, in order -> (result, *arguments)
+# The fields of struct Kernel that follow `name`, in order -> (result, *arguments)
 FUNCTIONS = {
     "open": ("handle", "settings"),
     "close": ("void", "handle"),
@@ -41,10 +41,10 @@ FUNCTIONS = {
 
 
 class Kernel:
-    """The kernel for one precision, called with Python's buffers.
+    """The kernel for one precision, called with Python buffers.
 
     Attributes:
-        functions: An object with one callable attribute for each entry of FUNCTIONS.
+        functions: An object with one callable attribute for each entry in FUNCTIONS.
     """
 
     def __init__(self, functions: Any) -> None:
@@ -81,10 +81,10 @@ class Kernel:
 
         Args:
             net: The handle of a net.
-            grads: The buffer that the gradient is added to.
+            grads: The buffer to which the gradient is added.
             tokens: The tokens of all documents, end to end.
             lengths: The length of each document.
-            weight: The factor that each document's loss is multiplied by.
+            weight: The factor by which each document's loss is multiplied.
 
         Returns:
             The loss, or None if out of memory.
@@ -137,16 +137,16 @@ class Kernel:
         self.functions.update(net, params, grads, m, v, len(params), step, learning_rate)
 
     def decoder(self, net: int, streams: int) -> int:
-        """Open empty contexts over a snapshot of the net's parameters; return a handle, or 0 if out of memory."""
+        """Open empty contexts that use a copy of the net's parameters; return a handle, or 0 if out of memory."""
         return self.functions.decoder(net, streams) or 0
 
     def decoder_close(self, decoder: int) -> None:
         self.functions.decoder_close(decoder)
 
     def feed(self, decoder: int, token_ids: array[int], logits: array[float]) -> None:
-        """Feed one token to each context; write the next tokens' logits, (streams, vocab_size), into `logits`."""
+        """Feed one token to each context; write each context's logits, (streams, vocab_size), to `logits`."""
         self.functions.feed(decoder, token_ids, logits)
 
     def rewind(self, decoder: int) -> None:
-        """Empty every context."""
+        """Clear every context."""
         self.functions.rewind(decoder)

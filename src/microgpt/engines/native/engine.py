@@ -1,12 +1,12 @@
 """The native engine: forward, backward and Adam in C, behind the engine interface.
 
-The C code is in kernel/. `exact` computes in float64 and reproduces the reference bit for bit; `float32` is as fast as
-the machine allows. The engine's buffers belong to Python. The kernel keeps copies in its own layout and precision, and
-synchronizes them at the start and end of every call.
+The C code is in kernel/. `exact` computes in float64 and reproduces the reference bit for bit; `float32` is faster but
+less precise. The engine's buffers belong to Python. The kernel stores copies in its own layout and precision, which are
+synchronized at the start and end of every call.
 
 The kernel is compiled when the package is installed. library.py binds it with ctypes. In a browser, wasm.py calls it as
-WebAssembly, where exp, log and pow differ: there, `exact` is within 1e-12 of the reference for one pass, and within
-1e-9 for a run.
+WebAssembly, where exp, log and pow give slightly different results: there, `exact` stays within 1e-12 of the reference
+for one pass, and within 1e-9 for a training run.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
 
-# The approximate time limit of a call into the kernel, in seconds (a call takes at least one step). Ctrl-C is handled
-# between calls.
+# The approximate time limit for a call to the kernel, in seconds (a call completes at least one step). Ctrl-C is
+# handled between calls.
 SLICE = 0.05
-# The number of steps packed at once: large enough to hide Python's overhead, small enough to fit into memory.
+# The number of steps packed at once: large enough to hide Python's overhead, small enough to fit in memory.
 STEPS_AT_ONCE = 4096
 
 
@@ -39,7 +39,7 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
 
     Args:
         precision: `exact` or `float32`.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best that this machine supports.
 
     Raises:
         ValueError: If the precision is unknown, or this machine does not support the instruction set.
@@ -64,9 +64,9 @@ class NativeEngine(Engine):
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
         precision: `exact` or `float32`.
-        threads: The number of threads, between 1 and 256, that share a batch's documents; it does not change the
-            results.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
+        threads: The number of threads, between 1 and 256, that share a batch's documents; this number does not
+            affect the results.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best that this machine supports.
     """
 
     name: ClassVar[str] = "native"
@@ -107,7 +107,7 @@ class NativeEngine(Engine):
             self._kernel.close(self._net)
 
     def _buffer(self, name: str) -> array[float]:
-        """Return a buffer; raise ValueError if its owner has replaced it with an unsuitable object."""
+        """Return a buffer; raise ValueError if its owner has replaced it with an invalid object."""
         buffer = getattr(self, name)
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} values, got {str(buffer)[:60]}")
@@ -139,7 +139,7 @@ class NativeEngine(Engine):
             return super().train(batches, learning_rates, micro_batch_size)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
-        if self.grads.tobytes() != self._zeros:  # an earlier backward's gradient belongs to the first step
+        if self.grads.tobytes() != self._zeros:  # the gradient of an earlier backward() belongs to the first step
             for batch, learning_rate in islice(steps, 1):
                 losses.append(self.backward(batch))
                 if not math.isfinite(losses[-1]):
@@ -151,7 +151,7 @@ class NativeEngine(Engine):
                 for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
                     check_batch(batch, self.vocab_size)
                     packed.add(batch, learning_rate)
-            finally:  # an invalid batch does not undo the steps before it
+            finally:  # an invalid batch does not undo the preceding steps
                 losses += self._train(packed)
             if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
@@ -191,7 +191,7 @@ class NativeEngine(Engine):
 
 
 class _Packed:
-    """The documents of several steps, laid end to end, as the kernel reads them."""
+    """The documents of several steps, laid end to end, in the form that the kernel reads."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -208,7 +208,7 @@ class _Packed:
         self.learning_rates.append(learning_rate)
 
     def after(self, steps: int) -> _Packed:
-        """Return the packed steps without the first `steps`."""
+        """Return the packed steps that remain after the first `steps` steps."""
         left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
@@ -220,7 +220,7 @@ class _Packed:
 class NativeStreams(Streams):
     """Several contexts, with the parameters that the engine had when the contexts were opened.
 
-    A context's logits are bit for bit the same for any number of contexts.
+    A context's logits are bit-for-bit identical for any number of contexts.
 
     Args:
         engine: The engine.
@@ -248,17 +248,19 @@ class NativeStreams(Streams):
             self._kernel.decoder_close(self._decoder)
 
     def feed(self, token_ids: Tokens) -> list[array[float]]:
-        """Feed one token to each context; return the next token's logits for each, (count, vocab_size).
+        """Feed one token to each context; return each context's logits, (count, vocab_size).
 
         Raises:
-            ValueError: If block_size tokens have already been fed, or a token id is not in the vocabulary.
+            ValueError: If the contexts are full, or a token id is not in the vocabulary.
         """
         if len(token_ids) != self.count:
             raise ValueError(f"token_ids must have one token for each of {self.count} contexts, got {len(token_ids)}")
         check_tokens(token_ids, self._vocab_size)
         block_size = self._engine.config.block_size
         if self._position == block_size:
-            raise ValueError(f"the context is full: block_size={block_size} tokens were fed; open a new decoder")
+            raise ValueError(
+                f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"
+            )
         self._position += 1
         ids = array("i", token_ids)
         ids.extend(ids[: self._rows - self.count])
@@ -267,7 +269,7 @@ class NativeStreams(Streams):
         return [self._logits[i : i + size] for i in range(0, self.count * size, size)]
 
     def rewind(self) -> None:
-        """Empty every context."""
+        """Clear every context."""
         self._kernel.rewind(self._decoder)
         self._position = 0
 

@@ -62,7 +62,7 @@ class SharedLibrary(Kernel):
 
     Args:
         exact: Whether to use `exact` rather than `float32`.
-        isa: The instruction set; None for the best one that this machine supports.
+        isa: The instruction set; None for the best that this machine supports.
 
     Raises:
         ImportError: If the library is missing.

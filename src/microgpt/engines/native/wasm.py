@@ -1,8 +1,8 @@
 """The kernel as a WebAssembly module in the browser, called from Pyodide through `js`.
 
 Before Python opens the kernel, the page must instantiate kernel.wasm, call its _initialize, and assign its exports to
-globalThis.microgptKernel. The module has its own memory: buffers are copied into it before each call, and back
-afterwards.
+globalThis.microgptKernel. The module has its own memory: buffers are copied into it before each call, and copied
+back afterwards.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class WebAssembly(Kernel):
 
     Args:
         exact: Whether to use `exact` rather than `float32`.
-        isa: `plain` or None, which mean the same here.
+        isa: `plain` or None, which have the same effect here.
 
     Raises:
         ImportError: If the page has not set globalThis.microgptKernel.
@@ -43,8 +43,8 @@ class WebAssembly(Kernel):
         exports = getattr(js, "microgptKernel", None)
         if exports is None:
             raise ImportError(
-                "the native engine needs its compiled kernel, which was not found: before opening it, assign the"
-                " exports of the instantiated kernel.wasm to globalThis.microgptKernel; or use the scalar engine"
+                "the native engine needs its compiled kernel, which was not found: before opening the engine, assign"
+                " the exports of the instantiated kernel.wasm to globalThis.microgptKernel; or use the scalar engine"
             )
         if isa not in (None, "plain"):
             raise ValueError(f"isa must be plain in WebAssembly, got isa={isa!r}")
@@ -61,7 +61,7 @@ class WebAssembly(Kernel):
                 }
             )
         )
-        self._pace = (0, 1)  # a net, and the number of its steps that take about one time slice
+        self._pace = (0, 1)  # a net, and the number of its steps that fit in one time slice
 
     def _view(self, address: int, size: int) -> Any:
         """Return a view of part of the kernel's memory; the next call may grow the memory and invalidate the view."""
@@ -81,7 +81,7 @@ class WebAssembly(Kernel):
         content = b"".join(parts)
         block = self._malloc(len(content))
         if not block:
-            raise MemoryError(f"{len(content)} more bytes do not fit into WebAssembly's memory")
+            raise MemoryError(f"cannot allocate {len(content)} bytes in WebAssembly's memory")
         try:
             self._view(block, len(content)).assign(content)
             yield list(accumulate(map(len, parts[:-1]), initial=block))
@@ -135,7 +135,7 @@ class WebAssembly(Kernel):
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train as Kernel.train does. The module has no clock, so the last call's duration limits the steps."""
+        """Train as Kernel.train does. The module has no clock, so the last call's duration sets the number of steps."""
         paced, steps = self._pace
         steps = min(steps if paced == net else 1, len(learning_rates))
         documents = sum(batch_sizes[:steps])

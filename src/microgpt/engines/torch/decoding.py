@@ -15,7 +15,8 @@ from microgpt.engines.torch.model import KeyValueCache
 if TYPE_CHECKING:
     from microgpt.engines.torch.engine import TorchEngine
 
-# Tokens; from a smaller vocabulary, Python samples fast enough, and exactly as the reference does
+# The minimum vocabulary size for sampling on the device; with a smaller vocabulary, Python is fast enough, and samples
+# exactly as the reference does
 MIN_DEVICE_SAMPLING_VOCAB = 1024
 
 
@@ -34,10 +35,10 @@ class TorchStreams(Streams):
             self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
 
     def feed(self, token_ids: Tokens) -> list[list[float]]:
-        """Feed one token to each context; return the next token's logits for each, (count, vocab_size).
+        """Feed one token to each context; return each context's logits, (count, vocab_size).
 
         Raises:
-            ValueError: If block_size tokens have already been fed, or a token id is not in the vocabulary.
+            ValueError: If the contexts are full, or a token id is not in the vocabulary.
         """
         rows: list[list[float]] = self._logits(token_ids).tolist()
         return rows
@@ -76,7 +77,7 @@ class TorchStreams(Streams):
         return torch.searchsorted(weights, wanted, right=True).clamp(max=last)[:, 0].tolist()
 
     def rewind(self) -> None:
-        """Empty every context."""
+        """Clear every context."""
         self._cache.length = 0
 
 
@@ -96,4 +97,4 @@ class TorchDecoder(Decoder):
 
 def full_context_message(block_size: int) -> str:
     """Return the error message for a full context."""
-    return f"the context is full: block_size={block_size} tokens were fed; open a new decoder"
+    return f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"

@@ -19,7 +19,7 @@ def choose_device(name: str | None, precision: str) -> torch.device:
         precision: The precision that the device must support.
 
     Raises:
-        ValueError: If that device is not available.
+        ValueError: If the device is not available.
     """
     _, world_size = processes()
     devices = {
@@ -33,8 +33,8 @@ def choose_device(name: str | None, precision: str) -> torch.device:
     if not devices.get(name):
         found = ", ".join(device for device, available in devices.items() if available)
         raise ValueError(
-            f"device must be one of {found} for {precision} on this machine, got device={name!r}: leave it out for the"
-            " best one"
+            f"device must be one of {found} for {precision} on this machine, got device={name!r}: omit it to use the"
+            " best device"
         )
     return local_device(name, processes_here())
 
@@ -45,7 +45,7 @@ def has_gpu() -> bool:
 
 
 def describe(device: torch.device) -> str:
-    """Return a readable description of a device, with a GPU's name or the number of CPU threads."""
+    """Return a readable description of a device, including a GPU's name or the number of CPU threads."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":

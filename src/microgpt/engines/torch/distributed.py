@@ -1,8 +1,8 @@
 """Data-parallel training: several processes train one model, each on its share of every batch.
 
-The processes run on one machine or on several. torchrun starts the processes and passes each its rank, the number of
-processes (the world size), and the address where they meet. The processes communicate through PyTorch's process groups:
-NCCL between GPUs, Gloo otherwise.
+The processes run on one machine or on several. torchrun starts the processes and passes each process its rank, the
+number of processes (the world size), and the address at which they connect. The processes communicate through
+PyTorch's process groups: NCCL between GPUs, Gloo otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from microgpt.system.processes import processes
 
 
 class Ranks:
-    """The processes that train together. A single process does not communicate: its values are the results."""
+    """The processes that train together. A single process has no need to communicate."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.world_size = processes()
@@ -34,7 +34,7 @@ class Ranks:
         atexit.register(dist.destroy_process_group)
 
     def add(self, numbers: Tensor) -> Tensor:
-        """Sum `numbers` over all processes, in place; every process gets the same bits."""
+        """Sum `numbers` over all processes, in place; every process gets a bit-for-bit identical sum."""
         if not self.alone:
             with _peer_errors():
                 dist.all_reduce(numbers)
@@ -86,7 +86,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
 
 @contextmanager
 def _peer_errors() -> Iterator[None]:
-    """Convert errors in communicating with other processes to ConnectionError, which is an OSError."""
+    """Convert errors in communication with other processes to ConnectionError, which is an OSError."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -1,8 +1,8 @@
 """The torch engine's forward, backward and Adam in PyTorch, on a GPU if one is available.
 
-This engine is for models too large for a single CPU core. The values are in flat tensors on the device. Reading a
-buffer (`params`, `grads`, `m`, `v`) copies it to Python. The owner may write to this copy, so it is copied back before
-the next computation. Training alone copies nothing.
+This engine is for models too large for a single CPU core. The values are stored in flat tensors on the device. Reading
+a buffer (`params`, `grads`, `m`, `v`) copies it to Python. The owner may write to this copy, so it is copied back
+before the next computation. Training by itself does not copy the buffers.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not m
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")
-# AT_ONCE: the number of elements in the largest tensor when documents are evaluated on a CPU, small enough for its
-# caches; on a GPU, 16 times as many. READ_AHEAD: batches to read ahead, so that documents of similar length can be
-# batched together
+# AT_ONCE: the target size of the largest tensor, in elements, when documents are evaluated on a CPU: small enough for
+# the CPU's caches. The target on a GPU is 16 times as large. READ_AHEAD: the number of batches to read ahead, so that
+# documents of similar length can be batched together
 AT_ONCE, READ_AHEAD = 1 << 22, 8
-SMALL = 100_000  # parameters; with fewer, threads spend more time waiting for each other than working
-ALIGNED = 64  # pad the number of lm_head's rows to a multiple of this: tensor cores are slow at odd sizes
+SMALL = 100_000  # parameters; in smaller models, threads spend more time waiting for each other than working
+ALIGNED = 64  # pad lm_head to a multiple of this many rows: tensor cores are slow at other sizes
 
 
 class TorchEngine(Engine):
@@ -50,15 +50,15 @@ class TorchEngine(Engine):
         config: The model's sizes and settings.
         vocab_size: The number of tokens, BOS included.
         precision: `float32`, `float64` or `bfloat16`. With `bfloat16`, only the products are computed in bfloat16;
-            parameters and sums stay float32.
+            parameters and sums remain in float32.
         threads: The process's number of CPU threads, between 1 and 256. Default: 1 for a small model, which more
-            threads would slow down, otherwise PyTorch's own choice.
+            threads would slow down; otherwise, PyTorch's default.
         device: `cuda`, `mps` or `cpu`; default: the best one available.
         compile: Let torch.compile fuse operations; this makes the first step take up to a minute longer.
-        deterministic: Compute the same bits in every repetition on a GPU too, as a CPU always does.
+        deterministic: Make results on a GPU reproducible bit for bit, as results on a CPU always are.
         shard: Shard Adam's moments across processes (ZeRO stage 1, arXiv:1910.02054): each process stores and updates
-            its share. The moments take half of a model's memory for parameters, gradients and moments. Reading m or v
-            then gathers the values from all processes, so every process must read the buffer.
+            its share. The moments take up half of the memory for parameters, gradients and moments. Reading m or v then
+            gathers the values from all processes, so every process must read the buffer.
     """
 
     name: ClassVar[str] = "torch"
@@ -104,7 +104,7 @@ class TorchEngine(Engine):
         self.step = 0
         if deterministic:
             torch.use_deterministic_algorithms(True)
-            # without this setting, cuBLAS may sum in a different order each time, so PyTorch refuses to use it
+            # without this setting, cuBLAS may sum in a different order each time, so PyTorch would raise an error
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # pad the length so that all processes have equal parts; the padding has no gradient and stays 0
         shares = self.world_size if shard else 1
@@ -123,7 +123,7 @@ class TorchEngine(Engine):
         self._norm: Tensor | None = None  # the norm of the last step's gradient, before clipping
         self._copy: Model | None = None  # the model with a copy of the parameters, until they change
         self._arrays: dict[str, array[float]] = {}
-        self._exposed: set[str] = set()  # the names in _arrays that the owner may have written to
+        self._exposed: set[str] = set()  # names of the arrays that the owner may have written to
         self.params = params
         memory = Memory(self._tensors["params"], self._tensors["grads"], shapes(config, vocab_size))
         self._aligned = ALIGNED if self._is_cuda and precision == "bfloat16" else 1
@@ -152,13 +152,13 @@ class TorchEngine(Engine):
     def _check_batch_memory(self, documents: int, positions: int) -> None:
         """Raise MemoryError if the backward pass needs more memory than is free.
 
-        This matters on a CPU, where the system would kill the process instead of refusing the memory.
+        This matters on a CPU, where the system would kill the process instead of refusing the allocation.
         """
         free = free_memory() if self._torch_device.type == "cpu" else None
-        if free is None or self._loss is not loss:  # compiled code may need less
+        if free is None or self._loss is not loss:  # compiled code may need less memory
             return
-        # the values that autograd saves for each position: in each layer x, its norm, q, k, v, attention's output, x,
-        # its norm, and the MLP's 4 * n_embd; at the end the logits and their log-softmax
+        # the values that autograd saves for each position: in each layer, x, its norm, q, k, v, attention's output, x,
+        # its norm, and the MLP's 4 * n_embd; at the end, the logits and their log-softmax
         c = self.config
         kept = 12 * c.n_layer * c.n_embd + 2 * self.vocab_size
         needed = positions * kept * (2 if self.precision == "bfloat16" else self._dtype.itemsize)
@@ -175,13 +175,13 @@ class TorchEngine(Engine):
     # --- The engine's buffers
 
     def _gather(self, name: str) -> array[float]:
-        """Return a buffer's current values, in the same array each time."""
+        """Return a buffer's current values, always in the same array."""
         if name not in self._exposed:
             numbers = self._arrays.setdefault(name, array("d", bytes(8 * self._length)))
             whole = self._tensors[name]
             if self._sharded and name in ("m", "v"):
                 whole = self._ranks.join(torch.empty_like(self._tensors["params"]), whole)
-            # convert on the CPU: Apple's GPUs have no float64, and on other GPUs the copy would take memory
+            # convert on the CPU: Apple's GPUs have no float64, and on other GPUs the copy would use GPU memory
             torch.frombuffer(numbers, dtype=torch.float64).copy_(whole[: self._length].cpu())
             self._exposed.add(name)
         return self._arrays[name]
@@ -194,7 +194,7 @@ class TorchEngine(Engine):
         self.dtype = "F64"
 
     def _upload(self) -> None:
-        """Copy to the device the buffers that the owner may have changed."""
+        """Upload every buffer that the owner may have changed."""
         if "params" in self._exposed:
             self._copy = None
         for name in self._exposed:
@@ -216,7 +216,7 @@ class TorchEngine(Engine):
         return self._backward(batch, total or len(batch)).item()
 
     def _backward(self, batch: Sequence[Tokens], total: int) -> Tensor:
-        """Add the gradient to grads; return the loss as a device tensor, so that the CPU need not wait for it."""
+        """Add the gradient to grads; return the loss as a device tensor, so that the CPU does not have to wait."""
         tokens, targets, lengths = self._padded(batch)
         if tokens.numel() > self._largest:
             self._check_batch_memory(len(batch), tokens.numel())
@@ -228,14 +228,14 @@ class TorchEngine(Engine):
         return value.detach()
 
     def _padded(self, batch: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return token ids (B, T), targets (B, T) and each document's number of targets (B,), the largest being T."""
+        """Return token ids (B, T), targets (B, T) and each document's number of targets (B,), at most T."""
         flat, lengths = array("i"), array("i")
         for document in batch:
             read = truncated(document, self.config)
             flat.extend(read)
             lengths.append(len(read))
         if not flat or min(lengths) < 2 or not 0 <= min(flat) <= max(flat) < self.vocab_size:
-            check_batch(batch, self.vocab_size)  # raises the error that says what is wrong
+            check_batch(batch, self.vocab_size)  # raises an error that explains what is wrong
         ends = torch.frombuffer(lengths, dtype=torch.int32)
         real = torch.arange(max(lengths)) < ends[:, None]
         ids = torch.zeros(real.shape, dtype=torch.long)
@@ -355,7 +355,7 @@ class TorchEngine(Engine):
                 if self.config.clip:
                     self._clip(self.config.clip)
                 self._adam(learning_rate, diverged)
-        finally:  # an invalid batch does not undo the steps before it
+        finally:  # an invalid batch does not undo the preceding steps
             losses: list[float] = torch.stack(values).tolist() if values else []
             for i, value in enumerate(losses):
                 if not math.isfinite(value):
@@ -380,7 +380,7 @@ class TorchEngine(Engine):
 
     def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
         c = self.config
-        # values per position in the largest tensor: logits, the MLP, or attention weights without a fused kernel
+        # values per position in the largest tensor: the logits, the MLP, or attention weights without a fused kernel
         width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
         positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
         for group in _groups((truncated(document, c) for document in documents), READ_AHEAD * positions):

@@ -1,7 +1,7 @@
 """The model as an nn.Module whose parameters have the reference's names.
 
-The caller owns the parameters' memory. All parameters are in one flat tensor, in the layout of `config.shapes`, and all
-gradients in another, so that an update, a norm or a sum over processes is a single operation for all matrices.
+The caller owns the parameters' memory. All parameters are in one flat tensor, laid out as in `config.shapes`, and all
+gradients are in another, so that an update, a norm or a sum over processes is a single operation for all matrices.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {  # as in microgpt/activat
 
 
 class Memory:
-    """The flat tensors of parameters and gradients, and views into them.
+    """The flat parameter and gradient tensors, and views of both.
 
-    A view's gradient accumulates in the flat gradients.
+    A view's gradient accumulates in the flat gradient tensor.
 
     Args:
         params: The flat parameters.
@@ -38,7 +38,7 @@ class Memory:
         self._where = offsets(table)
 
     def matrices(self, first: str, last: str | None = None) -> Tensor:
-        """Return an autograd leaf: one matrix, or adjacent matrices of equal width, `first` to `last`, stacked."""
+        """Return an autograd leaf: one matrix, or the adjacent, equally wide matrices `first` to `last`, stacked."""
         last = last or first
         where = slice(self._where[first].start, self._where[last].stop)
         columns = self._table[first][1]
@@ -117,7 +117,7 @@ class Model(nn.Module):
     Args:
         memory: The parameters and gradients.
         config: The model's sizes and settings.
-        aligned: For the multiplication, pad lm_head with zeros to a multiple of this many rows, and drop their logits.
+        aligned: Pad lm_head with zeros to a multiple of this many rows before the product; drop the extra logits.
     """
 
     def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:
@@ -129,7 +129,7 @@ class Model(nn.Module):
             self.add_module(f"layer{i}", layer)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1, and the token follows the cached ones."""
+        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1, and the token comes after the cache."""
         first = cache.length if cache else 0
         x = rmsnorm(F.embedding(tokens, self.wte) + self.wpe[first : first + tokens.shape[1]])
         for layer in self.layers:
@@ -154,5 +154,5 @@ def token_losses(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum of the documents' losses; each loss is a sum over positions, and weights is (B,)."""
+    """Return the weighted sum of the documents' losses, each summed over its positions; weights has shape (B,)."""
     return (token_losses(model, tokens, targets).sum(1) * weights).sum()
