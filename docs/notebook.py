@@ -1,8 +1,9 @@
 """Write the reference as a notebook for hosted notebook services: `python docs/notebook.py` writes docs/microgpt.ipynb.
 
 The code cells are reference.py's statements, unchanged and in order. The cells between them are the lab's explanations
-(web/src/explain/reference.md). The last lines of reference.py read the command line; two cells that download the names
-and start the training replace these lines. A test compares the notebook with this script's output and runs its cells.
+(web/src/explain/reference.md). The last lines of reference.py read the command line; in the notebook, two cells that
+download the names and start the training replace these lines. A test compares the notebook with this script's output
+and runs the notebook's cells.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"
 
 FIRST = """# microgpt: a complete GPT
 
-This notebook goes through a single Python file, `reference.py`, cell by cell: data, automatic gradients, the model,
-training and sampling. It needs nothing but Python. Run all cells; the last cell trains for a few minutes and then
-generates names. Change anything you like and run the cells again. The microgpt lab shows every number that the same
-program computes.
+This notebook goes through a single Python file, `reference.py`, cell by cell: data, automatic differentiation, the
+model, training and sampling. It requires only Python. Run all cells; the last cell trains for a few minutes and then
+generates names. Change any code you like and run the cells again. The microgpt lab shows every number that this program
+computes.
 
 The algorithm is Andrej Karpathy's microgpt (2026). Paragraphs with a bar on the left are technical; skip them on the
 first reading."""
