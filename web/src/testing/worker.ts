@@ -148,7 +148,7 @@ export async function readyClient(): Promise<Client> {
   return client
 }
 
-/** Let everything happen that does not wait for the clock. */
+/** Run everything that does not wait for the clock. */
 export async function settled(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0)
 }
