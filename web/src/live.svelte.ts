@@ -13,7 +13,7 @@ export interface Live<T> {
   readonly waiting: boolean
 }
 
-/** Keep an answer up to date while the component lives. params returns null if there is nothing to ask yet.
+/** Keep an answer up to date while the component lives. `params` returns null if there is nothing to ask yet.
  *
  * Only one question is open at a time. While a slider moves, answers arrive as fast as they are computed, and only the
  * latest of the waiting questions is asked.

@@ -55,7 +55,7 @@ test('only the last of the waiting questions is asked', async () => {
   expect(forward.waiting).toBe(false)
 })
 
-test('null parameters ask nothing, and an answer that arrives later is not shown', async () => {
+test('nothing is asked while the parameters are null, and an answer that arrives then is not shown', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => (app.word ? { word: app.word } : null)))
   worker().holds = true

@@ -24,7 +24,7 @@ const OTHER: Saved = {
   hide: 'source,prose',
 }
 
-test('an empty fragment is the state of a first visit, which is saved as an empty fragment', () => {
+test('an empty fragment is read as the default state, which is written as an empty fragment', () => {
   expect(write(read(''))).toBe('#')
   expect(write(read('#'))).toBe('#')
   expect(read('')).toMatchObject({ section: 0, word: 'emma', position: 3, level: 'both', step: -1 })
@@ -65,11 +65,11 @@ describe('a section', () => {
     'chatgpt',
   ]
 
-  test('is written by its name', () => {
+  test('is written as its name', () => {
     expect(write({ ...read(''), section: 4 })).toBe('#section=forward')
   })
 
-  test('is read by its name', () => {
+  test('is read from its name', () => {
     for (const [i, name] of NAMES.entries()) expect(read(`#section=${name}`).section).toBe(i)
   })
 
@@ -99,7 +99,7 @@ describe('the state of the page', () => {
     expect(app.number).toBe('')
   })
 
-  test('knows no facts before there is a model', () => {
+  test('has no facts before there is a model', () => {
     expect(app.facts).toEqual({})
   })
 })

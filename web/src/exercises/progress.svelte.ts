@@ -3,7 +3,7 @@
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
 
-/** The progress in one exercise. tries counts its checks; solved is the date of the first correct check, or ''. */
+/** The progress in one exercise. `tries` counts its checks; `solved` is the date of the first correct check, or ''. */
 export interface Record {
   tries: number
   solved: string

@@ -35,7 +35,7 @@ export class FakeWorker {
   }
 
   postMessage(message: ToWorker): void {
-    this.received.push(structuredClone(message)) // as in a browser, which rejects what cannot be cloned
+    this.received.push(structuredClone(message)) // as in a browser, which rejects a message that cannot be cloned
     if ('root' in message) {
       this.#lock = message.lock
       locks.hold(message.lock)
