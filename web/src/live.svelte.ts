@@ -8,7 +8,7 @@ import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer, shown until the next answer arrives, so that nothing jumps
+  readonly value: T | undefined // the last answer, shown until the next answer arrives, to keep the layout still
   readonly error: string // why the last question failed, or an empty string
   readonly waiting: boolean
 }

@@ -1,4 +1,4 @@
-// The solved exercises: saved in the browser if the browser permits that, and exported to a file on request.
+// The solved exercises: saved in the browser if the browser permits storage, and exported to a file on request.
 
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'

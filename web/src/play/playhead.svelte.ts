@@ -10,7 +10,7 @@ import { END, chapters } from './chapters'
 
 export interface Moment {
   event?: PlayEvent
-  row: number // the row of a weighted sum, -1 for the statement itself
+  row: number // the row of the matrix in a weighted sum; -1 for the statement itself
   step: number // the step of backward, -1 before the first step and elsewhere
   line: number
   depth: number

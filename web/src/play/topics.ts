@@ -4,7 +4,7 @@ export interface Topic {
   act: string
   title: string
   chapter: string // the chapter that plays the topic
-  line: string // a piece of the source, on whose line the topic comes up
+  line: string // a piece of source text that identifies the line on which the topic comes up
   plain: string
   technical: string
 }
