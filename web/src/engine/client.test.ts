@@ -251,7 +251,7 @@ describe('a worker that dies', () => {
     expect(FakeWorker.all).toHaveLength(3)
   })
 
-  test('is replaced by a worker without the saved state if it dies restoring that state, which the status reports', async () => {
+  test('loses the saved state if it dies while restoring that state, and the status says so', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()

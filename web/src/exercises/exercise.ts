@@ -9,8 +9,8 @@ import type { seen } from './seen.svelte'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
-/** The state in which an exercise starts. `config` and `step` describe a model trained for the exercise; without `step`,
- * the exercise uses the pretrained model. */
+/** The state in which an exercise starts. `config` and `step` describe a model trained for the exercise; without
+ * `step`, the exercise uses the pretrained model. */
 export interface Stage {
   section: number
   word?: string
