@@ -1,4 +1,4 @@
-// Reproduces the model that a link describes, by training it again to the same bits.
+// Reproduces the model that a link describes by repeating its training, which gives the same weights bit for bit.
 
 import { change, link, PUBLISHED, train } from './live.svelte'
 import { app, type Saved } from './state.svelte'
@@ -8,7 +8,7 @@ export async function follow({ config, step }: Saved): Promise<void> {
   const before = app.model?.run
   try {
     const settings = JSON.parse(config || '{}')
-    // a link contains only differences from the pretrained model; any other run would pass on its own settings and text
+    // a link contains only differences from the pretrained model; another run's settings and text would be inherited
     if (app.model?.run !== PUBLISHED) await change('pretrained', {})
     await change('reset', { config: settings })
     if (step > 0) await retrain(step)

@@ -1,4 +1,4 @@
-// A session answer that stays up to date: it is requested again whenever something that it depends on changes.
+// A session answer that stays up to date: it is requested again whenever anything that it depends on changes.
 
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
@@ -8,15 +8,15 @@ import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer; it stays until the next answer, so that nothing jumps
-  readonly error: string // why the last question has no answer
+  readonly value: T | undefined // the last answer, shown until the next answer arrives, to keep the layout still
+  readonly error: string // why the last question failed, or an empty string
   readonly waiting: boolean
 }
 
-/** Keep asking while the component lives. params returns null if there is nothing to ask yet.
+/** Keep an answer up to date while the component lives. `params` returns null if there is nothing to ask yet.
  *
  * Only one question is open at a time. While a slider moves, answers arrive as fast as they are computed, and only the
- * last of the waiting questions is asked.
+ * latest of the waiting questions is asked.
  */
 export function live<M extends Method>(
   method: M,
@@ -26,10 +26,10 @@ export function live<M extends Method>(
   let error = $state('')
   let waiting = $state(false)
   let alive = true
-  let asked = 0 // questions so far
-  let shown = 0 // the question that value and error answer
-  let current = 0 // the first question about the current model
-  let open = 0 // questions without an answer yet
+  let asked = 0 // the number of questions so far
+  let shown = 0 // the number of the question that `value` and `error` belong to
+  let current = 0 // the number of the first question about the current model
+  let open = 0 // the number of unanswered questions
   let next: (() => void) | undefined
 
   function ask(question: Requests[M]['params']): void {
@@ -85,7 +85,7 @@ export function live<M extends Method>(
 
 type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
 
-// The settings of the runs that a link can reproduce: started here, on the names that come with the package.
+// The settings of the runs that a link can reproduce: runs started here on the names that come with the package.
 const repeatable = new Map<string, string>()
 // The settings of runs that continued the pretrained run: a link cannot reproduce their weights, but new runs start
 // from these settings.
@@ -95,13 +95,13 @@ export const PUBLISHED = 'published' // the id of the pretrained run
 const settingsOf = (run = ''): string | undefined =>
   run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
-/** Send a request that changes the model. Updates every live answer, and the link if it can describe the model. */
+/** Send a request that changes the model, and update every live answer and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
   const from = app.model?.run
   app.model = await client.ask(method, params)
-  // a new run, and its link, take over the current run's settings that the request omits; a run on another text or
-  // with a held-out split has no link
+  // a new run, and its link, inherit the current run's setting wherever the request omits a setting; a run on another
+  // text or with a held-out split has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
   if (method === 'reset' && settings && !val_fraction)
@@ -109,7 +109,7 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   link()
 }
 
-/** Like change, but for a button, which cannot show an error: the page header shows it. */
+/** Like change, but for a button, which cannot show an error: the page header shows the error. */
 export async function attempt<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   try {
     await change(method, params)
@@ -125,7 +125,7 @@ export function link(): void {
   app.config = config === undefined || config === '{}' ? '' : config!
 }
 
-/** Train the active run; `ended` settles when it has finished or was stopped. */
+/** Train the active run; `ended` settles when the training has finished or was stopped. */
 export function train(
   steps: number,
   perEvent: number | undefined,

@@ -1,10 +1,10 @@
-// Live answers and model changes, with a fake session: what is asked, when it is asked, and what the link says.
+// Live answers and model changes, with a fake session: what is asked, when it is asked, and what the link contains.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Requests } from './engine/protocol'
 import { fakePage, reaches, settled, worker } from './testing/worker'
 
-/** The page's own modules, new for each test, with a worker that is ready. */
+/** Return the page's own modules, freshly loaded for each test, with a worker that is ready. */
 async function page() {
   vi.resetModules()
   const [component, { app }, { client, start }, live] = await Promise.all([
@@ -55,7 +55,7 @@ test('only the last of the waiting questions is asked', async () => {
   expect(forward.waiting).toBe(false)
 })
 
-test('null asks nothing, and an answer that arrives afterwards is not shown', async () => {
+test('nothing is asked while the parameters are null, and an answer that arrives then is not shown', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => (app.word ? { word: app.word } : null)))
   worker().holds = true
@@ -67,7 +67,7 @@ test('null asks nothing, and an answer that arrives afterwards is not shown', as
   expect(forward.value).toBeUndefined()
 })
 
-test('an error is reported, and the last answer stays until the next answer', async () => {
+test('an error is reported, and the last answer stays until the next answer arrives', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
   await settled()
@@ -138,7 +138,7 @@ test('a change that fails is reported in the page header', async () => {
   expect(app.notice).toBe('')
 })
 
-test('a restarted worker has its model back', async () => {
+test('a restarted worker has its previous model', async () => {
   const { app, client, change } = await page()
   await change('change', { path: 'wte[0][0]', value: 2 })
   expect(app.phase).toBe('ready')

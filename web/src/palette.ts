@@ -1,4 +1,4 @@
-// The part of the model that a tensor belongs to, which decides its colour.
+// The part of the model to which a tensor belongs; the part determines the tensor's colour.
 
 export type Part = 'embedding' | 'attention' | 'mlp' | 'loss' | 'gradient' | 'plain'
 
@@ -9,7 +9,7 @@ const PARTS: [RegExp, Part][] = [
   [/(lm_head|logits|probs|loss)/, 'loss'],
 ]
 
-/** Return the part that a tensor's name or a number's path belongs to; the residual stream belongs to no part. */
+/** Return the part to which a tensor or number belongs, from its name or path; the residual stream has no part. */
 export function partOf(path: string): Part {
   const name = path.replace(/\[.*/, '')
   return PARTS.find(([pattern]) => pattern.test(name))?.[1] ?? 'plain'
@@ -18,7 +18,7 @@ export function partOf(path: string): Part {
 export const ink = (part: Part) => `var(--${part}-ink)`
 export const fill = (part: Part) => `var(--${part})`
 
-/** Format a number: four decimals, or three significant digits if those decimals would all be zero. */
+/** Format a number with a fixed number of decimals, or with three significant digits if it would round to zero. */
 export function show(value: number | string, decimals = 4): string {
   if (typeof value !== 'number') return String(value).replace('-', '−').replace('inf', '∞')
   const fixed = value.toFixed(decimals)

@@ -1,16 +1,17 @@
-// Where numbers are on the screen: each figure reports where it shows a path, so that arrows can connect the figures.
+// The positions of numbers on the screen: each figure reports where it shows a number, so that arrows can connect
+// numbers across figures.
 
 type Locate = (path: string) => DOMRect | null
 
 const figures = new Set<Locate>()
 
-/** Register a figure; for use in an effect. Returns the function that unregisters it. */
+/** Register a figure, inside an effect. Return the function that unregisters the figure. */
 export function draws(locate: Locate): () => void {
   figures.add(locate)
   return () => figures.delete(locate)
 }
 
-/** Return every place in the section that shows a number, as a cell or as text. */
+/** Return every place where the section shows a number, as a cell or as text. */
 export function placesOf(path: string): DOMRect[] {
   const cells = [...figures].map((locate) => locate(path))
   const texts = [...document.querySelectorAll(`main [data-path="${CSS.escape(path)}"]`)].map((text) =>

@@ -1,5 +1,5 @@
-// The state of the page. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
-// weights changed by hand are never saved there.
+// The page's state. Its saved form is the URL's fragment: a link is an experiment. The reader's own data and
+// hand-edited weights are never saved there.
 
 import type { Config, Requests } from './engine/protocol'
 import { NAMES } from './sections/names'
@@ -17,13 +17,13 @@ const DEFAULTS = {
   number: '',
   level: 'both' as Level,
   theme: 'auto' as Theme,
-  play: '', // the chapter of the playhead, '' for none
+  play: '', // the playhead's chapter, '' if the playhead is closed
   at: 0, // the playhead's moment
   weight: '', // the parameter whose update is played
-  step: -1, // the training step of a model other than the pretrained model; -1: the pretrained model
+  step: -1, // the model's training step; -1 for the pretrained model
   exercise: '', // the id of the current exercise
-  config: '', // such a model's settings that differ from the preset's, as JSON
-  present: 0, // the presented screen of the section, from 1; 0: not presenting
+  config: '', // the settings that differ from the pretrained model's, as JSON
+  present: 0, // the section's presented screen, counted from 1; 0 if not presenting
   hide: '', // hidden parts of the page: bar, contents, source, prose, captions
 }
 export type Saved = typeof DEFAULTS
@@ -58,7 +58,7 @@ class App {
   position = $state(DEFAULTS.position)
   layer = $state(DEFAULTS.layer)
   head = $state(DEFAULTS.head)
-  number = $state(DEFAULTS.number) // the path of the open number, '' for none
+  number = $state(DEFAULTS.number) // the path of the open number, '' if no number is open
   level = $state<Level>(DEFAULTS.level)
   theme = $state<Theme>(DEFAULTS.theme)
   play = $state(DEFAULTS.play)
@@ -73,8 +73,8 @@ class App {
   // Not in the fragment
   model = $state.raw<Requests['model']['result'] | null>(null) // as last reported by the session
   lines = $state.raw<number[]>([]) // source lines that the current figure is about
-  phase = $state<'loading' | 'ready' | 'failed'>('loading') // the state of loading Python
-  progress = $state('') // what Python is doing, for the reader
+  phase = $state<'loading' | 'ready' | 'failed'>('loading') // whether Python has loaded
+  progress = $state('') // what Python is doing, in words
   work = $state.raw<{ done: number; steps: number; stop(): void } | null>(null) // training requested by a link
   notice = $state('') // why the model is not the requested or previous model; '' if it is
 
@@ -87,7 +87,7 @@ class App {
   load(fragment: string): void {
     Object.assign(this, read(fragment))
   }
-  /** Whether a part of the page is hidden. */
+  /** Return whether a part of the page is hidden. */
   hides(part: string): boolean {
     return this.hide.split(',').includes(part)
   }
@@ -95,7 +95,7 @@ class App {
   open(path: string): void {
     this.number = this.number === path ? '' : path
   }
-  /** The facts about the current model that the prose fills in, since it contains no such number typed by hand. */
+  /** The facts about the current model that are filled into the prose: no such figure is typed by hand. */
   get facts(): Record<string, string> {
     const { model } = this
     if (!model) return {}

@@ -24,7 +24,7 @@ const OTHER: Saved = {
   hide: 'source,prose',
 }
 
-test('an empty fragment is the state of a first visit, which is saved as an empty fragment', () => {
+test('an empty fragment is read as the default state, which is written as an empty fragment', () => {
   expect(write(read(''))).toBe('#')
   expect(write(read('#'))).toBe('#')
   expect(read('')).toMatchObject({ section: 0, word: 'emma', position: 3, level: 'both', step: -1 })
@@ -39,7 +39,7 @@ test('reading returns what was written, for each part alone and for all parts to
   }
 })
 
-test('a link writes its parts in a fixed order, whatever order they were given in', () => {
+test('the parts of a link are written in a fixed order, whatever order they were read in', () => {
   expect(write(read('#word=anna&section=forward'))).toBe('#section=forward&word=anna')
 })
 
@@ -65,26 +65,26 @@ describe('a section', () => {
     'chatgpt',
   ]
 
-  test('is written by its name', () => {
+  test('is written as its name', () => {
     expect(write({ ...read(''), section: 4 })).toBe('#section=forward')
   })
 
-  test('is read by its name', () => {
+  test('is read from its name', () => {
     for (const [i, name] of NAMES.entries()) expect(read(`#section=${name}`).section).toBe(i)
   })
 
-  test('that an older link gives by number is the section that the number always meant', () => {
+  test('that an older link identifies by number is the section that the number has always meant', () => {
     for (const [i, name] of NUMBERED.entries()) expect(NAMES[read(`#section=${i}`).section]).toBe(name)
   })
 
-  test('has its own name, which is also in its folder', () => {
+  test('has a unique name, which its folder shares', () => {
     expect(new Set(NAMES).size).toBe(sections.length)
     for (const [i, { load }] of sections.entries()) expect(String(load)).toContain(`/${i}-${NAMES[i]}/`)
   })
 })
 
 describe('the state of the page', () => {
-  test('takes a fragment, and saves it again', () => {
+  test('is loaded from a fragment, and saved as the same fragment', () => {
     app.load('#section=update&word=anna&hide=bar%2Cprose')
     expect(write(app.saved)).toBe('#section=update&word=anna&hide=bar%2Cprose')
     expect([app.hides('bar'), app.hides('prose'), app.hides('source')]).toEqual([true, true, false])
@@ -99,7 +99,7 @@ describe('the state of the page', () => {
     expect(app.number).toBe('')
   })
 
-  test('knows no facts before there is a model', () => {
+  test('has no facts before there is a model', () => {
     expect(app.facts).toEqual({})
   })
 })

@@ -35,7 +35,7 @@ def test_the_ladder_can_be_stopped(tab: Visit) -> None:
     tab.section(SECTION)
     start = tab.page.get_by_role("button", name="Train 100 steps with each engine")
     start.click()
-    tab.page.get_by_role("status").filter(has_text="the reference is at step").wait_for()
+    tab.page.get_by_role("status").filter(has_text="The reference is at step").wait_for()
     tab.page.get_by_role("button", name="Stop", exact=True).click()
     start.wait_for()
     assert tab.ask("loss", word="emma")["mean"] > 0  # Python answers other requests again

@@ -148,7 +148,7 @@ def test_every_number_follows_training(tab: Visit, names: Data) -> None:
     tab.section(8)
     tab.page.get_by_role("button", name="random weights").click()
     tab.page.get_by_role("button", name="train 100", exact=True).click()
-    tab.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    tab.page.get_by_text("100 of 1,000 steps are complete").wait_for()
     run = Run.begin("names")
     truth = Truth(run, names, "emma")
     truth.losses = [step.loss for step in run.steps(until=100)]

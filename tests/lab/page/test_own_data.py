@@ -40,7 +40,7 @@ REFUSED = {
 def give(visit: Visit, name: str, content: bytes) -> None:
     file: Any = {"name": name, "mimeType": "text/plain", "buffer": content}
     visit.page.locator("input[type=file]").set_input_files(file)
-    while visit.page.get_by_text("reading…").is_visible():
+    while visit.page.get_by_text("Reading…").is_visible():
         visit.answers()
     visit.settle()
 
@@ -70,7 +70,7 @@ def test_a_users_file_is_loaded(tab: Visit, name: str) -> None:
         assert tab.page.get_by_text("this is a bug").count() == 0
     tab.section(8)
     tab.page.get_by_role("button", name="train 10", exact=True).click()
-    tab.page.get_by_text("10 of 1,000 steps are done").wait_for()
+    tab.page.get_by_text("10 of 1,000 steps are complete").wait_for()
     back_to_the_names(tab)
 
 

@@ -164,11 +164,11 @@ def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit:
     visit.page.get_by_role("button", name="random weights").click()
     visit.settle()
     visit.page.get_by_role("button", name="train 100", exact=True).click()
-    visit.page.get_by_text("100 of 1,000 steps are done").wait_for()
+    visit.page.get_by_text("100 of 1,000 steps are complete").wait_for()
     visit.settle()
     slider = visit.page.locator(".scrub input")
     slider.evaluate("(input) => { input.value = 5; input.dispatchEvent(new Event('change', { bubbles: true })) }")
-    visit.page.get_by_text("5 of 1,000 steps are done", exact=False).wait_for()
+    visit.page.get_by_text("5 of 1,000 steps are complete", exact=False).wait_for()
     visit.settle()
     seen = visit.page.evaluate(
         """() => new Promise((done) => {  // the end of the curve at the first event
@@ -192,7 +192,7 @@ def test_the_address_always_describes_the_current_model(visit: Visit) -> None:
     visit.open()
     visit.ready()
     visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link in an open tab
-    visit.page.get_by_text("20 of 1,000 steps are done").wait_for()
+    visit.page.get_by_text("20 of 1,000 steps are complete").wait_for()
     visit.settle()
     assert shown() == ("#section=training&step=20", "random", 20)
     visit.page.get_by_role("link", name="Gene").click()
@@ -213,12 +213,12 @@ def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(vi
     visit.ready()
     visit.settle()
     visit.page.get_by_role("button", name="train 1", exact=True).click()
-    visit.page.get_by_text("1,001 of 2,000 steps are done").wait_for()
+    visit.page.get_by_text("1,001 of 2,000 steps are complete").wait_for()
     visit.settle()
     assert visit.page.evaluate("location.hash") == "#section=training"  # a link has no pretrained weights
     visit.page.get_by_role("button", name="random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
-    visit.page.get_by_text("10 of 1,000 steps are done").wait_for()
+    visit.page.get_by_text("10 of 1,000 steps are complete").wait_for()
     assert visit.linked("step=10") == "#section=training&step=10"
 
 

@@ -28,13 +28,13 @@ BITS = """async () => {
 
 def train(visit: Visit, count: int, done: str) -> None:
     visit.page.get_by_role("button", name=f"train {count}", exact=True).click()
-    visit.page.get_by_text(f"{done} of 1,000 steps are done").wait_for()
+    visit.page.get_by_text(f"{done} of 1,000 steps are complete").wait_for()
     visit.settle()
 
 
 def scrub(visit: Visit, step: int) -> None:
     visit.page.get_by_label("back to step").fill(str(step))
-    visit.page.get_by_text(f"{step:,} of 1,000 steps are done").wait_for()
+    visit.page.get_by_text(f"{step:,} of 1,000 steps are complete").wait_for()
     visit.settle()
 
 

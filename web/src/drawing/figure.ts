@@ -1,7 +1,7 @@
 // Exports a figure as a standalone SVG. SVGs on the page are copied; boxes become rectangles and text becomes <text>,
-// where the browser laid them out; a canvas becomes an image. The export avoids foreignObject, which few programs
-// render, and uses the light theme's colours. It omits controls (sliders, buttons, options that are not chosen) but
-// shows their settings: see drawing.css.
+// at the positions where the browser laid them out; a canvas becomes an image. The export avoids foreignObject, which
+// few programs render, and uses the light theme's colours. It omits controls (sliders, buttons, options that are not
+// chosen) but shows their settings: see drawing.css.
 
 import { flushSync } from 'svelte'
 import { app } from '../state.svelte'

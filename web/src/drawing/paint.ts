@@ -1,4 +1,4 @@
-// Colours, borders and backgrounds as SVG: plain rgb with an opacity, whatever notation the style sheet uses.
+// Colours, borders and backgrounds as SVG: plain rgb with an opacity, regardless of the notation in the style sheet.
 
 const SVG = 'http://www.w3.org/2000/svg'
 

@@ -1,4 +1,4 @@
-/** Encode bytes as base64, the form in which a request carries them. */
+/** Encode bytes as base64, as requests require. */
 export function toBase64(content: ArrayBuffer): string {
   const bytes = new Uint8Array(content)
   let binary = ''

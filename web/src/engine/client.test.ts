@@ -131,7 +131,7 @@ describe('a stream', () => {
     expect(steps).toEqual([1, 2])
   })
 
-  test('passes on no event after it was stopped', async () => {
+  test('passes on no events after it has been stopped', async () => {
     const client = await readyClient()
     const steps: number[] = []
     const stream = client.stream('train', { steps: 9 }, ({ step }) => steps.push(step))
@@ -204,7 +204,7 @@ describe('a worker that dies', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2, 'wpe[0][0]': 3 })
   })
 
-  test('is noticed through its lock if it dies silently', async () => {
+  test('is detected through its lock if it dies silently', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     worker().vanish()
@@ -222,7 +222,7 @@ describe('a worker that dies', () => {
     expect(await asked).toMatchObject({ method: 'forward' })
     FakeWorker.deadly = 'wpe'
     await expect(client.ask('history', { path: 'wpe[0][0]' })).rejects.toThrow('Python crashed on this request')
-    expect(FakeWorker.all).toHaveLength(4) // another worker for each try
+    expect(FakeWorker.all).toHaveLength(4) // a new worker for each try
   })
 
   test('is not followed by a repeat of the change that may have killed it', async () => {
@@ -251,7 +251,7 @@ describe('a worker that dies', () => {
     expect(FakeWorker.all).toHaveLength(3)
   })
 
-  test('is replaced by a worker without the saved state if it dies restoring it, and the status says so', async () => {
+  test('loses the saved state if it dies while restoring that state, and the status says so', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()
@@ -261,7 +261,7 @@ describe('a worker that dies', () => {
     expect(await weights(client)).toEqual({})
   })
 
-  test('loses only the changes since the save if it dies repeating them', async () => {
+  test('loses only the changes since the save if it dies while repeating them', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     await saved()

@@ -1,6 +1,6 @@
 // The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
-// snapshot, which the build computed with the same package. A worker that dies or is stopped is restarted with its
-// previous state.
+// snapshot, which the build computed with the same package. A worker that dies or is stopped is replaced by a
+// worker with the same state.
 
 import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'
@@ -15,7 +15,7 @@ export type Status =
   | { state: 'failed'; why: string; restarts: number }
 
 export interface Stream {
-  /** No event comes after this. */
+  /** Stop the stream; no event arrives afterwards. */
   stop(): void
   /** Settles when the stream has ended; rejects with an AskError if it failed. */
   ended: Promise<void>
@@ -28,20 +28,20 @@ interface Pending {
   changes: boolean // whether the request changes the model
   tries: number // the number of workers that died while the request was pending
   since: number // ms: the time when it was sent or last answered
-  take(answer: Answer): void // called once for a request, and for each of a stream's answers
+  take(answer: Answer): void // called once for a request, and once for each answer of a stream
   done(): void
   fail(error: AskError): void
 }
 
-const QUIET = 300 // ms after a change until the state is saved
-const BETWEEN_SAVES = 3000 // ms, at least, while a stream changes the model
-const REMEMBERED = 100 // answers
-const ATTEMPTS = 3 // to load, in a row
+const QUIET = 300 // ms between a change and saving the state
+const BETWEEN_SAVES = 3000 // minimum ms between saves while a stream changes the model
+const REMEMBERED = 100 // the maximum number of cached answers
+const ATTEMPTS = 3 // consecutive attempts to load
 
 const SAVE: Question<'save'> = { method: 'save', params: {} }
 const STOPPED = 'stopped'
 const DIED = 'Python crashed on this request and was restarted with its previous state'
-const LOST = 'Python crashed, and crashed again while restoring its state: the latest training and changes are lost'
+const LOST = 'Python crashed, then crashed again while restoring its state; the latest training and changes are lost'
 
 export class Client {
   status: Status = { state: 'loading', stage: 'python', restarts: 0 }
@@ -54,7 +54,7 @@ export class Client {
   #took: Record<Stage, number> | undefined
   #listeners = new Set<(status: Status) => void>()
   #lastId = 0
-  #pending = new Map<number, Pending>() // in the order of asking
+  #pending = new Map<number, Pending>() // in the order in which they were sent
   #streaming = 0
   #answers = new Map<string, Promise<unknown>>() // about the current model
   #pristine = true // whether the model is still the snapshot's
@@ -65,18 +65,18 @@ export class Client {
   #lost = ''
   #heard = 0 // ms: when the worker last sent a message
 
-  /** root: the address of the folder that holds pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
+  /** root: the address of the folder that contains pyodide/, microgpt.zip, kernel.wasm and snapshot.json. */
   constructor(root = new URL('.', document.baseURI).href) {
     this.#root = root
     this.#snapshot = new Snapshot(root)
-    // paint the page before Python takes its share of the processor
+    // render the page before Python occupies the processor
     const start = (): unknown => setTimeout(() => this.#worker ?? this.#start())
     if (document.readyState === 'complete') start()
     else addEventListener('load', start, { once: true })
     Object.assign(globalThis, { lab: this }) // for the console: await lab.ask('forward', { word: 'emma' })
   }
 
-  /** Call the listener now and at each change of the status. Returns a function that unsubscribes the listener. */
+  /** Call the listener now and whenever the status changes. Returns a function that unsubscribes the listener. */
   subscribe(listener: (status: Status) => void): () => void {
     this.#listeners.add(listener)
     listener(this.status)
@@ -130,7 +130,7 @@ export class Client {
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** The number of ms for which the worker has been silent while a question is open. */
+  /** How long the worker has been silent while a question is open, in ms. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
@@ -259,7 +259,7 @@ export class Client {
     worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (worker !== this.#worker) return
       if (!watched && 'locks' in navigator) {
-        // a worker that dies silently (out of memory) is noticed because its lock becomes free
+        // a worker that dies silently (out of memory) is detected because its lock is released
         void navigator.locks.request(lock, () => void (worker === this.#worker && this.#died()))
       }
       watched = true

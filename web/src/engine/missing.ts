@@ -1,5 +1,5 @@
 // An edited program may compute fewer tensors than the figures expect. A figure that needs a missing tensor then
-// names it instead of failing without a message: Figure catches the error.
+// names the tensor instead of failing without a message: Figure catches the error.
 
 export class MissingError extends Error {}
 

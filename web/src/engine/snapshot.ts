@@ -4,7 +4,7 @@ import type { Method } from './protocol'
 
 interface Index {
   answers: Record<string, unknown>
-  files: Record<string, string> // the files that hold the long answers; most of them are never needed
+  files: Record<string, string> // the files that contain the long answers; most of these files are never fetched
 }
 
 /** Return a question as one string that does not depend on the order of its parameters. */

@@ -56,7 +56,7 @@ const channel = new MessageChannel()
 channel.port1.onmessage = step
 const later = (): void => channel.port2.postMessage(null) // a timer would wait 4 ms each time
 
-/** Return Python's answer. A Python exception is an answer too; any other error is a crash, and ends the worker. */
+/** Return Python's answer. A Python exception is an answer too; any other error is a crash that ends the worker. */
 function attempt(answer: () => string): Answer {
   try {
     return JSON.parse(answer())
@@ -96,7 +96,7 @@ async function load(root: string): Promise<void> {
   // requested at once, so that they arrive while Python is being compiled
   const archive = file(root, 'microgpt.zip')
   const module = file(root, 'kernel.wasm').then((bytes) => WebAssembly.instantiate(bytes, {}))
-  for (const early of [archive, module]) early.catch(() => {}) // reported below, when its stage is reached
+  for (const early of [archive, module]) early.catch(() => {}) // the error is reported below, when its stage is reached
 
   const folder = new URL('pyodide/', root).href
   const python = await timed('python', async () => {

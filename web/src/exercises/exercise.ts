@@ -9,8 +9,8 @@ import type { seen } from './seen.svelte'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
-/** The state in which an exercise starts. config and step describe a model trained for it; without step, it uses the
- * pretrained model. */
+/** The state in which an exercise starts. `config` and `step` describe a model trained for the exercise; without
+ * `step`, the exercise uses the pretrained model. */
 export interface Stage {
   section: number
   word?: string
@@ -22,7 +22,7 @@ export interface Stage {
   set?: () => () => void // sets the state that figures share; returns a function that undoes it
 }
 
-/** What a judge can read. chosen is the reader's prediction, or '' if nothing is chosen. */
+/** What a judge can read. `chosen` is the reader's prediction, or '' if nothing is chosen. */
 export interface Asked {
   app: typeof app
   seen: typeof seen
@@ -30,7 +30,7 @@ export interface Asked {
   ask: <M extends Method>(method: M, params: Requests[M]['params']) => Promise<Requests[M]['result']>
 }
 
-/** A judge's decision. says uses the prose's markup; its {facts} are numbers from the session. */
+/** A judge's decision. `says` uses the prose's markup; its {facts} are numbers from the session. */
 export interface Verdict {
   right: boolean
   says: string
@@ -58,19 +58,19 @@ export interface Exercise {
 export const three = (x: number | string) => show(x, 3)
 export const percent = (x: number) => `${show(100 * x, 1)} %`
 
-/** The character of a token, or BOS. */
+/** Return a token's character, or BOS. */
 export const letter = ({ app }: Asked, id: number) => app.model?.symbols[id] || 'BOS'
 
 export const NO_CHOICE: Verdict = { right: false, says: 'Choose an answer first.' }
 
-/** Return whether the reader chose the answer. truth states the facts, including their numbers. */
+/** Return whether the reader chose the answer. `truth` states the facts, including their numbers. */
 export function predicted(asked: Asked, answer: string, truth: string, facts: Record<string, string> = {}): Verdict {
   if (!asked.chosen) return NO_CHOICE
   const right = asked.chosen === answer
   return { right, says: truth, facts }
 }
 
-/** Return a judge that accepts a source line containing one of the pieces. why explains what the line does. */
+/** Return a judge that accepts a source line containing one of the pieces. `why` explains what the line does. */
 export function onLine(pieces: string[], why: string): Exercise['judge'] {
   return async ({ seen: { line } }) => {
     if (!line) return { right: false, says: 'Choose a line first: click its number in the source panel.' }

@@ -1,4 +1,4 @@
-// The reader's state before an exercise set its stage. Leaving the exercise restores it.
+// The reader's state before an exercise set its stage. Leaving the exercise restores that state.
 
 import type { Model } from '../engine/protocol'
 import { change } from '../live.svelte'
@@ -26,7 +26,7 @@ class Kept {
   addUndo(undo: (() => void) | undefined): void {
     if (this.#before && undo) this.#before = { ...this.#before, undo: [undo, ...this.#before.undo] }
   }
-  /** Remember that a stage is being set, which may train a model: `restore` waits for it. */
+  /** Remember the stage that is being set, since setting it may train a model; `restore` waits for the stage. */
   during(stage: Promise<void>): Promise<void> {
     this.#stage = stage.catch(() => {}) // the caller reports the error
     return stage

@@ -1,9 +1,9 @@
-// Which exercises are solved: saved in the browser if it permits that, and exported to a file on request.
+// The solved exercises: saved in the browser if the browser permits storage, and exported to a file on request.
 
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
 
-/** The progress in one exercise. tries counts its checks; solved is the date of the first correct check, or ''. */
+/** The progress in one exercise. `tries` counts its checks; `solved` is the date of the first correct check, or ''. */
 export interface Record {
   tries: number
   solved: string
@@ -12,7 +12,7 @@ type Records = { [id: string]: Record }
 
 class Progress {
   #records = $state.raw<Records>(stored())
-  kept = $state(true) // whether the browser has saved it
+  kept = $state(true) // whether the browser has saved the progress
 
   of(id: string): Record {
     return this.#records[id] ?? { tries: 0, solved: '' }
@@ -32,7 +32,7 @@ class Progress {
   text(): string {
     return JSON.stringify({ kind: KIND, exercises: this.#records }, null, 2)
   }
-  /** Merge the progress in a file into the current progress, losing no solution. Return how many exercises it lists. */
+  /** Merge a file's progress into the current progress without losing a solution. Return the file's exercise count. */
   read(text: string): number {
     const found = parsed(text)
     const both = { ...this.#records }
@@ -62,7 +62,7 @@ function stored(): Records {
   }
 }
 
-/** Return the progress in a file's text. Throws an error for the reader if the text is not such a file. */
+/** Return the progress in a file's text. Throws an error for the reader if the text is not a progress file. */
 function parsed(text: string): Records {
   let given: { kind?: unknown; exercises?: unknown }
   try {

@@ -1,7 +1,7 @@
-// The settings of figures that would otherwise be local to a component: the exercises' judges read them.
+// Figure settings that would otherwise be local to a component, shared because the exercises' judges read them.
 
 class Seen {
-  line = $state(0) // chosen in the source panel, as opposed to highlighted by a figure
+  line = $state(0) // the line chosen in the source panel, not a line that a figure highlights
   names = $state.raw<string[]>([]) // section 0: the names that the model made up
   typed = $state('') // section 1: the text typed into the tokenizer
   shuffle = $state.raw({ seed: 0, at: 0 })

@@ -1,6 +1,6 @@
-// The prose's markup: `code`, *emphasis*, [text](address), and {fact}, which the engine fills in.
+// The prose's markup: `code`, *emphasis*, [text](address), and {fact}, which the fact's value replaces.
 
-/** A piece of text, with the fact's name if a fact filled it in. */
+/** A piece of text and, if the text is a fact's value, the fact's name. */
 export interface Part {
   text: string
   fact?: string

@@ -1,4 +1,4 @@
-// The distinct characters of a text that the model cannot read. A model whose tokens are bytes reads every character.
+// Finds a text's distinct characters that the model cannot read. A model whose tokens are bytes reads every character.
 
 import { app } from '../state.svelte'
 

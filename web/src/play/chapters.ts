@@ -1,4 +1,4 @@
-// The playhead's chapters, in the program's order, each with the guide's section to which it belongs.
+// The playhead's chapters, in the program's order, each with the section of the guide to which the chapter belongs.
 
 import type { ChapterName } from '../engine/protocol'
 

@@ -1,7 +1,7 @@
 // The playhead: a moment of a chapter, which is an execution of the reference that the session recorded.
 //
-// A moment is the arrival at a statement or, inside the weighted sums of linear(), one of its rows; in backward, whose
-// line runs tens of thousands of times, a moment is one +=. A moment's depth decides what a step over skips.
+// A moment is the arrival at a statement or, inside the weighted sums of linear(), one row of the matrix; in backward,
+// whose line runs tens of thousands of times, a moment is one +=. A moment's depth determines what stepping over skips.
 
 import type { Chapter, BackwardStep, PlayEvent } from '../engine/protocol'
 import { app } from '../state.svelte'
@@ -10,7 +10,7 @@ import { END, chapters } from './chapters'
 
 export interface Moment {
   event?: PlayEvent
-  row: number // the row of a weighted sum, -1 for the statement itself
+  row: number // the row of the matrix in a weighted sum; -1 for the statement itself
   step: number // the step of backward, -1 before the first step and elsewhere
   line: number
   depth: number

@@ -4,7 +4,7 @@ export interface Topic {
   act: string
   title: string
   chapter: string // the chapter that plays the topic
-  line: string // a piece of the source, on whose line the topic comes up
+  line: string // a piece of source text that identifies the line on which the topic comes up
   plain: string
   technical: string
 }
@@ -48,7 +48,7 @@ export const topics: Topic[] = [
     plain:
       'While it was computed, every number kept a receipt: which numbers it was computed from, and how strongly it responds to each of them. Now the receipts are read, starting at the end.',
     technical:
-      'The graph is define-by-run: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, which is why frameworks can recompute parts of it instead.',
+      'The graph is define-by-run: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, so frameworks can also recompute parts of the graph instead of storing them.',
   },
   {
     act: 'II. How the model learns from mistakes',
@@ -65,7 +65,8 @@ export const topics: Topic[] = [
     title: 'Letter and place',
     chapter: 'forward',
     line: 'x = [t + p for t, p',
-    plain: 'Two name tags on one coat: which letter this is, and where it is in the word. They are simply added.',
+    plain:
+      'There are two name tags on one coat: which letter this is, and where it is in the word. They are simply added.',
     technical:
       'The positions are learned and absolute, as in GPT-2; Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
   },
@@ -125,7 +126,7 @@ export const topics: Topic[] = [
     chapter: 'adam',
     line: 'p.data -=',
     plain:
-      'Two hikers on the same slope. One takes longer strides where the slope is steeper. The other remembers the path so far and takes strides of about the same length on any ground, but shorter strides on shaky ground.',
+      'Two hikers walk down the same slope. One takes longer strides where the slope is steeper. The other remembers the path so far and takes strides of about the same length on any ground, but shorter strides on shaky ground.',
     technical:
       'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
   },
@@ -155,7 +156,7 @@ export const topics: Topic[] = [
     chapter: 'sample',
     line: 'return token_ids',
     plain:
-      'Letters became numbers, numbers became scores, scores became probabilities, a die chose a letter, and the model read it in turn. Nothing else happens when a machine writes.',
+      'Letters became numbers, numbers became scores, scores became probabilities, a die chose a letter, and the model then read that letter. Nothing else happens when a machine writes.',
     technical:
       'The model is autoregressive: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, one token at a time.',
   },

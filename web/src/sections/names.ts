@@ -1,5 +1,5 @@
-// The names of the sections in links. Older links have a number instead, an index into this list that must never
-// mean another section; a new order of the page would need its own list.
+// The sections' names in links. Older links contain a number instead: an index into this list, whose order must
+// therefore never change. If the page's order changes, the page needs a second list.
 
 export const NAMES = [
   'minute',

@@ -5,13 +5,13 @@ import { follow } from '../follow'
 import { app, read, write } from '../state.svelte'
 
 const OURS = 'ours' // marks this page's entries in the browser's history
-const OFTEN = 350 // milliseconds: browsers limit changes of the address, Safari to 100 in 30 s
+const OFTEN = 350 // milliseconds: browsers limit how often the address may change; Safari allows 100 changes in 30 s
 
 let known = location.hash // the address as this page last read or wrote it
 
 const momentless = (fragment: string) => fragment.replace(/\bat=\d+&?/, '').replace(/&$/, '')
 
-/** Keep the address up to date as long as the component lives. A new section or chapter gets its own history entry. */
+/** Keep the address up to date while the component lives. A new section or chapter gets its own history entry. */
 export function keepAddress(): void {
   history.replaceState(OURS, '')
   let written = -Infinity
@@ -21,7 +21,7 @@ export function keepAddress(): void {
     const before = read(location.hash)
     const moved = before.section !== app.section || before.play !== app.play
     const record = () => {
-      if (location.hash !== known) return // the reader has just changed it: leave it for arrive() to read
+      if (location.hash !== known) return // the reader has just changed the address: arrive() will read it
       history[moved ? 'pushState' : 'replaceState'](OURS, '', fragment)
       known = location.hash
       written = performance.now()
@@ -33,7 +33,7 @@ export function keepAddress(): void {
   })
 }
 
-/** Take over a changed address: going back leaves the model unchanged, while a link may ask for another. */
+/** Load the state from a changed address: going back leaves the model unchanged, but a link may need another model. */
 export function arrive(): void {
   const { step, config } = app // of the current model
   app.load(location.hash)

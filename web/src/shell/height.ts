@@ -1,5 +1,5 @@
 // Measures an element that sticks to an edge of the window, for other elements that must keep clear of it:
-// <header {@attach height('--head')}> keeps the page's variable --head at the header's height.
+// <header {@attach height('--head')}> keeps the page's variable --head equal to the header's height.
 
 import type { Attachment } from 'svelte/attachments'
 

@@ -1,5 +1,5 @@
 // Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers
-// arrive; until they stop growing, or the reader moves, the part at the top of the window stays there.
+// arrive; until they stop growing, or the reader moves, the part at the top of the window is held there.
 
 import { untrack } from 'svelte'
 import { sections } from '../sections'
@@ -7,7 +7,7 @@ import { app } from '../state.svelte'
 
 const PATIENCE = 3000 // milliseconds
 
-/** Open a section at its top or, after the playhead, where the reader left it. */
+/** Open a section at its top or, after the playhead closes, at the place where the reader left the section. */
 export function keepReading(): void {
   let left: Reading | undefined // where the reader left the section for the playhead
   let played = app.play
@@ -47,7 +47,7 @@ function readingOf(section: number): Reading | undefined {
   return part < 0 ? undefined : { section, part, top: all[part].getBoundingClientRect().top }
 }
 
-/** Return to a place and hold it. Returns the function that releases it. */
+/** Return to a place and hold the scroll position there. Return the function that stops holding it. */
 function goBack({ part, top }: Reading): () => void {
   const main = document.getElementById('main')!
   const hold = () => {

@@ -1,4 +1,4 @@
-// Colours Python source. This is a separate module, since the parser is large and the text is readable before the
+// Colours Python source. This is a separate module because the parser is large and the text is readable before the
 // parser has loaded.
 
 import { highlightTree, tagHighlighter, tags } from '@lezer/highlight'

@@ -22,7 +22,7 @@ export function keepSource(): void {
   })
 }
 
-/** Return the number of the line that contains a piece of text, or 0: figures refer to lines by their text. */
+/** Return the number of the line that contains a piece of text, or 0; figures refer to lines by their text. */
 export function lineOf(text: string): number {
   return (source?.lines.findIndex((line) => line.includes(text)) ?? -1) + 1
 }

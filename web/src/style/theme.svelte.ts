@@ -1,4 +1,4 @@
-// Light or dark: passes the reader's choice to the page's style sheets.
+// The theme, light or dark: passes the reader's choice to the page's style sheets.
 
 import { app } from '../state.svelte'
 

@@ -1,4 +1,4 @@
-// Stands in for a component: an owner of effects that a test can destroy.
+// A stand-in for a component: an owner of effects that a test can destroy.
 
 import { flushSync } from 'svelte'
 

@@ -35,7 +35,7 @@ export class FakeWorker {
   }
 
   postMessage(message: ToWorker): void {
-    this.received.push(structuredClone(message)) // as in a browser, which rejects what cannot be cloned
+    this.received.push(structuredClone(message)) // as in a browser, which rejects a message that cannot be cloned
     if ('root' in message) {
       this.#lock = message.lock
       locks.hold(message.lock)
@@ -148,7 +148,7 @@ export async function readyClient(): Promise<Client> {
   return client
 }
 
-/** Let everything happen that does not wait for the clock. */
+/** Run everything that does not wait for the clock. */
 export async function settled(): Promise<void> {
   await vi.advanceTimersByTimeAsync(0)
 }

@@ -10,14 +10,14 @@ import { diff } from './diff'
 class Bench {
   original = $state('') // the file
   source = $state('') // the edited text
-  line = $state(0) // the line of the last error, 0 for none
+  line = $state(0) // the line of the last error, 0 if there is no error
   error = $state('') // why the program cannot be used
   shown = $state.raw<{ line: number } | null>(null) // the line that the editor should show
   diff = $state(false) // whether the diff is unfolded
-  applied = $state('') // the prepared change in the text, '' once the reader has edited the text
+  applied = $state('') // the preset change in the text, '' once the reader has edited the text
   #folded = false // whether the reader has closed the diff, so that it no longer opens by itself
-  applying = $state(false) // a prepared change has been requested
-  taking = $state(false) // the session is checking the program
+  applying = $state(false) // whether a preset change has been requested
+  taking = $state(false) // whether the session is checking the program
   own = $state.raw<{ name: string; text: string } | null>(null) // the reader's own documents, last loaded
 
   get changed(): boolean {
@@ -45,7 +45,7 @@ class Bench {
     this.error = ''
     if (!this.changed) this.diff = false
   }
-  /** Replace the edited text with a prepared change: the editor shows its first line, and the diff unfolds. */
+  /** Apply a preset change to the text: the editor shows the first changed line, and the diff unfolds. */
   apply(name: string, source: string): void {
     this.write(source)
     this.applied = name

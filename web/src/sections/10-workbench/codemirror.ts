@@ -57,7 +57,7 @@ const colours = HighlightStyle.define([
   },
 ])
 
-/** The line of an error, 0 for none. */
+/** The line of an error, 0 if there is no error. */
 const setWrong = StateEffect.define<number>()
 const wrong = StateField.define<DecorationSet>({
   create: () => Decoration.none,

@@ -6,7 +6,7 @@ export interface Line {
   is: number // the line's number in the new text, 0 if the line was removed
 }
 
-const LARGEST = 4_000_000 // cells of the table; beyond that, the entire middle counts as changed
+const LARGEST = 4_000_000 // cells of the table; in a larger table, the entire middle counts as changed
 
 export function diff(before: string, after: string): Line[] {
   const a = before.split('\n')

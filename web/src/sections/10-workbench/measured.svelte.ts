@@ -1,4 +1,4 @@
-// The losses that the edited program and the file have printed here, with the same seed and the same documents.
+// The losses that the edited program and the original file have printed, with the same seed and the same documents.
 
 import { bench } from './bench.svelte'
 import { runner } from './runner.svelte'

@@ -1,5 +1,5 @@
-// A second worker with its own Python, for programs that the reader runs: whatever they do stays here, and
-// terminating the worker stops them. The worker is created for the first program and reused for later programs.
+// A second worker with its own Python, for programs that the reader runs: their effects stay inside this worker,
+// and terminating the worker stops them. The worker is created for the first program and reused for later programs.
 
 export type ToRunner = { root: string } | { source: string; documents: string | null; steps: number }
 export type FromRunner =

@@ -1,5 +1,5 @@
 // The page's side of the second worker: runs one program at a time, shows its output as it arrives, and can stop it at
-// any moment.
+// any time.
 
 import type { FromRunner, ToRunner } from './run.worker'
 import { Terminal } from './terminal'

@@ -1,10 +1,10 @@
 // Printed text as a terminal shows it: \r returns to the start of the line, and the text after it overwrites the line.
 
-const MOST = 3000 // the most lines that are stored
+const MOST = 3000 // the maximum number of stored lines
 
 export class Terminal {
   lines = ['']
-  left = 0 // lines that were dropped
+  left = 0 // the number of lines that were dropped
   #column = 0
 
   feed(text: string): void {

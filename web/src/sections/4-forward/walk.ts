@@ -3,11 +3,11 @@
 import type { Chapter, PlayEvent, Variable } from '../../engine/protocol'
 
 export interface Walk {
-  moments: PlayEvent[] // the statements, in the order in which the program arrives at them
+  moments: PlayEvent[] // the statements, in the order in which the program reaches them
   ready: Map<string, number> // tensor -> the first moment at which it exists; moments.length: at the end
 }
 
-/** Return when a statement is done: as soon as the program arrives at a statement that is no deeper. */
+/** Return the moment at which a statement is done: when the program reaches a statement that is no deeper. */
 function done(moments: PlayEvent[], i: number): number {
   for (let k = i + 1; k < moments.length; k++) if (moments[k].depth <= moments[i].depth) return k
   return moments.length
@@ -31,7 +31,7 @@ export function walk(story: Chapter, position: number, tensors: string[]): Walk 
       ready.set(name, Math.min(at, ready.get(name) ?? at))
     }
   })
-  // a tensor that the program only passes on exists as soon as the tensor before it in the table of names
+  // a tensor that the program only passes on exists as soon as the preceding tensor in the table of names
   let last = 0
   for (const name of tensors.filter((name) => name.startsWith(`${here}.`))) {
     if (!ready.has(name)) ready.set(name, last)

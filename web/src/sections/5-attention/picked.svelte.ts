@@ -1,4 +1,4 @@
-// The position that the score being broken down looks at. The page's state holds the asking position, head and layer.
+// The position whose key the displayed score uses. The page's state holds the asking position, head and layer.
 
 import { app } from '../../state.svelte'
 

@@ -4,7 +4,7 @@ import { pathAt } from '../../places'
 import { app } from '../../state.svelte'
 
 class Picked {
-  #path = $state('') // '' until the reader has picked one
+  #path = $state('') // '' until the reader has picked a weight
   rate = $state<number | null>(null) // null: the scheduled rate
   fresh = $state(0) // 1: Adam's m and v are empty, as at the first step
 

@@ -3,7 +3,7 @@
 const SCALE = 14 // pixels per cell of the grid
 const BANDS = 18
 
-/** Render rows x columns heights, the first row at the bottom; the canvas's color and background color are the inks. */
+/** Render rows x columns heights, with the first row at the bottom, in the canvas's color and background color. */
 export function shade(canvas: HTMLCanvasElement, heights: (number | string)[], columns: number, rows: number): void {
   const [width, height] = [(columns - 1) * SCALE, (rows - 1) * SCALE]
   canvas.width = width

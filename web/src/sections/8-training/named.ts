@@ -18,7 +18,7 @@ export async function readRuns(): Promise<NamedRun[]> {
   return Promise.all(
     names.map(async ({ name, model, metrics: address }) => {
       const metrics = await (await fetch(address)).text()
-      // the last line of a run that is still training may be half written
+      // the last line of a run that is still training may be incomplete
       const rows = metrics
         .slice(0, metrics.lastIndexOf('\n') + 1)
         .split('\n')
