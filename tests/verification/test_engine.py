@@ -325,7 +325,7 @@ def test_another_names_file_is_refused(tmp_path):
     ("options", "message"),
     [
         ({"cases": ["nothing"]}, "case must be one of final, first, layers, .*, got case='nothing'"),
-        ({"tolerance": -1.0}, "tolerance must be a finite number of at least 0, got tolerance=-1.0"),
+        ({"tolerance": -1.0}, "tolerance must be finite and at least 0, got tolerance=-1.0"),
         ({"golden_steps": -1}, "golden_steps must be at least 0, got golden_steps=-1"),
     ],
 )

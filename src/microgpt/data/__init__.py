@@ -1,1 +1,1 @@
-"""Text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""
+"""The conversion of text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""

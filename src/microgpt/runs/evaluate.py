@@ -1,4 +1,4 @@
-"""Measure a run's loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Compare a run's loss with unigram and bigram baselines, and measure the novelty of its samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTED = 200_000  # tokens are counted in at most this many training sequences,
 def evaluate(
     run: Run, source: Source | None, limit: int, num_samples: int, seed: int, progress: Working | None
 ) -> evaluation.Evaluation:
-    """Measure a run; see Run.evaluate."""
+    """Evaluate a run; see Run.evaluate."""
     if source is None:
         text, indices = run.data, run.held_out or range(len(run.data))
         what = f"{'held-out part of' if run.held_out else 'training data'} {text.source or 'documents in memory'}"
@@ -56,7 +56,7 @@ def evaluate(
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """Yield the items, and report each item when it is done."""
+    """Yield the items, and report progress after each item."""
     for done, item in enumerate(items, 1):
         yield item
         if progress:

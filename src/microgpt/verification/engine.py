@@ -155,7 +155,7 @@ def verify(
     """
     chosen = [_case(name) for name in (CASES if cases is None else cases)]
     if tolerance is not None and not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+        raise ValueError(f"tolerance must be finite and at least 0, got tolerance={tolerance}")
     if golden_steps is not None and golden_steps < 0:
         raise ValueError(f"golden_steps must be at least 0, got golden_steps={golden_steps}")
 

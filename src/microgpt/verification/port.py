@@ -188,7 +188,7 @@ def against(folder: Path | str, tolerance: float | None = None, progress: Progre
     """
     folder = Path(folder)
     if tolerance is not None and not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance must be a finite number of at least 0, got tolerance={tolerance}")
+        raise ValueError(f"tolerance must be finite and at least 0, got tolerance={tolerance}")
     if not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is not a folder: give the folder with the port's files")
     found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
