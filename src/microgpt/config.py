@@ -20,7 +20,7 @@ DECAYS = ("linear", "cosine")
 
 
 def _setting(default: Any, help: str, later: bool = False) -> Any:
-    """Declare a setting. later: the setting is missing from the first checkpoints, and gets its default there."""
+    """Declare a setting. later: old checkpoints may lack the setting, which then gets its default."""
     return field(default=default, metadata={"help": help, "later": later})
 
 
@@ -28,7 +28,7 @@ def _setting(default: Any, help: str, later: bool = False) -> Any:
 class Config:
     """The settings of a model and its training; the defaults match the final published version.
 
-    The fields' metadata contain their descriptions, which `microgpt train --help` prints.
+    Each field's metadata contains a description, which `microgpt train --help` prints.
 
     Raises:
         ValueError: A setting is invalid; the message names the setting and shows its value.

@@ -40,7 +40,7 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
 
 
 def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
-    """Return the ids of the tokens with the top_k largest logits, in increasing order; ties go to the lower id."""
+    """Return the ids of the top_k tokens (None: all) by logit, in increasing order; ties go to the lower id."""
     ranked = range(len(logits))
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 

@@ -117,7 +117,7 @@ def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeyp
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "three")
 
     def stop(what: str, done: int, total: int) -> None:
-        if what == "tokenizing" and done > total / 2:
+        if what == "Tokenizing" and done > total / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +131,7 @@ def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeyp
     times: list[dict[Path, int]] = []
 
     def look(what: str, done: int, total: int) -> None:
-        if what == "joining the parts" and not times:
+        if what == "Joining the parts" and not times:
             times.append({path: path.stat().st_mtime_ns for path in made})
 
     prepare([file], tmp_path / "stopped", workers=2, progress=look)

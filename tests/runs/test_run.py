@@ -92,10 +92,10 @@ def test_an_evaluation_reports_its_progress() -> None:
     calls: list[tuple[str, int, int]] = []
     found = run.evaluate(num_samples=70, progress=lambda *facts: calls.append(facts))
     assert calls == [
-        *(("reading", i, 3) for i in range(1, 4)),
-        *(("counting", i, 7) for i in range(1, 8)),
-        ("writing", 64, 70),
-        ("writing", 70, 70),
+        *(("Reading documents", i, 3) for i in range(1, 4)),
+        *(("Counting tokens", i, 7) for i in range(1, 8)),
+        ("Generating samples", 64, 70),
+        ("Generating samples", 70, 70),
     ]
     assert (found.text, found.documents, found.novelty.samples) == ("held-out part of documents in memory", 3, 70)
 

@@ -32,7 +32,7 @@ class Display(Protocol):
     """The interface for showing a training run; its methods are called in this order."""
 
     def begin(self, run: Run) -> None:
-        """Show the run's facts before training begins."""
+        """Show the facts about the run before training begins."""
 
     def step(self, step: Step) -> None:
         """Show a step."""
@@ -227,7 +227,7 @@ class TimeLeft(ProgressColumn):
 
 
 class Json(Quiet):
-    """A display for programs: JSON lines on stdout with the run, each step as in metrics.jsonl, and the samples."""
+    """A display for programs: JSON lines on stdout for the run, each step (as in metrics.jsonl) and the samples."""
 
     def begin(self, run: Run) -> None:
         self._print(

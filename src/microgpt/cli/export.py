@@ -49,7 +49,7 @@ def plot(
         int, typer.Option(help="Number of steps over which the plotted loss is averaged.", **number(int))
     ] = 50,
 ) -> None:
-    """Plot runs' loss curves as SVG, PNG or PDF.
+    """Plot the loss curves of one or more runs as SVG, PNG or PDF.
 
     This command needs the matplotlib package: pip install matplotlib.
 

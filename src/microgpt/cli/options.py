@@ -27,7 +27,7 @@ FLAG: dict[str, Any] = {"metavar": ""}  # otherwise, Typer would show the type `
 def default(value: object) -> str:
     """Return the text that states a default at the end of an option's help.
 
-    It is for options whose Python default is None, which shows a command whether the user set the option.
+    Use it for options whose Python default is None, so that a command can check whether the user set the option.
     """
     return rf" [dim]\[default: {value}][/]"
 
@@ -116,7 +116,7 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Threads. native: the threads share a batch, with the same results; torch: the threads share all work."
+        help="Threads. native: the threads share a batch, with identical results; torch: the threads share all work."
         + default("1; torch: chosen automatically"),
         rich_help_panel=ENGINE,
         **number(int),

@@ -48,9 +48,7 @@ def prepare(
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
       microgpt train data/names --out runs/prepared --num-steps 20
     """
-    from microgpt.data.prepare import (
-        prepare as prepare_data,
-    )  # imported only when needed, because it imports multiprocessing
+    from microgpt.data.prepare import prepare as prepare_data  # deferred, because it imports multiprocessing
 
     try:
         with display.Bars() as progress:

@@ -135,7 +135,7 @@ def prepare(
         each = partial(_each, pool, pieces, progress)
         made = _tokenizer(folder, tokenizer, bos_first, documents, pieces, each, progress)
         learned = (folder / PARTS / LEARNED).stat().st_mtime_ns
-        parts = each("tokenizing", partial(_make, folder=folder, documents=documents, learned=learned))
+        parts = each("Tokenizing", partial(_make, folder=folder, documents=documents, learned=learned))
     if not sum(part.tokens for part in parts):
         raise DataError("the files are empty: specify files with at least one document")
     facts = {
@@ -266,11 +266,11 @@ def _tokenizer(
     if spec := _read(kept):
         return from_spec(spec)
     if kind == "char":
-        found = each("collecting characters", partial(_characters, documents=documents))
+        found = each("Collecting characters", partial(_characters, documents=documents))
         made = learn(kind, found, bos_first)
     else:
         if progress and kind != "byte":
-            progress("learning byte pairs", 0, 0)
+            progress("Learning byte pairs", 0, 0)
         total = sum(piece.stop - piece.start for piece in pieces)
         some = pieces[:: max(1, -(-total // LEARNED_FROM))]
         made = learn(kind, (text for piece in some for text in _texts(piece, documents)), bos_first)
@@ -336,7 +336,7 @@ def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: 
             first += part.tokens
             done += part.tokens
             if progress:
-                progress("joining the parts", done, total)
+                progress("Joining the parts", done, total)
         write(tokens_file, TOKENS, border.tobytes())
     lengths: Counter[int] = Counter()
     for part in parts:

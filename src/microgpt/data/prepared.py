@@ -169,7 +169,7 @@ def check(folder: Path, progress: Working | None = None) -> None:
     """Read every file in the folder, and raise DataError if a file does not match its checksum."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
-        if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
+        if digest and sha256(folder / name, partial(progress, f"Checking {name}") if progress else None) != digest:
             raise DataError(
                 f"{str(folder / name)!r} has changed: prepare the data again with microgpt prepare --overwrite"
             )

@@ -35,7 +35,7 @@ def evaluate(
     scores = {"model": run.score(chosen, text, progress)}
     if not run.missing_data:
         trained_on = evaluation.spread(run.order, COUNTED)
-        sequences = map(run.data.sequence, with_progress(trained_on, "counting", len(trained_on), progress))
+        sequences = map(run.data.sequence, with_progress(trained_on, "Counting tokens", len(trained_on), progress))
         counts = evaluation.NgramCounts(sequences, run.engine.vocab_size)
         scores["letter pairs"] = scores["letters"] = evaluation.EMPTY_SCORE
         for i in chosen:
@@ -50,7 +50,7 @@ def evaluate(
     for first in range(0, num_samples, STREAMS):
         samples += run.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
         if progress:
-            progress("writing", len(samples), num_samples)
+            progress("Generating samples", len(samples), num_samples)
     known = None if run.missing_data else run.data.find_texts(samples)
     return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
 

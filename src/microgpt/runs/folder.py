@@ -192,7 +192,7 @@ class Folder:
                 write_step(metrics, step)
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
-                else:  # the process that writes the files decides: only it knows how long saving takes
+                else:  # the process that writes the files decides, as no other process knows how long saving takes
                     late = self._lock is not None and time.monotonic() - saved > wait
                     due = step.step == self.run.step and self.any(late)
                 if due or step.step == self.run.config.num_steps:

@@ -31,7 +31,7 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
 
 
 def next_folder(parent: Path) -> Path:
-    """Create and return the first of parent/1, parent/2, ... that does not exist; no other process gets this folder."""
+    """Create and return the first of parent/1, parent/2, ... that does not exist; no other process can claim it."""
     for number in itertools.count(1):
         with suppress(FileExistsError):
             (parent / str(number)).mkdir(parents=True)

@@ -294,7 +294,7 @@ class Run:
         Returns:
             The score.
         """
-        reported = with_progress(indices, "reading", len(indices), progress)
+        reported = with_progress(indices, "Reading documents", len(indices), progress)
         return evaluation.score(self.engine, map((data or self.data).sequence, reported))
 
     def evaluate(

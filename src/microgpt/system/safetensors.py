@@ -1,9 +1,9 @@
-"""The safetensors file format: a file with named F64 or F32 tensors that cannot contain executable code.
+"""The safetensors file format: named F64 or F32 tensors, and no executable code.
 
 A file consists of 8 bytes (the header's length, little-endian), a JSON header (name -> dtype, shape, byte range), and
 the tensors' bytes, without gaps. Format: https://huggingface.co/docs/safetensors. The `safetensors` package can read
-files written by `write`, and `read` can read the package's F64 and F32 files. `read` never allocates memory
-based only on a size that the header claims.
+files written by `write`, and `read` can read the package's F64 and F32 files. `read` never allocates memory based only
+on a size that the header claims.
 """
 
 from __future__ import annotations
