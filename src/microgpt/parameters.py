@@ -1,4 +1,4 @@
-"""The roles of the model's nine parameters: each parameter's purpose, and how the model uses the parameter."""
+"""The roles of the model's nine parameters: what each parameter is for, and how the model uses it."""
 
 from __future__ import annotations
 
