@@ -129,7 +129,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ],
     ({"activation": None}, "activation must be a string, got activation=None"),
     *[
-        ({name: value}, f"{name} must be a finite number of at least 0, got {name}={float(value)}")
+        ({name: value}, f"{name} must be finite and at least 0, got {name}={float(value)}")
         for name in ("init_std", "learning_rate", "clip", "temperature")
         for value in (-0.1, -1, -5e-324, math.inf, -math.inf, math.nan)
     ],
@@ -139,7 +139,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         for value in (1, 1.0, 1.5, -0.1, math.inf, -math.inf, math.nan)
     ],
     *[
-        ({"eps_adam": value}, f"eps_adam must be a finite number above 0, got eps_adam={float(value)}")
+        ({"eps_adam": value}, f"eps_adam must be finite and greater than 0, got eps_adam={float(value)}")
         for value in (0, -0.0, -1e-8, math.inf, -math.inf, math.nan)
     ],
 ]

@@ -149,7 +149,7 @@ def test_a_temperature_close_to_0_is_greedy(temperature: float) -> None:
 
 @pytest.mark.parametrize("temperature", [-1.0, -0.001, math.nan, math.inf])
 def test_an_invalid_temperature_is_refused(temperature: float) -> None:
-    message = f"temperature must be a finite number of at least 0, got temperature={temperature}"
+    message = f"temperature must be finite and at least 0, got temperature={temperature}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sampling.check_options(VOCAB_SIZE, temperature, None)
 
@@ -306,7 +306,7 @@ def test_a_prompt_that_leaves_no_room_is_refused_without_slide(length: int) -> N
         lambda: Spy(always(2)), random.Random(0), bos=BOS, block_size=4, temperature=0.0, prompt=[1] * length
     )
     message = (
-        f"prompt must be shorter than block_size=4 tokens, got {length}: shorten it, or let the context slide"
+        f"prompt must be shorter than block_size=4 tokens, got {length}: shorten the prompt, or let the context slide"
         " (slide=True, --slide)"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

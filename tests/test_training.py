@@ -398,7 +398,7 @@ def test_a_loss_that_is_not_finite_stops_training_before_its_update(loss: float,
     with pytest.raises(
         DivergedError,
         match=exactly(
-            f"the loss of step 3 is {loss}: begin a new run with learning_rate below 0.01 or init_std below 0.08"
+            f"the loss at step 3 is {loss}: start a new run with learning_rate below 0.01 or init_std below 0.08"
         ),
     ):
         next(steps)
@@ -418,7 +418,7 @@ def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
     with pytest.raises(
         DivergedError,
         match=exactly(
-            "the loss of step 3 is nan: begin a new run with learning_rate below 0.01 or init_std below 0.08"
+            "the loss at step 3 is nan: start a new run with learning_rate below 0.01 or init_std below 0.08"
         ),
     ):
         next(steps)
@@ -432,7 +432,7 @@ def test_an_engine_that_leaves_the_range_of_floats_stops_training() -> None:
 def test_together_names_the_step_that_diverged_and_yields_those_before_it(loss_of: Callable[[int], float]) -> None:
     """Calls have 1, 2, 4... steps: the fifth step is inside a call."""
     made: list[Step] = []
-    with pytest.raises(DivergedError, match=r"^the loss of step 5 is nan: "):
+    with pytest.raises(DivergedError, match=r"^the loss at step 5 is nan: "):
         made.extend(train(Fake(TINY, loss_of), documents, range(5), together=True))
     assert [step.step for step in made] == [1, 2, 3, 4]
 

@@ -5,7 +5,7 @@
     run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
     print(run.sample(20))
 
-Each public name is imported on first use, so that `import microgpt` itself takes almost no time.
+Each public name is imported on first use, so `import microgpt` itself takes almost no time.
 """
 
 from __future__ import annotations

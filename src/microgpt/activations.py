@@ -1,9 +1,9 @@
 """The table of the MLP's activation functions.
 
 This is the only such table in Python: the choices for `activation`, the ONNX export and the kernel's numbering all
-derive from it. Each activation is a function that the reference accepts as `activation`. It takes a Value, or any
-object with the same operations. The function's docstring is its formula, which --help and the lab show. The kernel
-(engines/native/kernel/activation.h) and the torch model (engines/torch/model.py) have their own implementations.
+derive from it. Each activation is a function of a Value, or of any object with the same operations, and can be
+passed to the reference as `activation`. The function's docstring is its formula, which --help and the lab show. The
+kernel (engines/native/kernel/activation.h) and the torch model (engines/torch/model.py) have separate implementations.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from array import array
 
 
 def clip(grads: array[float], max_norm: float) -> float:
-    """Scale a gradient down to a maximum norm if its norm is larger (Pascanu et al., arXiv:1211.5063).
+    """Scale a gradient down if its norm exceeds a maximum (Pascanu et al., arXiv:1211.5063).
 
     Args:
-        grads: The gradient of all parameters, as one flat buffer; changed in place.
+        grads: The gradient, as one flat buffer with an element for each weight; modified in place.
         max_norm: The maximum norm.
 
     Returns:

@@ -20,18 +20,18 @@ DECAYS = ("linear", "cosine")
 
 
 def _setting(default: Any, help: str, later: bool = False) -> Any:
-    """Declare a setting. later: the first checkpoints lack the setting, and are read with its default."""
+    """Declare a setting. later: old checkpoints may lack the setting, which then gets its default."""
     return field(default=default, metadata={"help": help, "later": later})
 
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a model and its training; the defaults are those of the published final version.
+    """The settings of a model and its training; the defaults match the final published version.
 
-    Each field has a description in `dataclasses.fields(Config)`, which `microgpt train --help` prints.
+    Each field's metadata contains a description, which `microgpt train --help` prints.
 
     Raises:
-        ValueError: A setting is invalid; the message names it, its value and the remedy.
+        ValueError: A setting is invalid; the message names the setting and shows its value.
 
     Example:
         >>> Config(n_embd=32).replace(num_steps=500).n_embd
@@ -41,30 +41,30 @@ class Config:
         ValueError: n_embd must be a multiple of n_head, got n_embd=10, n_head=4 (try n_embd=12)
     """
 
-    n_embd: int = _setting(16, "Width of the model: the number of values that represent a token.")
+    n_embd: int = _setting(16, "Model width: the number of values that represent each token.")
     n_head: int = _setting(4, "Attention heads per layer; must divide n_embd.")
     n_layer: int = _setting(1, "Number of layers, each with attention and an MLP.")
     block_size: int = _setting(16, "Context length in tokens; longer documents are truncated.")
     activation: str = _setting("relu", f"The MLP's activation: {choices_text()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial weights.")
-    zero_init: bool = _setting(False, "Start attn_wo and mlp_fc2 at zero, so that each layer starts as the identity.")
-    bos_first: bool = _setting(False, "Give BOS token id 0 instead of the last id.")
-    learning_rate: float = _setting(0.01, "Peak learning rate of Adam; it decays to 0.")
+    zero_init: bool = _setting(False, "Initialize attn_wo and mlp_fc2 to 0, so that each layer starts as the identity.")
+    bos_first: bool = _setting(False, "Assign token id 0 to BOS, instead of the last id.")
+    learning_rate: float = _setting(0.01, "Adam's peak learning rate, which decays to 0.")
     warmup_steps: int = _setting(0, "Steps over which the learning rate rises to its peak.", later=True)
-    decay: str = _setting("linear", "How the learning rate decays to 0: linear or cosine.", later=True)
+    decay: str = _setting("linear", "Shape of the learning rate's decay to 0: linear or cosine.", later=True)
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
-    beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient (scale).")
+    beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient.")
     eps_adam: float = _setting(1e-8, "Constant added to Adam's denominator to prevent division by zero.")
     clip: float = _setting(0.0, "Clip the gradient to this norm; 0 disables clipping.", later=True)
     num_steps: int = _setting(1000, "Number of training steps.")
     batch_size: int = _setting(1, "Documents per step.")
     temperature: float = _setting(0.5, "Sampling temperature; 0 always picks the most likely token.")
-    seed: int = _setting(42, "Random seed for the order of the documents, the initial weights and the samples.")
+    seed: int = _setting(42, "Random seed for the document order, the initial weights and the samples.")
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             value, kind = getattr(self, f.name), type(f.default)
-            if kind is float and type(value) is int:  # 1 is a valid float, but files must contain 1.0
+            if kind is float and type(value) is int:  # 1 is a valid value, but files must contain 1.0
                 try:
                     object.__setattr__(self, f.name, float(value))
                 except OverflowError:
@@ -93,12 +93,12 @@ class Config:
         for name in ("init_std", "learning_rate", "clip", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be a finite number of at least 0, got {name}={value}")
+                raise ValueError(f"{name} must be finite and at least 0, got {name}={value}")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and less than 1, got {name}={getattr(self, name)}")
         if not (math.isfinite(self.eps_adam) and self.eps_adam > 0):
-            raise ValueError(f"eps_adam must be a finite number above 0, got eps_adam={self.eps_adam}")
+            raise ValueError(f"eps_adam must be finite and greater than 0, got eps_adam={self.eps_adam}")
 
     def replace(self, **changes: Any) -> Config:
         """Return a copy with some settings changed.
@@ -118,7 +118,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Config:
-        """Return a Config from a file's settings; settings that an older file lacks get their defaults.
+        """Return a Config from the settings in a file; settings missing from an older file get their defaults.
 
         Raises:
             ValueError: A setting is missing, unknown or invalid.
@@ -165,7 +165,7 @@ _RECIPE = Config(
 )
 _GPT2 = _RECIPE.replace(block_size=1024, batch_size=480)
 SIZES = {
-    # nanoGPT's models that train in a few minutes, one on a GPU and one on a CPU
+    # nanoGPT's two models that train in a few minutes: one for a GPU, and one for a CPU
     "baby": _RECIPE.replace(
         n_layer=6,
         n_head=6,
@@ -199,18 +199,18 @@ Shapes = dict[str, tuple[int, int]]
 
 
 def shapes(config: Config, vocab_size: int) -> Shapes:
-    """Return the parameter table, name -> (rows, columns), in the order of the flat buffers."""
+    """Return the parameter table, name -> (rows, columns), in flat-buffer order."""
     table: Shapes = reference.shapes(vocab_size, config.n_embd, config.n_layer, config.block_size)
     return table
 
 
 def num_params(config: Config, vocab_size: int) -> int:
-    """Return the number of weights that the model learns."""
+    """Return the model's number of weights."""
     return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
 
 
 def offsets(shapes: Shapes) -> dict[str, slice]:
-    """Return each matrix's slice of a flat buffer, in row-major order."""
+    """Return the slice of a flat buffer that holds each matrix in row-major order."""
     table, start = {}, 0
     for name, (rows, columns) in shapes.items():
         table[name] = slice(start, start + rows * columns)
@@ -226,7 +226,7 @@ def initial_std(config: Config, name: str) -> float:
 def init(config: Config, vocab_size: int, rng: random.Random) -> array[float]:
     """Return the initial weights as one flat float64 buffer, drawn from rng in the order of `shapes`.
 
-    A matrix that starts at zero (zero_init) still draws random numbers, as in the first published version.
+    Random numbers are drawn even for matrices that start at zero (zero_init), as in the first published version.
     """
     params = array("d")
     for name, (rows, columns) in shapes(config, vocab_size).items():

@@ -8,12 +8,12 @@
       LabError           ValueError       a request from the page that cannot be fulfilled
       SiteError          ValueError       a page that cannot be served or written
       DivergedError      ArithmeticError  training whose loss or weights are no longer finite
-      StoppedError                        training that an outside failure interrupted, such as a full disk
+      StoppedError                        training that was interrupted by an external failure, such as a full disk
       LockedError                         a folder that another process is using
 
-Each exception also inherits from the built-in error on its line, so that `except ValueError` catches every error that
-the caller can correct. A message says what was expected, what was found, and what to do. An invalid argument raises a
-plain ValueError.
+Each exception also inherits from the built-in exception listed next to it, so `except ValueError` catches every error
+that the caller can correct. Each message states what was expected, what was found, and what to do. An invalid argument
+raises a plain ValueError.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class DivergedError(MicrogptError, ArithmeticError):
 
 
 class StoppedError(MicrogptError):
-    """Training that an outside failure interrupted, such as a full disk."""
+    """Training that was interrupted by an external failure, such as a full disk."""
 
 
 class LockedError(MicrogptError):
     """A folder that another process is using.
 
     Attributes:
-        pid: The id of the other process.
+        pid: The other process's id.
         file: The other process's lock file.
     """
 

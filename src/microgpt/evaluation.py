@@ -1,4 +1,4 @@
-"""Measure a model's loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Compare a model's loss with unigram and bigram baselines, and measure the novelty of its samples."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Score:
-    """The loss over a text.
+    """A model's loss on a text.
 
     Attributes:
         nats: The sum of -log p over all predicted tokens.
         tokens: The number of predicted tokens.
-        characters: The number of characters in those tokens, counting BOS as one; None if every token is a character.
+        characters: The number of characters in those tokens, counting BOS as one; None if each token is one character.
     """
 
     nats: float
@@ -54,7 +54,7 @@ EMPTY_SCORE = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most `limit` items of a sequence (0: all), evenly spaced because files are often sorted."""
+    """Return at most `limit` items of a sequence (0: all items), evenly spaced, because files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]
@@ -82,9 +82,9 @@ def uniform_score(tokens: int, vocab_size: int) -> Score:
 
 
 class NgramCounts:
-    """The unigram and bigram baselines: how often each token, and each pair of tokens, occurs in a text.
+    """The unigram and bigram baselines: how often each token and each pair of adjacent tokens occurs in a text.
 
-    Every count starts at 1 (Laplace smoothing), so that no token has probability 0.
+    Every count starts at 1 (Laplace smoothing), so no token has probability 0.
     """
 
     def __init__(self, sequences: Iterable[Tokens], vocab_size: int) -> None:
@@ -127,10 +127,10 @@ def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
 
     Args:
         samples: The generated texts.
-        known: The texts that are in the training data; None if the training data are unavailable.
+        known: The texts that occur in the training data; None if the training data are unavailable.
 
     Returns:
-        The counts.
+        The numbers of samples, distinct samples and new samples.
     """
     new = None if known is None else sum(sample not in known for sample in samples)
     return Novelty(len(samples), len(set(samples)), new)
@@ -138,12 +138,12 @@ def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The measurements of a model.
+    """A model's measurements.
 
     Attributes:
-        text: A description of the text that the model was measured on.
-        documents: The number of documents that the model was measured on.
-        documents_in_all: The number of documents in the text.
+        text: A description of the text that the model was evaluated on.
+        documents: The number of documents that the model was evaluated on.
+        documents_in_all: The total number of documents in the text.
         scores: The scores of the model and the baselines, by name.
         novelty: How many of the model's samples are distinct, and how many are new.
     """
@@ -175,7 +175,7 @@ class Evaluation:
 
 
 def render(evaluation: Evaluation) -> str:
-    """Return the evaluation as a table to print."""
+    """Return the evaluation as a printable table."""
     tokens, counts = evaluation.scores["model"].tokens, evaluation.novelty
     lines = [
         f"{evaluation.text}: {evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens",
@@ -193,4 +193,4 @@ def render(evaluation: Evaluation) -> str:
 
 
 def _finite(x: float) -> float | None:
-    return x if math.isfinite(x) else None  # JSON cannot express infinity
+    return x if math.isfinite(x) else None  # JSON cannot represent infinity

@@ -1,7 +1,7 @@
 """Count floating-point operations; a multiply-add counts as two.
 
-The counts follow Kaplan et al., 2020 (arXiv:2001.08361, section 2.1, table 1), and the model flops of arXiv:2204.02311,
-appendix B. Looking up a row of wte or wpe counts as zero operations.
+The counts follow Kaplan et al., 2020 (arXiv:2001.08361, section 2.1, table 1), and the definition of model flops in
+arXiv:2204.02311, appendix B. Looking up a row of wte or wpe counts as zero operations.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def forward_flops(config: Config, vocab_size: int) -> int:
 
 
 def training_flops(config: Config, vocab_size: int) -> int:
-    """Return the forward and backward flops per token; the backward pass takes twice as many as the forward pass."""
+    """Return the forward and backward flops per token; the backward pass takes twice as many flops."""
     return 3 * forward_flops(config, vocab_size)
 
 

@@ -1,4 +1,4 @@
-"""The roles of the model's nine parameters: their purposes and how the model uses them."""
+"""The roles of the model's nine parameters: what each parameter is for, and how the model uses it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Parameter(NamedTuple):
-    """The role of a parameter.
+    """A parameter's role.
 
     Attributes:
         meaning: The parameter's purpose, in words.
         is_lookup: Whether the model looks up one row per position instead of multiplying by the matrix.
         product: The name of the tensor that a layer computes by multiplying by the matrix; empty outside the layers.
-        starts_at_zero: Whether the matrix starts at zero if Config.zero_init is set.
+        starts_at_zero: Whether Config.zero_init initializes the matrix to zero.
     """
 
     meaning: str
@@ -26,7 +26,7 @@ PARAMETERS = {
     "wpe": Parameter("position embeddings: a row for each position", is_lookup=True),
     "lm_head": Parameter("the next token's logits: a row for each token"),
     "attn_wq": Parameter("queries: what a position looks for", product="q"),
-    "attn_wk": Parameter("keys: what the queries of other positions match", product="k"),
+    "attn_wk": Parameter("keys: what other positions' queries match", product="k"),
     "attn_wv": Parameter("values: what a position passes on to the positions that attend to it", product="v"),
     "attn_wo": Parameter("mixes the heads' outputs", product="attn_out", starts_at_zero=True),
     "mlp_fc1": Parameter("widens the vector fourfold, before the activation", product="mlp_pre"),

@@ -10,7 +10,7 @@ from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Return softmax(logits / temperature), (vocab_size,), summed in the reference's order to give the same bits."""
+    """Return softmax(logits / temperature), (vocab_size,), bit for bit as the reference computes it."""
     scale = temperature**-1
     scaled = [logit * scale for logit in logits]
     largest = max(scaled)
@@ -25,7 +25,7 @@ def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[flo
 def check_options(vocab_size: int, temperature: float, top_k: int | None) -> None:
     """Raise ValueError, naming the option, if temperature or top_k is invalid."""
     if not (math.isfinite(temperature) and temperature >= 0):
-        raise ValueError(f"temperature must be a finite number of at least 0, got temperature={temperature}")
+        raise ValueError(f"temperature must be finite and at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
         raise ValueError(f"top_k must be between 1 and vocab_size={vocab_size}, got top_k={top_k}")
 
@@ -34,13 +34,13 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
     """Raise ValueError if the prompt leaves no room for a new token."""
     if len(prompt) >= block_size:
         raise ValueError(
-            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten it, or let the"
-            " context slide (slide=True, --slide)"
+            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten the prompt, or"
+            " let the context slide (slide=True, --slide)"
         )
 
 
 def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
-    """Return the token ids of the top_k largest logits (None: all), in increasing order; ties go to the lower id."""
+    """Return the ids of the top_k tokens (None: all) by logit, in increasing order; ties go to the lower id."""
     ranked = range(len(logits))
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 
@@ -50,8 +50,8 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
     Args:
         logits: The model's scores, (vocab_size,).
-        rng: The random generator; one number is drawn from it unless the temperature is 0.
-        temperature: The divisor of the logits; 0 picks the most likely token.
+        rng: The random generator; one random number is drawn unless the temperature is 0.
+        temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
 
     Returns:
@@ -96,15 +96,15 @@ def generate(
     Generation ends when the model samples BOS, after max_new_tokens, or (without `slide`) when the context is full.
 
     Args:
-        open_decoder: Opens a decoder with an empty context.
-        rng: The random generator for the samples.
+        open_decoder: A function that opens a decoder with an empty context.
+        rng: The random generator to sample with.
         bos: The token id of BOS.
         block_size: The context length in tokens, BOS included.
-        temperature: The divisor of the logits; 0 picks the most likely token.
+        temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids to start from, without BOS.
         max_new_tokens: The maximum number of tokens to generate; None sets no limit.
-        slide: Whether to continue when the context is full, with the last block_size tokens as the context.
+        slide: Whether to continue when the context is full, using the last block_size tokens as the new context.
 
     Yields:
         One token id at a time, excluding BOS and the prompt.
@@ -120,7 +120,7 @@ def generate(
         if len(context) > block_size:
             if not slide:
                 return
-            # positions are absolute, so the model must reread the window, with its first token at position 0
+            # positions are absolute, so the model must read the window again, with the first token at position 0
             context = context[-block_size:]
             decoder, fed = open_decoder(), 0
         for token_id in context[fed:-1]:
@@ -148,20 +148,20 @@ def generate_together(
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
-    """Generate several documents at once; each has the token ids that `generate` yields with the same rng.
+    """Generate several documents at once; each gets the token ids that `generate` would yield with the same rng.
 
     Args:
-        open_streams: Opens n decoding streams with empty contexts.
+        open_streams: A function that opens n decoding streams with empty contexts.
         rngs: A random generator for each document.
         bos: The token id of BOS.
         block_size: The context length in tokens, BOS included.
-        temperature: The divisor of the logits; 0 picks the most likely token.
+        temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids that every document starts with, without BOS.
         max_new_tokens: The maximum number of tokens to generate per document; None sets no limit.
 
     Returns:
-        The token ids of each document, excluding BOS and the prompt.
+        Each document's token ids, excluding BOS and the prompt.
 
     Raises:
         ValueError: The prompt leaves no room for a new token.
@@ -174,7 +174,7 @@ def generate_together(
     for token_id in read:
         streams.feed([token_id] * len(rngs))
     fed = [last] * len(rngs)
-    for length in range(1 + len(prompt), block_size + 1):  # the length of every context
+    for length in range(1 + len(prompt), block_size + 1):  # the current length of every context
         if streams.draws:
             chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
             drawn = dict(enumerate(streams.draw(fed, chances, temperature, top_k)))
@@ -186,6 +186,6 @@ def generate_together(
             texts[i].append(drawn[i])
         if not unfinished or length == block_size or len(texts[unfinished[0]]) == max_new_tokens:
             break
-        # a finished document's stream must be fed, too; the tokens that it produces are ignored
+        # a finished document's stream must still be fed, but its output is ignored
         fed = [text[-1] if text else bos for text in texts]
     return texts

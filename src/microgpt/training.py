@@ -25,7 +25,7 @@ class Step:
         learning_rate: The learning rate of the update.
         tokens: The number of predicted tokens.
         val_loss: The held-out loss after the update; None if it was not measured.
-        seconds: The step's wall-clock time; steps computed in one call get equal shares of the call's time.
+        seconds: The step's wall-clock time; steps computed in one call share the call's time equally.
     """
 
     step: int
@@ -37,7 +37,7 @@ class Step:
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
-    """Raise ValueError, naming the option, if `train` would reject one of them."""
+    """Raise ValueError, naming the option, if `train` would reject an option."""
     if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
         raise ValueError(
             f"micro_batch_size must be between 1 and batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
@@ -47,7 +47,7 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
 
 
 def check_share(batch_size: int, world_size: int) -> None:
-    """Raise ValueError if the processes that train together cannot share a batch evenly."""
+    """Raise ValueError if a batch cannot be divided evenly among the training processes."""
     if batch_size % world_size:
         raise ValueError(
             f"batch_size must be a multiple of the number of processes ({world_size}), got batch_size={batch_size}"
@@ -69,27 +69,28 @@ def train(
 ) -> Iterator[Step]:
     """Train from engine.step to config.num_steps, and yield each step.
 
-    When several processes train together, each computes its share of every batch, and all yield the same steps.
+    When several processes train together, each process computes its share of every batch, and all processes yield the
+    same steps.
 
     Args:
         engine: The engine to train.
-        sequence: Returns the token ids of a sequence, given the sequence's index.
+        sequence: A function that returns a sequence's token ids, given the sequence's index.
         order: The indices of the training sequences. Training cycles through them in this order: step s reads
             batch_size indices, starting at position s * batch_size.
-        micro_batch_size: The number of sequences computed at once; gradients are accumulated over the batch. The
+        micro_batch_size: The number of sequences to process at once; gradients are accumulated over the batch. The
             default is the full batch.
-        validate: Returns the held-out loss.
+        validate: A function that returns the held-out loss.
         validate_every: The number of steps between validations; 0 validates only after step num_steps.
-        pause_every: With `together`, the engine is level with the yielded step at every multiple of this number.
-        together: Let the engine compute many steps in one call, which is faster. The engine is then ahead of the
-            yielded step, except at multiples of validate_every and pause_every, and at the end.
+        pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
+        together: Let the engine compute many steps in one call, which is faster. The engine may then be ahead of
+            the yielded step, except at multiples of validate_every and pause_every, and at the end.
         until: Stop after this step, if it is less than num_steps.
 
     Yields:
         The steps, in order.
 
     Raises:
-        ValueError: micro_batch_size is out of range, or the processes cannot share a batch evenly.
+        ValueError: micro_batch_size is out of range, or a batch cannot be divided evenly among the processes.
         DivergedError: A loss is not finite.
     """
     config = engine.config
@@ -109,7 +110,7 @@ def train(
         first = engine.step
         stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
         last = min(first + count, *stops) if together else first + 1
-        predicted = [0] * (last - first)  # tokens of each step
+        predicted = [0] * (last - first)  # tokens in each step
 
         def batches(first: int = first, predicted: list[int] = predicted) -> Iterator[list[Tokens]]:
             """Yield the batches one at a time, so that a GPU can compute a step while the next batch is read."""
@@ -139,14 +140,14 @@ def train(
             step = first + i + 1
             if not math.isfinite(loss):
                 raise DivergedError(
-                    f"the loss of step {step} is {loss}: begin a new run with learning_rate below"
+                    f"the loss at step {step} is {loss}: start a new run with learning_rate below"
                     f" {config.learning_rate} or init_std below {config.init_std}"
                 )
             due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
             val_loss = validate() if due and validate else None
             if val_loss is not None and not math.isfinite(val_loss):
                 raise DivergedError(
-                    f"the held-out loss after step {step} is {val_loss}: begin a new run with learning_rate below"
+                    f"the held-out loss after step {step} is {val_loss}: start a new run with learning_rate below"
                     f" {config.learning_rate}"
                 )
             yield Step(

@@ -138,7 +138,7 @@ def test_a_log_shows_the_facts_then_the_steps_on_stderr(
         "num params: 304",
         "data: in memory, 19 tokens, 1 byte each",
         # 4 + 3 + 4 + 4 + 4 characters and 5 ends; the 4 ends after 4 characters are beyond block_size
-        "not read: 16.7% of the tokens, which are beyond block_size=4; raise block_size to read more",
+        "not read: 16.7% of the tokens, which are beyond block_size=4; increase block_size to read more",
         "step    1 /   12 | loss 2.0000 | smoothed 2.0000 |    0.5 steps/s | 0:22 left",
         # (0.98 * 2 + 3) / 1.98
         "step    2 /   12 | loss 3.0000 | smoothed 2.5051 | held-out 2.2500 |    0.5 steps/s | 0:20 left",
@@ -268,7 +268,7 @@ def test_live_shows_the_facts_above_the_moving_line(run: Run, screen: io.StringI
         "vocab size: 12",
         "num params: 304",
         "data: in memory, 19 tokens, 1 byte each",
-        "not read: 16.7% of the tokens, which are beyond block_size=4; raise block_size to read more",
+        "not read: 16.7% of the tokens, which are beyond block_size=4; increase block_size to read more",
     ]
 
 

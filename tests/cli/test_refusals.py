@@ -34,20 +34,25 @@ def shelf(run: Path, here: Path) -> Path:
     return here
 
 
-UNKNOWN_RUN = "give the folder of a run (microgpt train --out), or a checkpoint file"
-IN_A_RUN = "omit this setting, or begin a new run"
-NUMBER = "must be a finite number of at least 0, got"
+UNKNOWN_RUN = "specify a run folder (microgpt train --out) or a checkpoint file"
+IN_A_RUN = "omit this setting, or start a new run"
+NUMBER = "must be finite and at least 0, got"
 REFUSED = {
     # the text
-    "train nowhere.txt": "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)",
-    "train empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
-    "train blank.txt": "'blank.txt' is empty: give a text with at least one document, one per line",
-    "train empty.txt --documents stream": "'empty.txt' is empty: give a text with at least one document, one per line",
-    "train binary.txt": "'binary.txt' is not text: it has a zero byte at offset 2; give a UTF-8 text file",
-    "train latin1.txt": (
-        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+    "train nowhere.txt": (
+        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
     ),
-    "train foreign": "'foreign' is a folder: give a text file",
+    "train empty.txt": "'empty.txt' is empty: specify a text with at least one document, one per line",
+    "train blank.txt": "'blank.txt' is empty: specify a text with at least one document, one per line",
+    "train empty.txt --documents stream": (
+        "'empty.txt' is empty: specify a text with at least one document, one per line"
+    ),
+    "train binary.txt": "'binary.txt' is not text: it contains a zero byte at offset 2; specify a UTF-8 text file",
+    "train latin1.txt": (
+        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save the file as UTF-8, or convert it (iconv"
+        " -f LATIN1 -t UTF-8)"
+    ),
+    "train foreign": "'foreign' is a folder: specify a text file",
     # the settings
     "train words.txt --n-embd 6 --n-head 4": (
         "n_embd must be a multiple of n_head, got n_embd=6, n_head=4 (try n_embd=8)"
@@ -64,7 +69,7 @@ REFUSED = {
     "train words.txt --init-std -0.1": f"init_std {NUMBER} init_std=-0.1",
     "train words.txt --beta1 1": "beta1 must be at least 0 and less than 1, got beta1=1.0",
     "train words.txt --beta2 -0.5": "beta2 must be at least 0 and less than 1, got beta2=-0.5",
-    "train words.txt --eps-adam 0": "eps_adam must be a finite number above 0, got eps_adam=0.0",
+    "train words.txt --eps-adam 0": "eps_adam must be finite and greater than 0, got eps_adam=0.0",
     "train words.txt --activation gelu": "activation must be one of relu, relu2, got activation='gelu'",
     "train words.txt --preset last": (
         "preset must be one of final, first, baby, baby-cpu, gpt2-small, gpt2-medium, gpt2-large, gpt2-xl, got"
@@ -76,7 +81,7 @@ REFUSED = {
     "train words.txt --val-fraction -0.1": "val_fraction must be at least 0 and less than 1, got val_fraction=-0.1",
     "train words.txt --val-fraction 0.01": (
         "val_fraction=0.01 of 12 documents leaves nothing to train on or nothing to hold out: choose another fraction,"
-        " or give more documents"
+        " or provide more documents"
     ),
     "train words.txt --micro-batch-size 2": (
         "micro_batch_size must be between 1 and batch_size=1, got micro_batch_size=2"
@@ -89,20 +94,21 @@ REFUSED = {
     ),
     # the folder
     "train words.txt --out run": (
-        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or give another folder"
+        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or choose another"
+        " folder"
     ),
     "train words.txt --out foreign": (
-        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
+        "out='foreign' holds 'config.json', which is not part of a run: choose another folder"
     ),
     "train words.txt --out foreign --overwrite": (
-        "out='foreign' holds 'config.json', which is not part of a run: give another folder"
+        "out='foreign' holds 'config.json', which is not part of a run: choose another folder"
     ),
-    "train words.txt --out words.txt": "out='words.txt' is a file: give a folder",
+    "train words.txt --out words.txt": "out='words.txt' is a file: specify a folder",
     "train words.txt --out words.txt/run": (
-        "cannot write to out='words.txt/run': Not a directory; give another folder"
+        "cannot write to out='words.txt/run': Not a directory; choose another folder"
     ),
     "train nowhere.txt --out run --overwrite": (
-        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
     ),
     "train words.txt --engine scalar --threads 2": (
         "threads must be 1 with the scalar engine, got threads=2: use the native engine for more threads"
@@ -114,26 +120,30 @@ REFUSED = {
     # resuming
     "train words.txt --resume": "resume needs the run's folder: add --out DIR",
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
-    "train --resume --out foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
+    "train --resume --out foreign": f"'foreign' has no model.safetensors, so it is not a run folder; {UNKNOWN_RUN}",
     "train other.txt --resume --out run": (
         "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): give that"
-        " text, or begin a new run"
+        " text, or start a new run"
     ),
     "train nowhere.txt --resume --out run": (
-        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
     ),
     "train --resume --out run --n-embd 8": (
-        f"n_embd cannot change in a run, got n_embd=8, but the run has 4: {IN_A_RUN}"
+        f"n_embd cannot be changed when a run is resumed, got n_embd=8, but the run has 4: {IN_A_RUN}"
     ),
-    "train --resume --out run --seed 1": f"seed cannot change in a run, got seed=1, but the run has 42: {IN_A_RUN}",
+    "train --resume --out run --seed 1": (
+        f"seed cannot be changed when a run is resumed, got seed=1, but the run has 42: {IN_A_RUN}"
+    ),
     "train --resume --out run --activation relu2": (
-        f"activation cannot change in a run, got activation='relu2', but the run has 'relu': {IN_A_RUN}"
+        f"activation cannot be changed when a run is resumed, got activation='relu2', but the run has 'relu':"
+        f" {IN_A_RUN}"
     ),
     "train --resume --out run --val-fraction 0.5": (
-        f"val_fraction cannot change in a run, got val_fraction=0.5, but the run has 0.0: {IN_A_RUN}"
+        f"val_fraction cannot be changed when a run is resumed, got val_fraction=0.5, but the run has 0.0: {IN_A_RUN}"
     ),
     "train --resume --out run --documents stream": (
-        f"documents cannot change in a run, got documents='stream', but the run has 'lines': {IN_A_RUN}"
+        f"documents cannot be changed when a run is resumed, got documents='stream', but the run has 'lines':"
+        f" {IN_A_RUN}"
     ),
     "train --resume --out run --num-steps 11": (
         "num_steps must be at least 12 (the steps already completed), got num_steps=11"
@@ -144,10 +154,10 @@ REFUSED = {
     "train --resume --out run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     # using a run
     "sample nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
-    "sample foreign": f"'foreign' has no model.safetensors: it is not a run folder; {UNKNOWN_RUN}",
+    "sample foreign": f"'foreign' has no model.safetensors, so it is not a run folder; {UNKNOWN_RUN}",
     "sample cut": (
         "'cut/model.safetensors' is not a microgpt checkpoint, or is damaged: the header claims {header}"
-        " bytes, but only 992 follow; give another checkpoint, or train again"
+        " bytes, but only 992 follow; choose another checkpoint, or train again"
     ),
     "sample empty.txt": (
         "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must have at least 8 bytes, got 0; give"
@@ -159,19 +169,19 @@ REFUSED = {
     "sample run --top-k 18": "top_k must be between 1 and vocab_size=17, got top_k=18",
     "sample run --max-new-tokens 0": "max_new_tokens must be at least 1, got max_new_tokens=0",
     "sample run --prompt anz": (
-        "prompt has the character 'z', which the model has never seen, got prompt='anz': use characters that it knows"
-        " (abcdefghijklmnor)"
+        "prompt contains the character 'z', which the model has never seen, got prompt='anz': use characters that"
+        " the model knows (abcdefghijklmnor)"
     ),
     "sample run --prompt anna": (
-        "prompt must be shorter than block_size=4 tokens, got 4: shorten it, or let the context slide (slide=True,"
-        " --slide)"
+        "prompt must be shorter than block_size=4 tokens, got 4: shorten the prompt, or let the context slide"
+        " (slide=True, --slide)"
     ),
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": (
-        "cannot read 'nowhere.txt': no such file; give a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
     ),
-    "evaluate run empty.txt": "'empty.txt' is empty: give a text with at least one document, one per line",
+    "evaluate run empty.txt": "'empty.txt' is empty: specify a text with at least one document, one per line",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: specify a run folder (microgpt train --out)",
     "plot nowhere": "'nowhere' has no metrics.jsonl: specify a run folder (microgpt train --out)",
@@ -241,7 +251,7 @@ def test_a_text_with_characters_that_the_model_has_never_seen_is_refused_with_a_
         answer = microgpt(line)
         assert (answer.status, answer.out) == (2, "")
         match = re.fullmatch(
-            r"error: .*xyz\.txt' has characters that the model has never seen: 'x' 'y' 'z'(.*)\n", answer.err
+            r"error: .*xyz\.txt' contains characters that the model has never seen: 'x' 'y' 'z'(.*)\n", answer.err
         )
         assert match, answer.err
         assert re.search("give|use|begin|train", match[1]), "the message names no remedy"
@@ -251,7 +261,7 @@ def test_a_text_with_characters_that_the_model_has_never_seen_is_refused_with_a_
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_folder_that_cannot_be_created_is_refused(here: Path, microgpt: Microgpt) -> None:
     answer = microgpt(f"train words.txt {SMALL} --out /proc/run")
-    message = "error: cannot write to out='/proc/run': No such file or directory; give another folder\n"
+    message = "error: cannot write to out='/proc/run': No such file or directory; choose another folder\n"
     assert answer == (2, "", message)
 
 
@@ -269,7 +279,7 @@ def test_a_file_that_may_not_be_read_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", forbidden)
         text, model = microgpt("train words.txt"), microgpt("info run")
-    assert text == (2, "", "error: cannot read 'words.txt': Permission denied; give a readable text file\n")
+    assert text == (2, "", "error: cannot read 'words.txt': Permission denied; specify a readable text file\n")
     assert (model.status, model.out) == (2, "")
     assert re.fullmatch(r"error: .*run/model\.safetensors.*Permission denied.*\n", model.err)
     assert contents(shelf) == before
@@ -338,8 +348,8 @@ def test_a_truncated_checkpoint_is_refused_by_every_command(
         answer = microgpt(command)
         assert (answer.status, answer.out) == (2, "")
         assert re.fullmatch(
-            r"error: 'run/model\.safetensors' is not a microgpt checkpoint, or is damaged: .*; give another one, or"
-            r" train again\n",
+            r"error: 'run/model\.safetensors' is not a microgpt checkpoint, or is damaged: .*; choose another"
+            r" checkpoint, or train again\n",
             answer.err,
         )
     assert contents(here) == before

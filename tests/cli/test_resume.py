@@ -41,7 +41,7 @@ def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Mic
     assert answer.status == 0
     assert answer.err.splitlines()[-2:] == [
         "already complete: all 12 steps are done; to continue, resume with a larger --num-steps",
-        "saved in run; more samples: microgpt sample run",
+        "saved in run; for more samples: microgpt sample run",
     ]
 
 
@@ -49,7 +49,7 @@ def test_a_run_may_grow_and_its_new_learning_rate_is_announced(run: Path, microg
     before = metrics(run)
     answer = microgpt("train --out run --resume --num-steps 16")
     assert answer.status == 0
-    assert untimed(answer.err).splitlines()[0] == ("num_steps: 12 -> 16; the learning rate now falls to 0 at step 16")
+    assert untimed(answer.err).splitlines()[0] == ("num_steps: 12 -> 16; the learning rate now decays to 0 at step 16")
     assert "resumed after step 12 of 16" in answer.err.splitlines()
     after = metrics(run)
     assert after[:12] == before

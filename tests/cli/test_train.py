@@ -44,10 +44,10 @@ def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
         "vocab size: 17",
         f"num params: {truth.num_params}",
         f"data: {here / 'words.txt'}, {predicted - 12} tokens, 1 byte each",
-        f"not read: {unread / predicted:.1%} of the tokens, which are beyond block_size=4; raise block_size"
+        f"not read: {unread / predicted:.1%} of the tokens, which are beyond block_size=4; increase block_size"
         " to read more",
         *steps,
-        "saved in first; more samples: microgpt sample first",
+        "saved in first; for more samples: microgpt sample first",
     ]
 
 
@@ -116,7 +116,7 @@ def test_the_model_file_holds_the_references_parameters_for_the_safetensors_pack
 def test_runs_without_out_are_numbered(here: Path, microgpt: Microgpt) -> None:
     for number in ("1", "2", "3"):
         answer = microgpt(f"train words.txt {SMALL} --num-steps 1")
-        assert answer.err.splitlines()[-1] == f"saved in runs/{number}; more samples: microgpt sample runs/{number}"
+        assert answer.err.splitlines()[-1] == f"saved in runs/{number}; for more samples: microgpt sample runs/{number}"
     assert names(Path("runs")) == ["1", "2", "3"]
 
 
@@ -199,8 +199,8 @@ def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt
     refused = microgpt("train --out run --resume --decay linear")
     assert (refused.status, refused.err.splitlines()[-1]) == (
         2,
-        "error: decay cannot change in a run, got decay='linear', but the run has 'cosine': omit this setting, or"
-        " begin a new run",
+        "error: decay cannot be changed when a run is resumed, got decay='linear', but the run has 'cosine': omit this"
+        " setting, or start a new run",
     )
 
 
@@ -231,7 +231,7 @@ def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, m
     assert answer.status == 1
     assert answer.out == ""
     assert re.match(  # nan or inf, depending on the engine's arithmetic
-        r"error: the loss of step 2 is (nan|inf): begin a new run with learning_rate below 1000000000.0 or"
+        r"error: the loss at step 2 is (nan|inf): start a new run with learning_rate below 1000000000.0 or"
         r" init_std below 0.08; the last checkpoint is intact",
         last,
     )

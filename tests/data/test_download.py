@@ -151,7 +151,7 @@ def test_a_download_that_is_not_the_published_file_is_refused_and_not_kept(
     server.handle = lambda request: answer(request, content)
     digest, expected = (hashlib.sha256(text).hexdigest()[:12] for text in (content, CONTENT))
     assert failure(server.url).startswith(
-        f"the downloaded makemore names are not the published file (SHA-256 {digest}..., expected {expected}...):"
+        f"the downloaded names file does not match the published one (SHA-256 {digest}..., expected {expected}...):"
         " try again, or download http://127.0.0.1:"
     )
     assert everything_in(cache.parent) == []

@@ -117,7 +117,7 @@ def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeyp
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "three")
 
     def stop(what: str, done: int, total: int) -> None:
-        if what == "tokenizing" and done > total / 2:
+        if what == "Tokenizing" and done > total / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -131,7 +131,7 @@ def test_neither_workers_nor_interruptions_change_a_byte(tmp_path: Path, monkeyp
     times: list[dict[Path, int]] = []
 
     def look(what: str, done: int, total: int) -> None:
-        if what == "joining the parts" and not times:
+        if what == "Joining the parts" and not times:
             times.append({path: path.stat().st_mtime_ns for path in made})
 
     prepare([file], tmp_path / "stopped", workers=2, progress=look)
@@ -194,10 +194,10 @@ def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: Non
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", r"the files are empty: give texts"),
-        (b" \n\n", r"the files are empty: give texts"),
-        (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save it as UTF-8"),
-        (b"ab\n\x00\n", r"is not text: it has a zero byte at offset 3"),
+        (b"", r"the files are empty: specify files"),
+        (b" \n\n", r"the files are empty: specify files"),
+        (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save the file as UTF-8"),
+        (b"ab\n\x00\n", r"is not text: it contains a zero byte at offset 3"),
     ],
 )
 def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
@@ -206,14 +206,14 @@ def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None,
         prepare([tmp_path / "text.txt"], tmp_path / "data")
     with pytest.raises(DataError, match=r"no file '.*missing'"):
         prepare([tmp_path / "missing"], tmp_path / "data")
-    with pytest.raises(DataError, match="is a folder: give a text file"):
+    with pytest.raises(DataError, match="is a folder: specify a text file"):
         prepare([tmp_path], tmp_path / "data")
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "diary.txt", "mine")
-    with pytest.raises(DataError, match=r"holds 'diary\.txt', which is not prepared data: give another folder"):
+    with pytest.raises(DataError, match=r"holds 'diary\.txt', which is not prepared data: choose another folder"):
         prepare([NAMES], tmp_path / "data", overwrite=True)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["diary.txt"]
 
@@ -255,7 +255,9 @@ def test_a_killed_worker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
             return super().submit(killed)
 
     monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
-    with pytest.raises(DataError, match="was killed, perhaps because memory ran out: run the same command with fewer"):
+    with pytest.raises(
+        DataError, match="was killed, perhaps because the machine ran out of memory: try again with fewer"
+    ):
         prepare([NAMES], tmp_path / "data")
 
 
@@ -268,7 +270,7 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
         open_prepared(folder, 16)
     (folder / "tokens.bin").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
     open_prepared(folder, 16)
-    with pytest.raises(DataError, match=r"tokens.bin' has changed: prepare it again"):
+    with pytest.raises(DataError, match=r"tokens.bin' has changed: prepare the data again"):
         check(folder)
     (folder / "tokens.bin").unlink()
     with pytest.raises(DataError, match=r"cannot read .*tokens.bin'"):
@@ -314,14 +316,15 @@ def test_a_run_is_not_continued_on_other_data(tmp_path: Path, small_pieces: None
     config = Config(n_embd=4, n_head=2, num_steps=2)
     Folder.create(tmp_path / "run", Run.begin(tmp_path / "chars", config)).close()
     for other, words in (
-        ("bytes", "with a different tokenizer from the run's"),
+        ("bytes", "with a tokenizer that differs from the run's"),
         ("more", "is not the text that the run"),
     ):
         with pytest.raises(DataError, match=words):
             Folder.resume(tmp_path / "run", source=tmp_path / other)
     Folder.resume(tmp_path / "run", changes={"tokenizer": "char"}).close()
     with pytest.raises(
-        RunError, match="tokenizer cannot change in a run, got tokenizer='byte', but the run has 'char'"
+        RunError,
+        match="tokenizer cannot be changed when a run is resumed, got tokenizer='byte', but the run has 'char'",
     ):
         Folder.resume(tmp_path / "run", changes={"tokenizer": "byte"})
     for options, words in (

@@ -107,7 +107,9 @@ def test_documents_in_memory_are_read_like_a_file_with_them(
     lines = re.split("\r\n|\r|\n", "\n".join(documents).removeprefix("\ufeff"))
     expected = [line.strip() for line in lines if line.strip()]
     if not expected:
-        with pytest.raises(DataError, match=r"^the list of documents is empty: give a text with at least one document"):
+        with pytest.raises(
+            DataError, match=r"^the list of documents is empty: specify a text with at least one document"
+        ):
             load(documents)
         return
     memory = load(documents)
@@ -131,25 +133,28 @@ def test_documents_in_memory_must_be_strings() -> None:
 
 
 def test_a_missing_file_is_named_together_with_the_available_data_sets() -> None:
-    assert refusal("none.txt") == "no file 'none.txt': give a text file, or a data set (names, makemore)"
+    assert (
+        refusal("none.txt")
+        == "cannot read 'none.txt': no such file; specify a text file, or a data set (names, makemore)"
+    )
 
 
 @pytest.mark.parametrize("mode", ["lines", "stream"])
 def test_an_empty_file_is_refused(write: Write, mode: str) -> None:
     path = write("")
-    expected = f"{str(path)!r} is empty: give a text with at least one document, one per line"
+    expected = f"{str(path)!r} is empty: specify a text with at least one document, one per line"
     assert refusal(path, mode=mode) == expected
 
 
 @pytest.mark.parametrize("text", ["\n", " ", "\r\n\r\n", " \t\n\u3000\n\x85", "\ufeff\n\n"])
 def test_a_file_of_blank_lines_is_refused(write: Write, text: str) -> None:
     path = write(text)
-    assert refusal(path) == f"{str(path)!r} is empty: give a text with at least one document, one per line"
+    assert refusal(path) == f"{str(path)!r} is empty: specify a text with at least one document, one per line"
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{str(tmp_path)!r} is a folder: give a text file"
-    assert refusal(str(tmp_path)) == f"{str(tmp_path)!r} is a folder: give a text file"
+    assert refusal(tmp_path) == f"{str(tmp_path)!r} is a folder: specify a text file"
+    assert refusal(str(tmp_path)) == f"{str(tmp_path)!r} is a folder: specify a text file"
 
 
 def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +164,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytes
         raise PermissionError(13, "Permission denied", str(path))  # chmod would not stop root from reading
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; give a readable text file"
+    assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; specify a readable text file"
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs /proc/self/mem, which opens but cannot be read")
@@ -175,7 +180,7 @@ def test_a_zero_byte_is_named_with_its_offset(
 ) -> None:
     monkeypatch.setattr(sources, "PIECE", piece)
     path = write(content)
-    expected = f"{str(path)!r} is not text: it has a zero byte at offset {offset}; give a UTF-8 text file"
+    expected = f"{str(path)!r} is not text: it contains a zero byte at offset {offset}; specify a UTF-8 text file"
     assert refusal(path, mode=mode) == expected
 
 
@@ -208,7 +213,7 @@ def test_a_byte_that_is_not_utf8_is_named_with_its_offset(
     at = error.value.start
     assert refusal(path) == (
         f"{str(path)!r} is not UTF-8: byte 0x{content[at]:02x} at offset {at};"
-        " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+        " save the file as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
     )
 
 

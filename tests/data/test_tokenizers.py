@@ -103,7 +103,7 @@ def test_token_ids_can_be_decoded_without_the_library(bpe: BpeTokenizer, monkeyp
     monkeypatch.setitem(sys.modules, "tokenizers", None)  # as if it were not installed
     assert again.decode(token_ids) == "the cat"
     for ask in (lambda: again.encode("the cat"), lambda: learn("bpe:300", ["a"])):
-        with pytest.raises(ImportError, match=r"byte pairs need .*: pip install 'microgpt-lab\[bpe\]'"):
+        with pytest.raises(ImportError, match=r"byte-pair encoding needs .*: pip install 'microgpt-lab\[bpe\]'"):
             ask()
 
 

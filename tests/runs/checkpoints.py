@@ -51,7 +51,7 @@ def refusal(path: Path) -> str:
     assert len(text.splitlines()) == 1, text
     start, end = (
         f"{str(path)!r} is not a microgpt checkpoint, or is damaged: ",
-        "; give another checkpoint, or train again",
+        "; choose another checkpoint, or train again",
     )
     assert text.startswith(start)
     assert text.endswith(end)

@@ -86,10 +86,14 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
     [
         (
             {"n_embd": 8},
-            "n_embd cannot change in a run, got n_embd=8, but the run has 4: omit this setting, or begin a new run",
+            "n_embd cannot be changed when a run is resumed, got n_embd=8, but the run has 4: omit this"
+            " setting, or start a new run",
         ),
-        ({"seed": 1}, "seed cannot change in a run, got seed=1, but the run has 42"),
-        ({"val_fraction": 0.5}, "val_fraction cannot change in a run, got val_fraction=0.5, but the run has 0.0"),
+        ({"seed": 1}, "seed cannot be changed when a run is resumed, got seed=1, but the run has 42"),
+        (
+            {"val_fraction": 0.5},
+            "val_fraction cannot be changed when a run is resumed, got val_fraction=0.5, but the run has 0.0",
+        ),
         ({"num_steps": 3}, "num_steps must be at least 12 (the steps already completed), got num_steps=3"),
     ],
 )
@@ -106,7 +110,7 @@ def test_other_data_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     before = trained(TINY, tmp_path / "run")
     with pytest.raises(microgpt.DataError, match="is not the text that the run was trained on"):
         Folder.resume(tmp_path / "run", source=[*DOCUMENTS, "abe"])
-    with pytest.raises(microgpt.DataError, match="has characters that the model has never seen: 'z'"):
+    with pytest.raises(microgpt.DataError, match="contains characters that the model has never seen: 'z'"):
         Folder.resume(tmp_path / "run", source=["zz"])
     assert contents(tmp_path / "run") == before
 
@@ -120,7 +124,7 @@ def test_a_folder_is_only_overwritten_with_overwrite(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("precious")
     for overwrite in (False, True):
-        with pytest.raises(RunError, match=r"holds 'config.json', which is not part of a run: give another folder"):
+        with pytest.raises(RunError, match=r"holds 'config.json', which is not part of a run: choose another folder"):
             Folder.create(tmp_path / "mine", run, overwrite=overwrite)
     assert contents(tmp_path / "mine") == {"config.json": b"precious"}
     Folder.create(tmp_path / "run", run, overwrite=True)

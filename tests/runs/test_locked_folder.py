@@ -32,7 +32,9 @@ def test_only_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     run = Run.begin(documents, TINY)
-    message = re.escape(f"out={str(path)!r} is in use by process {process.pid}: wait until it exits, or stop it")
+    message = re.escape(
+        f"out={str(path)!r} is in use by process {process.pid}: wait until the process exits, or stop it"
+    )
     locks = list(path.glob("*.lock"))
     for _ in range(3):
         with pytest.raises(RunError, match=message):
@@ -129,7 +131,7 @@ def test_a_write_that_the_system_refuses_gives_one_line(limit: int, tmp_path: Pa
     )
     last = run.stderr.splitlines()[-1]
     if limit == 1000:
-        assert last == "error: cannot write to out='run': File too large; give another folder"
+        assert last == "error: cannot write to out='run': File too large; choose another folder"
         assert run.returncode == 2
         assert contents(tmp_path / "run") == {}
     else:

@@ -108,15 +108,18 @@ WRONG: dict[str, tuple[Change, str]] = {
     ),
     "NaN as learning_rate": (
         set_config(learning_rate=math.nan),
-        "learning_rate must be a finite number of at least 0",
+        "learning_rate must be finite and at least 0",
     ),
-    "infinity as init_std": (set_config(init_std=math.inf), "init_std must be a finite number of at least 0"),
+    "infinity as init_std": (set_config(init_std=math.inf), "init_std must be finite and at least 0"),
     "an integer over the largest float": (set_config(init_std=10**400), "init_std must be"),
     "an integer of 5,000 digits": (
         lambda _, metadata: metadata.update(config=metadata["config"].replace("0.08", "9" * 5000)),
         "'config' in the metadata is not JSON: ",
     ),
-    "n_layer beyond the file": (set_config(n_layer=10**15), f"n_layer={10**15} does not fit a file of 45 tensors"),
+    "n_layer beyond the file": (
+        set_config(n_layer=10**15),
+        f"n_layer={10**15} is too large for a file with 45 tensors",
+    ),
     "n_layer above the file's": (set_config(n_layer=3), "tensor "),
     "n_layer below the file's": (set_config(n_layer=1), "tensor "),
     "n_embd that is not the file's": (set_config(n_embd=4), "must have shape "),
@@ -125,8 +128,8 @@ WRONG: dict[str, tuple[Change, str]] = {
     "block_size that is not the file's": (set_config(block_size=4), "tensor 'wpe' must have shape (4, 2), got (3, 2)"),
     # symbols
     "symbols in a string": (set_json("symbols", '"ab"'), "'symbols' in the metadata must be of type list, got str"),
-    "no symbols": (set_json("symbols", []), "'symbols' lacks BOS, the empty string"),
-    "symbols without BOS": (set_json("symbols", ["a", "b", "c", "ñ"]), "'symbols' lacks BOS, the empty string"),
+    "no symbols": (set_json("symbols", []), "'symbols' must contain BOS, the empty string"),
+    "symbols without BOS": (set_json("symbols", ["a", "b", "c", "ñ"]), "'symbols' must contain BOS, the empty string"),
     "a symbol twice": (set_json("symbols", ["a", "b", "b", ""]), "'symbols' must be distinct single characters"),
     "BOS twice": (set_json("symbols", ["a", "b", "", ""]), "'symbols' must be distinct single characters"),
     "a symbol of two characters": (set_json("symbols", ["a", "b", "ñn", ""]), "'symbols' must be single characters"),
@@ -144,13 +147,13 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no text as step": (set_json("step", ""), "'step' in the metadata is not JSON: "),
     "5,000 digits as step": (set_json("step", "9" * 5000), "'step' in the metadata is not JSON: "),
     # rng
-    "an empty random state": (set_json("rng", []), "'rng' in the metadata is not a state of random.Random: "),
+    "an empty random state": (set_json("rng", []), "'rng' in the metadata is not a random.Random state: "),
     "a random state of four": (
         set_json("rng", [3, [], None, 1]),
-        "'rng' in the metadata is not a state of random.Random: ",
+        "'rng' in the metadata is not a random.Random state: ",
     ),
     **{
-        f"a random state with {what}": (set_rng(i, value), "'rng' in the metadata is not a state of random.Random: ")
+        f"a random state with {what}": (set_rng(i, value), "'rng' in the metadata is not a random.Random state: ")
         for what, i, value in [
             ("an unknown version", 0, 4),
             ("no version", 0, None),

@@ -45,7 +45,7 @@ def test_a_model_that_does_not_fit_into_memory_is_refused_before_drawing_its_par
 
 def test_threads_that_would_have_nothing_to_do_are_refused() -> None:
     needs("native")
-    message = "threads must be at most batch_size=2, got threads=3: the threads share the documents of a batch"
+    message = "threads must be at most batch_size=2, got threads=3: the threads share a batch's documents"
     with pytest.raises(ValueError, match=message):
         Run.begin(DOCUMENTS, TINY.replace(batch_size=2), engine="native", threads=3)
 
@@ -92,10 +92,10 @@ def test_an_evaluation_reports_its_progress() -> None:
     calls: list[tuple[str, int, int]] = []
     found = run.evaluate(num_samples=70, progress=lambda *facts: calls.append(facts))
     assert calls == [
-        *(("reading", i, 3) for i in range(1, 4)),
-        *(("counting", i, 7) for i in range(1, 8)),
-        ("writing", 64, 70),
-        ("writing", 70, 70),
+        *(("Reading documents", i, 3) for i in range(1, 4)),
+        *(("Counting tokens", i, 7) for i in range(1, 8)),
+        ("Generating samples", 64, 70),
+        ("Generating samples", 70, 70),
     ]
     assert (found.text, found.documents, found.novelty.samples) == ("held-out part of documents in memory", 3, 70)
 
@@ -105,7 +105,7 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     before = contents(tmp_path / "run")
     folder.run.engine.params[3] = float("inf")
     with pytest.raises(
-        microgpt.DivergedError, match="a parameter is not finite after step 0: begin a new run with learning_rate below"
+        microgpt.DivergedError, match="a weight is not finite after step 0: start a new run with learning_rate below"
     ):
         folder.save()
     assert contents(tmp_path / "run") == before

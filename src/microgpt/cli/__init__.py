@@ -1,4 +1,4 @@
-"""The command line, with one file for each command.
+"""The command line, with one file per command.
 
-A command parses its arguments, calls the package, and prints the result; it computes nothing itself.
+A command parses its arguments, calls the package, and prints the result; the command itself computes nothing.
 """

@@ -1,4 +1,4 @@
-"""`microgpt bench`: measure the speed and accuracy of the engines side by side."""
+"""`microgpt bench`: compare the engines' speed and accuracy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bench(
     ] = None,
     n_embd: Annotated[
         list[int] | None,
-        typer.Option(help="Width of the model; repeatable." + default("16 32 64 128 256"), **number(int)),
+        typer.Option(help="Model width; repeatable." + default("16 32 64 128 256"), **number(int)),
     ] = None,
     batch_size: Annotated[
         list[int] | None,
@@ -34,7 +34,9 @@ def bench(
             **number(int),
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Seconds per measurement, over all rounds.", **number(float))] = 2.0,
+    seconds: Annotated[
+        float, typer.Option(help="Total seconds per measurement, over all rounds.", **number(float))
+    ] = 2.0,
     rounds: Annotated[
         int, typer.Option(help="Number of rounds; the engines take turns in each round.", **number(int))
     ] = 10,
@@ -42,7 +44,7 @@ def bench(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.", **FLAG)] = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure the speed and accuracy of the engines, side by side.
+    """Compare the engines' speed and accuracy, side by side.
 
     The speed is the median over the rounds; the accuracy is the largest
     difference from the reference.

@@ -1,4 +1,4 @@
-"""Training progress as shown in a terminal, in a log, or as JSON.
+"""Display training progress in a terminal, in a log, or as JSON.
 
 Human-readable text goes to stderr.
 """
@@ -32,7 +32,7 @@ class Display(Protocol):
     """The interface for showing a training run; its methods are called in this order."""
 
     def begin(self, run: Run) -> None:
-        """Show the run before its next step."""
+        """Show the facts about the run before training begins."""
 
     def step(self, step: Step) -> None:
         """Show a step."""
@@ -89,7 +89,7 @@ def facts(run: Run) -> list[str]:
         lines[3] += f", {len(run.held_out)} documents held out"
     if unread := data.unread(config.block_size):
         beyond = f"which are beyond block_size={config.block_size}"
-        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; raise block_size to read more")
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; increase block_size to read more")
     if run.step == config.num_steps:
         lines.append(f"already complete: all {run.step} steps are done; to continue, resume with a larger --num-steps")
     elif run.step:
@@ -227,7 +227,7 @@ class TimeLeft(ProgressColumn):
 
 
 class Json(Quiet):
-    """A display for programs: JSON lines on stdout with the run, each step as in metrics.jsonl, and the samples."""
+    """A display for programs: JSON lines on stdout for the run, each step (as in metrics.jsonl) and the samples."""
 
     def begin(self, run: Run) -> None:
         self._print(
@@ -251,7 +251,7 @@ class Json(Quiet):
 
 
 class Bars:
-    """Progress bars in a terminal: in `with Bars() as progress`, progress(name, done, total) updates the named bar."""
+    """Progress bars in a terminal; `progress(name, done, total)`, in `with Bars() as progress`, updates a bar."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskID] = {}
@@ -311,7 +311,7 @@ def _clock(seconds: float) -> str:
 
 
 def choose(quiet: bool, json_lines: bool) -> Display:
-    """Return the display for these options, depending on whether stderr is a terminal.
+    """Return the display for these options; the default depends on whether stderr is a terminal.
 
     Raises:
         ValueError: Both options are set.

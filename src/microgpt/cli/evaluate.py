@@ -39,12 +39,14 @@ def evaluate(
     limit: Annotated[
         int,
         typer.Option(
-            help="Documents to evaluate on, spread evenly over the text; 0 for all.", **number(int, at_least=0)
+            help="Documents to evaluate on, spread evenly over the text; 0 uses all.", **number(int, at_least=0)
         ),
     ] = 1000,
     num_samples: Annotated[
         int,
-        typer.Option(help="Samples to generate; the new samples among them are counted.", **number(int, at_least=0)),
+        typer.Option(
+            help="Number of samples to generate and compare with the training data.", **number(int, at_least=0)
+        ),
     ] = 1000,
     seed: SeedOption = None,
     data: DataOption = None,

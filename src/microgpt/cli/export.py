@@ -24,7 +24,7 @@ def export(
 ) -> None:
     """Export a model as an ONNX file, for programs in other languages.
 
-    The exported model processes a text all at once, or one token at a time
+    The exported model processes an entire text at once, or one token at a time
     with a cache; docs/onnx.md describes its inputs and outputs.
     This command needs the onnx package: pip install onnx.
 
@@ -45,9 +45,11 @@ def plot(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="The image file to write: .svg, .png or .pdf.")
     ] = Path("loss.svg"),
-    smoothing: Annotated[int, typer.Option(help="Number of steps in the plotted running mean.", **number(int))] = 50,
+    smoothing: Annotated[
+        int, typer.Option(help="Number of steps over which the plotted loss is averaged.", **number(int))
+    ] = 50,
 ) -> None:
-    """Plot the loss curves of runs as SVG, PNG or PDF.
+    """Plot the loss curves of one or more runs as SVG, PNG or PDF.
 
     This command needs the matplotlib package: pip install matplotlib.
 

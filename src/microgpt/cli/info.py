@@ -25,7 +25,7 @@ def info(
     """Describe a run, or a folder of prepared data.
 
     For a run, print its settings, data, parameters and progress. For
-    prepared data, print the files, and the numbers of documents and tokens.
+    prepared data, print the source files and the number of documents and tokens.
 
     [bold]Examples[/]
 

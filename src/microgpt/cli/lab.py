@@ -25,14 +25,16 @@ def lab(
     ] = True,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write the page to a new folder for a web server, instead of serving it."),
+        typer.Option(
+            metavar="DIR", help="Write the page to a new folder for a web server, instead of serving the page."
+        ),
     ] = None,
 ) -> None:
     """Open the lab, a page that shows every number inside a GPT.
 
     You can change the numbers and continue training from there. The page is
     served to this machine only and needs no network. Ctrl-C stops the
-    server. A run that is still training is updated as it progresses.
+    server. While a run is still training, the page follows its progress.
 
     [bold]Examples[/]
 
@@ -56,5 +58,5 @@ def lab(
         display.note("press Ctrl-C to stop")
         if browser:
             lab_server.open_browser(server.url)
-        with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop the server
             server.serve_forever()

@@ -79,7 +79,7 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for a failure, 2 for an invalid argument, 128 + the signal number for a run
-        that was stopped (130 after Ctrl-C).
+        that a signal stopped (130 after Ctrl-C).
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
@@ -103,7 +103,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # Typer's errors, for arguments that it cannot parse
+        if not hasattr(error, "format_message"):  # Typer's errors, for arguments that Typer cannot parse
             raise
         return _fail(str(error.format_message()), 2)
 

@@ -21,13 +21,13 @@ NUM_SAMPLES = 20  # generated after training, as in the published script
 
 # The groups of options in --help
 DATA, FOLDER, ENGINE, MODEL, TRAINING = "Data", "Run folder", "Engine", "Model", "Training"
-FLAG: dict[str, Any] = {"metavar": ""}  # Typer would show the type `<bool>`
+FLAG: dict[str, Any] = {"metavar": ""}  # otherwise, Typer would show the type `<bool>`
 
 
 def default(value: object) -> str:
-    """Return the end of a help text that states a default.
+    """Return the text that states a default at the end of an option's help.
 
-    This is for options whose parameter defaults to None, so that a command knows whether the user set the option.
+    Use it for options whose Python default is None, so that a command can check whether the user set the option.
     """
     return rf" [dim]\[default: {value}][/]"
 
@@ -84,7 +84,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 # --- Arguments that several commands share
 
 DOCUMENTS = "Read one document per line, or one long text (stream) in windows of block_size tokens."
-TOKENIZER = "Use characters, bytes, or N tokens learned from the text by byte-pair encoding."
+TOKENIZER = "Tokenize into characters, bytes, or N tokens learned from the text by byte-pair encoding."
 
 FileArgument = Annotated[
     str | None,
@@ -108,7 +108,7 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Precision. native: exact (bits equal the reference's) or float32; torch: float32, float64 or bfloat16."
+        help="Precision. native: exact (identical to the reference) or float32; torch: float32, float64 or bfloat16."
         + default("exact; torch: float32"),
         rich_help_panel=ENGINE,
     ),
@@ -116,7 +116,7 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Threads. native: they share a batch's documents, with the same results; torch: they share all work."
+        help="Threads. native: the threads share a batch, with identical results; torch: the threads share all work."
         + default("1; torch: chosen automatically"),
         rich_help_panel=ENGINE,
         **number(int),
@@ -126,15 +126,15 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         metavar="cuda|mps|cpu",
-        help="Device for the torch engine." + default("the best one available"),
+        help="Device for the torch engine." + default("the best available"),
         rich_help_panel=ENGINE,
     ),
 ]
 DataOption = Annotated[
-    str | None, typer.Option(metavar="FILE", help="New location of the training data, if the file has moved.")
+    str | None, typer.Option(metavar="FILE", help="New location of the training data, if the data have moved.")
 ]
 SeedOption = Annotated[
-    int | None, typer.Option(help="Random seed for the samples." + default("the run's"), **number(int))
+    int | None, typer.Option(help="Random seed for the samples." + default("the run's seed"), **number(int))
 ]
 
 

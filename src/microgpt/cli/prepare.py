@@ -23,14 +23,14 @@ def prepare(
     tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
     documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
     bos_first: Annotated[
-        bool, typer.Option("--bos-first", help="Give BOS token id 0 instead of the last id.", **FLAG)
+        bool, typer.Option("--bos-first", help="Assign token id 0 to BOS, instead of the last id.", **FLAG)
     ] = False,
     workers: Annotated[
         int | None,
         typer.Option(help="Number of processes." + default("one per processor"), **number(int, at_least=1)),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace data that was prepared with other settings.", **FLAG)
+        bool, typer.Option("--overwrite", help="Replace data that were prepared with other settings.", **FLAG)
     ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Afterwards, read all files back and verify their checksums.", **FLAG)
@@ -48,7 +48,7 @@ def prepare(
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
       microgpt train data/names --out runs/prepared --num-steps 20
     """
-    from microgpt.data.prepare import prepare as prepare_data  # imports multiprocessing: only when needed
+    from microgpt.data.prepare import prepare as prepare_data  # deferred, because it imports multiprocessing
 
     try:
         with display.Bars() as progress:
@@ -74,4 +74,4 @@ def prepare(
     count = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     print(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
-    print(f"to train on it: microgpt train {shlex.quote(str(output))}")
+    print(f"to train on these data: microgpt train {shlex.quote(str(output))}")

@@ -35,18 +35,21 @@ def sample(
     temperature: Annotated[
         float | None,
         typer.Option(
-            help="Sampling temperature; 0 always picks the most likely token." + default("the run's"), **number(float)
+            help="Sampling temperature; 0 always picks the most likely token." + default("the run's temperature"),
+            **number(float),
         ),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Sample only from the k most likely tokens.", **number(int))] = None,
     prompt: Annotated[str, typer.Option(help="Text that each sample begins with.")] = "",
     seed: SeedOption = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(help="End a sample after this many new tokens.", **number(int))
+        int | None, typer.Option(help="Stop each sample after this many new tokens.", **number(int))
     ] = None,
     slide: Annotated[
         bool,
-        typer.Option("--slide", help="Continue beyond block_size, with the last block_size tokens as context.", **FLAG),
+        typer.Option(
+            "--slide", help="Continue beyond block_size, using the last block_size tokens as context.", **FLAG
+        ),
     ] = False,
     new_only: Annotated[
         bool, typer.Option("--new-only", help="Print only samples that are not in the training data.", **FLAG)

@@ -69,7 +69,7 @@ def train(
     val_fraction: Annotated[
         float | None,
         typer.Option(
-            help="Fraction of the documents to hold out for measuring the held-out loss." + default(0),
+            help="Fraction of the documents to hold out for validation." + default(0),
             rich_help_panel=DATA,
             **number(float),
         ),
@@ -88,7 +88,7 @@ def train(
     micro_batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Documents to compute at once; gradients are accumulated over the batch." + default("batch_size"),
+            help="Documents to process at once; gradients are accumulated over the batch." + default("batch_size"),
             rich_help_panel=ENGINE,
             **number(int),
         ),
@@ -97,14 +97,17 @@ def train(
     compile: Annotated[
         bool,
         typer.Option(
-            "--compile", help="torch: compile the model; slow to start, then faster.", rich_help_panel=ENGINE, **FLAG
+            "--compile",
+            help="torch: compile the model, for a slower start but faster steps.",
+            rich_help_panel=ENGINE,
+            **FLAG,
         ),
     ] = False,
     deterministic: Annotated[
         bool,
         typer.Option(
             "--deterministic",
-            help="torch: make runs repeatable bit for bit, even on a GPU.",
+            help="torch: make runs reproducible bit for bit, even on a GPU.",
             rich_help_panel=ENGINE,
             **FLAG,
         ),
@@ -143,7 +146,7 @@ def train(
         ),
     ] = 0,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the metrics for TensorBoard.", **FLAG)
+        bool, typer.Option("--tensorboard", help="Also write the metrics in TensorBoard's format.", **FLAG)
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the samples.", **FLAG)] = False,
     json: JsonOption = False,
@@ -151,7 +154,7 @@ def train(
 ) -> None:
     """Train a model, save it, and print samples.
 
-    The settings under Model and Training are the fields of microgpt.Config.
+    The options under Model and Training are the fields of microgpt.Config.
 
     [bold]Examples[/]
 
@@ -188,7 +191,7 @@ def train(
         folder = Folder.resume(out, changes={**settings, **chosen}, source=file, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
-                f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now falls to 0"
+                f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now decays to 0"
                 f" at step {folder.run.config.num_steps}"
             )
     else:
@@ -231,4 +234,4 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
     show.samples(texts)
-    show.message(f"saved in {folder.path}; more samples: microgpt sample {shlex.quote(str(folder.path))}")
+    show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")

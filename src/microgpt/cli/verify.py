@@ -20,27 +20,34 @@ def verify(
         list[str] | None, typer.Option(metavar="NAME", help="Run only this case; repeatable." + default("all"))
     ] = None,
     names: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The public names.txt." + default("the downloaded file"))
+        Path | None, typer.Option(metavar="FILE", help="Path of the public names.txt." + default("the downloaded file"))
     ] = None,
     golden_steps: Annotated[
         int | None,
         typer.Option(
-            help="Steps of the published runs to repeat; 0 for none." + default("all"), **number(int, at_least=0)
+            help="Number of steps to repeat from the published runs; 0 for none." + default("all"),
+            **number(int, at_least=0),
         ),
     ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="Largest difference allowed; 0 for bit-exact." + default("depends on the precision"), **number(float)
+            help="Largest difference allowed; 0 requires bit-exact results." + default("depends on the precision"),
+            **number(float),
         ),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write the reference's values, for comparison with a port's values."),
+        typer.Option(
+            metavar="DIR", help="Write the reference's values to a folder, for comparison with a port's values."
+        ),
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Compare a port's values, stored in the layout that --export writes."),
+        typer.Option(
+            metavar="DIR",
+            help="Compare a port's values with the reference's; the folder has the layout that --export writes.",
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:

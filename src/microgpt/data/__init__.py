@@ -1,1 +1,1 @@
-"""Text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""
+"""Convert text to token ids: sources, documents, tokenizers, the held-out split and prepared data."""

@@ -1,6 +1,6 @@
-"""Splitting a text into documents, and `Data`, which holds their tokens in memory.
+"""Split a text into documents; `Data` holds the documents' tokens in memory.
 
-A document is a line of the text, stripped of surrounding white space; blank lines are skipped. In `stream` mode, the
+A document is a line of the text, stripped of surrounding whitespace; blank lines are skipped. In `stream` mode, the
 text is one long document, which training reads in windows of block_size + 1 tokens.
 """
 
@@ -26,7 +26,7 @@ def check_mode(mode: str) -> None:
 
 
 def documents_of(pieces: Iterable[str], mode: str) -> Iterator[list[str]]:
-    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece in a list."""
+    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece as a list."""
     return _lines(pieces) if mode == "lines" else ([piece] for piece in pieces if piece)
 
 
@@ -46,10 +46,10 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
 
 
 class Data:
-    """Tokenized documents, in the order of the file.
+    """Tokenized documents, in file order.
 
-    All tokens are in one compact array, with 1 byte per token for up to 256 symbols, and 2 or 4 bytes for more symbols.
-    Another 8 bytes per document record where the document ends.
+    All tokens are in one compact array, with 1 byte per token for a vocabulary of up to 256 tokens, and 2 or 4 bytes
+    per token for a larger vocabulary. Another 8 bytes per document record where the document ends.
 
     Attributes:
         source: The path, or the name of a data set; None for documents in memory.
@@ -58,7 +58,7 @@ class Data:
         sha256: The SHA-256 of the file's bytes.
         block_size: The size of a stream's windows, in tokens.
         bos_first: Whether BOS is token id 0.
-        tokens: The token ids of all documents; only a stream includes BOS, at both ends.
+        tokens: The token ids of all documents, without BOS; a stream has BOS at both ends.
         ends: Where each document ends in `tokens`; empty for a stream.
     """
 
@@ -80,7 +80,7 @@ class Data:
         return self.tokens.itemsize
 
     def __len__(self) -> int:
-        """The number of training sequences: documents, or windows of a stream."""
+        """The number of sequences: documents, or a stream's windows."""
         if self.mode == "lines":
             return len(self.ends)
         return -(-(len(self.tokens) - 1) // self.block_size)
@@ -102,11 +102,11 @@ class Data:
         return map(self.text, range(len(self)))
 
     def split(self, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-        """Return the training sequences and the held-out sequences, both in file order."""
+        """Return the indices of the training sequences and of the held-out sequences, both in file order."""
         return hold_out(len(self), seed, val_fraction)
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """Return the training sequences, shuffled by rng, and the held-out sequences."""
+        """Return the indices of the training sequences, shuffled by rng, and of the held-out sequences."""
         return shuffled(len(self), seed, val_fraction, rng)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
@@ -118,9 +118,9 @@ class Data:
         return {parts[part] for part in find_substrings(self.tokens.tobytes(), parts, self.bytes_per_token)}
 
     def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
-        """Return the texts by the bytes of their tokens. which: a slice of the tokens, to drop BOS at one or both ends.
+        """Return the texts, keyed by their tokens' bytes. which: the tokens to keep, without BOS at one or both ends.
 
-        Texts with characters that the data do not contain are omitted.
+        Texts with characters that do not occur in the data are omitted.
         """
         found = {}
         for text in texts:
@@ -129,10 +129,10 @@ class Data:
         return found
 
     def unread(self, block_size: int) -> float:
-        """Return the fraction of next tokens that training never reads because they lie beyond block_size."""
+        """Return the fraction of target tokens that training never reads because they lie beyond block_size."""
         if self.mode == "stream" or not self.tokens:
             return 0.0
         starts = chain((0,), self.ends)
-        # a document of n characters has n + 1 next tokens: its characters and the closing BOS
+        # a document of n tokens has n + 1 targets: its tokens and the closing BOS
         lost = sum(max(0, end - start + 1 - block_size) for start, end in zip(starts, self.ends))
         return lost / (len(self.tokens) + len(self.ends))

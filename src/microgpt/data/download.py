@@ -1,4 +1,4 @@
-"""Download the public names.txt (the makemore data set) into a cache."""
+"""Download the public names.txt (the makemore data set) to a cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if unkn
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: $XDG_CACHE_HOME/microgpt, or this system's equivalent."""
+    """Return the folder for downloads: $XDG_CACHE_HOME/microgpt, or the system's equivalent."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "microgpt"
     if sys.platform == "darwin":
@@ -29,15 +29,15 @@ def cache_folder() -> Path:
 
 
 def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
-    """Return the path of the public names.txt (32,033 names), downloading the file into the cache if necessary.
+    """Return the path of the public names.txt (32,033 names), downloading the file to the cache if necessary.
 
     Args:
         progress: Called to report the download's progress.
-        url: The address to download from.
+        url: The URL to download from.
         timeout: How long to wait for the server, in seconds.
 
     Returns:
-        The path of the file in the cache; its SHA-256 has been checked.
+        The path of the cached file, whose SHA-256 has been verified.
 
     Raises:
         DataError: The file cannot be downloaded or saved; the message says what to do.
@@ -64,7 +64,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
         raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
     if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
         raise DataError(
-            f"the downloaded makemore names are not the published file (SHA-256 {digest[:12]}..., expected"
+            f"the downloaded names file does not match the published one (SHA-256 {digest[:12]}..., expected"
             f" {MAKEMORE_SHA256[:12]}...): try again, or {remedy}"
         )
     try:

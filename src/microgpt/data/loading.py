@@ -1,6 +1,6 @@
-"""Load a text in two passes: one to learn its tokenizer, one to tokenize it.
+"""Load a text in two passes: the first learns the tokenizer, and the second tokenizes the text.
 
-The file is read in pieces, so that only its tokens are held in memory.
+The file is read in pieces, so only its tokens are held in memory.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def load(
 
     Args:
         source: A file, the name of a data set (`names`, bundled; `makemore`, downloaded once), or documents in memory,
-            which are treated like the lines of a file. A Path is always a file.
+            which are treated like the lines of a file. A Path always refers to a file.
         mode: How to split the text into documents: `lines` or `stream`.
         block_size: The size of a stream's windows, in tokens.
-        bos_first: Whether a new tokenizer gives BOS token id 0 instead of the last id.
+        bos_first: Whether a new tokenizer assigns token id 0 to BOS, instead of the last id.
         tokenizer: The tokenizer to use, or the kind of tokenizer to create (see tokenizers.KINDS).
         progress: Called to report a download's progress.
 
@@ -71,14 +71,14 @@ def load(
     what = repr(os.fspath(source)) if name else "the list of documents"  # type: ignore[arg-type]
     if isinstance(tokenizer, str):
         tokenizer = learn(tokenizer, texts(), bos_first)
-    for _ in () if found else texts():  # a byte tokenizer does not read the text: read it here for the digest
+    for _ in () if found else texts():  # a byte tokenizer does not read the text: read the text here for the digest
         pass
     if not found:
-        raise DataError(f"{what} is empty: give a text with at least one document, one per line")
+        raise DataError(f"{what} is empty: specify a text with at least one document, one per line")
     if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
         raise DataError(
-            f"{what} has characters that the model has never seen: {_show(unknown)}; remove them, or train a model on"
-            " a text that contains them"
+            f"{what} contains characters that the model has never seen: {_show(unknown)}; remove them, or train a model"
+            " on a text that contains them"
         )
     data = Data(name, mode, tokenizer, digest.hexdigest(), block_size)
     again = hashlib.sha256()
@@ -97,7 +97,7 @@ def _show(characters: Iterable[str]) -> str:
 
 
 def _fill(data: Data, pieces: Iterable[list[str]]) -> None:
-    """Append the token ids of the whole text."""
+    """Append the text's token ids to the data."""
     if data.mode == "stream":
         data.tokens.append(data.tokenizer.bos)
     for documents in pieces:

@@ -1,6 +1,6 @@
 """A random permutation in constant memory: each element is computed when it is read.
 
-A Feistel network mixes a number's bits in invertible rounds, so that distinct numbers stay distinct. A number that
+A Feistel network mixes a number's bits in invertible rounds, so distinct numbers remain distinct. A number that
 leaves the range is mixed again until it returns to the range (Black and Rogaway, "Ciphers with arbitrary finite
 domains", 2002).
 """
@@ -16,7 +16,7 @@ _MASK = (1 << 64) - 1
 
 
 class Permutation(Sequence[int]):
-    """The integers from 0 to n - 1 in an order that depends on `seed`; a slice takes constant memory, too."""
+    """The integers from 0 to n - 1 in an order that depends on `seed`; a slice also takes constant memory."""
 
     def __init__(self, n: int, seed: object) -> None:
         self._n, self._range = n, range(n)

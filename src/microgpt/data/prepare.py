@@ -1,8 +1,8 @@
 """Tokenize large text files in parallel, and resume an interrupted `prepare`.
 
-The result is prepared data (data/prepared.py). The files are always split into the same pieces at newlines, so that
+The result is prepared data (data/prepared.py). The files are always split into the same pieces at newlines, so
 neither the number of processes nor an interruption affects the result. Finished pieces are stored in parts/ with their
-checksums, and a resumed `prepare` reuses them.
+checksums, and are reused when `prepare` is resumed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from microgpt.system.files import atomic, sweep
 PIECE = 1 << 23  # bytes of text that a process tokenizes at a time
 LEARNED_FROM = 1 << 26  # bytes of text from which byte pairs are learned, spread evenly over the files
 
-Each = Callable[[str, Callable[..., Any]], list[Any]]  # (a description of the work, a job to run on every piece)
+Each = Callable[[str, Callable[..., Any]], list[Any]]  # (a description of the task, a job to run on every piece)
 
 
 class Piece(NamedTuple):
@@ -64,7 +64,7 @@ class Part:
     """A tokenized piece.
 
     Attributes:
-        sha256: The SHA-256 of the piece's tokens, and of its documents' starting positions.
+        sha256: The SHA-256 digests of the piece's tokens and of its documents' starting positions.
         tokens: The number of tokens.
         documents: The number of documents; 0 for a stream.
         lengths: Pairs of (length in tokens without BOS, number of documents with that length).
@@ -89,14 +89,14 @@ def prepare(
 ) -> Prepared:
     """Tokenize text files into a folder, or resume an interrupted `prepare`.
 
-    While it runs, it needs disk space for two copies of all tokens.
+    While running, `prepare` needs disk space for two copies of all tokens.
 
     Args:
         files: Paths, or names of data sets.
         folder: The folder to write to.
         tokenizer: The kind of tokenizer: `char`, `byte` or `bpe:N`.
         documents: `lines`, or `stream` for one long text.
-        bos_first: Whether BOS gets token id 0 instead of the last id.
+        bos_first: Whether to assign token id 0 to BOS, instead of the last id.
         workers: The number of processes; the default is one per processor.
         overwrite: Whether to replace data that were prepared from other files or with other options.
         progress: Called to report progress.
@@ -109,7 +109,7 @@ def prepare(
         ValueError: An option is invalid.
     """
     if sys.byteorder != "little":
-        raise DataError("prepared data need a little-endian machine, but this machine is big-endian")
+        raise DataError("prepared data can only be used on a little-endian machine, but this machine is big-endian")
     check_mode(documents)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got workers={workers}")
@@ -130,14 +130,14 @@ def prepare(
         return open_prepared(folder, 1)
     pieces = [piece for path in paths for piece in _pieces(path)]
     if not pieces:
-        raise DataError("the files are empty: give texts with at least one document")
+        raise DataError("the files are empty: specify files with at least one document")
     with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(pieces)), get_context("spawn")) as pool:
         each = partial(_each, pool, pieces, progress)
         made = _tokenizer(folder, tokenizer, bos_first, documents, pieces, each, progress)
         learned = (folder / PARTS / LEARNED).stat().st_mtime_ns
-        parts = each("tokenizing", partial(_make, folder=folder, documents=documents, learned=learned))
+        parts = each("Tokenizing", partial(_make, folder=folder, documents=documents, learned=learned))
     if not sum(part.tokens for part in parts):
-        raise DataError("the files are empty: give texts with at least one document")
+        raise DataError("the files are empty: specify files with at least one document")
     facts = {
         "format": FORMAT,
         "asked": plan,
@@ -167,7 +167,8 @@ def _each(
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise DataError(
-                "a worker process was killed, perhaps because memory ran out: run the same command with fewer --workers"
+                "a worker process was killed, perhaps because the machine ran out of memory: try again with"
+                " fewer --workers"
             ) from None
         raise
     return [future.result() for future in futures]
@@ -179,7 +180,7 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
+        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; choose another folder") from None
     sweep(folder)
     finished, begun = _read(folder / DATA), _read(parts / PLAN)
     if finished.get("asked") == plan and not overwrite:
@@ -191,18 +192,18 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     if is_ours or (begun and begun != plan):
         if not overwrite:
             what = "holds data that are damaged, were prepared with other options, or come from files that have changed"
-            raise DataError(f"{str(folder)!r} {what}: add --overwrite to replace them, or give another folder")
+            raise DataError(f"{str(folder)!r} {what}: add --overwrite to replace them, or choose another folder")
         (folder / DATA).unlink(missing_ok=True)
         _sweep(folder)
     for path in () if is_ours else (*folder.iterdir(), *parts.glob("*")):
         if not _is_ours(path, parts, bool(begun)):
-            raise DataError(f"{str(folder)!r} holds {path.name!r}, which is not prepared data: give another folder")
+            raise DataError(f"{str(folder)!r} holds {path.name!r}, which is not prepared data: choose another folder")
     try:
         parts.mkdir(exist_ok=True)
         with atomic(parts / PLAN) as file:
             file.write(json.dumps(plan).encode())
     except OSError as error:
-        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; give another folder") from None
+        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; choose another folder") from None
     return False
 
 
@@ -216,14 +217,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
-    """Return whether `prepare` wrote this path. begun: whether it has started in the folder."""
+    """Return whether `prepare` wrote this path. begun: whether `prepare` has started in the folder."""
     if path.parent != parts:
         return path == parts or (begun and path.name in (TOKENS, STARTS))
     return path.name in (PLAN, LEARNED) or re.fullmatch(r"\d+\.(tokens|starts|json)|\..*\.tmp", path.name) is not None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the parts. The plan is removed last, so that `prepare` still recognises a folder swept only partly."""
+    """Remove the parts. The plan is removed last, so that `prepare` still recognizes a folder swept only in part."""
     parts = folder / PARTS
     sweep(parts)
     for path in sorted(parts.glob("*"), key=lambda path: path.name == PLAN):
@@ -248,7 +249,7 @@ def _pieces(path: Path) -> Iterator[Piece]:
 
 
 def _texts(piece: Piece, documents: str) -> list[str]:
-    """Return the documents of a piece; for a stream, its text."""
+    """Return a piece's documents; for a stream, return the piece's text as a list."""
     text = "".join(read_text(Path(piece.path), start=piece.start, stop=piece.stop))
     return list(chain.from_iterable(documents_of([text], documents)))
 
@@ -260,16 +261,16 @@ def _characters(index: int, piece: Piece, documents: str) -> str:
 def _tokenizer(
     folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working | None
 ) -> Tokenizer:
-    """Return the tokenizer for these texts: the one that an interrupted `prepare` learned, or a new one."""
+    """Return the tokenizer that an interrupted `prepare` learned from these texts, or learn a new tokenizer."""
     kept = folder / PARTS / LEARNED
     if spec := _read(kept):
         return from_spec(spec)
     if kind == "char":
-        found = each("collecting characters", partial(_characters, documents=documents))
+        found = each("Collecting characters", partial(_characters, documents=documents))
         made = learn(kind, found, bos_first)
     else:
         if progress and kind != "byte":
-            progress("learning byte pairs", 0, 0)
+            progress("Learning byte pairs", 0, 0)
         total = sum(piece.stop - piece.start for piece in pieces)
         some = pieces[:: max(1, -(-total // LEARNED_FROM))]
         made = learn(kind, (text for piece in some for text in _texts(piece, documents)), bos_first)
@@ -279,7 +280,7 @@ def _tokenizer(
 
 
 def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) -> Part:
-    """Tokenize a piece into parts/; an intact part from an interrupted `prepare` is reused."""
+    """Tokenize a piece and store the part in parts/; reuse an intact part from an interrupted `prepare`."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the worker processes already use all processors
     path = folder / PARTS / f"{index}"
     facts = _read(path.with_suffix(".json"))
@@ -335,7 +336,7 @@ def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: 
             first += part.tokens
             done += part.tokens
             if progress:
-                progress("joining the parts", done, total)
+                progress("Joining the parts", done, total)
         write(tokens_file, TOKENS, border.tobytes())
     lengths: Counter[int] = Counter()
     for part in parts:

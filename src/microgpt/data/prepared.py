@@ -1,11 +1,11 @@
 """Prepared data: text too large for memory, tokenized once into files that training reads from.
 
-Training reads only the tokens that it needs. data/prepare.py writes the folder, which holds these files:
+Training reads only the tokens that it needs. data/prepare.py writes the folder, which contains these files:
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
     starts.bin   the position of each document's first BOS, 8 bytes each; empty for a stream, which is cut into windows
-    data.json    the tokenizer, the counts, the SHA-256 of both files, and the names of the source files; it is written
-                 last, so a folder without data.json is unfinished
+    data.json    the tokenizer, the counts, the SHA-256 of both files, and the names of the source files; data.json
+                 is written last, so a folder without data.json is unfinished
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
 PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in an unfinished folder
 COPY = 1 << 20  # bytes read at a time
 
-Working = Callable[[str, int, int], None]  # (a description of the work, the amount done, the total)
+Working = Callable[[str, int, int], None]  # (a description of the task, the amount done, the total)
 
 
 class Prepared(Data):
-    """Prepared data, memory-mapped from a folder: only the pages that are read take memory.
+    """Prepared data, memory-mapped from a folder: only the pages that are read occupy memory.
 
     Attributes:
         source: The folder.
@@ -72,7 +72,7 @@ class Prepared(Data):
         return list(self.tokens[self.starts[i] : end + 1])
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """Return the shuffled training sequences and the held-out sequences, from a Permutation instead of rng."""
+        """Return the indices of the shuffled training sequences and of the held-out sequences, without using rng."""
         return permuted(len(self), seed, val_fraction)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
@@ -115,13 +115,13 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
             size = os.fstat(file.fileno()).st_size
             if size != expected:
                 raise DataError(
-                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: it was truncated or changed; prepare it"
-                    " again with microgpt prepare --overwrite"
+                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: the file was truncated or changed;"
+                    " prepare the data again with microgpt prepare --overwrite"
                 )
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise DataError(
-            f"cannot read {str(path)!r}: {error.strerror}; prepare it again with microgpt prepare --overwrite"
+            f"cannot read {str(path)!r}: {error.strerror}; prepare the data again with microgpt prepare --overwrite"
         ) from None
 
 
@@ -148,7 +148,9 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         if facts["format"] != FORMAT:
             raise ValueError(f"its format is {facts['format']!r}, expected {FORMAT!r}")
         if sys.byteorder != "little":
-            raise DataError(f"{str(folder)!r} needs a little-endian machine, but this machine is big-endian")
+            raise DataError(
+                f"{str(folder)!r} can only be used on a little-endian machine, but this machine is big-endian"
+            )
         return Prepared(folder, facts, block_size)
     except FileNotFoundError:
         raise DataError(
@@ -158,7 +160,8 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DataError(
-            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): prepare it again with microgpt prepare --overwrite"
+            f"{str(folder / DATA)!r} is damaged ({error!r:.100}): prepare the data again with microgpt prepare"
+            " --overwrite"
         ) from None
 
 
@@ -166,8 +169,10 @@ def check(folder: Path, progress: Working | None = None) -> None:
     """Read every file in the folder, and raise DataError if a file does not match its checksum."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
-        if digest and sha256(folder / name, partial(progress, f"checking {name}") if progress else None) != digest:
-            raise DataError(f"{str(folder / name)!r} has changed: prepare it again with microgpt prepare --overwrite")
+        if digest and sha256(folder / name, partial(progress, f"Checking {name}") if progress else None) != digest:
+            raise DataError(
+                f"{str(folder / name)!r} has changed: prepare the data again with microgpt prepare --overwrite"
+            )
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:

@@ -14,13 +14,13 @@ from microgpt.errors import DataError
 
 PIECE = 1 << 20  # bytes read at a time
 
-NAMES = Path(__file__).with_name("names.txt")  # bundled: given names from many cultures, written for this project
+NAMES = Path(__file__).with_name("names.txt")  # bundled: given names from many cultures, compiled for this project
 DATASETS = ("names", "makemore")
 Watch = Callable[[bytes], Any]  # receives the raw bytes of a text as they are read
 
 
 def in_memory(documents: Sequence[str], watch: Watch | None) -> Iterator[str]:
-    r"""Yield the text of documents in memory like a file's: without a byte-order mark, and with \n line endings."""
+    r"""Yield in-memory documents as text, like `read_text`: without a byte-order mark and with \n line endings."""
     for i, document in enumerate(documents):
         if not isinstance(document, str):
             raise DataError(f"documents must be strings, got {type(document).__name__} at index {i}")
@@ -59,7 +59,8 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 watch(content)
             if (zero := content.find(0)) >= 0:
                 raise DataError(
-                    f"{str(path)!r} is not text: it has a zero byte at offset {offset + zero}; give a UTF-8 text file"
+                    f"{str(path)!r} is not text: it contains a zero byte at offset {offset + zero}; specify a UTF-8"
+                    " text file"
                 )
             try:
                 text = decoder.decode(content, final=not content)
@@ -68,7 +69,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 at = offset - (len(error.object) - len(content)) + error.start
                 raise DataError(
                     f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
-                    " save it as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+                    " save the file as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
                 ) from None
             if text and not begun:
                 text, begun = text.removeprefix("\ufeff"), True
@@ -88,7 +89,7 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
     """Return the path of a named data set or of a text file.
 
     Args:
-        source: The name of a data set, or a path; a Path is always a file.
+        source: The name of a data set, or a path; a Path always refers to a file.
         progress: Called to report a download's progress.
 
     Returns:
@@ -104,14 +105,14 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
     path, name = Path(source), os.fspath(source)
     try:
         if path.is_dir():
-            raise DataError(f"{name!r} is a folder: give a text file")
+            raise DataError(f"{name!r} is a folder: specify a text file")
         if path.exists() and not path.is_file():
             raise DataError(f"{name!r} cannot be read twice (it is a pipe or a device): save its text to a file first")
         with path.open("rb"):
             return path
     except FileNotFoundError:
         raise DataError(
-            f"cannot read {name!r}: no such file; give a text file, or a data set ({', '.join(DATASETS)})"
+            f"cannot read {name!r}: no such file; specify a text file, or a data set ({', '.join(DATASETS)})"
         ) from None
     except OSError as error:
-        raise DataError(f"cannot read {name!r}: {error.strerror}; give a readable text file") from None
+        raise DataError(f"cannot read {name!r}: {error.strerror}; specify a readable text file") from None

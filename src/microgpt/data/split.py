@@ -32,15 +32,15 @@ def held_out_count(total: int, val_fraction: float) -> int:
     if val_fraction and not 0 < count < total:
         raise DataError(
             f"val_fraction={val_fraction} of {total} documents leaves nothing to train on or nothing to hold out:"
-            " choose another fraction, or give more documents"
+            " choose another fraction, or provide more documents"
         )
     return count
 
 
 def hold_out(total: int, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-    """Choose the held-out sequences at random, and return (training, held-out) sequences, both in file order.
+    """Choose the held-out sequences at random, and return the training and held-out indices, both in file order.
 
-    The split has its own Random, so that it does not advance the run's random stream.
+    The split uses a separate Random, so the run's random stream does not advance.
     """
     held_out = set(random.Random(f"{seed}:val").sample(range(total), held_out_count(total, val_fraction)))
     return array("Q", (i for i in range(total) if i not in held_out)), array("Q", sorted(held_out))
@@ -54,7 +54,7 @@ def shuffled(total: int, seed: int, val_fraction: float, rng: random.Random) -> 
 
 
 def permuted(total: int, seed: int, val_fraction: float) -> Order:
-    """Split and shuffle with a Permutation of the seed, which takes constant memory and does not use the run's rng."""
+    """Split and shuffle with a seeded Permutation, which takes constant memory and does not use the run's rng."""
     count = held_out_count(total, val_fraction)
     order = Permutation(total, f"{seed}:order")
     return order[: total - count], order[total - count :]

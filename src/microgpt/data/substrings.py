@@ -1,8 +1,8 @@
 """Substring search: find which of many short sequences occur in a long sequence.
 
-One pass at C speed finds them all. Every sufficiently long occurrence contains one of the 8-byte blocks that start at
-multiples of a stride. Therefore, only those blocks are looked up, in a table of all blocks that start within the first
-stride of a short sequence. Sequences are compared in full only where a block matches.
+A single pass at C speed finds all of them. Every sufficiently long occurrence contains one of the 8-byte blocks that
+start at multiples of a stride. Therefore, only those blocks are looked up, in a table of all blocks that start within
+the first stride of a short sequence. Sequences are compared in full only where a block matches.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def find_substrings(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize
     """Return the short sequences that occur in the long sequence.
 
     Args:
-        content: The bytes of the long sequence.
-        parts: The bytes of the short sequences.
-        itemsize: The bytes per element, the same in all sequences: 1, 2, 4 or 8.
+        content: The long sequence, as bytes.
+        parts: The short sequences, as bytes.
+        itemsize: The number of bytes per element, the same in all sequences: 1, 2, 4 or 8.
 
     Returns:
-        The parts that occur in the content, at a multiple of itemsize.
+        The parts that occur in the content at an offset that is a multiple of itemsize.
 
     Example:
         >>> sorted(find_substrings(b"abcd", [b"bc", b"cb"]))
@@ -53,7 +53,7 @@ def _occurs_in(content: bytes | mmap.mmap, part: bytes, itemsize: int) -> bool:
 
 
 def _found_by_blocks(content: bytes | mmap.mmap, parts: list[bytes], itemsize: int, blocks: int) -> set[bytes]:
-    """Find long parts. blocks: the stride, small enough that every occurrence contains a block that is looked up."""
+    """Find the long parts. blocks: the stride, small enough that every occurrence contains a looked-up block."""
     stride = blocks * BLOCK
     table: dict[int, list[tuple[bytes, int]]] = {}
     for part in parts:

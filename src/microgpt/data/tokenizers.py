@@ -1,7 +1,7 @@
 """Tokenizers: characters, bytes, or byte pairs (BPE) learned from the text.
 
     char     each character in the data is a token, as in the published script
-    byte     each UTF-8 byte is a token: any text can be read, but a character outside ASCII takes two to four tokens
+    byte     each UTF-8 byte is a token: any text can be encoded, but a non-ASCII character takes two to four tokens
     bpe:N    byte-pair encoding with N tokens, including BOS: frequent byte sequences are tokens. Learning and encoding
              (but not decoding) need Hugging Face's `tokenizers` (pip install 'microgpt-lab[bpe]')
 
@@ -21,14 +21,14 @@ from microgpt import reference
 
 KINDS = ("char", "byte", "bpe:N")
 T = TypeVar("T", str, bytes)
-REMEDY = "byte pairs need Hugging Face's tokenizers: pip install 'microgpt-lab[bpe]'"
+REMEDY = "byte-pair encoding needs Hugging Face's tokenizers: pip install 'microgpt-lab[bpe]'"
 
 
 class Tokenizer(Protocol):
-    """The tokenizer interface, which converts between texts and a model's token ids."""
+    """The interface of a tokenizer, which converts between texts and a model's token ids."""
 
     bos: int  # the token that begins and ends every document
-    symbols: list[str]  # a name for each token; BOS's is empty
+    symbols: list[str]  # a name for each token; BOS has an empty name
     token_ids: dict[str, int]  # name -> token id
 
     def encode(self, document: str) -> list[int]:
@@ -46,18 +46,18 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Return the text of token ids; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
+        """Return the text that token ids encode; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
         ...
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
-        """Return the token ids of many documents in one compact array, and each document's number of tokens.
+        """Return the token ids of many documents in one compact array, and the number of tokens in each document.
 
         Args:
             documents: The texts; with `bos`, no text may contain a newline.
-            bos: Whether to put BOS before each document; the numbers of tokens exclude BOS.
+            bos: Whether to put BOS before each document; the returned numbers of tokens exclude BOS.
 
         Returns:
-            The token ids of all documents, and each document's number of tokens.
+            The token ids of all documents, and the number of tokens in each document.
 
         Raises:
             KeyError: A character has no token.
@@ -92,12 +92,12 @@ class CharTokenizer(reference.Tokenizer):
 
 
 def width(vocab_size: int) -> str:
-    """Return the array type code of the smallest integers that can hold the token ids of a vocabulary."""
+    """Return the array type code of the smallest integer type that can hold a vocabulary's token ids."""
     return "B" if vocab_size <= 1 << 8 else "H" if vocab_size <= 1 << 16 else "I"
 
 
 def _join(end: T, documents: Sequence[T], bos: bool) -> T:
-    """Join the documents. bos: put `end` before each."""
+    """Join the documents. bos: put `end` before each document."""
     return end + end.join(documents) if bos and documents else end[:0].join(documents)
 
 
@@ -109,7 +109,7 @@ def _array(text: str, vocab_size: int) -> array[int]:
 
 
 def _names_of_bytes() -> list[str]:
-    """Return a printable character for each byte, as in GPT-2: the byte's own character, or one above U+00FF."""
+    """Return a printable character for each byte, as GPT-2 does: the byte's own character, or one above U+00FF."""
     shown = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = iter(range(0x100, 0x200))
     return [chr(byte) if byte in shown else chr(next(others)) for byte in range(256)]
@@ -154,7 +154,7 @@ class ByteTokenizer:
 
 
 class BpeTokenizer(ByteTokenizer):
-    """A tokenizer whose tokens are learned byte pairs.
+    """A tokenizer whose tokens are learned by byte-pair encoding.
 
     Attributes:
         model: The trained tokenizer, in the JSON format of Hugging Face's `tokenizers`.
@@ -164,7 +164,7 @@ class BpeTokenizer(ByteTokenizer):
         vocab = json.loads(model)["model"]["vocab"]
         names = sorted(vocab, key=vocab.__getitem__)
         if [vocab[name] for name in names] != list(range(len(names))):
-            raise ValueError("the ids of byte pairs must be 0, 1, 2, ...")
+            raise ValueError("the model's token ids must be 0, 1, 2, ...")
         super().__init__(bos_first, [bytes(map(BYTES.__getitem__, name)) for name in names])
         self.model = model
 
@@ -208,16 +208,16 @@ def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer
     """Learn a tokenizer from a text.
 
     Args:
-        kind: `char`, `byte` or `bpe:N`. The vocabulary has fewer than N tokens if the text has too few byte pairs.
+        kind: `char`, `byte` or `bpe:N`. The vocabulary has fewer than N tokens if the text contains too few byte pairs.
         texts: The documents, or pieces of a document.
-        bos_first: Whether BOS gets token id 0 instead of the last id.
+        bos_first: Whether to assign token id 0 to BOS, instead of the last id.
 
     Returns:
         The tokenizer.
 
     Raises:
         ValueError: The kind is unknown.
-        ImportError: Byte pairs need the package `tokenizers`, which is not installed.
+        ImportError: Byte-pair encoding needs the package `tokenizers`, which is not installed.
 
     Example:
         >>> learn("char", ["ada", "grace"]).encode("grace")
@@ -259,4 +259,4 @@ def from_spec(spec: dict[str, Any]) -> Tokenizer:
             return BpeTokenizer(spec["model"], bos_first)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"the tokenizer is damaged: {error!r:.100}") from None
-    raise ValueError(f"the tokenizer has the unknown kind {kind!r:.40}")
+    raise ValueError(f"unknown tokenizer kind {kind!r:.40}")

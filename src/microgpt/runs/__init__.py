@@ -1,1 +1,1 @@
-"""Runs: a model with its data, random stream and progress, and the folder that stores it."""
+"""Runs: a model with its data, random stream and progress, and the folder that stores a run."""

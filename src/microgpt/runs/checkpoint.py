@@ -1,10 +1,10 @@
-"""A checkpoint: the complete state of a run in one safetensors file.
+"""A checkpoint: a run's complete state in one safetensors file.
 
-A run resumes from it, and other commands read the model from it.
+A run can be resumed from its checkpoint, and other commands load the model from the checkpoint.
 
-Its tensors (float64, or float32 if the engine computes in float32) are the parameters under their own names, and Adam's
-moments under the same names with the prefixes `adam_m.` and `adam_v.`. Its metadata (strings) are `format` and, encoded
-as JSON, `config`, `symbols` (the text of each token id; empty for BOS), `step`, `rng` (the state of Python's
+The tensors (float64, or float32 if the engine computes in float32) are the parameters, under their own names, and
+Adam's moments, under the same names with the prefixes `adam_m.` and `adam_v.`. The metadata strings are `format` and,
+encoded as JSON, `config`, `symbols` (each token's text; empty for BOS), `step`, `rng` (the state of Python's
 random.Random), `data` (the provenance) and, unless the tokens are characters, `tokenizer`.
 """
 
@@ -33,15 +33,15 @@ class Checkpoint:
 
     Attributes:
         config: The settings.
-        symbols: The text of each token id; empty for BOS.
+        symbols: Each token's text, by token id; empty for BOS.
         params: The weights, as a flat buffer in the layout of `config.shapes`.
         m: Adam's running mean of the gradient, in the same layout.
         v: Adam's running mean of the squared gradient, in the same layout.
         step: The number of updates completed.
-        rng_state: The state of the run's random.Random.
+        rng_state: The state of the run's random.Random object.
         provenance: Where the training data came from.
         spec: The tokenizer as `Tokenizer.spec` describes it; empty if its tokens are characters.
-        dtype: The type of the tensors in the file, F64 or F32; F32 only if the values are already float32.
+        dtype: The tensors' type in the file: F32 if the values are already float32, and F64 otherwise.
     """
 
     config: Config
@@ -143,17 +143,19 @@ def load(path: Path | str) -> Checkpoint:
             for name in table:
                 getattr(checkpoint, buffer).extend(tensors[prefix + name].floats())
         return checkpoint
-    except ValueError as error:  # SafetensorsError, or Config's
+    except ValueError as error:  # a SafetensorsError, or an error from Config
         raise CheckpointError(
-            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; give another checkpoint, or train"
-            " again"
+            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; choose another checkpoint, or"
+            " train again"
         ) from None
 
 
 def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:
-    """Return the table of shapes; reject more layers than the file can hold before building the table."""
+    """Return the table of shapes; before building the table, reject an n_layer that is too large for the file."""
     if checkpoint.config.n_layer > len(tensors):
-        raise SafetensorsError(f"n_layer={checkpoint.config.n_layer} does not fit a file of {len(tensors)} tensors")
+        raise SafetensorsError(
+            f"n_layer={checkpoint.config.n_layer} is too large for a file with {len(tensors)} tensors"
+        )
     return checkpoint.shapes()
 
 
@@ -173,7 +175,7 @@ def _check_symbols(symbols: list[Any]) -> None:
     if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
         raise SafetensorsError("'symbols' must be distinct single characters")
     if "" not in symbols:
-        raise SafetensorsError("'symbols' lacks BOS, the empty string")
+        raise SafetensorsError("'symbols' must contain BOS, the empty string")
 
 
 def _rng_state(state: list[Any]) -> tuple[Any, ...]:
@@ -184,5 +186,5 @@ def _rng_state(state: list[Any]) -> tuple[Any, ...]:
         rng_state = (version, tuple(internal), gauss_next)
         random.Random(0).setstate(rng_state)
     except (TypeError, ValueError, OverflowError) as error:
-        raise SafetensorsError(f"'rng' in the metadata is not a state of random.Random: {error}") from None
+        raise SafetensorsError(f"'rng' in the metadata is not a random.Random state: {error}") from None
     return rng_state

@@ -1,4 +1,4 @@
-"""Training diagnostics: learning rate, gradient norm, speed, model FLOPs utilization, memory."""
+"""Training diagnostics: learning rate, gradient norm, speed, model FLOPs utilization and memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from microgpt.runs.run import Run
 from microgpt.system import text
 from microgpt.training import Step
 
-DIAGNOSTICS_SECONDS = 2.0  # between measurements, each of which waits for the device
+DIAGNOSTICS_SECONDS = 2.0  # seconds between measurements, each of which waits for the device
 
 
 class Diagnostics:
-    """The training diagnostics since the last measurement; only engines that compute on a device report any."""
+    """The training diagnostics since the last measurement; only engines that compute on a device report diagnostics."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
@@ -24,11 +24,11 @@ class Diagnostics:
     def measure(self) -> dict[str, float]:
         """Wait for the device, and return the measurements by name.
 
-        The speed is based on the time that the steps report, because many steps can arrive at once.
+        The speed is computed from the steps' reported times, because many steps can arrive at once.
 
         Returns:
             The engine's measurements, `tokens_per_second`, and, if the device's peak is known, `mfu` (model flops
-            utilisation, 0 to 1); empty if the engine reports nothing.
+            utilization, 0 to 1); empty if the engine reports nothing.
         """
         facts = {**self.run.engine.diagnostics()}
         if not facts:

@@ -1,4 +1,4 @@
-"""Measure a run's loss against unigram and bigram baselines, and the novelty of its samples."""
+"""Compare a run's loss with unigram and bigram baselines, and measure the novelty of its samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTED = 200_000  # tokens are counted in at most this many training sequences,
 def evaluate(
     run: Run, source: Source | None, limit: int, num_samples: int, seed: int, progress: Working | None
 ) -> evaluation.Evaluation:
-    """Measure a run; see Run.evaluate."""
+    """Evaluate a run; see Run.evaluate."""
     if source is None:
         text, indices = run.data, run.held_out or range(len(run.data))
         what = f"{'held-out part of' if run.held_out else 'training data'} {text.source or 'documents in memory'}"
@@ -35,7 +35,7 @@ def evaluate(
     scores = {"model": run.score(chosen, text, progress)}
     if not run.missing_data:
         trained_on = evaluation.spread(run.order, COUNTED)
-        sequences = map(run.data.sequence, with_progress(trained_on, "counting", len(trained_on), progress))
+        sequences = map(run.data.sequence, with_progress(trained_on, "Counting tokens", len(trained_on), progress))
         counts = evaluation.NgramCounts(sequences, run.engine.vocab_size)
         scores["letter pairs"] = scores["letters"] = evaluation.EMPTY_SCORE
         for i in chosen:
@@ -50,13 +50,13 @@ def evaluate(
     for first in range(0, num_samples, STREAMS):
         samples += run.sample(min(STREAMS, num_samples - first), seed=seed, first=first)
         if progress:
-            progress("writing", len(samples), num_samples)
+            progress("Generating samples", len(samples), num_samples)
     known = None if run.missing_data else run.data.find_texts(samples)
     return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """Yield the items, and report each item when it is done."""
+    """Yield the items, and report progress after each item."""
     for done, item in enumerate(items, 1):
         yield item
         if progress:

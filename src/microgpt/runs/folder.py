@@ -1,8 +1,8 @@
-"""A run's folder: create it, train in it, and resume it.
+"""A run's folder: create the folder, train the run, and resume the run.
 
-The folder holds the checkpoint `model.safetensors`, which is always complete and has everything that a run needs to
-resume. Three other files are for people and other programs: `config.json`, `metrics.jsonl` (one JSON line per step, in
-full precision) and `samples.txt`.
+The folder holds the checkpoint `model.safetensors`, which is always complete and contains everything needed to
+resume the run. Three other files are for people and other programs: `config.json`, `metrics.jsonl` (one JSON line per
+step, in full precision) and `samples.txt`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from microgpt.training import Step
 
 MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # settings that may differ when a run is resumed
 # Without checkpoint_every, a run is saved every SAVE_SECONDS, or less often if saving would take more than SAVE_SHARE
-# of the time: gigabytes take many seconds to write
+# of the time, because gigabytes take many seconds to write
 SAVE_SECONDS = 30.0
 SAVE_SHARE = 0.05
 
@@ -43,12 +43,12 @@ class Folder:
 
     Its checkpoint is always complete, and its metrics include every step up to the checkpoint. No other process can
     train in the folder until `close` is called, the `with` block ends or the object is deleted. When several processes
-    train one model together, each process has a Folder, and only the first process writes.
+    train one model together, each process has a Folder, but only the first process writes files.
 
     Attributes:
         path: The folder.
         run: The run.
-        planned_steps: The run's num_steps before it was resumed.
+        planned_steps: The value of num_steps before the run was resumed.
         computed_by: The engine's options, for the command that resumes the run.
     """
 
@@ -56,7 +56,7 @@ class Folder:
         self.path, self.run = path, run
         self.planned_steps = planned_steps
         self.computed_by: dict[str, Any] = {}
-        self._lock = lock  # lives as long as this object; None if another process writes
+        self._lock = lock  # lives as long as this object; None if another process writes the files
 
     def __enter__(self) -> Folder:
         return self
@@ -74,7 +74,7 @@ class Folder:
         """Create a new run's folder, and save the untrained model in it.
 
         Args:
-            path: The folder; it may exist.
+            path: The folder, which may already exist.
             run: The run.
             overwrite: Whether to replace a run that is already in the folder.
 
@@ -91,24 +91,24 @@ class Folder:
         if not str(path):
             raise RunError("out must name a folder, got out=''")
         if Path(path).exists() and not Path(path).is_dir():
-            raise RunError(f"out={str(path)!r} is a file: give a folder")
-        with _writing(path, "give another folder"):
+            raise RunError(f"out={str(path)!r} is a file: specify a folder")
+        with _writing(path, "choose another folder"):
             Path(path).mkdir(parents=True, exist_ok=True)
-        with _locked(path, "give another folder") as lock:
+        with _locked(path, "choose another folder") as lock:
             folder = cls(Path(path), run, run.config.num_steps, lock)
             has_model = _is_run(folder.path)
             if has_model and not overwrite:
                 raise RunError(
                     f"out={str(path)!r} already holds a run: add --resume to continue it, --overwrite to replace it,"
-                    " or give another folder"
+                    " or choose another folder"
                 )
             files = (MODEL, CONFIG, METRICS, SAMPLES)
             foreign = [name for name in files if (folder.path / name).exists()]
             if foreign and not has_model:
                 raise RunError(
-                    f"out={str(path)!r} holds {foreign[0]!r}, which is not part of a run: give another folder"
+                    f"out={str(path)!r} holds {foreign[0]!r}, which is not part of a run: choose another folder"
                 )
-            with _writing(path, "give another folder"):
+            with _writing(path, "choose another folder"):
                 folder.save()
                 (folder.path / SAMPLES).unlink(missing_ok=True)
                 with atomic(folder.path / METRICS):
@@ -129,13 +129,13 @@ class Folder:
         threads: int | None = None,
         **options: Any,
     ) -> Folder:
-        """Resume a folder's run, bit for bit as if the run had never stopped.
+        """Resume a folder's run; the results are the same, bit for bit, as if the run had never stopped.
 
         If an error is raised, the folder is unchanged.
 
         Args:
             path: The folder.
-            changes: Settings of Config or of `Run.begin`; only those in MAY_CHANGE may differ from the run's settings.
+            changes: Settings of Config or `Run.begin`; only the settings in MAY_CHANGE may differ from the run's.
             source: The new location of the training data, if they have moved.
             engine: The engine; see engines.open_engine.
             precision: The engine's precision.
@@ -146,14 +146,14 @@ class Folder:
             The folder, with the run ready to continue.
 
         Raises:
-            RunError: The folder has no run, the run cannot be resumed with these settings, or the folder is in use.
+            RunError: The folder contains no run or is in use, or the run cannot be resumed with these settings.
             CheckpointError: The checkpoint is damaged.
             DataError: The training data are missing or have changed.
         """
         if Path(path).is_file():
-            raise RunError(f"out={str(path)!r} is a file: give the folder of the run")
+            raise RunError(f"out={str(path)!r} is a file: specify the run's folder")
         model = checkpoint_file(path)
-        with nullcontext() if processes()[0] else _locked(path, "make it writable") as lock:
+        with nullcontext() if processes()[0] else _locked(path, "make the folder writable") as lock:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
@@ -165,7 +165,7 @@ class Folder:
             if lock is None:
                 folder._follow()
                 return folder
-            with _writing(path, "make it writable"):
+            with _writing(path, "make the folder writable"):
                 cut_metrics(folder.path / METRICS, run.step)
                 folder.save()  # includes the changes: a run killed after this point resumes with the new settings
                 folder.write_config()
@@ -192,7 +192,7 @@ class Folder:
                 write_step(metrics, step)
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
-                else:  # the process that writes decides: the others do not know how long saving takes
+                else:  # the process that writes the files decides, as no other process knows how long saving takes
                     late = self._lock is not None and time.monotonic() - saved > wait
                     due = step.step == self.run.step and self.any(late)
                 if due or step.step == self.run.config.num_steps:
@@ -214,10 +214,10 @@ class Folder:
             checkpoints.save(self.path / MODEL, state)
 
     def _follow(self) -> None:
-        """Wait until the first process has set up the folder; all other processes call this.
+        """Wait until the first process has set up the folder; all other processes call this method.
 
         In these processes, `save` writes nothing, but helps to gather the sharded state. If the first process fails, it
-        reports the reason itself.
+        reports the reason.
         """
         try:
             self.save()
@@ -249,14 +249,14 @@ class Folder:
 
 
 def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
-    """Apply the settings that a run is resumed with; raise RunError for a setting that cannot change."""
+    """Apply the settings that a run is resumed with; raise RunError for a setting that must not change."""
     settings = {"tokenizer": state.kind(), **state.provenance.to_dict(), **state.config.to_dict()}
     for name, value in changes.items():
         old = settings.get(name)
         if name not in MAY_CHANGE and value != old:
             raise RunError(
-                f"{name} cannot change in a run, got {name}={value!r}, but the run has {old!r}: omit this setting, or"
-                " begin a new run"
+                f"{name} cannot be changed when a run is resumed, got {name}={value!r}, but the run has {old!r}: omit"
+                " this setting, or start a new run"
             )
     num_steps = changes.get("num_steps", state.config.num_steps)
     if num_steps < state.step:
@@ -273,7 +273,7 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
 def _writing(path: str | os.PathLike[str], remedy: str) -> Iterator[None]:
     try:
         yield
-    except ConnectionError:  # an OSError, too, but it means that another process died while the state was gathered
+    except ConnectionError:  # also an OSError, but it means that another process died while the state was gathered
         raise
     except OSError as error:
         raise RunError(f"cannot write to out={str(path)!r}: {error.strerror}; {remedy}") from None
@@ -287,7 +287,7 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
             lock = Lock(Path(path))
     except LockedError as error:
         raise RunError(
-            f"out={str(path)!r} is in use by process {error.pid}: wait until it exits, or stop it; if that process is"
+            f"out={str(path)!r} is in use by process {error.pid}: wait until the process exits, or stop it; if it is"
             f" not training in this folder, delete {str(error.file)!r}"
         ) from None
     try:
@@ -298,7 +298,7 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Return whether the folder holds a run, possibly damaged, and not another program's model.safetensors."""
+    """Return whether the folder holds a run, possibly damaged, rather than another program's model.safetensors."""
     try:
         checkpoints.load(folder / MODEL)
         return True
@@ -328,7 +328,7 @@ def train(
     Args:
         source: The training data; see Run.begin.
         config: The settings; the default is Config().
-        out: A folder to store the run in, as `microgpt train --out` does.
+        out: A folder in which to store the run, like `microgpt train --out`.
         overwrite: Whether to replace a run that is already in that folder.
         **options: Other options of Run.begin.
 

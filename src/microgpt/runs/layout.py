@@ -13,7 +13,7 @@ CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safeten
 
 
 def checkpoint_file(path: str | os.PathLike[str]) -> Path:
-    """Return the checkpoint of a run folder, or the path itself if it is a file; raise RunError if it is unreadable."""
+    """Return a run folder's checkpoint, or the path itself if it is a file; raise RunError for an unreadable file."""
     path = Path(path)
     file = path
     try:
@@ -22,16 +22,16 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
         with file.open("rb"):
             return file
     except FileNotFoundError:
-        what = "has no model.safetensors: it is not a run folder" if path.is_dir() else "does not exist"
+        what = "has no model.safetensors, so it is not a run folder" if path.is_dir() else "does not exist"
         raise RunError(
-            f"{str(path)!r} {what}; give the folder of a run (microgpt train --out), or a checkpoint file"
+            f"{str(path)!r} {what}; specify a run folder (microgpt train --out) or a checkpoint file"
         ) from None
     except OSError as error:
         raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
 
 
 def next_folder(parent: Path) -> Path:
-    """Create and return the first of parent/1, parent/2, ... that does not exist; no other process can take it."""
+    """Create and return the first of parent/1, parent/2, ... that does not exist; no other process can claim it."""
     for number in itertools.count(1):
         with suppress(FileExistsError):
             (parent / str(number)).mkdir(parents=True)

@@ -25,7 +25,7 @@ def write_step(file: TextIO, step: Step) -> None:
 
 
 def cut_metrics(path: Path, last_step: int) -> None:
-    """Drop the lines of the steps after last_step, because a run that resumes at last_step repeats those steps."""
+    """Drop the lines for steps after last_step, because a run that resumes at last_step repeats those steps."""
     kept = [line for line in read_metrics(path) if line["step"] <= last_step] if path.exists() else []
     with atomic(path) as file:
         file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
@@ -41,7 +41,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         The steps, as `record` returns them.
 
     Raises:
-        RunError: Any other line is not a step; the message gives the line number.
+        RunError: A complete line is not a step; the message gives the line number.
     """
     metrics: list[dict[str, Any]] = []
     content = path.read_bytes()
@@ -60,7 +60,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         ):  # bad JSON or UTF-8, not an object, not a step, or nested too deeply
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
-                    f"{str(path)!r} is not a run's metrics, or is damaged: line {number} is not a step; fix that line,"
-                    " or delete the file: the checkpoint does not need it"
+                    f"{str(path)!r} is not a metrics file, or is damaged: line {number} is not a step; fix that line,"
+                    " or delete the file (the checkpoint does not need it)"
                 ) from None
     return metrics

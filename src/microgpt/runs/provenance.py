@@ -1,6 +1,6 @@
-"""Provenance: which text a run is trained on, and how the run reads it.
+"""Provenance: which text a run is trained on, and how the run reads that text.
 
-Every checkpoint records it.
+Every checkpoint records the provenance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from microgpt.data.documents import MODES, Data
 class Provenance:
     """The origin of a run's training data, and how the run reads them.
 
-    A checkpoint from another version may lack any of these facts.
+    A checkpoint from another version of microgpt may lack any of these facts.
 
     Attributes:
         source: The path of the text, or the name of a data set; None for documents in memory.
@@ -25,8 +25,8 @@ class Provenance:
         num_docs: The number of sequences, including the held-out sequences.
         val_fraction: The fraction of the documents that is held out.
         validate_every: The number of steps between measurements of the held-out loss; None means a tenth of all steps.
-        micro_batch_size: The number of documents computed at once; None means the full batch.
-        unknown: Facts from another version, stored unchanged.
+        micro_batch_size: The number of documents to process at once; None means the full batch.
+        unknown: Facts from another version of microgpt, stored unchanged.
     """
 
     source: str | None = None
@@ -59,7 +59,7 @@ class Provenance:
         return cls(**known, unknown={name: value for name, value in facts.items() if name not in KINDS})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as checkpoints, config.json and session files store them; missing facts are left out."""
+        """Return the facts as checkpoints, config.json and session files store them; missing facts are omitted."""
         known = {name: getattr(self, name) for name in KINDS}
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},

@@ -33,16 +33,16 @@ from microgpt.runs.training_data import Source, find_training_data, load_trainin
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
-VAL_DOCUMENTS = 100  # a validation during training reads at most this many held-out sequences, always the same
+VAL_DOCUMENTS = 100  # each validation reads at most this many held-out sequences, always the same sequences
 # Above this many weights, the engine draws the initial weights if it can: Python would take minutes
 ENGINE_INIT_PARAMS = 10_000_000
 
 
 class Run:
-    """A model and its training so far.
+    """A model and its training progress.
 
     Create a run with `begin` or `load`. Iterating over the run trains it to config.num_steps and yields each Step.
-    Samples without a seed continue the run's random stream, as the published script does: `load(path).sample(20)`
+    Samples without a seed continue the run's random stream, as in the published script: `load(path).sample(20)`
     returns the samples that `microgpt train` printed at the end.
 
     Attributes:
@@ -83,7 +83,7 @@ class Run:
         if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
                 f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: the threads"
-                " share the documents of a batch"
+                " share a batch's documents"
             )
         training.check_share(self.config.batch_size, self.engine.world_size)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
@@ -120,7 +120,7 @@ class Run:
             val_fraction: The fraction of the documents to hold out.
             validate_every: The number of steps between measurements of the held-out loss; the default is a tenth of
                 all steps.
-            micro_batch_size: The number of documents computed at once; the default is the full batch.
+            micro_batch_size: The number of documents to process at once; the default is the full batch.
             engine: The engine; see engines.open_engine. Checkpoints store neither the engine nor its options.
             precision: The engine's precision.
             threads: The number of threads.
@@ -152,7 +152,7 @@ class Run:
         large = count > ENGINE_INIT_PARAMS
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
-            raise ValueError(f"init_std must be lower, got init_std={config.init_std}: parameters are not finite")
+            raise ValueError(f"init_std must be lower, got init_std={config.init_std}: some weights are not finite")
         state = Checkpoint(
             config=config,
             symbols=data.tokenizer.symbols,
@@ -185,7 +185,7 @@ class Run:
         source: Source | None = None,
         **options: Any,
     ) -> Run:
-        """Load a run from its folder or from a checkpoint file; its data are loaded on first use.
+        """Load a run from its folder or from a checkpoint file; the data are loaded on first use.
 
         Args:
             path: The folder or the file.
@@ -207,12 +207,12 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The training data; raises DataError if they are missing, or differ from what the run was trained on."""
+        """The training data; raises DataError if the data are missing, or differ from the run's original data."""
         return self._find_data()
 
     @cached_property
     def missing_data(self) -> str:
-        """Why the training data are not available; empty if they are."""
+        """The reason why the training data are unavailable; empty if they are available."""
         try:
             _ = self.data
             return ""
@@ -234,7 +234,7 @@ class Run:
 
     @property
     def num_params(self) -> int:
-        """The number of weights that the model learns."""
+        """The model's number of weights."""
         return len(self.engine.params)
 
     @property
@@ -254,7 +254,7 @@ class Run:
         """Train, and yield the remaining steps; see training.train.
 
         Args:
-            pause_every: With `together`, the engine is level with the yielded step at every multiple of this number.
+            pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
             together: Let the engine compute many steps in one call, which is faster.
             until: Stop after this step.
 
@@ -288,13 +288,13 @@ class Run:
 
         Args:
             indices: The indices of the sequences.
-            data: The data that contain them, read with the run's tokenizer; the default is the training data.
+            data: The data with these sequences, encoded with the run's tokenizer; the default is the training data.
             progress: Called to report progress.
 
         Returns:
             The score.
         """
-        reported = with_progress(indices, "reading", len(indices), progress)
+        reported = with_progress(indices, "Reading documents", len(indices), progress)
         return evaluation.score(self.engine, map((data or self.data).sequence, reported))
 
     def evaluate(
@@ -306,16 +306,16 @@ class Run:
         seed: int | None = None,
         progress: Working | None = None,
     ) -> evaluation.Evaluation:
-        """Measure the model's loss against unigram and bigram baselines, and count how many of its samples are new.
+        """Compare the model's loss with unigram and bigram baselines, and count how many of its samples are new.
 
-        If the training data are not available, there are no baselines, and the number of new samples is unknown.
+        If the training data are unavailable, there are no baselines, and the number of new samples is unknown.
 
         Args:
             source: The text to measure the loss on; the default is the held-out split, or all of the training data if
                 nothing is held out.
-            limit: The largest number of documents to read, spread evenly over the text; 0 reads all.
-            num_samples: The number of samples to draw.
-            seed: The seed of the samples; the default is the config's.
+            limit: The maximum number of documents to read, spread evenly over the text; 0 reads all documents.
+            num_samples: The number of samples to generate.
+            seed: The random seed for the samples; the default is the config's seed.
             progress: Called to report progress.
 
         Returns:
@@ -342,7 +342,7 @@ class Run:
 
         Args:
             n: The number of texts.
-            temperature: The divisor of the logits; 0 always picks the most likely token. The default is the config's.
+            temperature: The sampling temperature; 0 always picks the most likely token. The default is the config's.
             top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
             prompt: The beginning of every text.
             seed: Draw sample i with `random.Random(f"{seed}:{i}")`, so that every engine gives the same texts. The
@@ -375,11 +375,11 @@ class Run:
     def sample_batches(
         self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
     ) -> Iterator[list[Sample]]:
-        """Generate samples in batches, and look up each one in the training data.
+        """Generate samples in batches, and look up each sample in the training data.
 
         Args:
             n: The number of samples.
-            seed: The seed of the samples; the default is the config's.
+            seed: The random seed for the samples; the default is the config's seed.
             new_only: Whether to yield only samples that are not in the training data.
             **options: Other options of `sample`.
 
@@ -387,18 +387,18 @@ class Run:
             The samples, in batches.
 
         Raises:
-            DataError: new_only is set, but the training data are unavailable, or hardly any samples are new.
+            DataError: new_only is set, but the training data are unavailable or hardly any samples are new.
         """
         data = None if self.missing_data and not new_only else self.data
         generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
         yield from samples.mark_copies(generate, data, n, new_only)
 
     def state(self) -> Checkpoint:
-        """Return the state that a checkpoint stores; raise DivergedError if a weight is not finite."""
+        """Return the state to store in a checkpoint; raise DivergedError if a weight is not finite."""
         engine = self.engine
         if not all(map(math.isfinite, engine.params)):
             raise DivergedError(
-                f"a parameter is not finite after step {engine.step}: begin a new run with learning_rate below"
+                f"a weight is not finite after step {engine.step}: start a new run with learning_rate below"
                 f" {self.config.learning_rate}"
             )
         return Checkpoint(
@@ -420,7 +420,7 @@ class Run:
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return the tokenizer's description for a checkpoint; empty for characters, which are stored as symbols."""
+    """Return the tokenizer's description for a checkpoint; empty for characters, which checkpoints store as symbols."""
     return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
 
 

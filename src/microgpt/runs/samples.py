@@ -1,4 +1,4 @@
-"""Samples from a run's model, generated in batches and checked against its training data."""
+"""Samples from a run's model, generated in batches and checked against the training data."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BATCH = 20  # samples per batch: few enough that they appear without delay
 
 
 class Sample(NamedTuple):
-    """A sample.
+    """A generated text.
 
     Attributes:
         text: The text.
-        known: Whether it is in the training data; None if the training data are unavailable.
+        known: Whether the text is in the training data; None if the training data are unavailable.
     """
 
     text: str
@@ -47,13 +47,13 @@ def generate(
     Args:
         engine: The engine that holds the model.
         tokenizer: The model's tokenizer.
-        rng: The random stream of samples without a seed.
+        rng: The random stream for samples without a seed.
         n: The number of texts.
-        temperature: The divisor of the logits.
+        temperature: The sampling temperature.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The beginning of every text.
-        seed: The seed of the samples' own random streams; None draws from `rng`.
-        first: The index of the first sample in its seed's sequence.
+        seed: The seed for the samples' separate random streams; None draws from `rng`.
+        first: The index of the first sample among the seed's samples.
         max_new_tokens: The maximum number of tokens to generate per text; None sets no limit, or 10 * block_size with
             `slide`.
         slide: Whether to continue when the context is full.
@@ -69,7 +69,7 @@ def generate(
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
     if slide and max_new_tokens is None:
-        max_new_tokens = 10 * engine.config.block_size  # a model that never ends a document must stop somewhere
+        max_new_tokens = 10 * engine.config.block_size  # the limit for a model that never ends a document
     sampling.check_options(engine.vocab_size, temperature, top_k)
     options: dict[str, Any] = {
         "bos": tokenizer.bos,
@@ -102,8 +102,9 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
     except KeyError as error:
         known = "".join(tokenizer.symbols)
         raise ValueError(
-            f"prompt has the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
-            f" use characters that it knows ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
+            f"prompt contains the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
+            " use characters that the model knows"
+            f" ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
         ) from None
 
 
@@ -113,7 +114,7 @@ def mark_copies(
     """Yield samples in batches, each looked up in the data; see Run.sample_batches.
 
     Args:
-        generate: Run.sample with its options.
+        generate: A function that calls Run.sample with the options set.
         data: The training data; None if they are unavailable.
         n: The number of samples.
         new_only: Whether to yield only samples that are not in the data.
@@ -127,7 +128,9 @@ def mark_copies(
     written = generated = 0
     while written < n:
         if generated >= 100 * n:
-            raise DataError(f"only {written} of {generated} samples are new: raise the temperature, or request fewer")
+            raise DataError(
+                f"only {written} of {generated} samples are new: raise the temperature, or request fewer samples"
+            )
         texts = generate(min(n - written, BATCH), first=generated)
         generated += len(texts)
         known = data.find_texts(texts) if data else set()

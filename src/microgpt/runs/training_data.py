@@ -1,4 +1,4 @@
-"""A run's training data: loaded at the start, and found again on resume."""
+"""A run's training data: loaded when a run is started, and located again when it is resumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from microgpt.data.sources import DATASETS
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
 
-WHERE = "give its new location: --data FILE, or microgpt train FILE --resume"
+WHERE = "specify the new location: --data FILE, or microgpt train FILE --resume"
 
 Source = str | os.PathLike[str] | Sequence[str]
 
@@ -29,8 +29,8 @@ def load_training_data(
     Args:
         source: The text, or the folder of prepared data.
         config: The settings; only block_size and bos_first are used.
-        documents: How to split the text into documents; None for the default, or for the mode of the prepared data.
-        tokenizer: The kind of tokenizer; None for the default, or for the tokenizer of the prepared data.
+        documents: How to split the text into documents; None selects the default, or the prepared data's mode.
+        tokenizer: The kind of tokenizer; None selects the default, or the prepared data's tokenizer.
         progress: Called to report a download's progress.
 
     Returns:
@@ -64,14 +64,14 @@ def load_training_data(
 
 
 def is_prepared_folder(source: Source) -> bool:
-    """Return whether the source is a folder of prepared data; a str that names a data set is not one."""
+    """Return whether the source is a folder of prepared data; a data set's name never counts as a folder."""
     if isinstance(source, str) and source in DATASETS:
         return False
     return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
 
 
 def find_training_data(state: Checkpoint, source: Source | None) -> Data:
-    """Load the data that a checkpoint was trained on.
+    """Load the data that a checkpoint's run was trained on.
 
     Args:
         state: The checkpoint.
@@ -81,7 +81,7 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
         The data.
 
     Raises:
-        DataError: The data are missing, or differ from what the run was trained on.
+        DataError: The data are missing, or differ from the data that the run was trained on.
     """
     info, moved = state.provenance, source is None
     source = info.source if source is None else source
@@ -93,8 +93,8 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
         data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
         if data.tokenizer.symbols != state.symbols:
             raise DataError(
-                f"{os.fspath(cast('str', source))!r} was prepared with a different tokenizer from the run's:"
-                f" {WHERE if moved else 'give the data that the run was trained on, or begin a new run'}"
+                f"{os.fspath(cast('str', source))!r} was prepared with a tokenizer that differs from the run's:"
+                f" {WHERE if moved else 'specify the data that the run was trained on, or start a new run'}"
             )
     else:
         data = load_data(
@@ -107,6 +107,6 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
     if data.sha256 != info.sha256:
         raise DataError(
             f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
-            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'give that text, or begin a new run'}"
+            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'specify that text, or start a new run'}"
         )
     return data

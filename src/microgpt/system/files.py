@@ -37,8 +37,8 @@ class atomic:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power failure, if the system supports that."""
-    with suppress(OSError, AttributeError):  # some systems cannot do this; the new file is in place anyway
+    """Ensure that a rename in `folder` survives a power failure, if the system supports this."""
+    with suppress(OSError, AttributeError):  # some systems do not support this; the rename itself has succeeded
         descriptor = os.open(folder, os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
@@ -47,7 +47,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the incomplete files that killed processes left in a folder."""
+    """Remove the incomplete files that killed processes have left behind in a folder."""
     for stale in folder.glob(".*.tmp"):
         pid = stale.name.split(".")[-2]
         if pid.isdecimal() and not is_alive(int(pid)):

@@ -1,6 +1,6 @@
 """Hardware and software facts to report with a measurement.
 
-The facts are the processor, the number of cores, the operating system, and Python with its compiler.
+The facts are the processor, the number of cores, the operating system, and Python's version and compiler.
 """
 
 from __future__ import annotations

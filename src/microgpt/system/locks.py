@@ -2,8 +2,8 @@
 
 Each process creates a file in the folder, named after its process id, and looks for other processes' files. If two
 processes try at the same moment, both may be refused, but they are never both admitted. A killed process's file is
-removed, because no running process has its id. Readers need no lock. The lock works only between processes on the same
-machine: on a shared folder, a process id means nothing to another machine.
+removed, because no running process has that id. Readers need no lock. The lock works only between processes on the same
+machine: another machine that shares the folder cannot check a process id.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def free_memory() -> int | None:
 
 
 def peak_memory() -> int:
-    """Return the peak memory of this process so far, in bytes; 0 if the system does not report it."""
+    """Return this process's peak memory use so far, in bytes; 0 if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -40,13 +40,13 @@ def check_model_fits(parameters: int) -> None:
 
 
 def too_large_message(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
-    """Return the error message for a model that does not fit.
+    """Return the error message for a model that does not fit into memory.
 
     Args:
         parameters: The model's number of weights.
-        needed: The minimum memory that training needs, in bytes.
+        needed: The minimum memory required for training, in bytes.
         free: The free memory, in bytes.
-        where: The owner of the memory, such as `this machine`.
+        where: The machine or device that has the memory, such as `this machine`.
         processes: The number of processes that share the memory.
 
     Returns:

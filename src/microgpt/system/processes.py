@@ -26,5 +26,5 @@ def processes() -> tuple[int, int]:
 
 
 def processes_here() -> int:
-    """Return how many of the processes that train together are on this machine."""
+    """Return how many of the training processes run on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1

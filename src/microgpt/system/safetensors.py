@@ -1,9 +1,9 @@
-"""The safetensors file format: named F64 or F32 tensors in one file that cannot run code.
+"""The safetensors file format: named F64 or F32 tensors, and no executable code.
 
 A file consists of 8 bytes (the header's length, little-endian), a JSON header (name -> dtype, shape, byte range), and
 the tensors' bytes, without gaps. Format: https://huggingface.co/docs/safetensors. The `safetensors` package can read
-the files from `write`, and `read` can read the package's F64 and F32 files. `read` never allocates memory for a size
-that a file merely claims.
+files written by `write`, and `read` can read the package's F64 and F32 files. `read` never allocates memory based only
+on a size that the header claims.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Tensor:
     """A tensor in a file.
 
     Attributes:
-        dtype: The type of the elements, F64 or F32.
-        shape: The shape.
+        dtype: The element type, F64 or F32.
+        shape: The size of each dimension.
         data: The elements' bytes, little-endian, in row-major order.
     """
 
@@ -39,7 +39,7 @@ class Tensor:
     data: bytes | memoryview
 
     def floats(self) -> array[float]:
-        """Return the elements as float64."""
+        """Return the elements as float64 values."""
         numbers: array[float] = array(FLOATS[self.dtype])
         numbers.frombytes(self.data)
         if sys.byteorder == "big":
@@ -59,12 +59,12 @@ def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") ->
 def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write a file completely or not at all.
 
-    An existing file is replaced only when the new bytes are safe on disk.
+    An existing file is replaced only after the new bytes are safely on disk.
 
     Args:
         path: The file.
-        tensors: The tensors by name.
-        metadata: Metadata strings by name.
+        tensors: The tensors, by name.
+        metadata: Metadata strings, by name.
 
     Raises:
         OSError: The file cannot be written; no partial file remains.
@@ -83,16 +83,16 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
 
 
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors and the metadata of a file.
+    """Read a file's tensors and metadata.
 
-    The checks follow the `safetensors` package, or the format's specification where the specification is stricter (it
-    forbids duplicate names).
+    The checks follow the `safetensors` package, or the format's specification where the specification is stricter (for
+    example, the specification forbids duplicate names).
 
     Args:
         path: The file.
 
     Returns:
-        The tensors by name, and the metadata.
+        The tensors, by name, and the metadata.
 
     Raises:
         OSError: The file cannot be read.
@@ -102,12 +102,12 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
         beginning = file.read(8)
         beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
         entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
-        data = memoryview(file.read())  # only after checking the header's sizes against the file's size
+        data = memoryview(file.read())  # read only after checking the header's sizes against the file's size
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors and the metadata of a file in memory, with the checks of `read`."""
+    """Read the tensors and metadata of a file in memory, with the same checks as `read`."""
     entries, metadata = _layout(content, len(content))
     data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
@@ -117,7 +117,7 @@ Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, en
 
 
 def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
-    """Check the header against the file's size; return its entries and metadata. beginning: at least the header."""
+    """Check the header, which `beginning` must contain, against the file's size; return its entries and metadata."""
     if file_size < 8:
         raise SafetensorsError(f"a file must have at least 8 bytes, got {file_size}")
     length = int.from_bytes(beginning[:8], "little")

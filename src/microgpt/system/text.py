@@ -1,6 +1,6 @@
 """Human-readable text: tables, and sizes in bytes.
 
-A table has aligned columns for a terminal, or is written in Markdown.
+A table has aligned columns for a terminal, or is formatted as Markdown.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ Row = Sequence[str]
 
 
 def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """Return a table in aligned columns, two spaces apart.
+    """Return a table with aligned columns, two spaces apart.
 
     Args:
         header: The title of each column.
         rows: The cells of each row.
-        sides: One character per column: `r` aligns the column to the right, `l` to the left.
+        sides: One character per column: `r` for right-aligned, `l` for left-aligned.
 
     Returns:
         The table, without a final newline.
@@ -39,7 +39,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
 
 
 def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """Return a table in Markdown, from the same arguments as `aligned`."""
+    """Return a Markdown table; the arguments are the same as those of `aligned`."""
     marks = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 

@@ -1,4 +1,4 @@
-"""The prepared changes: each of them runs, and changes the figures as its name says."""
+"""The preset changes: each of them runs, and changes the figures as its name says."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_a_stopped_training_keeps_the_steps_it_has_done(lab: Lab) -> None:
 def test_a_training_that_diverges_ends_with_an_error_message(lab: Lab) -> None:
     lab.ask("reset", config={"learning_rate": 1e150, "num_steps": 50})
     *_, last = lab.events(steps=50)
-    assert "begin a new run with learning_rate below 1e+150" in last["error"]
+    assert "start a new run with learning_rate below 1e+150" in last["error"]
     assert "can be scrubbed back" in last["error"]
     assert len(curve(lab)) == lab.ask("model")["step"] < 50
     assert lab.ask("scrub", step=0)["step"] == 0

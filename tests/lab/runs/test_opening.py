@@ -76,7 +76,7 @@ def test_damaged_metrics_are_refused_with_a_message(readonly: Lab, tmp_path: Pat
     sentence = readonly.refused(
         "open_run", name="run", checkpoint=file((tmp_path / "model").read_bytes()), metrics="{}\nnonsense\n"
     )
-    assert "'the metrics of run' is not a run's metrics, or is damaged: line 1" in sentence
+    assert "'the metrics of run' is not a metrics file, or is damaged: line 1" in sentence
 
 
 def test_the_package_can_read_an_exported_model(lab: Lab, tmp_path: Path) -> None:

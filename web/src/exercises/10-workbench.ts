@@ -45,7 +45,7 @@ export const workbench: Exercise[] = [
     question: 'Let the figures follow a program whose attention is not the reference’s.',
     hint: {
       plain: 'The scores are divided by something before they become shares. What if they were not?',
-      technical: 'In attention: `/ len(q) ** 0.5`. One of the prepared changes takes it away.',
+      technical: 'In attention: `/ len(q) ** 0.5`. One of the preset changes removes it.',
     },
     async judge(asked) {
       const found = await edited(asked)
