@@ -50,7 +50,7 @@ class SiteError(MicrogptError, ValueError):
 
 
 class DivergedError(MicrogptError, ArithmeticError):
-    """Training whose loss or weights are no longer finite. The earlier steps remain valid."""
+    """Raised when the loss or the weights of a training run are no longer finite. The earlier steps remain valid."""
 
 
 class StoppedError(MicrogptError):

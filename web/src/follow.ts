@@ -16,7 +16,7 @@ export async function follow({ config, step }: Saved): Promise<void> {
     // the link was edited by hand: keep the current model
     if (before && app.model?.run !== before) await change('choose', { run: before })
     link()
-    app.notice = `The link's model cannot be reproduced: ${(reason as Error).message}`
+    app.notice = `The model in this link cannot be reproduced: ${(reason as Error).message}`
   }
 }
 

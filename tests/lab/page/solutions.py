@@ -237,7 +237,7 @@ def causality(reader: Reader) -> None:
 DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "follow-a-made-up-name": (
         "Follow a name that nobody wrote",
-        lambda r: r.press("Names that the model makes up", "teriy"),
+        lambda r: r.press("Names the model makes up", "teriy"),
     ),
     "a-letter-it-does-not-know": (
         "A letter it does not know",

@@ -17,7 +17,7 @@ MEASURED = """() => Object.fromEntries([...document.querySelectorAll('[data-path
 def test_the_page_runs_the_ladder(tab: Visit) -> None:
     """A hundred steps in the browser: the last loss equals CPython's, and the kernel is much faster."""
     tab.section(SECTION)
-    tab.page.get_by_role("button", name="Train 100 steps with each engine").click()
+    tab.page.get_by_role("button", name="Train for 100 steps with each engine").click()
     tab.page.locator('[data-path="ladder.native.float32.difference"]').wait_for(timeout=180_000)
     tab.settle()
     measured = tab.page.evaluate(MEASURED)
@@ -33,7 +33,7 @@ def test_the_page_runs_the_ladder(tab: Visit) -> None:
 
 def test_the_ladder_can_be_stopped(tab: Visit) -> None:
     tab.section(SECTION)
-    start = tab.page.get_by_role("button", name="Train 100 steps with each engine")
+    start = tab.page.get_by_role("button", name="Train for 100 steps with each engine")
     start.click()
     tab.page.get_by_role("status").filter(has_text="The reference is at step").wait_for()
     tab.page.get_by_role("button", name="Stop", exact=True).click()
@@ -43,7 +43,7 @@ def test_the_ladder_can_be_stopped(tab: Visit) -> None:
 
 def test_a_word_with_unknown_letters_is_spelled_in_bytes(tab: Visit) -> None:
     tab.section(SECTION)
-    figure = tab.page.locator("figure").filter(has_text="This word in characters, and in bytes")
+    figure = tab.page.locator("figure").filter(has_text="This word in characters and bytes")
     figure.get_by_label("text").fill("zoë")
     tab.settle()
     shown = figure.evaluate(

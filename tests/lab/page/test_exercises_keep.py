@@ -31,7 +31,7 @@ def test_progress_survives_a_reload_and_can_be_exported_and_imported(visit: Visi
     dialog.get_by_role("button", name="reset progress").click()
     assert dialog.get_by_text("0 of").is_visible()
     dialog.locator("input[type=file]").set_input_files(file)
-    dialog.get_by_text("Imported the progress in 1 exercise").wait_for()
+    dialog.get_by_text("Imported progress on 1 exercise").wait_for()
     assert dialog.get_by_role("button", name="A word it expects").inner_text().endswith(", solved")
     no_progress = "The file contains no progress in exercises"
     for content, says in (("{", "The file is not JSON"), ('{"kind": "other"}', no_progress)):
@@ -90,7 +90,7 @@ def test_leaving_an_exercise_restores_the_word_the_model_and_the_weights(visit: 
     reader.begin("The greatest surprise")  # it has another word, and the published weights
     assert state(reader)[0] == "olivia"
     assert state(reader)[4] == []
-    offer = "Leaving the exercise restores the word “zoe” and the weights that you changed."
+    offer = "Leaving the exercise restores the word “zoe” and your changed weights."
     assert offer in reader.card.inner_text()
     leave(reader)
     assert state(reader) == before

@@ -52,8 +52,8 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
 
 
 EXPRESSION, CHECK = (
-    "An expression, and the gradient of every number in it",
-    "The check: change each input a little and see",
+    "An expression and the gradient of each of its numbers",
+    "The check: change each input slightly and compare",
 )
 PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]
 

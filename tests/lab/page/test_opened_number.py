@@ -121,7 +121,7 @@ def test_a_walk_leads_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Tr
     assert 1 < len(walked) < 30
     assert walked[-1] == end or truth.number(walked[-1])["op"] == "parameter"
     # and back the same way
-    back = panel.get_by_role("navigation", name="The walk so far").get_by_role("button").last
+    back = panel.get_by_role("navigation", name="Path so far").get_by_role("button").last
     back.click()
     panel.locator("h2").filter(has_text=walked[-2]).wait_for()
     assert panel.get_by_role("navigation").get_by_role("button").count() <= 4

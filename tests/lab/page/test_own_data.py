@@ -54,7 +54,7 @@ def back_to_the_names(visit: Visit) -> None:
     own_text(visit).get_by_role("button", name="Back to the names").click()
     visit.settle()
     assert visit.ask("model")["name"] == "trained for 1000 steps"
-    assert own_text(visit).get_by_text("27 tokens, 4,192 parameters now").is_visible()
+    assert own_text(visit).get_by_text("The model now has 27 tokens and 4,192 parameters.").is_visible()
 
 
 @pytest.mark.parametrize("name", TAKEN)

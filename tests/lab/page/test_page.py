@@ -202,7 +202,9 @@ def test_the_address_always_describes_the_current_model(visit: Visit) -> None:
     visit.settle()
     assert shown() == ("#section=training&step=20", "random", 20)
     visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
-    visit.page.get_by_text("The link's model cannot be reproduced: n_embd must be a multiple of n_head").wait_for()
+    visit.page.get_by_text(
+        "The model in this link cannot be reproduced: n_embd must be a multiple of n_head"
+    ).wait_for()
     assert shown() == ("#section=training&step=20", "random", 20)
     visit.section(3)
     assert shown() == ("#section=parameters&step=20", "random", 20)

@@ -183,7 +183,7 @@ def test_the_playhead_opens_from_the_contents_and_returns_to_the_section(head: H
     head.tab.section(5)
     head.page.get_by_role("button", name="play these lines: Forward").click()
     head.page.wait_for_selector("main .line")
-    head.press("leave")
+    head.press("exit")
     head.page.wait_for_selector(".transport", state="detached")
     head.tab.settle()
     assert head.page.locator("main h2").inner_text() == "Attention"

@@ -124,7 +124,7 @@ def test_the_bar_has_a_button_for_presenting(tab: Visit) -> None:
     assert tab.page.evaluate("document.querySelector('nav[aria-label=Sections]')") is None
     size = "parseFloat(getComputedStyle(document.querySelector('main')).zoom)"
     assert tab.page.evaluate(size) > 1.2  # large type
-    tab.page.get_by_role("button", name="leave Esc").click()
+    tab.page.get_by_role("button", name="exit Esc").click()
     assert tab.page.evaluate(size) == 1
 
 

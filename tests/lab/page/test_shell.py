@@ -218,7 +218,7 @@ def test_in_a_presentation_escape_leaves_the_playhead_first(shell: Visit) -> Non
 
 LEAVE: dict[str, Any] = {
     "Escape": lambda page: page.keyboard.press("Escape"),
-    "the button": lambda page: page.get_by_role("button", name="leave", exact=True).click(),
+    "the button": lambda page: page.get_by_role("button", name="exit", exact=True).click(),
     "the browser's way back": lambda page: page.go_back(),
     "the contents": lambda page: page.get_by_role("button", name="Play the program").click(),
 }

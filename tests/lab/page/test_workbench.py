@@ -54,7 +54,7 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
         bench.page.locator(".editor").scroll_into_view_if_needed()
         bench.page.wait_for_function(f"(line) => ({shown})(line)", arg=line)
         assert bench.page.locator("main tr.new").first.is_visible()
-    summary = bench.page.get_by_text("the changes:")
+    summary = bench.page.get_by_text("Changes:")
     summary.click()
     assert not bench.page.locator("main tr.new").first.is_visible()
     bench.click("GELU")  # it stays closed
@@ -64,7 +64,7 @@ def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
     assert bench.page.locator("main tr.new").first.is_visible()
     bench.write(FILE + "# by hand\n")  # an edit by hand is shown below the editor instead
     bench.page.locator("figure", has=bench.page.get_by_role("button", name="Run", exact=True)).get_by_text(
-        "the changes: 1 line added, 0 removed"
+        "Changes: 1 line added, 0 removed"
     ).wait_for()
 
 
@@ -77,18 +77,18 @@ def test_nothing_can_run_while_a_prepared_change_is_being_applied(bench: Bench) 
       }
     }""")
     bench.click("GELU")
-    names = ("Run", "Use in all figures", "Measure the file")
+    names = ("Run", "Use in all figures", "Measure the original file")
     runs = [bench.page.locator("main button", has_text=re.compile(f"^{name}$")) for name in names]
     assert [button.is_disabled() for button in runs] == [True] * 3
     bench.page.evaluate("go()")
     bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
-    runs[2] = bench.page.get_by_role("button", name="Measure it against the file")
+    runs[2] = bench.page.get_by_role("button", name="Compare it with the original file")
     assert [button.is_disabled() for button in runs] == [False] * 3
 
 
 def test_the_diff_shows_the_changes(bench: Bench) -> None:
     bench.click("no 1/√d")
-    bench.page.get_by_text("the changes: 1 line added, 1 removed").wait_for()
+    bench.page.get_by_text("Changes: 1 line added, 1 removed").wait_for()
     rows = bench.page.locator("main tr.new, main tr.gone")
     assert [row.locator("code").text_content().strip() for row in rows.all()] == [
         "attn_logits = [sum(qj * kj for qj, kj in zip(q, k)) / len(q) ** 0.5 for k in keys]",
@@ -99,7 +99,7 @@ def test_the_diff_shows_the_changes(bench: Bench) -> None:
 def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
     bench.click("no residual")
     bench.page.get_by_role("spinbutton", name="steps").first.fill("5")
-    bench.click("Measure it against the file")
+    bench.click("Compare it with the original file")
     done = "() => [...document.querySelectorAll('main td.mono')].filter((e) => e.textContent == '5').length == 2"
     bench.page.wait_for_function(done, timeout=PATIENCE)
     session = Session()
@@ -114,7 +114,7 @@ def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
 def test_the_file_and_the_program_are_trained_and_compared(bench: Bench) -> None:
     bench.click("no 1/√d")
     bench.page.get_by_role("spinbutton", name="steps").last.fill("3")
-    bench.click("Train the file and your program")
+    bench.click("Train with the original file and with your program")
     bench.wait("program edited: attention and reference.py", "main dd")
     assert bench.page.get_by_text("step 1, ").first.is_visible()
     assert bench.tab.ask("model")["program"]["changed"] == ["attention"]
@@ -152,7 +152,7 @@ def test_the_keyboard_can_edit_and_leave_the_editor(bench: Bench) -> None:
     for _ in range(2):  # a choice of data is between them if own documents were loaded
         if not page.evaluate(inside):
             page.keyboard.press("Tab")
-    assert page.evaluate(inside) == "The program, editable"
+    assert page.evaluate(inside) == "The program (editable)"
     page.keyboard.press("Control+Home")
     page.keyboard.type("# by hand")
     page.keyboard.press("Enter")
@@ -161,7 +161,7 @@ def test_the_keyboard_can_edit_and_leave_the_editor(bench: Bench) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
     assert page.evaluate(inside) == ""
-    assert page.get_by_text("To leave the editor by keyboard, press Escape, then Tab.").first.is_visible()
+    assert page.get_by_text("To leave the editor with the keyboard, press Escape, then Tab.").first.is_visible()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -170,7 +170,7 @@ def test_axe_finds_nothing_in_the_workbench(bench: Bench, axe: str, size: str) -
     bench.run(FILE.replace("    largest = max(", "    largest = mux("))
     bench.wait("NameError", "main [role=alert]")
     if not bench.page.locator("main tr.new").first.is_visible():
-        bench.page.get_by_text("the changes:").click()
+        bench.page.get_by_text("Changes:").click()
     bench.page.emulate_media(color_scheme="light")
     assert violations(bench.tab, axe) == []
     bench.page.emulate_media(color_scheme="dark")

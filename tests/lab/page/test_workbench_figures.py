@@ -15,7 +15,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
     assert bench.text == apply("two_layers", FILE)
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers of every figure", ".used")
+    bench.wait("This program now computes the numbers in every figure", ".used")
     bench.tab.settle()
     session = Session()
     session.ask("edit", {"source": apply("two_layers", FILE)})
@@ -31,7 +31,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
         bench.tab.section(section)
         assert bench.page.locator("main .failed, main [role=alert]").all_text_contents() == []
     bench.open()
-    bench.click("Return the figures to the published model")
+    bench.click("Reset the figures to the published model")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == "published"
     assert not any("16, 2, 4, 16" in line for line in bench.page.locator(".source li").all_text_contents())
@@ -56,7 +56,7 @@ def test_a_figure_that_failed_works_again_with_another_model(bench: Bench) -> No
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
     bench.open()
-    bench.click("Return the figures to the published model")
+    bench.click("Reset the figures to the published model")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count() == 0
 

@@ -83,7 +83,7 @@ export function onLine(pieces: string[], why: string): Exercise['judge'] {
 
 /** Return the verdict if no number is open, or if the wrong number is open. */
 export function notOpen({ app }: Asked, instead: string): Verdict {
-  if (!app.number) return { right: false, says: `No number is open: click one, or find it by name. ${instead}` }
+  if (!app.number) return { right: false, says: `No number is open: click a number, or find one by name. ${instead}` }
   return { right: false, says: `\`{path}\` is open. ${instead}`, facts: { path: app.number } }
 }
 

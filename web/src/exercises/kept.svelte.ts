@@ -39,7 +39,7 @@ class Kept {
     if (!model || !app.model || !differs(model)) return words
     if (model.run !== app.model.run) words.push(`the model “${model.name}”`)
     else if (model.step !== app.model.step) words.push(`step ${model.step.toLocaleString('en')} of the run`)
-    else words.push(model.changes.length ? 'the weights that you changed' : 'the unchanged weights')
+    else words.push(model.changes.length ? 'your changed weights' : 'the original weights')
     return words
   }
   /** Keep the current state and discard the stored state. */

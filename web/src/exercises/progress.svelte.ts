@@ -68,10 +68,10 @@ function parsed(text: string): Records {
   try {
     given = JSON.parse(text)
   } catch {
-    throw new Error('The file is not JSON: choose a file that this page exported.')
+    throw new Error('This file is not JSON; choose a file exported from this page.')
   }
   if (given?.kind !== KIND || typeof given.exercises !== 'object' || !given.exercises) {
-    throw new Error('The file contains no progress in exercises: choose a file that this page exported.')
+    throw new Error('This file contains no exercise progress; choose a file exported from this page.')
   }
   const records = Object.entries(given.exercises as { [id: string]: Partial<Record> })
   return Object.fromEntries(

@@ -25,13 +25,13 @@ export const chapters: Act[] = [
   {
     name: 'forward',
     title: 'Forward',
-    about: 'Each token goes through the model, and the probabilities of the next token come out.',
+    about: 'Each token goes through the model, and probabilities for the next token come out.',
     section: 4,
   },
   {
     name: 'loss',
     title: 'The loss',
-    about: 'How surprised the model was at each next letter, and on average.',
+    about: 'How surprised the model was by each next letter, and on average.',
     section: 6,
   },
   {
@@ -49,7 +49,7 @@ export const chapters: Act[] = [
   {
     name: 'sample',
     title: 'Sample a name',
-    about: 'The model writes a name: probabilities, a die, the next letter.',
+    about: 'The model writes a name: it computes probabilities, and a die picks the next letter.',
     section: 9,
   },
 ]

@@ -18,7 +18,7 @@ export const topics: Topic[] = [
     plain:
       'A seed is a recipe for dice: start with the same number, and you get the same throws in the same order. This repeatable chance is what makes the whole page checkable.',
     technical:
-      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but unsuitable for secrets: 624 outputs reveal its state.',
+      'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but not for secrets: 624 outputs reveal its state.',
   },
   {
     act: 'I. Setup and data',
@@ -46,7 +46,7 @@ export const topics: Topic[] = [
     chapter: 'backward',
     line: 'order, seen, stack',
     plain:
-      'While it was computed, every number kept a receipt: which numbers it was computed from, and how strongly it responds to each of them. Now the receipts are read, starting at the end.',
+      'As each number was computed, it kept a receipt: which numbers it was computed from, and how strongly it responds to each of them. Now the receipts are read, starting at the end.',
     technical:
       'The graph is define-by-run: control flow is ordinary Python, and the graph is whatever happened. Its memory grows with the length of the computation, so frameworks can also recompute parts of the graph instead of storing them.',
   },
@@ -66,7 +66,7 @@ export const topics: Topic[] = [
     chapter: 'forward',
     line: 'x = [t + p for t, p',
     plain:
-      'There are two name tags on one coat: which letter this is, and where it is in the word. They are simply added.',
+      'Every coat has two name tags: one says which letter this is, and the other says where it is in the word. The two are simply added.',
     technical:
       'The positions are learned and absolute, as in GPT-2; Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
   },
@@ -128,7 +128,7 @@ export const topics: Topic[] = [
     plain:
       'Two hikers walk down the same slope. One takes longer strides where the slope is steeper. The other remembers the path so far and takes strides of about the same length on any ground, but shorter strides on shaky ground.',
     technical:
-      'm̂ / √v̂ has no units: the step is about the learning rate whatever the scale of the gradient, and smaller where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
+      'm̂ / √v̂ is dimensionless, so the step is about as long as the learning rate, whatever the gradient’s scale, and shorter where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
   },
   {
     act: 'IV. Training',

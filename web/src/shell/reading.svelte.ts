@@ -20,7 +20,7 @@ export function keepReading(): void {
     void [app.section, app.play]
     untrack(() => {
       const { title } = sections[app.section] ?? sections[0]
-      document.title = `${app.play ? 'The program, played' : title} · microgpt lab`
+      document.title = `${app.play ? 'Playing the program' : title} · microgpt lab`
       if (!app.play) app.lines = []
     })
     document.getElementById('main')?.scrollTo({ top: 0 })

@@ -19,9 +19,9 @@ class Measurements {
     const { original, source } = bench
     const wanted =
       source === original
-        ? [{ name: 'the file', source }]
+        ? [{ name: 'the original file', source }]
         : [
-            { name: 'the file', source: original },
+            { name: 'the original file', source: original },
             { name, source },
           ]
     for (const one of wanted) {
