@@ -47,10 +47,25 @@ class Program(NamedTuple):
 pytestmark = pytest.mark.slow
 
 
-def compile_driver(folder: Path, target: str, link: Sequence[str]) -> None:
+# Optimized as in a wheel, the program takes minutes to compile
+OPTIMIZATIONS = {"unoptimized": ["-O0", "-fno-sanitize=undefined"], "optimized": []}
+
+
+def compile_driver(folder: Path, target: str, link: Sequence[str], optimization: Sequence[str]) -> None:
     """Compile the program, and keep the assembly of each precision."""
     build = runpy.run_path(str(ROOT / "hatch_build.py"))
-    zig = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g0", "-Wno-pass-failed", *build["FLAGS"]]
+    zig = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-target",
+        target,
+        "-g0",
+        "-Wno-pass-failed",
+        *build["FLAGS"],
+        *optimization,
+    ]
     assembly = {precision: folder / f"{precision}.s" for precision in build["PRECISIONS"]}
     source = str(build["KERNEL"] / "net.c")
     compilations = [  # in parallel: they take a while
@@ -66,8 +81,8 @@ def compile_driver(folder: Path, target: str, link: Sequence[str]) -> None:
     subprocess.run([*zig, *driver, "-lm", "-pthread", *link, "-o", str(folder / "driver")], check=True)
 
 
-@pytest.fixture(scope="module")
-def program(made_once: Callable[..., Path]) -> Program:
+@pytest.fixture(scope="module", params=["unoptimized", whole("optimized")])
+def program(made_once: Callable[..., Path], request: pytest.FixtureRequest) -> Program:
     try:
         kernel()
     except ImportError as error:
@@ -77,7 +92,8 @@ def program(made_once: Callable[..., Path]) -> Program:
         pytest.skip("qemu-aarch64 (Debian's qemu-user) and `pip install ziglang` are needed for the kernel on NEON")
     same_libm = (GLIBC / "lib" / "libm.so.6").exists() and platform.libc_ver()[0] == "glibc"
     target = "aarch64-linux-gnu.2.31" if same_libm else "aarch64-linux-musl"
-    folder = made_once("aarch64", lambda folder: compile_driver(folder, target, [] if same_libm else ["-static"]))
+    link, optimization = [] if same_libm else ["-static"], OPTIMIZATIONS[request.param]
+    folder = made_once(f"aarch64-{request.param}", lambda folder: compile_driver(folder, target, link, optimization))
     return Program(
         command=[qemu, *(["-L", str(GLIBC)] if same_libm else []), str(folder / "driver")],
         vectors={
@@ -187,4 +203,4 @@ def test_neon_computes_the_same_as_this_processor(
 
 
 def test_the_kernel_is_made_of_neon_instructions(program: Program) -> None:
-    assert min(program.vectors.values()) > 1000, program.vectors
+    assert min(program.vectors.values()) > 300, program.vectors
