@@ -36,7 +36,7 @@ def help_text(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, line: str) ->
 def test_every_example_of_every_help_text_runs(
     here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    pytest.importorskip("matplotlib", reason="one example plots: pip install 'microgpt-lab[plot]'")
+    pytest.importorskip("matplotlib", reason="one example plots: pip install matplotlib")
     page = tmp_path_factory.mktemp("site")  # `microgpt lab` needs a page; it would open it, and serve until Ctrl-C
     (page / "index.html").touch()
     monkeypatch.setattr(lab_server, "SITE", page)

@@ -11,7 +11,7 @@ from cli.commands import Microgpt
 
 
 def test_plot_writes_the_picture_and_prints_its_name(run: Path, microgpt: Microgpt) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'microgpt-lab[plot]'")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install matplotlib")
     assert microgpt("plot run run -o both.png --smoothing 5") == (0, "", "wrote both.png\n")
     assert Path("both.png").read_bytes().startswith(b"\x89PNG")
 

@@ -122,7 +122,7 @@ REFUSED = {
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "train --resume --out foreign": f"'foreign' has no model.safetensors, so it is not a run folder; {UNKNOWN_RUN}",
     "train other.txt --resume --out run": (
-        "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): give that"
+        "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): specify that"
         " text, or start a new run"
     ),
     "train nowhere.txt --resume --out run": (
@@ -160,7 +160,7 @@ REFUSED = {
         " bytes, but only 992 follow; choose another checkpoint, or train again"
     ),
     "sample empty.txt": (
-        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must have at least 8 bytes, got 0; give"
+        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must have at least 8 bytes, got 0; choose"
         " another checkpoint, or train again"
     ),
     "sample run --temperature -0.5": f"temperature {NUMBER} temperature=-0.5",

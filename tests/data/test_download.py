@@ -159,7 +159,7 @@ def test_a_download_that_is_not_the_published_file_is_refused_and_not_kept(
 
 def test_a_download_that_ends_early_is_refused_and_not_kept(cache: Path, server: Server) -> None:
     server.handle = lambda request: answer(request, CONTENT[:40_000], len(CONTENT))
-    assert "the makemore names" in failure(server.url)
+    assert "the downloaded names file does not match the published one" in failure(server.url)
     assert everything_in(cache.parent) == []
 
 

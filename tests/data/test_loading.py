@@ -82,7 +82,7 @@ def test_adjacent_ids_in_the_range_of_surrogates_survive() -> None:
 def test_characters_outside_a_vocabulary_are_named() -> None:
     assert load(["ab"], tokenizer=CharTokenizer("abc")).tokenizer.symbols == ["a", "b", "c", ""]
     start = "the list of documents contains characters that the model has never seen: "
-    end = "; remove them, or train a model on a text that has them"
+    end = "; remove them, or train a model on a text that contains them"
     assert refusal(["abé", "d"], tokenizer=CharTokenizer("abc")) == f"{start}'d' 'é'{end}"
     shown = "'#' '$' '%' '&' \"'\" '(' ')' '*' '+' ','"
     assert refusal(["".join(characters(30))], tokenizer=CharTokenizer('!"')) == f"{start}{shown} and 18 more{end}"

@@ -204,7 +204,7 @@ def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None,
     (tmp_path / "text.txt").write_bytes(content)
     with pytest.raises(DataError, match=words):
         prepare([tmp_path / "text.txt"], tmp_path / "data")
-    with pytest.raises(DataError, match=r"no file '.*missing'"):
+    with pytest.raises(DataError, match=r"cannot read '.*missing': no such file"):
         prepare([tmp_path / "missing"], tmp_path / "data")
     with pytest.raises(DataError, match="is a folder: specify a text file"):
         prepare([tmp_path], tmp_path / "data")
@@ -266,7 +266,7 @@ def test_damage_is_noticed(tmp_path: Path, small_pieces: None) -> None:
     prepare([NAMES], folder)
     tokens, facts = (folder / "tokens.bin").read_bytes(), (folder / "data.json").read_text()
     (folder / "tokens.bin").write_bytes(tokens[:-1])
-    with pytest.raises(DataError, match=r"tokens.bin' has [\d,]+ bytes, expected [\d,]+: it was truncated"):
+    with pytest.raises(DataError, match=r"tokens.bin' has [\d,]+ bytes, expected [\d,]+: the file was truncated"):
         open_prepared(folder, 16)
     (folder / "tokens.bin").write_bytes(bytes([tokens[0] ^ 1]) + tokens[1:])
     open_prepared(folder, 16)

@@ -103,7 +103,7 @@ def test_token_ids_can_be_decoded_without_the_library(bpe: BpeTokenizer, monkeyp
     monkeypatch.setitem(sys.modules, "tokenizers", None)  # as if it were not installed
     assert again.decode(token_ids) == "the cat"
     for ask in (lambda: again.encode("the cat"), lambda: learn("bpe:300", ["a"])):
-        with pytest.raises(ImportError, match=r"byte-pair encoding needs .*: pip install 'microgpt-lab\[bpe\]'"):
+        with pytest.raises(ImportError, match=r"byte-pair encoding needs .*: pip install tokenizers"):
             ask()
 
 
@@ -111,7 +111,7 @@ def test_token_ids_can_be_decoded_without_the_library(bpe: BpeTokenizer, monkeyp
     "spec", [{}, {"kind": "bpe", "bos_first": False, "model": "{}"}, {"kind": 7, "bos_first": True}]
 )
 def test_a_damaged_tokenizer_is_refused(spec: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="the tokenizer is "):
+    with pytest.raises(ValueError, match="the tokenizer is damaged|unknown tokenizer kind"):
         from_spec(spec)
 
 

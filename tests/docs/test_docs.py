@@ -110,7 +110,7 @@ def test_the_readme_shows_a_real_run(tmp_path: Path) -> None:
 @pytest.fixture
 def desk(tmp_path: Path, names_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the commands of the README: it has two texts, and the public names are already downloaded."""
-    pytest.importorskip("matplotlib", reason="one command plots: pip install 'microgpt-lab[plot]'")
+    pytest.importorskip("matplotlib", reason="one command plots: pip install matplotlib")
     try:
         kernel()
     except ImportError as error:

@@ -18,7 +18,7 @@ MAGIC = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".svg": b"<?xml "}
 
 @pytest.fixture
 def matplotlib() -> Any:
-    return pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'microgpt-lab[plot]'")
+    return pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install matplotlib")
 
 
 def write_run(folder: Path, losses: list[float], held_out: dict[int, float] | None = None) -> Path:

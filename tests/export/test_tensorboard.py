@@ -55,5 +55,5 @@ def test_without_the_tensorboard_package_no_run_begins(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
     assert cli.main([*RUN, "--out", str(tmp_path / "run"), "--tensorboard"]) == 2
-    assert capsys.readouterr().err.endswith("pip install 'microgpt-lab[tensorboard]'\n")
+    assert capsys.readouterr().err.endswith("pip install tensorboard\n")
     assert not (tmp_path / "run").exists()

@@ -94,7 +94,7 @@ def test_more_steps_recompute_the_decay(tmp_path: Path) -> None:
             {"val_fraction": 0.5},
             "val_fraction cannot be changed when a run is resumed, got val_fraction=0.5, but the run has 0.0",
         ),
-        ({"num_steps": 3}, "num_steps must be at least 12 (the steps already completed), got num_steps=3"),
+        ({"num_steps": 3}, "num_steps must be at least 12 .the steps already completed., got num_steps=3"),
     ],
 )
 def test_a_setting_that_cannot_change_is_refused_and_nothing_is_lost(

@@ -132,10 +132,22 @@ WRONG: dict[str, tuple[Change, str]] = {
     "symbols without BOS": (set_json("symbols", ["a", "b", "c", "ñ"]), "'symbols' must contain BOS, the empty string"),
     "a symbol twice": (set_json("symbols", ["a", "b", "b", ""]), "'symbols' must be distinct single characters"),
     "BOS twice": (set_json("symbols", ["a", "b", "", ""]), "'symbols' must be distinct single characters"),
-    "a symbol of two characters": (set_json("symbols", ["a", "b", "ñn", ""]), "'symbols' must be single characters"),
-    "a number among the symbols": (set_json("symbols", ["a", "b", 1, ""]), "'symbols' must be single characters"),
-    "a list among the symbols": (set_json("symbols", ["a", "b", [], ""]), "'symbols' must be single characters"),
-    "null among the symbols": (set_json("symbols", ["a", "b", None, ""]), "'symbols' must be single characters"),
+    "a symbol of two characters": (
+        set_json("symbols", ["a", "b", "ñn", ""]),
+        "'symbols' must be distinct single characters",
+    ),
+    "a number among the symbols": (
+        set_json("symbols", ["a", "b", 1, ""]),
+        "'symbols' must be distinct single characters",
+    ),
+    "a list among the symbols": (
+        set_json("symbols", ["a", "b", [], ""]),
+        "'symbols' must be distinct single characters",
+    ),
+    "null among the symbols": (
+        set_json("symbols", ["a", "b", None, ""]),
+        "'symbols' must be distinct single characters",
+    ),
     "one symbol too few": (set_json("symbols", ["a", "b", ""]), "tensor 'wte' must have shape (3, 2), got (4, 2)"),
     "one symbol too many": (set_json("symbols", ["a", "b", "c", "ñ", ""]), "must have shape (5, 2), got (4, 2)"),
     # step

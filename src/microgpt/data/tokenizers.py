@@ -3,7 +3,7 @@
     char     each character in the data is a token, as in the published script
     byte     each UTF-8 byte is a token: any text can be encoded, but a non-ASCII character takes two to four tokens
     bpe:N    byte-pair encoding with N tokens, including BOS: frequent byte sequences are tokens. Learning and encoding
-             (but not decoding) need Hugging Face's `tokenizers` (pip install 'microgpt-lab[bpe]')
+             (but not decoding) need Hugging Face's `tokenizers` (pip install tokenizers)
 
 An additional token, BOS, begins and ends every document.
 """
@@ -21,7 +21,7 @@ from microgpt import reference
 
 KINDS = ("char", "byte", "bpe:N")
 T = TypeVar("T", str, bytes)
-REMEDY = "byte-pair encoding needs Hugging Face's tokenizers: pip install 'microgpt-lab[bpe]'"
+REMEDY = "byte-pair encoding needs Hugging Face's tokenizers: pip install tokenizers"
 
 
 class Tokenizer(Protocol):

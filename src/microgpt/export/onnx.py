@@ -12,7 +12,7 @@ reads and generates text, for N sequences at a time:
 To read an entire text at once, set P = 0; to generate, set T = 1 in each call. P + T is at most block_size. The file's
 metadata (`symbols`, `bos`, `block_size`, `tokenizer`) includes each token's text and BOS's id.
 
-Exporting needs the `onnx` package: pip install 'microgpt-lab[onnx]'.
+Exporting needs the `onnx` package: pip install onnx.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from microgpt.system.files import atomic
 OPSET = 18  # the newest opset that every onnxruntime release since 2023 supports
 LARGEST = 2**31 - 2**20  # bytes of parameters: the size limit without external data, minus room for the graph
 PRECISIONS = {"float32": "f", "float64": "d"}
-REMEDY = "exporting to ONNX needs the onnx package: pip install 'microgpt-lab[onnx]'"
+REMEDY = "exporting to ONNX needs the onnx package: pip install onnx"
 
 
 class _Graph:

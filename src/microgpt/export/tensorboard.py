@@ -15,7 +15,7 @@ from microgpt.runs.metrics import record
 from microgpt.runs.run import Run
 from microgpt.training import Step
 
-REMEDY = "metrics for TensorBoard need the tensorboard package: pip install 'microgpt-lab[tensorboard]'"
+REMEDY = "metrics for TensorBoard need the tensorboard package: pip install tensorboard"
 
 
 def check_tensorboard() -> None:

@@ -1,4 +1,4 @@
-"""Compare two tensors: the number of values that differ, the first such values, and the largest difference."""
+"""Compare two tensors: how many values differ, which differ first, and the largest difference."""
 
 from __future__ import annotations
 

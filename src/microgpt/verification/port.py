@@ -1,4 +1,4 @@
-"""Verify a port in any language: export the reference's values, and compare the port's values with them.
+"""Verify a port in any language: export the reference's values, and compare the port's with them.
 
 Both sets of values are stored in files. `export` writes a folder; docs/verify.md fully describes its layout. A port
 computes the same tensors from the same inputs and writes them under the same names, and `against` finds the first

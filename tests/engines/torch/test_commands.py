@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, clean_environment
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 
 from engines.torch.cases import WORDS, every_precision  # noqa: E402  (needs torch)
@@ -24,7 +24,7 @@ def test_without_pytorch_the_error_says_how_to_get_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "microgpt", "train", "--engine", "torch", "--out", str(tmp_path / "run")]
     environment = {**clean_environment(), "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'src'}"}
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
-    message = "the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' (no module of that name)"
+    message = "the torch engine needs PyTorch: pip install torch (no module of that name)"
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"error: {message}\n")
     assert not (tmp_path / "run").exists()
 

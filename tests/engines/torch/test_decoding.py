@@ -11,7 +11,7 @@ from microgpt.config import init
 
 from conftest import TINY
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torch)
 

@@ -20,7 +20,7 @@ from microgpt.engines.scalar import ScalarEngine
 
 from conftest import TINY, examples, golden, models
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 from microgpt.engines.torch import engine as torch_engine  # noqa: E402  (needs torch)
 from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torch)

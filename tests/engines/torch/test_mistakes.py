@@ -17,7 +17,7 @@ from microgpt.engines.choose import class_of
 
 from conftest import TINY, clean_environment
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 from microgpt.engines.torch import engine as torch_engine  # noqa: E402  (needs torch)
 from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torch)

@@ -9,7 +9,7 @@ import pytest
 
 from microgpt.config import init, shapes
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 from microgpt.engines.torch.engine import TorchEngine  # noqa: E402  (needs torch)
 from microgpt.engines.torch.model import Memory, Model  # noqa: E402  (needs torch)

@@ -17,7 +17,7 @@ from microgpt.runs.run import Run
 
 from conftest import TINY
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'microgpt-lab[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
 
 from microgpt.engines.torch import decoding  # noqa: E402  (needs torch)
 

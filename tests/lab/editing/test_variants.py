@@ -224,7 +224,7 @@ def test_sgd_moves_by_the_gradient_and_has_no_moments() -> None:
     for name, tensor in update["tensors"].items():
         for grad, delta in zip(tensor["grad"], tensor["delta"]):
             assert delta == pytest.approx(-0.1 * grad, abs=1e-12), name
-    assert "the edited adam() has no m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
+    assert "the edited adam() has no variable m_hat" in lab.refused("adam", word=WORD, path="wte[0][0]")
     lab.losses(2)
     assert not any(run.engine.m)
 

@@ -1,4 +1,4 @@
-"""The kernel's binding: its C functions, their argument types, and typed calls that take Python buffers.
+"""The kernel's binding: its C functions, their argument types, and typed calls with Python buffers.
 
 Only this module describes the functions and their arguments. Its tables duplicate kernel/api.h, and a test compares the
 two. library.py (ctypes) and wasm.py (WebAssembly) turn the tables into functions that accept Python values. The value

@@ -74,7 +74,7 @@ class SharedLibrary(Kernel):
             library = ctypes.CDLL(str(LIBRARY))
         except OSError as error:
             raise ImportError(
-                f"the native engine needs its compiled kernel, which cannot be loaded ({error}): reinstall microgpt-lab"
+                f"the native engine needs its compiled kernel, which cannot be loaded ({error}): reinstall this package"
                 " on a machine with a C compiler, or use the scalar engine"
             ) from None
         library.microgpt_kernel.argtypes = [c_int, c_char_p]

@@ -30,7 +30,7 @@ try:
     from microgpt.engines.torch.distributed import Ranks
     from microgpt.engines.torch.model import IGNORED, Memory, Model, loss, token_losses
 except (ImportError, OSError) as error:  # OSError: PyTorch's libraries do not match this system
-    raise ImportError(f"the torch engine needs PyTorch: pip install 'microgpt-lab[torch]' ({error})") from error
+    raise ImportError(f"the torch engine needs PyTorch: pip install torch ({error})") from error
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 BUFFERS = ("params", "grads", "m", "v")

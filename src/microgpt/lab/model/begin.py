@@ -1,4 +1,4 @@
-"""Start a run from random weights, from an edited program, on another text, or from a saved run's files."""
+"""Start a run from random weights, an edited program, another text, or a saved run's files."""
 
 from __future__ import annotations
 
