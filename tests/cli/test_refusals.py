@@ -122,8 +122,8 @@ REFUSED = {
     "train --resume --out nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "train --resume --out foreign": f"'foreign' has no model.safetensors, so it is not a run folder; {UNKNOWN_RUN}",
     "train other.txt --resume --out run": (
-        "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): specify that"
-        " text, or start a new run"
+        "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): specify"
+        " that text, or start a new run"
     ),
     "train nowhere.txt --resume --out run": (
         "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"

@@ -111,7 +111,7 @@ def test_token_ids_can_be_decoded_without_the_library(bpe: BpeTokenizer, monkeyp
     "spec", [{}, {"kind": "bpe", "bos_first": False, "model": "{}"}, {"kind": 7, "bos_first": True}]
 )
 def test_a_damaged_tokenizer_is_refused(spec: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="the tokenizer is damaged|unknown tokenizer kind"):
+    with pytest.raises(ValueError, match=r"the tokenizer is damaged|unknown tokenizer kind"):
         from_spec(spec)
 
 

@@ -57,10 +57,8 @@ def test_a_new_or_removed_request_makes_protocol_ts_stale(monkeypatch: pytest.Mo
 
 
 def test_protocol_ts_has_the_meaning_of_each_field() -> None:
-    assert (
-        "  perplexity: Num // exp(mean): the model is as uncertain as if it were choosing among this many equally likely tokens\n"
-        in generated()
-    )
+    perplexity = "exp(mean): the model is as uncertain as if it were choosing among this many equally likely tokens"
+    assert f"  perplexity: Num // {perplexity}\n" in generated()
     assert "  letter?: number // tokens: the index of the letter that is looked up\n" in generated()
     assert "export interface PlayEvent extends EventExtras {\n" in generated()
 

@@ -61,7 +61,8 @@ def test_a_long_word_breaks_before_the_page_does(tab: Visit, section: int) -> No
 HEATMAPS = """() => [...document.querySelectorAll('main .cells')].filter((e) => e.checkVisibility()).map((e) => {
   const figure = e.closest('figure')
   const bare = (path) => path.replace(/(\\[\\d+\\])*$/, '')
-  const [, tensor] = /opens\\. ((?:grad |m |v )?[\\w.]+)(?:\\[\\d+\\])*: /.exec(e.getAttribute('aria-label')) ?? []
+  const named = /open a cell\\. ((?:grad |m |v )?[\\w.]+)(?:\\[\\d+\\])*: /
+  const [, tensor] = named.exec(e.getAttribute('aria-label')) ?? []
   const paths = [...figure.querySelectorAll('td[data-path]')].map((cell) => bare(cell.dataset.path))
   return [figure.querySelector('h3').textContent, tensor ?? '', tensor ? paths.includes(tensor) : paths.length > 0]
 })"""

@@ -70,7 +70,7 @@ def test_every_key_of_a_clicker_is_known(presented: Visit, on: str, back: str) -
 
 
 def test_a_full_stop_darkens_the_screen_and_escape_leaves(presented: Visit) -> None:
-    press, dark = presented.page.keyboard.press, presented.page.get_by_role("button", name="The screen is dark")
+    press, dark = presented.page.keyboard.press, presented.page.get_by_role("button", name="The screen is blank")
     press(".")
     assert dark.is_visible()
     press(".")
@@ -111,7 +111,7 @@ def test_an_editor_gets_the_keys(presented: Visit) -> None:
     for key in ("Space", "b", ".", "ArrowRight"):
         presented.page.keyboard.press(key)
     assert screen(presented).startswith("2 / ")
-    assert not presented.page.get_by_role("button", name="The screen is dark").is_visible()
+    assert not presented.page.get_by_role("button", name="The screen is blank").is_visible()
     for _ in range(3):
         presented.page.keyboard.press("Backspace")
 
