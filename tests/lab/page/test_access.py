@@ -12,6 +12,7 @@ from lab.page.browser import SECTIONS, SIZES, Visit
 EVERY_SECTION = pytest.mark.parametrize("section", range(SECTIONS))
 
 
+@pytest.mark.sampled(8)
 @EVERY_SECTION
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing(tab: Visit, axe: str, section: int, size: str) -> None:
@@ -32,6 +33,7 @@ def test_axe_would_find_something(tab: Visit, axe: str) -> None:
     tab.page.evaluate("document.querySelector('#bare').remove()")
 
 
+@pytest.mark.sampled(4)
 @EVERY_SECTION
 def test_nothing_scrolls_sideways_at_320_pixels(tab: Visit, section: int) -> None:
     tab.page.set_viewport_size({"width": 320, "height": 640})
@@ -46,6 +48,7 @@ def test_nothing_scrolls_sideways_at_320_pixels(tab: Visit, section: int) -> Non
     tab.page.set_viewport_size(SIZES["wide"])
 
 
+@pytest.mark.sampled(4)
 @EVERY_SECTION
 def test_a_long_word_breaks_before_the_page_does(tab: Visit, section: int) -> None:
     tab.page.set_viewport_size({"width": 320, "height": 640})
@@ -77,6 +80,7 @@ def without_table(tab: Visit) -> list[tuple[str, str]]:
     return [(figure, tensor) for figure, tensor, has_table in tab.page.evaluate(HEATMAPS) if not has_table]
 
 
+@pytest.mark.sampled(5)
 @EVERY_SECTION
 def test_every_heatmap_has_a_table_behind_it(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
@@ -91,6 +95,7 @@ def test_every_heatmap_has_a_table_behind_it(tab: Visit, section: int) -> None:
     assert section == 3 or bare == []
 
 
+@pytest.mark.sampled(4)
 @EVERY_SECTION
 def test_players_can_be_controlled_by_the_keyboard(tab: Visit, section: int) -> None:
     tab.section(section)

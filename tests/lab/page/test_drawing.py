@@ -52,6 +52,7 @@ def words(root: ElementTree.Element) -> str:
     return " ".join(" ".join("".join(text.itertext()) for text in root.iter(f"{SVG}text")).split())
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_every_figure_is_saved_as_an_svg(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")
@@ -96,6 +97,7 @@ UNPLACED = """() => [...document.querySelectorAll('main figure *')].filter((e) =
   }).map((which) => e.className + which))"""
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_controls_are_left_out_and_their_values_stay(tab: Visit, section: int) -> None:
     tab.section(section, word="emma")

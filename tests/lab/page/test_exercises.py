@@ -70,6 +70,7 @@ def test_a_number_is_found(reader: Reader, id: str) -> None:
     assert reader.check().startswith("Right.")
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("id", DONE)
 def test_a_task_is_done(reader: Reader, id: str) -> None:
     title, work = DONE[id]

@@ -101,6 +101,7 @@ def test_every_number_is_what_the_package_computes(
     assert count >= 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_the_first_state_is_complete_before_python(early: Visit, untouched: Visit, section: int) -> None:
     early.section(section)

@@ -291,6 +291,7 @@ def test_changes_are_announced_when_the_playhead_stops(head: Head) -> None:
     assert announced.inner_text().endswith("Sets x.")
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("chapter", [*CHAPTERS, "end"])
 @pytest.mark.parametrize("size", SIZES)
 def test_axe_finds_nothing_in_the_playhead(head: Head, axe: str, chapter: str, size: str) -> None:

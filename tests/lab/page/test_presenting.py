@@ -169,6 +169,7 @@ def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
     presented.linked("at=1")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_every_section_can_be_presented(presented: Visit, section: int) -> None:
     """Every screen is reached, and nothing is wider than the window."""

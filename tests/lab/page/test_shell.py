@@ -77,6 +77,7 @@ def test_the_titles_of_the_contents_are_left_aligned(shell: Visit) -> None:
     assert max(lefts) - min(lefts) < 1
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(10))
 def test_parts_that_scroll_sideways_are_marked(shell: Visit, section: int) -> None:
     shell.page.set_viewport_size(SIZES["phone"])

@@ -11,6 +11,7 @@ from lab.page.browser import LATER, SECTIONS, CountingServer, Visit
 BUDGET = 300_000  # bytes before Python
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("section", range(SECTIONS))
 def test_little_is_transferred_before_python(
     visit: Visit, lab_server: CountingServer, section: int, record_property: Callable[[str, object], None]
