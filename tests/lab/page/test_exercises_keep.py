@@ -33,8 +33,8 @@ def test_progress_survives_a_reload_and_can_be_exported_and_imported(visit: Visi
     dialog.locator("input[type=file]").set_input_files(file)
     dialog.get_by_text("Imported progress on 1 exercise").wait_for()
     assert dialog.get_by_role("button", name="A word it expects").inner_text().endswith(", solved")
-    no_progress = "The file contains no progress in exercises"
-    for content, says in (("{", "The file is not JSON"), ('{"kind": "other"}', no_progress)):
+    no_progress = "This file contains no exercise progress"
+    for content, says in (("{", "This file is not JSON"), ('{"kind": "other"}', no_progress)):
         file.write_text(content)
         dialog.locator("input[type=file]").set_input_files(file)
         dialog.get_by_text(says).wait_for()
@@ -59,7 +59,7 @@ def test_an_exercise_of_the_workbench_keeps_the_readers_program(reader: Reader) 
     reader.tab.section(10)
     reader.press("Changes to try", "GELU")
     reader.begin("A program of your own")
-    assert reader.page.get_by_text("the changes:").is_visible()
+    assert reader.page.get_by_text("Changes:").is_visible()
     reader.press("reference.py", "Reset the file")
 
 
