@@ -118,6 +118,12 @@ class Visit:
         self.refused.append(route.request.url)
         route.abort()
 
+    def close(self) -> None:
+        """Close the tab, and check that it made no request to another host and wrote no error to the console."""
+        self.context.close()
+        assert self.refused == []
+        assert self.errors == []
+
     def open(self, fragment: str = "") -> None:
         self.page.goto(f"{self.address}{fragment}")
 

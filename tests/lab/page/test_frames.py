@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from lab.page.browser import CountingServer, Visit
+from lab.page.browser import Visit
 from lab.page.playhead import Head
 
 PACE = 700  # ms per moment, at speed 1
@@ -34,15 +31,12 @@ COUNT = """() => {
 
 
 @pytest.fixture
-def clocked(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
-    """A tab whose time stands still once Python is ready."""
-    visit = Visit(chromium, lab_server.url)
+def clocked(visit: Visit) -> Visit:
+    """A tab in which Python is ready, and whose clock a test can stop."""
     visit.page.clock.install(time=0)
     visit.open()
     visit.ready()
-    yield visit
-    visit.context.close()
-    assert (visit.refused, visit.errors) == ([], [])
+    return visit
 
 
 @pytest.mark.parametrize("chapter", ["tokens", "forward", "backward", "adam"])
