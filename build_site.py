@@ -31,7 +31,7 @@ SOURCE = ROOT / "src"
 PACKAGE = SOURCE / "microgpt"
 PUBLIC = WEB / "public"  # the folder from which Vite copies static files
 SITE = PACKAGE / "lab" / "site"
-NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason why the page could not be built
+NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason the page could not be built
 STAMP = ".built-from"
 
 NODE = ((20, 19), (22, 12))  # the oldest version that Vite supports in each maintained release line

@@ -1,4 +1,4 @@
-"""Measure how much faster reference.py is than simpler versions of itself that compute the same bits.
+"""Measure how much faster reference.py is than simpler versions of itself with bit-identical results.
 
     python benchmarks/reference_speed.py [FILE] [--steps 40]
 

@@ -225,9 +225,9 @@ def test_any_settings_survive_a_file_bit_for_bit(config: Config) -> None:
 def test_a_setting_that_is_missing_or_unknown_is_named() -> None:
     for name in set(NAMES) - LATER:
         rest = {other: value for other, value in Config().to_dict().items() if other != name}
-        with pytest.raises(ValueError, match=f"^the setting '?{name}'? is missing$"):
+        with pytest.raises(ValueError, match=f"^the '?{name}'? setting is missing$"):
             Config.from_dict(rest)
-    with pytest.raises(ValueError, match=r"^the setting '?dropout'? is unknown to this version of microgpt$"):
+    with pytest.raises(ValueError, match=r"^the '?dropout'? setting is unknown to this version of microgpt$"):
         Config.from_dict({**Config().to_dict(), "dropout": 0.1})
 
 

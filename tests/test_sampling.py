@@ -306,7 +306,7 @@ def test_a_prompt_that_leaves_no_room_is_refused_without_slide(length: int) -> N
         lambda: Spy(always(2)), random.Random(0), bos=BOS, block_size=4, temperature=0.0, prompt=[1] * length
     )
     message = (
-        f"prompt must be shorter than block_size=4 tokens, got {length}: shorten the prompt, or let the context slide"
+        f"prompt must be shorter than block_size=4 tokens, got {length}: shorten the prompt or let the context slide"
         " (slide=True, --slide)"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

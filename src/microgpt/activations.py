@@ -27,7 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {f.__name__: f for f in (relu, re
 
 
 def formula(name: str) -> str:
-    """Return the formula of an activation: "max(0, x)" for "relu"."""
+    """Return an activation's formula, such as "max(0, x)" for "relu"."""
     return (ACTIVATIONS[name].__doc__ or "").removesuffix(".")
 
 

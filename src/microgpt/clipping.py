@@ -10,7 +10,7 @@ def clip(grads: array[float], max_norm: float) -> float:
     """Scale a gradient down if its norm exceeds a maximum (Pascanu et al., arXiv:1211.5063).
 
     Args:
-        grads: The gradient, as one flat buffer with an element for each weight; modified in place.
+        grads: The gradient, as one flat buffer with one element per weight; modified in place.
         max_norm: The maximum norm.
 
     Returns:

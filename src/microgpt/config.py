@@ -26,9 +26,9 @@ def _setting(default: Any, help: str, later: bool = False) -> Any:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a model and its training; the defaults match the final published version.
+    """The settings for a model and its training; the defaults match the final published version.
 
-    Each field's metadata contains a description, which `microgpt train --help` prints.
+    Each field's metadata contains the description that `microgpt train --help` prints.
 
     Raises:
         ValueError: A setting is invalid; the message names the setting and shows its value.
@@ -45,11 +45,11 @@ class Config:
     n_head: int = _setting(4, "Attention heads per layer; must divide n_embd.")
     n_layer: int = _setting(1, "Number of layers, each with attention and an MLP.")
     block_size: int = _setting(16, "Context length in tokens; longer documents are truncated.")
-    activation: str = _setting("relu", f"The MLP's activation: {choices_text()}.")
+    activation: str = _setting("relu", f"The MLP's activation function: {choices_text()}.")
     init_std: float = _setting(0.08, "Standard deviation of the initial weights.")
     zero_init: bool = _setting(False, "Initialize attn_wo and mlp_fc2 to 0, so that each layer starts as the identity.")
-    bos_first: bool = _setting(False, "Assign token id 0 to BOS, instead of the last id.")
-    learning_rate: float = _setting(0.01, "Adam's peak learning rate, which decays to 0.")
+    bos_first: bool = _setting(False, "Use token id 0 for BOS instead of the last id.")
+    learning_rate: float = _setting(0.01, "Adam's peak learning rate; the learning rate then decays to 0.")
     warmup_steps: int = _setting(0, "Steps over which the learning rate rises to its peak.", later=True)
     decay: str = _setting("linear", "Shape of the learning rate's decay to 0: linear or cosine.", later=True)
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
@@ -126,9 +126,9 @@ class Config:
         later = {f.name: f.metadata["later"] for f in dataclasses.fields(cls)}
         for name in sorted(later.keys() - settings.keys()):
             if not later[name]:
-                raise ValueError(f"the setting {name} is missing")
+                raise ValueError(f"the {name} setting is missing")
         for name in sorted(settings.keys() - later.keys()):
-            raise ValueError(f"the setting {name!r:.60} is unknown to this version of microgpt")
+            raise ValueError(f"the {name!r:.60} setting is unknown to this version of microgpt")
         return cls(**settings)
 
 
@@ -205,12 +205,12 @@ def shapes(config: Config, vocab_size: int) -> Shapes:
 
 
 def num_params(config: Config, vocab_size: int) -> int:
-    """Return the model's number of weights."""
+    """Return the number of weights in the model."""
     return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
 
 
 def offsets(shapes: Shapes) -> dict[str, slice]:
-    """Return the slice of a flat buffer that holds each matrix in row-major order."""
+    """Return each matrix's slice of a flat buffer, which stores the matrix in row-major order."""
     table, start = {}, 0
     for name, (rows, columns) in shapes.items():
         table[name] = slice(start, start + rows * columns)

@@ -3,9 +3,9 @@
     MicrogptError
       DataError          ValueError       text that cannot be used
       RunError           ValueError       a run that cannot be started, loaded or resumed as requested
-      CheckpointError    ValueError       a file that is not a checkpoint, or is damaged
+      CheckpointError    ValueError       a file that is not a checkpoint, or a damaged checkpoint
       SafetensorsError   ValueError       a file that violates the safetensors format
-      LabError           ValueError       a request from the page that cannot be fulfilled
+      LabError           ValueError       a page request that cannot be fulfilled
       SiteError          ValueError       a page that cannot be served or written
       DivergedError      ArithmeticError  training whose loss or weights are no longer finite
       StoppedError                        training that was interrupted by an external failure, such as a full disk
@@ -34,7 +34,7 @@ class RunError(MicrogptError, ValueError):
 
 
 class CheckpointError(MicrogptError, ValueError):
-    """A file that is not a checkpoint, or is damaged. The message names the file."""
+    """A file that is not a checkpoint, or a damaged checkpoint. The message names the file."""
 
 
 class SafetensorsError(MicrogptError, ValueError):
@@ -42,7 +42,7 @@ class SafetensorsError(MicrogptError, ValueError):
 
 
 class LabError(MicrogptError, ValueError):
-    """A request from the page that cannot be fulfilled."""
+    """A page request that cannot be fulfilled."""
 
 
 class SiteError(MicrogptError, ValueError):

@@ -21,7 +21,8 @@ class Score:
     Attributes:
         nats: The sum of -log p over all predicted tokens.
         tokens: The number of predicted tokens.
-        characters: The number of characters in those tokens, counting BOS as one; None if each token is one character.
+        characters: The number of characters in the predicted tokens, counting BOS as one; None if each token is one
+            character.
     """
 
     nats: float
@@ -54,7 +55,7 @@ EMPTY_SCORE = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most `limit` items of a sequence (0: all items), evenly spaced, because files are often sorted."""
+    """Return at most `limit` evenly spaced items of a sequence (0 for all), because files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]
@@ -113,8 +114,8 @@ class Novelty:
 
     Attributes:
         samples: The number of samples.
-        distinct: The number of distinct texts among them.
-        new: The number of samples that are not in the training data; None if the training data are unavailable.
+        distinct: The number of distinct texts among the samples.
+        new: The number of samples that are not in the training data; None if the training data is unavailable.
     """
 
     samples: int
@@ -127,7 +128,7 @@ def novelty(samples: Sequence[str], known: set[str] | None) -> Novelty:
 
     Args:
         samples: The generated texts.
-        known: The texts that occur in the training data; None if the training data are unavailable.
+        known: The texts that occur in the training data; None if the training data is unavailable.
 
     Returns:
         The numbers of samples, distinct samples and new samples.

@@ -24,7 +24,7 @@ def forward_flops(config: Config, vocab_size: int) -> int:
 
 
 def training_flops(config: Config, vocab_size: int) -> int:
-    """Return the forward and backward flops per token; the backward pass takes twice as many flops."""
+    """Return the forward and backward flops per token; the backward pass takes twice as many as the forward pass."""
     return 3 * forward_flops(config, vocab_size)
 
 

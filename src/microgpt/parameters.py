@@ -11,7 +11,7 @@ class Parameter(NamedTuple):
     Attributes:
         meaning: The parameter's purpose, in words.
         is_lookup: Whether the model looks up one row per position instead of multiplying by the matrix.
-        product: The name of the tensor that a layer computes by multiplying by the matrix; empty outside the layers.
+        product: The name of the tensor that a layer computes with the matrix; empty outside the layers.
         starts_at_zero: Whether Config.zero_init initializes the matrix to zero.
     """
 
@@ -36,5 +36,5 @@ UNKNOWN = Parameter("")  # a parameter that an edited program adds
 
 
 def role(name: str) -> Parameter:
-    """Return the role of a parameter by its full name, such as layer0.attn_wq."""
+    """Return the role of a parameter, given its full name, such as layer0.attn_wq."""
     return PARAMETERS.get(name.rpartition(".")[2], UNKNOWN)

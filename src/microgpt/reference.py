@@ -8,12 +8,12 @@ import gc, math, random, sys
 
 # --- 1. Data: the documents, and the closed vocabulary of the characters that occur in them
 def documents(path):
-    """Return the lines of a text file, without the white space around them; blank lines are skipped."""
+    """Return the lines of a text file, stripped of surrounding whitespace; blank lines are skipped."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 class Tokenizer:
-    """Converts characters to token ids and back. One more token, BOS, begins and ends every document."""
+    """Converts characters to token ids and back. An extra token, BOS, begins and ends every document."""
     def __init__(self, chars, bos_first=False):
         chars = sorted(chars)
         self.bos = 0 if bos_first else len(chars)
@@ -28,7 +28,7 @@ class Tokenizer:
 
 # --- 2. Autograd: numbers that remember how they were computed, so that gradients can flow back to them
 class Value:
-    """A number computed from at most two others, a and b, with its derivative with respect to each of them."""
+    """A number computed from at most two others, a and b, and its derivative with respect to each."""
     __slots__ = ("data", "grad", "a", "da", "b", "db")
 
     def __init__(self, data, a=None, da=None, b=None, db=None):
@@ -81,7 +81,7 @@ def shapes(vocab_size, n_embd, n_layer, block_size):
     return table
 
 def init(shapes, rng, init_std):
-    """Return small random weights: the model before it has read anything."""
+    """Return the small random weights of an untrained model."""
     return {name: [[Value(rng.gauss(0, init_std)) for _ in range(columns)] for _ in range(rows)]
             for name, (rows, columns) in shapes.items()}
 
@@ -90,7 +90,7 @@ def linear(x, w):
     return [sum(wi * xi for wi, xi in zip(row, x)) for row in w]
 
 def softmax(logits):
-    """Turn logits into probabilities. Subtracting the largest changes nothing, but keeps exp from overflowing."""
+    """Turn logits into probabilities. Subtracting the largest logit changes nothing, but keeps exp from overflowing."""
     largest = max(logit.data for logit in logits)
     exps = [(logit - largest).exp() for logit in logits]
     total = sum(exps)
@@ -137,7 +137,7 @@ def gpt(token_id, pos_id, keys, values, state_dict, n_head, activation=Value.rel
 
 # --- 4. Training: the loss of a document, and the update that lowers it
 def loss(tokens, state_dict, n_layer, n_head, block_size, activation=Value.relu):
-    """Return the mean of -log p over the next tokens of a document, in nats; tokens beyond block_size are not read."""
+    """Return the mean of -log p over a document's predicted tokens, in nats; tokens past block_size are ignored."""
     keys, values, losses = [[] for _ in range(n_layer)], [[] for _ in range(n_layer)], []
     for pos_id, (token_id, target_id) in enumerate(zip(tokens[:block_size], tokens[1:])):
         probs = softmax(gpt(token_id, pos_id, keys, values, state_dict, n_head, activation))
@@ -145,7 +145,7 @@ def loss(tokens, state_dict, n_layer, n_head, block_size, activation=Value.relu)
     return 1 / len(losses) * sum(losses)
 
 def adam(params, m, v, step, learning_rate, beta1, beta2, eps_adam):
-    """Move each weight against its gradient, with a momentum m and a scale v of its own. step counts from 1."""
+    """Move each weight against its gradient, using its own momentum m and scale v. step counts from 1."""
     for i, p in enumerate(params):
         m[i] = beta1 * m[i] + (1 - beta1) * p.grad
         v[i] = beta2 * v[i] + (1 - beta2) * p.grad**2
@@ -156,7 +156,7 @@ def adam(params, m, v, step, learning_rate, beta1, beta2, eps_adam):
 
 # --- 5. Generating: sample the next token from the model's probabilities, and feed it back
 def sample(state_dict, bos, rng, temperature, n_layer, n_head, block_size, activation=Value.relu):
-    """Return the token ids of a new document. A low temperature prefers likely tokens, a high one takes risks."""
+    """Return the token ids of a new document. A low temperature favors likely tokens; a high one takes risks."""
     keys, values, token_id, token_ids = [[] for _ in range(n_layer)], [[] for _ in range(n_layer)], bos, []
     for pos_id in range(block_size):
         logits = gpt(token_id, pos_id, keys, values, state_dict, n_head, activation)

@@ -10,7 +10,7 @@ from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """Return softmax(logits / temperature), (vocab_size,), bit for bit as the reference computes it."""
+    """Return softmax(logits / temperature), of shape (vocab_size,), bit for bit as the reference computes it."""
     scale = temperature**-1
     scaled = [logit * scale for logit in logits]
     largest = max(scaled)
@@ -34,13 +34,13 @@ def check_prompt(prompt: Sequence[int], block_size: int) -> None:
     """Raise ValueError if the prompt leaves no room for a new token."""
     if len(prompt) >= block_size:
         raise ValueError(
-            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten the prompt, or"
+            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten the prompt or"
             " let the context slide (slide=True, --slide)"
         )
 
 
 def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
-    """Return the ids of the top_k tokens (None: all) by logit, in increasing order; ties go to the lower id."""
+    """Return the ids of the top_k most likely tokens (None: all), in increasing order; ties go to the lower id."""
     ranked = range(len(logits))
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 
@@ -50,7 +50,7 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
 
     Args:
         logits: The model's scores, (vocab_size,).
-        rng: The random generator; one random number is drawn unless the temperature is 0.
+        rng: The random number generator; one number is drawn unless the temperature is 0.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
 
@@ -97,13 +97,13 @@ def generate(
 
     Args:
         open_decoder: A function that opens a decoder with an empty context.
-        rng: The random generator to sample with.
+        rng: The random number generator to sample with.
         bos: The token id of BOS.
-        block_size: The context length in tokens, BOS included.
+        block_size: The context length in tokens, including BOS.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids to start from, without BOS.
-        max_new_tokens: The maximum number of tokens to generate; None sets no limit.
+        max_new_tokens: The maximum number of tokens to generate; None means no limit.
         slide: Whether to continue when the context is full, using the last block_size tokens as the new context.
 
     Yields:
@@ -148,17 +148,17 @@ def generate_together(
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
-    """Generate several documents at once; each gets the token ids that `generate` would yield with the same rng.
+    """Generate several documents at once, each with the token ids that `generate` would yield with the same rng.
 
     Args:
         open_streams: A function that opens n decoding streams with empty contexts.
-        rngs: A random generator for each document.
+        rngs: A random number generator for each document.
         bos: The token id of BOS.
-        block_size: The context length in tokens, BOS included.
+        block_size: The context length in tokens, including BOS.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids that every document starts with, without BOS.
-        max_new_tokens: The maximum number of tokens to generate per document; None sets no limit.
+        max_new_tokens: The maximum number of tokens to generate per document; None means no limit.
 
     Returns:
         Each document's token ids, excluding BOS and the prompt.

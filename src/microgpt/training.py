@@ -20,12 +20,12 @@ class Step:
     """A completed training step.
 
     Attributes:
-        step: The step's number, starting at 1.
+        step: The step number, starting at 1.
         loss: The loss on the step's batch before the update, in nats per token.
-        learning_rate: The learning rate of the update.
+        learning_rate: The learning rate used for the update.
         tokens: The number of predicted tokens.
         val_loss: The held-out loss after the update; None if it was not measured.
-        seconds: The step's wall-clock time; steps computed in one call share the call's time equally.
+        seconds: The step's wall-clock time; if one call computes several steps, each gets an equal share of its time.
     """
 
     step: int
@@ -37,7 +37,7 @@ class Step:
 
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
-    """Raise ValueError, naming the option, if `train` would reject an option."""
+    """Raise ValueError if `train` would reject an option; the message names the option."""
     if micro_batch_size is not None and not 1 <= micro_batch_size <= batch_size:
         raise ValueError(
             f"micro_batch_size must be between 1 and batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
@@ -67,24 +67,24 @@ def train(
     together: bool = False,
     until: int | None = None,
 ) -> Iterator[Step]:
-    """Train from engine.step to config.num_steps, and yield each step.
+    """Train from engine.step to config.num_steps and yield each step.
 
     When several processes train together, each process computes its share of every batch, and all processes yield the
     same steps.
 
     Args:
         engine: The engine to train.
-        sequence: A function that returns a sequence's token ids, given the sequence's index.
+        sequence: A function that takes a sequence's index and returns its token ids.
         order: The indices of the training sequences. Training cycles through them in this order: step s reads
             batch_size indices, starting at position s * batch_size.
         micro_batch_size: The number of sequences to process at once; gradients are accumulated over the batch. The
             default is the full batch.
         validate: A function that returns the held-out loss.
-        validate_every: The number of steps between validations; 0 validates only after step num_steps.
+        validate_every: The number of steps between validations; 0 to validate only after step num_steps.
         pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
-        together: Let the engine compute many steps in one call, which is faster. The engine may then be ahead of
-            the yielded step, except at multiples of validate_every and pause_every, and at the end.
-        until: Stop after this step, if it is less than num_steps.
+        together: Whether to let the engine compute many steps per call, for speed. The engine may then be
+            ahead of the yielded step, except at multiples of validate_every and pause_every, and at the end.
+        until: The step to stop after, if less than num_steps.
 
     Yields:
         The steps, in order.

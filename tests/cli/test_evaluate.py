@@ -100,7 +100,7 @@ def test_evaluate_without_the_training_data_leaves_the_counts_out(
     samples = truth.samples(30)
     answer = microgpt("evaluate run moved.txt --num-samples 30")
     assert (answer.status, answer.err.count("\n")) == (0, 1)
-    assert answer.err.startswith(f"note: the training data are no longer at {str(here / 'words.txt')!r}")
+    assert answer.err.startswith(f"note: the training data is no longer at {str(here / 'words.txt')!r}")
     assert answer.out == (
         f"moved.txt: 12 of 12 documents, {scores['model'][1]} tokens\n\n"
         f"{table({name: scores[name] for name in ('model', 'knowing nothing')})}"

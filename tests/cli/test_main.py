@@ -28,7 +28,7 @@ def test_python_m_microgpt_is_the_command(here: Path) -> None:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     assert outside("--version") == (0, package.__version__ + "\n", "")
-    message = "error: cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)\n"
+    message = "error: cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)\n"
     assert outside("train", "nowhere.txt") == (2, "", message)
 
 

@@ -40,16 +40,16 @@ NUMBER = "must be finite and at least 0, got"
 REFUSED = {
     # the text
     "train nowhere.txt": (
-        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
     ),
-    "train empty.txt": "'empty.txt' is empty: specify a text with at least one document, one per line",
-    "train blank.txt": "'blank.txt' is empty: specify a text with at least one document, one per line",
+    "train empty.txt": "'empty.txt' is empty: specify a text with at least one document (one document per line)",
+    "train blank.txt": "'blank.txt' is empty: specify a text with at least one document (one document per line)",
     "train empty.txt --documents stream": (
-        "'empty.txt' is empty: specify a text with at least one document, one per line"
+        "'empty.txt' is empty: specify a text with at least one document (one document per line)"
     ),
-    "train binary.txt": "'binary.txt' is not text: it contains a zero byte at offset 2; specify a UTF-8 text file",
+    "train binary.txt": "'binary.txt' is not text: it contains a null byte at offset 2; specify a UTF-8 text file",
     "train latin1.txt": (
-        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save the file as UTF-8, or convert it (iconv"
+        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save the file as UTF-8 or convert it (iconv"
         " -f LATIN1 -t UTF-8)"
     ),
     "train foreign": "'foreign' is a folder: specify a text file",
@@ -80,7 +80,7 @@ REFUSED = {
     "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",
     "train words.txt --val-fraction -0.1": "val_fraction must be at least 0 and less than 1, got val_fraction=-0.1",
     "train words.txt --val-fraction 0.01": (
-        "val_fraction=0.01 of 12 documents leaves nothing to train on or nothing to hold out: choose another fraction,"
+        "val_fraction=0.01 of 12 documents leaves nothing to train on or nothing to hold out: choose another fraction"
         " or provide more documents"
     ),
     "train words.txt --micro-batch-size 2": (
@@ -94,21 +94,21 @@ REFUSED = {
     ),
     # the folder
     "train words.txt --out run": (
-        "out='run' already holds a run: add --resume to continue it, --overwrite to replace it, or choose another"
+        "out='run' already contains a run: add --resume to continue it, --overwrite to replace it, or choose another"
         " folder"
     ),
     "train words.txt --out foreign": (
-        "out='foreign' holds 'config.json', which is not part of a run: choose another folder"
+        "out='foreign' contains 'config.json', which is not part of a run: choose another folder"
     ),
     "train words.txt --out foreign --overwrite": (
-        "out='foreign' holds 'config.json', which is not part of a run: choose another folder"
+        "out='foreign' contains 'config.json', which is not part of a run: choose another folder"
     ),
     "train words.txt --out words.txt": "out='words.txt' is a file: specify a folder",
     "train words.txt --out words.txt/run": (
         "cannot write to out='words.txt/run': Not a directory; choose another folder"
     ),
     "train nowhere.txt --out run --overwrite": (
-        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
     ),
     "train words.txt --engine scalar --threads 2": (
         "threads must be 1 with the scalar engine, got threads=2: use the native engine for more threads"
@@ -123,10 +123,10 @@ REFUSED = {
     "train --resume --out foreign": f"'foreign' has no model.safetensors, so it is not a run folder; {UNKNOWN_RUN}",
     "train other.txt --resume --out run": (
         "'other.txt' is not the text that the run was trained on (SHA-256 {other}..., expected {words}...): specify"
-        " that text, or start a new run"
+        " that text or start a new run"
     ),
     "train nowhere.txt --resume --out run": (
-        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
     ),
     "train --resume --out run --n-embd 8": (
         f"n_embd cannot be changed when a run is resumed, got n_embd=8, but the run has 4: {IN_A_RUN}"
@@ -169,19 +169,19 @@ REFUSED = {
     "sample run --top-k 18": "top_k must be between 1 and vocab_size=17, got top_k=18",
     "sample run --max-new-tokens 0": "max_new_tokens must be at least 1, got max_new_tokens=0",
     "sample run --prompt anz": (
-        "prompt contains the character 'z', which the model has never seen, got prompt='anz': use characters that"
-        " the model knows (abcdefghijklmnor)"
+        "prompt contains the character 'z', which the model has never seen, got prompt='anz': use only characters"
+        " that the model knows (abcdefghijklmnor)"
     ),
     "sample run --prompt anna": (
-        "prompt must be shorter than block_size=4 tokens, got 4: shorten the prompt, or let the context slide"
+        "prompt must be shorter than block_size=4 tokens, got 4: shorten the prompt or let the context slide"
         " (slide=True, --slide)"
     ),
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": (
-        "cannot read 'nowhere.txt': no such file; specify a text file, or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
     ),
-    "evaluate run empty.txt": "'empty.txt' is empty: specify a text with at least one document, one per line",
+    "evaluate run empty.txt": "'empty.txt' is empty: specify a text with at least one document (one document per line)",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "plot foreign": "'foreign' has no metrics.jsonl: specify a run folder (microgpt train --out)",
     "plot nowhere": "'nowhere' has no metrics.jsonl: specify a run folder (microgpt train --out)",

@@ -133,7 +133,7 @@ def test_new_only_gives_up_on_a_model_that_generates_nothing_new(parrot: Path, m
     assert answer == (
         2,
         "",
-        "error: only 0 of 200 samples are new: raise the temperature, or request fewer samples\n",
+        "error: only 0 of 200 samples are new: raise the temperature or request fewer samples\n",
     )
 
 
@@ -142,7 +142,7 @@ def test_a_model_whose_data_has_moved_still_samples_and_says_so(here: Path, micr
     with_data = microgpt("sample run -n 5 --seed 7")
     Path("words.txt").rename("moved.txt")
     note = (
-        f"note: the training data are no longer at {str(here / 'words.txt')!r}: specify the new location:"
+        f"note: the training data is no longer at {str(here / 'words.txt')!r}: specify the new location:"
         " --data FILE, or microgpt train FILE --resume; samples are not compared with the training data\n"
     )
     assert microgpt("sample run -n 5 --seed 7") == (0, with_data.out, note)
@@ -151,7 +151,7 @@ def test_a_model_whose_data_has_moved_still_samples_and_says_so(here: Path, micr
     assert answer.err == note
     refused = microgpt("sample run --new-only")
     assert (refused.status, refused.out) == (2, "")
-    assert refused.err.startswith("error: the training data are no longer at ")
+    assert refused.err.startswith("error: the training data is no longer at ")
     assert microgpt("sample run -n 5 --seed 7 --data moved.txt") == with_data
 
 

@@ -182,7 +182,7 @@ def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: Non
     prepare([file], tmp_path / "data")
     assert (tmp_path / "data" / "tokens.bin").stat().st_mtime_ns == before
     with pytest.raises(
-        DataError, match="prepared with other options, or come from files that have changed: add --overwrite"
+        DataError, match="prepared with other options, or comes from files that have changed: add --overwrite"
     ):
         prepare([file], tmp_path / "data", tokenizer="byte")
     write(file, "zoe\n")
@@ -197,7 +197,7 @@ def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: Non
         (b"", r"the files are empty: specify files"),
         (b" \n\n", r"the files are empty: specify files"),
         (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save the file as UTF-8"),
-        (b"ab\n\x00\n", r"is not text: it contains a zero byte at offset 3"),
+        (b"ab\n\x00\n", r"is not text: it contains a null byte at offset 3"),
     ],
 )
 def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None, content: bytes, words: str) -> None:
@@ -213,7 +213,7 @@ def test_files_that_are_not_text_are_refused(tmp_path: Path, small_pieces: None,
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "diary.txt", "mine")
-    with pytest.raises(DataError, match=r"holds 'diary\.txt', which is not prepared data: choose another folder"):
+    with pytest.raises(DataError, match=r"contains 'diary\.txt', which is not prepared data: choose another folder"):
         prepare([NAMES], tmp_path / "data", overwrite=True)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["diary.txt"]
 
@@ -221,14 +221,14 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
 def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_pieces: None) -> None:
     (tmp_path / "parts").mkdir()
     file = write(tmp_path / "parts" / "a.txt", "emma\n")
-    with pytest.raises(DataError, match=r"holds 'a\.txt', which is not prepared data"):
+    with pytest.raises(DataError, match=r"contains 'a\.txt', which is not prepared data"):
         prepare([file], tmp_path)
     assert file.read_text() == "emma\n"
     (tmp_path / "other").mkdir()
     for text in ('{"mine": 1}', "[1]", "no JSON"):
         mine = write(tmp_path / "other" / "data.json", text)
         for overwrite in (False, True):
-            with pytest.raises(DataError, match=r"holds 'data\.json', which is not prepared data"):
+            with pytest.raises(DataError, match=r"contains 'data\.json', which is not prepared data"):
                 prepare([file], tmp_path / "other", overwrite=overwrite)
         assert mine.read_text() == text
 
@@ -238,7 +238,7 @@ def test_damaged_data_can_be_prepared_again(tmp_path: Path, small_pieces: None) 
     whole = prepare([file], folder).sha256
     (folder / "data.json").write_text("{")
     (folder / ".tokens.bin.999999999.tmp").write_text("half")
-    with pytest.raises(DataError, match=r"holds data that are damaged, .*: add --overwrite"):
+    with pytest.raises(DataError, match=r"contains data that is damaged, .*: add --overwrite"):
         prepare([file], folder)
     assert prepare([file], folder, overwrite=True).sha256 == whole
     (folder / "tokens.bin").unlink()
@@ -256,7 +256,7 @@ def test_a_killed_worker_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("microgpt.data.prepare.ProcessPoolExecutor", Killed)
     with pytest.raises(
-        DataError, match="was killed, perhaps because the machine ran out of memory: try again with fewer"
+        DataError, match="was killed, possibly because the machine ran out of memory: try again with fewer"
     ):
         prepare([NAMES], tmp_path / "data")
 

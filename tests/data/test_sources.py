@@ -135,21 +135,21 @@ def test_documents_in_memory_must_be_strings() -> None:
 def test_a_missing_file_is_named_together_with_the_available_data_sets() -> None:
     assert (
         refusal("none.txt")
-        == "cannot read 'none.txt': no such file; specify a text file, or a data set (names, makemore)"
+        == "cannot read 'none.txt': no such file; specify a text file or a data set (names, makemore)"
     )
 
 
 @pytest.mark.parametrize("mode", ["lines", "stream"])
 def test_an_empty_file_is_refused(write: Write, mode: str) -> None:
     path = write("")
-    expected = f"{str(path)!r} is empty: specify a text with at least one document, one per line"
+    expected = f"{str(path)!r} is empty: specify a text with at least one document (one document per line)"
     assert refusal(path, mode=mode) == expected
 
 
 @pytest.mark.parametrize("text", ["\n", " ", "\r\n\r\n", " \t\n\u3000\n\x85", "\ufeff\n\n"])
 def test_a_file_of_blank_lines_is_refused(write: Write, text: str) -> None:
     path = write(text)
-    assert refusal(path) == f"{str(path)!r} is empty: specify a text with at least one document, one per line"
+    assert refusal(path) == f"{str(path)!r} is empty: specify a text with at least one document (one document per line)"
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_zero_byte_is_named_with_its_offset(
 ) -> None:
     monkeypatch.setattr(sources, "PIECE", piece)
     path = write(content)
-    expected = f"{str(path)!r} is not text: it contains a zero byte at offset {offset}; specify a UTF-8 text file"
+    expected = f"{str(path)!r} is not text: it contains a null byte at offset {offset}; specify a UTF-8 text file"
     assert refusal(path, mode=mode) == expected
 
 
@@ -213,7 +213,7 @@ def test_a_byte_that_is_not_utf8_is_named_with_its_offset(
     at = error.value.start
     assert refusal(path) == (
         f"{str(path)!r} is not UTF-8: byte 0x{content[at]:02x} at offset {at};"
-        " save the file as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+        " save the file as UTF-8 or convert it (iconv -f LATIN1 -t UTF-8)"
     )
 
 

@@ -65,7 +65,7 @@ def test_a_fraction_that_leaves_an_empty_part_says_what_to_do() -> None:
         load(["a", "b"]).split(42, 0.1)
     assert str(error.value) == (
         "val_fraction=0.1 of 2 documents leaves nothing to train on or nothing to hold out:"
-        " choose another fraction, or provide more documents"
+        " choose another fraction or provide more documents"
     )
 
 

@@ -246,7 +246,7 @@ def test_an_engine_uses_the_numbers_written_to_its_buffers(name: str) -> None:
     ("batch", "message"),
     [
         ([], "batch must contain at least one document, got none"),
-        ([[5]], r"document 0 of the batch must have at least two tokens, got \[5\]"),
+        ([[5]], r"document 0 in the batch must have at least two tokens, got \[5\]"),
         ([[5, 6]], "token_id must be between 0 and 5, got token_id=6"),
         ([[5, -1]], "token_id must be between 0 and 5, got token_id=-1"),
     ],
@@ -266,7 +266,7 @@ def test_a_full_context_and_a_wrong_token_are_refused(name: str) -> None:
     for _ in range(TINY.block_size):
         decoder.feed(0)
     with pytest.raises(
-        ValueError, match=r"the context is full: all 4 tokens .block_size. have been used; create a new decoder"
+        ValueError, match=r"the context is full: it holds at most block_size=4 tokens; create a new decoder"
     ):
         decoder.feed(0)
 

@@ -79,8 +79,8 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
     [
         ("nothing", {}, "unknown method 'nothing'; choose from adam, attention"),
         ("train", {"steps": 1}, "unknown method 'train'"),
-        ("forward", {}, "the parameter 'word' of forward is missing"),
-        ("forward", {"word": WORD, "colour": 1}, "unknown parameter 'colour' of forward; valid parameters: word"),
+        ("forward", {}, "forward requires the parameter 'word'"),
+        ("forward", {"word": WORD, "colour": 1}, "unknown parameter 'colour' for forward; valid parameters: word"),
         ("forward", {"word": 3}, "word of forward must be a string, got word=3"),
         ("shuffle", {"seed": 1.5, "count": 8}, "seed of shuffle must be a whole number, got seed=1.5"),
         ("shuffle", {"seed": 1, "count": 1}, "count must be between 2 and 100, got count=1"),

@@ -33,7 +33,7 @@ def test_a_checkpoint_truncated_at_any_byte_is_refused(tmp_path: Path) -> None:
 def test_an_extra_byte_is_refused(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"\0")
-    assert re.search(r"the tensors take \d+ bytes, but \d+ follow the header", refusal(path))
+    assert re.search(r"the tensors occupy \d+ bytes, but \d+ follow the header", refusal(path))
 
 
 def loads_or_is_refused(path: Path, content: bytes) -> None:

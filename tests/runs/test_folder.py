@@ -118,13 +118,13 @@ def test_other_data_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
 def test_a_folder_is_only_overwritten_with_overwrite(tmp_path: Path) -> None:
     before = trained(TINY, tmp_path / "run")
     run = Run.begin(DOCUMENTS, TINY.replace(seed=1))
-    with pytest.raises(RunError, match="already holds a run: add --resume to continue it, --overwrite to replace it"):
+    with pytest.raises(RunError, match="already contains a run: add --resume to continue it, --overwrite"):
         Folder.create(tmp_path / "run", run)
     assert contents(tmp_path / "run") == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("precious")
     for overwrite in (False, True):
-        with pytest.raises(RunError, match=r"holds 'config.json', which is not part of a run: choose another folder"):
+        with pytest.raises(RunError, match=r"contains 'config.json', which is not part of a run: choose another"):
             Folder.create(tmp_path / "mine", run, overwrite=overwrite)
     assert contents(tmp_path / "mine") == {"config.json": b"precious"}
     Folder.create(tmp_path / "run", run, overwrite=True)

@@ -89,9 +89,9 @@ WRONG: dict[str, tuple[Change, str]] = {
     "a number as data": (set_json("data", 1), "'data' in the metadata must be of type dict, got int"),
     # config
     "a config in a list": (set_json("config", []), "'config' in the metadata must be of type dict, got list"),
-    "an empty config": (set_json("config", "{}"), "the setting activation is missing"),
-    "a missing setting": (drop_setting("n_embd"), "the setting n_embd is missing"),
-    "an unknown setting": (set_config(dropout=0.1), "is unknown to this version of microgpt"),
+    "an empty config": (set_json("config", "{}"), "the activation setting is missing"),
+    "a missing setting": (drop_setting("n_embd"), "the n_embd setting is missing"),
+    "an unknown setting": (set_config(dropout=0.1), "setting is unknown to this version of microgpt"),
     "an unknown setting of two lines": (set_config(**{"x\ny": 1}), "is unknown to this version of microgpt"),
     "a float as n_embd": (set_config(n_embd=2.0), "n_embd must be a whole number, got n_embd=2.0"),
     "true as n_layer": (set_config(n_layer=True), "n_layer must be a whole number, got n_layer=True"),

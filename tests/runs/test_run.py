@@ -45,7 +45,7 @@ def test_a_model_that_does_not_fit_into_memory_is_refused_before_drawing_its_par
 
 def test_threads_that_would_have_nothing_to_do_are_refused() -> None:
     needs("native")
-    message = "threads must be at most batch_size=2, got threads=3: the threads share a batch's documents"
+    message = "threads must be at most batch_size=2, got threads=3: a batch's documents are divided among the threads"
     with pytest.raises(ValueError, match=message):
         Run.begin(DOCUMENTS, TINY.replace(batch_size=2), engine="native", threads=3)
 

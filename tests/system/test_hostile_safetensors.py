@@ -181,9 +181,9 @@ def test_our_reader_is_stricter_than_the_package_only_where_the_specification_is
         (one(shape="[1.0]"), "shape of tensor 'a' must be a list of whole numbers, got [1.0]"),
         (one(offsets="[0]"), "data_offsets of tensor 'a' must have two elements, got 1"),
         (one(offsets="[1,5]", data=bytes(5)), "tensor 'a' must start at byte 0, got bytes 1 to 5"),
-        (one(shape="[2,3]"), "tensor 'a' of shape [2, 3] F32 does not fill bytes 0 to 4"),
-        (one(data=b"123"), "the tensors take 4 bytes, but 3 follow the header"),
-        (one(data=b"12345"), "the tensors take 4 bytes, but 5 follow the header"),
+        (one(shape="[2,3]"), "F32 tensor 'a' of shape [2, 3] does not fill bytes 0 to 4"),
+        (one(data=b"123"), "the tensors occupy 4 bytes, but 3 follow the header"),
+        (one(data=b"12345"), "the tensors occupy 4 bytes, but 5 follow the header"),
     ],
 )
 def test_a_refusal_says_where_the_file_violates_the_format(content: bytes, words: str) -> None:
@@ -326,7 +326,7 @@ def test_tensors_share_the_memory_of_the_file_content() -> None:
 
 def test_the_product_of_fifty_thousand_huge_sizes_is_not_computed() -> None:
     content = one(shape=json.dumps([2**63] * 50_000), offsets="[0,0]", data=b"")
-    with pytest.raises(SafetensorsError, match="is larger than any file") as refusal:
+    with pytest.raises(SafetensorsError, match="is too large for any file") as refusal:
         parse(content)
     assert len(str(refusal.value)) < 400
 

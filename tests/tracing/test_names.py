@@ -70,7 +70,8 @@ def test_any_text_is_a_path_or_a_value_error(text):
         ("", "path must be a name followed by an index, such as pos3.layer0.q[9], got path=''"),
         (
             "pos3.layer0.q[16]",
-            "an index into pos3.layer0.q of shape (16,) must be between 0 and 15, got path='pos3.layer0.q[16]'",
+            "an index into pos3.layer0.q, which has shape (16,), must be between 0 and 15, got"
+            " path='pos3.layer0.q[16]'",
         ),
         ("loss[0]", "path must have at most 0 indices, because loss has shape (), got path='loss[0]'"),
         (
@@ -102,7 +103,7 @@ def test_every_place_in_the_flat_buffer_converts_to_a_path_and_back(config: Conf
     ]
     assert [tensor_names.parameter_path(position, table) for position in range(len(paths))] == paths
     assert [tensor_names.parameter_position(path, table) for path in paths] == list(range(len(paths)))
-    with pytest.raises(IndexError, match=f"position must be between 0 and {len(paths) - 1}, got {len(paths)}"):
+    with pytest.raises(IndexError, match=f"position must be between 0 and {len(paths) - 1}, got position={len(paths)}"):
         tensor_names.parameter_path(len(paths), table)
     with pytest.raises(ValueError, match="path must name one weight, such as wte"):
         tensor_names.parameter_position("wte[4]", table)

@@ -100,15 +100,18 @@ def test_a_number_that_is_passed_on_unchanged_has_several_names() -> None:
         ("wte[1]", "path must name one number: wte has shape (4, 6), got path='wte[1]'"),
         (
             "pos0.layer0.q[2].exp",
-            "unknown inner number 'exp': pos0.layer0.q[2] has term0, term1, term2, term3, term4, term5, sum0, sum1,"
-            " sum2, sum3, sum4, got path='pos0.layer0.q[2].exp'",
+            "unknown intermediate value 'exp': pos0.layer0.q[2] has term0, term1, term2, term3, term4, term5, sum0,"
+            " sum1, sum2, sum3, sum4, got path='pos0.layer0.q[2].exp'",
         ),
-        ("wte[1][2].term0", "unknown inner number 'term0': wte[1][2] has no inner numbers, got path='wte[1][2].term0'"),
+        (
+            "wte[1][2].term0",
+            "unknown intermediate value 'term0': wte[1][2] has no intermediate values, got path='wte[1][2].term0'",
+        ),
         ("pos9.loss", "unknown tensor 'pos9.loss': 'pos9' is also unknown"),
         ("pos0.los", "unknown tensor 'pos0.los'; pos0 contains tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
         (
             "pos0.layer0.q[6].term0",
-            "an index into pos0.layer0.q of shape (6,) must be between 0 and 5, got path='pos0.layer0.q[6]'",
+            "an index into pos0.layer0.q, which has shape (6,), must be between 0 and 5, got path='pos0.layer0.q[6]'",
         ),
         ("", "path must be a name followed by an index"),
         ("node99999999", "unknown tensor 'node99999999'"),

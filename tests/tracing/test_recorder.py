@@ -161,5 +161,5 @@ def test_recording_does_not_change_the_reference():
 
 def test_a_document_of_one_token_is_refused():
     case = CASES["many_heads"]
-    with pytest.raises(ValueError, match="document 0 of the batch must have at least two tokens"):
+    with pytest.raises(ValueError, match="document 0 in the batch must have at least two tokens"):
         recording.forward([0], case.model())

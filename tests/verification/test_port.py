@@ -120,7 +120,7 @@ def numpy_port(folder, out):
 
 def test_the_example_of_the_page_runs_and_prints_what_the_page_shows(exported, tmp_path, monkeypatch):
     page = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
-    code, shown = re.search(r"```python\n(.*?)```.*?prints\n\n```\n(.*?)```", page, re.DOTALL).groups()
+    code, shown = re.search(r"```python\n(.*?)```.*?prints:\n\n```\n(.*?)```", page, re.DOTALL).groups()
     monkeypatch.setattr(sys, "argv", ["port.py", str(exported), str(tmp_path)])
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -217,7 +217,10 @@ def test_float32_is_compared_as_float32(exported, port):
     [
         (b"", "batch.safetensors' is not a safetensors file: a file must have at least 8 bytes, got 0"),
         (b"\xff" * 64, "batch.safetensors' is not a safetensors file: the header claims"),
-        (b"\x02\0\0\0\0\0\0\0{}extra", "is not a safetensors file: the tensors take 0 bytes, but 5 follow the header"),
+        (
+            b"\x02\0\0\0\0\0\0\0{}extra",
+            "is not a safetensors file: the tensors occupy 0 bytes, but 5 follow the header",
+        ),
         (
             b'\x3c\0\0\0\0\0\0\0{"loss":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}  \0\0',
             "is not a safetensors file: dtype of tensor 'loss' must be F64 or F32, got 'BF16'",
@@ -251,7 +254,7 @@ def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
 
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(
-        ValueError, match=r"contains no file to compare: use the file names that export uses, final.safetensors, "
+        ValueError, match=r"contains no files to compare: name them as export does \(final.safetensors, "
     ):
         ports.against(tmp_path)
     with pytest.raises(
@@ -272,5 +275,5 @@ def test_a_huge_file_is_not_read(tmp_path):
 
 def test_results_are_not_overwritten_by_an_export(exported, tmp_path):
     shutil.copy(exported / "batch.safetensors", tmp_path)
-    with pytest.raises(ValueError, match="the folder to export to must be new or empty, got "):
+    with pytest.raises(ValueError, match="the export folder must be new or empty, got "):
         ports.export(tmp_path)

@@ -30,12 +30,12 @@ def bench(
     batch_size: Annotated[
         list[int] | None,
         typer.Option(
-            help="Documents per training step, or texts generated at once; repeatable." + default("1 16"),
+            help="Documents per training step, or texts generated in parallel; repeatable." + default("1 16"),
             **number(int),
         ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="Total seconds per measurement, over all rounds.", **number(float))
+        float, typer.Option(help="Total time per measurement in seconds, across all rounds.", **number(float))
     ] = 2.0,
     rounds: Annotated[
         int, typer.Option(help="Number of rounds; the engines take turns in each round.", **number(int))

@@ -29,7 +29,7 @@ WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
 class Display(Protocol):
-    """The interface for showing a training run; its methods are called in this order."""
+    """The interface for showing a training run; the methods are called in the order in which they are listed."""
 
     def begin(self, run: Run) -> None:
         """Show the facts about the run before training begins."""
@@ -38,7 +38,7 @@ class Display(Protocol):
         """Show a step."""
 
     def end(self) -> None:
-        """Stop showing steps, because training has ended or was stopped."""
+        """Stop showing steps, because training has finished or was stopped."""
 
     def samples(self, texts: Sequence[str]) -> None:
         """Show the samples after training."""
@@ -56,7 +56,7 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
         first: The number of the first sample.
 
     Returns:
-        The lines; the remarks are aligned in one column.
+        The lines, with the remarks aligned in one column.
     """
     lines = [f"sample {i:2d}: {text}" for i, text in enumerate(texts, first)]
     width = max(map(len, lines), default=0)
@@ -104,7 +104,7 @@ class Smooth:
         self.total = self.weight = 0.0
 
     def add(self, loss: float) -> float:
-        """Add a step's loss, and return the mean."""
+        """Add a step's loss and return the running mean."""
         self.total = MEMORY * self.total + (1 - MEMORY) * loss
         self.weight = MEMORY * self.weight + (1 - MEMORY)
         return self.total / self.weight
@@ -251,7 +251,10 @@ class Json(Quiet):
 
 
 class Bars:
-    """Progress bars in a terminal; `progress(name, done, total)`, in `with Bars() as progress`, updates a bar."""
+    """Progress bars in a terminal.
+
+    Within `with Bars() as progress`, call `progress(name, done, total)` to update a bar.
+    """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskID] = {}

@@ -39,7 +39,8 @@ def evaluate(
     limit: Annotated[
         int,
         typer.Option(
-            help="Documents to evaluate on, spread evenly over the text; 0 uses all.", **number(int, at_least=0)
+            help="Maximum number of documents to evaluate on, evenly spaced throughout the text; 0 uses all of them.",
+            **number(int, at_least=0),
         ),
     ] = 1000,
     num_samples: Annotated[
@@ -55,7 +56,7 @@ def evaluate(
     device: DeviceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure a model's loss, and count how many of its samples are new.
+    """Measure a model's loss and count how many of its samples are new.
 
     The table also shows the losses of simpler models, which only count
     tokens or pairs of tokens. A sample is new if it is not in the training

@@ -22,7 +22,7 @@ def export(
         str, typer.Option(metavar="float32|float64", help="Precision of the exported model.")
     ] = "float32",
 ) -> None:
-    """Export a model as an ONNX file, for programs in other languages.
+    """Export a model as an ONNX file for programs in other languages.
 
     The exported model processes an entire text at once, or one token at a time
     with a cache; docs/onnx.md describes its inputs and outputs.

@@ -17,12 +17,12 @@ from microgpt.system.text import aligned
 
 def info(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder, a checkpoint file, or a folder of prepared data.")
+        Path, typer.Argument(metavar="RUN", help="A run folder, a checkpoint file or a folder of prepared data.")
     ],
     *,
     json: JsonOption = False,
 ) -> None:
-    """Describe a run, or a folder of prepared data.
+    """Describe a run or a folder of prepared data.
 
     For a run, print its settings, data, parameters and progress. For
     prepared data, print the source files and the number of documents and tokens.

@@ -25,15 +25,13 @@ def lab(
     ] = True,
     export: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Write the page to a new folder for a web server, instead of serving the page."
-        ),
+        typer.Option(metavar="DIR", help="Write the page to a new folder for a web server instead of serving it."),
     ] = None,
 ) -> None:
     """Open the lab, a page that shows every number inside a GPT.
 
     You can change the numbers and continue training from there. The page is
-    served to this machine only and needs no network. Ctrl-C stops the
+    served only to this machine and needs no network. Ctrl-C stops the
     server. While a run is still training, the page follows its progress.
 
     [bold]Examples[/]

@@ -27,14 +27,14 @@ from microgpt.system.processes import processes
 
 
 class Group(TyperGroup):
-    """The list of commands; like every flag, its --help option is shown without a type."""
+    """The list of commands; its --help option is shown without a type, like every other flag."""
 
     def get_help_option(self, ctx: Any) -> Any:
         return _without_type(super().get_help_option(ctx))
 
 
 class Command(TyperCommand):
-    """A command; like every flag, its --help option is shown without a type."""
+    """A command whose --help option is shown without a type, like every other flag."""
 
     def get_help_option(self, ctx: Any) -> Any:
         return _without_type(super().get_help_option(ctx))

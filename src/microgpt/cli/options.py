@@ -48,9 +48,9 @@ def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[s
 
 
 def config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's parameter `settings` with one option for every field of Config.
+    """Replace a command's `settings` parameter with one option for every field of Config.
 
-    The command receives the options that the user set as the dict `settings`.
+    The command then receives a `settings` dict with the options that the user set.
     """
     signature = inspect.signature(command, eval_str=True)
     options = []
@@ -94,7 +94,7 @@ FileArgument = Annotated[
         + default(DATASETS[0]),
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint file.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
 EngineOption = Annotated[
     str,
     typer.Option(
@@ -116,8 +116,8 @@ PrecisionOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        help="Threads. native: the threads share a batch, with identical results; torch: the threads share all work."
-        + default("1; torch: chosen automatically"),
+        help="Number of CPU threads. native: splits each batch among them, with identical results; torch: uses them"
+        " within each operation." + default("1; torch: chosen automatically"),
         rich_help_panel=ENGINE,
         **number(int),
     ),
@@ -131,7 +131,7 @@ DeviceOption = Annotated[
     ),
 ]
 DataOption = Annotated[
-    str | None, typer.Option(metavar="FILE", help="New location of the training data, if the data have moved.")
+    str | None, typer.Option(metavar="FILE", help="New location of the training data, if it has moved.")
 ]
 SeedOption = Annotated[
     int | None, typer.Option(help="Random seed for the samples." + default("the run's seed"), **number(int))

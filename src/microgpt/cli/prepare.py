@@ -17,30 +17,30 @@ from microgpt.data.tokenizers import KINDS
 
 
 def prepare(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="UTF-8 text files, read in this order.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="UTF-8 text files, read in the order given.")],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the prepared data.")],
     tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
     documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
     bos_first: Annotated[
-        bool, typer.Option("--bos-first", help="Assign token id 0 to BOS, instead of the last id.", **FLAG)
+        bool, typer.Option("--bos-first", help="Use token id 0 for BOS instead of the last id.", **FLAG)
     ] = False,
     workers: Annotated[
         int | None,
         typer.Option(help="Number of processes." + default("one per processor"), **number(int, at_least=1)),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace data that were prepared with other settings.", **FLAG)
+        bool, typer.Option("--overwrite", help="Replace existing data that was prepared with other options.", **FLAG)
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Afterwards, read all files back and verify their checksums.", **FLAG)
+        bool, typer.Option("--verify", help="When done, read all files back and verify their checksums.", **FLAG)
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Tokenize text that is too large for memory, and store the tokens in files.
+    """Tokenize text that is too large for memory and store the tokens in files.
 
-    Training then reads only the tokens that it needs. If `prepare` is
-    stopped, run the same command again to continue.
+    Training then reads only the tokens it needs. If `prepare` is
+    interrupted, run the same command again to resume.
 
     [bold]Examples[/]
 
@@ -74,4 +74,4 @@ def prepare(
     count = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     print(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
-    print(f"to train on these data: microgpt train {shlex.quote(str(output))}")
+    print(f"to train on this data: microgpt train {shlex.quote(str(output))}")

@@ -40,7 +40,7 @@ def sample(
         ),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Sample only from the k most likely tokens.", **number(int))] = None,
-    prompt: Annotated[str, typer.Option(help="Text that each sample begins with.")] = "",
+    prompt: Annotated[str, typer.Option(help="Text at the start of each sample.")] = "",
     seed: SeedOption = None,
     max_new_tokens: Annotated[
         int | None, typer.Option(help="Stop each sample after this many new tokens.", **number(int))
@@ -96,6 +96,6 @@ def sample(
 
 
 def note_missing_data(model: Run) -> None:
-    """If the training data are unavailable, print the reason."""
+    """If the training data is unavailable, print the reason."""
     if model.missing_data:
         display.note(f"note: {model.missing_data}; samples are not compared with the training data")

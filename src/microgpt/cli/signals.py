@@ -45,8 +45,8 @@ def signals() -> Iterator[list[int]]:
 def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
     """Terminate this process 10 seconds after a termination request if it has not exited by then.
 
-    After one of several processes has died, another process may wait inside PyTorch for minutes, during which Python's
-    signal handlers do not run. torchrun then asks the waiting process to terminate, and a thread notices the request.
+    If one of several processes dies, another may wait inside PyTorch for minutes, and Python's signal handlers do not
+    run during that time. When torchrun then asks the waiting process to terminate, a thread notices the request.
     """
     if folder.run.engine.world_size == 1:
         yield

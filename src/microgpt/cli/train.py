@@ -54,7 +54,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help=f"Settings to start from: a published version ({', '.join(PRESETS)}), or a size ({', '.join(SIZES)})."
+            help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)})."
             + default("final"),
         ),
     ] = None,
@@ -98,7 +98,7 @@ def train(
         bool,
         typer.Option(
             "--compile",
-            help="torch: compile the model, for a slower start but faster steps.",
+            help="torch: compile the model (slower start, faster steps).",
             rich_help_panel=ENGINE,
             **FLAG,
         ),
@@ -146,7 +146,7 @@ def train(
         ),
     ] = 0,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the metrics in TensorBoard's format.", **FLAG)
+        bool, typer.Option("--tensorboard", help="Also write the metrics in TensorBoard format.", **FLAG)
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the samples.", **FLAG)] = False,
     json: JsonOption = False,
@@ -154,7 +154,7 @@ def train(
 ) -> None:
     """Train a model, save it, and print samples.
 
-    The options under Model and Training are the fields of microgpt.Config.
+    The options under Model and Training set the fields of microgpt.Config.
 
     [bold]Examples[/]
 

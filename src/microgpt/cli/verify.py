@@ -25,7 +25,7 @@ def verify(
     golden_steps: Annotated[
         int | None,
         typer.Option(
-            help="Number of steps to repeat from the published runs; 0 for none." + default("all"),
+            help="Number of steps of each published run to repeat; 0 for none." + default("all"),
             **number(int, at_least=0),
         ),
     ] = None,
@@ -38,15 +38,13 @@ def verify(
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="Write the reference's values to a folder, for comparison with a port's values."
-        ),
+        typer.Option(metavar="DIR", help="Write the reference's values to a folder, for comparison with a port's."),
     ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Compare a port's values with the reference's; the folder has the layout that --export writes.",
+            help="Compare a port's values with the reference's; use the same folder layout as --export.",
         ),
     ] = None,
     json: JsonOption = False,
@@ -55,7 +53,7 @@ def verify(
 
     An engine is also compared with the published runs. The exit status is 1
     if anything differs by more than the tolerance. docs/verify.md describes
-    the layout of --export and --against.
+    the folder layout that --export and --against use.
 
     [bold]Examples[/]
 

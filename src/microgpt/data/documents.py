@@ -26,7 +26,7 @@ def check_mode(mode: str) -> None:
 
 
 def documents_of(pieces: Iterable[str], mode: str) -> Iterator[list[str]]:
-    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece as a list."""
+    """Yield lists of documents from a text that arrives in pieces; for a stream, yield each piece in its own list."""
     return _lines(pieces) if mode == "lines" else ([piece] for piece in pieces if piece)
 
 
@@ -48,8 +48,8 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
 class Data:
     """Tokenized documents, in file order.
 
-    All tokens are in one compact array, with 1 byte per token for a vocabulary of up to 256 tokens, and 2 or 4 bytes
-    per token for a larger vocabulary. Another 8 bytes per document record where the document ends.
+    All tokens are stored in one compact array, with 1 byte per token for a vocabulary of up to 256 tokens, and 2 or 4
+    bytes per token for a larger vocabulary. Another 8 bytes per document record where the document ends.
 
     Attributes:
         source: The path, or the name of a data set; None for documents in memory.
@@ -57,8 +57,8 @@ class Data:
         tokenizer: The text's tokenizer.
         sha256: The SHA-256 of the file's bytes.
         block_size: The size of a stream's windows, in tokens.
-        bos_first: Whether BOS is token id 0.
-        tokens: The token ids of all documents, without BOS; a stream has BOS at both ends.
+        bos_first: Whether BOS has token id 0.
+        tokens: The token ids of all documents, without BOS, except that a stream has BOS at both ends.
         ends: Where each document ends in `tokens`; empty for a stream.
     """
 
@@ -71,7 +71,7 @@ class Data:
 
     @property
     def vocab_size(self) -> int:
-        """The number of tokens in the vocabulary, BOS included."""
+        """The number of tokens in the vocabulary, including BOS."""
         return len(self.tokenizer.symbols)
 
     @property
@@ -110,7 +110,7 @@ class Data:
         return shuffled(len(self), seed, val_fraction, rng)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
-        """Return the texts that occur in the data, each as a complete document or anywhere in a stream."""
+        """Return the texts that occur in the data, as complete documents or, in a stream, anywhere."""
         wanted = set(texts)
         if self.mode == "lines":
             return wanted.intersection(self)
@@ -120,7 +120,7 @@ class Data:
     def _by_tokens(self, texts: Iterable[str], which: slice) -> dict[bytes, str]:
         """Return the texts, keyed by their tokens' bytes. which: the tokens to keep, without BOS at one or both ends.
 
-        Texts with characters that do not occur in the data are omitted.
+        Texts with characters not found in the data are omitted.
         """
         found = {}
         for text in texts:
@@ -129,7 +129,7 @@ class Data:
         return found
 
     def unread(self, block_size: int) -> float:
-        """Return the fraction of target tokens that training never reads because they lie beyond block_size."""
+        """Return the fraction of target tokens that training never reads because they are past block_size."""
         if self.mode == "stream" or not self.tokens:
             return 0.0
         starts = chain((0,), self.ends)

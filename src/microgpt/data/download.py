@@ -32,7 +32,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
     """Return the path of the public names.txt (32,033 names), downloading the file to the cache if necessary.
 
     Args:
-        progress: Called to report the download's progress.
+        progress: Called to report download progress.
         url: The URL to download from.
         timeout: How long to wait for the server, in seconds.
 

@@ -34,9 +34,9 @@ def load(
             which are treated like the lines of a file. A Path always refers to a file.
         mode: How to split the text into documents: `lines` or `stream`.
         block_size: The size of a stream's windows, in tokens.
-        bos_first: Whether a new tokenizer assigns token id 0 to BOS, instead of the last id.
+        bos_first: Whether a new tokenizer uses token id 0 for BOS instead of the last id.
         tokenizer: The tokenizer to use, or the kind of tokenizer to create (see tokenizers.KINDS).
-        progress: Called to report a download's progress.
+        progress: Called to report download progress.
 
     Returns:
         The tokenized documents.
@@ -74,7 +74,7 @@ def load(
     for _ in () if found else texts():  # a byte tokenizer does not read the text: read the text here for the digest
         pass
     if not found:
-        raise DataError(f"{what} is empty: specify a text with at least one document, one per line")
+        raise DataError(f"{what} is empty: specify a text with at least one document (one document per line)")
     if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
         raise DataError(
             f"{what} contains characters that the model has never seen: {_show(unknown)}; remove them, or train a model"

@@ -16,7 +16,7 @@ _MASK = (1 << 64) - 1
 
 
 class Permutation(Sequence[int]):
-    """The integers from 0 to n - 1 in an order that depends on `seed`; a slice also takes constant memory."""
+    """The integers from 0 to n - 1 in an order that depends on `seed`; slices also use constant memory."""
 
     def __init__(self, n: int, seed: object) -> None:
         self._n, self._range = n, range(n)

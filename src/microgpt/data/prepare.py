@@ -67,7 +67,7 @@ class Part:
         sha256: The SHA-256 digests of the piece's tokens and of its documents' starting positions.
         tokens: The number of tokens.
         documents: The number of documents; 0 for a stream.
-        lengths: Pairs of (length in tokens without BOS, number of documents with that length).
+        lengths: Pairs of (length in tokens excluding BOS, number of documents with that length).
     """
 
     sha256: list[str]
@@ -92,13 +92,13 @@ def prepare(
     While running, `prepare` needs disk space for two copies of all tokens.
 
     Args:
-        files: Paths, or names of data sets.
+        files: The text files: paths or names of data sets.
         folder: The folder to write to.
-        tokenizer: The kind of tokenizer: `char`, `byte` or `bpe:N`.
+        tokenizer: The tokenizer: `char`, `byte` or `bpe:N`.
         documents: `lines`, or `stream` for one long text.
-        bos_first: Whether to assign token id 0 to BOS, instead of the last id.
+        bos_first: Whether to use token id 0 for BOS instead of the last id.
         workers: The number of processes; the default is one per processor.
-        overwrite: Whether to replace data that were prepared from other files or with other options.
+        overwrite: Whether to replace data that was prepared from other files or with other options.
         progress: Called to report progress.
 
     Returns:
@@ -116,7 +116,7 @@ def prepare(
     size_of(tokenizer)
     paths = [locate(path).resolve() for path in files]
     if not paths:
-        raise ValueError("files must name at least one text file")
+        raise ValueError("files must list at least one text file")
     folder = Path(folder)
     plan = {
         "format": FORMAT,
@@ -167,7 +167,7 @@ def _each(
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise DataError(
-                "a worker process was killed, perhaps because the machine ran out of memory: try again with"
+                "a worker process was killed, possibly because the machine ran out of memory: try again with"
                 " fewer --workers"
             ) from None
         raise
@@ -175,7 +175,7 @@ def _each(
 
 
 def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
-    """Set up the folder for this plan; return True if its data are already complete."""
+    """Set up the folder for this plan; return True if its data is already complete."""
     parts = folder / PARTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -191,13 +191,17 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
     )
     if is_ours or (begun and begun != plan):
         if not overwrite:
-            what = "holds data that are damaged, were prepared with other options, or come from files that have changed"
-            raise DataError(f"{str(folder)!r} {what}: add --overwrite to replace them, or choose another folder")
+            raise DataError(
+                f"{str(folder)!r} contains data that is damaged, was prepared with other options, or comes from files"
+                " that have changed: add --overwrite to replace it, or choose another folder"
+            )
         (folder / DATA).unlink(missing_ok=True)
         _sweep(folder)
     for path in () if is_ours else (*folder.iterdir(), *parts.glob("*")):
         if not _is_ours(path, parts, bool(begun)):
-            raise DataError(f"{str(folder)!r} holds {path.name!r}, which is not prepared data: choose another folder")
+            raise DataError(
+                f"{str(folder)!r} contains {path.name!r}, which is not prepared data: choose another folder"
+            )
     try:
         parts.mkdir(exist_ok=True)
         with atomic(parts / PLAN) as file:

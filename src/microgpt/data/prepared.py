@@ -1,6 +1,6 @@
 """Prepared data: text too large for memory, tokenized once into files that training reads from.
 
-Training reads only the tokens that it needs. data/prepare.py writes the folder, which contains these files:
+Training reads only the tokens it needs. data/prepare.py writes the folder, which contains these files:
 
     tokens.bin   all token ids, little-endian, 1, 2 or 4 bytes each: BOS, document, BOS, document, ..., BOS
     starts.bin   the position of each document's first BOS, 8 bytes each; empty for a stream, which is cut into windows
@@ -72,7 +72,7 @@ class Prepared(Data):
         return list(self.tokens[self.starts[i] : end + 1])
 
     def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
-        """Return the indices of the shuffled training sequences and of the held-out sequences, without using rng."""
+        """Return the indices of the shuffled training sequences and of the held-out sequences; rng is not used."""
         return permuted(len(self), seed, val_fraction)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
@@ -126,7 +126,7 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
 
 
 def is_prepared(path: Path) -> bool:
-    """Return whether the folder holds prepared data, finished or unfinished."""
+    """Return whether the folder contains prepared data, finished or unfinished."""
     return (path / DATA).is_file() or (path / PARTS / PLAN).is_file()
 
 
@@ -141,7 +141,7 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
         The data.
 
     Raises:
-        DataError: The data are unfinished or damaged, or this machine is big-endian.
+        DataError: The data is unfinished or damaged, or this machine is big-endian.
     """
     try:
         facts = json.loads((folder / DATA).read_text(encoding="utf-8"))
@@ -166,7 +166,7 @@ def open_prepared(folder: Path, block_size: int) -> Prepared:
 
 
 def check(folder: Path, progress: Working | None = None) -> None:
-    """Read every file in the folder, and raise DataError if a file does not match its checksum."""
+    """Verify the checksums of the folder's files; raise DataError if one does not match."""
     data = open_prepared(folder, 1)
     for name, digest in ((TOKENS, data.sha256), (STARTS, data.facts["starts_sha256"])):
         if digest and sha256(folder / name, partial(progress, f"Checking {name}") if progress else None) != digest:
@@ -176,7 +176,7 @@ def check(folder: Path, progress: Working | None = None) -> None:
 
 
 def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
-    """Return the SHA-256 of a file; empty if the file does not exist."""
+    """Return a file's SHA-256, or an empty string if the file does not exist."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

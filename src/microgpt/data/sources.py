@@ -36,8 +36,9 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
     Args:
         path: The file.
         watch: Called with the raw bytes of each piece.
-        start: The offset of the first byte to read, which must be the start of a line.
-        stop: The offset at which to stop reading, also the start of a line. None reads to the end of the file.
+        start: The offset of the first byte to read, which must be at the start of a line.
+        stop: The offset at which to stop reading, which must also be at the start of a line. None reads to the end of
+            the file.
 
     Yields:
         The nonempty pieces, in order.
@@ -59,7 +60,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 watch(content)
             if (zero := content.find(0)) >= 0:
                 raise DataError(
-                    f"{str(path)!r} is not text: it contains a zero byte at offset {offset + zero}; specify a UTF-8"
+                    f"{str(path)!r} is not text: it contains a null byte at offset {offset + zero}; specify a UTF-8"
                     " text file"
                 )
             try:
@@ -69,7 +70,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
                 at = offset - (len(error.object) - len(content)) + error.start
                 raise DataError(
                     f"{str(path)!r} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {at};"
-                    " save the file as UTF-8, or convert it (iconv -f LATIN1 -t UTF-8)"
+                    " save the file as UTF-8 or convert it (iconv -f LATIN1 -t UTF-8)"
                 ) from None
             if text and not begun:
                 text, begun = text.removeprefix("\ufeff"), True
@@ -86,11 +87,11 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
 
 
 def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-    """Return the path of a named data set or of a text file.
+    """Return the path of a named data set or a text file.
 
     Args:
         source: The name of a data set, or a path; a Path always refers to a file.
-        progress: Called to report a download's progress.
+        progress: Called to report download progress.
 
     Returns:
         The path of a file that can be opened.
@@ -112,7 +113,7 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
             return path
     except FileNotFoundError:
         raise DataError(
-            f"cannot read {name!r}: no such file; specify a text file, or a data set ({', '.join(DATASETS)})"
+            f"cannot read {name!r}: no such file; specify a text file or a data set ({', '.join(DATASETS)})"
         ) from None
     except OSError as error:
         raise DataError(f"cannot read {name!r}: {error.strerror}; specify a readable text file") from None

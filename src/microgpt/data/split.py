@@ -24,7 +24,7 @@ def held_out_count(total: int, val_fraction: float) -> int:
 
     Raises:
         ValueError: The fraction is outside [0, 1).
-        DataError: The fraction leaves no sequences to train on, or no sequences to hold out.
+        DataError: The fraction leaves no sequences to train on or none to hold out.
     """
     if not 0 <= val_fraction < 1:
         raise ValueError(f"val_fraction must be at least 0 and less than 1, got val_fraction={val_fraction}")
@@ -32,13 +32,13 @@ def held_out_count(total: int, val_fraction: float) -> int:
     if val_fraction and not 0 < count < total:
         raise DataError(
             f"val_fraction={val_fraction} of {total} documents leaves nothing to train on or nothing to hold out:"
-            " choose another fraction, or provide more documents"
+            " choose another fraction or provide more documents"
         )
     return count
 
 
 def hold_out(total: int, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-    """Choose the held-out sequences at random, and return the training and held-out indices, both in file order.
+    """Choose the held-out sequences at random and return the training and held-out indices, both in file order.
 
     The split uses a separate Random, so the run's random stream does not advance.
     """

@@ -25,7 +25,7 @@ def find_substrings(content: bytes | mmap.mmap, parts: Iterable[bytes], itemsize
     Args:
         content: The long sequence, as bytes.
         parts: The short sequences, as bytes.
-        itemsize: The number of bytes per element, the same in all sequences: 1, 2, 4 or 8.
+        itemsize: The number of bytes per element in all sequences: 1, 2, 4 or 8.
 
     Returns:
         The parts that occur in the content at an offset that is a multiple of itemsize.

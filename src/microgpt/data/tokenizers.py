@@ -25,14 +25,14 @@ REMEDY = "byte-pair encoding needs Hugging Face's tokenizers: pip install tokeni
 
 
 class Tokenizer(Protocol):
-    """The interface of a tokenizer, which converts between texts and a model's token ids."""
+    """The interface of a tokenizer, which converts between text and token ids."""
 
     bos: int  # the token that begins and ends every document
     symbols: list[str]  # a name for each token; BOS has an empty name
     token_ids: dict[str, int]  # name -> token id
 
     def encode(self, document: str) -> list[int]:
-        """Return the token ids of a document, with BOS at both ends.
+        """Return a document's token ids, with BOS at both ends.
 
         Args:
             document: The text.
@@ -46,18 +46,18 @@ class Tokenizer(Protocol):
         ...
 
     def decode(self, token_ids: Iterable[int]) -> str:
-        """Return the text that token ids encode; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
+        """Return the text that the token ids encode; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
         ...
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
-        """Return the token ids of many documents in one compact array, and the number of tokens in each document.
+        """Return many documents' token ids in one compact array, and the number of tokens in each document.
 
         Args:
             documents: The texts; with `bos`, no text may contain a newline.
-            bos: Whether to put BOS before each document; the returned numbers of tokens exclude BOS.
+            bos: Whether to put BOS before each document; the returned token counts exclude BOS.
 
         Returns:
-            The token ids of all documents, and the number of tokens in each document.
+            The token ids of all documents and the number of tokens in each document.
 
         Raises:
             KeyError: A character has no token.
@@ -65,12 +65,12 @@ class Tokenizer(Protocol):
         ...
 
     def spec(self) -> dict[str, Any]:
-        """Return a JSON-serializable description, from which `from_spec` rebuilds the tokenizer."""
+        """Return a JSON-serializable description from which `from_spec` can rebuild the tokenizer."""
         ...
 
 
 class CharTokenizer(reference.Tokenizer):
-    """The reference's tokenizer, extended to the Tokenizer interface."""
+    """The reference's tokenizer, extended to implement the Tokenizer interface."""
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
         super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
@@ -120,7 +120,7 @@ BYTES = {name: byte for byte, name in enumerate(NAMES_OF_BYTES)}
 
 
 class ByteTokenizer:
-    """A tokenizer whose tokens are single UTF-8 bytes, or the byte sequences in `pieces`.
+    """A tokenizer whose tokens are single UTF-8 bytes or the byte sequences in `pieces`.
 
     Attributes:
         first: The token id of the first piece.
@@ -157,7 +157,7 @@ class BpeTokenizer(ByteTokenizer):
     """A tokenizer whose tokens are learned by byte-pair encoding.
 
     Attributes:
-        model: The trained tokenizer, in the JSON format of Hugging Face's `tokenizers`.
+        model: The trained tokenizer, in the JSON format of Hugging Face's `tokenizers` package.
     """
 
     def __init__(self, model: str, bos_first: bool = False) -> None:
@@ -191,7 +191,7 @@ class BpeTokenizer(ByteTokenizer):
 
 
 def size_of(kind: str) -> int | None:
-    """Return the N in bpe:N, or None for the other kinds; raise ValueError for an unknown kind."""
+    """Return the N in bpe:N, or None for the other kinds; raise ValueError if the kind is invalid."""
     if kind in ("char", "byte"):
         return None
     name, _, number = kind.partition(":")
@@ -210,14 +210,14 @@ def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer
     Args:
         kind: `char`, `byte` or `bpe:N`. The vocabulary has fewer than N tokens if the text contains too few byte pairs.
         texts: The documents, or pieces of a document.
-        bos_first: Whether to assign token id 0 to BOS, instead of the last id.
+        bos_first: Whether to use token id 0 for BOS instead of the last id.
 
     Returns:
         The tokenizer.
 
     Raises:
-        ValueError: The kind is unknown.
-        ImportError: Byte-pair encoding needs the package `tokenizers`, which is not installed.
+        ValueError: The kind is invalid.
+        ImportError: Byte-pair encoding needs the `tokenizers` package, which is not installed.
 
     Example:
         >>> learn("char", ["ada", "grace"]).encode("grace")

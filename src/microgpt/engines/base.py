@@ -75,21 +75,21 @@ class Streams(ABC):
 
     @abstractmethod
     def feed(self, token_ids: Sequence[int]) -> Sequence[Sequence[float]]:
-        """Feed one token to each context; return each context's logits for the next token.
+        """Feed one token to each context and return each context's logits for the next token.
 
-        The native engine's logits are bit-for-bit identical for any number of contexts; in `exact` precision, they also
-        equal a Decoder's logits. The torch engine's logits are the same up to rounding.
+        The native engine's logits are bit-for-bit identical regardless of the number of contexts; in `exact` precision,
+        they also equal a Decoder's logits. The torch engine's logits are the same up to rounding.
         """
 
     def draw(
         self, token_ids: Sequence[int], chances: Sequence[float], temperature: float, top_k: int | None
     ) -> list[int]:
-        """Feed and sample as Decoder.draw does, with one token and one chance for each context."""
+        """Feed and sample as Decoder.draw does, with one token and one chance per context."""
         raise NotImplementedError
 
 
 class Engine(ABC):
-    """The interface that every engine implements; the module's docstring lists the rules.
+    """The interface that every engine implements; the module docstring lists the rules.
 
     A subclass implements the abstract methods, inherits the others, and declares its capabilities in the class
     attributes.
@@ -121,7 +121,7 @@ class Engine(ABC):
     precision: str = "exact"
     note: str = ""  # why `auto` fell back to this engine
     device: str = ""  # a description of the device, for engines that support several devices
-    rank: int = 0  # this process's rank in distributed training, counted from 0
+    rank: int = 0  # this process's rank in distributed training, counting from 0
     world_size: int = 1  # the number of processes that train together
     dtype: str = "F64"  # the narrowest safetensors dtype that stores the buffers without loss: F64 or F32
     call_seconds: float = 0.05  # the target duration of one call to `train`; longer calls keep a GPU busy
@@ -134,19 +134,19 @@ class Engine(ABC):
         Args:
             params: The initial parameters; the engine takes ownership of the buffer.
             config: The model's sizes and settings.
-            vocab_size: The number of tokens, BOS included.
+            vocab_size: The number of tokens, including BOS.
             **options: `precision` if the class has several precisions, `threads` if it takes threads, and the names in
                 `options`.
         """
 
     @abstractmethod
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
-        """Return a batch's loss in nats per token, and add the loss's gradient to grads.
+        """Return a batch's loss in nats per token and add its gradient to grads.
 
         Args:
-            batch: The token ids of each document, including BOS at both ends.
-            total: The number of documents in the step, if the step is split across several calls; their losses then add
-                up to the step's loss. Default: the number of documents in this batch.
+            batch: The token ids of each document, with BOS at both ends.
+            total: The number of documents in the step, if the step is split across several calls; the calls' losses
+                then add up to the step's loss. Default: the number of documents in this batch.
 
         Raises:
             ValueError: If the batch is empty, a document has fewer than two tokens, or a token id is not in the
@@ -154,7 +154,7 @@ class Engine(ABC):
         """
 
     def reduce(self, loss: float) -> float:
-        """Return the loss summed over all processes, and set grads to the sum of all processes' gradients.
+        """Return the loss summed over all processes; set grads to the sum of all processes' gradients.
 
         Call this method once per step, after backward.
         """
@@ -172,8 +172,8 @@ class Engine(ABC):
         """Return diagnostics to display. Call this only occasionally, because it may wait for the device.
 
         Returns:
-            The available diagnostics: `memory` (the peak use so far, in bytes), `grad_norm` (the last step's gradient
-            norm before clipping) and `peak_flops` (the device's peak, in flops per second).
+            The available diagnostics: `memory` (the peak usage so far, in bytes), `grad_norm` (the last step's
+            gradient norm before clipping) and `peak_flops` (the device's peak, in flops per second).
         """
         return {}
 
@@ -218,7 +218,7 @@ class Engine(ABC):
         return losses
 
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
-        """Return the logits, (T, vocab_size), for the token after each of at most block_size tokens."""
+        """Return the logits, (T, vocab_size), for the token that follows each of T tokens; T is at most block_size."""
         decoder = self.decoder()
         return [decoder.feed(token_id) for token_id in tokens]
 
@@ -275,12 +275,12 @@ def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
 
 
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
-    """Raise ValueError if an engine's `backward` does not accept this batch."""
+    """Raise ValueError if a batch is not valid input for an engine's `backward`."""
     if not batch:
         raise ValueError("batch must contain at least one document, got none")
     for i, tokens in enumerate(batch):
         if len(tokens) < 2:
-            raise ValueError(f"document {i} of the batch must have at least two tokens, got {list(tokens)}")
+            raise ValueError(f"document {i} in the batch must have at least two tokens, got {list(tokens)}")
         check_tokens(tokens, vocab_size)
 
 

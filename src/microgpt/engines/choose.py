@@ -39,7 +39,7 @@ def open_engine(
         name: A key of ENGINES, or `auto` for the first engine in `preference` that can run on this machine.
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
-        vocab_size: The number of tokens, BOS included.
+        vocab_size: The number of tokens, including BOS.
         precision: One of the engine's `precisions`; default: the first.
         threads: The number of threads that share the work; default: chosen by the engine.
         **options: Additional options that the engine accepts.
@@ -85,7 +85,7 @@ def open_engine(
     for option, value in options.items():
         if option not in engine_class.options:
             raise ValueError(
-                f"{option} is not an option of the {name} engine, got {option}={value!r}: omit it, or use the"
+                f"{option} is not an option of the {name} engine, got {option}={value!r}: omit it or use the"
                 " torch engine (engine='torch', --engine torch)"
             )
     if threads not in (None, 1) and not engine_class.takes_threads:

@@ -23,11 +23,11 @@ StateDict = dict[str, list[list[Value]]]
 
 
 class Program:
-    """A module with the reference's functions, and the arguments that they take for a Config.
+    """A module that defines the reference's functions, and the arguments to pass them for a given Config.
 
     Attributes:
         module: The module.
-        changed: The functions and methods that differ from the reference's, such as `gpt` or `Value.relu`.
+        changed: The names of the functions and methods that differ from the reference's, such as `gpt` or `Value.relu`.
         name: A display name; empty for the reference.
     """
 
@@ -101,15 +101,15 @@ class ScalarModel:
         """Return the parameters as leaves of a new graph.
 
         Args:
-            make: A function that turns a float into a leaf; default: the program's Value.
+            make: A function that turns a float into a leaf; the default is the program's Value.
         """
         return list(map(make or self.program.module.Value, self.params))
 
     def state_dict(self, leaves: Iterable[Value] | None = None) -> StateDict:
-        """Return the parameters as matrices of Values, as the program's functions expect them.
+        """Return the parameters as matrices of Values, the form that the program's functions expect.
 
         Args:
-            leaves: The Values to use, in the order of the flat buffer; default: new Values.
+            leaves: The Values to use, in the order of the flat buffer; the default is new Values.
         """
         rest = iter(self.leaves() if leaves is None else leaves)
         return {

@@ -20,13 +20,13 @@ from microgpt.reference import Value
 
 @contextmanager
 def scalar_arithmetic() -> Iterator[None]:
-    """A context that disables the cyclic garbage collector and converts arithmetic errors to FloatingPointError.
+    """A context manager that disables cyclic garbage collection and converts arithmetic errors to FloatingPointError.
 
-    A graph of Values has no cycles, so on CPython, which counts references, the collector would only cost time. Python
+    A graph of Values has no cycles, so on CPython, which counts references, the collector would only waste time. Python
     raises OverflowError, ZeroDivisionError or ValueError (log of 0) where other engines return inf or nan.
 
     Raises:
-        FloatingPointError: If a value is outside the range of float64.
+        FloatingPointError: A value is outside the range of float64.
     """
     was_enabled = gc.isenabled()
     if sys.implementation.name == "cpython":
@@ -41,7 +41,7 @@ def scalar_arithmetic() -> Iterator[None]:
 
 
 class ScalarEngine(Engine):
-    """An engine that calls reference.py's functions, or another program's; every call builds a new graph."""
+    """An engine that calls the functions of reference.py or another program; every call builds a new graph."""
 
     name: ClassVar[str] = "scalar"
 
@@ -93,7 +93,7 @@ class ScalarEngine(Engine):
 
 
 class ScalarDecoder(Decoder):
-    """A context for the program's gpt(), with the parameters that the model had when the context was opened."""
+    """A decoder that calls the program's gpt(), with the model's parameters as of the decoder's creation."""
 
     def __init__(self, model: ScalarModel) -> None:
         self._model, self._state_dict = model, model.state_dict()
@@ -106,7 +106,7 @@ class ScalarDecoder(Decoder):
         check_tokens([token_id], len(self._state_dict["wte"]))
         if self._pos_id == block_size:
             raise ValueError(
-                f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"
+                f"the context is full: it holds at most block_size={block_size} tokens; create a new decoder"
             )
         args = (token_id, self._pos_id, self._keys, self._values, self._state_dict)
         with scalar_arithmetic():

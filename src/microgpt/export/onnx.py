@@ -44,7 +44,7 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """Add a node with one output; return the output's name, which is the option `name` if it is set."""
+        """Add a node with one output; return the output's name, which is the `name` option if it is set."""
         name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
         return str(name)
@@ -126,7 +126,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
     if run.num_params * array(PRECISIONS[precision]).itemsize >= LARGEST:
         raise ValueError(
-            f"an ONNX file must be smaller than 2 GiB, got a model of {run.num_params:,} parameters as {precision}:"
+            f"an ONNX file must be smaller than 2 GiB, got a model with {run.num_params:,} parameters in {precision}:"
             " export a smaller model"
         )
     try:
@@ -141,7 +141,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     where = offsets(table)
 
     def matrix(name: str, transposed: bool = True) -> str:
-        """Add one of the model's matrices, transposed for x @ matrix, because linear() multiplies x by its rows."""
+        """Add one of the model's matrices, transposed for x @ matrix because linear() multiplies its rows by x."""
         rows, columns = table[name]
         flat = params[where[name]]
         if transposed:

@@ -19,7 +19,7 @@ REMEDY = "metrics for TensorBoard need the tensorboard package: pip install tens
 
 
 def check_tensorboard() -> None:
-    """Raise ImportError, with the installation command, if the `tensorboard` package is missing."""
+    """Raise ImportError with the installation command if the `tensorboard` package is missing."""
     try:
         import tensorboard.summary  # noqa: F401
     except ImportError:
@@ -27,9 +27,9 @@ def check_tensorboard() -> None:
 
 
 class Board:
-    """A writer of TensorBoard metrics: use `with Board(folder, run) as board:`, and call `board.step` for each step.
+    """A TensorBoard writer: use `with Board(folder, run) as board:` and call `board.step` for each step.
 
-    It writes every value that metrics.jsonl contains and, at intervals, the run's Diagnostics.
+    It writes the same values as metrics.jsonl and, periodically, the run's diagnostics.
 
     Args:
         folder: The run folder.
@@ -49,7 +49,7 @@ class Board:
         self._writer.close()
 
     def step(self, step: Step) -> None:
-        """Write the metrics of one step."""
+        """Write one step's metrics."""
         facts = record(step)
         number = facts.pop("step")
         self._diagnostics.add(step)

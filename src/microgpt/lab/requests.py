@@ -48,7 +48,7 @@ def change_request(function: F) -> F:
 
 
 def stream_request(*, of_model: bool) -> Callable[[F], F]:
-    """Register a long-running request, which yields many answers.
+    """Register a long-running request that yields many answers.
 
     Args:
         of_model: Whether the answers are about the active model. If so, the model's version is added to each answer.
@@ -92,7 +92,7 @@ class Parameter(NamedTuple):
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
-    """Return a request's parameters, without the session.
+    """Return a request's parameters, excluding the session.
 
     Only the parameters' annotations are evaluated, because the session and return types are imported only for mypy.
     """
@@ -121,14 +121,14 @@ def bind(method: str, function: Callable[..., Any], params: dict[str, Any]) -> d
     for name in params:
         if name not in known:
             raise LabError(
-                f"unknown parameter {name!r:.40} of {method}; valid parameters: {', '.join(known) or 'none'}"
+                f"unknown parameter {name!r:.40} for {method}; valid parameters: {', '.join(known) or 'none'}"
             )
     bound = {}
     for name, (kind, default) in known.items():
         if name in params:
             bound[name] = _checked(method, name, params[name], kind)
         elif default is inspect.Parameter.empty:
-            raise LabError(f"the parameter {name!r} of {method} is missing")
+            raise LabError(f"{method} requires the parameter {name!r}")
     return bound
 
 

@@ -75,7 +75,7 @@ class NamedRun:
 
     @classmethod
     def find(cls, path: Path) -> NamedRun:
-        """Find the run at a path, either a run folder or a checkpoint.
+        """Return the run at a path, which can be a run folder or a checkpoint.
 
         Raises:
             RunError: There is no run at the path.
@@ -87,18 +87,18 @@ class NamedRun:
 
 
 def trouble() -> str:
-    """Return the reason why the package was built without the page, or "" if no reason was recorded."""
+    """Return the reason the package was built without the page, or "" if no reason was recorded."""
     return NO_SITE.read_text(encoding="utf-8") if NO_SITE.is_file() else ""
 
 
 class Pages:
-    """The files that can be served: the page, and the runs named on the command line.
+    """The files that can be served: the page and the runs named on the command line.
 
     Each request looks up the files again, because a run's files change while the run trains.
 
     Args:
         runs: The runs to serve with the page.
-        site: The folder of the built page; None for the page in this package.
+        site: The folder that contains the built page; None for the page in this package.
 
     Raises:
         SiteError: The page was not built.
@@ -111,7 +111,7 @@ class Pages:
         self.runs, self.site = runs, site
 
     def all(self) -> dict[str, Path | bytes]:
-        """Map each address to its file, or to content that is not stored in a file."""
+        """Return a map from each address to its file, or to content that is not stored in a file."""
         found: dict[str, Path | bytes] = {}
         for path in sorted(self.site.rglob("*")):
             name = path.relative_to(self.site).as_posix()
@@ -165,7 +165,9 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
             if port is not None:
-                raise SiteError(f"port={port} is not available ({error}): choose another port, or omit it") from None
+                raise SiteError(
+                    f"port={port} is not available ({error}): choose another port or omit the option"
+                ) from None
             super().__init__((HOST, 0), Handler)
         self.hosts = hosts(self.server_port)
         self.url = f"http://{HOST}:{self.server_port}/"
@@ -180,7 +182,7 @@ class Server(ThreadingHTTPServer):
 
 
 def hosts(port: int) -> list[list[str]]:
-    """Return the valid Host headers for this port, each as a list with one header.
+    """Return the valid Host headers for this port, each as a one-element list.
 
     Browsers omit port 80.
     """
@@ -200,7 +202,7 @@ def open_browser(url: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Handles one connection: GET and HEAD requests for the page's files and the named runs."""
+    """Handles one connection's GET and HEAD requests for the page's files and the named runs."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60  # seconds; a connection that is idle for longer is closed

@@ -68,7 +68,7 @@ class Session:
 
         Args:
             method: The name of the request.
-            params: The request's parameters by name.
+            params: The request's parameters, by name.
 
         Returns:
             {"result": ...} or {"error": "a message for the user"}.
@@ -86,7 +86,7 @@ class Session:
 
         Args:
             method: The name of the request.
-            params: The request's parameters by name.
+            params: The request's parameters, by name.
 
         Yields:
             One answer at a time, each {"result": ...} or {"error": "a message for the user"}. The task advances only
@@ -112,7 +112,7 @@ class Session:
         return f"run{self.begun + 1}"
 
     def add(self, run: LabRun) -> None:
-        """Add a new run, and make it the active run."""
+        """Add a new run and make it the active run."""
         self.begun += 1
         self.by_id[run.id] = run
         self.active = run

@@ -45,7 +45,7 @@ class Wire:
             text: The request as JSON, as for `ask`.
 
         Yields:
-            One answer at a time, as JSON. Closing the generator stops the task.
+            The answers, one at a time, as JSON. Closing the generator stops the task.
         """
         try:
             yield from map(dumps, self.session.stream(*parse(text)))
@@ -70,7 +70,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def dumps(answer: Answer) -> str:
-    """Return the answer as JSON text without spaces."""
+    """Return the answer as compact JSON."""
     try:
         return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
     except ValueError:  # the answer contains a number that JSON cannot represent

@@ -35,13 +35,13 @@ class Checkpoint:
         config: The settings.
         symbols: Each token's text, by token id; empty for BOS.
         params: The weights, as a flat buffer in the layout of `config.shapes`.
-        m: Adam's running mean of the gradient, in the same layout.
-        v: Adam's running mean of the squared gradient, in the same layout.
+        m: Adam's running mean of the gradient, in the same layout as `params`.
+        v: Adam's running mean of the squared gradient, in the same layout as `params`.
         step: The number of updates completed.
         rng_state: The state of the run's random.Random object.
         provenance: Where the training data came from.
         spec: The tokenizer as `Tokenizer.spec` describes it; empty if its tokens are characters.
-        dtype: The tensors' type in the file: F32 if the values are already float32, and F64 otherwise.
+        dtype: The type in which the file stores the tensors; F32 if the values are already float32, otherwise F64.
     """
 
     config: Config
@@ -56,7 +56,7 @@ class Checkpoint:
     dtype: str = "F64"
 
     def kind(self) -> str:
-        """Return the tokenizer's kind, as --tokenizer names it: char, byte or bpe:N."""
+        """Return the tokenizer's kind as a --tokenizer value: char, byte or bpe:N."""
         kind = str(self.spec.get("kind", "char"))
         return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
 
@@ -72,7 +72,7 @@ class Checkpoint:
 
 
 def save(path: Path | str, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint completely or not at all; on failure raise OSError and leave an existing file unchanged."""
+    """Write a checkpoint atomically; on failure, raise OSError and leave any existing file unchanged."""
     table = checkpoint.shapes()
     tensors: dict[str, Tensor] = {}
     for prefix, buffer in BUFFERS.items():

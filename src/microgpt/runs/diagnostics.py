@@ -11,7 +11,7 @@ DIAGNOSTICS_SECONDS = 2.0  # seconds between measurements, each of which waits f
 
 
 class Diagnostics:
-    """The training diagnostics since the last measurement; only engines that compute on a device report diagnostics."""
+    """The training diagnostics since the last measurement, for engines that report diagnostics."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.tokens, self.seconds = run, 0, 0.0
@@ -22,7 +22,7 @@ class Diagnostics:
         self.seconds += step.seconds
 
     def measure(self) -> dict[str, float]:
-        """Wait for the device, and return the measurements by name.
+        """Wait for the device and return the measurements by name.
 
         The speed is computed from the steps' reported times, because many steps can arrive at once.
 

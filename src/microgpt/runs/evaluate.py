@@ -56,7 +56,7 @@ def evaluate(
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:
-    """Yield the items, and report progress after each item."""
+    """Yield the items, reporting progress after each one."""
     for done, item in enumerate(items, 1):
         yield item
         if progress:

@@ -49,7 +49,7 @@ class Folder:
         path: The folder.
         run: The run.
         planned_steps: The value of num_steps before the run was resumed.
-        computed_by: The engine's options, for the command that resumes the run.
+        computed_by: The engine options to repeat in the command that resumes the run.
     """
 
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
@@ -71,7 +71,7 @@ class Folder:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], run: Run, *, overwrite: bool = False) -> Folder:
-        """Create a new run's folder, and save the untrained model in it.
+        """Create a new run's folder and save the untrained model in it.
 
         Args:
             path: The folder, which may already exist.
@@ -82,7 +82,7 @@ class Folder:
             The folder.
 
         Raises:
-            RunError: The folder already holds a run or other files, is in use, or cannot be written to.
+            RunError: The folder already contains a run or other files, is in use, or cannot be written to.
         """
         if run.engine.rank:
             folder = cls(Path(path), run, run.config.num_steps, None)
@@ -99,14 +99,14 @@ class Folder:
             has_model = _is_run(folder.path)
             if has_model and not overwrite:
                 raise RunError(
-                    f"out={str(path)!r} already holds a run: add --resume to continue it, --overwrite to replace it,"
+                    f"out={str(path)!r} already contains a run: add --resume to continue it, --overwrite to replace it,"
                     " or choose another folder"
                 )
             files = (MODEL, CONFIG, METRICS, SAMPLES)
             foreign = [name for name in files if (folder.path / name).exists()]
             if foreign and not has_model:
                 raise RunError(
-                    f"out={str(path)!r} holds {foreign[0]!r}, which is not part of a run: choose another folder"
+                    f"out={str(path)!r} contains {foreign[0]!r}, which is not part of a run: choose another folder"
                 )
             with _writing(path, "choose another folder"):
                 folder.save()
@@ -136,11 +136,11 @@ class Folder:
         Args:
             path: The folder.
             changes: Settings of Config or `Run.begin`; only the settings in MAY_CHANGE may differ from the run's.
-            source: The new location of the training data, if they have moved.
+            source: The new location of the training data, if it has moved.
             engine: The engine; see engines.open_engine.
             precision: The engine's precision.
             threads: The number of threads.
-            **options: Other options of the engine.
+            **options: Other engine options.
 
         Returns:
             The folder, with the run ready to continue.
@@ -148,7 +148,7 @@ class Folder:
         Raises:
             RunError: The folder contains no run or is in use, or the run cannot be resumed with these settings.
             CheckpointError: The checkpoint is damaged.
-            DataError: The training data are missing or have changed.
+            DataError: The training data is missing or has changed.
         """
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: specify the run's folder")
@@ -173,14 +173,14 @@ class Folder:
         return folder
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
-        """Train the run, and record its steps in the metrics and its state in checkpoints.
+        """Train the run, recording its steps in the metrics and its state in checkpoints.
 
         A loop that stops early must call `save`.
 
         Args:
             checkpoint_every: The number of steps between checkpoints; 0 saves every 30 seconds, or less often if
                 saving would take more than a twentieth of the time. The last step is always saved.
-            together: Let the engine compute many steps in one call; see training.train.
+            together: Whether to let the engine compute many steps in one call; see training.train.
 
         Yields:
             The steps, in order.
@@ -207,7 +207,7 @@ class Folder:
                 yield step
 
     def save(self) -> None:
-        """Write the checkpoint completely or not at all."""
+        """Write the checkpoint atomically."""
         state = self.run.state()  # every process must call this, because it may gather moments from all processes
         if self._lock:
             sweep(self.path)
@@ -226,7 +226,7 @@ class Folder:
             raise RunError("the first process could not start: see its error message") from None
 
     def any(self, true_here: bool) -> bool:
-        """Return whether `true_here` is true in any process that trains this run; every process must call this."""
+        """Return whether `true_here` is true in any process that trains this run; every process must call it."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def write_samples(self, text: str) -> None:
@@ -236,7 +236,7 @@ class Folder:
             file.write(text.encode())
 
     def write_config(self) -> None:
-        """Write config.json: the settings and the data, for people to read; resuming does not need this file."""
+        """Write config.json, a readable record of the settings and the data; resuming does not need this file."""
         run = self.run
         facts = {
             "config": run.config.to_dict(),
@@ -323,14 +323,14 @@ def train(
     overwrite: bool = False,
     **options: Any,
 ) -> Run:
-    """Train a model to completion, and return its run.
+    """Train a model to completion and return its run.
 
     Args:
         source: The training data; see Run.begin.
         config: The settings; the default is Config().
-        out: A folder in which to store the run, like `microgpt train --out`.
+        out: A folder to store the run in, as with `microgpt train --out`.
         overwrite: Whether to replace a run that is already in that folder.
-        **options: Other options of Run.begin.
+        **options: Other options for Run.begin.
 
     Returns:
         The run.

@@ -13,7 +13,7 @@ CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safeten
 
 
 def checkpoint_file(path: str | os.PathLike[str]) -> Path:
-    """Return a run folder's checkpoint, or the path itself if it is a file; raise RunError for an unreadable file."""
+    """Return a run folder's checkpoint file, or the path itself if it is a file; raise RunError if it is unreadable."""
     path = Path(path)
     file = path
     try:

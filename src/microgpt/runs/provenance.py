@@ -14,17 +14,17 @@ from microgpt.data.documents import MODES, Data
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of a run's training data, and how the run reads them.
+    """A record of where a run's training data comes from and how the run reads it.
 
     A checkpoint from another version of microgpt may lack any of these facts.
 
     Attributes:
         source: The path of the text, or the name of a data set; None for documents in memory.
         sha256: The SHA-256 of the text's bytes, or of the prepared data's tokens.
-        documents: How the text is split into documents, one of MODES.
+        documents: How the text is split into documents; one of MODES.
         num_docs: The number of sequences, including the held-out sequences.
-        val_fraction: The fraction of the documents that is held out.
-        validate_every: The number of steps between measurements of the held-out loss; None means a tenth of all steps.
+        val_fraction: The fraction of documents held out.
+        validate_every: The number of steps between measurements of the held-out loss; None means a tenth of num_steps.
         micro_batch_size: The number of documents to process at once; None means the full batch.
         unknown: Facts from another version of microgpt, stored unchanged.
     """
@@ -46,12 +46,12 @@ class Provenance:
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
     ) -> Provenance:
-        """Return the provenance of a new run on these data."""
+        """Return the provenance of a new run on this data."""
         return cls(data.source, data.sha256, data.mode, len(data), val_fraction, validate_every, micro_batch_size)
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Provenance:
-        """Return the provenance that `to_dict` stored; raise ValueError for a known fact of the wrong type."""
+        """Return the provenance that `to_dict` stored; raise ValueError if a known fact has the wrong type."""
         for name, kinds in KINDS.items():
             if name in facts and type(facts[name]) not in kinds:
                 raise ValueError(f"{name} in 'data' must be of type {kinds[0].__name__}, got {facts[name]!r:.60}")
@@ -59,7 +59,7 @@ class Provenance:
         return cls(**known, unknown={name: value for name, value in facts.items() if name not in KINDS})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as checkpoints, config.json and session files store them; missing facts are omitted."""
+        """Return the facts as a dict for checkpoints, config.json and session files; missing facts are omitted."""
         known = {name: getattr(self, name) for name in KINDS}
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},

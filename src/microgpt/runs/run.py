@@ -42,12 +42,12 @@ class Run:
     """A model and its training progress.
 
     Create a run with `begin` or `load`. Iterating over the run trains it to config.num_steps and yields each Step.
-    Samples without a seed continue the run's random stream, as in the published script: `load(path).sample(20)`
+    Without a seed, sampling continues the run's random stream, as in the published script: `load(path).sample(20)`
     returns the samples that `microgpt train` printed at the end.
 
     Attributes:
         config: The settings.
-        provenance: Where the training data came from.
+        provenance: Where the training data comes from, and how the run reads it.
         tokenizer: The tokenizer.
         engine: The engine, which holds the weights and Adam's moments.
         rng: The run's random stream.
@@ -82,8 +82,8 @@ class Run:
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
         if engine != "torch" and (threads or 1) > self.config.batch_size:
             raise ValueError(
-                f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: the threads"
-                " share a batch's documents"
+                f"threads must be at most batch_size={self.config.batch_size}, got threads={threads}: a batch's"
+                " documents are divided among the threads"
             )
         training.check_share(self.config.batch_size, self.engine.world_size)
         self.engine.m[:], self.engine.v[:] = state.m, state.v
@@ -124,8 +124,8 @@ class Run:
             engine: The engine; see engines.open_engine. Checkpoints store neither the engine nor its options.
             precision: The engine's precision.
             threads: The number of threads.
-            progress: Called to report a download's progress.
-            **options: Other options of the engine.
+            progress: Called to report download progress.
+            **options: Other engine options.
 
         Returns:
             The run, at step 0.
@@ -133,7 +133,7 @@ class Run:
         Raises:
             DataError: The text cannot be used.
             ValueError: A setting or option is invalid.
-            MemoryError: The model does not fit into memory.
+            MemoryError: The model does not fit in memory.
         """
         config = config or Config()
         training.check_options(config.batch_size, micro_batch_size, validate_every)
@@ -185,15 +185,15 @@ class Run:
         source: Source | None = None,
         **options: Any,
     ) -> Run:
-        """Load a run from its folder or from a checkpoint file; the data are loaded on first use.
+        """Load a run from its folder or from a checkpoint file; the data is loaded on first use.
 
         Args:
             path: The folder or the file.
             engine: The engine; see engines.open_engine.
             precision: The engine's precision.
             threads: The number of threads.
-            source: The new location of the training data, if they have moved.
-            **options: Other options of the engine.
+            source: The new location of the training data, if it has moved.
+            **options: Other engine options.
 
         Returns:
             The run.
@@ -207,12 +207,12 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The training data; raises DataError if the data are missing, or differ from the run's original data."""
+        """The training data; raises DataError if the data is missing or differs from the run's original data."""
         return self._find_data()
 
     @cached_property
     def missing_data(self) -> str:
-        """The reason why the training data are unavailable; empty if they are available."""
+        """The reason the training data is unavailable; empty if it is available."""
         try:
             _ = self.data
             return ""
@@ -234,7 +234,7 @@ class Run:
 
     @property
     def num_params(self) -> int:
-        """The model's number of weights."""
+        """The number of weights in the model."""
         return len(self.engine.params)
 
     @property
@@ -251,11 +251,11 @@ class Run:
         return self.steps()
 
     def steps(self, *, pause_every: int = 0, together: bool = False, until: int | None = None) -> Iterator[Step]:
-        """Train, and yield the remaining steps; see training.train.
+        """Run the remaining training steps and yield each one; see training.train.
 
         Args:
             pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
-            together: Let the engine compute many steps in one call, which is faster.
+            together: Whether to let the engine compute many steps per call, for speed.
             until: Stop after this step.
 
         Returns:
@@ -284,11 +284,11 @@ class Run:
     def score(
         self, indices: Sequence[int], data: Data | None = None, progress: Working | None = None
     ) -> evaluation.Score:
-        """Return the model's score on sequences of the data.
+        """Return the model's score on the given sequences.
 
         Args:
             indices: The indices of the sequences.
-            data: The data with these sequences, encoded with the run's tokenizer; the default is the training data.
+            data: Data that contains the sequences, encoded with the run's tokenizer; the default is the training data.
             progress: Called to report progress.
 
         Returns:
@@ -308,12 +308,12 @@ class Run:
     ) -> evaluation.Evaluation:
         """Compare the model's loss with unigram and bigram baselines, and count how many of its samples are new.
 
-        If the training data are unavailable, there are no baselines, and the number of new samples is unknown.
+        If the training data is unavailable, there are no baselines, and the number of new samples is unknown.
 
         Args:
             source: The text to measure the loss on; the default is the held-out split, or all of the training data if
                 nothing is held out.
-            limit: The maximum number of documents to read, spread evenly over the text; 0 reads all documents.
+            limit: The maximum number of documents to read, evenly spaced throughout the text; 0 reads all of them.
             num_samples: The number of samples to generate.
             seed: The random seed for the samples; the default is the config's seed.
             progress: Called to report progress.
@@ -344,9 +344,9 @@ class Run:
             n: The number of texts.
             temperature: The sampling temperature; 0 always picks the most likely token. The default is the config's.
             top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
-            prompt: The beginning of every text.
-            seed: Draw sample i with `random.Random(f"{seed}:{i}")`, so that every engine gives the same texts. The
-                default continues the run's random stream.
+            prompt: The text that each sample starts with.
+            seed: The random seed. Sample i is drawn with `random.Random(f"{seed}:{i}")`, so that every engine
+                generates the same texts. Without a seed, sampling continues the run's random stream.
             first: The index i of the first sample.
             max_new_tokens: The maximum number of tokens to generate per text; the default is no limit, or
                 10 * block_size with `slide`.
@@ -375,19 +375,19 @@ class Run:
     def sample_batches(
         self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
     ) -> Iterator[list[Sample]]:
-        """Generate samples in batches, and look up each sample in the training data.
+        """Generate samples in batches and look up each sample in the training data.
 
         Args:
             n: The number of samples.
             seed: The random seed for the samples; the default is the config's seed.
             new_only: Whether to yield only samples that are not in the training data.
-            **options: Other options of `sample`.
+            **options: Other options for `sample`.
 
         Yields:
             The samples, in batches.
 
         Raises:
-            DataError: new_only is set, but the training data are unavailable or hardly any samples are new.
+            DataError: new_only is set, but the training data is unavailable or hardly any samples are new.
         """
         data = None if self.missing_data and not new_only else self.data
         generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
@@ -415,12 +415,12 @@ class Run:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint file completely or not at all."""
+        """Write a checkpoint file atomically."""
         checkpoints.save(Path(path), self.state())
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return the tokenizer's description for a checkpoint; empty for characters, which checkpoints store as symbols."""
+    """Return the tokenizer's description for a checkpoint; empty for a character tokenizer, whose symbols suffice."""
     return {} if isinstance(tokenizer, CharTokenizer) else tokenizer.spec()
 
 
@@ -429,7 +429,7 @@ def load(path: str | os.PathLike[str], **options: Any) -> Run:
 
     Args:
         path: The folder or the file.
-        **options: The other options of Run.load.
+        **options: Other options for Run.load.
 
     Returns:
         The run.

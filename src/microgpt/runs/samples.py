@@ -21,7 +21,7 @@ class Sample(NamedTuple):
 
     Attributes:
         text: The text.
-        known: Whether the text is in the training data; None if the training data are unavailable.
+        known: Whether the text is in the training data; None if the training data is unavailable.
     """
 
     text: str
@@ -47,19 +47,19 @@ def generate(
     Args:
         engine: The engine that holds the model.
         tokenizer: The model's tokenizer.
-        rng: The random stream for samples without a seed.
+        rng: The random stream to draw from if there is no seed.
         n: The number of texts.
         temperature: The sampling temperature.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
-        prompt: The beginning of every text.
-        seed: The seed for the samples' separate random streams; None draws from `rng`.
-        first: The index of the first sample among the seed's samples.
-        max_new_tokens: The maximum number of tokens to generate per text; None sets no limit, or 10 * block_size with
+        prompt: The text that each sample starts with.
+        seed: The seed for each sample's own random stream; None draws from `rng`.
+        first: The index of the first sample; with a seed, each sample's index determines its random stream.
+        max_new_tokens: The maximum number of tokens to generate per text; None means no limit, or 10 * block_size with
             `slide`.
         slide: Whether to continue when the context is full.
 
     Returns:
-        The texts, each with its prompt.
+        The texts, each including the prompt.
 
     Raises:
         ValueError: An option is invalid.
@@ -103,7 +103,7 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
         known = "".join(tokenizer.symbols)
         raise ValueError(
             f"prompt contains the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
-            " use characters that the model knows"
+            " use only characters that the model knows"
             f" ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
         ) from None
 
@@ -111,11 +111,11 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
 def mark_copies(
     generate: Callable[..., list[str]], data: Data | None, n: int, new_only: bool
 ) -> Iterator[list[Sample]]:
-    """Yield samples in batches, each looked up in the data; see Run.sample_batches.
+    """Yield batches of samples, looking up each sample in the data; see Run.sample_batches.
 
     Args:
-        generate: A function that calls Run.sample with the options set.
-        data: The training data; None if they are unavailable.
+        generate: A function that calls Run.sample with the chosen options.
+        data: The training data; None if it is unavailable.
         n: The number of samples.
         new_only: Whether to yield only samples that are not in the data.
 
@@ -129,7 +129,7 @@ def mark_copies(
     while written < n:
         if generated >= 100 * n:
             raise DataError(
-                f"only {written} of {generated} samples are new: raise the temperature, or request fewer samples"
+                f"only {written} of {generated} samples are new: raise the temperature or request fewer samples"
             )
         texts = generate(min(n - written, BATCH), first=generated)
         generated += len(texts)

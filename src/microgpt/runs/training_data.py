@@ -24,20 +24,20 @@ Source = str | os.PathLike[str] | Sequence[str]
 def load_training_data(
     source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
 ) -> Data:
-    """Load a text, or open prepared data and check that they were prepared with these options.
+    """Load a text, or open prepared data and check that it was prepared with these options.
 
     Args:
         source: The text, or the folder of prepared data.
         config: The settings; only block_size and bos_first are used.
-        documents: How to split the text into documents; None selects the default, or the prepared data's mode.
-        tokenizer: The kind of tokenizer; None selects the default, or the prepared data's tokenizer.
-        progress: Called to report a download's progress.
+        documents: How to split the text into documents; None selects the default or, for prepared data, its mode.
+        tokenizer: The kind of tokenizer; None selects the default or, for prepared data, its tokenizer.
+        progress: Called to report download progress.
 
     Returns:
         The data.
 
     Raises:
-        DataError: The text cannot be used, or the data were prepared with other options.
+        DataError: The text cannot be used, or the data was prepared with different options.
     """
     if not is_prepared_folder(source):
         return load_data(
@@ -64,7 +64,7 @@ def load_training_data(
 
 
 def is_prepared_folder(source: Source) -> bool:
-    """Return whether the source is a folder of prepared data; a data set's name never counts as a folder."""
+    """Return whether the source is a folder of prepared data; a data set's name is never treated as a folder."""
     if isinstance(source, str) and source in DATASETS:
         return False
     return isinstance(source, (str, os.PathLike)) and is_prepared(Path(source))
@@ -75,20 +75,20 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
 
     Args:
         state: The checkpoint.
-        source: The new location of the data, if they have moved.
+        source: The new location of the data, if it has moved.
 
     Returns:
         The data.
 
     Raises:
-        DataError: The data are missing, or differ from the data that the run was trained on.
+        DataError: The data is missing or differs from the data that the run was trained on.
     """
     info, moved = state.provenance, source is None
     source = info.source if source is None else source
     if source is None:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
     if moved and source not in DATASETS and not Path(str(source)).exists():
-        raise DataError(f"the training data are no longer at {str(source)!r}: {WHERE}")
+        raise DataError(f"the training data is no longer at {str(source)!r}: {WHERE}")
     if is_prepared_folder(source):
         data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
         if data.tokenizer.symbols != state.symbols:
@@ -107,6 +107,6 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
     if data.sha256 != info.sha256:
         raise DataError(
             f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
-            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'specify that text, or start a new run'}"
+            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'specify that text or start a new run'}"
         )
     return data

@@ -47,7 +47,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the incomplete files that killed processes have left behind in a folder."""
+    """Remove the incomplete files that killed processes left behind in a folder."""
     for stale in folder.glob(".*.tmp"):
         pid = stale.name.split(".")[-2]
         if pid.isdecimal() and not is_alive(int(pid)):

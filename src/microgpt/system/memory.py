@@ -40,13 +40,13 @@ def check_model_fits(parameters: int) -> None:
 
 
 def too_large_message(parameters: int, needed: int, free: int, where: str, processes: int = 1) -> str:
-    """Return the error message for a model that does not fit into memory.
+    """Return the error message for a model that does not fit in memory.
 
     Args:
-        parameters: The model's number of weights.
+        parameters: The number of weights in the model.
         needed: The minimum memory required for training, in bytes.
         free: The free memory, in bytes.
-        where: The machine or device that has the memory, such as `this machine`.
+        where: The name of the machine or device in the message, such as `this machine`.
         processes: The number of processes that share the memory.
 
     Returns:

@@ -19,12 +19,12 @@ def is_alive(pid: int) -> bool:
 
 
 def processes() -> tuple[int, int]:
-    """Return (rank, world size) as torchrun sets them; (0, 1) without torchrun."""
+    """Return (rank, world size) as set by torchrun, or (0, 1) without torchrun."""
     if "MASTER_ADDR" not in os.environ:
         return 0, 1
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def processes_here() -> int:
-    """Return how many of the training processes run on this machine."""
+    """Return the number of training processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if processes()[1] > 1 else 1

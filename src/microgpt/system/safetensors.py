@@ -31,7 +31,7 @@ class Tensor:
     Attributes:
         dtype: The element type, F64 or F32.
         shape: The size of each dimension.
-        data: The elements' bytes, little-endian, in row-major order.
+        data: The elements as little-endian bytes, in row-major order.
     """
 
     dtype: str
@@ -48,7 +48,7 @@ class Tensor:
 
 
 def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") -> Tensor:
-    """Return a float64 or float32 tensor (dtype F64 or F32) from a flat float64 buffer."""
+    """Convert a flat float64 buffer to an F64 or F32 tensor."""
     if dtype != "F64" or sys.byteorder == "big":
         numbers = array(FLOATS[dtype], numbers)
     if sys.byteorder == "big":
@@ -57,7 +57,7 @@ def tensor(numbers: array[float], shape: tuple[int, ...], dtype: str = "F64") ->
 
 
 def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a file completely or not at all.
+    """Write a file atomically.
 
     An existing file is replaced only after the new bytes are safely on disk.
 
@@ -85,18 +85,18 @@ def write(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str
 def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read a file's tensors and metadata.
 
-    The checks follow the `safetensors` package, or the format's specification where the specification is stricter (for
-    example, the specification forbids duplicate names).
+    The checks match those of the `safetensors` package, or the format's specification where it is stricter (it forbids
+    duplicate names, for example).
 
     Args:
         path: The file.
 
     Returns:
-        The tensors, by name, and the metadata.
+        The tensors by name, and the metadata.
 
     Raises:
         OSError: The file cannot be read.
-        SafetensorsError: The file violates the format, or contains tensors of unsupported types.
+        SafetensorsError: The file violates the format or contains tensors of unsupported types.
     """
     with Path(path).open("rb") as file:
         beginning = file.read(8)
@@ -107,7 +107,7 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read the tensors and metadata of a file in memory, with the same checks as `read`."""
+    """Read the tensors and metadata of an in-memory file, with the same checks as `read`."""
     entries, metadata = _layout(content, len(content))
     data = memoryview(content)[8 + int.from_bytes(content[:8], "little") :]
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
@@ -142,14 +142,14 @@ def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, st
         for size in shape:
             count *= size
             if count >= 2**64:  # no file is that large, and multiplying very many sizes would take a long time
-                raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is larger than any file")
+                raise SafetensorsError(f"tensor {name!r} of shape {list(shape)!r:.60} is too large for any file")
         if count * array(FLOATS[dtype]).itemsize != stop - start:
             raise SafetensorsError(
-                f"tensor {name!r} of shape {list(shape)!r:.60} {dtype} does not fill bytes {start} to {stop}"
+                f"{dtype} tensor {name!r} of shape {list(shape)!r:.60} does not fill bytes {start} to {stop}"
             )
         end = stop
     if end != file_size - 8 - length:
-        raise SafetensorsError(f"the tensors take {end} bytes, but {file_size - 8 - length} follow the header")
+        raise SafetensorsError(f"the tensors occupy {end} bytes, but {file_size - 8 - length} follow the header")
     return entries, metadata
 
 

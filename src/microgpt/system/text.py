@@ -19,7 +19,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
         sides: One character per column: `r` for right-aligned, `l` for left-aligned.
 
     Returns:
-        The table, without a final newline.
+        The table, without a trailing newline.
 
     Example:
         >>> print(aligned(["name", "count"], [["emma", "7"], ["bo", "12"]], "lr"))
@@ -39,13 +39,13 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
 
 
 def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
-    """Return a Markdown table; the arguments are the same as those of `aligned`."""
+    """Return a Markdown table; the arguments are the same as for `aligned`."""
     marks = ["---:" if side == "r" else "---" for side in sides]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 
 
 def size(count: float) -> str:
-    """Return a number of bytes as text, in KiB, MiB or GiB."""
+    """Return a byte count as text, in KiB, MiB or GiB."""
     for unit in ("KiB", "MiB"):
         count /= 1024
         if count < 1000:

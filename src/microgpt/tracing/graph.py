@@ -19,9 +19,9 @@ Facts = dict[str, Any]  # the description of a number or an event, as plain data
 
 
 class Graph:
-    """Every number in an execution, and its paths.
+    """Every number in an execution and its paths.
 
-    The names of a tensor's inner numbers are determined when the first of these names is needed.
+    A tensor's inner numbers are not named until one of their names is needed.
 
     Attributes:
         nodes: All numbers, in the order in which the program created them.
@@ -63,7 +63,7 @@ class Graph:
         return places
 
     def places(self, node: Node) -> list[tuple[str, int]]:
-        """Return the (tensor name, flat position) of each place that holds a node; an inner number has no place."""
+        """Return the (tensor name, flat position) of each place where a node occurs; an inner number has no place."""
         return self._places.get(node, [])
 
     def names(self, node: Node) -> list[str]:
@@ -80,7 +80,7 @@ class Graph:
 
         Args:
             node: A node of this graph.
-            near: If the node has several paths, choose the one that has the longest common prefix with this path.
+            near: If the node has several paths, choose the one that shares the longest prefix with this path.
         """
         places = self.places(node)
         if not places:
@@ -90,11 +90,11 @@ class Graph:
         return self._path_of(places[0])
 
     def path_of_all(self, nodes: Sequence[Node], near: str = "") -> str | None:
-        """Return the common path of nodes that are adjacent in a tensor, such as `q`, `wte[4]` or `q[4:8]`.
+        """Return one path for several nodes that are adjacent in a tensor, such as `q`, `wte[4]` or `q[4:8]`.
 
         Args:
             nodes: The nodes, in order.
-            near: If there are several such paths, choose the one that has the longest common prefix with this path.
+            near: If there are several such paths, choose the one that shares the longest prefix with this path.
 
         Returns:
             The path; None unless the nodes are an entire tensor, a row of a matrix or a slice of a vector.
@@ -138,8 +138,8 @@ class Graph:
         if f"{rest}.{role}" not in inside:
             roles = [key.rpartition(".")[2] for key in inside if key.rpartition(".")[0] == rest]
             more = f" and {len(roles) - 12} more" if len(roles) > 12 else ""
-            known = f"{', '.join(roles[:12])}{more}" or "no inner numbers"
-            raise ValueError(f"unknown inner number {role!r}: {owner} has {known}, got path={path!r}")
+            known = f"{', '.join(roles[:12])}{more}" or "no intermediate values"
+            raise ValueError(f"unknown intermediate value {role!r}: {owner} has {known}, got path={path!r}")
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:

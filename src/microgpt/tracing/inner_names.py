@@ -74,12 +74,12 @@ def running_totals(total: Node) -> list[Node]:
 
 
 def terms(totals: Sequence[Node]) -> list[Node]:
-    """Return the terms of the sum that has these running totals."""
+    """Return the terms of the sum with these running totals."""
     return [totals[0], *(total.b for total in totals[1:])]
 
 
 def sum_of(what: str, nodes: Sequence[Node], position: int) -> list[Node]:
-    """Return the running totals of the sum behind one of a tensor's elements.
+    """Return the running totals of the sum that produced one of a tensor's elements.
 
     Args:
         what: The tensor's `kind`.

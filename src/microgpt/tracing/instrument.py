@@ -20,7 +20,7 @@ class Node(Value):
     """A Value that knows how it was created.
 
     Attributes:
-        index: The node's position in the execution's order of creation, counted from 0.
+        index: The node's position in the execution's order of creation, counting from 0.
         op: The method that created the node: add, mul, pow, exp, log, relu, or a new method in an edited program. The
             op of a leaf (a parameter or a constant) is "".
         exponent: The exponent of a pow; None for any other op.
@@ -55,7 +55,7 @@ def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) 
 
 
 class Instrumented:
-    """A model whose program runs once on Nodes: copies of its functions, and the numbers that they create.
+    """A model whose program runs once on Nodes: copies of its functions and the numbers that they create.
 
     Use this class in a `with` statement: on exit, it drops the functions, and with them the reference cycle that would
     keep the graph in memory.
@@ -66,7 +66,7 @@ class Instrumented:
         leaves: The weights, as one flat list of nodes.
         state_dict: The same nodes as matrices, in the form that the functions expect.
         nodes: Every number created so far.
-        tensors: The nodes of each named tensor, as `recorder` finds them.
+        tensors: The nodes of each named tensor, found by `recorder`.
         record_loss: `Recorder.loss`, which completes `tensors`.
         order: The nodes in the order in which backward() passed their gradients back; empty before backward().
     """

@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 Rows = Sequence[tuple[str, tuple[str, ...], str]]
 
 # The table: name, shape and meaning, in the order in which the reference computes the tensors. t is a position, i a
-# layer and h a head, each counted from 0; head_dim is n_embd / n_head.
+# layer and h a head, all numbered from 0; head_dim is n_embd / n_head.
 EMBEDDING: Rows = (
     ("pos{t}.tok_emb", ("n_embd",), "the token's row in wte"),
     ("pos{t}.pos_emb", ("n_embd",), "the position's row in wpe"),
@@ -81,7 +81,7 @@ DOCUMENT: Rows = (("loss", (), "the mean of the positions' losses, in nats per t
 
 
 def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[str, Shape]:
-    """Return the tensors of one document's forward pass, name -> shape, in the order of computation.
+    """Return the tensors of one document's forward pass, name -> shape, in order of computation.
 
     Raises:
         ValueError: num_positions is not between 1 and block_size.
@@ -91,7 +91,9 @@ def intermediates(config: Config, vocab_size: int, num_positions: int) -> dict[s
         [('pos3.probs', (27,)), ('pos3.loss', ()), ('loss', ())]
     """
     if not 1 <= num_positions <= config.block_size:
-        raise ValueError(f"num_positions must be between 1 and block_size={config.block_size}, got {num_positions}")
+        raise ValueError(
+            f"num_positions must be between 1 and block_size={config.block_size}, got num_positions={num_positions}"
+        )
     n = config.n_embd
     sizes = {"n_embd": n, "4*n_embd": 4 * n, "head_dim": n // config.n_head, "vocab_size": vocab_size}
 
@@ -159,7 +161,7 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
     for i, size in zip(index, shape):
         if i >= size:
             raise ValueError(
-                f"an index into {name} of shape {shape} must be between 0 and {size - 1}, got path={path!r}"
+                f"an index into {name}, which has shape {shape}, must be between 0 and {size - 1}, got path={path!r}"
             )
     return name, index
 
@@ -189,7 +191,7 @@ def indexed(name: str, index: Sequence[int]) -> str:
 
 
 def tensor_of(path: str) -> str:
-    """Return the name of the tensor that a path leads through: the path up to its first index.
+    """Return the name of the tensor in a path: the part before the first index.
 
     >>> tensor_of("pos3.layer0.q[9].term4")
     'pos3.layer0.q'
@@ -228,7 +230,7 @@ def element_path(name: str, shape: Shape, position: int) -> str:
         'layer0.attn_wq[2][5]'
     """
     if not 0 <= position < math.prod(shape):
-        raise IndexError(f"position must be between 0 and {math.prod(shape) - 1}, got {position}")
+        raise IndexError(f"position must be between 0 and {math.prod(shape) - 1}, got position={position}")
     index = []
     for size in reversed(shape):
         position, i = divmod(position, size)
@@ -262,4 +264,5 @@ def parameter_path(position: int, shapes: Shapes) -> str:
     for name, part in offsets(shapes).items():
         if part.start <= position < part.stop:
             return element_path(name, shapes[name], position - part.start)
-    raise IndexError(f"position must be between 0 and {sum(map(math.prod, shapes.values())) - 1}, got {position}")
+    largest = sum(map(math.prod, shapes.values())) - 1
+    raise IndexError(f"position must be between 0 and {largest}, got position={position}")

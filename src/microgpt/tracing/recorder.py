@@ -29,29 +29,29 @@ Vector = Sequence[Value]
 
 
 class Tensor(NamedTuple):
-    """A tensor's shape, and its values, row by row."""
+    """A tensor's shape and its values, row by row."""
 
     shape: Shape
     numbers: array[float]
 
 
 class Recorder:
-    """A recorder of a document's forward pass, which finds the nodes of each named tensor.
+    """A recorder for a document's forward pass that finds the nodes of each named tensor.
 
-    The matrix that a call receives identifies the tensor that the call computes. A tensor gets its name only if it was
-    computed as the table of names specifies, so some names may be missing for an edited program.
+    The matrix that a call receives identifies the tensor that the call computes. A tensor is named only if it was
+    computed as the table of names specifies, so some of an edited program's tensors may have no name.
 
     Attributes:
         nodes: The nodes of each tensor, by name.
         model: The model.
         state_dict: The parameters, in the form that the program's functions expect.
-        matrices: Each parameter's name, by the identity of the parameter's matrix.
-        pos: The position that is being computed, such as `pos3`: the owner of the next names.
-        layer: The layer that is being computed, such as `pos3.layer0`; empty before the first layer.
+        matrices: Each parameter's name, keyed by the id of its matrix.
+        pos: The position being computed, such as `pos3`: the prefix of its tensors' names.
+        layer: The layer being computed, such as `pos3.layer0`; empty before the first layer.
         stream: The most recent residual stream.
         heads: The number of calls to attention in this layer so far.
-        in_head: Whether a call to attention is running.
-        normed: The output and input of each call to rmsnorm, by the identity of the output.
+        in_head: Whether a call to attention is in progress.
+        normed: The output and input of each call to rmsnorm, keyed by the id of the output.
     """
 
     def __init__(self, model: ScalarModel, state_dict: StateDict) -> None:
@@ -71,7 +71,7 @@ class Recorder:
         methods = {f: name for name, f in vars(module.Value).items() if isinstance(f, FunctionType)}
 
         def late_bound(default: Any) -> Any:
-            """Let a default such as Value.relu call the method of the Value it receives, which may be a Node's."""
+            """Make a default such as Value.relu call its argument's own method; the argument may be a Node."""
             known = isinstance(default, FunctionType) and default in methods
             return methodcaller(methods[default]) if known else default
 
@@ -193,7 +193,7 @@ class Recorder:
         """Compute a document's loss; afterwards, `nodes` contains every name in the table.
 
         Args:
-            run: The loss() that `functions` returned.
+            run: The loss() function that `functions` returned.
             tokens: The document's token ids, with BOS at both ends.
 
         Returns:
@@ -227,7 +227,7 @@ def _document(
 
 
 def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
-    """Return every tensor in one document's forward pass, by name, in the order of computation.
+    """Return every tensor in one document's forward pass, by name, in order of computation.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
@@ -246,9 +246,9 @@ def forward(tokens: Tokens, model: ScalarModel) -> dict[str, Tensor]:
 def training(
     model: ScalarModel, batches: Iterable[Sequence[Tokens]], learning_rates: Iterable[float]
 ) -> dict[str, Tensor]:
-    """Return every tensor in a training run, by name, in the order of computation.
+    """Return every tensor in a training run, by name, in order of computation.
 
-    Steps are counted from 1, and documents from 0:
+    Steps are numbered from 1 and documents from 0:
 
         step1.doc0.pos3.layer0.q        the forward pass of the first step's first document
         step1.doc0.grad.pos3.layer0.q   d (the step's loss) / d q; not for tok_emb and pos_emb, which are parameters

@@ -47,7 +47,7 @@ class Event:
         line: The first line of the statement.
         function: The name of the function that contains the statement.
         depth: The number of the program's functions that are waiting for this function to return.
-        owner: The place in the computation, as in a path: `pos3.layer0.head2`. Empty outside any position.
+        owner: The place in the computation, in path notation: `pos3.layer0.head2`. Empty outside all positions.
         known: The function's variables before the statement is executed, by name.
         changed: The variables that the statement changed, with their new values; under `return`, the returned value.
     """
@@ -61,7 +61,7 @@ class Event:
 
 
 class Number(NamedTuple):
-    """A variable that holds a Node, with the node's data and grad at the event, because an update changes both."""
+    """A variable that holds a Node, with the node's data and grad at the time of the event: an update changes both."""
 
     node: Node
     data: float
@@ -69,14 +69,14 @@ class Number(NamedTuple):
 
 
 class Described(NamedTuple):
-    """A value that is described only in words."""
+    """A value described only in words."""
 
     text: str
 
 
 @cache
 def statements(program: Program = REFERENCE) -> dict[int, Statement]:
-    """Return the statement that each line of the program belongs to: line -> Statement."""
+    """Return the statement on each line of the program, by line number."""
     table: dict[int, Statement] = {}
 
     def visit(body: list[ast.stmt], variables: frozenset[str]) -> None:
@@ -100,19 +100,19 @@ def statements(program: Program = REFERENCE) -> dict[int, Statement]:
 
 
 def events_of(run: Instrumented, call: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, list[Facts]]:
-    """Call an instrumented function, and record its events.
+    """Call an instrumented function and record its events.
 
-    `sample` can be called with run.state_dict; its tensors are then named like a document's. `adam` can update a single
-    weight: set the grad of run.leaves[i], and call `adam` with [run.leaves[i]] and the moments [m] and [v].
+    To record `sample`, pass it run.state_dict: its tensors then have the same names as a document's tensors. To update
+    a single weight with `adam`, set the grad of run.leaves[i] and pass [run.leaves[i]] and the moments [m] and [v].
 
     Args:
         run: The instrumented model.
         call: One of run.functions, or a method of a class in run.functions.
-        *args: The arguments of the call.
-        **options: The keyword arguments of the call.
+        *args: The call's positional arguments.
+        **options: The call's keyword arguments.
 
     Returns:
-        The function's result, and its events as plain data, in the form that `describe_events` yields.
+        The function's result, and its events as described by `describe_events`.
 
     Example:
         >>> from array import array
@@ -140,7 +140,7 @@ def watch(run: Instrumented) -> Iterator[list[Event]]:
     If a trace function was already set (by a debugger or a coverage tool), it is restored on exit.
 
     Yields:
-        The events, in order of execution: a list that grows while the functions run.
+        A list of the events in execution order; it grows while the functions run.
     """
     watcher = _Watcher(run.functions, run.model.program)
     before = sys.gettrace()
@@ -194,7 +194,7 @@ class _Watcher:
 
 
 def freeze(value: object) -> Any:
-    """Return a variable's current value. Lists are copied, because the program may change them later."""
+    """Return a variable's current value. Lists are copied because the program may change them later."""
     if isinstance(value, Node):
         return Number(value, value.data, value.grad)
     if isinstance(value, (list, tuple)):
@@ -234,7 +234,7 @@ def describe_events(graph: Graph, steps: Iterable[Event]) -> Iterator[Facts]:
     dict with one of these sets of keys:
 
         path, value, grad   a number
-        path                numbers that are adjacent in a tensor: `pos3.layer0.q`, or a slice, `pos3.layer0.q[4:8]`
+        path                numbers that are adjacent in a tensor, such as `pos3.layer0.q` or `pos3.layer0.q[4:8]`
         paths               other numbers
         value               a plain value, or a list of plain values
         list, table         a list or dict of variables

@@ -58,9 +58,9 @@ def trace(
         tokens: The document's token ids, with BOS at both ends.
         params: The weights in one flat buffer, in the engines' layout. The buffer is not changed.
         config: The model's settings.
-        vocab_size: The number of tokens, including BOS.
-        backward: Whether to run backward(). Without it, every gradient is 0.0.
-        events: Whether to record the program's steps too, in `Trace.events`.
+        vocab_size: The number of tokens in the vocabulary, including BOS.
+        backward: Whether to run backward(). If false, every gradient is 0.0.
+        events: Whether to also record the program's steps, in `Trace.events`.
 
     Raises:
         ValueError: The tokens are not a valid document for this vocabulary.
@@ -83,13 +83,13 @@ def trace(
 
 
 def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, events: bool = False) -> Trace:
-    """Do the same as `trace`, but for a model of any program: the reference or an edited program.
+    """Record an execution as `trace` does, but for a model of any program: the reference or an edited program.
 
     Args:
         tokens: The document's token ids, with BOS at both ends.
         model: The model. It is not changed.
-        backward: Whether to run backward(). Without it, every gradient is 0.0.
-        events: Whether to record the program's steps too, in `Trace.events`.
+        backward: Whether to run backward(). If false, every gradient is 0.0.
+        events: Whether to also record the program's steps, in `Trace.events`.
 
     Raises:
         ValueError: The tokens are not a valid document for the model's vocabulary.
@@ -110,12 +110,12 @@ def trace_model(tokens: Tokens, model: ScalarModel, *, backward: bool = True, ev
 
 
 class Trace:
-    """A recorded execution, as `trace` returns it.
+    """A recorded execution, as returned by `trace`.
 
     Every method that takes a path raises ValueError if no number in this execution has that path.
 
     Attributes:
-        graph: Every number in the execution, and its paths.
+        graph: Every number in the execution, with its paths.
         program: The program that ran.
     """
 
@@ -135,7 +135,7 @@ class Trace:
         return self._tensor(name, lambda node: node.data)
 
     def grad(self, name: str) -> Tensor:
-        """Return a tensor's gradients: d loss / d each element; zeros before backward.
+        """Return a tensor's gradients, d loss / d element; all are 0.0 before the backward pass.
 
         Raises:
             ValueError: There is no tensor with this name.
@@ -144,25 +144,25 @@ class Trace:
 
     def _tensor(self, name: str, number: Callable[[Node], float]) -> Tensor:
         if name not in self.graph.tensors:
-            raise ValueError(f"name must be the name of a tensor, such as pos0.probs, got name={name!r}")
+            raise ValueError(f"name must be a tensor name such as pos0.probs, got name={name!r}")
         return Tensor(self.graph.shapes[name], array("d", map(number, self.graph.tensors[name])))
 
     def node(self, path: str) -> Node:
-        """Return the number that a path names, as the reference's Value."""
+        """Return the Node of the number that a path names."""
         return self.graph.node(path)
 
     def path(self, node: Node) -> str:
-        """Return the usual path of a node: `node(path(n)) is n` for every node n of the graph."""
+        """Return a node's usual path: `node(path(n)) is n` for every node n in the graph."""
         return self.graph.path(node)
 
     def number(self, path: str) -> Facts:
-        """Return the description of a number.
+        """Return a description of a number.
 
         Returns:
             A dict with these keys:
 
                 path, names   its usual path; all of its paths
-                value, grad   grad is d loss / d number, or 0.0 before backward
+                value, grad   grad is d loss / d number, or 0.0 before the backward pass
                 op            add, mul, pow (with `exponent`), exp, log, relu; parameter or constant for a leaf
                 line          the line of the program that created it; None for a weight
                 operands      [{path, value, local_gradient}] of its operands; the gradient is d number / d operand
@@ -207,17 +207,17 @@ class Trace:
 
         Args:
             path: The path of the central number.
-            depth_up: The number of steps up, from a number to its users, towards the loss.
-            depth_down: The number of steps down, from a number to its operands.
+            depth_up: The number of steps to follow upward, from numbers to their users (toward the loss).
+            depth_down: The number of steps to follow downward, from numbers to their operands.
             limit: The maximum number of nodes to return.
 
         Returns:
             A dict with these keys:
 
-                nodes      [{path, value, grad, op, distance}], nearest first; distance is negative on the way down
-                edges      [{from, to, local_gradient}] between these nodes: the paths of operand and result, and
-                           d to / d from
-                complete   whether all these nodes fit within `limit`
+                nodes      [{path, value, grad, op, distance}], nearest first; distance is negative for downward steps
+                edges      [{from, to, local_gradient}] between these nodes: the operand's path, the result's path,
+                           and d to / d from
+                complete   whether all nodes within these depths fit within `limit`
         """
         start = self.node(path)
         distance = {start: 0}
@@ -254,7 +254,7 @@ class Trace:
     # --- The sum behind a number
 
     def opened(self, path: str) -> Facts:
-        """Return the exact sum that a number was computed from, in the program's order.
+        """Return the exact sum that a number was computed from, with the terms in the program's order.
 
         Returns:
             A dict with these keys:
@@ -265,8 +265,8 @@ class Trace:
                             term's two factors, [{path, value}]; empty if the term is computed elsewhere (an exp, a
                             loss). total: the running total after the term.
                 steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}]; the last
-                            operation produces the number. Empty if the last total is the number.
-                recomputed  the number, recomputed only from the factors, operands and constants: bit-for-bit equal
+                            operation produces the number. Empty if the last total is the number itself.
+                recomputed  value, recomputed from the factors, operands and constants alone; equal bit for bit
 
             A weight or constant has neither terms nor steps, because it was not computed.
         """
@@ -303,10 +303,10 @@ class Trace:
         return self.program.text.splitlines()
 
     def arithmetic(self, op: str) -> Callable[..., float]:
-        """Return an operation's arithmetic, as a function of floats.
+        """Return the function that performs an operation on floats.
 
         Args:
-            op: An operation of the reference, or a new method of Value in an edited program.
+            op: One of the reference's operations, or a method that an edited program adds to Value.
         """
         if op in ARITHMETIC:
             return ARITHMETIC[op]
@@ -339,7 +339,7 @@ class Trace:
     # --- Backward, node by node
 
     def backward_order(self) -> list[int]:
-        """Return the nodes in the order in which their gradients were passed back, as indices into `graph.nodes`."""
+        """Return the order in which the nodes passed their gradients back, as indices into `graph.nodes`."""
         return [node.index for node in self._order]
 
     @cached_property
@@ -347,27 +347,29 @@ class Trace:
         return {node: turn for turn, node in enumerate(self._order)}
 
     def contributions(self, path: str) -> list[Facts]:
-        """Return each += to a number's gradient, in the program's order.
+        """Return the contributions to a number's gradient, in the order in which the program adds them.
 
-        Added up from 0.0 in this order, the contributions equal the gradient to the last bit.
+        Added to 0.0 in this order, the contributions match the gradient bit for bit.
 
         Returns:
             A list of dicts with these keys:
 
                 path, grad           the number that passed its gradient back, and that gradient
                 local_gradient       d (that number) / d (this number)
-                before, add, after   the gradient before the +=, what was added (local_gradient * grad), and the result
+                before, add, after   the gradient before the addition, the amount added (local_gradient * grad), and the
+                                     gradient after it
 
             The list is empty for the loss (backward starts by setting its gradient to 1.0), for a number that the loss
-            does not depend on, and before backward.
+            does not depend on, and before the backward pass.
         """
         return [self._contribution(*given, near=path) for given in self._contributions(self.node(path))]
 
     def passed_on(self, path: str) -> list[Facts]:
-        """Return what a number added to its operands' gradients.
+        """Return a number's contributions to its operands' gradients.
 
         Returns:
-            A list of dicts as in `contributions`, but path is the operand's path, and grad is this number's gradient.
+            A list of dicts with the same keys as in `contributions`, except that path is the operand's path and grad is
+            this number's gradient.
         """
         node = self.node(path)
         return [
@@ -401,7 +403,7 @@ class Trace:
 
     @cached_property
     def events(self) -> list[Facts]:
-        """The events of the program, as `steps.describe_events` yields them; empty unless they were recorded."""
+        """The program's events, as `steps.describe_events` yields them; empty unless they were recorded."""
         return list(program_steps.describe_events(self.graph, self._steps))
 
 

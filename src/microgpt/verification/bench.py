@@ -43,7 +43,7 @@ Progress = Callable[[str], None]
 
 
 class Training:
-    """A training run of NUM_STEPS steps, which restarts when it is complete.
+    """A training run of NUM_STEPS steps that restarts when complete.
 
     Args:
         open_it: Opens the engine.
@@ -60,7 +60,7 @@ class Training:
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that trains for `count` steps (call it only once), and the total number of tokens."""
+        """Return a function that trains for `count` steps (call it only once) and the total number of tokens."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -79,7 +79,7 @@ class Training:
 
 
 class Generating:
-    """Forward passes of batch_size streams at once, one token at a time: names are fed in, and nothing is sampled.
+    """Forward passes for batch_size streams at once, one token at a time; names are fed in, and nothing is sampled.
 
     More than one stream requires an engine that supports `streams`.
 
@@ -103,7 +103,7 @@ class Generating:
         self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that runs `count` passes of all streams (call it only once), and the token count."""
+        """Return a function that runs `count` passes for all streams (call it only once) and the token count."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -119,7 +119,7 @@ class Generating:
 
 @dataclass
 class Rung:
-    """An engine at one precision, for one type of work and one model size.
+    """An engine measured at one precision, on one type of work and at one model size.
 
     Attributes:
         engine: The engine's name.
@@ -128,12 +128,12 @@ class Rung:
         n_embd: The model's size.
         batch_size: Documents per training step, or streams that generate together.
         task: The task that is timed.
-        count: The number of training steps, or forward passes, in a round.
+        count: The number of training steps or forward passes in a round.
         seconds: The duration of each round.
         tokens: The number of tokens in each round.
-        times_reference: The speed in tokens per second, divided by the reference's speed.
+        times_reference: The speed divided by the reference's speed, both in tokens per second.
         largest_difference: The largest difference between this rung's results and the expected results.
-        compared_with: The name of the rung with the expected results.
+        compared_with: The name of the rung that supplied the expected results.
     """
 
     engine: str
@@ -155,7 +155,7 @@ class Rung:
         return f"{self.engine} {self.precision}"
 
     def time(self, count: int) -> tuple[float, int]:
-        """Run `count` steps or passes once; return the elapsed seconds, and the number of tokens."""
+        """Run `count` steps or passes once; return the elapsed seconds and the number of tokens."""
         work, tokens = self.task.prepare(count)
         began = time.perf_counter()
         work()
@@ -187,14 +187,14 @@ class Rung:
     def microseconds(self) -> float:
         """The time that a training step or a forward pass takes at the median speed.
 
-        This assumes a step of average length, because the few documents in a slow rung's rounds may be short or long
-        by chance.
+        This assumes a step of average length, because a slow rung's rounds contain few documents, which may happen to
+        be short or long.
         """
         return 1e6 * self.task.tokens / self.tokens_per_second
 
     @property
     def spread(self) -> float:
-        """The spread of the rounds: the interquartile range, divided by the median."""
+        """The spread of the rounds: the interquartile range divided by the median."""
         low, median, high = statistics.quantiles(self.pace, n=4)
         return (high - low) / median
 
@@ -251,21 +251,21 @@ def bench(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Benchmark engines on several types of work and model sizes; each rung takes about `seconds`.
+    """Benchmark engines on several types of work and at several model sizes; each rung takes about `seconds`.
 
     Args:
         engines: Names in ENGINES; default: all.
         works: Names in WORKS.
         sizes: Values of n_embd.
         batch_sizes: Documents per training step, or streams that generate together.
-        seconds: The total time of a rung's rounds.
-        rounds: The number of rounds. If a single step takes longer than a round should, a rung has fewer rounds, but at
-            least FEWEST.
-        threads: The number of threads, for engines that support threads.
-        progress: Called with a description of each task before the task starts.
+        seconds: The total time for all of a rung's rounds.
+        rounds: The number of rounds. If a single step takes longer than a round should, the rung gets fewer rounds, but
+            never fewer than FEWEST.
+        threads: The number of threads, for engines that support multithreading.
+        progress: Called with a description of each task before it starts.
 
     Returns:
-        The measured rungs, and the facts to quote with them.
+        The measured rungs and the facts to report with them.
 
     Raises:
         ValueError: If an argument is invalid; the message names the argument.
@@ -314,7 +314,7 @@ def bench(
     model = f"n_head {c.n_head}, n_layer {c.n_layer}, block_size {c.block_size}, learning_rate 0.16 / n_embd"
     facts = {"command": command, **hardware.facts(), "model": model, "data": f"{len(documents)} bundled names"}
     if threads > 1:
-        facts["threads"] = f"{threads}, which share a batch's documents; 1 for the scalar engine"
+        facts["threads"] = f"{threads}, which divide a batch's documents among themselves; 1 for the scalar engine"
     return Ladder(facts, tuple(rungs), tuple(skipped))
 
 
@@ -385,7 +385,7 @@ SIDES = "lrrllrrrrr"
 
 
 def rows(ladder: Ladder) -> list[list[str]]:
-    """Return the ladder as the rows of a table with HEADER."""
+    """Return the rows of a ladder's table, whose columns are listed in HEADER."""
 
     def number(x: float | None, form: str) -> str:
         return "-" if x is None else format(x, form)

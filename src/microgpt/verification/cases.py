@@ -24,10 +24,10 @@ class Case:
     """A model, its initial weights, and the documents for each step, all determined by these attributes.
 
     Attributes:
-        name: The case's name, which is also the name of its file.
+        name: The case's name, which is also used to name its file.
         about: A short description.
         config: The model's sizes and settings.
-        vocab_size: The number of tokens, BOS included.
+        vocab_size: The number of tokens, including BOS.
         lengths: For each step, the number of characters in each document.
     """
 
@@ -39,7 +39,7 @@ class Case:
 
     @property
     def bos(self) -> int:
-        """BOS's token id; BOS begins and ends every document."""
+        """The token id of BOS, which begins and ends every document."""
         return 0 if self.config.bos_first else self.vocab_size - 1
 
     def params(self) -> array[float]:
@@ -51,7 +51,7 @@ class Case:
         return ScalarModel(self.params(), self.config, self.vocab_size)
 
     def batches(self) -> list[list[list[int]]]:
-        """Return each step's documents as token ids, including BOS at both ends."""
+        """Return each step's documents as token ids, with BOS at both ends."""
         rng = random.Random(f"documents of {self.name}")
         characters = [token_id for token_id in range(self.vocab_size) if token_id != self.bos]
         return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]

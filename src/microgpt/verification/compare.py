@@ -21,8 +21,8 @@ PROMISES = {"exact": 1e-12, "float64": 1e-12, "float32": 1e-5}
 def allowed(name: str, expected: Sequence[float], promise: float) -> float:
     """Return the difference allowed in a tensor: `promise` times the largest magnitude or a bound, whichever is larger.
 
-    For most tensors, the bound is 1. Some tensors have values so small that even wrong values would pass with this
-    bound, so the bound is 1e-6 for Adam's v (squares), and 0.01 for Adam's m and parameter gradients.
+    For most tensors, the bound is 1. In tensors whose values are tiny, even wrong values would pass with this bound, so
+    the bound is 1e-6 for Adam's v (which contains squares) and 0.01 for Adam's m and the parameter gradients.
 
     Args:
         name: The tensor's name, which determines the bound.
@@ -42,11 +42,11 @@ class Comparison:
     """The result of comparing a tensor with the expected tensor.
 
     Attributes:
-        name: The tensor's name, prefixed by the names of its owners.
+        name: The tensor's name, prefixed with the names of its owners.
         numbers: The number of values in the tensor.
         differ: The number of values that are not bit-for-bit equal.
         largest: The largest absolute difference; infinity if two values differ and either is not finite.
-        relative: `largest`, divided by the largest magnitude in the expected tensor.
+        relative: `largest` divided by the largest magnitude in the expected tensor.
         tolerance: The largest difference allowed.
         pairs: (path, expected, got) for the first values beyond the tolerance; if all values are within the tolerance,
             for the first values that differ.
@@ -71,7 +71,7 @@ class Comparison:
         return self.largest <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON, in which values that are not finite are the strings `inf`, `-inf` and `nan`."""
+        """Return a dict for JSON, in which non-finite values are the strings `inf`, `-inf` and `nan`."""
         return {
             "name": self.name,
             "numbers": self.numbers,
@@ -100,14 +100,14 @@ def compare(
         expected: The expected values.
         got: The values to check.
         tolerance: The largest difference allowed.
-        typecode: `f` if `got` was stored as float32: values then count as equal if they round to the same float32.
+        typecode: `f` if `got` was stored as float32; values then count as equal if they round to the same float32.
 
     Raises:
         ValueError: If a buffer's length does not match the shape.
     """
     if not math.prod(shape) == len(expected) == len(got):
         raise ValueError(
-            f"{name} must have {math.prod(shape)} values on both sides, got {len(expected)} and {len(got)}"
+            f"{name} must have {math.prod(shape)} values in both buffers, got {len(expected)} and {len(got)}"
         )
     size = array(typecode).itemsize
     a, b = array(typecode, expected).tobytes(), array(typecode, got).tobytes()
@@ -149,7 +149,7 @@ def furthest(comparisons: Sequence[Comparison]) -> Comparison:
 
 
 def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
-    """Merge the comparisons of many tensors: add up the counts, and take the rest from the `furthest` comparison."""
+    """Merge the comparisons of many tensors: add up the counts and take the rest from the `furthest` comparison."""
     worst = furthest(comparisons)
     return replace(
         worst,

@@ -56,11 +56,11 @@ class Check:
     """The result of checking one tensor.
 
     Attributes:
-        case: The case, or the published run.
-        what: The tensor's type, and the engine's method that computed the tensor.
+        case: The name of the case or of the published run.
+        what: The tensor's type and the engine method that computed the tensor.
         tensor: The comparison.
-        bitwise: Whether bit-for-bit equality is possible. It is impossible for the first published version, which sums
-            over sets in a different order each time.
+        bitwise: Whether bit-for-bit equality is possible. The first published version makes it impossible, because it
+            sums over sets in a different order each time.
     """
 
     case: str
@@ -90,12 +90,12 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """True if all values are bit-for-bit equal in the checks where bit-for-bit equality is possible."""
+        """True if all values are bit-for-bit equal in every check where that is possible."""
         return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property
     def passed(self) -> bool:
-        """True if anything was checked, and every value is within its tolerance."""
+        """True if anything was checked and every value is within its tolerance."""
         return bool(self.checks) and all(tensor.passed for tensor in self.tensors)
 
     @property
@@ -134,22 +134,22 @@ def verify(
     tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare an engine with the reference, and with the published runs.
+    """Compare an engine with the reference and the published runs.
 
     Args:
         engine: The engine's name, as for `open_engine`.
         precision: The precision, as for `open_engine`.
-        cases: Names in CASES; default: all.
-        names: The path of the public names.txt, which the published runs read. Default: the downloaded file; if
-            names.txt has not been downloaded, the published runs are skipped.
+        cases: Names from CASES; default: all.
+        names: The path of the public names.txt, the training data of the published runs. Default: the downloaded
+            file; if names.txt has not been downloaded, the published runs are skipped.
         golden_steps: The number of steps to compare in each published run; 0 skips the published runs. Default: all
             steps, followed by the final weights and samples.
-        tolerance: The difference allowed for values of magnitude 1 in every check, instead of the precision's promise;
-            0 requires bit-for-bit equality.
-        progress: Called with a description of each task before the task starts.
+        tolerance: The difference allowed for values of magnitude 1 in every check, in place of the precision's own
+            tolerance; 0 requires bit-for-bit equality.
+        progress: Called with a description of each task before it starts.
 
     Raises:
-        ValueError: If the engine, precision or a case is unknown, an argument is out of range, or `names` cannot be
+        ValueError: If the engine, the precision or a case is unknown, an argument is out of range, or `names` cannot be
             read or is a different file.
         ImportError: If the engine cannot run on this machine.
     """
@@ -227,7 +227,7 @@ def find_names(names: Path | str | None) -> Path | None:
 
 
 def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
-    """Compare every value that an engine exposes with the reference's, for each method that computes this value."""
+    """Compare every value that an engine exposes with the reference's value, for each method that computes it."""
     truth = case.record()
     batches = case.batches()
     table = shapes(case.config, case.vocab_size)
@@ -283,7 +283,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
 def check_golden(
     open_it: Open, preset: str, names: Path, steps: int | None, promise: float, notify: Progress
 ) -> list[Check]:
-    """Repeat a published run and compare its losses; if all steps are run, compare the final weights and samples too.
+    """Repeat a published run and compare its losses; if all steps are run, also compare the final weights and samples.
 
     Args:
         open_it: Opens the engine.
@@ -291,7 +291,7 @@ def check_golden(
         names: The path of the public names.txt.
         steps: The number of steps; None for all.
         promise: The largest difference allowed.
-        notify: Called with a description of each task before the task starts.
+        notify: Called with a description of each task before it starts.
     """
     figures = golden.figures(preset)
     config = PRESETS[preset]
@@ -362,7 +362,7 @@ def render(report: Report) -> str:
 
 
 def verdict(report: Report) -> str:
-    """State on one line whether the engine matches the reference bit for bit, within the tolerance, or not at all."""
+    """State in one line whether the engine matches the reference bit for bit, within the tolerance, or not at all."""
     if not report.checks:
         return "nothing was compared"
     if not report.passed:

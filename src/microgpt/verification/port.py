@@ -35,7 +35,7 @@ Progress = Callable[[str], None]
 
 
 def expected(case: Case) -> dict[str, Tensor]:
-    """Return all tensors in a case's file: the initial weights (`init.wte`), then the training run's tensors."""
+    """Return all tensors in a case's file: the initial weights (such as `init.wte`), then the training tensors."""
     table = shapes(case.config, case.vocab_size)
     params = case.params()
     start = {f"init.{name}": Tensor(table[name], params[part]) for name, part in offsets(table).items()}
@@ -43,7 +43,7 @@ def expected(case: Case) -> dict[str, Tensor]:
 
 
 def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
-    """Write index.json and a safetensors file for each case into a new or empty folder.
+    """Write index.json and a safetensors file for each case to a new or empty folder.
 
     Args:
         folder: The folder.
@@ -58,7 +58,7 @@ def export(folder: Path | str, progress: Progress | None = None) -> list[Path]:
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"the folder to export to must be new or empty, got {str(folder)!r}")
+        raise ValueError(f"the export folder must be new or empty, got {str(folder)!r}")
     folder.mkdir(parents=True, exist_ok=True)
     index: dict[str, Any] = {
         "format": FORMAT,
@@ -152,7 +152,7 @@ class PortReport:
         return 0 if self.passed else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dict for JSON: each case with its counts, its first divergence, and every wrong tensor."""
+        """Return a JSON-serializable dict: each case with its counts, its first divergence, and every wrong tensor."""
         return {
             "folder": self.folder,
             "passed": self.passed,
@@ -178,8 +178,8 @@ def against(folder: Path | str, tolerance: float | None = None, progress: Progre
     """Compare a port's files with the reference; tensors and entire files may be missing.
 
     Args:
-        folder: The port's files, in the layout of `export`.
-        tolerance: The difference allowed for values of magnitude 1, instead of TOLERANCES.
+        folder: The folder that contains the port's files, laid out as `export` writes them.
+        tolerance: The largest difference allowed for values of magnitude 1; overrides TOLERANCES.
         progress: Called with a description of each case before it is computed.
 
     Raises:
@@ -194,8 +194,8 @@ def against(folder: Path | str, tolerance: float | None = None, progress: Progre
     found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
     if not found.keys() & CASES.keys():
         raise ValueError(
-            f"{str(folder)!r} contains no file to compare: use the file names that export uses,"
-            f" {', '.join(f'{name}.safetensors' for name in CASES)}"
+            f"{str(folder)!r} contains no files to compare: name them as export does"
+            f" ({', '.join(f'{name}.safetensors' for name in CASES)})"
         )
     reports = []
     for name, case in CASES.items():
@@ -248,7 +248,7 @@ def _against_case(case: Case, got: dict[str, safetensors.Tensor], tolerance: flo
 
 
 def place(name: str) -> str:
-    """Return a tensor's place in the training run, in words.
+    """Return a description of a tensor's place in the training run.
 
     >>> place("step2.doc0.grad.pos3.layer0.q")
     'the gradient of layer0.q at position 3 of document 0 in step 2'
@@ -264,7 +264,7 @@ def place(name: str) -> str:
 
 
 def render(report: PortReport) -> str:
-    """Render a report as text: a line per case, the missing and extra tensors, and each case's first divergence."""
+    """Render a report as text: one line per case, the missing and extra tensors, and each case's first divergence."""
     rows = []
     for c in report.cases:
         wrong = len(c.wrong) + len(c.misshapen)

@@ -252,12 +252,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_without_an_update(precision: str
 
 MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
     "empty batch": (lambda e: e.backward([]), "batch must contain at least one document, got none"),
-    "one token": (lambda e: e.backward([[1]]), r"document 0 of the batch must have at least two tokens, got \[1\]"),
+    "one token": (lambda e: e.backward([[1]]), r"document 0 in the batch must have at least two tokens, got \[1\]"),
     "large token": (lambda e: e.backward([[1, 5]]), "token_id must be between 0 and 4, got token_id=5"),
     "negative token": (lambda e: e.train([[[1, 2]], [[0, -1]]], [1, 1]), "got token_id=-1"),
     "decoded token": (lambda e: e.decoder().feed(5), "token_id must be between 0 and 4, got token_id=5"),
-    "full context": (lambda e: e.logits([0] * 5), "the context is full: all 4 tokens"),
-    "streams": (lambda e: e.streams(2).feed([1]), "token_ids must have one token for each of 2 contexts, got 1"),
+    "full context": (lambda e: e.logits([0] * 5), "the context is full: it holds at most block_size=4 tokens"),
+    "streams": (lambda e: e.streams(2).feed([1]), "token_ids must contain one token for each of the 2 contexts, got 1"),
     "no stream": (lambda e: e.streams(0), "count must be between 1 and 65536, got count=0"),
     "short m": (lambda e: (setattr(e, "m", array("d")), e.update(1.0)), r"m must be an array\('d'\) of \d+ values"),
     "float params": (lambda e: (setattr(e, "params", array("f")), e.logits([1])), r"params must be an array\('d'\)"),

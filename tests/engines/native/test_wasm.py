@@ -134,7 +134,7 @@ def test_pyodide_says_what_is_not_available(in_pyodide: Any) -> None:
         "threads": "threads must be 1 in WebAssembly, got threads=2",
         "isa": "isa must be plain in WebAssembly, got isa='avx2'",
         "precision": "precision must be one of exact, float32, got precision='half'",
-        "memory": "65536 contexts of 16 tokens do not fit into memory",
+        "memory": "65536 contexts of 16 tokens do not fit in memory",
     }
 
 

@@ -234,7 +234,7 @@ def test_a_folder_in_use_is_reported_once(here: Path) -> None:
     """Only the first process checks the folder, and only it reports the error."""
     alone(here / "many")
     before = (here / "many" / "model.safetensors").read_bytes()
-    for options, message in (([], "already holds a run: add --resume"), (["--resume", "--shard"], "is in use by")):
+    for options, message in (([], "already contains a run: add --resume"), (["--resume", "--shard"], "is in use by")):
         if options:
             lock = Lock(here / "many")
         process = torchrun(2, "words.txt", *OPTIONS, *options, "--out", "many")
@@ -267,7 +267,7 @@ def test_fewer_gpus_than_processes_give_a_clear_error(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     message = (
         r"^nproc-per-node must be at most 1, the number of GPUs in this machine, got 3: start fewer processes, or"
-        r" compute on the CPU \(--device cpu\)$"
+        r" use the CPU \(--device cpu\)$"
     )
     with pytest.raises(ValueError, match=message):
         open_engine("torch", init(TINY, 5, random.Random(1)), TINY, 5)

@@ -39,7 +39,7 @@ def test_held_out_losses_are_measured_during_training(precision: str) -> None:
 
 def test_an_option_of_torch_is_refused_by_another_engine() -> None:
     message = (
-        "device is not an option of the scalar engine, got device='cpu': omit it, or use the torch engine"
+        "device is not an option of the scalar engine, got device='cpu': omit it or use the torch engine"
         r" \(engine='torch', --engine torch\)"
     )
     with pytest.raises(ValueError, match=f"^{message}$"):

@@ -135,7 +135,7 @@ def test_a_nudge_of_a_weight_runs_the_program_with_that_weight() -> None:
     ("path", "eps", "message"),
     [
         ("pos3.layer0.q[9]", 0, "eps must be above 0 and at most 1000, got eps=0"),
-        ("pos4.probs[26]", 900, "a push of 900 leads to a number out of range: choose a smaller eps"),
+        ("pos4.probs[26]", 900, "a step of 900 produces an out-of-range value: choose a smaller eps"),
         ("pos3.layer0.z", None, "unknown tensor 'pos3.layer0.z'"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_number_that_cannot_be_pushed_gives_an_error(path: str, eps: float | N
 @pytest.mark.parametrize(
     ("weight", "value", "path", "eps", "message", "better"),
     [
-        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "too close to a limit of its range for the pushes tried", 1e-22),
+        ("lm_head[4][2]", 12.0, "pos0.probs[4]", None, "a limit of its range for the default steps", 1e-22),
         ("wte[4][3]", 1e5, "wte[4][3]", 1e-12, "1e-12 is too small to change 100000: choose a larger", 1e-3),
     ],
 )
@@ -250,8 +250,8 @@ def test_every_tensor_is_found_by_its_name(model: str) -> None:
     ("query", "message"),
     [
         ("pos3.layer0.qq", "unknown tensor 'pos3.layer0.qq'; pos3.layer0 contains resid_pre"),
-        ("wte[99]", "an index into wte of shape (27, 16) must be between 0 and 26"),
-        ("pos3.layer0.q[9].nothing", "unknown inner number 'nothing': pos3.layer0.q[9] has"),
+        ("wte[99]", "an index into wte, which has shape (27, 16), must be between 0 and 26"),
+        ("pos3.layer0.q[9].nothing", "unknown intermediate value 'nothing': pos3.layer0.q[9] has"),
         (
             "fish and chips",
             "no name matches 'fish and chips': write a name like pos3.layer0.q[9], or words from a name, like q head2",

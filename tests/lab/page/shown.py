@@ -60,7 +60,7 @@ def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
     text = found[-1].replace("−", "-").replace(",", "")
     if len(text.partition(".")[2]) > 12:
         return ""  # all digits are shown, and were compared above
-    percent = shown.text.endswith("%") or ("per cent" in shown.figure) or (shown.figure == PER_CENT and "." not in text)
+    percent = shown.text.endswith("%") or ("percent" in shown.figure) or (shown.figure == PER_CENT and "." not in text)
     expected = rounded(100 * truth if percent else truth, text)
     return "" if Decimal(text) == expected else f"{shown}: natively {expected}, to the digits shown"
 

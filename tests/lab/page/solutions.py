@@ -255,7 +255,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
         "Break backward",
         lambda r: (expression(r, "x used twice"), r.choose("An expression", "assigned (=)")),
     ),
-    "the-largest-matrix": ("The largest matrix", lambda r: r.choose("One matrix, and one number", "mlp_fc1")),
+    "the-largest-matrix": ("The largest matrix", lambda r: r.choose("One matrix and one number", "mlp_fc1")),
     "a-unit-that-stays-shut": ("A unit with nothing to say", shut),
     "find-the-dead-units": ("Find the dead", dead),
     "one-weight-for-the-better": ("One weight for the better", one_weight),

@@ -52,7 +52,7 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
 
 
 EXPRESSION, CHECK = (
-    "An expression and the gradient of each of its numbers",
+    "An expression and its gradients",
     "The check: change each input slightly and compare",
 )
 PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]

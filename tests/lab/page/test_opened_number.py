@@ -105,7 +105,7 @@ def test_a_push_that_is_too_small_does_not_show_the_gradient(wide: Visit) -> Non
     wide.page.locator(".opened").get_by_text("They agree").wait_for()
 
 
-@pytest.mark.parametrize(("way", "end"), [("towards the loss", "loss"), ("towards the weights", "")])
+@pytest.mark.parametrize(("way", "end"), [("toward the loss", "loss"), ("toward the weights", "")])
 def test_a_walk_leads_up_to_the_loss_and_down_to_a_weight(wide: Visit, truth: Trace, way: str, end: str) -> None:
     open_number(wide, "pos1.layer0.k[3]")
     panel = wide.page.locator(".opened")

@@ -82,7 +82,7 @@ def test_nothing_can_run_while_a_prepared_change_is_being_applied(bench: Bench) 
     assert [button.is_disabled() for button in runs] == [True] * 3
     bench.page.evaluate("go()")
     bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
-    runs[2] = bench.page.get_by_role("button", name="Compare it with the original file")
+    runs[2] = bench.page.get_by_role("button", name="Compare with the original file")
     assert [button.is_disabled() for button in runs] == [False] * 3
 
 
@@ -99,7 +99,7 @@ def test_the_diff_shows_the_changes(bench: Bench) -> None:
 def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
     bench.click("no residual")
     bench.page.get_by_role("spinbutton", name="steps").first.fill("5")
-    bench.click("Compare it with the original file")
+    bench.click("Compare with the original file")
     done = "() => [...document.querySelectorAll('main td.mono')].filter((e) => e.textContent == '5').length == 2"
     bench.page.wait_for_function(done, timeout=PATIENCE)
     session = Session()
@@ -114,7 +114,7 @@ def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
 def test_the_file_and_the_program_are_trained_and_compared(bench: Bench) -> None:
     bench.click("no 1/√d")
     bench.page.get_by_role("spinbutton", name="steps").last.fill("3")
-    bench.click("Train with the original file and with your program")
+    bench.click("Train with the original file and your program")
     bench.wait("program edited: attention and reference.py", "main dd")
     assert bench.page.get_by_text("step 1, ").first.is_visible()
     assert bench.tab.ask("model")["program"]["changed"] == ["attention"]

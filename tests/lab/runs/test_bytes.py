@@ -167,6 +167,6 @@ def test_byte_pairs_are_refused(tmp_path: Path) -> None:
     Run.begin("names", CONFIG, tokenizer="bpe:300").save(tmp_path / "model")
     checkpoint = base64.b64encode((tmp_path / "model").read_bytes()).decode()
     assert Lab().refused("open_run", name="run", checkpoint=checkpoint, metrics="") == (
-        "'run' has a byte-pair tokenizer (bpe:300), which the lab does not support: open a run that was trained with"
+        "'run' has a byte-pair tokenizer (bpe:300), which the lab does not support: open a run trained with"
         " --tokenizer char or byte"
     )

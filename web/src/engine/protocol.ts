@@ -7,7 +7,7 @@ export type Num = number | 'inf' | '-inf' | 'nan' // may be infinite or NaN; the
 
 export type Shaped = [string, number, number] // a parameter's name, rows and columns
 
-/** The field that is added to every answer about the active model. */
+/** The field added to every answer about the active model. */
 export interface OfModel {
   version: number // counts the model's changes, and so identifies the state that an answer describes
 }
@@ -40,7 +40,7 @@ export type Decay = 'linear' | 'cosine'
 
 export type TokenizerKind = 'char' | 'byte'
 
-/** The settings of a model and its training (config.py). */
+/** The settings for a model and its training (config.py). */
 export interface Config {
   n_embd: number
   n_head: number
@@ -144,7 +144,7 @@ export interface Trained {
   done: boolean
 }
 
-/** A setting in which two runs differ. */
+/** A setting that differs between two runs. */
 export interface Difference {
   setting: string
   a: string | number | boolean
@@ -160,7 +160,7 @@ export interface FirstDifference {
   b: Num
 }
 
-/** The first step whose documents differ. */
+/** The first step at which the runs read different documents. */
 export interface FirstDocuments {
   step: number
   a: string
@@ -189,7 +189,7 @@ export interface ExportedModel {
   name: string
 }
 
-/** The saved session, which `restore` needs after the worker has been stopped. */
+/** The session's saved state, which can be passed to `restore` in a new worker. */
 export interface Saved {
   state: string
 }
@@ -198,7 +198,7 @@ export interface Saved {
 export interface Program {
   name: string // 'edited: gpt, rmsnorm'
   changed: string[] // the functions and methods that differ from the reference's
-  notes: string[] // sentences about edits that the figures cannot follow
+  notes: string[] // messages about edits that the figures cannot reflect
 }
 
 /** A function's location in the file: its first and last lines. */
@@ -208,7 +208,7 @@ export interface SourceFunction {
   last: number
 }
 
-/** A part of the file, under one of its headings. */
+/** The part of the file under one heading. */
 export interface SourcePart {
   title: string // '1. Data ...'
   first: number
@@ -261,18 +261,18 @@ export interface Tokens {
   ids: number[] // with BOS at both ends and without the unknown characters
   unknown: string[] // the distinct unknown characters
   positions: number // the number of positions that are computed: at most block_size
-  cut: number // the number of tokens beyond block_size, which are not read
+  cut: number // the number of tokens past block_size, which are ignored
   meant: Meant | null // null if the model can read all of the text, or none of it
 }
 
-/** A token and its number of occurrences. */
+/** A token and the number of times it occurs. */
 export interface LetterCount {
   char: string
   id: number
   count: number
 }
 
-/** The letter counts and document lengths of a text. */
+/** A text's letter counts and document lengths. */
 export interface Statistics {
   num_docs: number
   num_chars: number // without line ends
@@ -283,7 +283,7 @@ export interface Statistics {
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
-  unread: number // the fraction of characters that lie beyond block_size
+  unread: number // the fraction of characters that are past block_size
   first: string[] // the first 12 documents of the file
   shuffled: string[] // the first 12 documents after the shuffle with the run's seed
 }
@@ -295,27 +295,27 @@ export interface Swap {
   after: string[] // the list after the swap
 }
 
-/** random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the list's end. */
+/** random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that works back from the end of the list. */
 export interface Shuffle {
   seed: number
   before: string[]
   swaps: Swap[]
 }
 
-/** A character as this model's token and as UTF-8 bytes. */
+/** A character with its token id and its UTF-8 bytes. */
 export interface SpelledCharacter {
   char: string
   id: number | null // null if the character is not in the vocabulary
   bytes: number[]
 }
 
-/** A count for the model's tokenizer, and the corresponding count for a byte tokenizer. */
+/** A count for the model's tokenizer and the corresponding count for a byte tokenizer. */
 export interface ByTokenizer {
   characters: number
   bytes: number
 }
 
-/** A text as this model's characters and as UTF-8 bytes. */
+/** A text's characters with their token ids and UTF-8 bytes. */
 export interface Spelled {
   characters: SpelledCharacter[]
   num_bytes: number
@@ -324,7 +324,7 @@ export interface Spelled {
   rows: ByTokenizer // the number of weights in wte and lm_head
 }
 
-/** A sampled token, and the probabilities from which it was sampled. */
+/** A sampled token and the probabilities it was sampled from. */
 export interface Letter {
   position: number
   probs: number[] // by token id, after temperature and top-k
@@ -334,13 +334,13 @@ export interface Letter {
   char: string // '' for BOS, which ends the text
 }
 
-/** A training document that is close to a text. */
+/** A training document that is similar to a generated text. */
 export interface NearDocument {
   text: string
   distance: number // the number of letters to insert, delete or replace
 }
 
-/** A new text, letter by letter. */
+/** A generated text, letter by letter. */
 export interface Generated {
   text: string
   letters: Letter[]
@@ -349,7 +349,7 @@ export interface Generated {
   nearest: NearDocument[] // empty for a stream, and for more than 50,000 documents
 }
 
-/** Several new texts. */
+/** Several generated texts. */
 export interface Samples {
   texts: string[]
   new: number // the number of texts that are not in the training data
@@ -371,26 +371,26 @@ export interface History {
   v: number
 }
 
-/** A token, and its embedding's distance from the requested token's embedding. */
+/** A token and its embedding's distance from the requested token's embedding. */
 export interface OtherToken {
   symbol: string
   id: number
   distance: number // Euclidean
 }
 
-/** The other tokens, ordered by the distance of their wte rows from one token's row, nearest first. */
+/** The other tokens, ordered by the distance between their wte rows and one token's row, nearest first. */
 export interface Nearest {
   symbol: string
   others: OtherToken[]
 }
 
-/** The parameters of a model with other sizes, from the program's own shapes(). */
+/** The parameters of a model of a different size, computed by the program's own shapes(). */
 export interface Sizes {
   num_params: number
   shapes: Shaped[]
 }
 
-/** The costs of a model with other sizes. The model itself is never built. */
+/** The costs of a model of a different size. The model itself is never built. */
 export interface Budget {
   num_params: number
   flops_token: number // one token's forward pass after a full context; a multiplication and an addition count as 2
@@ -411,7 +411,7 @@ export interface Forward {
   before: Record<string, number[]> // the previous values of tensors that manual changes affect
 }
 
-/** Textbook attention: masked T x T matrices from the program's q and k, indexed [layer][head][row]. */
+/** Textbook attention: masked T x T matrices computed from the program's q and k, indexed by [layer][head][row]. */
 export interface Attention {
   positions: number
   labels: string[] // the token read at each position; BOS is '·'
@@ -422,7 +422,7 @@ export interface Attention {
   own: boolean // whether an edited program differs from the textbook; the matrices then contain the program's values
 }
 
-/** The loss at one position, for the next letter. */
+/** The loss at one position, where the model predicts the next letter. */
 export interface LetterLoss {
   position: number
   read: string
@@ -440,7 +440,7 @@ export interface Loss {
   uniform: number // ln(vocab_size)
 }
 
-/** Attention to the complete word, without the mask, and its effect on the loss, from the program's own gpt(). */
+/** Attention to the complete word, without the mask, and its effect on the loss, from the program's gpt(). */
 export interface Unmasked {
   positions: number
   labels: string[]
@@ -451,7 +451,7 @@ export interface Unmasked {
   unmasked: Loss
 }
 
-/** The mean loss of the first documents that training reads, with and without the mask. */
+/** The mean loss over the first documents that training reads, with and without the mask. */
 export interface UnmaskedDocuments {
   documents: number
   masked: number
@@ -567,14 +567,14 @@ export interface UserContribution {
   total: Num // the gradient so far
 }
 
-/** The chain rule at a number: each user's contribution to its gradient, in the order of backward. */
+/** The chain rule at a number: each user's contribution to its gradient, in the order of backward(). */
 export interface GradientContributions {
   path: string
   grad: Num
   start: boolean // whether the number is the loss, where backward begins with a gradient of 1
   contributions: UserContribution[]
-  up: string | null // the next tensor element towards the loss, along the largest contributions
-  down: string | null // the next tensor element towards the parameters
+  up: string | null // the next tensor element toward the loss, along the largest contributions
+  down: string | null // the next tensor element toward the parameters
 }
 
 /** A gradient and the central difference to compare it with. */
@@ -640,7 +640,7 @@ export interface ExpressionCheck {
   difference: Num
 }
 
-/** A small graph of Values, forward and backward. */
+/** A small graph of Values, with its forward and backward passes. */
 export interface Expression {
   nodes: ExpressionNode[]
   result: number // the id of the result
@@ -686,7 +686,7 @@ export interface AdamStep {
   plain: number // plain gradient descent's change: -learning_rate * grad
 }
 
-/** The learning rate at selected steps of the plan, from the first step to the last. */
+/** The planned learning rate at selected steps, from the first step to the last. */
 export interface Schedule {
   steps: number[] // the number of updates before each selected step
   rates: number[]
@@ -712,7 +712,7 @@ export interface Hiker {
   path: HikerStep[]
 }
 
-/** A word's loss over two weights, while all other weights stay the same. */
+/** A word's loss as a function of two weights, with all other weights held constant. */
 export interface Surface {
   x: Axis
   y: Axis
@@ -720,7 +720,7 @@ export interface Surface {
   hikers: Hiker[]
 }
 
-/** An engine in the speed comparison, and its progress. */
+/** An engine's progress in the speed comparison. */
 export interface EngineSpeed {
   engine: string
   precision: string
@@ -733,7 +733,7 @@ export interface EngineSpeed {
   why: string // why the engine is not available, or ''
 }
 
-/** An event in the speed comparison: every engine's progress. */
+/** An event from the speed comparison, with every engine's progress. */
 export interface SpeedComparison {
   steps: number
   engines: EngineSpeed[]
@@ -791,7 +791,7 @@ export interface PlaySwap {
   of: number // the total number of swaps
 }
 
-/** Additional fields that some chapters' events have. Each comment names the chapter. */
+/** Additional fields in the events of some chapters. Each comment names the chapter. */
 export interface EventExtras {
   first?: string[] // data: the first documents of the list, after the event
   swap?: PlaySwap // data
@@ -889,13 +889,13 @@ export interface BackwardStep {
 
 /** The requests with one answer: their parameters and their result. */
 export interface Requests {
-  /** Take one Adam step on a copy of the model: return everything that the step computes for one weight. */
+  /** Take one Adam step on a copy of the model; return everything that the step computes for one weight. */
   adam: { params: { word: string; path: string; learning_rate?: number; fresh?: boolean }; result: AdamStep & OfModel }
-  /** Return textbook attention (all positions at once, masked), compared with the program's growing lists. */
+  /** Compute attention as in a textbook (all positions at once, with a mask) and compare it with the program's lists. */
   attention: { params: { word: string }; result: Attention & OfModel }
   /** Return one += in backward(). */
   backward_step: { params: { word: string; step: number }; result: BackwardStep & OfModel }
-  /** Return the parameters, arithmetic and memory of a model with these sizes. */
+  /** Return the costs of a model with these sizes: parameters, arithmetic and memory. */
   budget: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number; tokens?: number }; result: Budget }
   /** Set one weight by hand. */
   change: { params: { path: string; value: number }; result: Model & OfModel }
@@ -903,17 +903,17 @@ export interface Requests {
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
   /** Switch to another run. */
   choose: { params: { run: string }; result: Model & OfModel }
-  /** Compare two runs: their settings, and where they diverge, among the steps that both runs include. */
+  /** Compare two runs' settings and find where the runs diverge among the steps that they share. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
-  /** Return the text that the active model is trained on. */
+  /** Describe the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
-  /** Start a run on the same text, with an edited program in place of the reference. */
+  /** Start a run on the same text with an edited program in place of the reference. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
   /** Export the active model as a checkpoint that `microgpt sample` can read. */
   export_model: { params: Record<string, never>; result: ExportedModel }
-  /** Return an expression's graph of Values, forward and backward. */
+  /** Return an expression's graph of Values, with its forward and backward passes. */
   expression: { params: { source: string; inputs: Record<string, number>; accumulate?: boolean; order?: Order; times?: Times }; result: Expression }
   /** Return the numbers that match a query or, if nothing matches, a message that explains why. */
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
@@ -921,17 +921,17 @@ export interface Requests {
   forward: { params: { word: string }; result: Forward & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
-  /** Return sample number `index` for a seed, as in `microgpt sample`, with the probabilities of each letter. */
+  /** Return sample number `index` for a seed, as in `microgpt sample`, with each position's token probabilities. */
   generate: { params: { seed: number; index: number; temperature: number; top_k?: number; prompt?: string }; result: Generated & OfModel }
   /** Return each user's contribution to a number's gradient, in the order of backward(). */
   gradient_contributions: { params: { word: string; path: string }; result: GradientContributions & OfModel }
-  /** Return the loss's gradient with respect to every parameter, and the gradient's norm at each tensor. */
+  /** Return the gradient of the loss with respect to every parameter, and the norm of the gradient at each tensor. */
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
-  /** Return a weight's values at the saved steps and now, and the weight's current moments. */
+  /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
@@ -939,11 +939,11 @@ export interface Requests {
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
-  /** Return the other tokens, ordered by the distance of their wte rows from this token's row. */
+  /** Return the other tokens, ordered by the distance between their wte rows and this token's row. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
-  /** Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters. */
+  /** Return the graph around a number, `up` steps toward the loss and `down` steps toward the parameters. */
   neighbourhood: { params: { word: string; path: string; up?: number; down?: number; limit?: number }; result: Neighbourhood & OfModel }
-  /** Return the loss's slope at a number, as a central difference, together with the number's gradient. */
+  /** Return the slope of the loss with respect to a number, as a central difference, and the number's gradient. */
   nudge: { params: { word: string; path: string; eps?: number }; result: Nudge & OfModel }
   /** Return one number in detail: its value, gradient and formula, its operands, and the numbers computed from it. */
   number: { params: { word: string; path: string }; result: Opened & OfModel }
@@ -959,35 +959,35 @@ export interface Requests {
   restore: { params: { state: string }; result: Model & OfModel }
   /** List all runs with their loss curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
-  /** Return the first `count` samples for a seed, from the active model or another run, and the number of new ones. */
+  /** Return the first `count` samples for a seed, from the active model or another run, and how many are new. */
   samples: { params: { seed: number; count: number; temperature: number; top_k?: number; run?: string }; result: Samples & OfModel }
   /** Save the session as a string that `restore` accepts. */
   save: { params: Record<string, never>; result: Saved }
-  /** Return the learning-rate schedule from the first step of the run's plan to the last step. */
+  /** Return the learning-rate schedule over the run's planned steps. */
   schedule: { params: Record<string, never>; result: Schedule & OfModel }
-  /** Restore the active run's weights exactly as they were after a step. */
+  /** Restore the active run's weights to their exact values after the given step. */
   scrub: { params: { step: number }; result: Model & OfModel }
-  /** Return the swaps that random.shuffle makes on the first `count` documents. */
+  /** Return the swaps that random.shuffle performs on the first `count` documents. */
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
-  /** Return the matrices of a model with these sizes, and its number of parameters. */
+  /** Return the matrix shapes and the parameter count of a model with these sizes. */
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
   /** Return the program's softmax of scale * logits. */
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
   /** Return the source of the program that computes the page's numbers. */
   source: { params: Record<string, never>; result: Source }
-  /** Return a text as this model's characters and as UTF-8 bytes, and the sizes of the token tables for both. */
+  /** Return each character's token id and UTF-8 bytes, and the vocabulary and token-table sizes for both. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
-  /** Return the losses on a grid over two weights, and the paths of SGD and Adam across it. */
+  /** Return the losses on a grid over two weights, and the paths that SGD and Adam take across it. */
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
-  /** Return a text's tokens, and the characters that are not in the vocabulary. */
+  /** Return a text's tokens and the characters that are not in the vocabulary. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
   /** Undo all weight changes made by hand. */
   undo: { params: Record<string, never>; result: Model & OfModel }
   /** Return every head's unmasked attention, its weight on later positions, and the loss with and without the mask. */
   unmasked: { params: { word: string }; result: Unmasked & OfModel }
-  /** Return the mean loss of the first `count` documents that training reads, with and without the mask. */
+  /** Return the mean loss over the first `count` documents that training reads, with and without the mask. */
   unmasked_documents: { params: { count: number }; result: UnmaskedDocuments & OfModel }
-  /** Take one Adam step on a copy of the model: return the losses before and after, and every update. */
+  /** Take one Adam step on a copy of the model; return the losses before and after it, and every weight's update. */
   update: { params: { word: string; what?: UpdateQuantity[]; learning_rate?: number; fresh?: boolean }; result: Update & OfModel }
   /** List the preset changes to the program. */
   variants: { params: Record<string, never>; result: Variants }
@@ -997,9 +997,9 @@ export interface Requests {
 
 /** The requests with many answers, which can be stopped between two of them. */
 export interface Streams {
-  /** Train each engine for `steps` steps, and repeatedly yield the progress of all engines until `done`. */
+  /** Train with each engine for `steps` steps, repeatedly yielding the progress of all engines until `done`. */
   ladder: { params: { steps: number }; result: SpeedComparison }
-  /** Train the active model from its current step. If the run was scrubbed back, training continues in a branch. */
+  /** Train the active model from its current step, or train a new branch if the run was scrubbed back. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
 }
 

@@ -15,13 +15,13 @@ from torch.nn import functional as F
 
 # --- 1. Data: as in the reference
 def documents(path):
-    """Return the lines of a text file, without the white space around them; blank lines are skipped."""
+    """Return the lines of a text file, stripped of surrounding whitespace; blank lines are skipped."""
     with open(path, encoding="utf-8-sig") as file:
         return [line.strip() for line in file if line.strip()]
 
 
 class Tokenizer:
-    """Converts characters to token ids and back. One more token, BOS, begins and ends every document."""
+    """Converts characters to token ids and back. An extra token, BOS, begins and ends every document."""
 
     def __init__(self, chars):
         self.symbols = [*sorted(chars), ""]  # the character of each token id, empty for BOS
@@ -102,7 +102,7 @@ def rmsnorm(x):
 
 # --- 4. Training: the surprise at a document
 def loss(tokens, model, block_size):
-    """Return the mean of -log p over the next tokens of a document, in nats; tokens beyond block_size are not read."""
+    """Return the mean of -log p over a document's predicted tokens, in nats; tokens past block_size are ignored."""
     tokens = torch.tensor(tokens[: block_size + 1])
     return F.cross_entropy(model(tokens[:-1]), tokens[1:])
 

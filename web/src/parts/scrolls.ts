@@ -32,6 +32,6 @@ export const scrolls =
     }
   }
 
-/** Return the behaviour for automatic scrolling: smooth, unless the reader prefers reduced motion. */
+/** Return the behavior for automatic scrolling: smooth, unless the reader prefers reduced motion. */
 export const glide = (): ScrollBehavior =>
   matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth'

@@ -60,7 +60,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len'))
     return { kind: 'losses', title: 'Surprise' }
   if (event.function === 'rmsnorm' || line.includes('rmsnorm('))
-    return { kind: 'vectors', title: 'Scaled to a common loudness' }
+    return { kind: 'vectors', title: 'Scaled to a common magnitude' }
   if (line.includes('activation(')) return { kind: 'vectors', title: 'The gate' }
   if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
   if (line.includes('linear(')) return { kind: 'vectors', title: 'A weighted sum' }

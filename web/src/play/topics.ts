@@ -16,7 +16,7 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng = random.Random(42)',
     plain:
-      'A seed is a recipe for dice: start with the same number, and you get the same throws in the same order. This repeatable chance is what makes the whole page checkable.',
+      'A seed is a recipe for dice: start with the same number, and you get the same throws in the same order. This repeatable randomness makes every number on the page checkable.',
     technical:
       'The Mersenne Twister keeps 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but not for secrets: 624 outputs reveal its state.',
   },
@@ -26,9 +26,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'rng.shuffle(docs)',
     plain:
-      'The last card swaps places with any card up to and including itself, then the card before it does the same, and so on down. Every order is equally likely.',
+      'The last card swaps places with a random card up to and including itself, then the card before it does the same, and so on. Every order is equally likely.',
     technical:
-      'The Fisher–Yates shuffle makes n − 1 swaps and draws each partner uniformly from the positions not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
+      'The Fisher–Yates shuffle makes n − 1 swaps and draws each partner uniformly from the positions that are not settled yet. Sorting by random keys would cost more, and swapping any two positions at random would not be uniform.',
   },
   {
     act: 'I. Setup and data',
@@ -58,7 +58,7 @@ export const topics: Topic[] = [
     plain:
       'Blame is like a bill that is split at every table: each number splits what it owes among its operands, in proportion to how much each operand mattered. A number that sat at several tables pays the sum.',
     technical:
-      'In reverse mode, one pass gives the derivative with respect to every parameter, at a small constant times the cost of the forward pass. Forward mode would need one pass per parameter.',
+      'In reverse mode, one pass gives the derivative with respect to every parameter, at a small multiple of the cost of the forward pass. Forward mode would need one pass per parameter.',
   },
   {
     act: 'III. The GPT',
@@ -88,7 +88,7 @@ export const topics: Topic[] = [
     plain:
       'One spotlight can make only one mixture. {n_head} spotlights, each with its own share of the numbers, can look for different things at once.',
     technical:
-      '{n_head} heads of {head_dim} components cost as much as one head of {n_embd}: the matrices are the same, and only the softmax is taken per head. One softmax is one distribution, so one head averages what it attends to.',
+      '{n_head} heads of {head_dim} components cost as much as one head of {n_embd}: the matrices are the same, and only the softmax is computed per head. One softmax is one distribution, so one head averages what it attends to.',
   },
   {
     act: 'III. The GPT',
@@ -98,7 +98,7 @@ export const topics: Topic[] = [
     plain:
       'The blocks write notes in the margin: each block writes its remark beside the text instead of over it, so nothing gets lost.',
     technical:
-      'This is the residual stream. Its local gradient is 1, so the gradient reaches the first layer undiminished; without the stream, deep stacks do not train. Normalising before each block (pre-norm) leaves the stream itself untouched.',
+      'This is the residual stream. Its local gradient is 1, so the gradient reaches the first layer undiminished; without the stream, deep stacks do not train. Normalizing before each block (pre-norm) leaves the stream itself untouched.',
   },
   {
     act: 'III. The GPT',
@@ -108,7 +108,7 @@ export const topics: Topic[] = [
     plain:
       'The gate is a row of one-way doors: a positive number walks through, and a negative number stays outside. Without the doors, two layers could do no more than one.',
     technical:
-      'A composition of linear maps is linear, so the nonlinearity is what makes depth worth anything. The gradient of a closed unit is exactly 0 for this position. GPT-2 uses GELU, and Llama uses a gated SiLU.',
+      'A composition of linear maps is linear, so the nonlinearity is what makes depth worthwhile. The gradient of a closed unit is exactly 0 for this position. GPT-2 uses GELU, and Llama uses a gated SiLU.',
   },
   {
     act: 'IV. Training',
@@ -148,7 +148,7 @@ export const topics: Topic[] = [
     plain:
       'A cold model always says the most likely thing; a hot model babbles. In between, the model is worth listening to.',
     technical:
-      'Scores are divided by the temperature before the softmax, which raises the ratio of any two probabilities to the power 1/T. The weights and the scores stay the same; only the choice changes.',
+      'Dividing the scores by the temperature before the softmax raises the ratio of any two probabilities to the power 1/T. The weights and the scores stay the same; only the choice changes.',
   },
   {
     act: 'V. Generating',
@@ -158,7 +158,7 @@ export const topics: Topic[] = [
     plain:
       'Letters became numbers, numbers became scores, scores became probabilities, a die chose a letter, and the model then read that letter. Nothing else happens when a machine writes.',
     technical:
-      'The model is autoregressive: p(text) is the product of p(next token | tokens so far). Training maximises it on given texts; sampling draws from it, one token at a time.',
+      'The model is autoregressive: p(text) is the product of p(next token | tokens so far). Training maximizes it on the given texts; sampling draws from it, one token at a time.',
   },
   {
     act: 'V. Generating',
@@ -166,9 +166,9 @@ export const topics: Topic[] = [
     chapter: 'data',
     line: 'print(f"num docs',
     plain:
-      'GPT-3 has 175 billion such numbers; this model has {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of lorries. The recipe is the same.',
+      'GPT-3 has 175 billion such numbers; this model has {num_params}. If this model were a teaspoon of sand, GPT-3 would fill a row of trucks. The recipe is the same.',
     technical:
-      'GPT-3 has 96 layers, 96 heads and 12,288 dimensions (Brown et al., 2020); this model has {n_layer}, {n_head} and {n_embd}. GPT-3 reads pieces of words instead of letters, and it learned from billions of documents instead of thousands. Chat models are also trained on instructions and preferences, which this program does not do.',
+      'GPT-3 has 96 layers, 96 heads and 12,288 dimensions (Brown et al., 2020); this model has {n_layer}, {n_head} and {n_embd}. GPT-3 reads pieces of words instead of letters, and it learned from billions of documents instead of thousands. Chat models are also trained on instructions and preferences; this model is not.',
   },
 ]
 

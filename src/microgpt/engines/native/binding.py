@@ -7,7 +7,7 @@ types are:
     handle              a net or a decoder: an address that only the kernel can use, or 0 if out of memory
     int, int64, double  a number
     settings            a sequence with the values of SETTINGS; the kernel gets a pointer to the struct
-    documents           (tokens, lengths), each an array('i'): all documents end to end, and each document's length
+    documents           (tokens, lengths), each an array('i'): all documents, concatenated, and each document's length
     ints, doubles       an array('i') or array('d') that the kernel reads, or None where api.h allows NULL
     written             an array('d') that the kernel writes to
 """
@@ -41,7 +41,7 @@ FUNCTIONS = {
 
 
 class Kernel:
-    """The kernel for one precision, called with Python buffers.
+    """The kernel for one precision; its functions take Python buffers.
 
     Attributes:
         functions: An object with one callable attribute for each entry in FUNCTIONS.
@@ -77,13 +77,13 @@ class Kernel:
     def backward(
         self, net: int, grads: array[float], tokens: array[int], lengths: array[int], weight: float
     ) -> float | None:
-        """Add a batch's gradient to grads, and compute the batch's loss.
+        """Add a batch's gradient to grads and compute the batch's loss.
 
         Args:
-            net: The handle of a net.
+            net: The net's handle.
             grads: The buffer to which the gradient is added.
-            tokens: The tokens of all documents, end to end.
-            lengths: The length of each document.
+            tokens: The tokens of all documents, concatenated.
+            lengths: Each document's length.
             weight: The factor by which each document's loss is multiplied.
 
         Returns:
@@ -106,9 +106,9 @@ class Kernel:
         """Train for as many steps as fit into `seconds`, but at least one.
 
         Args:
-            net: The handle of a net.
-            tokens: The tokens of all documents, end to end.
-            lengths: The length of each document.
+            net: The net's handle.
+            tokens: The tokens of all documents, concatenated.
+            lengths: Each document's length.
             batch_sizes: The number of documents in each step.
             learning_rates: The learning rate of each step.
             step: The number of steps already completed.
@@ -133,7 +133,7 @@ class Kernel:
         step: int,
         learning_rate: float,
     ) -> None:
-        """Take Adam step number `step`, counted from 1, on these buffers, and clear grads."""
+        """Take Adam step number `step` (counting from 1) on these buffers, then clear grads."""
         self.functions.update(net, params, grads, m, v, len(params), step, learning_rate)
 
     def decoder(self, net: int, streams: int) -> int:

@@ -39,11 +39,11 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
 
     Args:
         precision: `exact` or `float32`.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best that this machine supports.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
 
     Raises:
         ValueError: If the precision is unknown, or this machine does not support the instruction set.
-        ImportError: If the kernel was not built; the message says what to do.
+        ImportError: If the kernel has not been built; the message says what to do.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got precision={precision!r}")
@@ -62,11 +62,11 @@ class NativeEngine(Engine):
     Args:
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
-        vocab_size: The number of tokens, BOS included.
+        vocab_size: The number of tokens, including BOS.
         precision: `exact` or `float32`.
-        threads: The number of threads, between 1 and 256, that share a batch's documents; this number does not
-            affect the results.
-        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best that this machine supports.
+        threads: The number of threads, between 1 and 256, that share a batch's documents. The results do not depend on
+            this number.
+        isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
     """
 
     name: ClassVar[str] = "native"
@@ -100,7 +100,7 @@ class NativeEngine(Engine):
         self._buffer("params")
         self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), adam, threads)
         if not self._net:
-            raise MemoryError(f"a model of {self._length} parameters does not fit into memory")
+            raise MemoryError(f"a model of {self._length} parameters does not fit in memory")
 
     def __del__(self) -> None:
         if self._net:
@@ -121,7 +121,7 @@ class NativeEngine(Engine):
         self._kernel.load(self._net, self._buffer("params"), None, None)
         loss = self._kernel.backward(self._net, grads, packed.tokens, packed.lengths, 1 / (total or len(batch)))
         if loss is None:
-            raise MemoryError(f"a batch of {len(batch)} documents does not fit into memory")
+            raise MemoryError(f"a batch of {len(batch)} documents does not fit in memory")
         return loss
 
     def update(self, learning_rate: float) -> None:
@@ -175,7 +175,7 @@ class NativeEngine(Engine):
                     SLICE,
                 )
                 if now is None:
-                    raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit into memory")
+                    raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit in memory")
                 losses += now
                 self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
                 packed = packed.after(len(now))
@@ -191,7 +191,7 @@ class NativeEngine(Engine):
 
 
 class _Packed:
-    """The documents of several steps, laid end to end, in the form that the kernel reads."""
+    """The documents of several steps, concatenated in the form that the kernel reads."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -208,7 +208,7 @@ class _Packed:
         self.learning_rates.append(learning_rate)
 
     def after(self, steps: int) -> _Packed:
-        """Return the packed steps that remain after the first `steps` steps."""
+        """Return the packed steps without the first `steps` steps."""
         left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
@@ -218,15 +218,15 @@ class _Packed:
 
 
 class NativeStreams(Streams):
-    """Several contexts, with the parameters that the engine had when the contexts were opened.
+    """Several contexts that use the engine's parameters as they were when the contexts were opened.
 
-    A context's logits are bit-for-bit identical for any number of contexts.
+    A context's logits are bit-for-bit identical regardless of the number of contexts.
 
     Args:
         engine: The engine.
         count: The number of contexts, between 1 and 65536.
         alone: Use the kernel's fastest code for a single context; in float32, this code sums in a different order.
-            Otherwise, a single context is computed together with an idle second context.
+            Otherwise, a single context is computed together with a copy, whose results are discarded.
     """
 
     def __init__(self, engine: NativeEngine, count: int, alone: bool = False) -> None:
@@ -240,7 +240,7 @@ class NativeStreams(Streams):
         self._kernel.load(engine._net, engine._buffer("params"), None, None)
         self._decoder = self._kernel.decoder(engine._net, self._rows)
         if not self._decoder:
-            raise MemoryError(f"{count} contexts of {engine.config.block_size} tokens do not fit into memory")
+            raise MemoryError(f"{count} contexts of {engine.config.block_size} tokens do not fit in memory")
         self._logits = array("d", bytes(8 * self._rows * self._vocab_size))
 
     def __del__(self) -> None:
@@ -248,18 +248,20 @@ class NativeStreams(Streams):
             self._kernel.decoder_close(self._decoder)
 
     def feed(self, token_ids: Tokens) -> list[array[float]]:
-        """Feed one token to each context; return each context's logits, (count, vocab_size).
+        """Feed one token to each context and return each context's logits, with shape (count, vocab_size).
 
         Raises:
             ValueError: If the contexts are full, or a token id is not in the vocabulary.
         """
         if len(token_ids) != self.count:
-            raise ValueError(f"token_ids must have one token for each of {self.count} contexts, got {len(token_ids)}")
+            raise ValueError(
+                f"token_ids must contain one token for each of the {self.count} contexts, got {len(token_ids)}"
+            )
         check_tokens(token_ids, self._vocab_size)
         block_size = self._engine.config.block_size
         if self._position == block_size:
             raise ValueError(
-                f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"
+                f"the context is full: it holds at most block_size={block_size} tokens; create a new decoder"
             )
         self._position += 1
         ids = array("i", token_ids)
@@ -275,7 +277,7 @@ class NativeStreams(Streams):
 
 
 class NativeDecoder(Decoder):
-    """A single context, with the parameters that the engine had when the context was opened."""
+    """A single context that uses the engine's parameters as they were when the context was opened."""
 
     def __init__(self, engine: NativeEngine) -> None:
         self._streams = NativeStreams(engine, 1, alone=True)

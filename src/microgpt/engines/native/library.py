@@ -58,11 +58,11 @@ class _Table(ctypes.Structure):
 
 
 class SharedLibrary(Kernel):
-    """The kernel in the shared library that was compiled at installation.
+    """The kernel in the shared library that was compiled during installation.
 
     Args:
         exact: Whether to use `exact` rather than `float32`.
-        isa: The instruction set; None for the best that this machine supports.
+        isa: The instruction set; None for the best one that this machine supports.
 
     Raises:
         ImportError: If the library is missing.

@@ -31,20 +31,21 @@ class WebAssembly(Kernel):
     """The kernel as a WebAssembly module that the page has instantiated.
 
     Args:
-        exact: Whether to use `exact` rather than `float32`.
-        isa: `plain` or None, which have the same effect here.
+        exact: Whether to use `exact` precision rather than `float32`.
+        isa: `plain` or None; both have the same effect here.
 
     Raises:
-        ImportError: If the page has not set globalThis.microgptKernel.
-        ValueError: If isa is any other instruction set.
+        ImportError: The page has not set globalThis.microgptKernel.
+        ValueError: isa is any other instruction set.
     """
 
     def __init__(self, exact: bool, isa: str | None) -> None:
         exports = getattr(js, "microgptKernel", None)
         if exports is None:
             raise ImportError(
-                "the native engine needs its compiled kernel, which was not found: before opening the engine, assign"
-                " the exports of the instantiated kernel.wasm to globalThis.microgptKernel; or use the scalar engine"
+                "the native engine needs its compiled kernel, which was not found: either assign the exports of the"
+                " instantiated kernel.wasm to globalThis.microgptKernel before opening the engine, or use the scalar"
+                " engine"
             )
         if isa not in (None, "plain"):
             raise ValueError(f"isa must be plain in WebAssembly, got isa={isa!r}")
@@ -81,7 +82,7 @@ class WebAssembly(Kernel):
         content = b"".join(parts)
         block = self._malloc(len(content))
         if not block:
-            raise MemoryError(f"cannot allocate {len(content)} bytes in WebAssembly's memory")
+            raise MemoryError(f"cannot allocate {len(content)} bytes of WebAssembly memory")
         try:
             self._view(block, len(content)).assign(content)
             yield list(accumulate(map(len, parts[:-1]), initial=block))
@@ -135,7 +136,7 @@ class WebAssembly(Kernel):
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train as Kernel.train does. The module has no clock, so the last call's duration sets the number of steps."""
+        """Train as Kernel.train does. The module has no clock, so the last call's duration sets the step count."""
         paced, steps = self._pace
         steps = min(steps if paced == net else 1, len(learning_rates))
         documents = sum(batch_sizes[:steps])

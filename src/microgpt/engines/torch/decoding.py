@@ -21,7 +21,7 @@ MIN_DEVICE_SAMPLING_VOCAB = 1024
 
 
 class TorchStreams(Streams):
-    """Several contexts, with the parameters that the engine had when the contexts were opened."""
+    """Several contexts that use the engine's parameters as they were when the contexts were opened."""
 
     def __init__(self, engine: TorchEngine, count: int) -> None:
         if not 1 <= count <= 65536:
@@ -35,7 +35,7 @@ class TorchStreams(Streams):
             self._cache = KeyValueCache(engine.config, count, dtype, engine._torch_device)
 
     def feed(self, token_ids: Tokens) -> list[list[float]]:
-        """Feed one token to each context; return each context's logits, (count, vocab_size).
+        """Feed one token to each context and return each context's logits, with shape (count, vocab_size).
 
         Raises:
             ValueError: If the contexts are full, or a token id is not in the vocabulary.
@@ -47,7 +47,9 @@ class TorchStreams(Streams):
     def _logits(self, token_ids: Tokens) -> Tensor:
         engine = self._engine
         if len(token_ids) != self.count:
-            raise ValueError(f"token_ids must have one token for each of {self.count} contexts, got {len(token_ids)}")
+            raise ValueError(
+                f"token_ids must contain one token for each of the {self.count} contexts, got {len(token_ids)}"
+            )
         check_tokens(token_ids, engine.vocab_size)
         if self._cache.length == engine.config.block_size:
             raise ValueError(full_context_message(engine.config.block_size))
@@ -82,7 +84,7 @@ class TorchStreams(Streams):
 
 
 class TorchDecoder(Decoder):
-    """A single context, with the parameters that the engine had when the context was opened."""
+    """A single context that uses the engine's parameters as they were when the context was opened."""
 
     def __init__(self, engine: TorchEngine) -> None:
         self._streams = TorchStreams(engine, 1)
@@ -97,4 +99,4 @@ class TorchDecoder(Decoder):
 
 def full_context_message(block_size: int) -> str:
     """Return the error message for a full context."""
-    return f"the context is full: all {block_size} tokens (block_size) have been used; create a new decoder"
+    return f"the context is full: it holds at most block_size={block_size} tokens; create a new decoder"

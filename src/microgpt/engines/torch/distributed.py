@@ -21,7 +21,7 @@ from microgpt.system.processes import processes
 
 
 class Ranks:
-    """The processes that train together. A single process has no need to communicate."""
+    """The processes that train together. With a single process, there is no communication."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank, self.world_size = processes()
@@ -34,7 +34,7 @@ class Ranks:
         atexit.register(dist.destroy_process_group)
 
     def add(self, numbers: Tensor) -> Tensor:
-        """Sum `numbers` over all processes, in place; every process gets a bit-for-bit identical sum."""
+        """Sum `numbers` over all processes, in place; every process gets the same sum, bit for bit."""
         if not self.alone:
             with _peer_errors():
                 dist.all_reduce(numbers)
@@ -77,7 +77,7 @@ def local_device(name: str, processes_here: int) -> torch.device:
     if processes_here > found:
         raise ValueError(
             f"nproc-per-node must be at most {found}, the number of GPUs in this machine, got"
-            f" {processes_here}: start fewer processes, or compute on the CPU (--device cpu)"
+            f" {processes_here}: start fewer processes, or use the CPU (--device cpu)"
         )
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)

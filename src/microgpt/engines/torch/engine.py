@@ -48,17 +48,17 @@ class TorchEngine(Engine):
     Args:
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
-        vocab_size: The number of tokens, BOS included.
+        vocab_size: The number of tokens, including BOS.
         precision: `float32`, `float64` or `bfloat16`. With `bfloat16`, only the products are computed in bfloat16;
             parameters and sums remain in float32.
-        threads: The process's number of CPU threads, between 1 and 256. Default: 1 for a small model, which more
+        threads: The number of CPU threads per process, between 1 and 256. Default: 1 for a small model, which more
             threads would slow down; otherwise, PyTorch's default.
         device: `cuda`, `mps` or `cpu`; default: the best one available.
         compile: Let torch.compile fuse operations; this makes the first step take up to a minute longer.
         deterministic: Make results on a GPU reproducible bit for bit, as results on a CPU always are.
         shard: Shard Adam's moments across processes (ZeRO stage 1, arXiv:1910.02054): each process stores and updates
-            its share. The moments take up half of the memory for parameters, gradients and moments. Reading m or v then
-            gathers the values from all processes, so every process must read the buffer.
+            its share. The moments take up half of the memory used for parameters, gradients and moments. Reading m or v
+            then gathers the values from all processes, so every process must read the buffer.
     """
 
     name: ClassVar[str] = "torch"
@@ -449,5 +449,5 @@ def _groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
 
 
 def sum_losses(losses: Iterable[Tensor]) -> Tensor:
-    """Return the sum of losses, added from left to right, on their device."""
+    """Return the sum of the losses, added from left to right on their device."""
     return functools.reduce(torch.add, losses)

@@ -99,7 +99,7 @@ class Layer(nn.Module):
         self.attn_wqkv = memory.matrices(f"{name}attn_wq", f"{name}attn_wv")
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Compute (B, T, n_embd) -> (B, T, n_embd); with a cache, T is 1 and the past is in the cache."""
+        """Compute (B, T, n_embd) -> (B, T, n_embd); with a cache, T is 1 and the earlier positions are in the cache."""
         B, T, C = x.shape
         qkv = F.linear(rmsnorm(x), self.attn_wqkv)
         # each (B, n_head, T, head_dim)
@@ -117,7 +117,7 @@ class Model(nn.Module):
     Args:
         memory: The parameters and gradients.
         config: The model's sizes and settings.
-        aligned: Pad lm_head with zeros to a multiple of this many rows before the product; drop the extra logits.
+        aligned: Pad lm_head with zero rows to a multiple of this number before the product, and drop the extra logits.
     """
 
     def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:
@@ -129,7 +129,7 @@ class Model(nn.Module):
             self.add_module(f"layer{i}", layer)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1, and the token comes after the cache."""
+        """Compute (B, T) -> logits (B, T, vocab_size); with a cache, T is 1 and the token follows the cached ones."""
         first = cache.length if cache else 0
         x = rmsnorm(F.embedding(tokens, self.wte) + self.wpe[first : first + tokens.shape[1]])
         for layer in self.layers:
@@ -154,5 +154,5 @@ def token_losses(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss(model: nn.Module, tokens: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum of the documents' losses, each summed over its positions; weights has shape (B,)."""
+    """Return the weighted sum of the documents' losses, each summed over the positions; weights has shape (B,)."""
     return (token_losses(model, tokens, targets).sum(1) * weights).sum()

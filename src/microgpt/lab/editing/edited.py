@@ -2,7 +2,7 @@
 
 main() runs once, with loss(), adam() and sample() replaced by functions that only record their arguments. The record
 contains the sizes, the seed, each step's learning rate and the initial parameters that main() uses. If the figures
-cannot follow an edit, a message says so; they never use the unedited program instead.
+cannot reflect an edit, a message says so; they never use the unedited program instead.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Edited(Program):
     Attributes:
         text: The source.
         module: The source, loaded as a module.
-        changed: The names of functions that differ from the reference's, were added or were removed.
+        changed: The names of the functions that were changed, added or removed.
         name: The name that the page shows.
         seen: The record of what main() did.
-        notes: Sentences about edits that the figures cannot follow.
+        notes: Messages about edits that the figures cannot reflect.
     """
 
     def __init__(self, text: str) -> None:
@@ -86,7 +86,7 @@ class Names(dict[str, Tensor]):
 
 
 def begin(id: str, text: Text, source: str) -> LabRun:
-    """Start a run whose numbers the edited program computes.
+    """Start a run that uses an edited program.
 
     Args:
         id: The new run's id.
@@ -94,7 +94,7 @@ def begin(id: str, text: Text, source: str) -> LabRun:
         source: The program's source.
 
     Raises:
-        LabError: The program fails, or the figures cannot follow it. An error's message gives its line number.
+        LabError: The program fails, or the figures cannot be computed from it. The message gives the line number.
     """
     program = load(source, text)
     seen = program.seen
@@ -123,14 +123,14 @@ def begin(id: str, text: Text, source: str) -> LabRun:
 
 
 def load(source: str, text: Text) -> Edited:
-    """Load a program, and record what its main() does with the text.
+    """Load a program and record what its main() does with the text.
 
     Args:
         source: The program's source.
         text: The text that main() reads.
 
     Raises:
-        LabError: The program is too long, the program fails, the figures cannot follow it, or the text is a stream.
+        LabError: The program is too long or fails, the figures cannot be computed from it, or the text is a stream.
     """
     if len(source) > MAX_CHARACTERS:
         raise LabError(f"the program must have at most {MAX_CHARACTERS:,} characters, got {len(source):,}: shorten it")
@@ -146,7 +146,7 @@ def load(source: str, text: Text) -> Edited:
         program.notes.append(
             "The statements of main() differ from the reference's. The figures take only the settings, the initial"
             " parameters and the learning rates from main(), and compute each step as the reference does: loss(),"
-            " backward(), adam(). The Run button runs main() itself"
+            " backward(), adam(). The Run button runs main() as written"
         )
     return program
 
@@ -174,7 +174,7 @@ def unchanged(run: LabRun, why: str, *functions: str) -> None:
     """Check that the functions that a figure relies on were not edited.
 
     Args:
-        run: The run whose program to check.
+        run: The run whose program is checked.
         why: Why the figure relies on the functions, for the message: "name() was edited, but <why>".
         functions: The names of the functions; "Value." stands for all methods of the reference's Value.
 
@@ -187,7 +187,7 @@ def unchanged(run: LabRun, why: str, *functions: str) -> None:
 
 
 def exportable(run: LabRun) -> None:
-    """Check that `microgpt sample`, which computes with the reference, can use a run's checkpoint.
+    """Check that `microgpt sample`, which runs the unedited program, can use a run's checkpoint.
 
     Raises:
         LabError: The edited program changes the model's functions or parameters.
@@ -197,12 +197,12 @@ def exportable(run: LabRun) -> None:
     if different := sorted(model & run.program.changed & reference_functions().keys()):
         raise LabError(
             f"the weights need the edited {_listed([f'{name}()' for name in different])}, but `microgpt sample`"
-            " runs the unedited program: save the edited file instead, and run it with Python"
+            " runs the unedited program: save the edited file instead and run it with Python"
         )
     if run.shapes != shapes(run.config, run.engine.vocab_size):
         raise LabError(
-            "the edited program's parameters differ from the parameters that `microgpt sample` expects: save the edited"
-            " file instead, and run it with Python"
+            "the edited program's parameters differ from those that `microgpt sample` expects: save the edited file"
+            " instead and run it with Python"
         )
 
 

@@ -74,7 +74,7 @@ class Output:
                 self.made += 1
 
     def flush(self) -> None:
-        """Send the output written since the last piece."""
+        """Send the output written since the last piece was sent."""
         if self.text or self.more != self.sent:
             piece = {"text": "".join(self.text), "losses": self.losses, "more": self.more}
             self.send(json.dumps(piece))
@@ -86,9 +86,9 @@ class Output:
 
 
 def run(source: str, documents: str | None, send: Callable[[str], object], steps: int = 0) -> str:
-    """Run a program until it finishes or completes enough steps.
+    """Run a program until it finishes or completes the requested number of steps.
 
-    The program and its documents are written to the current folder. The program's own files are written there, too.
+    The program and its documents are written to the current folder, as are the files that the program creates.
 
     Args:
         source: The program's source.

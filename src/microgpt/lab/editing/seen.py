@@ -39,12 +39,12 @@ class Seen:
 
 
 def watch_main(module: ModuleType, documents: list[str]) -> Seen:
-    """Call main() without its expensive computations, and record what it does."""
+    """Call main() without its expensive computations and record what it does."""
     seen = Seen()
     bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
 
     def split(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return a call's arguments for the needed parameters, and its other arguments by name."""
+        """Return the arguments that a call passes for the needed parameters, and its other arguments by name."""
         given = bind[name](*args, **options).arguments
         return [given[needed] for needed in NEEDED[name]], {k: x for k, x in given.items() if k not in NEEDED[name]}
 
@@ -81,11 +81,11 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
         (params, _, _, step, rate), others = split("adam", args, options)
         if step != len(seen.rates) + 1 or step > MAX_STEPS:
             raise LabError(
-                f"main() must call adam() with step=1, 2, ..., up to at most {MAX_STEPS:,}, got step={step} after"
+                f"main() must call adam() with step=1, 2, ..., up to {MAX_STEPS:,}, got step={step} after"
                 f" {len(seen.rates)} steps"
             )
         if step == 1 and list(map(id, params)) != list(map(id, _flat(seen.state_dict))):
-            raise LabError("main() must pass all parameters to adam() in init()'s order, which the figures rely on")
+            raise LabError("main() must pass all parameters to adam() in init()'s order: the figures rely on it")
         if seen.adam_arguments is not None and others != seen.adam_arguments:
             raise LabError("main() must pass the same settings to adam() each time: the figures need constant settings")
         seen.adam_arguments = others
@@ -125,9 +125,7 @@ def _check(seen: Seen, value: type) -> None:
     if type(seen.seed) is not int:
         raise LabError(f"main() must seed random.Random with a whole number, got seed={seen.seed!r:.40}")
     if seen.tokenizer is None or not seen.state_dict or not {"wte", "wpe"} <= seen.state_dict.keys():
-        raise LabError(
-            "main() must create a Tokenizer, and must call init() to create the parameters, including wte and wpe"
-        )
+        raise LabError("main() must create a Tokenizer and call init() to create the parameters, including wte and wpe")
     for name, matrix in seen.state_dict.items():
         rows = [row if isinstance(row, list) else [] for row in matrix] if isinstance(matrix, list) else []
         if not rows or {len(row) for row in rows} != {len(rows[0]) or None}:
@@ -135,12 +133,12 @@ def _check(seen: Seen, value: type) -> None:
         if not all(isinstance(x, value) for row in rows for x in row):
             raise LabError(f"init() must fill its matrices with Values only, but {name!r} contains other objects")
     if not seen.rates:
-        raise LabError("main() must call adam() in every step: the figures take the learning rates from these calls")
+        raise LabError("main() must call adam() at every step: the figures take the learning rates from these calls")
     if not len(seen.tokens) == seen.backward == len(seen.rates):
         raise LabError(
-            "the figures need one call to each of loss(), backward() and adam() per step, but main() calls them"
+            "the figures need one call each to loss(), backward() and adam() per step, but main() calls them"
             f" {len(seen.tokens)}, {seen.backward} and {len(seen.rates)} times, respectively. The Run button runs"
-            " main() itself"
+            " main() as written"
         )
     expected = reference.Tokenizer([s for s in seen.tokenizer.symbols if s], seen.tokenizer.bos == 0)
     if expected.symbols != seen.tokenizer.symbols:

@@ -24,7 +24,7 @@ def source(session: Session) -> Source:
 
 
 def outline(program: Program = REFERENCE) -> Source:
-    """Return a program's lines, functions and parts. The default is the installed reference."""
+    """Return a program's lines, functions and sections. The default program is the installed reference."""
     text = program.text
     lines = text.splitlines()
     functions = []
@@ -56,4 +56,4 @@ def line_of(text: str, program: Program = REFERENCE) -> int:
     for number, line in enumerate(outline(program)["lines"], 1):
         if text in line:
             return number
-    raise LabError(f"the edited program has no line that contains `{text}`, which this chapter needs")
+    raise LabError(f"this chapter needs a line that contains `{text}`, which is missing from the edited program")

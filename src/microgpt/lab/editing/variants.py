@@ -20,8 +20,8 @@ class Variant(NamedTuple):
     """A preset change.
 
     Attributes:
-        title: The title on the change's button.
-        about: What the change does, and what to expect.
+        title: The label on the change's button.
+        about: What the change does and what to expect.
         edits: Pairs of (old, new) strings. Each old string must occur exactly once in the program.
     """
 
@@ -208,7 +208,7 @@ def apply(name: str, source: str) -> str:
         The changed source.
 
     Raises:
-        LabError: There is no such change, or the program lacks a line that the change replaces.
+        LabError: The change is unknown, or an old string does not occur exactly once in the program.
     """
     if name not in VARIANTS:
         raise LabError(f"unknown change {name!r:.40}; choose from {', '.join(VARIANTS)}")
@@ -217,7 +217,7 @@ def apply(name: str, source: str) -> str:
             line = old.strip().splitlines()[0]
             raise LabError(
                 f"“{VARIANTS[name].title}” changes the line `{line}`, which is different in this program: reset the"
-                " file, then try again"
+                " file and try again"
             )
         source = source.replace(old, new)
     return source

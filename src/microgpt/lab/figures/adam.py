@@ -50,14 +50,14 @@ class _RecordingWeight(Value):
 
 
 class UpdateSettings(NamedTuple):
-    """An update's settings: the settings of the run's next step, or settings that the page requests.
+    """The settings for an update, taken from the run's next step or requested by the page.
 
     Attributes:
-        step: Adam's step count, from 1.
+        step: Adam's step number, counting from 1.
         learning_rate: The learning rate.
-        m: The first moment of each weight before the update.
-        v: The second moment of each weight before the update.
-        fresh: Whether the update starts with moments of zero.
+        m: Each weight's first moment before the update.
+        v: Each weight's second moment before the update.
+        fresh: Whether the update starts with Adam's moments set to zero.
     """
 
     step: int
@@ -68,14 +68,14 @@ class UpdateSettings(NamedTuple):
 
 
 def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> UpdateSettings:
-    """Return the settings of an update.
+    """Return the settings for an update.
 
     Args:
-        run: The run that is updated.
+        run: The run that supplies the moments and the default learning rate.
         learning_rate: The learning rate; None for the rate of the run's next step.
-        fresh: Whether to start with moments of zero, as at the first step. If the run's moments are all zero, the
-            update always starts this way, because Adam's bias correction depends on the number of steps that the
-            moments have accumulated.
+        fresh: Whether to start with the moments set to zero, as at the first step. If the run's moments are all zero,
+            the update always starts this way, because Adam's bias correction depends on how many steps the moments have
+            accumulated.
 
     Raises:
         LabError: The learning rate is negative or too large.
@@ -91,7 +91,7 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
 
 @model_request
 def schedule(session: Session) -> Schedule:
-    """Return the learning-rate schedule from the first step of the run's plan to the last step."""
+    """Return the learning-rate schedule over the run's planned steps."""
     run = session.active
     last, planned = run.run.config.num_steps - 1, run.config.num_steps
     bends = {run.config.warmup_steps - 1, run.config.warmup_steps, last}
@@ -103,15 +103,16 @@ def schedule(session: Session) -> Schedule:
 
 
 def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, dict[str, Any]]:
-    """Return a document's loss, and the values of one update on the document.
+    """Return a document's loss and the values computed in one update on that document.
 
     Args:
         run: The run. It is not changed.
         tokens: The document.
-        settings: The settings of the update.
+        settings: The update's settings.
 
     Returns:
-        The loss, and a dict that maps each name in NAMES that adam() computes to all weights' values.
+        The loss and a dict that maps each quantity to its values, one per weight. The dict omits the quantities in
+        NAMES that adam() does not compute.
     """
     engine, model, adam = run.scratch(), run.model, run.program.module.adam
     loss = engine.backward([tokens])
@@ -151,14 +152,14 @@ def update(
     learning_rate: float | None = None,
     fresh: bool = False,
 ) -> Update:
-    """Take one Adam step on a copy of the model: return the losses before and after, and every update.
+    """Take one Adam step on a copy of the model; return the losses before and after it, and every weight's update.
 
     Args:
         session: The session.
         word: The word.
-        what: The quantities to return for each weight; None for all quantities.
+        what: The quantities to return for each weight; None for all.
         learning_rate: The learning rate; None for the rate of the run's next step.
-        fresh: Whether to start with moments of zero.
+        fresh: Whether to start with Adam's moments set to zero.
     """
     run, tokens = session.active, session.tokens(word)
     settings = update_settings(run, learning_rate, fresh)
@@ -177,14 +178,14 @@ def update(
 
 @model_request
 def adam(session: Session, word: str, path: str, learning_rate: float | None = None, fresh: bool = False) -> AdamStep:
-    """Take one Adam step on a copy of the model: return everything that the step computes for one weight.
+    """Take one Adam step on a copy of the model; return everything that the step computes for one weight.
 
     Args:
         session: The session.
         word: The word.
-        path: The path of the weight.
+        path: The weight's path.
         learning_rate: The learning rate; None for the rate of the run's next step.
-        fresh: Whether to start with moments of zero.
+        fresh: Whether to start with Adam's moments set to zero.
     """
     run, tokens = session.active, session.tokens(word)
     settings = update_settings(run, learning_rate, fresh)

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @model_request
 def attention(session: Session, word: str) -> Attention:
-    """Return textbook attention (all positions at once, masked), compared with the program's growing lists.
+    """Compute attention as in a textbook (all positions at once, with a mask) and compare it with the program's lists.
 
-    Both use the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix combines q
-    at position t with the keys of all positions; scores for positions after t are masked with -inf. The program's lists
-    contain no later positions, so the program needs no mask.
+    Both computations use the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix
+    combines q at position t with the keys of all positions; scores for positions after t are masked with -inf. The
+    program's growing lists contain no later positions, so the program needs no mask.
     """
     run, tokens = session.active, session.tokens(word)
     recorded = session.forward(tokens)
@@ -77,7 +77,7 @@ def attention(session: Session, word: str) -> Attention:
 def softmax(session: Session, logits: list[float], scale: float) -> Softmax:
     """Return the program's softmax of scale * logits.
 
-    At scale 0, all probabilities are equal; a large scale favours the largest logit.
+    At scale 0, all probabilities are equal; a large scale favors the largest logit.
     """
     if not logits:
         raise LabError("logits must contain at least one value, got logits=[]")

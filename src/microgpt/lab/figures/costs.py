@@ -27,12 +27,12 @@ MAX_TOKENS = 10**15
 
 @request
 def sizes(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """Return the matrices of a model with these sizes, and its number of parameters."""
+    """Return the matrix shapes and the parameter count of a model with these sizes."""
     return table_of(session.active.program, n_embd, n_layer, block_size, vocab_size)
 
 
 def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab_size: int) -> Sizes:
-    """Return the matrices of a model with these sizes, from the program's shapes(). No matrix is created.
+    """Return the matrix shapes that the program's shapes() returns for these sizes. No matrix is created.
 
     Raises:
         LabError: A size is out of range, or the edited program has no shapes().
@@ -52,18 +52,18 @@ def table_of(program: Program, n_embd: int, n_layer: int, block_size: int, vocab
 
 @request
 def budget(session: Session, n_embd: int, n_layer: int, block_size: int, vocab_size: int, tokens: int = 0) -> Budget:
-    """Return the parameters, arithmetic and memory of a model with these sizes.
+    """Return the costs of a model with these sizes: parameters, arithmetic and memory.
 
     Args:
         session: The session.
-        n_embd: The width of the model.
+        n_embd: The model's width.
         n_layer: The number of layers.
-        block_size: The maximum length of the context.
+        block_size: The maximum context length.
         vocab_size: The number of tokens, including BOS.
         tokens: The number of training tokens.
 
     Returns:
-        The costs. `flops_token` counts one token's forward pass after a full context, and `attention` is the part of
+        The costs. `flops_token` counts one token's forward pass with a full context, and `attention` is the part of
         `flops_token` that grows with the context. `flops_trained` counts one token's forward and backward passes; the
         backward pass costs twice as much as the forward pass. `flops_run` counts both passes for all `tokens`.
     """

@@ -19,7 +19,7 @@ MAX_SHUFFLED = 100
 
 @model_request
 def data(session: Session) -> DataSet:
-    """Return the text that the active model is trained on."""
+    """Describe the text that the active model is trained on."""
     run = session.active
     data = run.run.data
     return {
@@ -33,7 +33,7 @@ def data(session: Session) -> DataSet:
 
 @request
 def shuffle(session: Session, seed: int, count: int) -> Shuffle:
-    """Return the swaps that random.shuffle makes on the first `count` documents."""
+    """Return the swaps that random.shuffle performs on the first `count` documents."""
     data = session.active.run.data
     if not 2 <= count <= min(len(data), MAX_SHUFFLED):
         raise LabError(f"count must be between 2 and {min(len(data), MAX_SHUFFLED)}, got count={count}")

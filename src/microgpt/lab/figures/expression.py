@@ -45,10 +45,10 @@ class RecordedValue(Value):
     Attributes:
         op: The operation that created the Value; "" for a leaf.
         exponent: The exponent of a power; None otherwise.
-        name: The name that a statement assigned, or the name of the input.
+        name: The name assigned by a statement, or the name of the input.
         gradient: The value of `grad`.
         made: Every node of the expression, in order of creation.
-        moves: (node, operand, the operand's gradient before and after) for each change by backward(), in order.
+        moves: (node, operand, the operand's gradient before and after) for each change that backward() makes, in order.
     """
 
     __slots__ = ("exponent", "gradient", "name", "op")
@@ -212,7 +212,7 @@ def _constant(node: ast.expr, depth: int = 0) -> float | None:
 
 
 def inputs_of(statements: list[tuple[str, ast.expr]]) -> list[str]:
-    """Return the names that are read before a statement has set them, in order of appearance."""
+    """Return the names that are read before any statement assigns them, in order of appearance."""
     found, known = [], set()
     for name, expression in statements:
         for node in _in_order(expression):
@@ -245,7 +245,7 @@ def _run(statements: list[tuple[str, ast.expr]], values: dict[str, Any], leaf: t
             assert power is not None
             root = make(node.left) ** power
             if isinstance(getattr(root, "data", root), complex):
-                raise ValueError("a root of a negative number")
+                raise ValueError("a negative number cannot be raised to a fractional power")
             return root
         if isinstance(node, ast.BinOp):
             a, b = make(node.left), make(node.right)
@@ -285,7 +285,7 @@ def expression(
     order: Order = "topological",
     times: Times = 1,
 ) -> Expression:
-    """Return an expression's graph of Values, forward and backward."""
+    """Return an expression's graph of Values, with its forward and backward passes."""
     edited.unchanged(session.active, "expressions are computed with the reference's Value", "Value.")
     return differentiate(source, inputs, accumulate=accumulate, order=order, times=times)
 
@@ -303,10 +303,10 @@ def differentiate(
     Args:
         source: The expression.
         given: The value of each input.
-        accumulate: Whether backward adds to a gradient (+=), as the reference does, or sets it (=).
-        order: `topological`, as in the reference, where a node passes back its gradient once, when the gradient is
-            complete; or `naive`, where a node passes back its gradient each time it receives a contribution.
-        times: How many times backward is called.
+        accumulate: Whether backward() adds to a gradient (+=), as the reference does, or overwrites it (=).
+        order: `topological`, as in the reference, where a node passes its gradient back once, when the gradient is
+            complete; or `naive`, where a node passes its gradient back each time it receives a contribution.
+        times: How many times to call backward().
 
     Raises:
         LabError: The expression cannot be read, has no value for these inputs, or is too large.
@@ -326,7 +326,7 @@ def differentiate(
     except FloatingPointError as error:
         raise LabError(
             f"the expression has no value for these inputs ({_why(error)}): choose inputs that avoid division by 0, the"
-            " log of 0 or of a negative number, and results beyond the range of float64"
+            " log of 0 or of a negative number, and results outside float64's range"
         ) from None
     if len(made) > MAX_NODES:
         raise LabError(f"the expression must have at most {MAX_NODES} nodes, got {len(made)}: shorten it")
@@ -433,8 +433,8 @@ def _faulty_backward(result: RecordedValue, accumulate: bool, order: str) -> lis
         waiting += [(operand, *next_one) for next_one in reversed(_operands(operand))]
         if len(moves) > MAX_MOVES:
             raise LabError(
-                f"in naive order, gradients are passed back along every path, and this expression needs more than"
-                f" {MAX_MOVES:,} additions: shorten the expression"
+                f"in naive order, gradients are passed back along every path, so this expression needs more than"
+                f" {MAX_MOVES:,} additions: shorten it"
             )
     return moves
 

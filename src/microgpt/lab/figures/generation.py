@@ -32,7 +32,7 @@ EDITED_SAMPLES = 40  # from an edited program, which is slow
 
 
 class RecordingRandom(random.Random):
-    """A random generator that records every number it draws."""
+    """A random number generator that records every number it draws."""
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)
@@ -47,13 +47,13 @@ class RecordingRandom(random.Random):
 def generate(
     session: Session, seed: int, index: int, temperature: float, top_k: int | None = None, prompt: str = ""
 ) -> Generated:
-    """Return sample number `index` for a seed, as in `microgpt sample`, with the probabilities of each letter."""
+    """Return sample number `index` for a seed, as in `microgpt sample`, with each position's token probabilities."""
     run = session.active
     run_, c = run.run, run.config
     unchanged(run, "this figure samples letters as the reference does", "sample", "softmax", "Value.")
     sampling.check_options(run.engine.vocab_size, temperature, top_k)
     if temperature < GREEDY:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, no letter is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, letters are not sampled")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
         raise LabError(f"prompt contains the character {unseen[0]!r}, which the model has never seen: remove it")
@@ -62,7 +62,7 @@ def generate(
     logits: list[Sequence[float]] = []
 
     class Watched(Decoder):
-        """The decoder, extended to record the logits that it returns."""
+        """A decoder that also records the logits it returns."""
 
         def feed(self, token_id: int) -> Sequence[float]:
             logits.append(decoder.feed(token_id))
@@ -108,12 +108,12 @@ def generate(
 def samples(
     session: Session, seed: int, count: int, temperature: float, top_k: int | None = None, run: str | None = None
 ) -> Samples:
-    """Return the first `count` samples for a seed, from the active model or another run, and the number of new ones."""
+    """Return the first `count` samples for a seed, from the active model or another run, and how many are new."""
     return sample_texts(session.active if run is None else session.run(run), seed, count, temperature, top_k)
 
 
 def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: int | None) -> Samples:
-    """Return samples from a run, and the number of samples that are not in the run's training data.
+    """Return samples from a run and the number of samples that are not in the run's training data.
 
     Args:
         run: The run.
@@ -123,7 +123,7 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
         top_k: Sample from only the k most likely tokens; None for all tokens.
 
     Raises:
-        LabError: The count is out of range, or top_k is set and the program's sampling was edited.
+        LabError: The count is out of range, or top_k is set and the program's sampling has been edited.
     """
     if not 0 <= count <= MAX_SAMPLES:
         raise LabError(f"count must be between 0 and {MAX_SAMPLES}, got count={count}")
@@ -156,9 +156,8 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[N
 
     Args:
         text: The text.
-        documents: The documents, sorted and without duplicates. If several documents are equally near, earlier
-            documents come first.
-        count: The largest number of documents to return.
+        documents: The documents, sorted and without duplicates. Documents at the same distance stay in order.
+        count: The maximum number of documents to return.
 
     Returns:
         The documents with their distances; an empty list if there are more than MAX_SEARCHED documents.

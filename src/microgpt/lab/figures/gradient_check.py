@@ -26,22 +26,21 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import Nudge
     from microgpt.lab.session import Session
 
-# How far to push a number, relative to its size. If the push is too large, the loss no longer follows a straight line;
-# if the push is too small, the two losses differ only in their last digits. The best push depends on the number.
-PUSHES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-SMALLEST = 1e-3  # numbers closer to zero than this are pushed as if they had this size
+# Step sizes relative to the number's size. If a step is too large, the loss no longer follows a straight line; if it is
+# too small, the two losses differ only in their last digits. The best step size depends on the number.
+STEP_SIZES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+SMALLEST = 1e-3  # numbers closer to zero than this get the steps for this size
 
 
 @model_request
 def nudge(session: Session, word: str, path: str, eps: float | None = None) -> Nudge:
-    """Return the loss's slope at a number, as a central difference, together with the number's gradient.
+    """Return the slope of the loss with respect to a number, as a central difference, and the number's gradient.
 
     Args:
         session: The session.
         word: The word whose loss is computed.
         path: The path of the number.
-        eps: How far to push the number up and down. None to try PUSHES and choose the best push, without using the
-            gradient.
+        eps: The step size, up and down. None to try STEP_SIZES and choose the best one without using the gradient.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
@@ -50,18 +49,18 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
         raise LabError(f"eps must be above 0 and at most 1000, got eps={eps}")
     loss, remade = _loss(run, tokens, trace, node)
 
-    def pushed(eps: float) -> Answer:
+    def stepped(eps: float) -> Answer:
         # the actual distance: node.data + eps is rounded to the nearest float
         apart = (node.data + eps) - (node.data - eps)
         if not apart:
-            raise LabError(f"a push of {eps:g} is too small to change {node.data:g}: choose a larger eps")
+            raise LabError(f"a step of {eps:g} is too small to change {node.data:g}: choose a larger eps")
         try:
             above, below = loss(node.data + eps), loss(node.data - eps)
         except (ArithmeticError, ValueError):
-            raise LabError(f"a push of {eps:g} leads to a number out of range: choose a smaller eps") from None
+            raise LabError(f"a step of {eps:g} produces an out-of-range value: choose a smaller eps") from None
         return {"eps": eps, "above": above, "below": below, "difference": (above - below) / apart}
 
-    found = pushed(eps) if eps is not None else _steadiest(pushed, max(SMALLEST, abs(node.data)))
+    found = stepped(eps) if eps is not None else _steadiest(stepped, max(SMALLEST, abs(node.data)))
     return {
         "path": path,
         "value": node.data,
@@ -75,24 +74,24 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
     }
 
 
-def _steadiest(pushed: Callable[[float], Answer], size: float) -> Answer:
-    """Return the push whose slope is most accurate, judged by the slopes alone.
+def _steadiest(stepped: Callable[[float], Answer], size: float) -> Answer:
+    """Return the result of the step size with the most accurate slope, judging only by the slopes.
 
-    Raises LabError if no two pushes can be compared.
+    Raises LabError if no two step sizes can be compared.
     """
     tried: list[Answer] = []
-    for push in PUSHES:
+    for step in STEP_SIZES:
         try:
-            tried.append(pushed(push * size))
+            tried.append(stepped(step * size))
         except LabError:
-            tried.clear()  # only smaller pushes are possible
+            tried.clear()  # only smaller steps are possible
     if len(tried) < 2:
-        raise LabError("the number is too close to a limit of its range for the pushes tried: choose a smaller eps")
+        raise LabError("the number is too close to a limit of its range for the default steps: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
-        """Estimate the error of the slope `near`, whose push is a tenth of the push of the slope `far`.
+        """Estimate the error of the slope `near`, whose step size is a tenth of the step size for `far`.
 
-        The smaller push reduces the error due to the loss's curvature to a hundredth, but increases the rounding error
+        The smaller step reduces the error due to the loss's curvature to a hundredth, but increases the rounding error
         tenfold.
         """
         bend = abs(far["difference"] - near["difference"]) / 99

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @model_request
 def gradients(session: Session, word: str) -> Gradients:
-    """Return the loss's gradient with respect to every parameter, and the gradient's norm at each tensor.
+    """Return the gradient of the loss with respect to every parameter, and the norm of the gradient at each tensor.
 
     The norms follow the gradient from the loss back to the embeddings. The norms of the parameter gradients come last.
     """

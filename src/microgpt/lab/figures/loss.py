@@ -31,7 +31,7 @@ def loss(session: Session, word: str) -> Loss:
 
 
 def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Loss:
-    """Return each letter's loss, and the mean loss.
+    """Return each letter's loss and the mean loss.
 
     Args:
         run: The run that produced the tensors.

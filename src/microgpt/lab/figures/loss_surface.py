@@ -37,10 +37,10 @@ def surface(
     steps: int,
     learning_rate: float | None = None,
 ) -> Surface:
-    """Return the losses on a grid over two weights, and the paths of SGD and Adam across it.
+    """Return the losses on a grid over two weights, and the paths that SGD and Adam take across it.
 
-    No loss or gradient is interpolated. The hikers start at the model's own weights and move only
-    along these two axes. Adam's moments start at 0. SGD's learning rate makes its first step as long as Adam's.
+    No loss or gradient is interpolated. The hikers start at the model's own weights and move only along these two axes.
+    Adam's moments start at 0. SGD's learning rate is set so that its first step is as long as Adam's.
 
     Args:
         session: The session.
@@ -104,7 +104,7 @@ def _hikers(
     zeros = array("d", bytes(8 * len(engine.grads)))
 
     def look(at: list[float]) -> tuple[float, list[float]]:
-        """Return the loss at a point, and the loss's slopes along both axes."""
+        """Return the loss at a point and its slopes along both axes."""
         engine.params[places[0]], engine.params[places[1]] = at
         engine.grads[:] = zeros
         loss = _loss(engine, tokens)

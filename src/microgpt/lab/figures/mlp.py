@@ -21,7 +21,7 @@ def gate(session: Session, word: str, layer: int) -> Gate:
     """Return which units of a layer's MLP are open at each position of a word, and which are dead.
 
     A dead unit is closed at every position of many training documents. If a unit is closed at every position of a
-    document, the gradient of its row of mlp_fc1 is exactly 0. This zero gradient reveals a dead unit, and also keeps
+    document, the gradient of its row of mlp_fc1 is exactly 0. This zero gradient reveals a dead unit and also keeps
     the unit dead, because training cannot change the row.
     """
     run, tokens = session.active, session.tokens(word)

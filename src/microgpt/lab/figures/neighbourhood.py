@@ -22,7 +22,7 @@ FURTHEST = 12  # the largest number of steps up or down
 def neighbourhood(
     session: Session, word: str, path: str, up: int = 1, down: int = 1, limit: int = AROUND
 ) -> Neighbourhood:
-    """Return the graph around a number, `up` steps towards the loss and `down` steps towards the parameters."""
+    """Return the graph around a number, `up` steps toward the loss and `down` steps toward the parameters."""
     for name, steps in (("up", up), ("down", down)):
         if not 0 <= steps <= FURTHEST:
             raise LabError(f"{name} must be between 0 and {FURTHEST}, got {name}={steps}")
@@ -73,7 +73,7 @@ def gradient_contributions(session: Session, word: str, path: str) -> GradientCo
 def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
     """Return the path of the next tensor element, following the largest contribution in one direction.
 
-    around: `trace.contributions` to go towards the loss, `trace.passed_on` to go towards the parameters.
+    around: `trace.contributions` to go toward the loss, `trace.passed_on` to go toward the parameters.
     """
     while steps := [step for step in around(path) if not _is_constant(trace, step["path"])]:
         path = max(reversed(steps), key=lambda step: abs(step["add"]))["path"]  # on a tie, choose the last step

@@ -77,7 +77,7 @@ def _formula(program: Program, path: str, line: int, op: str) -> str:
 
 
 class Formula(NamedTuple):
-    """The formula by which a line of the program computes one number.
+    """The formula that a line of the program uses to compute one number.
 
     Attributes:
         whole: The complete formula.

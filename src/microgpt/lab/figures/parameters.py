@@ -1,6 +1,6 @@
-"""The parameters: all weights, one weight's history, and an embedding's nearest neighbours.
+"""The parameters: all weights, one weight's history, and an embedding's nearest neighbors.
 
-A weight's history covers the run's saved steps. An embedding's neighbours are other tokens.
+A weight's history covers the run's saved steps. An embedding's neighbors are other tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def parameters(session: Session, moments: bool = False) -> Parameters:
 
 @model_request
 def nearest(session: Session, symbol: str) -> Nearest:
-    """Return the other tokens, ordered by the distance of their wte rows from this token's row."""
+    """Return the other tokens, ordered by the distance between their wte rows and this token's row."""
     run = session.active
     symbols = names(run.run.tokenizer)
     if symbol not in symbols:
@@ -49,7 +49,7 @@ def nearest(session: Session, symbol: str) -> Nearest:
 
 @model_request
 def history(session: Session, path: str) -> History:
-    """Return a weight's values at the saved steps and now, and the weight's current moments."""
+    """Return a weight's values at the saved steps and now, and its current moments."""
     run = session.active
     index = run.index(path)
     values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}

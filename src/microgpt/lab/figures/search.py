@@ -31,12 +31,12 @@ OF_HEADS = ("q", "k", "v", "x_attn")  # in these tensors, each head owns some of
 
 
 class Fit(NamedTuple):
-    """The quality of a tensor's match with a query, and the elements that the query selects.
+    """How well a tensor matches a query, and which elements the query selects.
 
     Attributes:
-        rank: The quality of the match; 0 is the best.
-        at: The index in the query, possibly incomplete.
-        components: The components of the head in the query; None if the query names no head.
+        rank: The rank of the match; 0 is best.
+        at: The index given in the query, possibly partial.
+        components: The components of the head that the query names; None if it names no head.
     """
 
     rank: int

@@ -18,7 +18,7 @@ BYTE_TOKENS = 256  # one for each possible byte
 
 @model_request
 def tokens(session: Session, text: str) -> Tokens:
-    """Return a text's tokens, and the characters that are not in the vocabulary."""
+    """Return a text's tokens and the characters that are not in the vocabulary."""
     tokenizer, config = session.active.run.tokenizer, session.active.config
     ids, labels = texts.encode(text, tokenizer), texts.names(tokenizer)
     characters: list[TypedCharacter] = []
@@ -41,7 +41,7 @@ def tokens(session: Session, text: str) -> Tokens:
 
 @model_request
 def spelled(session: Session, text: str) -> Spelled:
-    """Return a text as this model's characters and as UTF-8 bytes, and the sizes of the token tables for both."""
+    """Return each character's token id and UTF-8 bytes, and the vocabulary and token-table sizes for both."""
     tokenizer = session.active.run.tokenizer
     if len(text) > texts.MAX_TYPED:
         raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: shorten it")

@@ -32,7 +32,7 @@ MAX_DOCUMENTS = 100
 
 
 class FullList(list[Any]):
-    """A list with an entry for every position. The n-th append replaces the n-th entry."""
+    """A list with an entry for every position. The nth append replaces the nth entry."""
 
     def __init__(self, entries: Sequence[Any]) -> None:
         super().__init__(entries)
@@ -44,9 +44,9 @@ class FullList(list[Any]):
 
 
 def passes(run: LabRun, tokens: Tokens) -> list[Names]:
-    """Return each pass's tensors by name: the first pass runs the unchanged program; the last pass has no mask.
+    """Return each pass's tensors, by name. The first pass runs the unchanged program; the last pass has no mask.
 
-    Without a mask, attn_logits and attn_weights have an entry for every position, not only for the positions so far.
+    Without a mask, attn_logits and attn_weights have an entry for every position, not just up to the current position.
     """
     model = run.model
     made: list[Names] = []
@@ -94,7 +94,7 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
     weights = matrices("attn_weights")
     if any(len(row) != len(ids) for layer in weights for rows in layer for row in rows):
-        raise LabError("the edited program's lists do not hold one entry per position, so there is no mask to remove")
+        raise LabError("the edited program's lists do not have one entry per position, so there is no mask to remove")
     future = [[[reduce(add, row[t + 1 :], 0.0) for t, row in enumerate(rows)] for rows in layer] for layer in weights]
     return {
         "positions": len(ids),
@@ -109,9 +109,9 @@ def unmasked(session: Session, word: str) -> Unmasked:
 
 @model_request
 def unmasked_documents(session: Session, count: int) -> UnmaskedDocuments:
-    """Return the mean loss of the first `count` documents that training reads, with and without the mask.
+    """Return the mean loss over the first `count` documents that training reads, with and without the mask.
 
-    If there are fewer documents, all documents are used.
+    If there are fewer documents, all of them are used.
     """
     if not 1 <= count <= MAX_DOCUMENTS:
         raise LabError(f"count must be between 1 and {MAX_DOCUMENTS}, got count={count}")

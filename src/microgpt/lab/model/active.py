@@ -87,7 +87,7 @@ def pretrained(session: Session) -> None:
 
 @change_request
 def scrub(session: Session, step: int) -> None:
-    """Restore the active run's weights exactly as they were after a step."""
+    """Restore the active run's weights to their exact values after the given step."""
     session.active.go(step)
 
 

@@ -28,7 +28,7 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
     changes, active = dict(config or {}), session.active
     if active.program is not REFERENCE:
         if changes or val_fraction:
-            raise LabError("the settings of an edited program are in its main(): change them there")
+            raise LabError("an edited program's settings are in its main(): change them there")
         return edit(session, active.program.text)
     known = Config().to_dict()
     for setting in changes:
@@ -45,7 +45,7 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
 
 @change_request
 def edit(session: Session, source: str) -> None:
-    """Start a run on the same text, with an edited program in place of the reference."""
+    """Start a run on the same text with an edited program in place of the reference."""
     session.add(edited.begin(session.new_id(), session.active.text, source))
 
 

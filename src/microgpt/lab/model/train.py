@@ -21,7 +21,7 @@ MAX_STEPS = 1_000_000  # per request
 
 @stream_request(of_model=True)
 def train(session: Session, steps: int, per_event: int | None = None) -> Iterator[Trained]:
-    """Train the active model from its current step. If the run was scrubbed back, training continues in a branch."""
+    """Train the active model from its current step, or train a new branch if the run was scrubbed back."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
     if per_event is not None and per_event < 1:
@@ -61,7 +61,7 @@ def _to_train(session: Session) -> LabRun:
     """Return the run to train: the active run, or a branch if the active run is frozen or was scrubbed back."""
     run = session.active
     if not run.frozen and run.step == run.furthest:
-        _ = run.run.order  # raises an error if the data are missing, before anything is changed
+        _ = run.run.order  # raises an error if the data is missing, before anything is changed
         return run
     count = sum(other.branch is not None and other.branch[0] == run.id for other in session.by_id.values())
     name = f"{run.name}, trained on" if run.frozen else f"{run.name}, from step {run.step}"

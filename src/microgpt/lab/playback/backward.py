@@ -35,7 +35,7 @@ class Step(NamedTuple):
         local: d node / d operand.
         before: The operand's gradient before the step.
         after: The operand's gradient after the step.
-        second: Whether the operand is node.b, which the statement under `if` handles.
+        second: Whether the operand is node.b, whose += is in the body of the `if` statement.
     """
 
     node: Node
@@ -50,12 +50,13 @@ class BackwardSteps:
     """The steps of a recorded backward(), in order.
 
     Attributes:
-        graph: The graph of the execution.
+        graph: The execution's graph.
         program: The program that ran.
-        order: The numbers that pass back their gradients, in order.
+        order: The numbers in the order in which they pass back their gradients.
         steps: Every +=, in order.
-        starts: The steps at which a tensor's next element passes back its gradient; the element's inner numbers follow.
-        landmarks: For each tensor, the first of these steps and the tensor's name, as (step, name).
+        starts: The steps at which the backward pass reaches a new tensor element; the steps of the element's inner
+            numbers follow.
+        landmarks: A (step, name) pair for each tensor: its first step in `starts` and its name.
     """
 
     def __init__(self, recorded: Trace) -> None:
@@ -85,14 +86,14 @@ class BackwardSteps:
 
     @property
     def nodes(self) -> int:
-        """The number of nodes in the graph behind the loss, including the loss."""
+        """The number of nodes in the loss's graph, including the loss itself."""
         return len(self._given) + 1
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def step(self, at: int) -> BackwardStep:
-        """Return one +=, with all contributions to the operand and to the node.
+        """Return one +=, with the contributions to the operand and to the node.
 
         Raises:
             LabError: There is no step with this index.
@@ -145,7 +146,7 @@ _BACKWARD_STEPS: WeakKeyDictionary[Trace, BackwardSteps] = WeakKeyDictionary()
 
 
 def backward_steps(session: Session, word: str) -> BackwardSteps:
-    """Return the recorded backward() of a word's loss, step by step.
+    """Return the steps of the recorded backward() for a word's loss.
 
     Raises:
         LabError: The word cannot be traced, or the program's backward() was edited.

@@ -4,7 +4,7 @@ Each chapter is one answer that contains plain data.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
     tokens    the word's conversion to token ids and back
-    forward   loss() for the word, with all functions that loss() calls
+    forward   loss() for the word, and all the functions that loss() calls
     loss      the same execution, without the forward passes
     backward  the backward pass of the word's loss, one += at a time (see backward.py)
     adam      the update of one weight
@@ -59,7 +59,7 @@ class Story:
     Attributes:
         graph: The execution's graph, which contains the numbers' values.
         events: The events so far.
-        descriptions: The distinct descriptions of their variables.
+        descriptions: The distinct descriptions of the events' variables.
     """
 
     def __init__(self, graph: Graph | None = None) -> None:
@@ -82,7 +82,7 @@ class Story:
         self.events.append(cast("PlayEvent", {**where, "known": known, "changed": changed, **more}))
 
     def add_nested(self, event: Facts, function: str, known: Facts, changed: Facts, **more: Any) -> None:
-        """Add an event that happens inside a statement, in the standard library.
+        """Add an event that occurs in the standard library while a statement runs.
 
         Args:
             event: The statement's event.
@@ -127,7 +127,7 @@ class Story:
 
         Args:
             chapter: The name of the chapter.
-            names: The tensors whose values the chapter needs.
+            names: The names of the tensors whose values the chapter needs.
             **facts: The chapter's facts.
         """
         graph = self.graph
@@ -165,8 +165,8 @@ def chapter(
         name: The name of the chapter.
         word: The word that the chapter is about.
         path: For `adam`, the weight to update; by default, the weight with the largest gradient.
-        seed: For `sample`, the seed of `microgpt sample`.
-        index: For `sample`, the sample's index among the seed's samples, starting at 0.
+        seed: For `sample`, the seed, as for `microgpt sample`.
+        index: For `sample`, which of the seed's samples to play, counting from 0.
         temperature: For `sample`, the temperature.
     """
     run, ids = session.active, session.tokens(word)
@@ -193,7 +193,7 @@ def documents(run: LabRun) -> Chapter:
     exchanges: list[tuple[int, int]] = []
 
     class Enough(Exception):
-        """Raised where main() computes its first loss."""
+        """Raised when main() computes its first loss."""
 
     def enough(*_: object) -> None:
         raise Enough
@@ -278,7 +278,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
     looked_up: list[tuple[str, int]] = []
 
     class Watched(dict[str, int]):
-        """The table of token ids, which records each lookup."""
+        """A table of token ids that records each lookup."""
 
         def __getitem__(self, char: str) -> int:
             looked_up.append((char, super().__getitem__(char)))
@@ -304,7 +304,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
-    """Play loss() with all functions that it calls. The chapter `loss` omits the forward passes."""
+    """Play loss() and all the functions that it calls. The chapter `loss` omits the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)
@@ -359,14 +359,14 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
 
 
 def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
-    """Play the program's sampling, with this run's parameters and the same random numbers as `microgpt sample`.
+    """Play `sample` with this run's parameters and the same random numbers as `microgpt sample`.
 
     Raises:
         LabError: The temperature is not above 0.
     """
     tokenizer = run.run.tokenizer
     if not temperature > 0:
-        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, no token is drawn")
+        raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, tokens are not sampled")
     rng = RecordingRandom(f"{seed}:{index}")
     with _instrumented(run) as copy:
         call = copy.functions["sample"]

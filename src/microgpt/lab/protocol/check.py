@@ -90,7 +90,7 @@ def _fits(value: Any, kind: Any, origin: Any, args: tuple[Any, ...]) -> bool:
 
 @cache
 def fields(kind: Any) -> dict[str, Any]:
-    """Return the type of each key of a TypedDict."""
+    """Return the type of each key in a TypedDict."""
     return get_type_hints(kind, include_extras=True)
 
 

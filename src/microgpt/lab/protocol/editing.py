@@ -11,7 +11,7 @@ class Program(TypedDict):
 
     name: str  # 'edited: gpt, rmsnorm'
     changed: Sequence[str]  # the functions and methods that differ from the reference's
-    notes: Sequence[str]  # sentences about edits that the figures cannot follow
+    notes: Sequence[str]  # messages about edits that the figures cannot reflect
 
 
 class SourceFunction(TypedDict):
@@ -23,7 +23,7 @@ class SourceFunction(TypedDict):
 
 
 class SourcePart(TypedDict):
-    """A part of the file, under one of its headings."""
+    """The part of the file under one heading."""
 
     title: str  # '1. Data ...'
     first: int

@@ -27,7 +27,7 @@ class History(TypedDict):
 
 
 class OtherToken(TypedDict):
-    """A token, and its embedding's distance from the requested token's embedding."""
+    """A token and its embedding's distance from the requested token's embedding."""
 
     symbol: str
     id: int
@@ -35,21 +35,21 @@ class OtherToken(TypedDict):
 
 
 class Nearest(TypedDict):
-    """The other tokens, ordered by the distance of their wte rows from one token's row, nearest first."""
+    """The other tokens, ordered by the distance between their wte rows and one token's row, nearest first."""
 
     symbol: str
     others: Sequence[OtherToken]
 
 
 class Sizes(TypedDict):
-    """The parameters of a model with other sizes, from the program's own shapes()."""
+    """The parameters of a model of a different size, computed by the program's own shapes()."""
 
     num_params: int
     shapes: Sequence[Shaped]
 
 
 class Budget(TypedDict):
-    """The costs of a model with other sizes. The model itself is never built."""
+    """The costs of a model of a different size. The model itself is never built."""
 
     num_params: int
     flops_token: int  # one token's forward pass after a full context; a multiplication and an addition count as 2
@@ -72,7 +72,7 @@ class Forward(TypedDict):
 
 
 class Attention(TypedDict):
-    """Textbook attention: masked T x T matrices from the program's q and k, indexed [layer][head][row]."""
+    """Textbook attention: masked T x T matrices computed from the program's q and k, indexed by [layer][head][row]."""
 
     positions: int
     labels: Sequence[str]  # the token read at each position; BOS is '·'
@@ -84,7 +84,7 @@ class Attention(TypedDict):
 
 
 class LetterLoss(TypedDict):
-    """The loss at one position, for the next letter."""
+    """The loss at one position, where the model predicts the next letter."""
 
     position: int
     read: str
@@ -104,7 +104,7 @@ class Loss(TypedDict):
 
 
 class Unmasked(TypedDict):
-    """Attention to the complete word, without the mask, and its effect on the loss, from the program's own gpt()."""
+    """Attention to the complete word, without the mask, and its effect on the loss, from the program's gpt()."""
 
     positions: int
     labels: Sequence[str]
@@ -116,7 +116,7 @@ class Unmasked(TypedDict):
 
 
 class UnmaskedDocuments(TypedDict):
-    """The mean loss of the first documents that training reads, with and without the mask."""
+    """The mean loss over the first documents that training reads, with and without the mask."""
 
     documents: int
     masked: float

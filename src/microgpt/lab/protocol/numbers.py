@@ -1,4 +1,4 @@
-"""Answer types for single numbers: details, neighbours, gradient checks and small expressions."""
+"""Answer types for single numbers: details, neighbors, gradient checks and small expressions."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ class UserContribution(TypedDict):
 
 
 class GradientContributions(TypedDict):
-    """The chain rule at a number: each user's contribution to its gradient, in the order of backward."""
+    """The chain rule at a number: each user's contribution to its gradient, in the order of backward()."""
 
     path: str
     grad: Num
     start: bool  # whether the number is the loss, where backward begins with a gradient of 1
     contributions: Sequence[UserContribution]
-    up: str | None  # the next tensor element towards the loss, along the largest contributions
-    down: str | None  # the next tensor element towards the parameters
+    up: str | None  # the next tensor element toward the loss, along the largest contributions
+    down: str | None  # the next tensor element toward the parameters
 
 
 class Nudge(TypedDict):
@@ -173,7 +173,7 @@ class ExpressionCheck(TypedDict):
 
 
 class Expression(TypedDict):
-    """A small graph of Values, forward and backward."""
+    """A small graph of Values, with its forward and backward passes."""
 
     nodes: Sequence[ExpressionNode]
     result: int  # the id of the result

@@ -72,7 +72,7 @@ class PlaySwap(TypedDict):
 
 
 class EventExtras(TypedDict, total=False):
-    """Additional fields that some chapters' events have. Each comment names the chapter."""
+    """Additional fields in the events of some chapters. Each comment names the chapter."""
 
     first: Sequence[str]  # data: the first documents of the list, after the event
     swap: PlaySwap  # data

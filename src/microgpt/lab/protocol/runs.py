@@ -16,7 +16,7 @@ TokenizerKind = Literal["char", "byte"]
 
 
 class Config(TypedDict):
-    """The settings of a model and its training (config.py)."""
+    """The settings for a model and its training (config.py)."""
 
     n_embd: int
     n_head: int
@@ -129,7 +129,7 @@ class Trained(TypedDict):
 
 
 class Difference(TypedDict):
-    """A setting in which two runs differ."""
+    """A setting that differs between two runs."""
 
     setting: str
     a: str | float | bool
@@ -147,7 +147,7 @@ class FirstDifference(TypedDict):
 
 
 class FirstDocuments(TypedDict):
-    """The first step whose documents differ."""
+    """The first step at which the runs read different documents."""
 
     step: int
     a: str
@@ -180,6 +180,6 @@ class ExportedModel(TypedDict):
 
 
 class Saved(TypedDict):
-    """The saved session, which `restore` needs after the worker has been stopped."""
+    """The session's saved state, which can be passed to `restore` in a new worker."""
 
     state: str

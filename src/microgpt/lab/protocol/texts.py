@@ -30,12 +30,12 @@ class Tokens(TypedDict):
     ids: Sequence[int]  # with BOS at both ends and without the unknown characters
     unknown: Sequence[str]  # the distinct unknown characters
     positions: int  # the number of positions that are computed: at most block_size
-    cut: int  # the number of tokens beyond block_size, which are not read
+    cut: int  # the number of tokens past block_size, which are ignored
     meant: Meant | None  # null if the model can read all of the text, or none of it
 
 
 class LetterCount(TypedDict):
-    """A token and its number of occurrences."""
+    """A token and the number of times it occurs."""
 
     char: str
     id: int
@@ -43,7 +43,7 @@ class LetterCount(TypedDict):
 
 
 class Statistics(TypedDict):
-    """The letter counts and document lengths of a text."""
+    """A text's letter counts and document lengths."""
 
     num_docs: int
     num_chars: int  # without line ends
@@ -55,7 +55,7 @@ class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
-    unread: float  # the fraction of characters that lie beyond block_size
+    unread: float  # the fraction of characters that are past block_size
     first: Sequence[str]  # the first 12 documents of the file
     shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
 
@@ -69,7 +69,7 @@ class Swap(TypedDict):
 
 
 class Shuffle(TypedDict):
-    """random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that starts at the list's end."""
+    """random.shuffle on a short list, swap by swap: a Fisher-Yates shuffle that works back from the end of the list."""
 
     seed: int
     before: Sequence[str]
@@ -77,7 +77,7 @@ class Shuffle(TypedDict):
 
 
 class SpelledCharacter(TypedDict):
-    """A character as this model's token and as UTF-8 bytes."""
+    """A character with its token id and its UTF-8 bytes."""
 
     char: str
     id: int | None  # null if the character is not in the vocabulary
@@ -85,14 +85,14 @@ class SpelledCharacter(TypedDict):
 
 
 class ByTokenizer(TypedDict):
-    """A count for the model's tokenizer, and the corresponding count for a byte tokenizer."""
+    """A count for the model's tokenizer and the corresponding count for a byte tokenizer."""
 
     characters: int
     bytes: int
 
 
 class Spelled(TypedDict):
-    """A text as this model's characters and as UTF-8 bytes."""
+    """A text's characters with their token ids and UTF-8 bytes."""
 
     characters: Sequence[SpelledCharacter]
     num_bytes: int
@@ -102,7 +102,7 @@ class Spelled(TypedDict):
 
 
 class Letter(TypedDict):
-    """A sampled token, and the probabilities from which it was sampled."""
+    """A sampled token and the probabilities it was sampled from."""
 
     position: int
     probs: Sequence[float]  # by token id, after temperature and top-k
@@ -113,14 +113,14 @@ class Letter(TypedDict):
 
 
 class NearDocument(TypedDict):
-    """A training document that is close to a text."""
+    """A training document that is similar to a generated text."""
 
     text: str
     distance: int  # the number of letters to insert, delete or replace
 
 
 class Generated(TypedDict):
-    """A new text, letter by letter."""
+    """A generated text, letter by letter."""
 
     text: str
     letters: Sequence[Letter]
@@ -130,7 +130,7 @@ class Generated(TypedDict):
 
 
 class Samples(TypedDict):
-    """Several new texts."""
+    """Several generated texts."""
 
     texts: Sequence[str]
     new: int  # the number of texts that are not in the training data

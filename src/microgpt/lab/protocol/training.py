@@ -46,7 +46,7 @@ class AdamStep(TypedDict):
 
 
 class Schedule(TypedDict):
-    """The learning rate at selected steps of the plan, from the first step to the last."""
+    """The planned learning rate at selected steps, from the first step to the last."""
 
     steps: Sequence[int]  # the number of updates before each selected step
     rates: Sequence[float]
@@ -76,7 +76,7 @@ class Hiker(TypedDict):
 
 
 class Surface(TypedDict):
-    """A word's loss over two weights, while all other weights stay the same."""
+    """A word's loss as a function of two weights, with all other weights held constant."""
 
     x: Axis
     y: Axis
@@ -85,7 +85,7 @@ class Surface(TypedDict):
 
 
 class EngineSpeed(TypedDict):
-    """An engine in the speed comparison, and its progress."""
+    """An engine's progress in the speed comparison."""
 
     engine: str
     precision: str
@@ -99,7 +99,7 @@ class EngineSpeed(TypedDict):
 
 
 class SpeedComparison(TypedDict):
-    """An event in the speed comparison: every engine's progress."""
+    """An event from the speed comparison, with every engine's progress."""
 
     steps: int
     engines: Sequence[EngineSpeed]

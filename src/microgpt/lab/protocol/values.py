@@ -10,7 +10,7 @@ Shaped = tuple[str, int, int]  # a parameter's name, rows and columns
 
 
 class OfModel(TypedDict):
-    """The field that is added to every answer about the active model."""
+    """The field added to every answer about the active model."""
 
     version: int  # counts the model's changes, and so identifies the state that an answer describes
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
-    """Compare two runs: their settings, and where they diverge, among the steps that both runs include."""
+    """Compare two runs' settings and find where the runs diverge among the steps that they share."""
     one, other = session.run(a), session.run(b)
     return {
         "a": a,
@@ -51,8 +51,8 @@ def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
     low, high = max(a.first, b.first), min(a.furthest, b.furthest)
     if low > high:
         raise LabError(
-            f"{a.name!r} and {b.name!r} have no step in common: one run's weights end at step {high}, and the other"
-            f" run's weights begin at step {low}; train the first run further"
+            f"{a.name!r} and {b.name!r} have no steps in common: one run's weights go up to step {high}, but the"
+            f" other run's start at step {low}; train the first run further"
         )
     twins = a.twin(), b.twin()
     common = sorted({step for step in a.frames.keys() & b.frames.keys() if low <= step <= high} | {low, high})
@@ -97,7 +97,7 @@ def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
 
 
 def _documents(a: LabRun, b: LabRun) -> FirstDocuments | None:
-    """Return the first step whose documents differ, among the steps whose documents are known."""
+    """Return the first step at which the runs read different documents, among the steps whose documents are known."""
     for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
         try:
             x, y = a.document(step), b.document(step)

@@ -31,7 +31,7 @@ MAX_BATCH = 1024  # documents per step
 
 
 def check_size(config: Config, vocab_size: int) -> None:
-    """Check that a model is small enough for a page that shows each of its numbers.
+    """Check that a model is small enough for a page that shows every one of its numbers.
 
     Raises:
         LabError: The model's graph or batch is too large.
@@ -41,13 +41,13 @@ def check_size(config: Config, vocab_size: int) -> None:
     if nodes > MAX_GRAPH:
         raise LabError(
             f"a model with n_embd={config.n_embd}, n_layer={config.n_layer}, block_size={config.block_size} and"
-            f" {vocab_size} symbols has about {nodes:,} numbers in a document's graph, but the lab can show at most"
+            f" {vocab_size} symbols produces about {nodes:,} numbers for each document, but the lab can show at most"
             f" {MAX_GRAPH:,}: choose a smaller n_embd, n_layer or block_size"
         )
     if config.batch_size > MAX_BATCH:
         raise LabError(
-            f"batch_size must be at most {MAX_BATCH} in the lab, because larger batches take too long, got"
-            f" batch_size={config.batch_size}"
+            f"batch_size must be at most {MAX_BATCH} in the lab, got batch_size={config.batch_size}: larger batches"
+            " take too long"
         )
 
 
@@ -111,8 +111,8 @@ def opened(
         state = checkpoints.load(path)
     if state.kind() not in ("char", "byte"):
         raise LabError(
-            f"{name!r} has a byte-pair tokenizer ({state.kind()}), which the lab does not support: open a run that was"
-            " trained with --tokenizer char or byte"
+            f"{name!r} has a byte-pair tokenizer ({state.kind()}), which the lab does not support: open a run trained"
+            " with --tokenizer char or byte"
         )
     check_size(state.config, len(state.symbols))
     if state.step > MAX_STEPS:
@@ -158,7 +158,7 @@ def from_checkpoint(text: Text, state: Checkpoint, missing: str, program: Progra
 
 
 def begin_again(text: Text, state: Checkpoint) -> Run:
-    """Start a checkpoint's run again from its first step, with the same settings."""
+    """Restart a checkpoint's run from its first step, with the same settings."""
     kept = state.provenance
     return Run.begin(
         text.data(state.config, state.tokenizer()),

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from microgpt.lab.protocol import runs as protocol
 
 FRAME_BYTES = 16_000_000  # the largest total size of a run's frames
-EVERY = {"native": 100, "scalar": 10}  # the initial number of steps between two frames
-EVENT_SECONDS = 0.03  # between two pauses in training
+EVERY = {"native": 100, "scalar": 10}  # the initial number of steps between frames
+EVENT_SECONDS = 0.03  # between pauses in training
 
 
 class Frame(NamedTuple):
@@ -64,16 +64,16 @@ class LabRun:
     Attributes:
         config: The original configuration. In `run.config`, num_steps is doubled when training exceeds it.
         losses: The losses of steps 1, 2, ...; nan where a loss is unknown.
-        validations: The held-out losses, as (step, loss).
-        edits: The weight changes made by hand that the run was trained with.
+        validations: The held-out losses, as (step, loss) pairs.
+        edits: The manual weight changes that the run was trained with.
         changes: The weight changes made by hand since the last step, by index in the flat buffer. The next training
             step turns these changes into edits.
-        branch: The id of the run and the step that this run branched off from, if any.
+        branch: The id of the run and the step that this run branched from, if any.
         frozen: Whether the run never changes, so that further training creates a branch.
         opened: For a run that was opened from a file and can be retrained, the same run before its first step.
-        missing: Why the data of a run opened from a file are not loaded; "" if they are loaded.
-        saved: The run as session_file.py last serialized it, with a key that detects changes.
-        every: The number of steps between two frames.
+        missing: Why the data of a run opened from a file is not loaded; "" if it is loaded.
+        saved: The run as session_file.py last serialized it, and a key for detecting changes.
+        every: The number of steps between frames.
         frames: The frames by step.
         first: The earliest step that the run can be scrubbed to.
     """
@@ -114,7 +114,7 @@ class LabRun:
 
     @property
     def shapes(self) -> Shapes:
-        """The shapes of the parameters by name."""
+        """The shapes of the parameters, by name."""
         return self.model.shapes
 
     @property
@@ -143,13 +143,13 @@ class LabRun:
         return self.rate(self.step)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate for the update after `step` completed updates."""
+        """Return the learning rate for the update that follows `step` completed updates."""
         c = self.config
         rate = schedule.learning_rate(step, self._num_steps(step), c.learning_rate, c.warmup_steps, c.decay)
         return self.program.learning_rate(step, rate)
 
     def _num_steps(self, step: int) -> int:
-        """Return the planned number of steps for the update after `step` completed updates."""
+        """Return the planned number of steps for the update that follows `step` completed updates."""
         num_steps = self.config.num_steps
         while step >= num_steps:
             num_steps *= 2
@@ -163,7 +163,7 @@ class LabRun:
         """Return a weight's index in the flat buffer.
 
         Raises:
-            ValueError: The path does not name a single weight.
+            ValueError: The path does not identify exactly one weight.
         """
         return parameter_position(path, self.shapes)
 
@@ -172,12 +172,12 @@ class LabRun:
         return parameter_path(index, self.shapes)
 
     def document(self, step: int) -> list[str]:
-        """Return the documents that the update after `step` completed updates reads."""
+        """Return the documents for the update that follows `step` completed updates."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
 
     def scratch(self, params: array[float] | None = None) -> Engine:
-        """Return an engine for experiments, with a copy of `params` or of the run's parameters."""
+        """Return an engine for experiments, with a copy of `params` (by default, the run's parameters)."""
         copy = array("d", self.engine.params if params is None else params)
         if self.program is not REFERENCE:
             return ScalarEngine(copy, self.config, self.engine.vocab_size, self.program)
@@ -242,7 +242,7 @@ class LabRun:
                 raise LabError(self._unreachable(step))
         near = max(s for s in self.frames if s <= step)
         if near != step:
-            _ = self.run.data  # raises an error if the data are missing, before anything is changed
+            _ = self.run.data  # raises an error if the data is missing, before anything is changed
         if self.changes or not near <= self.step < step:
             self._set(self.frames[near])
         for _ in self._train(step, EVENT_SECONDS, again=True):
@@ -250,7 +250,7 @@ class LabRun:
         self.settle_plan()
 
     def settle_plan(self) -> None:
-        """Set the run's num_steps to the plan that its last step used."""
+        """Set the run's num_steps to the planned number of steps that applied to its last step."""
         self._plan(self._num_steps(max(0, self.step - 1)))
 
     def _unreachable(self, step: int) -> str:
@@ -283,7 +283,7 @@ class LabRun:
         if not far <= 1e-9:
             raise LabError(
                 f"cannot show the earlier steps of {self.name!r}: retraining with the settings in its file produces"
-                " different weights, so the run was not trained with these settings from beginning to end"
+                " different weights, so the run was not trained with these settings from start to finish"
             )
         self.frames = {**twin.frames, **self.frames}
         self.first = 0
@@ -293,7 +293,7 @@ class LabRun:
 
         Args:
             target: The number of completed updates at which to stop.
-            seconds: The approximate time between two pauses.
+            seconds: The approximate time between pauses.
 
         Yields:
             None at each pause, when the run's state is consistent.

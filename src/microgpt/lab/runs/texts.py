@@ -31,12 +31,12 @@ BUNDLED = "names"
 
 
 class Text:
-    """A training text: the bundled names, or a file that the page loaded. The text is read when first needed.
+    """A training text: the bundled names or a file that the page loaded. The text is read when first needed.
 
     Args:
         name: The text's name.
         content: The file's bytes; None for the bundled names.
-        mode: "lines" if each line is a document, or "stream" if the text is one stream.
+        mode: "lines" if each line is a document; "stream" if the text is a single stream.
     """
 
     def __init__(self, name: str = BUNDLED, content: bytes | None = None, mode: str = MODES[0]) -> None:
@@ -58,7 +58,7 @@ class Text:
             tokenizer: The model's tokenizer; None to create a tokenizer from the text's characters.
 
         Raises:
-            DataError: The content is not text, or contains characters that the tokenizer lacks.
+            DataError: The content is not text or contains characters that are not in the tokenizer's vocabulary.
         """
         spec = tokenizer and json.dumps(tokenizer.spec())
         key = (config.bos_first, config.block_size if self.mode == "stream" else 0, spec)
@@ -87,7 +87,7 @@ class Text:
         return {text for text, i in places.items() if i < len(documents) and documents[i] == text}
 
     def statistics(self, data: Data) -> Statistics:
-        """Return the letter counts and the document lengths."""
+        """Return the letter counts and document lengths."""
         if id(data) not in self._statistics:
             counts = Counter(data.tokens)
             bos = data.tokenizer.bos
@@ -127,10 +127,10 @@ class Text:
 class as_file:
     """A context manager that writes bytes to a temporary file, for functions that read files.
 
-    A ValueError raised in the context becomes a LabError that shows `name` instead of the temporary file.
+    A ValueError raised in the context is converted to a LabError that shows `name` instead of the temporary path.
 
     Args:
-        name: The content's name in error messages.
+        name: The name to show in error messages.
         content: The bytes to write.
     """
 
@@ -155,11 +155,11 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
     Args:
         name: The file's name.
         content: The file's bytes.
-        mode: "lines" or "stream"; None means "stream" if the file is a single long line, and "lines" otherwise.
+        mode: "lines" or "stream"; None means "stream" if the file is a single long line and "lines" otherwise.
 
     Raises:
         DataError: The file is not text.
-        LabError: The file is empty, or too large for the lab.
+        LabError: The file is empty or too large for the lab, or has too many distinct characters.
     """
     if not content:
         raise LabError(f"{name!r} is empty: choose a text that has at least one document (one per line)")
@@ -177,7 +177,7 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
     if data.vocab_size > MAX_SYMBOLS:
         raise LabError(
             f"{name!r} has {data.vocab_size - 1:,} distinct characters, but a model in the lab can have at most"
-            f" {MAX_SYMBOLS - 1:,}, because each character adds a row to two matrices: use part of the text, or remove"
+            f" {MAX_SYMBOLS - 1:,}, because each character adds a row to two matrices: use part of the text or remove"
             " rare characters"
         )
     return text
@@ -195,7 +195,7 @@ def encode(text: str, tokenizer: Tokenizer) -> list[int]:
 
 
 def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return each character's token ids: none if the character is unknown, and several if the tokens are bytes."""
+    """Return each character's token ids: none if the character is unknown, possibly several with a byte tokenizer."""
     found: list[list[int]] = []
     for char in text:
         try:
@@ -206,9 +206,9 @@ def spelled(text: str, tokenizer: Tokenizer) -> list[list[int]]:
 
 
 def meant(text: str, tokenizer: Tokenizer) -> Meant | None:
-    """Return the nearest text that the model can read, and the characters dropped from it: `zoe` for `Zoë`.
+    """Return the nearest text that the model can read (`zoe` for `Zoë`) and the characters that were dropped.
 
-    The result is None if the model can read the text unchanged, or if no characters would remain.
+    The result is None if the model can read the text unchanged or if no characters would remain.
     """
     if all(spelled(text, tokenizer)):
         return None
@@ -242,7 +242,7 @@ def label(token_id: int, tokenizer: Tokenizer) -> str:
 
 
 def names(tokenizer: Tokenizer) -> list[str]:
-    """Return each token's text: "" for BOS, two hexadecimal digits for a byte that is not printable ASCII.
+    """Return each token's text: "" for BOS, and hexadecimal digits for bytes that are not printable ASCII.
 
     No two tokens have the same text.
     """
@@ -255,7 +255,7 @@ def names(tokenizer: Tokenizer) -> list[str]:
 
 
 def read(tokens: Tokens, config: Config) -> list[int]:
-    """Return the tokens that a model reads: at most block_size tokens, each with a next token to predict."""
+    """Return the tokens that a model reads: at most block_size tokens, each followed by a token to predict."""
     return list(tokens[: num_positions(tokens, config)])
 
 
@@ -263,7 +263,7 @@ class SwapReportingList(list[str]):
     """A list that reports every swap of two items, such as the swaps in a shuffle.
 
     Args:
-        items: The items of the list.
+        items: The initial items.
         report: Called with the two indices after each swap.
     """
 

@@ -13,6 +13,6 @@ FOLDER = Path(__file__).parent
 
 
 def figures(preset: str) -> dict[str, Any]:
-    """Return the recorded results of a preset's published run (`final` or `first`)."""
+    """Return the recorded results of a published run; `preset` is `final` or `first`."""
     facts: dict[str, Any] = json.loads((FOLDER / f"{preset}.json").read_text(encoding="utf-8"))
     return facts

@@ -61,7 +61,7 @@ export const training: Words = {
     'The cost is easy to estimate: each token costs about six operations for each parameter, two on the way forward and four on the way back. The rest is how many tokens, and how many parameters.',
   ],
   technical: [
-    'The data are split over machines (each has the model and a part of the batch; gradients are added up), and where a model does not fit one machine, its matrices and layers are split too. None of it changes what is computed, up to the order of sums. The published total for GPT-3 is in table D.1 of its paper; beside it stands what the arithmetic of this file gives for the same sizes.',
+    'The data is split over machines (each has the model and a part of the batch; gradients are added up), and where a model does not fit one machine, its matrices and layers are split too. None of it changes what is computed, up to the order of sums. The published total for GPT-3 is in table D.1 of its paper; beside it stands what the arithmetic of this file gives for the same sizes.',
   ],
 }
 
