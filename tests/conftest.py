@@ -39,6 +39,9 @@ def examples(count: int) -> int:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="repeat a run that drew its cases with this seed (default: a new one)")
+    parser.addoption(
+        "--share", type=float, default=1.0, help="draw this share of the tests that `make test` leaves out (default: 1)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +65,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Set the markers that follow from what a test uses, and draw the cases of sampled tests."""
+    """Set the markers that follow from what a test uses, draw tests and cases, and put the longest test first."""
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
@@ -79,6 +82,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for i, item in enumerate(its):
             if i not in drawn:
                 item.add_marker("whole")
+    draw = random.Random(config.option.seed)
+    undrawn = [item for item in items if is_long(item) and draw.random() >= config.option.share]
+    config.hook.pytest_deselected(items=undrawn)
+    kept = set(items) - set(undrawn)
+    # a worker that begins the published run last would work alone for a minute
+    items[:] = sorted((item for item in items if item in kept), key=lambda item: "reproduced" not in item.name)
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Return whether CI draws a test: `make test` leaves it out, and it does not compare with the published run."""
+    names = {mark.name for mark in item.iter_markers()}
+    return bool(names & {"slow", "browser"}) and not names & {"smoke", "golden"}
 
 
 # In the background of a shell SIGINT is ignored, and processes that the tests start would inherit that

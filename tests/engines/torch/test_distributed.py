@@ -26,10 +26,13 @@ from microgpt.system.text import size
 from conftest import TINY, clean_environment
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
-pytestmark = pytest.mark.skipif(
-    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
-    reason="this PyTorch has no process groups",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+        reason="this PyTorch has no process groups",
+    ),
+]
 
 WORDS = ["anna", "bob", "carla", "dora", "emil", "frida", "gerd", "hanna", "ida", "jan"]
 CONFIG = TINY.replace(n_embd=8, n_layer=2, num_steps=24, batch_size=4, clip=0.8)

@@ -121,8 +121,8 @@ class Visit:
     def close(self) -> None:
         """Close the tab, and check that it made no request to another host and wrote no error to the console."""
         self.context.close()
-        assert self.refused == []
-        assert self.errors == []
+        assert self.refused == [], self.refused
+        assert self.errors == [], self.errors
 
     def open(self, fragment: str = "") -> None:
         self.page.goto(f"{self.address}{fragment}")
