@@ -63,10 +63,9 @@ DOCUMENT = [4, 0, 3, 1, 1, 2, 4]
 
 BUILD = """
 import hatch_build
-hatch_build.X86 = {}
 compiler = next(iter(hatch_build.compilers()), None)
 if compiler:
-    hatch_build.compile_kernel(compiler, hatch_build.ENGINES / "native" / hatch_build.LIBRARY, ["-O1"])
+    hatch_build.compile_kernel(compiler, hatch_build.ENGINES / "native" / hatch_build.LIBRARY, ["-O1"], ["plain"])
 print(compiler)
 """
 

@@ -21,7 +21,10 @@ def clip(grads: array[float], max_norm: float) -> float:
         >>> clip(grads, 1.0), grads
         (5.0, array('d', [0.6000000000000001, 0.8]))
     """
-    norm = math.sqrt(math.fsum(grad * grad for grad in grads))
+    try:
+        norm = math.sqrt(math.fsum(grad * grad for grad in grads))
+    except OverflowError:  # the squares are finite, but their sum is not
+        norm = math.inf
     if norm > max_norm:
         grads[:] = array("d", (grad * (max_norm / norm) for grad in grads))
     return norm

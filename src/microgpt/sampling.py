@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Streams
+from microgpt.engines.base import DIVERGED, GREEDY, Decoder, Engine, Streams
 
 
 def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[float]:
@@ -189,3 +191,56 @@ def generate_together(
         # a finished document's stream must still be fed, but its output is ignored
         fed = [text[-1] if text else bos for text in texts]
     return texts
+
+
+def generate_documents(
+    engine: Engine,
+    rngs: random.Random | Sequence[random.Random],
+    count: int,
+    *,
+    bos: int,
+    block_size: int,
+    temperature: float,
+    top_k: int | None = None,
+    prompt: Sequence[int] = (),
+    max_new_tokens: int | None = None,
+) -> list[array[int]]:
+    """Generate documents with an engine that generates whole documents in one call.
+
+    Args:
+        engine: The engine; its `generates` is set.
+        rngs: The random generator of all documents, which `generate` would use for one after another, or a generator
+            for each document.
+        count: The number of documents.
+        bos: The token id of BOS.
+        block_size: The context length in tokens, BOS included.
+        temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
+        top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+        prompt: The token ids that every document starts with, without BOS.
+        max_new_tokens: The maximum number of tokens to generate per document; None sets no limit.
+
+    Returns:
+        Each document's token ids, excluding BOS and the prompt: those that `generate` would yield.
+
+    Raises:
+        ValueError: The prompt leaves no room for a new token.
+    """
+    check_prompt(prompt, block_size)
+    limit = block_size - len(prompt)
+    if max_new_tokens is not None:
+        limit = min(limit, max_new_tokens)
+    shared = rngs if isinstance(rngs, random.Random) else None
+    state = shared.getstate() if shared else None
+    draws = 0 if temperature < GREEDY else limit
+    each = [shared] * count if shared else rngs
+    chances = array("d", [rng.random() for rng in each for _ in range(draws)])
+    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "in_turn": shared is not None}
+    try:
+        documents, used = engine.generate((bos, *prompt), chances, documents=count, limit=limit, **options)
+    finally:
+        if shared:
+            shared.setstate(state)
+    if shared:
+        for _ in range(used):
+            shared.random()
+    return documents

@@ -102,6 +102,7 @@ class Engine(ABC):
     takes_threads: ClassVar[bool] = False
     options: ClassVar[frozenset[str]] = frozenset()  # additional keyword arguments of the constructor
     opens_streams: ClassVar[bool] = False  # whether `streams` is implemented
+    generates: ClassVar[bool] = False  # whether `generate` is implemented
     can_init_params: ClassVar[bool] = False  # whether `init_params` is implemented
 
     @staticmethod
@@ -249,6 +250,37 @@ class Engine(ABC):
         """Return `count` empty contexts that use the current parameters.
 
         Extending contexts together is several times faster than extending them one at a time.
+        """
+        raise NotImplementedError
+
+    def generate(
+        self,
+        prompt: Tokens,
+        chances: array[float],
+        *,
+        documents: int,
+        limit: int,
+        in_turn: bool,
+        temperature: float,
+        top_k: int | None,
+    ) -> tuple[list[array[int]], int]:
+        """Generate documents in one call, because a Python call for each token takes longer than a small model.
+
+        Args:
+            prompt: The tokens that all documents begin with, at most block_size; the first token, BOS, also ends a
+                document.
+            chances: `limit` numbers in [0, 1) for each document, used in place of the random numbers that
+                sampling.next_token draws; unused if the temperature is 0.
+            documents: The number of documents.
+            limit: The maximum number of new tokens in a document; prompt and limit together must not exceed
+                block_size + 1 tokens.
+            in_turn: Whether a document continues with the chances that the previous document did not use; otherwise,
+                document i uses only the numbers from chances[i * limit] on.
+            temperature: As in sampling.next_token.
+            top_k: As in sampling.next_token.
+
+        Returns:
+            Each document's new tokens, without BOS; and the number of chances used.
         """
         raise NotImplementedError
 

@@ -11,8 +11,10 @@ from microgpt.data.documents import Data
 from microgpt.data.tokenizers import Tokenizer
 from microgpt.engines.base import Engine
 from microgpt.errors import DataError
+from microgpt.flops import forward_flops
 
 STREAMS = 64  # the maximum number of samples that are generated together
+CALL_FLOPS = 2 * 10**9  # a call that generates several samples takes at most about a second; Ctrl-C waits for its end
 BATCH = 20  # samples per batch: few enough that they appear without delay
 
 
@@ -81,13 +83,21 @@ def generate(
     }
     samples: list[Iterable[int]] = []
     # samples with a seed have separate random streams, so they can be generated together
-    if seed is not None and engine.opens_streams and not slide:
-        rngs = [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
+    rngs = [] if seed is None else [random.Random(f"{seed}:{i}") for i in range(first, first + n)]
+    at_once = 0
+    if engine.generates and not slide:
+        flops = engine.config.block_size * forward_flops(engine.config, engine.vocab_size)
+        at_once = CALL_FLOPS // flops
+    if at_once:
+        for start in range(0, n, at_once):
+            count = min(at_once, n - start)
+            streams = rngs[start : start + count] or rng
+            samples += sampling.generate_documents(engine, streams, count, **options)
+    elif rngs and engine.opens_streams and not slide:
         for start in range(0, n, STREAMS):
             samples += sampling.generate_together(engine.streams, rngs[start : start + STREAMS], **options)
     else:
-        for i in range(first, first + n):
-            stream = rng if seed is None else random.Random(f"{seed}:{i}")
+        for stream in rngs or [rng] * n:
             samples.append(list(sampling.generate(engine.decoder, stream, slide=slide, **options)))
     return [prompt + tokenizer.decode(token_ids) for token_ids in samples]
 

@@ -49,7 +49,7 @@ int main(void) {
     for (int i = 0; i < batch_sizes[0]; i++) read += lengths[i];
     const Documents rest = {tokens + read, lengths + batch_sizes[0]};
     const int steps = head->steps - 1;
-    if (kernel->train(net, rest, batch_sizes + 1, learning_rates + 1, 1, steps, 1e9, losses) != steps) return 6;
+    if (kernel->train(net, rest, batch_sizes + 1, learning_rates + 1, 0, 1, steps, 1e9, losses) != steps) return 6;
     kernel->store(net, params, m, v);
     put(losses, steps), put(params, n), put(m, n), put(v, n);
 

@@ -22,6 +22,7 @@ KINDS = {
     "const int32_t*": "ints",
     "const double*": "doubles",
     "double*": "written",
+    "int32_t*": "written",
 }
 
 
@@ -68,12 +69,12 @@ def test_the_tables_are_those_of_the_header() -> None:
 CHANGES = {
     "another order": ("    void (*close)(Net *);\n", ""),
     "another name": ("(*rewind)", "(*reset)"),
-    "one more argument": ("(Decoder *);\n} Kernel", "(Decoder *, int position);\n} Kernel"),
+    "one more argument": ("(*rewind)(Decoder *)", "(*rewind)(Decoder *, int position)"),
     "one argument less": ("double weight, double *loss", "double *loss"),
-    "an argument's type": ("int64_t step, int steps", "int step, int steps"),
+    "an argument's type": ("int part, int64_t step", "int part, int step"),
     "a result": ("int (*train)", "void (*train)"),
     "a buffer that is read only": ("double *logits", "const double *logits"),
-    "a buffer's numbers": ("const int32_t *token_ids", "const double *token_ids"),
+    "a buffer's numbers": ("const int32_t *prompt", "const double *prompt"),
     "one more setting": ("int threads;", "int threads, seed;"),
     "a setting's type": ("double beta1", "int beta1"),
     "settings in another order": ("n_embd, n_head", "n_head, n_embd"),

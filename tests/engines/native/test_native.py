@@ -24,15 +24,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microgpt.config import PRESETS, Config, init
+from microgpt import sampling
+from microgpt.clipping import clip
+from microgpt.config import PRESETS, Config, init, num_params, offsets, shapes
 from microgpt.data.loading import load
+from microgpt.engines.base import Decoder
 from microgpt.engines.choose import open_engine
 from microgpt.engines.native import engine as native_engine
 from microgpt.engines.native import library as native_library
 from microgpt.engines.native.engine import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
-from conftest import ROOT, TINY, examples, golden, models, whole
+from conftest import ROOT, TINY, examples, golden, models, slow, whole
 
 try:
     kernel()
@@ -69,9 +72,19 @@ def assert_same_state(expected: Any, got: Any) -> None:
 
 
 @settings(max_examples=examples(200))
-@given(models(), st.sampled_from(ISAS), st.integers(1, 3), st.sampled_from([None, 5]))
-def test_exact_equals_the_scalar_engine_bit_for_bit(model: Any, isa: str, threads: int, total: int | None) -> None:
+@given(
+    models(),
+    st.sampled_from(ISAS),
+    st.integers(1, 3),
+    st.sampled_from([None, 5]),
+    st.sampled_from([0.0, 0.1, 3.0]),
+    st.sampled_from([None, 1, 2]),
+)
+def test_exact_equals_the_scalar_engine_bit_for_bit(
+    model: Any, isa: str, threads: int, total: int | None, clip: float, micro_batch_size: int | None
+) -> None:
     config, vocab_size, batches, seed = model
+    config = config.replace(clip=clip)
     params = init(config, vocab_size, random.Random(seed))
     scalar = ScalarEngine(array("d", params), config, vocab_size)
     engine = NativeEngine(array("d", params), config, vocab_size, isa=isa, threads=threads)
@@ -81,7 +94,8 @@ def test_exact_equals_the_scalar_engine_bit_for_bit(model: Any, isa: str, thread
     scalar.update(0.01), engine.update(0.01)
     assert_same_state(scalar, engine)
     rates = [0.01, 0.02][: len(batches)]
-    assert_same("losses", scalar.train(batches, rates), engine.train(batches, rates))
+    expected = scalar.train(batches, rates, micro_batch_size)
+    assert_same("losses", expected, engine.train(batches, rates, micro_batch_size))
     assert_same_state(scalar, engine)
     tokens = batches[0][0][: config.block_size]
     for expected, got in zip(scalar.logits(tokens), engine.logits(tokens)):
@@ -90,25 +104,80 @@ def test_exact_equals_the_scalar_engine_bit_for_bit(model: Any, isa: str, thread
     assert_same("losses", list(scalar.losses(documents)), list(engine.losses(documents)))
 
 
+def magnitudes(rng: random.Random, low: int, length: int) -> array[float]:
+    """Draw numbers with magnitudes from 10**low to about 1e3, with some zeros of both signs."""
+    return array(
+        "d",
+        (rng.choice([0.0, -0.0, 1, 1, 1, 1]) * rng.gauss(0, 1) * 10.0 ** rng.randint(low, 3) for _ in range(length)),
+    )
+
+
 @every_isa
-@given(seed=st.integers(0, 2**32))
-def test_an_update_equals_the_scalar_one_for_any_numbers(isa: str, seed: int) -> None:
+@given(
+    seed=st.integers(0, 2**32),
+    beta1=st.sampled_from([0.0, 0.4, 0.85, 1 - 2**-53]),
+    beta2=st.sampled_from([0.0, 0.5, 0.99, 1 - 2**-53]),
+    eps_adam=st.sampled_from([1e-300, 1e-100, 1e-8, 1.0]),
+    step=st.sampled_from([1, 3, 1000]),
+)
+def test_an_update_equals_the_scalar_one_for_any_numbers(
+    isa: str, seed: int, beta1: float, beta2: float, eps_adam: float, step: int
+) -> None:
+    config = TINY.replace(beta1=beta1, beta2=beta2, eps_adam=eps_adam)
     rng = random.Random(seed)
-    scalar = ScalarEngine(init(TINY, 3, rng), TINY, 3)
-    engine = NativeEngine(array("d", scalar.params), TINY, 3, isa=isa)
-    length = len(scalar.params)
-
-    def numbers(low: int) -> array[float]:
-        """Draw magnitudes from 10**low to about 1e3, with some zeros."""
-        return array(
-            "d", (rng.choice([0, 1, 1]) * rng.gauss(0, 1) * 10.0 ** rng.randint(low, 3) for _ in range(length))
-        )
-
-    grads, m, v = numbers(-150), numbers(-320), array("d", map(abs, numbers(-320)))
+    length = num_params(config, 3)
+    lowest = rng.choice([-10, -30, -150, -320])
+    grads, m, v = (magnitudes(rng, lowest if name != "v" else 2 * lowest, length) for name in ("grads", "m", "v"))
+    params, v = magnitudes(rng, -5, length), array("d", map(abs, v))
+    scalar = ScalarEngine(params, config, 3)
+    engine = NativeEngine(array("d", params), config, 3, isa=isa)
     for each in (scalar, engine):
-        each.grads, each.m, each.v, each.step = array("d", grads), array("d", m), array("d", v), 3
+        each.grads, each.m, each.v, each.step = array("d", grads), array("d", m), array("d", v), step - 1
         each.update(0.1)
     assert_same_state(scalar, engine)
+
+
+@every_isa
+@pytest.mark.parametrize("beta", [0.1, 0.85, 0.99, 1 - 2**-53])
+def test_moments_decay_through_the_denormals_as_in_the_scalar_engine(isa: str, beta: float) -> None:
+    """Without a gradient, Adam's moments shrink until rounding stops them, at a few times 2**-1074."""
+    config = TINY.replace(beta1=beta, beta2=beta)
+    length = num_params(config, 3)
+    scalar = ScalarEngine(array("d", [0.5]) * length, config, 3)
+    engine = NativeEngine(array("d", scalar.params), config, 3, isa=isa)
+    rng = random.Random(7)
+    m = array("d", (rng.choice([-1, 1]) * rng.getrandbits(rng.randint(1, 54)) * 5e-324 for _ in range(length)))
+    scalar.m, engine.m = array("d", m), array("d", m)
+    scalar.v, engine.v = array("d", map(abs, m)), array("d", map(abs, m))
+    for _ in range(60):
+        for each in (scalar, engine):
+            each.update(0.1)
+        assert_same_state(scalar, engine)
+
+
+TIES = {  # squares of gradients whose sum is halfway between two floats, or next to it
+    "a tie": [1.0, 2**-26.5],
+    "just above a tie": [1.0, 2**-27, 2**-27, 2**-300],
+    "just below a tie": [1.0, math.sqrt(2**-53 * (1 - 2**-52))],
+    "many scales": [2.0**-k for k in range(0, 500, 13)],
+    "overflowing squares": [1e200, 1.0],
+    "an overflowing sum": [1.2e154, 1.2e154],
+    "infinite": [math.inf, 1.0],
+    "not a number": [math.nan, math.inf],
+    "zero": [0.0],
+}
+
+
+@every_isa
+@pytest.mark.parametrize("values", TIES.values(), ids=TIES)
+def test_the_norm_that_clips_is_rounded_correctly(isa: str, values: list[float]) -> None:
+    config = TINY
+    engine = NativeEngine(array("d", bytes(8 * num_params(config, 3))), config, 3, isa=isa)
+    start = random.Random(str(values)).randrange(len(engine.grads) - len(values))
+    engine.grads[start : start + len(values)] = array("d", values)
+    grads = array("d", engine.grads)
+    assert_same("norm", [clip(grads, 1e-3)], [engine.clip(1e-3)])
+    assert_same("grads", grads, engine.grads)
 
 
 def published_run(names_file: object, preset: str, **options: Any) -> tuple[NativeEngine, list[float]]:
@@ -225,6 +294,70 @@ def test_a_stream_does_not_depend_on_the_number_of_streams(precision: str, n_emb
         assert grow(count) == [logits[:count] for logits in among_nine]
 
 
+@given(
+    st.lists(st.floats(-1e3, 1e3) | st.integers(-2, 2).map(float), min_size=2, max_size=40),
+    st.floats(0, 1, exclude_max=True),
+    st.sampled_from([0.0, 1e-320, 1e-5, 0.5, 1.0, 1.3]) | st.floats(0, 100),
+    st.data(),
+)
+def test_a_token_drawn_by_the_kernel_is_that_of_random_choices(
+    weights: list[float], chance: float, temperature: float, data: st.DataObject
+) -> None:
+    """A model without layers' weights, whose logits are the first column of lm_head times a constant."""
+    vocab_size, top_k = len(weights), data.draw(st.none() | st.integers(1, len(weights)))
+    precision = data.draw(st.sampled_from(native_engine.PRECISIONS))
+    params = array("d", bytes(8 * num_params(TINY, vocab_size)))
+    at = offsets(shapes(TINY, vocab_size))
+    for i in range(TINY.n_embd):  # the first token's embedding
+        params[at["wte"].start + i] = 1.0
+    for i, weight in enumerate(weights):
+        params[at["lm_head"].start + i * TINY.n_embd] = weight
+    engine = NativeEngine(params, TINY, vocab_size, precision=precision)
+    rng = random.Random()
+    rng.random = lambda: chance  # type: ignore[method-assign]
+    for contexts in (engine.decoder(), engine.streams(3)):
+        ids = 0 if isinstance(contexts, Decoder) else [0] * 3
+        chances = chance if isinstance(contexts, Decoder) else [chance] * 3
+        fed = engine.decoder().feed(0) if isinstance(contexts, Decoder) else engine.streams(3).feed([0] * 3)[0]
+        expected = sampling.next_token(fed, rng, temperature, top_k)
+        drawn = contexts.draw(ids, chances, temperature, top_k)  # type: ignore[arg-type]
+        assert drawn == expected if isinstance(contexts, Decoder) else drawn == [expected] * 3
+
+
+@every_precision
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.5])
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize(("prompt", "max_new_tokens"), [([], None), ([3, 4], None), ([5], 3)])
+def test_whole_documents_are_those_that_are_generated_token_by_token(
+    precision: str, temperature: float, top_k: int | None, prompt: list[int], max_new_tokens: int | None
+) -> None:
+    config = TINY.replace(block_size=8, init_std=0.5)
+    engine = NativeEngine(init(config, 9, random.Random(5)), config, 9, precision=precision)
+    options: dict[str, Any] = {"bos": 8, "block_size": 8, "temperature": temperature, "top_k": top_k}
+    options |= {"prompt": prompt, "max_new_tokens": max_new_tokens}
+
+    rng, other = random.Random(2), random.Random(2)
+    in_turn = [list(sampling.generate(engine.decoder, rng, **options)) for _ in range(30)]
+    assert [list(text) for text in sampling.generate_documents(engine, other, 30, **options)] == in_turn
+    assert rng.getstate() == other.getstate()
+
+    each = [[random.Random(i) for i in range(150)] for _ in range(2)]  # more than are generated at the same time
+    alone = [sampling.generate_together(engine.streams, [rng], **options)[0] for rng in each[0]]
+    assert [list(text) for text in sampling.generate_documents(engine, each[1], 150, **options)] == alone
+
+
+def test_a_diverged_model_draws_nothing_and_leaves_the_random_stream() -> None:
+    engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5)
+    engine.params[0] = math.nan
+    rng = random.Random(1)
+    before = rng.getstate()
+    with pytest.raises(FloatingPointError, match="not finite"):
+        sampling.generate_documents(engine, rng, 3, bos=0, block_size=4, temperature=1.0)
+    assert rng.getstate() == before
+    with pytest.raises(FloatingPointError, match="not finite"):
+        engine.decoder().draw(0, 0.5, 1.0, None)
+
+
 def test_a_decoder_keeps_the_parameters_it_was_opened_with() -> None:
     engine = NativeEngine(init(TINY, 5, random.Random(5)), TINY, 5)
     decoder, expected = engine.decoder(), engine.logits([1, 2])
@@ -258,6 +391,12 @@ MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
     "decoded token": (lambda e: e.decoder().feed(5), "token_id must be between 0 and 4, got token_id=5"),
     "full context": (lambda e: e.logits([0] * 5), "the context is full: it holds at most block_size=4 tokens"),
     "streams": (lambda e: e.streams(2).feed([1]), "token_ids must contain one token for each of the 2 contexts, got 1"),
+    "drawn token": (lambda e: e.decoder().draw(5, 0.5, 1.0, None), "token_id must be between 0 and 4, got token_id=5"),
+    "chances": (lambda e: e.streams(2).draw([1, 1], [0.5], 1.0, None), "chances must contain .* 2 contexts, got 1"),
+    "prompt": (
+        lambda e: e.generate([9], array("d"), documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
+        "token_id must be between 0 and 4, got token_id=9",
+    ),
     "no stream": (lambda e: e.streams(0), "count must be between 1 and 65536, got count=0"),
     "short m": (lambda e: (setattr(e, "m", array("d")), e.update(1.0)), r"m must be an array\('d'\) of \d+ values"),
     "float params": (lambda e: (setattr(e, "params", array("f")), e.logits([1])), r"params must be an array\('d'\)"),
@@ -349,7 +488,8 @@ rng = random.Random(1)
 for i in range(60):
     head_dim, n_head = rng.choice([1, 3, 4, 8, 16]), rng.choice([1, 2, 4])
     config = Config(n_embd=head_dim * n_head, n_head=n_head, n_layer=rng.choice([1, 2]),
-                    block_size=rng.choice([1, 5, 16]), activation=rng.choice(["relu", "relu2"]))
+                    block_size=rng.choice([1, 5, 16]), activation=rng.choice(["relu", "relu2"]),
+                    clip=rng.choice([0.0, 0.01]))
     vocab_size = rng.choice([1, 2, 27, 40])
     params = init(config, vocab_size, rng)
     documents = [[rng.randrange(vocab_size) for _ in range(rng.randint(2, 20))] for _ in range(12)]
@@ -359,15 +499,20 @@ for i in range(60):
             engine = native.NativeEngine(array("d", params), config, vocab_size, **options)
             engine.train([documents[:1], documents[1:3], documents], [0.01] * 3)
             engine.backward(documents[:5])
+            engine.clip(1e-3)
             engine.update(0.01)
             engine.logits([0] * config.block_size)
             engine.streams(3).feed([0] * 3)
+            chances = array("d", [0.99] * 70 * config.block_size)
+            for in_turn in (True, False):
+                engine.generate([0], chances, documents=70, limit=config.block_size, in_turn=in_turn,
+                                temperature=1.0, top_k=rng.choice([None, 1]))
 print("done")
 """
 
 
-@pytest.mark.slow
-def test_the_kernel_passes_the_address_and_undefined_behaviour_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("isas", [slow(ISAS[:1]), whole(ISAS)])
+def test_the_kernel_passes_the_address_and_undefined_behaviour_sanitizers(tmp_path: Path, isas: list[str]) -> None:
     """Many sizes run on a kernel that is compiled to check its memory accesses and its arithmetic."""
     gcc = shutil.which("gcc")
     libasan = (
@@ -380,8 +525,8 @@ def test_the_kernel_passes_the_address_and_undefined_behaviour_sanitizers(tmp_pa
     hook = runpy.run_path(str(ROOT / "hatch_build.py"))
     library = tmp_path / hook["LIBRARY"]
     flags = ["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]  # -O1 compiles 9 times as long
-    hook["compile_kernel"]([gcc], library, flags)
+    hook["compile_kernel"]([gcc], library, flags, isas)
     environment = {**os.environ, "LD_PRELOAD": libasan, "ASAN_OPTIONS": "detect_leaks=0"}
-    command = [sys.executable, "-c", SANITIZED, str(library), *ISAS]
+    command = [sys.executable, "-c", SANITIZED, str(library), *isas]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ran.stdout == "done\n", ran.stderr

@@ -9,7 +9,7 @@ types are:
     settings            a sequence with the values of SETTINGS; the kernel gets a pointer to the struct
     documents           (tokens, lengths), each an array('i'): all documents, concatenated, and each document's length
     ints, doubles       an array('i') or array('d') that the kernel reads, or None where api.h allows NULL
-    written             an array('d') that the kernel writes to
+    written             an array('d') or array('i') that the kernel writes to
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 SETTINGS = {
     **dict.fromkeys(("n_embd", "n_head", "n_layer", "block_size", "vocab_size", "activation"), "int"),
-    **dict.fromkeys(("beta1", "beta2", "eps_adam"), "double"),
+    **dict.fromkeys(("beta1", "beta2", "eps_adam", "clip"), "double"),
     "threads": "int",
 }
 
@@ -31,12 +31,15 @@ FUNCTIONS = {
     "load": ("void", "handle", "doubles", "doubles", "doubles"),
     "store": ("void", "handle", "written", "written", "written"),
     "backward": ("int", "handle", "written", "documents", "int", "double", "written"),
-    "train": ("int", "handle", "documents", "ints", "doubles", "int64", "int", "double", "written"),
+    "train": ("int", "handle", "documents", "ints", "doubles", "int", "int64", "int", "double", "written"),
+    "clip": ("double", "handle", "written", "double"),
     "update": ("void", "handle", "written", "written", "written", "written", "int64", "int64", "double"),
     "decoder": ("handle", "handle", "int"),
     "decoder_close": ("void", "handle"),
     "feed": ("void", "handle", "ints", "written"),
     "rewind": ("void", "handle"),
+    "draw": ("int", "handle", "ints", "doubles", "int", "double", "int", "written"),
+    "generate": ("int", "handle", "ints", "int", "int", "int", "doubles", "int", "double", "int", "written", "written"),
 }
 
 
@@ -50,18 +53,18 @@ class Kernel:
     def __init__(self, functions: Any) -> None:
         self.functions = functions
 
-    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
+    def open(self, sizes: Sequence[int], optimizer: Sequence[float], threads: int) -> int:
         """Open a net.
 
         Args:
             sizes: n_embd, n_head, n_layer, block_size, vocab_size, and the activation's index.
-            adam: beta1, beta2, eps_adam.
+            optimizer: beta1, beta2, eps_adam, clip.
             threads: The number of threads that training may use.
 
         Returns:
             A handle, or 0 if out of memory.
         """
-        return self.functions.open((*sizes, *adam, threads)) or 0
+        return self.functions.open((*sizes, *optimizer, threads)) or 0
 
     def close(self, net: int) -> None:
         self.functions.close(net)
@@ -100,6 +103,7 @@ class Kernel:
         lengths: array[int],
         batch_sizes: array[int],
         learning_rates: array[float],
+        part: int,
         step: int,
         seconds: float,
     ) -> array[float] | None:
@@ -111,6 +115,7 @@ class Kernel:
             lengths: Each document's length.
             batch_sizes: The number of documents in each step.
             learning_rates: The learning rate of each step.
+            part: The number of documents whose losses are added before they are weighted; 0 means the entire batch.
             step: The number of steps already completed.
             seconds: The time limit.
 
@@ -120,8 +125,13 @@ class Kernel:
         steps = len(learning_rates)
         losses = array("d", bytes(8 * steps))
         documents = (tokens, lengths)
-        done = self.functions.train(net, documents, batch_sizes, learning_rates, step, steps, seconds, losses)
+        done = self.functions.train(net, documents, batch_sizes, learning_rates, part, step, steps, seconds, losses)
         return losses[:done] if done >= 0 else None
+
+    def clip(self, net: int, grads: array[float], max_norm: float) -> float | None:
+        """Scale grads down to a norm of at most max_norm; return the norm before, or None if out of memory."""
+        norm: float = self.functions.clip(net, grads, max_norm)
+        return None if norm < 0 else norm
 
     def update(
         self,
@@ -150,3 +160,56 @@ class Kernel:
     def rewind(self, decoder: int) -> None:
         """Clear every context."""
         self.functions.rewind(decoder)
+
+    def draw(
+        self, decoder: int, token_ids: array[int], chances: array[float], scale: float, top_k: int
+    ) -> array[int] | None:
+        """Feed one token to each context, and choose the next tokens of the first contexts.
+
+        Args:
+            decoder: The handle of the contexts.
+            token_ids: A token for each context.
+            chances: A number in [0, 1) for each context whose next token is chosen.
+            scale: 1 / temperature, or 0 to choose the likeliest token.
+            top_k: The number of tokens to choose from, or 0 for all tokens.
+
+        Returns:
+            The chosen tokens, or None if the logits are not finite.
+        """
+        chosen = array("i", bytes(4 * len(chances)))
+        done = self.functions.draw(decoder, token_ids, chances, len(chances), scale, top_k, chosen)
+        return chosen if done else None
+
+    def generate(
+        self,
+        decoder: int,
+        prompt: array[int],
+        chances: array[float],
+        documents: int,
+        limit: int,
+        in_turn: bool,
+        scale: float,
+        top_k: int,
+    ) -> tuple[array[int], array[int], int] | None:
+        """Generate documents in empty contexts, as many at the same time as there are contexts.
+
+        Args:
+            decoder: The handle of the contexts.
+            prompt: The tokens that all documents begin with; the first token, BOS, also ends a document.
+            chances: `limit` numbers in [0, 1) for each document; empty if scale is 0.
+            documents: The number of documents.
+            limit: The maximum number of new tokens in a document.
+            in_turn: Whether a document continues with the chances that the previous document did not use. This
+                requires a single context.
+            scale: As in `draw`.
+            top_k: As in `draw`.
+
+        Returns:
+            The documents' tokens, (documents, limit); the number of tokens in each document; and the number of chances
+            used. None if the logits are not finite.
+        """
+        tokens, lengths = array("i", bytes(4 * documents * limit)), array("i", bytes(4 * documents))
+        used = self.functions.generate(
+            decoder, prompt, len(prompt), documents, limit, chances, in_turn, scale, top_k, tokens, lengths
+        )
+        return None if used < 0 else (tokens, lengths, used)

@@ -21,7 +21,17 @@ from typing import ClassVar
 
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, num_params
-from microgpt.engines.base import Decoder, Engine, Streams, Tokens, check_batch, check_tokens, truncated
+from microgpt.engines.base import (
+    DIVERGED,
+    GREEDY,
+    Decoder,
+    Engine,
+    Streams,
+    Tokens,
+    check_batch,
+    check_tokens,
+    truncated,
+)
 from microgpt.engines.native.binding import Kernel
 
 PRECISIONS = ("exact", "float32")
@@ -29,6 +39,8 @@ PRECISIONS = ("exact", "float32")
 # The approximate time limit for a call to the kernel, in seconds (a call completes at least one step). Ctrl-C is
 # handled between calls.
 SLICE = 0.05
+# The maximum number of documents generated at the same time
+STREAMS = 64
 # The number of steps packed at once: large enough to hide Python's overhead, small enough to fit in memory.
 STEPS_AT_ONCE = 4096
 
@@ -74,6 +86,7 @@ class NativeEngine(Engine):
     takes_threads: ClassVar[bool] = True
     options: ClassVar[frozenset[str]] = frozenset({"isa"})
     opens_streams: ClassVar[bool] = True
+    generates: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -96,9 +109,9 @@ class NativeEngine(Engine):
         self.grads, self.m, self.v = (array("d", self._zeros) for _ in range(3))
         self.step = 0
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
-        adam = (config.beta1, config.beta2, config.eps_adam)
+        optimizer = (config.beta1, config.beta2, config.eps_adam, config.clip)
         self._buffer("params")
-        self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), adam, threads)
+        self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), optimizer, threads)
         if not self._net:
             raise MemoryError(f"a model of {self._length} parameters does not fit in memory")
 
@@ -129,22 +142,25 @@ class NativeEngine(Engine):
         self.step += 1
         self._kernel.update(self._net, params, grads, m, v, self.step, learning_rate)
 
+    def clip(self, max_norm: float) -> float:
+        norm = self._kernel.clip(self._net, self._buffer("grads"), max_norm)
+        if norm is None:
+            raise MemoryError("the gradient's sums of squares do not fit in memory")
+        return norm
+
     def train(
         self,
         batches: Iterable[Sequence[Tokens]],
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
-        if self.config.clip or micro_batch_size is not None:  # the kernel supports neither
-            return super().train(batches, learning_rates, micro_batch_size)
         losses: list[float] = []
         steps = zip(batches, learning_rates)
         if self.grads.tobytes() != self._zeros:  # the gradient of an earlier backward() belongs to the first step
             for batch, learning_rate in islice(steps, 1):
-                losses.append(self.backward(batch))
+                losses += super().train([batch], [learning_rate], micro_batch_size)
                 if not math.isfinite(losses[-1]):
                     return losses
-                self.update(learning_rate)
         while True:
             packed = _Packed(self.config)
             try:
@@ -152,11 +168,11 @@ class NativeEngine(Engine):
                     check_batch(batch, self.vocab_size)
                     packed.add(batch, learning_rate)
             finally:  # an invalid batch does not undo the preceding steps
-                losses += self._train(packed)
+                losses += self._train(packed, micro_batch_size or 0)
             if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
 
-    def _train(self, packed: _Packed) -> array[float]:
+    def _train(self, packed: _Packed, part: int) -> array[float]:
         """Train for all steps in `packed`, in time slices; Ctrl-C is handled between the slices."""
         losses = array("d")
         if not packed.learning_rates:
@@ -171,6 +187,7 @@ class NativeEngine(Engine):
                     packed.lengths,
                     packed.batch_sizes,
                     packed.learning_rates,
+                    part,
                     self.step,
                     SLICE,
                 )
@@ -188,6 +205,21 @@ class NativeEngine(Engine):
 
     def streams(self, count: int) -> NativeStreams:
         return NativeStreams(self, count)
+
+    def generate(
+        self,
+        prompt: Tokens,
+        chances: array[float],
+        *,
+        documents: int,
+        limit: int,
+        in_turn: bool,
+        temperature: float,
+        top_k: int | None,
+    ) -> tuple[list[array[int]], int]:
+        check_tokens(prompt, self.vocab_size)
+        streams = NativeStreams(self, 1, alone=True) if in_turn else NativeStreams(self, min(documents, STREAMS))
+        return streams.generate(prompt, chances, documents, limit, in_turn, temperature, top_k)
 
 
 class _Packed:
@@ -229,6 +261,8 @@ class NativeStreams(Streams):
             Otherwise, a single context is computed together with a copy, whose results are discarded.
     """
 
+    draws = True
+
     def __init__(self, engine: NativeEngine, count: int, alone: bool = False) -> None:
         self._decoder = 0
         if not 1 <= count <= 65536:
@@ -247,12 +281,8 @@ class NativeStreams(Streams):
         if self._decoder:
             self._kernel.decoder_close(self._decoder)
 
-    def feed(self, token_ids: Tokens) -> list[array[float]]:
-        """Feed one token to each context and return each context's logits, with shape (count, vocab_size).
-
-        Raises:
-            ValueError: If the contexts are full, or a token id is not in the vocabulary.
-        """
+    def _advance(self, token_ids: Tokens) -> array[int]:
+        """Check the tokens to feed, and return them with a copy of the first token for an idle context."""
         if len(token_ids) != self.count:
             raise ValueError(
                 f"token_ids must contain one token for each of the {self.count} contexts, got {len(token_ids)}"
@@ -266,9 +296,45 @@ class NativeStreams(Streams):
         self._position += 1
         ids = array("i", token_ids)
         ids.extend(ids[: self._rows - self.count])
-        self._kernel.feed(self._decoder, ids, self._logits)
+        return ids
+
+    def feed(self, token_ids: Tokens) -> list[array[float]]:
+        """Feed one token to each context and return each context's logits, with shape (count, vocab_size).
+
+        Raises:
+            ValueError: If the contexts are full, or a token id is not in the vocabulary.
+        """
+        self._kernel.feed(self._decoder, self._advance(token_ids), self._logits)
         size = self._vocab_size
         return [self._logits[i : i + size] for i in range(0, self.count * size, size)]
+
+    def draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
+        if len(chances) != self.count:
+            raise ValueError(f"chances must contain one for each of the {self.count} contexts, got {len(chances)}")
+        ids = self._advance(token_ids)
+        chosen = self._kernel.draw(self._decoder, ids, array("d", chances), _scale(temperature), top_k or 0)
+        if chosen is None:
+            raise FloatingPointError(DIVERGED)
+        return list(chosen)
+
+    def generate(
+        self,
+        prompt: Tokens,
+        chances: array[float],
+        documents: int,
+        limit: int,
+        in_turn: bool,
+        temperature: float,
+        top_k: int | None,
+    ) -> tuple[list[array[int]], int]:
+        """Generate documents in these contexts; see Engine.generate."""
+        generated = self._kernel.generate(
+            self._decoder, array("i", prompt), chances, documents, limit, in_turn, _scale(temperature), top_k or 0
+        )
+        if generated is None:
+            raise FloatingPointError(DIVERGED)
+        tokens, lengths, used = generated
+        return [tokens[i * limit : i * limit + length] for i, length in enumerate(lengths)], used
 
     def rewind(self) -> None:
         """Clear every context."""
@@ -276,11 +342,21 @@ class NativeStreams(Streams):
         self._position = 0
 
 
+def _scale(temperature: float) -> float:
+    """Return the factor for the logits, 0 for the likeliest token."""
+    return 0.0 if temperature < GREEDY else temperature**-1
+
+
 class NativeDecoder(Decoder):
     """A single context that uses the engine's parameters as they were when the context was opened."""
+
+    draws = True
 
     def __init__(self, engine: NativeEngine) -> None:
         self._streams = NativeStreams(engine, 1, alone=True)
 
     def feed(self, token_id: int) -> array[float]:
         return self._streams.feed([token_id])[0]
+
+    def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
+        return self._streams.draw([token_id], [chance], temperature, top_k)[0]

@@ -121,10 +121,10 @@ class WebAssembly(Kernel):
                     self._copy_out(address, value)
         return result
 
-    def open(self, sizes: Sequence[int], adam: Sequence[float], threads: int) -> int:
+    def open(self, sizes: Sequence[int], optimizer: Sequence[float], threads: int) -> int:
         if threads != 1:
             raise ValueError(f"threads must be 1 in WebAssembly, got threads={threads}")
-        return super().open(sizes, adam, threads)
+        return super().open(sizes, optimizer, threads)
 
     def train(
         self,
@@ -133,6 +133,7 @@ class WebAssembly(Kernel):
         lengths: array[int],
         batch_sizes: array[int],
         learning_rates: array[float],
+        part: int,
         step: int,
         seconds: float,
     ) -> array[float] | None:
@@ -142,7 +143,7 @@ class WebAssembly(Kernel):
         documents = sum(batch_sizes[:steps])
         parts = (tokens[: sum(lengths[:documents])], lengths[:documents], batch_sizes[:steps], learning_rates[:steps])
         start = time.perf_counter()
-        losses = super().train(net, *parts, step, seconds)
+        losses = super().train(net, *parts, part, step, seconds)
         in_time = steps * seconds / max(time.perf_counter() - start, 1e-6)
         self._pace = (net, max(1, int(min(8 * steps, in_time))))
         return losses

@@ -11,7 +11,7 @@ typedef struct Decoder Decoder;
 
 typedef struct {
     int n_embd, n_head, n_layer, block_size, vocab_size, activation;
-    double beta1, beta2, eps_adam;
+    double beta1, beta2, eps_adam, clip; /* clip: the maximum norm of a gradient; 0: none */
     int threads;
 } Settings;
 
@@ -26,12 +26,17 @@ typedef struct {
     void (*load)(Net *, const double *params, const double *m, const double *v);
     void (*store)(const Net *, double *params, double *m, double *v);
     int (*backward)(Net *, double *grads, Documents, int documents, double weight, double *loss);
-    int (*train)(Net *, Documents, const int32_t *batch_sizes, const double *learning_rates, int64_t step, int steps,
-                 double seconds, double *losses);
+    int (*train)(Net *, Documents, const int32_t *batch_sizes, const double *learning_rates, int part, int64_t step,
+                 int steps, double seconds, double *losses);
+    double (*clip)(Net *, double *grads, double max_norm);
     void (*update)(const Net *, double *params, double *grads, double *m, double *v, int64_t n, int64_t step,
                    double lr);
     Decoder *(*decoder)(const Net *, int streams);
     void (*decoder_close)(Decoder *);
     void (*feed)(Decoder *, const int32_t *token_ids, double *logits);
     void (*rewind)(Decoder *);
+    int (*draw)(Decoder *, const int32_t *token_ids, const double *chances, int count, double scale, int top_k,
+                int32_t *chosen);
+    int (*generate)(Decoder *, const int32_t *prompt, int prompt_length, int documents, int limit,
+                    const double *chances, int in_turn, double scale, int top_k, int32_t *tokens, int32_t *lengths);
 } Kernel;

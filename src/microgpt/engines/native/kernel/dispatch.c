@@ -6,13 +6,17 @@ It chooses the best instruction set that both the processor and the operating sy
 #include <string.h>
 
 #define TABLE(isa) extern const Kernel kernel_##isa##_exact, kernel_##isa##_float32;
-#ifdef HAVE_X86
+#ifdef HAVE_avx512
 TABLE(avx512)
+#endif
+#ifdef HAVE_avx2
 TABLE(avx2)
 #endif
+#ifdef HAVE_plain
 TABLE(plain)
+#endif
 
-#ifdef HAVE_X86
+#if defined(HAVE_avx512) || defined(HAVE_avx2)
 #include <cpuid.h>
 
 /* Return whether the processor has AVX2 and fma (wide: AVX-512), and the operating system saves their registers. This
@@ -29,14 +33,19 @@ static int has_avx(int wide) {
 }
 #endif
 
-/* isa: the name of an instruction set, or NULL for the best one. Returns NULL if this machine does not support isa. */
+/* isa: the name of an instruction set, or NULL for the best one. Returns NULL if this machine does not support isa, or the
+library was compiled without it. */
 __attribute__((visibility("default"))) const Kernel *microgpt_kernel(int exact, const char *isa) {
 #define OFFER(name, works)                                                                                             \
     if ((isa ? !strcmp(isa, #name) : 1) && (works)) return exact ? &kernel_##name##_exact : &kernel_##name##_float32;
-#ifdef HAVE_X86
+#ifdef HAVE_avx512
     OFFER(avx512, has_avx(1))
+#endif
+#ifdef HAVE_avx2
     OFFER(avx2, has_avx(0))
 #endif
+#ifdef HAVE_plain
     OFFER(plain, 1)
+#endif
     return NULL;
 }

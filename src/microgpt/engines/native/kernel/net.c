@@ -41,6 +41,7 @@ gradient starts from 0.0. */
 #include "model.h"
 #include "adam.h"
 #include "gradients.h"
+#include "clip.h"
 #include "memory.h"
 #include "buffers.h"
 #include "train.h"
@@ -58,6 +59,6 @@ gradient starts from 0.0. */
 
 extern const Kernel NAME_OF(ISA, PRECISION);
 const Kernel NAME_OF(ISA, PRECISION) = {
-    TEXT_OF(ISA), net_open, net_close, net_load, net_store, net_backward, net_train, net_update,
-    decoder_open, decoder_close, decoder_feed, decoder_rewind,
+    TEXT_OF(ISA), net_open, net_close, net_load, net_store, net_backward, net_train, net_clip, net_update,
+    decoder_open, decoder_close, decoder_feed, decoder_rewind, decoder_draw, decoder_generate,
 };

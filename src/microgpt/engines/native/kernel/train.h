@@ -6,7 +6,7 @@
 #include <time.h>
 #endif
 #include "buffers.h"
-#include "gradients.h"
+#include "clip.h"
 #include "model.h"
 
 /* Threads share a step in two ways. For forward and backward, each thread takes chunks of a few documents. For the
@@ -21,6 +21,7 @@ typedef struct {
     const int32_t *batch_sizes;
     const double *learning_rates;
     double weight; /* each document's weight; 0 means 1 / batch size */
+    int part;      /* documents whose losses are added before they are weighted; 0: all of a batch */
     double *losses;
     int64_t step;
     int steps;
@@ -34,6 +35,7 @@ typedef struct {
     int32_t *ends;           /* each gradient sum's end row: one per chunk (exact) or micro-batch (float32) */
     size_t tokens_done, documents_done;
     double work_since_clock; /* multiplications since the clock was last read */
+    Squares *squares;        /* with clipping: each task's sum of squares of the gradient */
     int accumulate;          /* backward, exact: add to the gradient in net->grads */
     int done, stop, batch, chunks, micro_batches;
     Tasks tasks;
@@ -169,9 +171,15 @@ NOINLINE void weights_backward_specialized(const Gradient *gradient, Tasks *task
 
 /* Return the current batch's loss, summed from left to right. */
 static double batch_loss(const Run *run) {
+    const double weight = run->weight ? run->weight : 1.0 / run->batch;
     double loss = 0;
-    for (int i = 0; i < run->batch; i++) loss += run->document_losses[i];
-    return loss * (run->weight ? run->weight : 1.0 / run->batch);
+    for (int i = 0; i < run->batch;) {
+        const int end = run->part && run->part < run->batch - i ? i + run->part : run->batch;
+        double sum = 0;
+        for (; i < end; i++) sum += run->document_losses[i];
+        loss += sum * weight;
+    }
+    return loss;
 }
 
 /* Compute one thread's share of the current step. Returns the loss; if it is not finite, nothing is updated. */
@@ -185,16 +193,19 @@ static double run_step(Run *run) {
         barrier(run);
         Gradient gradient = {net, NULL, micro_batch > 0 || run->accumulate, EXACT ? chunks : 1,
                              run->ends + (EXACT ? first : micro_batch)};
+        const int is_last = micro_batch == micro_batches - 1, updates = is_last && run->learning_rates;
         Adam a;
-        if (micro_batch == micro_batches - 1) {
-            loss = batch_loss(run);
-            if (run->learning_rates) {
-                a = adam_constants(&net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
-                gradient.adam = &a;
-            }
-        }
-        if (!gradient.adam || isfinite(loss)) weights_backward_specialized(&gradient, &run->tasks);
+        if (is_last) loss = batch_loss(run);
+        if (updates) a = adam_constants(&net->settings, run->step + run->done + 1, run->learning_rates[run->done]);
+        if (updates && !run->squares) gradient.adam = &a;
+        if (!updates || isfinite(loss)) weights_backward_specialized(&gradient, &run->tasks);
         barrier(run);
+        if (updates && run->squares && isfinite(loss)) {
+            sum_gradient_squares(net, &run->tasks, run->squares);
+            barrier(run);
+            clipped_adam(net, &run->tasks, &a, run->squares, net->settings.clip);
+            barrier(run);
+        }
     }
     return loss;
 }
@@ -258,8 +269,10 @@ static int run_threads(Run *run) {
     run->token_at = allocate(count * sizeof(size_t));
     run->document_losses = allocate(count * sizeof(double));
     run->row_at = allocate(4 * count * sizeof(int32_t));
+    const int clips = run->learning_rates && run->net->settings.clip > 0;
+    if (clips) run->squares = allocate(num_clip_tasks(run->net) * sizeof(Squares));
     run->tasks.threads = 1;
-    if (!run->token_at || !run->row_at || !run->document_losses ||
+    if (!run->token_at || !run->row_at || !run->document_losses || (clips && !run->squares) ||
         !reserve_rows(run->net, max_micro_batch_rows(run->net, run))) {
         run->done = -1;
     } else {
@@ -281,7 +294,7 @@ static int run_threads(Run *run) {
         run_steps(run, 0);
 #endif
     }
-    release(run->token_at), release(run->row_at), release(run->document_losses);
+    release(run->token_at), release(run->row_at), release(run->document_losses), release(run->squares);
     return run->done;
 }
 
@@ -305,17 +318,34 @@ static int net_backward(Net *net, double *grads, Documents documents, int batch,
     return 1;
 }
 
-/* Train for as many steps as fit into `seconds`, but at least one. step: the number of steps already completed. Returns
-the number of steps completed by this call, or -1 if out of memory. */
-static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, const double *learning_rates,
+/* Train for as many steps as fit into `seconds`, but at least one. step: the number of steps already completed. part: a
+batch's loss is the sum of the losses of this many documents at a time; 0: of all of them. Returns the number of steps
+completed by this call, or -1 if out of memory. */
+static int net_train(Net *net, Documents documents, const int32_t *batch_sizes, const double *learning_rates, int part,
                      int64_t step, int steps, double seconds, double *losses) {
     Run run = {.net = net,
                .documents = documents,
                .batch_sizes = batch_sizes,
                .learning_rates = learning_rates,
+               .part = part,
                .losses = losses,
                .step = step,
                .steps = steps,
                .deadline = monotonic_seconds() + seconds};
     return run_threads(&run);
+}
+
+/* Scale grads down if their norm exceeds max_norm. Returns the norm before, or -1 if out of memory. */
+static double net_clip(Net *net, double *grads, double max_norm) {
+    Tasks tasks = {.threads = 1};
+    const int count = num_clip_tasks(net);
+    Squares *squares = allocate(count * sizeof(Squares));
+    if (!squares) return -1;
+    copy_in(net, grads, 1, net->grads);
+    sum_gradient_squares(net, &tasks, squares);
+    const double norm = sqrt(total_squares(net, squares, count));
+    if (norm > max_norm)
+        for (size_t i = 0; i < net->flat_size; i++) grads[i] *= max_norm / norm;
+    release(squares);
+    return norm;
 }
