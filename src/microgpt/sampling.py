@@ -229,18 +229,18 @@ def generate_documents(
     limit = block_size - len(prompt)
     if max_new_tokens is not None:
         limit = min(limit, max_new_tokens)
-    shared = rngs if isinstance(rngs, random.Random) else None
-    state = shared.getstate() if shared else None
+    options: dict[str, Any] = {"documents": count, "limit": limit, "temperature": temperature, "top_k": top_k}
+    start = (bos, *prompt)
     draws = 0 if temperature < GREEDY else limit
-    each = [shared] * count if shared else rngs
-    chances = array("d", [rng.random() for rng in each for _ in range(draws)])
-    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "in_turn": shared is not None}
+    if not isinstance(rngs, random.Random):
+        chances = array("d", [rng.random() for rng in rngs for _ in range(draws)])
+        return engine.generate(start, chances, in_turn=False, **options)[0]
+    state = rngs.getstate()
     try:
-        documents, used = engine.generate((bos, *prompt), chances, documents=count, limit=limit, **options)
+        chances = array("d", [rngs.random() for _ in range(count * draws)])
+        documents, used = engine.generate(start, chances, in_turn=True, **options)
     finally:
-        if shared:
-            shared.setstate(state)
-    if shared:
-        for _ in range(used):
-            shared.random()
+        rngs.setstate(state)
+    for _ in range(used):
+        rngs.random()
     return documents

@@ -91,8 +91,8 @@ class Data:
             raise IndexError(f"i must be between 0 and {len(self) - 1}, got i={i}")
         if self.mode == "stream":
             return list(self.tokens[i * self.block_size : (i + 1) * self.block_size + 1])
-        bos = self.tokenizer.bos
-        return [bos, *self.tokens[self.ends[i - 1] if i else 0 : self.ends[i]], bos]
+        bos, ends = self.tokenizer.bos, self.ends
+        return [bos, *self.tokens[ends[i - 1] if i else 0 : ends[i]], bos]
 
     def text(self, i: int) -> str:
         """Return the text of sequence i."""

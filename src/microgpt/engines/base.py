@@ -296,7 +296,7 @@ def num_positions(tokens: Tokens, config: Config) -> int:
 
 def truncated(tokens: Tokens, config: Config) -> Tokens:
     """Return the tokens that the model reads and predicts: a document's first block_size + 1 tokens."""
-    return tokens[: config.block_size + 1]
+    return tokens if len(tokens) <= config.block_size + 1 else tokens[: config.block_size + 1]
 
 
 def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
@@ -318,6 +318,6 @@ def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
 
 def check_tokens(tokens: Tokens, vocab_size: int) -> None:
     """Raise ValueError if a token id is not in the vocabulary."""
-    wrong = next((t for t in tokens if not 0 <= t < vocab_size), None)
-    if wrong is not None:
+    if tokens and not (min(tokens) >= 0 and max(tokens) < vocab_size):
+        wrong = next(t for t in tokens if not 0 <= t < vocab_size)
         raise ValueError(f"token_id must be between 0 and {vocab_size - 1}, got token_id={wrong}")

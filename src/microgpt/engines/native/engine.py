@@ -17,7 +17,8 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import islice
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import Config, num_params
@@ -68,6 +69,36 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
     return SharedLibrary(precision == "exact", isa)
 
 
+def _references(owner: object, name: str) -> int:
+    """Return the number of references to an attribute's value; a Python that does not count them returns a million."""
+    return sys.getrefcount(getattr(owner, name)) if hasattr(sys, "getrefcount") else 10**6
+
+
+class _Buffer:
+    """An attribute that holds a buffer, and brings it up to date when it is read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, engine: NativeEngine, owner: type[NativeEngine]) -> Any:
+        self._leave_kernel(engine)
+        return getattr(engine, f"_{self.name}")
+
+    def __set__(self, engine: NativeEngine, buffer: array[float]) -> None:
+        self._leave_kernel(engine)
+        setattr(engine, f"_{self.name}", buffer)
+
+    def _leave_kernel(self, engine: NativeEngine) -> None:
+        if self.name == "grads":
+            engine._grads_may_have_changed = True
+        else:
+            engine._store()
+            engine._may_have_changed = True
+
+
+UNSHARED = _references(SimpleNamespace(buffer=array("d")), "buffer")
+
+
 class NativeEngine(Engine):
     """An engine that runs the C kernel.
 
@@ -103,10 +134,13 @@ class NativeEngine(Engine):
         if not 1 <= threads <= 256:
             raise ValueError(f"threads must be between 1 and 256, got threads={threads}")
         self.config, self.vocab_size, self.precision = config, vocab_size, precision
-        self.params = params
         self._length = num_params(config, vocab_size)
         self._zeros = bytes(8 * self._length)
-        self.grads, self.m, self.v = (array("d", self._zeros) for _ in range(3))
+        self._params = params
+        self._grads, self._m, self._v = (array("d", self._zeros) for _ in range(3))
+        self._kernel_is_newer = False  # than the buffers params, m and v
+        self._may_have_changed = True  # the buffers, since the kernel loaded them
+        self._grads_may_have_changed = False  # since they were 0
         self.step = 0
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
         optimizer = (config.beta1, config.beta2, config.eps_adam, config.clip)
@@ -119,9 +153,26 @@ class NativeEngine(Engine):
         if self._net:
             self._kernel.close(self._net)
 
+    params, m, v, grads = (_Buffer(name) for name in ("params", "m", "v", "grads"))
+
+    def _store(self) -> None:
+        """Bring the buffers up to date."""
+        if self._kernel_is_newer:
+            self._kernel.store(self._net, self._params, self._m, self._v)
+            self._kernel_is_newer = False
+
+    def _load_params(self) -> None:
+        """Bring the kernel's parameters up to date."""
+        if self._may_have_changed:
+            self._kernel.load(self._net, self._buffer("params"), None, None)
+
+    def _is_held(self, *names: str) -> bool:
+        """Return whether anybody else holds one of these buffers, and could read or write it at any time."""
+        return any(_references(self, name) > UNSHARED for name in names)
+
     def _buffer(self, name: str) -> array[float]:
         """Return a buffer; raise ValueError if its owner has replaced it with an invalid object."""
-        buffer = getattr(self, name)
+        buffer: array[float] = getattr(self, name)
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} values, got {str(buffer)[:60]}")
         return buffer
@@ -131,7 +182,7 @@ class NativeEngine(Engine):
         packed = _Packed(self.config)
         packed.add(batch)
         grads = self._buffer("grads")
-        self._kernel.load(self._net, self._buffer("params"), None, None)
+        self._load_params()
         loss = self._kernel.backward(self._net, grads, packed.tokens, packed.lengths, 1 / (total or len(batch)))
         if loss is None:
             raise MemoryError(f"a batch of {len(batch)} documents does not fit in memory")
@@ -156,7 +207,7 @@ class NativeEngine(Engine):
     ) -> list[float]:
         losses: list[float] = []
         steps = zip(batches, learning_rates)
-        if self.grads.tobytes() != self._zeros:  # the gradient of an earlier backward() belongs to the first step
+        if self._has_gradient():  # the gradient of an earlier backward() belongs to the first step
             for batch, learning_rate in islice(steps, 1):
                 losses += super().train([batch], [learning_rate], micro_batch_size)
                 if not math.isfinite(losses[-1]):
@@ -172,13 +223,26 @@ class NativeEngine(Engine):
             if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
 
+    def _has_gradient(self) -> bool:
+        if not self._grads_may_have_changed:
+            return False
+        has_gradient = self._buffer("grads").tobytes() != self._zeros
+        self._grads_may_have_changed = has_gradient or self._is_held("_grads")
+        return has_gradient
+
     def _train(self, packed: _Packed, part: int) -> array[float]:
-        """Train for all steps in `packed`, in time slices; Ctrl-C is handled between the slices."""
+        """Train for all steps in `packed`, in time slices; Ctrl-C is handled between the slices.
+
+        The results stay in the kernel until somebody reads a buffer, because copying them can take longer than a step.
+        """
         losses = array("d")
         if not packed.learning_rates:
             return losses
-        params, m, v = (self._buffer(name) for name in ("params", "m", "v"))
-        self._kernel.load(self._net, params, m, v)
+        if self._may_have_changed:
+            params, m, v = (self._buffer(name) for name in ("params", "m", "v"))
+            self._kernel.load(self._net, params, m, v)
+            del params, m, v
+        self._kernel_is_newer, self._may_have_changed = True, False
         try:
             while packed.learning_rates and (not losses or math.isfinite(losses[-1])):
                 now = self._kernel.train(
@@ -195,9 +259,13 @@ class NativeEngine(Engine):
                     raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit in memory")
                 losses += now
                 self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
+                if len(now) == len(packed.learning_rates):
+                    break
                 packed = packed.after(len(now))
         finally:
-            self._kernel.store(self._net, params, m, v)
+            if self._is_held("_params", "_m", "_v"):
+                self._store()
+                self._may_have_changed = True
         return losses
 
     def decoder(self) -> NativeDecoder:
@@ -271,7 +339,7 @@ class NativeStreams(Streams):
         self._rows = count if alone else max(2, count)
         self._kernel, self._vocab_size = engine._kernel, engine.vocab_size
         self._position = 0
-        self._kernel.load(engine._net, engine._buffer("params"), None, None)
+        engine._load_params()
         self._decoder = self._kernel.decoder(engine._net, self._rows)
         if not self._decoder:
             raise MemoryError(f"{count} contexts of {engine.config.block_size} tokens do not fit in memory")
