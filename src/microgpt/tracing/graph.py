@@ -21,7 +21,7 @@ Facts = dict[str, Any]  # the description of a number or an event, as plain data
 class Graph:
     """Every number in an execution and its paths.
 
-    A tensor's inner numbers are not named until one of their names is needed.
+    A tensor's intermediate values are not named until one of their names is needed.
 
     Attributes:
         nodes: All numbers, in the order in which the program created them.
@@ -63,7 +63,7 @@ class Graph:
         return places
 
     def places(self, node: Node) -> list[tuple[str, int]]:
-        """Return the (tensor name, flat position) of each place where a node occurs; an inner number has no place."""
+        """Return the (tensor name, flat position) of each place where a node occurs; none for an intermediate value."""
         return self._places.get(node, [])
 
     def names(self, node: Node) -> list[str]:
@@ -71,7 +71,7 @@ class Graph:
 
         A number in a tensor has several paths if the reference passes it on unchanged: a row of a parameter is an
         embedding, one layer's resid_post is the next layer's resid_pre, and x_attn holds all heads' outputs side by
-        side. An inner number has one path.
+        side. An intermediate value has one path.
         """
         return [self._path_of(place) for place in self.places(node)] or [self._inner_path(node)]
 
@@ -131,7 +131,7 @@ class Graph:
                 raise ValueError(f"path must name one number: {name} has shape {shape}, got path={path!r}")
             return self.tensors[name][tensor_names.flat_position(index, shape)]
         rest = ""
-        if len(index) == len(shape):  # inner numbers are named after their owner's first place
+        if len(index) == len(shape):  # intermediate values are named after their owner's first place
             name, position = self.places(self.tensors[name][tensor_names.flat_position(index, shape)])[0]
             rest = tensor_names.element_path("", self.shapes[name], position)
         inside = self._look_inside(name)
@@ -143,7 +143,7 @@ class Graph:
         return inside[f"{rest}.{role}"]
 
     def owner(self, node: Node) -> tuple[str, int] | None:
-        """Return the place of the tensor element that an inner number belongs to; None if it belongs to no element."""
+        """Return the place of the tensor element that an intermediate value belongs to, or None."""
         while node not in self._places:
             users = self.users[node.index]
             if not users:

@@ -1,7 +1,7 @@
-"""Names for intermediate numbers, such as the products inside a sum.
+"""Names for intermediate values, such as the products inside a sum.
 
 The table in names.py names only the elements of tensors, such as `pos3.layer0.q[9]`, but not the products that are
-added up to compute an element. The path of such an inner number is its owner's path, a dot, and the inner number's
+added up to compute an element. The path of such an intermediate value is its owner's path, a dot, and the value's
 role. Below, j counts a sum's terms from 0.
 
     q k v attn_out mlp_pre mlp_out logits, x_attn.head2
@@ -110,17 +110,17 @@ def _is_share(node: Node) -> bool:
 
 
 def inside(name: str, nodes: Sequence[Node], is_scalar: bool) -> Iterator[tuple[str, Node]]:
-    """Yield a tensor's inner numbers.
+    """Yield a tensor's intermediate values.
 
     If a number has two names (a sum of one term is both term0 and total), the name that its path uses comes first.
 
     Args:
         name: The tensor's name.
         nodes: The tensor's nodes.
-        is_scalar: Whether the tensor is a single number, whose inner numbers have no index.
+        is_scalar: Whether the tensor is a single number, whose intermediate values have no index.
 
     Yields:
-        The rest of the inner number's path, such as `[9].term4`, and its node.
+        The rest of the intermediate value's path, such as `[9].term4`, and its node.
     """
     what = kind(name)
     for position, node in enumerate(nodes):

@@ -106,7 +106,7 @@ class Recorder:
         return self.normed[id(out)][1] if id(out) in self.normed else out
 
     def _norm(self, name: str, out: Vector, of: str) -> None:
-        """Name the output of an rmsnorm call and, if the call's input was the tensor `of`, the call's inner numbers."""
+        """Name the output of an rmsnorm call and, if its input was the tensor `of`, its intermediate values."""
         if id(out) not in self.normed:
             return
         x = self.normed[id(out)][1]

@@ -322,7 +322,7 @@ class Trace:
         return inner_names.running_totals(node) if role == "total" or role.startswith("sum") else []
 
     def _made_for(self, node: Node, added: set[Node]) -> list[Node]:
-        """Return a number and the inner numbers that it was computed from, in order, except the numbers in `added`."""
+        """Return a number and the intermediate values it was computed from, in order, except those in `added`."""
         found: set[Node] = set()
         waiting = [node]
         while waiting:

@@ -116,8 +116,8 @@ def bench(tab: Visit) -> Iterator[Bench]:
     stop = "() => [...document.querySelectorAll('main button')].find((e) => e.innerText === 'Stop')?.click()"
     bench.page.evaluate(stop)
     bench.open()
-    bench.page.evaluate(stop.replace("Stop", "hide the output"))
+    bench.page.evaluate(stop.replace("Stop", "hide output"))
     if bench.page.get_by_role("button", name="Reset the file").is_enabled():
         bench.click("Reset the file")
-    bench.click("Back to the names")
+    bench.click("Return to the names")
     bench.tab.settle()

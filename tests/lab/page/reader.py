@@ -77,7 +77,7 @@ class Reader:
 
     def unit(self, matches: Callable[[int], bool]) -> None:
         """Move on the board of gates from the first unit to one that matches."""
-        board = self.figure("Open or shut").locator(".board")
+        board = self.figure("Open or closed").locator(".board")
         board.focus()
         for _ in range(64):
             board.press("ArrowLeft")

@@ -65,4 +65,4 @@ def mistake(shown: Shown, truth: float | str, tolerance: float) -> str:
     return "" if Decimal(text) == expected else f"{shown}: natively {expected}, to the digits shown"
 
 
-PER_CENT = "What the model thought possible"  # a figure whose caption says so for all its small numbers
+PER_CENT = "What the model expected"  # a figure whose caption says so for all its small numbers

@@ -204,13 +204,13 @@ def new_name(reader: Reader) -> None:
         found = ask("generate", seed=42, index=index, temperature=0.5, prompt="z")
         if len(found["text"]) >= 4 and not found["in_data"]:
             return
-        reader.press("One letter at a time", "Another name")
+        reader.press("One letter at a time", "Generate another name")
 
 
 def greatest(reader: Reader) -> None:
     letters = ask("loss", word="olivia")["letters"]
     most = max(letters, key=lambda letter: letter["loss"])
-    reader.page.get_by_role("button", name=f"{most['target']} after {most['read']}: choose this position").first.click()
+    reader.page.get_by_role("button", name=f"Select {most['target']} after {most['read']}").first.click()
 
 
 def causality(reader: Reader) -> None:
@@ -224,7 +224,7 @@ def causality(reader: Reader) -> None:
             reader.choose(figure, str(head))
             verdict = reader.check()
             assert verdict.startswith("Right." if future[head][0] > 0.9 else "Not yet. At the beginning"), (word, head)
-            assert f"{100 * future[head][0]:.1f} %" in verdict
+            assert f"{100 * future[head][0]:.1f}%" in verdict
     assert max(rows[0] for rows in ask("unmasked", word="emma")["future"][0]) < 0.9
     right = next(head for head, rows in enumerate(future) if rows[0] > 0.9)
     reader.choose(figure, str(right))
@@ -255,7 +255,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
         "Break backward",
         lambda r: (expression(r, "x used twice"), r.choose("An expression", "assigned (=)")),
     ),
-    "the-largest-matrix": ("The largest matrix", lambda r: r.choose("One matrix and one number", "mlp_fc1")),
+    "the-largest-matrix": ("The largest matrix", lambda r: r.choose("A matrix and one of its numbers", "mlp_fc1")),
     "a-unit-that-stays-shut": ("A unit with nothing to say", shut),
     "find-the-dead-units": ("Find the dead", dead),
     "one-weight-for-the-better": ("One weight for the better", one_weight),

@@ -15,7 +15,7 @@ def test_the_page_accepts_any_letter_if_tokens_are_bytes(visit: Visit, tmp_path:
     files.set_input_files(byte_run.train(tmp_path) / "run" / "model.safetensors")
     visit.page.locator("main [role=status]", has_text="All figures now show").wait_for()
     visit.section(6)
-    visit.page.get_by_label("a word", exact=True).fill("zoë 日")
+    visit.page.get_by_label("new word", exact=True).fill("zoë 日")
     visit.settle()
     assert "The model cannot read “" not in visit.page.locator("body").inner_text()
     visit.page.get_by_role("button", name="add", exact=True).click()

@@ -117,7 +117,7 @@ def test_a_figure_with_a_slider_keeps_its_value(tab: Visit) -> None:
     figure.locator("input[type=range]").fill("7.3")
     tab.settle()
     shown = words(ElementTree.fromstring(saved(tab, figure)))
-    assert "scores times 7.3" in shown
+    assert "multiply scores by 7.3" in shown
     assert "head 2 position 3 m" in shown
     assert "uniform: " not in shown
     assert "peaked" not in shown.removeprefix("From uniform to peaked")

@@ -39,7 +39,7 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
             found[f"d {name[node['id']]} / d {name[operand['id']]}"] = operand["local"]
     for i, step in enumerate(answer["backward"]):
         found |= {f"backward[{i}].{what}": step[what] for what in ("before", "after", "local", "out")}
-    ways = {"as in the program": {}, "= for +=": {"accumulate": False}}
+    ways = {"as in the program": {}, "= instead of +=": {"accumulate": False}}
     ways |= {"naive order": {"order": "naive"}, "backward twice": {"times": 2}}
     for way, options in ways.items():
         found |= {f"grad {check['name']} ({way})": check["grad"] for check in ask(**options)["check"]}
@@ -53,7 +53,7 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
 
 EXPRESSION, CHECK = (
     "An expression and its gradients",
-    "The check: change each input slightly and compare",
+    "Numerical gradient check",
 )
 PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]
 
@@ -84,8 +84,8 @@ def test_a_local_gradient_and_a_gate_are_values_of_the_reference(tab: Visit) -> 
     slope = evaluated("y = exp(x)", {"x": 0.8})
     gate = evaluated("h = relu(x); y = w * h", {"x": 0.7, "w": -1.5})
     for figure, path, truth in [
-        ("A local gradient is a slope", "y", slope["y"]),
-        ("A local gradient is a slope", "d y / d x", slope["grad x"]),
+        ("The local gradient as a slope", "y", slope["y"]),
+        ("The local gradient as a slope", "d y / d x", slope["grad x"]),
         *(("The gate", path, gate[path]) for path in ("x", "h", "grad x", "grad h")),
     ]:
         assert mistake(numbers[figure, path], truth, 1e-12) == ""

@@ -51,7 +51,7 @@ def own_text(visit: Visit) -> Any:
 
 def back_to_the_names(visit: Visit) -> None:
     visit.section(1)
-    own_text(visit).get_by_role("button", name="Back to the names").click()
+    own_text(visit).get_by_role("button", name="Return to the names").click()
     visit.settle()
     assert visit.ask("model")["name"] == "trained for 1000 steps"
     assert own_text(visit).get_by_text("The model now has 27 tokens and 4,192 parameters.").is_visible()

@@ -181,7 +181,7 @@ def test_leaving_the_playhead_stops_it(head: Head) -> None:
 
 def test_the_playhead_opens_from_the_contents_and_returns_to_the_section(head: Head) -> None:
     head.tab.section(5)
-    head.page.get_by_role("button", name="play these lines: Forward").click()
+    head.page.get_by_role("button", name="play “Forward”").click()
     head.page.wait_for_selector("main .line")
     head.press("exit")
     head.page.wait_for_selector(".transport", state="detached")

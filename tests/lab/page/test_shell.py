@@ -134,7 +134,7 @@ def test_on_a_phone_the_figure_is_visible_above_an_open_number(shell: Visit) -> 
     assert bottom - top < 0.15 * 844
     assert bottom == pytest.approx(box(shell, ".transport")[1], abs=1)
     assert not shell.page.locator(".opened details").first.is_visible()
-    shell.page.get_by_role("button", name="unfold").click()
+    shell.page.get_by_role("button", name="expand").click()
     shell.page.locator(".opened table").first.wait_for()
     shell.settle()
     assert box(shell, ".opened")[3] == pytest.approx(box(shell, ".transport")[1], abs=1)

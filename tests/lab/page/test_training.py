@@ -33,7 +33,7 @@ def train(visit: Visit, count: int, done: str) -> None:
 
 
 def scrub(visit: Visit, step: int) -> None:
-    visit.page.get_by_label("back to step").fill(str(step))
+    visit.page.get_by_label("go back to step").fill(str(step))
     visit.page.get_by_text(f"{step:,} of 1,000 steps are complete").wait_for()
     visit.settle()
 

@@ -62,7 +62,7 @@ def test_the_page_shows_the_numbers_of_the_full_matrix(tab: Visit) -> None:
     assert {path for path, _, _ in shown} == set(truth)
     assert [path for path, value, _ in shown if not math.isclose(value, truth[path], abs_tol=1e-12)] == []
     for path, value, text in shown:
-        digits = text.replace("−", "-").removesuffix(" %")
+        digits = text.replace("−", "-").removesuffix("%")
         if path != "unmasked documents.lower":
             assert abs(float(digits) - (100 * value if text.endswith("%") else value)) <= 0.051, (path, text)
     assert "has risen" in figure.inner_text() if free.loss > masked.loss else "has fallen" in figure.inner_text()

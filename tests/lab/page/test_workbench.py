@@ -27,7 +27,7 @@ def test_reset_restores_the_file_byte_for_byte(bench: Bench) -> None:
     assert "more" not in bench.page.url
     bench.click("Reset the file")
     assert bench.text == FILE
-    assert bench.page.get_by_text("This is the original file from the package.").is_visible()
+    assert bench.page.get_by_text("This is the unedited file from the package.").is_visible()
 
 
 def test_a_prepared_change_is_shown_where_it_is(bench: Bench) -> None:
@@ -77,12 +77,12 @@ def test_nothing_can_run_while_a_prepared_change_is_being_applied(bench: Bench) 
       }
     }""")
     bench.click("GELU")
-    names = ("Run", "Use in all figures", "Measure the original file")
+    names = ("Run", "Use in all figures", "Measure the original program")
     runs = [bench.page.locator("main button", has_text=re.compile(f"^{name}$")) for name in names]
     assert [button.is_disabled() for button in runs] == [True] * 3
     bench.page.evaluate("go()")
     bench.page.get_by_role("button", name="GELU", pressed=True).wait_for()
-    runs[2] = bench.page.get_by_role("button", name="Compare with the original file")
+    runs[2] = bench.page.get_by_role("button", name="Compare with the original program")
     assert [button.is_disabled() for button in runs] == [False] * 3
 
 
@@ -99,7 +99,7 @@ def test_the_diff_shows_the_changes(bench: Bench) -> None:
 def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
     bench.click("no residual")
     bench.page.get_by_role("spinbutton", name="steps").first.fill("5")
-    bench.click("Compare with the original file")
+    bench.click("Compare with the original program")
     done = "() => [...document.querySelectorAll('main td.mono')].filter((e) => e.textContent == '5').length == 2"
     bench.page.wait_for_function(done, timeout=PATIENCE)
     session = Session()
@@ -114,7 +114,7 @@ def test_a_change_is_measured_next_to_the_file(bench: Bench) -> None:
 def test_the_file_and_the_program_are_trained_and_compared(bench: Bench) -> None:
     bench.click("no 1/√d")
     bench.page.get_by_role("spinbutton", name="steps").last.fill("3")
-    bench.click("Train with the original file and your program")
+    bench.click("Train both the original program and yours")
     bench.wait("program edited: attention and reference.py", "main dd")
     assert bench.page.get_by_text("step 1, ").first.is_visible()
     assert bench.tab.ask("model")["program"]["changed"] == ["attention"]

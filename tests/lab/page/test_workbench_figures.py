@@ -15,7 +15,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
     bench.click("two layers")
     assert bench.text == apply("two_layers", FILE)
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers in every figure", ".used")
+    bench.wait("All figures now use this program", ".used")
     bench.tab.settle()
     session = Session()
     session.ask("edit", {"source": apply("two_layers", FILE)})
@@ -31,7 +31,7 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
         bench.tab.section(section)
         assert bench.page.locator("main .failed, main [role=alert]").all_text_contents() == []
     bench.open()
-    bench.click("Reset the figures to the published model")
+    bench.click("Reset figures to the published model")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == "published"
     assert not any("16, 2, 4, 16" in line for line in bench.page.locator(".source li").all_text_contents())
@@ -56,7 +56,7 @@ def test_a_figure_that_failed_works_again_with_another_model(bench: Bench) -> No
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
     bench.open()
-    bench.click("Reset the figures to the published model")
+    bench.click("Reset figures to the published model")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count() == 0
 
@@ -77,9 +77,9 @@ def test_a_program_that_blocks_the_figures_can_be_stopped(visit: Visit) -> None:
     bench.page.locator(".cm-content").wait_for()
     bench.write("while True: pass\n" + FILE)
     bench.click("Use in all figures")
-    bench.wait("The edited program is still computing", "[role=alert]")
+    bench.wait("The edited program is still running", "[role=alert]")
     bench.tab.answers()
-    bench.click("Stop it and return to the published model")
+    bench.click("Stop and return to the published model")
     visit.ready(restarts=1)
     visit.settle()
     assert visit.ask("model")["run"] == "published"
@@ -99,8 +99,8 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     bench.wait("This program now computes the numbers", ".used")
     visit.settle()
     visit.page.evaluate("() => { location.hash = 'section=6&word=maximilianoaaa' }")
-    bench.wait("The edited program is still computing", "[role=alert]")
-    bench.click("Stop it and return to the published model")
+    bench.wait("The edited program is still running", "[role=alert]")
+    bench.click("Stop and return to the published model")
     visit.ready(restarts=1)
     visit.settle()
     assert visit.ask("model")["run"] == "published"

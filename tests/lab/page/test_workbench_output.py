@@ -109,7 +109,7 @@ def test_output_and_status_are_visible_without_scrolling(bench: Bench) -> None:
                 bench.wait("Stopped after", "main figure [role=status]")
             assert bench.page.evaluate("scrollY") == before
         # with the button at the lower edge, the output is only visible if the page scrolls
-        bench.click("hide the output")
+        bench.click("hide output")
         bench.write("print(1)")
         button.evaluate("(e) => scrollTo(0, scrollY + e.getBoundingClientRect().bottom + 9 - innerHeight)")
         button.click()
@@ -117,7 +117,7 @@ def test_output_and_status_are_visible_without_scrolling(bench: Bench) -> None:
         bench.page.wait_for_function(visible, arg="main figure pre.output")
         assert bench.page.evaluate(visible, "main figure [role=status]")
         assert button.evaluate("(e) => e.getBoundingClientRect().top > 0")
-    bench.click("hide the output")
+    bench.click("hide output")
     assert bench.page.locator("pre.output").count() == 0
     bench.page.set_viewport_size(SIZES["wide"])
 

@@ -56,7 +56,7 @@ export interface Exercise {
 }
 
 export const three = (x: number | string) => show(x, 3)
-export const percent = (x: number) => `${show(100 * x, 1)} %`
+export const percent = (x: number) => `${show(100 * x, 1)}%`
 
 /** Return a token's character, or BOS. */
 export const letter = ({ app }: Asked, id: number) => app.model?.symbols[id] || 'BOS'

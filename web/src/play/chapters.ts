@@ -25,7 +25,7 @@ export const chapters: Act[] = [
   {
     name: 'forward',
     title: 'Forward',
-    about: 'Each token goes through the model, and probabilities for the next token come out.',
+    about: 'Each token goes through the model, which outputs probabilities for the next token.',
     section: 4,
   },
   {
@@ -37,7 +37,7 @@ export const chapters: Act[] = [
   {
     name: 'backward',
     title: 'Backward',
-    about: 'Starting from the loss, every number passes its gradient on to its operands.',
+    about: 'Starting from the loss, every number passes its gradient to its operands.',
     section: 7,
   },
   {

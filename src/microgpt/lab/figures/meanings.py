@@ -41,7 +41,7 @@ def meaning(path: str) -> str:
 
 
 def kind(path: str, op: str) -> str:
-    """Return a number's kind, such as linear or softmax. For inner numbers, weights and constants, return the op."""
+    """Return a number's kind, such as linear or softmax; for intermediate values, weights and constants, the op."""
     if op in ("parameter", "constant"):
         return op
     if is_inner(path):
@@ -50,7 +50,7 @@ def kind(path: str, op: str) -> str:
 
 
 def is_inner(path: str) -> bool:
-    """Return whether a number is an inner number: an intermediate result without an entry in the table of names."""
+    """Return whether a number is an intermediate value, which has no entry in the table of names."""
     name = _tensor(path)
     known = name.rpartition(".")[2] in PARAMETERS or any(pattern.fullmatch(name) for pattern, _ in _TABLE)
     return "]." in path or not known

@@ -3,7 +3,8 @@
 Queries look like `pos3.layer0.q[9]` or `q head2`. A query consists of words in any order. Each word must be a
 component of the name or the start of a component (`q`, `attn`, `pos3`), a pattern with `*` that matches the name
 (`pos*.loss`), an index (`wte[4]`), a head (`q head2` finds the head's components), a token (`probs e`), or a word in
-the number's meaning (`query`). Once a number's path is complete, its inner numbers are suggested: `pos3.layer0.q[9].`
+the number's meaning (`query`). Once a number's path is complete, its intermediate values are suggested:
+`pos3.layer0.q[9].`
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def find(session: Session, word: str, query: str, position: int = 0, limit: int 
 
 
 def _inside(trace: Trace, query: str, limit: int) -> list[FoundNumber]:
-    """Return the inner numbers of the number whose path precedes the query's last dot."""
+    """Return the intermediate values of the number whose path precedes the query's last dot."""
     owner, _, begun = query.rpartition(".")
     try:
         node = trace.node(owner)

@@ -1,4 +1,4 @@
-// The losses that the edited program and the original file have printed, with the same seed and the same documents.
+// The losses that the edited program and the original program have printed, with the same seed and the same documents.
 
 import { bench } from './bench.svelte'
 import { runner } from './runner.svelte'
@@ -19,9 +19,9 @@ class Measurements {
     const { original, source } = bench
     const wanted =
       source === original
-        ? [{ name: 'the original file', source }]
+        ? [{ name: 'the original program', source }]
         : [
-            { name: 'the original file', source: original },
+            { name: 'the original program', source: original },
             { name, source },
           ]
     for (const one of wanted) {
