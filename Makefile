@@ -15,10 +15,11 @@ npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else
 .PHONY: run lab test test-page test-ci test-all lint format clean
 
 run: .venv/run
-	$(BIN)/microgpt train
+	@echo "Training the published model: microgpt train"
+	@$(BIN)/microgpt train
 
-# The installation has built the page; here it is brought up to date with its sources, if there is npm
-lab: .venv/run
+# The installation builds the page; if its sources have changed since, it is brought up to date, if there is npm
+lab: .venv/lab
 	-@$(BIN)/python hatch_build.py site
 	$(BIN)/microgpt lab
 
@@ -56,14 +57,22 @@ clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf web/node_modules web/public src/microgpt/lab/site
 
-# The two states of the environment, as files whose age make can compare
+# The states of the environment, as files whose age make can compare: the command; with the page; with the tests' tools
 .venv/run: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable .
+	@echo "Installing the microgpt command and compiling its kernel for this processor ..."
+	@MICROGPT_NO_PAGE=1 $(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
-	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '.[$(EXTRAS)]'
+.venv/lab: pyproject.toml | .venv/bin/python
+	@echo "Building the lab's page, its WebAssembly kernel and the native kernel; this takes about a minute ..."
+	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@ .venv/run
 
+$(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
+	@echo "Installing microgpt, its page and the tests' tools ..."
+	@$(BIN)/python -m pip install --quiet --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '.[$(EXTRAS)]'
+	@touch $@ .venv/lab .venv/run
+
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@echo "Creating a virtual environment in .venv ..."
+	@$(PYTHON) -m venv .venv

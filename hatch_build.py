@@ -5,7 +5,8 @@ build_site.py builds the page.
 
 The compiler is $CC, otherwise the system's cc, gcc or clang, otherwise zig, which pip installs from PyPI for the build
 only. The library is not an extension module: it is loaded with ctypes, so it works with every version of Python.
-Set MICROGPT_PURE_PYTHON=1 to install the package without the kernel and the page.
+Set MICROGPT_PURE_PYTHON=1 to install the package without the kernel and the page, or MICROGPT_NO_PAGE=1 to install it
+without the page, which takes most of the time.
 
     python hatch_build.py              builds the kernel into the source tree, for this processor only
     python hatch_build.py all          builds the kernel into the source tree, for every instruction set
@@ -48,8 +49,12 @@ X86 = {  # the best instruction set first
 }
 
 
+def is_set(variable: str) -> bool:
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
 def is_pure() -> bool:
-    return os.environ.get("MICROGPT_PURE_PYTHON", "0") not in ("", "0")
+    return is_set("MICROGPT_PURE_PYTHON")
 
 
 def system_compilers() -> list[list[str]]:
@@ -192,7 +197,9 @@ def site(library: Path) -> str | None:
     """
     build_site.NO_SITE.unlink(missing_ok=True)
     reason = "MICROGPT_PURE_PYTHON is set"
-    if not is_pure():
+    if is_set("MICROGPT_NO_PAGE"):
+        reason = "MICROGPT_NO_PAGE is set; `make lab` builds it"
+    elif not is_pure():
         try:
             return build_site.build(compile_wasm, library)
         except (build_site.NoSiteError, OSError) as error:
@@ -211,7 +218,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
     def dependencies(self) -> list[str]:
         if is_pure():
             return []
-        return sorted({*([] if system_compilers() else ["ziglang>=0.13"]), *build_site.dependencies()})
+        for_page = [] if is_set("MICROGPT_NO_PAGE") else build_site.dependencies()
+        return sorted({*([] if system_compilers() else ["ziglang>=0.13"]), *for_page})
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         self.folder = tempfile.mkdtemp()
@@ -231,7 +239,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc, valid-type]
 
     def add_site(self, library: Path, in_place: bool, build_data: dict[str, Any]) -> None:
         """Build the page in the source tree, even for a wheel: an existing page may be current, which saves time."""
-        if trouble := site(library):
+        if (trouble := site(library)) and not is_set("MICROGPT_NO_PAGE"):
             self.app.display_warning(f"microgpt: {trouble}")
         if not in_place:
             built = build_site.NO_SITE if build_site.NO_SITE.exists() else build_site.SITE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,33 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     ):
         folder.save()
     assert contents(tmp_path / "run") == before
+
+
+# Runs of about 1.5e10 and 2.5e10 flops (6 x parameters x tokens), on both sides of the limit
+SHORT, LONG = (Config(n_embd=64, block_size=16, num_steps=steps) for steps in (3_000, 5_000))
+
+
+def test_a_long_run_is_trained_in_float32_and_keeps_its_precision(tmp_path: Path) -> None:
+    short, long = Run.begin(DOCUMENTS, SHORT), Run.begin(DOCUMENTS, LONG)
+    if short.engine.name != "native":
+        pytest.skip("the native engine is missing")
+    assert [run.engine.precision for run in (short, long)] == ["exact", "float32"]
+    assert Run.begin(DOCUMENTS, LONG, precision="exact").engine.precision == "exact"
+    for _ in long.steps(until=3):
+        pass
+    long.save(tmp_path / "long.safetensors")
+    again = Run.load(tmp_path / "long.safetensors")
+    assert again.engine.precision == "float32"
+    assert again.provenance.precision == "float32"
+    assert Run.load(tmp_path / "long.safetensors", engine="scalar").engine.precision == "exact"  # it has no other
+    exact = Run.load(tmp_path / "long.safetensors", precision="exact")
+    exact.save(tmp_path / "exact.safetensors")
+    assert Run.load(tmp_path / "exact.safetensors").engine.precision == "exact"
+
+
+def test_a_run_of_an_earlier_version_stays_exact(tmp_path: Path) -> None:
+    """Earlier checkpoints do not record the precision, which was exact unless another one was requested."""
+    run = Run.begin(DOCUMENTS, LONG)
+    run.provenance = replace(run.provenance, precision=None)
+    run.save(tmp_path / "old.safetensors")
+    assert Run.load(tmp_path / "old.safetensors").engine.precision == "exact"

@@ -22,6 +22,9 @@ ENGINES = {
 # Flops per step above which `auto` looks for a GPU. On one core, the native engine needs at least a second for such a
 # step, about as long as PyTorch takes to load. On a CPU, native was faster than torch at every size measured (LOG.md).
 GPU_STEP_FLOPS = 1e11
+# Flops of a whole run above which a new run is trained in float32 instead of exact. The rule depends only on the
+# settings, so that a machine's speed never changes a result; at the limit, exact takes about half a minute.
+EXACT_FLOPS = 2e10
 
 
 def open_engine(
@@ -31,6 +34,7 @@ def open_engine(
     vocab_size: int,
     precision: str | None = None,
     threads: int | None = None,
+    preferred_precision: str | None = None,
     **options: Any,
 ) -> Engine:
     """Open an engine by name.
@@ -40,8 +44,9 @@ def open_engine(
         params: The initial parameters; the engine takes ownership of the buffer.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, including BOS.
-        precision: One of the engine's `precisions`; default: the first.
+        precision: One of the engine's `precisions`; default: the preferred precision.
         threads: The number of threads that share the work; default: chosen by the engine.
+        preferred_precision: Used without a precision if the engine supports it; default: the first of `precisions`.
         **options: Additional options that the engine accepts.
 
     Raises:
@@ -68,7 +73,9 @@ def open_engine(
         note = ""
         for first in preference(config, vocab_size, precision, options):
             try:
-                engine = open_engine(first, params, config, vocab_size, precision, threads, **options)
+                engine = open_engine(
+                    first, params, config, vocab_size, precision, threads, preferred_precision, **options
+                )
                 engine.note = note
                 return engine
             except ImportError as error:
@@ -92,11 +99,23 @@ def open_engine(
         raise ValueError(
             f"threads must be 1 with the {name} engine, got threads={threads}: use the native engine for more threads"
         )
+    if precision is None and preferred_precision in engine_class.precisions:
+        precision = preferred_precision
     if precision and len(engine_class.precisions) > 1:
         options["precision"] = precision
     if threads is not None and engine_class.takes_threads:
         options["threads"] = threads
     return engine_class(params, config, vocab_size, **options)
+
+
+def default_precision(config: Config, vocab_size: int) -> str:
+    """Return the precision of a new run: `exact` for small runs, and `float32`, which is several times faster, above.
+
+    Example:
+        >>> default_precision(Config(), 27), default_precision(Config(num_steps=100_000), 27)
+        ('exact', 'float32')
+    """
+    return "exact" if estimated_step_flops(config, vocab_size) * config.num_steps <= EXACT_FLOPS else "float32"
 
 
 def preference(

@@ -26,6 +26,7 @@ class Provenance:
         val_fraction: The fraction of documents held out.
         validate_every: The number of steps between measurements of the held-out loss; None means a tenth of num_steps.
         micro_batch_size: The number of documents to process at once; None means the full batch.
+        precision: The precision in which the run is trained unless another one is requested; None means exact.
         unknown: Facts from another version of microgpt, stored unchanged.
     """
 
@@ -36,6 +37,7 @@ class Provenance:
     val_fraction: float | None = None
     validate_every: int | None = None
     micro_batch_size: int | None = None
+    precision: str | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -81,4 +83,5 @@ KINDS: dict[str, tuple[type, ...]] = {
     "val_fraction": (float, int),
     "validate_every": (int,),
     "micro_batch_size": (int,),
+    "precision": (str,),
 }

@@ -7,6 +7,7 @@ import os
 import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from microgpt.data.download import Progress
 from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine
-from microgpt.engines.choose import open_engine
+from microgpt.engines.choose import default_precision, open_engine
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
@@ -75,9 +76,12 @@ class Run:
         self.tokenizer = state.tokenizer()
         self.engine: Engine
         if program is REFERENCE:
+            vocab_size, preferred = len(state.symbols), state.provenance.precision
             self.engine = open_engine(
-                engine, state.params, state.config, len(state.symbols), precision, threads, **options
+                engine, state.params, state.config, vocab_size, precision, threads, preferred, **options
             )
+            if precision or state.step == 0:
+                self.provenance = replace(state.provenance, precision=self.engine.precision)
         else:  # only Python can run an edited program
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
         if engine != "torch" and (threads or 1) > self.config.batch_size:
@@ -121,8 +125,9 @@ class Run:
             validate_every: The number of steps between measurements of the held-out loss; the default is a tenth of
                 all steps.
             micro_batch_size: The number of documents to process at once; the default is the full batch.
-            engine: The engine; see engines.open_engine. Checkpoints store neither the engine nor its options.
-            precision: The engine's precision.
+            engine: The engine; see engines.open_engine. Checkpoints store the precision, but neither the engine nor its
+                other options.
+            precision: The engine's precision; the default of the native engine is choose.default_precision.
             threads: The number of threads.
             progress: Called to report download progress.
             **options: Other engine options.
@@ -161,7 +166,10 @@ class Run:
             v=array("d", bytes(8 * len(params))),
             step=0,
             rng_state=rng.getstate(),
-            provenance=Provenance.of(data, val_fraction, validate_every, micro_batch_size),
+            provenance=replace(
+                Provenance.of(data, val_fraction, validate_every, micro_batch_size),
+                precision=default_precision(config, data.vocab_size),
+            ),
             spec=spec_of(data.tokenizer),
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)

@@ -252,6 +252,29 @@ def test_any_number_of_threads_gives_the_same_numbers(precision: str) -> None:
 
 
 @every_precision
+def test_the_buffers_are_current_whenever_they_are_read_and_may_be_written(precision: str) -> None:
+    """The engine copies them only if somebody reads them, or still holds one that was read before."""
+    params = init(TINY, 27, random.Random(5))
+    lazy, read, held = (NativeEngine(array("d", params), TINY, 27, precision=precision) for _ in range(3))
+    kept = held.params
+    view = memoryview(held.m)
+    for i in range(6):
+        for engine in (lazy, read, held):
+            engine.train([DOCUMENTS[i : i + 1]], [0.01])
+        assert kept == array("d", read.params)
+        assert view.tobytes() == read.m.tobytes()
+        if i == 3:
+            kept[0] = 1.0
+            for engine in (lazy, read):
+                engine.params[0] = 1.0
+    assert_same_state(lazy, read)
+    assert_same_state(lazy, held)
+    assert list(lazy.logits([1])[0]) == list(held.logits([1])[0])
+    lazy.params = array("d", params)
+    assert lazy.backward(DOCUMENTS[:1]) == NativeEngine(params, TINY, 27, precision=precision).backward(DOCUMENTS[:1])
+
+
+@every_precision
 def test_train_adds_to_existing_gradients(precision: str) -> None:
     params = init(TINY, 27, random.Random(5))
     loop, bulk = (NativeEngine(array("d", params), TINY, 27, precision=precision) for _ in range(2))

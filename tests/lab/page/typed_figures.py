@@ -7,8 +7,8 @@ import re
 # Texts that may have digits: code, values that the page fills in, addresses; names of other models, years, sections of
 # the page; constants of mathematics, as in 1 / x, n - 1 or 2h, and the factor of a named size
 SPARED = re.compile(
-    r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|GPT-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d+|\d+ (?:· ?)?(?=n_\w+)"
-    r"|(?<![\d.,])[0-2](?![\d.,]*\d)"
+    r"`[^`]*`|\{[^{}]*\}|\]\([^)]*\)|https?:\S+|(?:GPT|UTF)-\d|Llama \d|\b(?:19|20)\d\d\b|\bsections? \d+"
+    r"|\d+ (?:· ?)?(?=n_\w+)|(?<![\d.,])[0-2](?![\d.,]*\d)"
 )
 # Sentences about other models and about machines have their own numbers, which the page cannot fill in
 ELSEWHERE = re.compile(r"GPT|Llama|PyTorch|\bfloat\b|\bbits?\b|\busual\b")

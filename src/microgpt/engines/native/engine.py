@@ -34,12 +34,16 @@ from microgpt.engines.base import (
     truncated,
 )
 from microgpt.engines.native.binding import Kernel
+from microgpt.flops import estimated_step_flops
+from microgpt.system.hardware import cores
 
 PRECISIONS = ("exact", "float32")
 
 # The approximate time limit for a call to the kernel, in seconds (a call completes at least one step). Ctrl-C is
 # handled between calls.
 SLICE = 0.05
+# Flops per step below which threads spend more time waiting for each other than they save
+THREADS_FLOPS = 2e8
 # The maximum number of documents generated at the same time
 STREAMS = 64
 # The number of steps packed at once: large enough to hide Python's overhead, small enough to fit in memory.
@@ -67,6 +71,13 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
     from microgpt.engines.native.library import SharedLibrary
 
     return SharedLibrary(precision == "exact", isa)
+
+
+def helpful_threads(config: Config, vocab_size: int) -> int:
+    """Return the number of threads that make a training step faster on this machine."""
+    if sys.platform == "emscripten" or estimated_step_flops(config, vocab_size) < THREADS_FLOPS:
+        return 1
+    return max(1, min(cores(), config.batch_size, 256))
 
 
 def _references(owner: object, name: str) -> int:
@@ -107,8 +118,8 @@ class NativeEngine(Engine):
         config: The model's sizes and settings.
         vocab_size: The number of tokens, including BOS.
         precision: `exact` or `float32`.
-        threads: The number of threads, between 1 and 256, that share a batch's documents. The results do not depend on
-            this number.
+        threads: The number of threads, between 1 and 256, that share a batch's documents; default: as many as help.
+            The number of threads does not affect the results.
         isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
     """
 
@@ -126,11 +137,13 @@ class NativeEngine(Engine):
         vocab_size: int,
         *,
         precision: str = "exact",
-        threads: int = 1,
+        threads: int | None = None,
         isa: str | None = None,
     ) -> None:
         self._net = 0
         self._kernel = kernel(precision, isa)
+        if threads is None:
+            threads = helpful_threads(config, vocab_size)
         if not 1 <= threads <= 256:
             raise ValueError(f"threads must be between 1 and 256, got threads={threads}")
         self.config, self.vocab_size, self.precision = config, vocab_size, precision

@@ -94,8 +94,7 @@ static double total_squares(const Net *net, const Squares *sums, int count) {
 }
 #endif
 
-/* A part of the parameters, of which one thread computes the sum of squares or the update: the embeddings, or up to
-TASK_ROWS rows of a matrix. */
+/* The parameters that one thread handles at a time: the embeddings, or up to TASK_ROWS rows of a matrix. */
 typedef struct {
     const Matrix *matrix; /* NULL: the embeddings */
     int row, end;
