@@ -40,7 +40,8 @@ KERNEL = ENGINES / "native" / "kernel"  # net.c is compiled per instruction set 
 LIBRARY = "_kernel.dll" if sys.platform == "win32" else "_kernel.so"
 
 FLAGS = ["-std=gnu11", "-O2", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
-PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
+# -O3 only where it is faster (LOG.md)
+PRECISIONS = {"exact": ["-DEXACT=1", "-ffp-contract=off", "-O3"], "float32": ["-DEXACT=0", "-ffp-contract=fast"]}
 ONCE = {"dispatch": [], "sample": ["-ffp-contract=off"]}  # compiled for all instruction sets at once
 FLOAT64 = ["-DEXACT=0", "-DFLOAT64=1", "-ffp-contract=off"]  # `exact` in WebAssembly, where Python's libm is missing
 X86 = {  # the best instruction set first

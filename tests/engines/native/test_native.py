@@ -208,6 +208,8 @@ def test_float32_stays_within_1e_5_of_the_published_losses(isa: str, names_file:
     assert losses == pytest.approx(golden("final")["losses"], rel=0, abs=1e-5)
 
 
+# Sizes whose heads float32 pads: to 4, 8, 16 elements or to whole vectors, and with heads that share a vector
+HEADS = [(48, 3), (18, 2), (28, 4), (48, 4), (3, 3), (8, 4), (5, 1), (40, 2), (272, 1)]
 WIDE = Config(n_embd=64, n_head=4, n_layer=2)
 DOCUMENTS = [[random.Random(i).randrange(27) for _ in range(2 + i % 17)] for i in range(40)]
 
@@ -215,7 +217,9 @@ DOCUMENTS = [[random.Random(i).randrange(27) for _ in range(2 + i % 17)] for i i
 @every_isa
 @every_precision
 @pytest.mark.parametrize(
-    "config", [TINY, Config(), Config(activation="relu2"), WIDE, Config(n_embd=48, n_head=3)], ids=str
+    "config",
+    [TINY, Config(), Config(activation="relu2"), WIDE, *(Config(n_embd=c, n_head=h) for c, h in HEADS)],
+    ids=str,
 )
 def test_train_equals_a_loop_of_backward_and_update(isa: str, precision: str, config: Config) -> None:
     params = init(config, 27, random.Random(5))
@@ -230,13 +234,22 @@ def test_train_equals_a_loop_of_backward_and_update(isa: str, precision: str, co
 
 
 @every_isa
-@pytest.mark.parametrize("config", [Config(), Config(activation="relu2"), WIDE, Config(n_embd=48, n_head=3)], ids=str)
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(),
+        Config(activation="relu2"),
+        WIDE,
+        *(Config(n_embd=n_embd, n_head=n_head) for n_embd, n_head in HEADS),
+    ],
+    ids=str,
+)
 def test_float32_gradients_are_close_to_the_exact_ones(isa: str, config: Config) -> None:
     params = init(config, 27, random.Random(5))
     exact = NativeEngine(array("d", params), config, 27, isa=isa)
     close = NativeEngine(array("d", params), config, 27, isa=isa, precision="float32")
     assert close.backward(DOCUMENTS) == pytest.approx(exact.backward(DOCUMENTS), abs=1e-6)
-    assert list(close.grads) == pytest.approx(list(exact.grads), rel=1e-4, abs=1e-7)
+    assert list(close.grads) == pytest.approx(list(exact.grads), rel=1e-4, abs=max(1e-7, 2e-9 * config.n_embd))
 
 
 @every_precision

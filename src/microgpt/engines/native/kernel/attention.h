@@ -74,15 +74,22 @@ INLINE void head_backward(Dims d, real factor, int n, const real *q, const real 
 
 #if EXACT
 INLINE int packed_heads(Dims d) { return (void)d, 0; }
+INLINE int padded_head(int D) { return D; }
 #else
-/* Packed heads: when heads fill whole vectors or divide them evenly, float32 works on all lanes at once, BLOCK
-positions at a time. The weight for position u + j is then in every lane of its head whose index is j modulo BLOCK. A
-group consists of the vectors that share one vector of weights: one vector with several small heads, or all the vectors
-of one large head. */
+/* Packed heads: float32 stores heads so that they fill whole vectors or divide them evenly, and works on all lanes at
+once, BLOCK positions at a time. The weight for position u + j is then in every lane of its head whose index is j modulo
+BLOCK. A group consists of the vectors that share one vector of weights: one vector with several small heads, or all the
+vectors of one large head. The elements that pad a head are 0, in the weights too. */
 enum { MAX_VECTORS = 16 };
 
-INLINE int packed_heads(Dims d) {
-    return !(d.D & (d.D - 1)) && d.D >= BLOCK && d.C % LANES == 0 && d.D <= MAX_VECTORS * LANES;
+INLINE int packed_heads(Dims d) { return d.Dp <= MAX_VECTORS * LANES; }
+
+/* Return the number of elements with which a head of D elements is stored. */
+INLINE int padded_head(int D) {
+    if (D >= LANES) return padded(D) <= MAX_VECTORS * LANES ? padded(D) : D;
+    int width = BLOCK;
+    while (width < D) width *= 2;
+    return width;
 }
 
 /* Return x . row in each head, for BLOCK rows; row j's product is in the lanes whose index is j modulo BLOCK. */
@@ -110,10 +117,10 @@ INLINE void accumulate_rows(vec *sum, vec weights, const real *rows, ptrdiff_t s
 set, the normalized weights stay there for backward; otherwise, this is only scratch space. */
 INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                                  int keep, real *weights, real *out) {
-    const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
+    const int width = d.Dp < LANES ? d.Dp : LANES, vectors = d.Dp / width, groups = d.Ap / (vectors * LANES);
     const ivec lane = lane_indices() & (BLOCK - 1);
     for (int g = 0; g < groups; g++) {
-        const real *values = keys + d.Cp;
+        const real *values = keys + d.Ap;
         real *group_weights = weights + g * LANES;
         vec query[MAX_VECTORS], sum[MAX_VECTORS], max = broadcast(-1e30f), total = broadcast(0);
         for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = broadcast(0);
@@ -148,10 +155,10 @@ INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, cons
 /* The gradient of softmax is dlogit = weight * (dweight - the sum of weight * dweight), and that sum is dout . out. */
 INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, const real *keys, ptrdiff_t stride,
                            const real *weights, const real *out, const real *dout, real *dq, real *dkeys) {
-    const int width = d.D < LANES ? d.D : LANES, vectors = d.D / width, groups = d.C / (vectors * LANES);
+    const int width = d.Dp < LANES ? d.Dp : LANES, vectors = d.Dp / width, groups = d.Ap / (vectors * LANES);
     for (int g = 0; g < groups; g++) {
-        const real *values = keys + d.Cp;
-        real *dvalues = dkeys + d.Cp;
+        const real *values = keys + d.Ap;
+        real *dvalues = dkeys + d.Ap;
         vec query[MAX_VECTORS], dquery[MAX_VECTORS], dout_vec[MAX_VECTORS], mean = broadcast(0);
         for (int i = 0; i < vectors; i++) {
             query[i] = load(q + i * LANES) * factor, dquery[i] = broadcast(0);
@@ -183,18 +190,18 @@ INLINE void packed_heads_backward(Dims d, real factor, int n, const real *q, con
 
 /* Return the number of elements in one row's attention weights. */
 INLINE size_t attn_weights_size(Dims d) {
-    return packed_heads(d) ? (size_t)(d.T + BLOCK - 1) / BLOCK * (d.D < LANES ? d.C : d.H * LANES) : (size_t)d.H * d.Tp;
+    return packed_heads(d) ? (size_t)(d.T + BLOCK - 1) / BLOCK * (d.Dp < LANES ? d.Ap : d.H * LANES) : (size_t)d.H * d.Tp;
 }
 
 /* Attention of all heads for rows from..to; a row attends to its document's rows, first[row] .. row. */
 INLINE void attention_forward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
-    const ptrdiff_t stride = 3 * d.Cp;
+    const ptrdiff_t stride = 3 * d.Ap;
     const real factor = (real)net->attn_factor;
     for (int r = from; r < to; r++) {
-        const real *q = layer->qkv + r * stride * work->qkv_step, *k = layer->qkv + work->first[r] * stride + d.Cp;
+        const real *q = layer->qkv + r * stride * work->qkv_step, *k = layer->qkv + work->first[r] * stride + d.Ap;
         real *weights = layer->attn_weights + r * attn_weights_size(d),
              *exps = layer->attn_exps + r * attn_weights_size(d);
-        real *x_attn = layer->x_attn + (ptrdiff_t)r * d.Cp;
+        real *x_attn = layer->x_attn + (ptrdiff_t)r * d.Ap;
         const int n = work->position[r] + 1;
 #if !EXACT
         if (packed_heads(d)) {
@@ -203,41 +210,41 @@ INLINE void attention_forward(Dims d, const Net *net, const Workspace *work, Lay
         }
 #endif
         for (int h = 0; h < d.H; h++)
-            head_forward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
+            head_forward(d, factor, n, q + h * d.Dp, k + h * d.Dp, k + d.Ap + h * d.Dp, stride, weights + h * d.Tp,
                          exps + h * d.Tp, layer->attn_scale + (ptrdiff_t)r * d.H + h,
-                         layer->attn_slope + (ptrdiff_t)r * d.H + h, x_attn + h * d.D);
+                         layer->attn_slope + (ptrdiff_t)r * d.H + h, x_attn + h * d.Dp);
     }
 }
 
 INLINE void attention_backward(Dims d, const Net *net, const Workspace *work, Layer *layer, int from, int to) {
-    const ptrdiff_t stride = 3 * d.Cp;
+    const ptrdiff_t stride = 3 * d.Ap;
     const real factor = (real)net->attn_factor;
     memset(layer->dqkv + from * stride, 0, sizeof(real) * (to - from) * stride);
     for (int r = to - 1; r >= from; r--) {
-        const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Cp;
-        real *dq = layer->dqkv + r * stride, *dk = layer->dqkv + work->first[r] * stride + d.Cp;
+        const real *q = layer->qkv + r * stride, *k = layer->qkv + work->first[r] * stride + d.Ap;
+        real *dq = layer->dqkv + r * stride, *dk = layer->dqkv + work->first[r] * stride + d.Ap;
         const real *weights = layer->attn_weights + r * attn_weights_size(d),
                    *exps = layer->attn_exps + r * attn_weights_size(d);
-        const real *dout = work->dx_attn + (ptrdiff_t)r * d.Cp;
+        const real *dout = work->dx_attn + (ptrdiff_t)r * d.Ap;
         const int n = work->position[r] + 1;
 #if !EXACT
         if (packed_heads(d)) {
-            packed_heads_backward(d, factor, n, q, k, stride, weights, layer->x_attn + (ptrdiff_t)r * d.Cp, dout, dq,
+            packed_heads_backward(d, factor, n, q, k, stride, weights, layer->x_attn + (ptrdiff_t)r * d.Ap, dout, dq,
                                   dk);
             continue;
         }
 #endif
         for (int h = d.H - 1; h >= 0; h--)
-            head_backward(d, factor, n, q + h * d.D, k + h * d.D, k + d.Cp + h * d.D, stride, weights + h * d.Tp,
+            head_backward(d, factor, n, q + h * d.Dp, k + h * d.Dp, k + d.Ap + h * d.Dp, stride, weights + h * d.Tp,
                           exps + h * d.Tp, layer->attn_scale[(ptrdiff_t)r * d.H + h],
-                          layer->attn_slope[(ptrdiff_t)r * d.H + h], dout + h * d.D, work->scores + (ptrdiff_t)r * d.Tp,
-                          dq + h * d.D, dk + h * d.D, dk + d.Cp + h * d.D);
+                          layer->attn_slope[(ptrdiff_t)r * d.H + h], dout + h * d.Dp, work->scores + (ptrdiff_t)r * d.Tp,
+                          dq + h * d.Dp, dk + h * d.Dp, dk + d.Ap + h * d.Dp);
     }
 }
 
 /* dx = dqkv [wq; wk; wv]. exact adds the rows in the reference's order. */
 INLINE void qkv_backward_input(Dims d, const Net *net, const Layer *layer, const real *w, int from, int to, real *dx) {
-    const int stride = 3 * d.Cp;
+    const int stride = 3 * d.Ap;
     const real *dqkv = layer->dqkv + (ptrdiff_t)from * stride;
 #if EXACT
     for (int r = 0, rows = to - from; r < rows; r += 4) { /* the rows of one document */

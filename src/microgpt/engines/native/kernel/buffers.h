@@ -7,26 +7,50 @@ Python's buffers are flat float64 arrays; loading and storing convert to the ker
 #include "memory.h"
 #include "transpose.h"
 
-/* to = flat / unit, row by row */
+/* Consecutive elements of a row in Python's flat buffer that are also consecutive in the kernel's, where heads are
+padded: a whole row, or one head's columns. */
+typedef struct {
+    size_t flat, ours;
+    int count;
+} Stretch;
+
+INLINE Stretch stretch_at(const Net *net, const Matrix *matrix, int row, int column) {
+    const int stored_row = matrix->head_rows ? in_heads(net->d, row) : row;
+    const int stored_column = matrix->head_columns ? in_heads(net->d, column) : column;
+    return (Stretch){matrix->flat_offset + (size_t)row * matrix->columns + column,
+                     matrix->offset + (size_t)stored_row * matrix->stride + stored_column,
+                     matrix->head_columns ? net->d.D : matrix->columns};
+}
+
+/* ours = flat / unit */
 static void copy_in(const Net *net, const double *flat, double unit, real *ours) {
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
-        for (int r = 0; r < matrix->rows; r++) {
-            const double *from = flat + matrix->flat_offset + (size_t)r * matrix->columns;
-            real *to = ours + matrix->offset + (size_t)r * matrix->stride;
-            for (int c = 0; c < matrix->columns; c++) to[c] = (real)(from[c] / unit);
-        }
+        for (int r = 0; r < matrix->flat_rows; r++)
+            for (int c = 0; c < matrix->columns;) {
+                const Stretch s = stretch_at(net, matrix, r, c);
+                if (unit == 1)
+                    for (int j = 0; j < s.count; j++) ours[s.ours + j] = (real)flat[s.flat + j];
+                else
+                    for (int j = 0; j < s.count; j++) ours[s.ours + j] = (real)(flat[s.flat + j] / unit);
+                c += s.count;
+            }
     }
 }
 
-static void copy_out(const Net *net, const real *ours, double unit, double *flat) {
+/* flat = ours * unit, or (add) flat += ours * unit */
+static void copy_out(const Net *net, const real *ours, double unit, int add, double *flat) {
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
-        for (int r = 0; r < matrix->rows; r++) {
-            const real *from = ours + matrix->offset + (size_t)r * matrix->stride;
-            double *to = flat + matrix->flat_offset + (size_t)r * matrix->columns;
-            for (int c = 0; c < matrix->columns; c++) to[c] = from[c] * unit;
-        }
+        for (int r = 0; r < matrix->flat_rows; r++)
+            for (int c = 0; c < matrix->columns;) {
+                const Stretch s = stretch_at(net, matrix, r, c);
+                if (add)
+                    for (int j = 0; j < s.count; j++) flat[s.flat + j] += ours[s.ours + j] * unit;
+                else
+                    for (int j = 0; j < s.count; j++) flat[s.flat + j] = ours[s.ours + j] * unit;
+                c += s.count;
+            }
     }
 }
 
@@ -40,9 +64,9 @@ static void net_load(Net *net, const double *params, const double *m, const doub
 }
 
 static void net_store(const Net *net, double *params, double *m, double *v) {
-    copy_out(net, net->weights.w, 1, params);
-    copy_out(net, net->m, moment_unit1(&net->settings), m);
-    copy_out(net, net->v, moment_unit2(&net->settings), v);
+    copy_out(net, net->weights.w, 1, 0, params);
+    copy_out(net, net->m, moment_unit1(&net->settings), 0, m);
+    copy_out(net, net->v, moment_unit2(&net->settings), 0, v);
 }
 
 /* Take one Adam step on the flat buffers, and clear grads. The arithmetic is in the kernel's precision, so that the

@@ -66,7 +66,7 @@ static void decoder_advance(Decoder *decoder, const int32_t *token_ids) {
         work->token[s] = token_ids[s], work->position[s] = decoder->position,
         work->first[s] = s * d.T - decoder->position;
     IF_SIZE(16, feed(d, decoder)) feed(d, decoder);
-    for (int l = 0; l < d.L; l++) work->layers[l].qkv += 3 * d.Cp;
+    for (int l = 0; l < d.L; l++) work->layers[l].qkv += 3 * d.Ap;
     decoder->position++;
 }
 
@@ -81,7 +81,7 @@ static void decoder_feed(Decoder *decoder, const int32_t *token_ids, double *log
 /* Empty every context. */
 static void decoder_rewind(Decoder *decoder) {
     const Dims d = decoder->net->d;
-    for (int l = 0; l < d.L; l++) decoder->work.layers[l].qkv -= (ptrdiff_t)3 * d.Cp * decoder->position;
+    for (int l = 0; l < d.L; l++) decoder->work.layers[l].qkv -= (ptrdiff_t)3 * d.Ap * decoder->position;
     decoder->position = 0;
 }
 

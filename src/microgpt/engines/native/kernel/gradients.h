@@ -32,8 +32,8 @@ INLINE Linear layer_linear(Dims d, const Net *net, int l, int which) {
     switch (which) {
         case ATTN_WQ:
         case ATTN_WK:
-        case ATTN_WV: return (Linear){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Cp, d.Cp, 3 * d.Cp};
-        case ATTN_WO: return (Linear){matrix, layer->x_attn, layer->dx_mid, d.Cp, d.Cp};
+        case ATTN_WV: return (Linear){matrix, layer->x_norm1, layer->dqkv + (which - ATTN_WQ) * d.Ap, d.Cp, 3 * d.Ap};
+        case ATTN_WO: return (Linear){matrix, layer->x_attn, layer->dx_mid, d.Ap, d.Cp};
         case MLP_FC1: return (Linear){matrix, layer->x_norm2, layer->dh, d.Cp, d.Fp};
         default: return (Linear){matrix, layer->h, layer->dx_out, d.Fp, d.Cp};
     }
@@ -216,6 +216,7 @@ INLINE void weights_backward(Dims d, const Gradient *gradient, Tasks *tasks) {
     }
     for (int l = -1; l < d.L; l++)
         for (int which = l < 0 ? MLP_FC1 : 0; which < MLP_FC2; which++)
-            matrix_backward(gradient, l < 0 ? lm_head_linear(d, net) : layer_linear(d, net, l, which), d.Cp, &walk);
+            matrix_backward(gradient, l < 0 ? lm_head_linear(d, net) : layer_linear(d, net, l, which),
+                            l >= 0 && which == ATTN_WO ? d.Ap : d.Cp, &walk);
     for (int l = 0; l < d.L; l++) matrix_backward(gradient, layer_linear(d, net, l, MLP_FC2), d.Fp, &walk);
 }

@@ -4,10 +4,11 @@
 #include "api.h"
 #include "simd.h"
 
-/* T block_size, C n_embd, H n_head, D head_dim, V vocab_size, L n_layer, F = 4 C; Cp, Fp, Vp, Tp are padded to whole
-vectors. */
+/* T block_size, C n_embd, H n_head, D head_dim, V vocab_size, L n_layer, F = 4 C. A head is stored with Dp elements, and
+all heads with A = H Dp: float32 pads heads, so that they fill vectors or divide them evenly (attention.h). Ap, Cp, Fp,
+Vp, Tp are padded to whole vectors. */
 typedef struct {
-    int T, C, H, D, V, L, F, Cp, Fp, Vp, Tp;
+    int T, C, H, D, Dp, V, L, F, A, Ap, Cp, Fp, Vp, Tp;
     int activation;
 } Dims;
 
@@ -15,7 +16,9 @@ enum { WTE, WPE, LM_HEAD, FIRST_LAYER };
 enum { ATTN_WQ, ATTN_WK, ATTN_WV, ATTN_WO, MLP_FC1, MLP_FC2, LAYER_MATRICES };
 
 typedef struct {
-    int rows, columns, stride;  /* stride: columns, padded */
+    int rows, stride;           /* as stored, with padded heads; stride: padded to whole vectors */
+    int flat_rows, columns;     /* in Python's flat buffers */
+    int head_rows, head_columns; /* whether rows, or columns, are heads' elements */
     size_t flat_offset, offset; /* its start in Python's flat buffers, and in the kernel's */
     size_t transposed;          /* the start of its transpose; unused for wte and wpe, which are only looked up */
     int transposed_stride;
@@ -71,6 +74,9 @@ struct Net {
     int micro_batch_rows;  /* the maximum number of rows in a micro-batch */
     void *memory;
 };
+
+/* Return where element i of all heads is stored. */
+INLINE int in_heads(Dims d, int i) { return i / d.D * d.Dp + i % d.D; }
 
 INLINE const Matrix *layer_matrix(const Net *net, int layer, int which) {
     return &net->matrices[FIRST_LAYER + LAYER_MATRICES * layer + which];

@@ -54,22 +54,22 @@ static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int 
     work->scale0 = arena_reals(arena, n), work->slope0 = arena_reals(arena, n);
     work->logits = arena_reals(arena, n * d.Vp), work->dlogits = arena_reals(arena, m * d.Vp);
     work->dy = arena_reals(arena, m * d.Cp), work->dx = arena_reals(arena, m * d.Cp),
-    work->dx_attn = arena_reals(arena, m * d.Cp);
+    work->dx_attn = arena_reals(arena, m * d.Ap);
     work->scores = EXACT || !packed_heads(d) ? arena_reals(arena, m * d.Tp) : NULL;
     for (int l = 0; l < d.L; l++) {
         Layer *layer = layers ? &layers[l] : &unused;
         layer->x = arena_reals(arena, n * d.Cp), layer->x_norm1 = arena_reals(arena, n * d.Cp);
         layer->scale1 = arena_reals(arena, n), layer->slope1 = arena_reals(arena, n);
-        layer->qkv = arena_reals(arena, qkv_rows * 3 * d.Cp);
+        layer->qkv = arena_reals(arena, qkv_rows * 3 * d.Ap);
         layer->attn_weights = arena_reals(arena, n * attn_weights_size(d));
         layer->attn_exps = EXACT ? arena_reals(arena, n * attn_weights_size(d)) : layer->attn_weights;
         layer->attn_scale = arena_reals(arena, n * d.H), layer->attn_slope = arena_reals(arena, n * d.H);
-        layer->x_attn = arena_reals(arena, n * d.Cp), layer->x_mid = arena_reals(arena, n * d.Cp);
+        layer->x_attn = arena_reals(arena, n * d.Ap), layer->x_mid = arena_reals(arena, n * d.Cp);
         layer->x_norm2 = arena_reals(arena, n * d.Cp);
         layer->scale2 = arena_reals(arena, n), layer->slope2 = arena_reals(arena, n);
         layer->h = arena_reals(arena, n * d.Fp);
         layer->saved = d.activation == RELU ? layer->h : arena_reals(arena, n * d.Fp);
-        layer->dqkv = arena_reals(arena, m * 3 * d.Cp), layer->dx_mid = arena_reals(arena, m * d.Cp);
+        layer->dqkv = arena_reals(arena, m * 3 * d.Ap), layer->dx_mid = arena_reals(arena, m * d.Cp);
         layer->dh = arena_reals(arena, m * d.Fp), layer->dx_out = arena_reals(arena, m * d.Cp);
     }
 }
@@ -91,23 +91,26 @@ static void lay_out_matrices(Net *net) {
     const Dims d = net->d;
     for (int i = 0; i < net->num_matrices; i++) {
         const int which = i < FIRST_LAYER ? -1 : (i - FIRST_LAYER) % LAYER_MATRICES;
-        const int rows = i == WPE ? d.T : i < FIRST_LAYER ? d.V : which == MLP_FC1 ? d.F : d.C;
+        const int flat_rows = i == WPE ? d.T : i < FIRST_LAYER ? d.V : which == MLP_FC1 ? d.F : d.C;
         const int columns = which == MLP_FC2 ? d.F : d.C;
-        const int in_qkv = which >= ATTN_WQ && which <= ATTN_WV;
+        const int in_qkv = which >= ATTN_WQ && which <= ATTN_WV, rows = in_qkv ? d.A : flat_rows;
         Matrix *matrix = &net->matrices[i];
         *matrix = (Matrix){rows,
+                           which == ATTN_WO ? d.Ap : padded(columns),
+                           flat_rows,
                            columns,
-                           padded(columns),
+                           in_qkv,
+                           which == ATTN_WO,
                            net->flat_size,
                            net->size,
                            net->transposed_size,
-                           in_qkv ? 3 * d.Cp : padded(rows)};
-        net->flat_size += (size_t)rows * columns;
+                           in_qkv ? 3 * d.Ap : padded(rows)};
+        net->flat_size += (size_t)flat_rows * columns;
         net->size += (size_t)matrix->stride * (i < LM_HEAD ? rows : padded(rows));
         if (which == ATTN_WQ || which == ATTN_WK)
-            net->transposed_size += d.Cp;
+            net->transposed_size += d.Ap;
         else if (i >= LM_HEAD)
-            net->transposed_size += (size_t)matrix->stride * matrix->transposed_stride - (in_qkv ? 2 * d.Cp : 0);
+            net->transposed_size += (size_t)matrix->stride * matrix->transposed_stride - (in_qkv ? 2 * d.Ap : 0);
     }
 }
 
@@ -117,10 +120,10 @@ static void lay_out_order(Net *net) {
     int32_t *next = net->order, *next_first = net->first_order;
     for (int h = d.H - 1; h >= 0; h--) {
         for (int part = 2; part >= 0; part--)
-            for (int j = d.D - 1; j >= 0; j--) *next++ = part * d.Cp + h * d.D + j;
-        for (int j = d.D - 1; j >= 0; j--) *next_first++ = 2 * d.Cp + h * d.D + j;
+            for (int j = d.D - 1; j >= 0; j--) *next++ = part * d.Ap + h * d.Dp + j;
+        for (int j = d.D - 1; j >= 0; j--) *next_first++ = 2 * d.Ap + h * d.Dp + j;
         for (int j = d.D - 1; j >= 0; j--)
-            for (int part = 1; part >= 0; part--) *next_first++ = part * d.Cp + h * d.D + j;
+            for (int part = 1; part >= 0; part--) *next_first++ = part * d.Ap + h * d.Dp + j;
     }
 }
 
@@ -151,8 +154,22 @@ static Net *net_open(const Settings *s) {
     if (!net) return NULL;
     const int C = s->n_embd, H = s->n_head, V = s->vocab_size, T = s->block_size;
     net->settings = *s;
-    net->d = (Dims){T, C, H, C / H, V, s->n_layer, 4 * C, padded(C), padded(4 * C), padded(V), padded(T),
-                   s->activation};
+    const int D = C / H, Dp = padded_head(D), A = H * Dp;
+    net->d = (Dims){.T = T,
+                    .C = C,
+                    .H = H,
+                    .D = D,
+                    .Dp = Dp,
+                    .V = V,
+                    .L = s->n_layer,
+                    .F = 4 * C,
+                    .A = A,
+                    .Ap = padded(A),
+                    .Cp = padded(C),
+                    .Fp = padded(4 * C),
+                    .Vp = padded(V),
+                    .Tp = padded(T),
+                    .activation = s->activation};
     net->inverse_C = pow(C, -1.0), net->attn_factor = pow(pow(net->d.D, 0.5), -1.0);
     net->micro_batch_rows = T > MICRO_BATCH_ROWS * s->threads ? T : MICRO_BATCH_ROWS * s->threads;
     net->num_matrices = FIRST_LAYER + LAYER_MATRICES * s->n_layer;

@@ -21,11 +21,11 @@ INLINE void forward(Dims d, const Net *net, Weights weights, const Workspace *wo
         real *x_out = l + 1 < d.L ? layer[1].x : work->x_out;
         rmsnorm_forward(rows, d, net->inverse_C, AT(layer->x, d.Cp), AT(layer->x_norm1, d.Cp), layer->scale1 + from,
                         layer->slope1 + from);
-        linear_forward(one_row, rows, d.C, 3 * d.Cp, AT(layer->x_norm1, d.Cp), d.Cp,
-                       transposed + layer_matrix(net, l, ATTN_WQ)->transposed, 3 * d.Cp, NULL, AT(layer->qkv, 3 * d.Cp),
-                       3 * d.Cp * work->qkv_step);
+        linear_forward(one_row, rows, d.C, 3 * d.Ap, AT(layer->x_norm1, d.Cp), d.Cp,
+                       transposed + layer_matrix(net, l, ATTN_WQ)->transposed, 3 * d.Ap, NULL, AT(layer->qkv, 3 * d.Ap),
+                       3 * d.Ap * work->qkv_step);
         attention_forward(d, net, work, layer, from, to);
-        linear_forward(one_row, rows, d.C, d.Cp, AT(layer->x_attn, d.Cp), d.Cp,
+        linear_forward(one_row, rows, d.A, d.Cp, AT(layer->x_attn, d.Ap), d.Ap,
                        transposed + layer_matrix(net, l, ATTN_WO)->transposed, d.Cp, AT(layer->x, d.Cp),
                        AT(layer->x_mid, d.Cp), d.Cp);
         rmsnorm_forward(rows, d, net->inverse_C, AT(layer->x_mid, d.Cp), AT(layer->x_norm2, d.Cp), layer->scale2 + from,
@@ -55,8 +55,8 @@ INLINE void backward(Dims d, const Net *net, const Workspace *work, int from, in
                               d.Cp, AT(work->dy, d.Cp), d.Cp);
         rmsnorm_backward(rows, d, net->inverse_C, AT(work->dy, d.Cp), AT(layer->x_mid, d.Cp), layer->scale2 + from,
                          layer->slope2 + from, AT(layer->dx_out, d.Cp), AT(layer->dx_mid, d.Cp));
-        linear_backward_input(rows, d.C, d.Cp, AT(layer->dx_mid, d.Cp), d.Cp, w + layer_matrix(net, l, ATTN_WO)->offset,
-                              d.Cp, AT(work->dx_attn, d.Cp), d.Cp);
+        linear_backward_input(rows, d.C, d.Ap, AT(layer->dx_mid, d.Cp), d.Cp, w + layer_matrix(net, l, ATTN_WO)->offset,
+                              d.Ap, AT(work->dx_attn, d.Ap), d.Ap);
         attention_backward(d, net, work, layer, from, to);
         qkv_backward_input(d, net, layer, w + layer_matrix(net, l, ATTN_WQ)->offset, from, to, AT(work->dy, d.Cp));
         rmsnorm_backward(rows, d, net->inverse_C, AT(work->dy, d.Cp), AT(layer->x, d.Cp), layer->scale1 + from,
@@ -71,7 +71,8 @@ constants. All other sizes share the general copy. From n_embd = 64 on, matrix p
 they have their own specializations; there, this macro speeds up attention. */
 #define IF_SIZE(size, call)                                                                                            \
     if ((SPECIALIZE || size == 16) && d.C == size && d.H == 4 && d.Vp == padded(27) && d.activation == RELU) {         \
-        d.C = size, d.H = 4, d.D = size / 4, d.F = 4 * size, d.Cp = padded(size), d.Fp = padded(4 * size);             \
+        d.C = d.A = size, d.H = 4, d.D = d.Dp = size / 4, d.F = 4 * size, d.Cp = d.Ap = padded(size);                  \
+        d.Fp = padded(4 * size);                                                                                       \
         d.Vp = padded(27), d.activation = RELU;                                                                        \
         call;                                                                                                          \
     } else

@@ -306,15 +306,7 @@ static int net_backward(Net *net, double *grads, Documents documents, int batch,
     run.accumulate = EXACT; /* exact sums continue from grads; other sums start from 0 and are added in float64 */
     if (EXACT) copy_in(net, grads, 1, net->grads);
     if (run_threads(&run) < 0) return 0;
-    for (int i = 0; i < net->num_matrices; i++) {
-        const Matrix *matrix = &net->matrices[i];
-        for (int r = 0; r < matrix->rows; r++)
-            for (int c = 0; c < matrix->columns; c++) {
-                const real grad = net->grads[matrix->offset + (size_t)r * matrix->stride + c];
-                double *sum = grads + matrix->flat_offset + (size_t)r * matrix->columns + c;
-                *sum = EXACT ? grad : *sum + grad;
-            }
-    }
+    copy_out(net, net->grads, 1, !EXACT, grads);
     return 1;
 }
 
