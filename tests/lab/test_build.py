@@ -113,10 +113,28 @@ def test_an_unreachable_registry_is_reported(tree: Path, tmp_path: Path) -> None
     assert re.fullmatch(rf"the lab's page is left out: {words}\n", done.stderr)
 
 
-def test_the_pure_python_build_leaves_the_page_out(tree: Path) -> None:
-    done = build(tree, "site", MICROGPT_PURE_PYTHON="1")
-    assert done.stderr == "the lab's page is left out: MICROGPT_PURE_PYTHON is set\n"
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        ("MICROGPT_PURE_PYTHON", "MICROGPT_PURE_PYTHON is set"),
+        ("MICROGPT_NO_PAGE", "MICROGPT_NO_PAGE is set; `make lab` builds it"),
+    ],
+)
+def test_a_variable_leaves_the_page_out(tree: Path, variable: str, reason: str) -> None:
+    done = build(tree, "site", **{variable: "1"})
+    assert done.stderr == f"the lab's page is left out: {reason}\n"
     assert not (tree / "web" / "node_modules").exists()
+
+
+def test_the_kernel_for_this_processor_is_one_of_the_kernels_for_all() -> None:
+    there: dict[str, Any] = runpy.run_path(str(ROOT / "hatch_build.py"))
+    compiler = next(iter(there["system_compilers"]()), None)
+    if not compiler:
+        pytest.skip("no C compiler here")
+    best = there["best_here"](compiler)
+    assert best
+    assert set(best) <= set(there["instruction_sets"]())
+    assert there["best_here"](["false"]) == list(there["instruction_sets"]())  # this compiler knows no processor
 
 
 def test_the_package_in_the_page_is_reproducible(tmp_path: Path) -> None:
