@@ -1,4 +1,4 @@
-"""Display training progress in a terminal, in a log, or as JSON.
+"""Display training progress in a log or as JSON.
 
 Human-readable text goes to stderr.
 """
@@ -8,16 +8,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from rich import live
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
-from rich.table import Column
-from rich.text import Text
-
-from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
+from microgpt.runs.diagnostics import Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
 from microgpt.system.text import size
@@ -25,7 +19,6 @@ from microgpt.training import Step
 
 LINES = 20  # the approximate number of lines that a run prints when stderr is not a terminal
 MEMORY = 0.98  # the weight of the previous smoothed loss at each step
-WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
 class Display(Protocol):
@@ -101,13 +94,16 @@ class Smooth:
     """A running mean of the loss over about 50 steps, corrected for starting at 0."""
 
     def __init__(self) -> None:
-        self.total = self.weight = 0.0
+        self.total, self.count = 0.0, 0
 
-    def add(self, loss: float) -> float:
-        """Add a step's loss and return the running mean."""
-        self.total = MEMORY * self.total + (1 - MEMORY) * loss
-        self.weight = MEMORY * self.weight + (1 - MEMORY)
-        return self.total / self.weight
+    def add(self, loss: float) -> None:
+        """Add a step's loss."""
+        self.total = MEMORY * self.total + loss
+        self.count += 1
+
+    def mean(self) -> float:
+        """Return the running mean."""
+        return self.total * (1 - MEMORY) / (1 - MEMORY**self.count)
 
 
 class Quiet:
@@ -138,92 +134,20 @@ class Lines(Quiet):
             self.message(line)
 
     def step(self, step: Step) -> None:
-        smoothed = self.smooth.add(step.loss)
+        self.smooth.add(step.loss)
         self.diagnostics.add(step)
         if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
             return
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
         left = (self.num_steps - step.step) / speed
-        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
+        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {self.smooth.mean():.4f}"
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
         more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
-        self.message(f"{line}{more} | {_speed(speed):>14} | {_clock(left)} left")
+        self.message(f"{line}{more} | {speed_text(speed):>14} | {time_text(left)} left")
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
-
-
-class Live(Lines):
-    """A display for terminals: one line that is updated in place.
-
-    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line shows the
-    diagnostics if the engine reports any.
-    """
-
-    def begin(self, run: Run) -> None:
-        self.num_steps, self.smooth, self.diagnostics = run.config.num_steps, Smooth(), Diagnostics(run)
-        self.console = Console(stderr=True, highlight=False)
-        for line in facts(run):
-            name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not parsed as markup
-            fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
-            self.console.print(fact, soft_wrap=True)
-        self.progress = WithMore(
-            TextColumn("step {task.completed:d} / {task.total:d}", table_column=WHOLE),
-            BarColumn(bar_width=None),
-            TextColumn("loss [bold]{task.fields[loss]}[/]", table_column=WHOLE),
-            TextColumn("{task.fields[val_loss]}", table_column=WHOLE),
-            Speed(WHOLE),
-            TimeLeft(WHOLE),
-            console=self.console,
-            expand=True,
-            refresh_per_second=10,
-        )
-        self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
-        self.val_loss = ""
-        self.due = 0.0
-        self.progress.start()
-
-    def step(self, step: Step) -> None:
-        if step.val_loss is not None:
-            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
-        loss = f"{self.smooth.add(step.loss):.4f}"
-        self.diagnostics.add(step)
-        if time.perf_counter() > self.due:
-            self.progress.more = " · ".join(self.diagnostics.parts(step))
-            self.due = time.perf_counter() + DIAGNOSTICS_SECONDS
-        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
-
-    def end(self) -> None:
-        self.progress.stop()
-
-
-class WithMore(Progress):
-    """A progress bar with a second line below it, truncated to the terminal's width."""
-
-    more = ""
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        yield from super().get_renderables()
-        if self.more:
-            yield Text(self.more, style="dim", no_wrap=True, overflow="ellipsis")
-
-
-class Speed(ProgressColumn):
-    """The number of steps per second over the last few seconds."""
-
-    def render(self, task: Task) -> Text:
-        return Text(_speed(task.speed or task.finished_speed or 0.0), style="dim")
-
-
-class TimeLeft(ProgressColumn):
-    """The time left; after the last step, the total training time."""
-
-    def render(self, task: Task) -> Text:
-        if task.finished:
-            return Text(_clock(task.finished_time or 0.0), style="dim")
-        left = task.time_remaining
-        return Text("" if left is None else f"{_clock(left)} left", style="dim")
 
 
 class Json(Quiet):
@@ -250,79 +174,18 @@ class Json(Quiet):
         print(json.dumps(facts), flush=True)
 
 
-class Bars:
-    """Progress bars in a terminal.
-
-    Within `with Bars() as progress`, call `progress(name, done, total)` to update a bar.
-    """
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, TaskID] = {}
-        self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
-
-    def __enter__(self) -> Bars:
-        return self
-
-    def __call__(self, work: str, done: int, total: int) -> None:
-        if work not in self.tasks:
-            self.progress.start()
-            self.tasks[work] = self.progress.add_task(work, total=total or None)
-        self.progress.update(self.tasks[work], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-
-class Status:
-    """Progress of a long-running command: one line updated in place in a terminal, or one line per message in a log."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        # Without auto_refresh, no refresh thread competes with the code that is being measured
-        line = live.Live(console=console, auto_refresh=False, transient=True)
-        self.line = line if sys.stderr.isatty() else None
-
-    def __enter__(self) -> Status:
-        if self.line:
-            self.line.start()
-        return self
-
-    def __call__(self, text: str) -> None:
-        if self.line:
-            self.line.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
-        else:
-            note(text)
-
-    def __exit__(self, *_: object) -> None:
-        if self.line:
-            self.line.stop()
-
-
 def note(text: str) -> None:
     """Print a line of human-readable text to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
-def _speed(steps_per_second: float) -> str:
+def speed_text(steps_per_second: float) -> str:
+    """Return a speed as text."""
     return f"{steps_per_second:,.{0 if steps_per_second >= 100 else 1}f} steps/s"
 
 
-def _clock(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """Return a duration as minutes and seconds, and hours if there are any."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-def choose(quiet: bool, json_lines: bool) -> Display:
-    """Return the display for these options; the default depends on whether stderr is a terminal.
-
-    Raises:
-        ValueError: Both options are set.
-    """
-    if quiet and json_lines:
-        raise ValueError("quiet and json cannot be used together: omit one of them")
-    if json_lines:
-        return Json()
-    if quiet:
-        return Quiet()
-    return Live() if sys.stderr.isatty() else Lines()
