@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from microgpt.cli import display, terminal
-from microgpt.cli.display import Json, Lines, Quiet, Smooth, sample_lines
-from microgpt.cli.progress import bars, choose_display, status
-from microgpt.cli.terminal import Live
+from microgpt.cli.display import Json, Lines, Live, Quiet, Smooth, bars, sample_lines, status
 from microgpt.flops import training_flops
 from microgpt.runs.run import Run
+from microgpt.system.text import duration
 from microgpt.training import Step
 
 from conftest import TINY, clean_environment
@@ -118,7 +117,7 @@ def test_the_smoothed_loss_is_a_mean_in_which_a_step_weighs_2_percent_less_than_
     [(0, "0:00"), (0.4, "0:00"), (59, "0:59"), (59.6, "1:00"), (61, "1:01"), (3599.9, "1:00:00"), (90061, "25:01:01")],
 )
 def test_times_are_shown_in_minutes_and_seconds(seconds: float, shown: str) -> None:
-    assert display.time_text(seconds) == shown
+    assert duration(seconds) == shown
 
 
 # --- Lines for a log
@@ -252,7 +251,7 @@ def test_live_shows_step_loss_speed_and_time_left(run: Run, clock: Clock, screen
     for step in range(1, 4):
         clock.now += 2.0
         show.step(Step(step, float(step), 0.01, 4, val_loss=1.5 if step == 2 else None))
-    show.progress.refresh()
+    show.line.refresh()
     # (0.98^2 * 1 + 0.98 * 2 + 3) / (0.98^2 + 0.98 + 1) = 2.0135; 9 steps remain, at 2 seconds each
     line = plain(screen.getvalue()).splitlines()[-1].split("\r")[-1]
     assert re.fullmatch(r"step 3 / 12 .* loss 2\.0135 held-out 1\.5000 0\.5 steps/s 0:18 left\s*", line), line
@@ -295,7 +294,7 @@ def test_live_continues_from_the_step_of_a_resumed_run(run: Run, clock: Clock, s
     for step in (7, 8):
         clock.now += 1.0
         show.step(Step(step, 2.0, 0.01, 4))
-    show.progress.refresh()
+    show.line.refresh()
     line = plain(screen.getvalue()).splitlines()[-1].split("\r")[-1]
     show.end()
     assert line.startswith("step 8 / 12 ")
@@ -371,12 +370,12 @@ def test_the_options_and_the_terminal_choose_the_display(
     monkeypatch: pytest.MonkeyPatch, quiet: bool, json_lines: bool, terminal: bool, expected: type
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-    assert type(choose_display(quiet, json_lines)) is expected
+    assert type(display.choose(quiet, json_lines)) is expected
 
 
 def test_quiet_and_json_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="quiet and json cannot be used together: omit one of them"):
-        choose_display(True, True)
+        display.choose(True, True)
 
 
 def test_no_bars_are_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

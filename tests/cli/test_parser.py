@@ -70,8 +70,8 @@ def test_a_value_after_an_equals_sign_may_be_anything() -> None:
 
 
 def test_a_repeatable_option_collects_its_values() -> None:
-    assert parsed("bench --n-embd 16 --n-embd=32 --work train")["n_embd"] == [16, 32]
-    assert parsed("bench")["n_embd"] is None
+    assert parsed("bench --n-embd 16 --n-embd=32 --work train")["sizes"] == [16, 32]
+    assert parsed("bench")["sizes"] is None
 
 
 def test_paths_are_paths() -> None:

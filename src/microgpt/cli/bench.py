@@ -5,12 +5,13 @@ from __future__ import annotations
 import json as json_module
 from typing import Any
 
+from microgpt.cli import display
 from microgpt.cli.options import ENGINE, JSON, THREADS, flag, given, number, option
-from microgpt.cli.progress import status
 
 ARGUMENTS = [
     option(
         "--engine",
+        dest="engines",
         group=ENGINE,
         action="append",
         metavar="NAME",
@@ -19,6 +20,7 @@ ARGUMENTS = [
     ),
     option(
         "--work",
+        dest="works",
         action="append",
         metavar="train|generate",
         shown="both",
@@ -26,6 +28,7 @@ ARGUMENTS = [
     ),
     option(
         "--n-embd",
+        dest="sizes",
         action="append",
         **number(int),
         shown="16 32 64 128 256",
@@ -33,17 +36,13 @@ ARGUMENTS = [
     ),
     option(
         "--batch-size",
+        dest="batch_sizes",
         action="append",
         **number(int),
         shown="1 16",
         help="Documents per training step, or texts generated in parallel; repeatable.",
     ),
-    option(
-        "--seconds",
-        **number(float),
-        default=2.0,
-        help="Total time per measurement in seconds, across all rounds.",
-    ),
+    option("--seconds", **number(float), default=2.0, help="Total time per measurement in seconds, across all rounds."),
     option("--rounds", **number(int), default=10, help="Number of rounds; the engines take turns in each round."),
     THREADS,
     flag("--markdown", "Print a Markdown table."),
@@ -51,18 +50,7 @@ ARGUMENTS = [
 ]
 
 
-def bench(
-    *,
-    engine: list[str] | None,
-    work: list[str] | None,
-    n_embd: list[int] | None,
-    batch_size: list[int] | None,
-    seconds: float,
-    rounds: int,
-    threads: int | None,
-    markdown: bool,
-    json: bool,
-) -> None:
+def bench(*, threads: int | None, markdown: bool, json: bool, **how: Any) -> None:
     """Compare the engines' speed and accuracy, side by side.
 
     The speed is the median over the rounds; the accuracy is the largest
@@ -73,13 +61,6 @@ def bench(
     """
     from microgpt.verification import bench as ladder
 
-    chosen: dict[str, Any] = {"engines": engine, "works": work, "sizes": n_embd, "batch_sizes": batch_size}
-    with status() as show:
-        result = ladder.bench(
-            **given(**chosen),
-            seconds=seconds,
-            rounds=rounds,
-            threads=threads or 1,
-            progress=show,
-        )
+    with display.status() as show:
+        result = ladder.bench(threads=threads or 1, progress=show, **given(**how))
     print(json_module.dumps(result.to_dict(), allow_nan=False) if json else ladder.render(result, markdown))

@@ -1,6 +1,7 @@
-"""Display training progress in a log or as JSON.
+"""Display progress in a terminal, in a log, or as JSON.
 
-Human-readable text goes to stderr.
+Human-readable text goes to stderr. terminal.py draws it with rich, which takes longer to import than a short run takes
+to train. It is therefore imported only when there is something to draw.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from microgpt.runs.diagnostics import Diagnostics
+from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
-from microgpt.system.text import size
+from microgpt.system import text
 from microgpt.training import Step
 
+DRAW_SECONDS = 0.1  # seconds between two drawings in a terminal
 LINES = 20  # the approximate number of lines that a run prints when stderr is not a terminal
 MEMORY = 0.98  # the weight of the previous smoothed loss at each step
 
@@ -74,7 +77,7 @@ def facts(run: Run) -> list[str]:
         lines.append(f"engine: scalar (slow); {run.engine.note}")
     if run.engine.device:
         lines.append(f"engine: {run.engine.device}")
-        needed = size(run.engine.memory)
+        needed = text.size(run.engine.memory)
         lines.append(f"memory: {needed} for parameters, gradients and moments, plus a batch's activations")
     if not run.step and run.num_params > ENGINE_INIT_PARAMS and run.engine.can_init_params:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
@@ -144,10 +147,48 @@ class Lines(Quiet):
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
         more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
-        self.message(f"{line}{more} | {speed_text(speed):>14} | {time_text(left)} left")
+        self.message(f"{line}{more} | {text.speed(speed):>14} | {text.duration(left)} left")
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+
+class Live(Lines):
+    """A display for terminals: one line that is updated in place.
+
+    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line shows the
+    diagnostics if the engine reports any.
+    """
+
+    def begin(self, run: Run) -> None:
+        from microgpt.cli.terminal import TrainingLine
+
+        self.smooth, self.diagnostics = Smooth(), Diagnostics(run)
+        self.last: Step | None = None  # the last step, if it is not drawn yet
+        self.val_loss = ""
+        self.draw_at = self.measure_at = 0.0
+        self.line = TrainingLine(facts(run), run.step, run.config.num_steps)
+
+    def step(self, step: Step) -> None:
+        self.last = step
+        self.smooth.add(step.loss)
+        self.diagnostics.add(step)
+        if step.val_loss is not None:
+            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
+        if time.perf_counter() >= self.draw_at:
+            self._draw(step)
+
+    def _draw(self, step: Step) -> None:
+        if time.perf_counter() >= self.measure_at:
+            self.line.more = " · ".join(self.diagnostics.parts(step))
+            self.measure_at = time.perf_counter() + DIAGNOSTICS_SECONDS
+        self.line.draw(step.step, f"{self.smooth.mean():.4f}", self.val_loss)
+        self.last, self.draw_at = None, time.perf_counter() + DRAW_SECONDS
+
+    def end(self) -> None:
+        if self.last:
+            self._draw(self.last)
+        self.line.stop()
 
 
 class Json(Quiet):
@@ -179,13 +220,56 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def speed_text(steps_per_second: float) -> str:
-    """Return a speed as text."""
-    return f"{steps_per_second:,.{0 if steps_per_second >= 100 else 1}f} steps/s"
+def choose(quiet: bool, json_lines: bool) -> Display:
+    """Return the display for these options; the default depends on whether stderr is a terminal.
+
+    Raises:
+        ValueError: Both options are set.
+    """
+    if quiet and json_lines:
+        raise ValueError("quiet and json cannot be used together: omit one of them")
+    if json_lines:
+        return Json()
+    if quiet:
+        return Quiet()
+    return Live() if sys.stderr.isatty() else Lines()
 
 
-def time_text(seconds: float) -> str:
-    """Return a duration as minutes and seconds, and hours if there are any."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress bars in a terminal.
+
+    Yields:
+        A function; call it with (name, done, total) to update a bar. Without a terminal, it does nothing.
+    """
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    draw: Callable[[str, int, int], None] | None = None
+
+    def update(name: str, done: int, total: int) -> None:
+        nonlocal draw
+        if draw is None:
+            from microgpt.cli.terminal import Bars
+
+            draw = stack.enter_context(Bars()).show
+        draw(name, done, total)
+
+    with ExitStack() as stack:
+        yield update
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """Show the progress of a long-running command.
+
+    Yields:
+        A function; call it with a message. A terminal shows the last message; otherwise each is a line.
+    """
+    if not sys.stderr.isatty():
+        yield note
+        return
+    from microgpt.cli.terminal import Status
+
+    with Status() as line:
+        yield line.show

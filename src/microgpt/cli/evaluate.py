@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
+from typing import Any
 
 from microgpt import evaluation
+from microgpt.cli import display
 from microgpt.cli.options import (
     DATA_FILE,
     DEVICE,
@@ -19,7 +21,6 @@ from microgpt.cli.options import (
     number,
     option,
 )
-from microgpt.cli.progress import bars
 from microgpt.cli.sample import note_missing_data
 from microgpt.runs.run import Run
 
@@ -56,14 +57,12 @@ def evaluate(
     run: Path,
     file: str | None,
     *,
-    limit: int,
-    num_samples: int,
-    seed: int | None,
     data: str | None,
     engine: str,
     precision: str | None,
     device: str | None,
     json: bool,
+    **how: Any,
 ) -> None:
     """Measure a model's loss and count how many of its samples are new.
 
@@ -77,6 +76,6 @@ def evaluate(
     model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
     if file is not None:
         note_missing_data(model)
-    with bars() as progress:
-        result = model.evaluate(file, limit=limit, num_samples=num_samples, seed=seed, progress=progress)
+    with display.bars() as progress:
+        result = model.evaluate(file, progress=progress, **how)
     print(json_module.dumps(result.to_dict()) if json else evaluation.render(result))

@@ -130,11 +130,7 @@ THREADS = option(
     " each operation.",
 )
 DEVICE = option(
-    "--device",
-    group=ENGINE,
-    metavar="cuda|mps|cpu",
-    shown="the best available",
-    help="Device for the torch engine.",
+    "--device", group=ENGINE, metavar="cuda|mps|cpu", shown="the best available", help="Device for the torch engine."
 )
 DATA_FILE = option("--data", metavar="FILE", help="New location of the training data, if it has moved.")
 SEED = option("--seed", **number(int), shown="the run's seed", help="Random seed for the samples.")
@@ -143,4 +139,4 @@ JSON = flag("--json", "Print JSON for other programs.")
 
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that the user set; the engine's defaults apply to the others."""
-    return {name: value for name, value in options.items() if value}
+    return {name: value for name, value in options.items() if value is not None and value is not False}

@@ -24,24 +24,23 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, command: str, description: str, arguments: Sequence[Argument]) -> None:
-        positional = [a.how for a in arguments if not a.names[0].startswith("-")]
-        optional = [how["metavar"] if how.get("nargs", 1) in (1, "+") else f"[{how['metavar']}]" for how in positional]
         super().__init__(
             prog=f"microgpt {command}",
-            usage=" ".join([f"microgpt {command} [OPTIONS]", *optional]),
+            usage=f"microgpt {command} [OPTIONS]",
             description=description,
             add_help=False,
             allow_abbrev=False,
             exit_on_error=False,
         )
         self._negative_number_matcher = re.compile(r"-\.?\d|-inf|-nan")  # before Python 3.14, -1e-3 is not a number
-        self.rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
-        everything = self.add_argument_group()  # groups are only for --help, which argparse does not format
+        self.rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}  # of --help, by group
+        everything = self.add_argument_group()  # one for all, because argparse's groups only matter to its own --help
         for names, group, how in arguments:
-            action = everything.add_argument(*names, **how)
-            value = how.get("metavar", "")
+            action, value = everything.add_argument(*names, **how), how.get("metavar", "")
             name = f"{', '.join(action.option_strings)} {value}".strip()
             self.rows.setdefault(group, []).append((name, how["help"]))
+            if not action.option_strings:
+                self.usage = f"{self.usage} [{value}]" if how.get("nargs") in ("?", "*") else f"{self.usage} {value}"
 
     def format_help(self) -> str:
         from microgpt.cli.help import page  # only when it is shown

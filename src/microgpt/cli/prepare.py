@@ -5,10 +5,10 @@ from __future__ import annotations
 import json as json_module
 import shlex
 from pathlib import Path
+from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import DOCUMENTS, JSON, TOKENIZER, argument, flag, number, option
-from microgpt.cli.progress import bars
 from microgpt.data.documents import MODES
 from microgpt.data.prepared import check
 from microgpt.data.tokenizers import KINDS
@@ -26,18 +26,7 @@ ARGUMENTS = [
 ]
 
 
-def prepare(
-    files: list[str],
-    *,
-    output: Path,
-    tokenizer: str,
-    documents: str,
-    bos_first: bool,
-    workers: int | None,
-    overwrite: bool,
-    verify: bool,
-    json: bool,
-) -> None:
+def prepare(files: list[str], *, output: Path, verify: bool, json: bool, **how: Any) -> None:
     """Tokenize text that is too large for memory and store the tokens in files.
 
     Training then reads only the tokens it needs. If `prepare` is
@@ -51,17 +40,8 @@ def prepare(
     from microgpt.data.prepare import prepare as prepare_data  # deferred, because it imports multiprocessing
 
     try:
-        with bars() as progress:
-            data = prepare_data(
-                files,
-                output,
-                tokenizer=tokenizer,
-                documents=documents,
-                bos_first=bos_first,
-                workers=workers,
-                overwrite=overwrite,
-                progress=progress,
-            )
+        with display.bars() as progress:
+            data = prepare_data(files, output, progress=progress, **how)
             if verify:
                 check(output, progress)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 from pathlib import Path
+from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import (
@@ -50,18 +51,13 @@ def sample(
     run: Path,
     *,
     n: int,
-    temperature: float | None,
-    top_k: int | None,
-    prompt: str,
-    seed: int | None,
-    max_new_tokens: int | None,
-    slide: bool,
     new_only: bool,
     data: str | None,
     engine: str,
     precision: str | None,
     device: str | None,
     json: bool,
+    **how: Any,
 ) -> None:
     """Generate text. Samples that copy a training document are marked.
 
@@ -77,16 +73,7 @@ def sample(
     if not new_only:
         note_missing_data(model)
     count = 0
-    for samples in model.sample_batches(
-        n,
-        seed=seed,
-        new_only=new_only,
-        temperature=temperature,
-        top_k=top_k,
-        prompt=prompt,
-        max_new_tokens=max_new_tokens,
-        slide=slide,
-    ):
+    for samples in model.sample_batches(n, new_only=new_only, **how):
         if json:
             for text, known in samples:
                 print(json_module.dumps({"text": text, "known": known}))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import live
 from rich.console import Console, RenderableType
@@ -11,73 +10,39 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from microgpt.cli.display import Lines, Smooth, facts, speed_text, time_text
-from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
-from microgpt.runs.run import Run
-from microgpt.training import Step
+from microgpt.system import text
 
-DRAW_SECONDS = 0.1  # between two drawings
 WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
-class Live(Lines):
-    """A display for terminals: one line that is updated in place.
+class TrainingLine(Progress):
+    """The progress of a training run below its facts, and a second line, truncated to the terminal's width."""
 
-    It shows the step, the smoothed loss, the held-out loss, the speed and the time left. A second line shows the
-    diagnostics if the engine reports any.
-    """
+    more = ""  # the second line
 
-    def begin(self, run: Run) -> None:
-        self.num_steps, self.smooth, self.diagnostics = run.config.num_steps, Smooth(), Diagnostics(run)
-        self.console = Console(stderr=True, highlight=False)
-        for line in facts(run):
+    def __init__(self, facts: Sequence[str], step: int, num_steps: int) -> None:
+        console = Console(stderr=True, highlight=False)
+        for line in facts:
             name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not parsed as markup
             fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
-            self.console.print(fact, soft_wrap=True)
-        self.progress = WithMore(
+            console.print(fact, soft_wrap=True)
+        super().__init__(
             TextColumn("step {task.completed:d} / {task.total:d}", table_column=WHOLE),
             BarColumn(bar_width=None),
             TextColumn("loss [bold]{task.fields[loss]}[/]", table_column=WHOLE),
             TextColumn("{task.fields[val_loss]}", table_column=WHOLE),
             Speed(WHOLE),
             TimeLeft(WHOLE),
-            console=self.console,
+            console=console,
             expand=True,
             auto_refresh=False,  # no thread competes with training
         )
-        self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
-        self.last: Step | None = None  # the last step, if it is not drawn yet
-        self.val_loss = ""
-        self.draw_at = self.measure_at = 0.0
-        self.progress.start()
+        self.task = self.add_task("", total=num_steps, completed=step, loss="", val_loss="")
+        self.start()
 
-    def step(self, step: Step) -> None:
-        self.last = step
-        self.smooth.add(step.loss)
-        self.diagnostics.add(step)
-        if step.val_loss is not None:
-            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
-        if time.perf_counter() >= self.draw_at:
-            self._draw(step)
-
-    def _draw(self, step: Step) -> None:
-        if time.perf_counter() >= self.measure_at:
-            self.progress.more = " · ".join(self.diagnostics.parts(step))
-            self.measure_at = time.perf_counter() + DIAGNOSTICS_SECONDS
-        loss = f"{self.smooth.mean():.4f}"
-        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss, refresh=True)
-        self.last, self.draw_at = None, time.perf_counter() + DRAW_SECONDS
-
-    def end(self) -> None:
-        if self.last:
-            self._draw(self.last)
-        self.progress.stop()
-
-
-class WithMore(Progress):
-    """A progress bar with a second line below it, truncated to the terminal's width."""
-
-    more = ""
+    def draw(self, step: int, loss: str, val_loss: str) -> None:
+        """Show a step."""
+        self.update(self.task, completed=step, loss=loss, val_loss=val_loss, refresh=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         yield from super().get_renderables()
@@ -89,7 +54,7 @@ class Speed(ProgressColumn):
     """The number of steps per second over the last few seconds."""
 
     def render(self, task: Task) -> Text:
-        return Text(speed_text(task.speed or task.finished_speed or 0.0), style="dim")
+        return Text(text.speed(task.speed or task.finished_speed or 0.0), style="dim")
 
 
 class TimeLeft(ProgressColumn):
@@ -97,45 +62,32 @@ class TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         if task.finished:
-            return Text(time_text(task.finished_time or 0.0), style="dim")
+            return Text(text.duration(task.finished_time or 0.0), style="dim")
         left = task.time_remaining
-        return Text("" if left is None else f"{time_text(left)} left", style="dim")
+        return Text("" if left is None else f"{text.duration(left)} left", style="dim")
 
 
-class Bars:
-    """Progress bars: within `with Bars() as progress`, call `progress(name, done, total)` to update a bar."""
+class Bars(Progress):
+    """Progress bars by name."""
 
     def __init__(self) -> None:
-        self.tasks: dict[str, TaskID] = {}
-        self.progress = Progress(console=Console(stderr=True))
+        super().__init__(console=Console(stderr=True))
+        self.named: dict[str, TaskID] = {}
 
-    def __enter__(self) -> Bars:
-        return self
-
-    def __call__(self, work: str, done: int, total: int) -> None:
-        if work not in self.tasks:
-            self.progress.start()
-            self.tasks[work] = self.progress.add_task(work, total=total or None)
-        self.progress.update(self.tasks[work], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+    def show(self, name: str, done: int, total: int) -> None:
+        """Update a bar, or begin it."""
+        if name not in self.named:
+            self.named[name] = self.add_task(name, total=total or None)
+        self.update(self.named[name], completed=done)
 
 
-class Status:
+class Status(live.Live):
     """One line that is updated in place, and erased at the end."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
         # Without auto_refresh, no refresh thread competes with the code that is being measured
-        self.line = live.Live(console=console, auto_refresh=False, transient=True)
+        super().__init__(console=Console(stderr=True, highlight=False), auto_refresh=False, transient=True)
 
-    def __enter__(self) -> Status:
-        self.line.start()
-        return self
-
-    def __call__(self, text: str) -> None:
-        self.line.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
-
-    def __exit__(self, *_: object) -> None:
-        self.line.stop()
+    def show(self, message: str) -> None:
+        """Replace the line."""
+        self.update(Text(message, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)

@@ -30,7 +30,6 @@ from microgpt.cli.options import (
     number,
     option,
 )
-from microgpt.cli.progress import bars, choose_display
 from microgpt.cli.resume_command import resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
 from microgpt.config import PRESETS, SIZES, Config
@@ -98,23 +97,13 @@ ARGUMENTS = [
     *config_options(),
 ]
 
+COMPUTED_BY = ("engine", "precision", "threads", "device", "compile", "deterministic", "shard")
+
 
 def train(
     file: str | None,
     *,
     preset: str | None,
-    documents: str | None,
-    tokenizer: str | None,
-    val_fraction: float | None,
-    validate_every: int | None,
-    engine: str,
-    precision: str | None,
-    threads: int | None,
-    micro_batch_size: int | None,
-    device: str | None,
-    compile: bool,
-    deterministic: bool,
-    shard: bool,
     out: Path | None,
     resume: bool,
     overwrite: bool,
@@ -122,7 +111,7 @@ def train(
     tensorboard: bool,
     quiet: bool,
     json: bool,
-    **settings: Any,
+    **options: Any,
 ) -> int:
     """Train a model, save it, and print samples.
 
@@ -136,17 +125,10 @@ def train(
     rank, _ = processes()
     if tensorboard:
         check_tensorboard()
-    show = choose_display(quiet, json) if rank == 0 else display.Quiet()
-    options = {
-        "documents": documents,
-        "tokenizer": tokenizer,
-        "val_fraction": val_fraction,
-        "validate_every": validate_every,
-        "micro_batch_size": micro_batch_size,
-    }
-    computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
-    computed_by |= given(device=device, compile=compile, deterministic=deterministic, shard=shard)
-    chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    show = display.choose(quiet, json) if rank == 0 else display.Quiet()
+    settings = {name: options.pop(name) for name in Config().to_dict() if name in options}
+    computed_by = given(**{name: options.pop(name) for name in COMPUTED_BY})
+    chosen = given(**options)
     if preset is not None:
         presets = {**PRESETS, **SIZES}
         if preset not in presets:
@@ -167,7 +149,7 @@ def train(
             )
     else:
         config = Config().replace(**settings)
-        with bars() as progress:
+        with display.bars() as progress:
             download = partial(progress, "names.txt")
             run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **chosen)
         if out is None:

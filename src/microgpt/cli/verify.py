@@ -7,19 +7,12 @@ from pathlib import Path
 
 from microgpt.cli import display
 from microgpt.cli.options import ENGINE_NAME, JSON, PRECISION, number, option
-from microgpt.cli.progress import status
 
 ARGUMENTS = [
     ENGINE_NAME,
     PRECISION,
     option("--case", action="append", metavar="NAME", shown="all", help="Run only this case; repeatable."),
-    option(
-        "--names",
-        metavar="FILE",
-        type=Path,
-        shown="the downloaded file",
-        help="Path of the public names.txt.",
-    ),
+    option("--names", metavar="FILE", type=Path, shown="the downloaded file", help="Path of the public names.txt."),
     option(
         "--golden-steps",
         **number(int, at_least=0),
@@ -80,16 +73,16 @@ def verify(
         if other and value and name != other:
             raise ValueError(f"{name} and {other} cannot be used together: omit one of them")
     if export is not None:
-        with status() as show:
+        with display.status() as show:
             paths = port.export(export, show)
         display.note(f"wrote {len(paths)} files to {export}; compare with: microgpt verify --against DIR")
         return 0
     if against is not None:
-        with status() as show:
+        with display.status() as show:
             answer = port.against(against, tolerance, show)
         print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else port.render(answer))
         return answer.status
-    with status() as show:
+    with display.status() as show:
         report = oracle.verify(
             engine,
             precision,
