@@ -103,7 +103,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
 PACKAGE = Path(microgpt.__file__).parent  # the tested package: SOURCE, or an installed copy
-HEAVY = {"torch", "numpy", "typer", "rich", "matplotlib"}  # what `import microgpt` must not load
+HEAVY = {"torch", "numpy", "rich", "matplotlib"}  # what `import microgpt` must not load
 TINY = Config(n_embd=4, n_head=2, block_size=4, num_steps=12)  # a step takes about a millisecond
 
 

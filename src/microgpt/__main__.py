@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run the command and return its exit status."""
     try:
-        from microgpt.cli.main import main as command  # the import takes a third of a second, so catch Ctrl-C here
+        from microgpt.cli.main import main as command  # Ctrl-C may come during the import
     except KeyboardInterrupt:
         print("error: stopped", file=sys.stderr)
         return 130

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from microgpt.cli import display
-from microgpt.cli.display import Bars, Json, Lines, Live, Quiet, Smooth, Status, sample_lines
+from microgpt.cli import display, terminal
+from microgpt.cli.display import Json, Lines, Live, Quiet, Smooth, bars, sample_lines, status
 from microgpt.flops import training_flops
 from microgpt.runs.run import Run
+from microgpt.system.text import duration
 from microgpt.training import Step
 
 from conftest import TINY, clean_environment
@@ -96,16 +97,19 @@ def test_no_samples_give_no_lines() -> None:
 
 def test_the_smoothed_loss_of_a_constant_is_that_constant_from_the_first_step() -> None:
     smooth = Smooth()
-    assert all(smooth.add(2.5) == pytest.approx(2.5, rel=1e-14) for _ in range(200))
+    for _ in range(200):
+        smooth.add(2.5)
+        assert smooth.mean() == pytest.approx(2.5, rel=1e-13)
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=60))
 def test_the_smoothed_loss_is_a_mean_in_which_a_step_weighs_2_percent_less_than_the_next(losses: list[float]) -> None:
     np = pytest.importorskip("numpy", reason="numpy makes the mean")
     smooth = Smooth()
-    smoothed = [smooth.add(loss) for loss in losses][-1]
+    for loss in losses:
+        smooth.add(loss)
     weights = 0.98 ** np.arange(len(losses))[::-1]
-    assert smoothed == pytest.approx(np.average(losses, weights=weights), rel=1e-9, abs=1e-12)
+    assert smooth.mean() == pytest.approx(np.average(losses, weights=weights), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_the_smoothed_loss_is_a_mean_in_which_a_step_weighs_2_percent_less_than_
     [(0, "0:00"), (0.4, "0:00"), (59, "0:59"), (59.6, "1:00"), (61, "1:01"), (3599.9, "1:00:00"), (90061, "25:01:01")],
 )
 def test_times_are_shown_in_minutes_and_seconds(seconds: float, shown: str) -> None:
-    assert display._clock(seconds) == shown
+    assert duration(seconds) == shown
 
 
 # --- Lines for a log
@@ -237,7 +241,7 @@ def screen(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
         assert options.pop("stderr") is True
         return Console(file=text, force_terminal=True, width=100, get_time=clock, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(display, "Console", console)
+    monkeypatch.setattr(terminal, "Console", console)
     return text
 
 
@@ -247,7 +251,7 @@ def test_live_shows_step_loss_speed_and_time_left(run: Run, clock: Clock, screen
     for step in range(1, 4):
         clock.now += 2.0
         show.step(Step(step, float(step), 0.01, 4, val_loss=1.5 if step == 2 else None))
-    show.progress.refresh()
+    show.line.refresh()
     # (0.98^2 * 1 + 0.98 * 2 + 3) / (0.98^2 + 0.98 + 1) = 2.0135; 9 steps remain, at 2 seconds each
     line = plain(screen.getvalue()).splitlines()[-1].split("\r")[-1]
     assert re.fullmatch(r"step 3 / 12 .* loss 2\.0135 held-out 1\.5000 0\.5 steps/s 0:18 left\s*", line), line
@@ -272,6 +276,17 @@ def test_live_shows_the_facts_above_the_moving_line(run: Run, screen: io.StringI
     ]
 
 
+def test_live_draws_ten_times_a_second_and_always_the_last_step(run: Run, clock: Clock, screen: io.StringIO) -> None:
+    show = Live()
+    show.begin(run)
+    for step in range(1, 12):  # the first step, and every fourth: 0.03 seconds pass between two steps
+        show.step(Step(step, 2.0, 0.01, 4))
+        clock.now += 0.03
+    assert re.findall(r"step (\d+) / 12", plain(screen.getvalue())) == ["0", "1", "5", "9"]
+    show.end()
+    assert plain(screen.getvalue()).splitlines()[-1].split("\r")[-1].startswith("step 11 / 12 ")
+
+
 def test_live_continues_from_the_step_of_a_resumed_run(run: Run, clock: Clock, screen: io.StringIO) -> None:
     run.engine.step = 6
     show = Live()
@@ -279,7 +294,7 @@ def test_live_continues_from_the_step_of_a_resumed_run(run: Run, clock: Clock, s
     for step in (7, 8):
         clock.now += 1.0
         show.step(Step(step, 2.0, 0.01, 4))
-    show.progress.refresh()
+    show.line.refresh()
     line = plain(screen.getvalue()).splitlines()[-1].split("\r")[-1]
     show.end()
     assert line.startswith("step 8 / 12 ")
@@ -364,7 +379,7 @@ def test_quiet_and_json_exclude_each_other() -> None:
 
 
 def test_no_bars_are_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Bars() as progress:
+    with bars() as progress:
         for done in (0, 50, 100):
             progress("reading", done, 100)
     captured = capsys.readouterr()
@@ -373,7 +388,7 @@ def test_no_bars_are_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]
 
 def test_a_terminal_shows_a_bar_for_each_task(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with Bars() as progress:
+    with bars() as progress:
         for task in ("reading", "writing"):
             for done in (20, 30):
                 progress(task, done, 40)
@@ -383,9 +398,9 @@ def test_a_terminal_shows_a_bar_for_each_task(screen: io.StringIO, monkeypatch: 
 
 
 def test_a_status_prints_one_line_per_message_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Status() as status:
-        status("round 1 of 2")
-        status("round 2 of 2")
+    with status() as show:
+        show("round 1 of 2")
+        show("round 2 of 2")
     assert capsys.readouterr() == ("", "round 1 of 2\nround 2 of 2\n")
 
 
@@ -393,9 +408,9 @@ def test_a_terminal_shows_one_status_at_a_time_and_none_at_the_end(
     screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with Status() as status:
-        status("round 1 of 2")
-        status("round 2 of 2")
+    with status() as show:
+        show("round 1 of 2")
+        show("round 2 of 2")
     shown, erase = screen.getvalue(), "\x1b[2K"
     assert shown.index("round 1 of 2") < shown.index(erase) < shown.index("round 2 of 2") < shown.rindex(erase)
     assert not plain(shown[shown.rindex(erase) :]).strip()
@@ -428,7 +443,7 @@ def test_the_diagnostics_do_not_crowd_the_moving_line(
     monkeypatch.setattr(run.engine, "diagnostics", lambda: diagnostics, raising=False)
     text = io.StringIO()
     monkeypatch.setattr(
-        display, "Console", lambda **_: Console(file=text, force_terminal=True, width=columns, get_time=clock)
+        terminal, "Console", lambda **_: Console(file=text, force_terminal=True, width=columns, get_time=clock)
     )
     show = Live()
     show.begin(run)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import microgpt as package
+from microgpt.cli.main import COMMANDS
 
 from cli.commands import SMALL, Answer, Microgpt, metrics
-from conftest import clean_environment
+from conftest import HEAVY, clean_environment
 
 # --- Help
 
@@ -30,6 +31,55 @@ def test_python_m_microgpt_is_the_command(here: Path) -> None:
     assert outside("--version") == (0, package.__version__ + "\n", "")
     message = "error: cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)\n"
     assert outside("train", "nowhere.txt") == (2, "", message)
+
+
+# --- What a command loads
+
+LOADED = """
+import sys
+from microgpt.cli.main import main
+status = main(sys.argv[1:])
+print(status, *sys.modules, file=sys.stderr)
+"""
+FOREIGN = {"typer", "click", "pydantic", "rich"}
+
+
+def loaded(here: Path, line: str) -> set[str]:
+    """Return the modules that a command loads."""
+    command = [sys.executable, "-c", LOADED, *line.split()]
+    done = subprocess.run(command, cwd=here, env=clean_environment(), capture_output=True, text=True, check=True)
+    status, *modules = done.stderr.splitlines()[-1].split()
+    assert status == "0", done.stderr
+    return set(modules)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "train --help",
+        f"train words.txt {SMALL} --quiet",
+        f"train words.txt {SMALL}",
+        f"train words.txt {SMALL} --json",
+        "sample run -n 2",
+        "evaluate run --num-samples 2",
+        "info run",
+        "prepare words.txt -o data",
+    ],
+)
+def test_a_command_that_draws_nothing_loads_no_other_package(line: str, run: Path, here: Path) -> None:
+    assert not loaded(here, line) & (FOREIGN | HEAVY)
+
+
+@pytest.mark.parametrize("line", ["", "--help", "--version"])
+def test_the_list_of_commands_loads_no_command_and_no_parser(line: str, here: Path) -> None:
+    modules = loaded(here, line)
+    assert not modules & {"argparse", "microgpt.config", *(f"microgpt.cli.{command}" for command in COMMANDS)}
+
+
+def test_a_command_loads_no_other_command(here: Path) -> None:
+    modules = loaded(here, "train --help")
+    assert [command for command in COMMANDS if f"microgpt.cli.{command}" in modules] == ["train"]
 
 
 # --- A closed pipe

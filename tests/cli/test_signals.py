@@ -26,7 +26,7 @@ from microgpt.__main__ import main
 
 class Press:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == MODULE:
             signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Press())
@@ -34,8 +34,11 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_during_startup_prints_no_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", PRESSED], env=clean_environment(), capture_output=True, text=True)
+@pytest.mark.parametrize("module", ["microgpt.cli.main", "microgpt.cli.train", "microgpt.runs.run"])
+def test_ctrl_c_during_an_import_prints_no_traceback(module: str) -> None:
+    code = f"MODULE = {module!r}\n{PRESSED}"
+    command = [sys.executable, "-c", code, "train"]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: stopped\n")
 
 

@@ -3,65 +3,64 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from microgpt.cli import display
-from microgpt.cli.options import ENGINE, FLAG, JsonOption, ThreadsOption, default, given, number
+from microgpt.cli.options import ENGINE, JSON, THREADS, flag, given, number, option
+
+ARGUMENTS = [
+    option(
+        "--engine",
+        dest="engines",
+        group=ENGINE,
+        action="append",
+        metavar="NAME",
+        shown="all",
+        help="Measure only this engine; repeatable.",
+    ),
+    option(
+        "--work",
+        dest="works",
+        action="append",
+        metavar="train|generate",
+        shown="both",
+        help="Measure only this workload; repeatable.",
+    ),
+    option(
+        "--n-embd",
+        dest="sizes",
+        action="append",
+        **number(int),
+        shown="16 32 64 128 256",
+        help="Model width; repeatable.",
+    ),
+    option(
+        "--batch-size",
+        dest="batch_sizes",
+        action="append",
+        **number(int),
+        shown="1 16",
+        help="Documents per training step, or texts generated in parallel; repeatable.",
+    ),
+    option("--seconds", **number(float), default=2.0, help="Total time per measurement in seconds, across all rounds."),
+    option("--rounds", **number(int), default=10, help="Number of rounds; the engines take turns in each round."),
+    THREADS,
+    flag("--markdown", "Print a Markdown table."),
+    JSON,
+]
 
 
-def bench(
-    *,
-    engine: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Measure only this engine; repeatable." + default("all"), rich_help_panel=ENGINE
-        ),
-    ] = None,
-    work: Annotated[
-        list[str] | None,
-        typer.Option(metavar="train|generate", help="Measure only this workload; repeatable." + default("both")),
-    ] = None,
-    n_embd: Annotated[
-        list[int] | None,
-        typer.Option(help="Model width; repeatable." + default("16 32 64 128 256"), **number(int)),
-    ] = None,
-    batch_size: Annotated[
-        list[int] | None,
-        typer.Option(
-            help="Documents per training step, or texts generated in parallel; repeatable." + default("1 16"),
-            **number(int),
-        ),
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option(help="Total time per measurement in seconds, across all rounds.", **number(float))
-    ] = 2.0,
-    rounds: Annotated[
-        int, typer.Option(help="Number of rounds; the engines take turns in each round.", **number(int))
-    ] = 10,
-    threads: ThreadsOption = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.", **FLAG)] = False,
-    json: JsonOption = False,
-) -> None:
+def bench(*, threads: int | None, markdown: bool, json: bool, **how: Any) -> None:
     """Compare the engines' speed and accuracy, side by side.
 
     The speed is the median over the rounds; the accuracy is the largest
     difference from the reference.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt bench --engine scalar --n-embd 16 --seconds 0.2 --rounds 3
     """
     from microgpt.verification import bench as ladder
 
-    chosen: dict[str, Any] = {"engines": engine, "works": work, "sizes": n_embd, "batch_sizes": batch_size}
-    with display.Status() as status:
-        result = ladder.bench(
-            **given(**chosen),
-            seconds=seconds,
-            rounds=rounds,
-            threads=threads or 1,
-            progress=status,
-        )
+    with display.status() as show:
+        result = ladder.bench(threads=threads or 1, progress=show, **given(**how))
     print(json_module.dumps(result.to_dict(), allow_nan=False) if json else ladder.render(result, markdown))

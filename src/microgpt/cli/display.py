@@ -1,6 +1,7 @@
-"""Display training progress in a terminal, in a log, or as JSON.
+"""Display progress in a terminal, in a log, or as JSON.
 
-Human-readable text goes to stderr.
+Human-readable text goes to stderr. terminal.py draws it with rich, which takes longer to import than a short run takes
+to train. It is therefore imported only when there is something to draw.
 """
 
 from __future__ import annotations
@@ -8,24 +9,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
-
-from rich import live
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
-from rich.table import Column
-from rich.text import Text
 
 from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
-from microgpt.system.text import size
+from microgpt.system import text
 from microgpt.training import Step
 
+DRAW_SECONDS = 0.1  # seconds between two drawings in a terminal
 LINES = 20  # the approximate number of lines that a run prints when stderr is not a terminal
 MEMORY = 0.98  # the weight of the previous smoothed loss at each step
-WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
 class Display(Protocol):
@@ -81,7 +77,7 @@ def facts(run: Run) -> list[str]:
         lines.append(f"engine: scalar (slow); {run.engine.note}")
     if run.engine.device:
         lines.append(f"engine: {run.engine.device}")
-        needed = size(run.engine.memory)
+        needed = text.size(run.engine.memory)
         lines.append(f"memory: {needed} for parameters, gradients and moments, plus a batch's activations")
     if not run.step and run.num_params > ENGINE_INIT_PARAMS and run.engine.can_init_params:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
@@ -101,13 +97,16 @@ class Smooth:
     """A running mean of the loss over about 50 steps, corrected for starting at 0."""
 
     def __init__(self) -> None:
-        self.total = self.weight = 0.0
+        self.total, self.count = 0.0, 0
 
-    def add(self, loss: float) -> float:
-        """Add a step's loss and return the running mean."""
-        self.total = MEMORY * self.total + (1 - MEMORY) * loss
-        self.weight = MEMORY * self.weight + (1 - MEMORY)
-        return self.total / self.weight
+    def add(self, loss: float) -> None:
+        """Add a step's loss."""
+        self.total = MEMORY * self.total + loss
+        self.count += 1
+
+    def mean(self) -> float:
+        """Return the running mean."""
+        return self.total * (1 - MEMORY) / (1 - MEMORY**self.count)
 
 
 class Quiet:
@@ -138,17 +137,17 @@ class Lines(Quiet):
             self.message(line)
 
     def step(self, step: Step) -> None:
-        smoothed = self.smooth.add(step.loss)
+        self.smooth.add(step.loss)
         self.diagnostics.add(step)
         if step.step % self.every and step.step not in (1, self.num_steps) and step.val_loss is None:
             return
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
         left = (self.num_steps - step.step) / speed
-        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {smoothed:.4f}"
+        line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {self.smooth.mean():.4f}"
         if step.val_loss is not None:
             line += f" | held-out {step.val_loss:.4f}"
         more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
-        self.message(f"{line}{more} | {_speed(speed):>14} | {_clock(left)} left")
+        self.message(f"{line}{more} | {text.speed(speed):>14} | {text.duration(left)} left")
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -162,68 +161,34 @@ class Live(Lines):
     """
 
     def begin(self, run: Run) -> None:
-        self.num_steps, self.smooth, self.diagnostics = run.config.num_steps, Smooth(), Diagnostics(run)
-        self.console = Console(stderr=True, highlight=False)
-        for line in facts(run):
-            name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not parsed as markup
-            fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
-            self.console.print(fact, soft_wrap=True)
-        self.progress = WithMore(
-            TextColumn("step {task.completed:d} / {task.total:d}", table_column=WHOLE),
-            BarColumn(bar_width=None),
-            TextColumn("loss [bold]{task.fields[loss]}[/]", table_column=WHOLE),
-            TextColumn("{task.fields[val_loss]}", table_column=WHOLE),
-            Speed(WHOLE),
-            TimeLeft(WHOLE),
-            console=self.console,
-            expand=True,
-            refresh_per_second=10,
-        )
-        self.task = self.progress.add_task("", total=self.num_steps, completed=run.step, loss="", val_loss="")
+        from microgpt.cli.terminal import TrainingLine
+
+        self.smooth, self.diagnostics = Smooth(), Diagnostics(run)
+        self.last: Step | None = None  # the last step, if it is not drawn yet
         self.val_loss = ""
-        self.due = 0.0
-        self.progress.start()
+        self.draw_at = self.measure_at = 0.0
+        self.line = TrainingLine(facts(run), run.step, run.config.num_steps)
 
     def step(self, step: Step) -> None:
+        self.last = step
+        self.smooth.add(step.loss)
+        self.diagnostics.add(step)
         if step.val_loss is not None:
             self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
-        loss = f"{self.smooth.add(step.loss):.4f}"
-        self.diagnostics.add(step)
-        if time.perf_counter() > self.due:
-            self.progress.more = " · ".join(self.diagnostics.parts(step))
-            self.due = time.perf_counter() + DIAGNOSTICS_SECONDS
-        self.progress.update(self.task, completed=step.step, loss=loss, val_loss=self.val_loss)
+        if time.perf_counter() >= self.draw_at:
+            self._draw(step)
+
+    def _draw(self, step: Step) -> None:
+        if time.perf_counter() >= self.measure_at:
+            self.line.more = " · ".join(self.diagnostics.parts(step))
+            self.measure_at = time.perf_counter() + DIAGNOSTICS_SECONDS
+        self.line.draw(step.step, f"{self.smooth.mean():.4f}", self.val_loss)
+        self.last, self.draw_at = None, time.perf_counter() + DRAW_SECONDS
 
     def end(self) -> None:
-        self.progress.stop()
-
-
-class WithMore(Progress):
-    """A progress bar with a second line below it, truncated to the terminal's width."""
-
-    more = ""
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        yield from super().get_renderables()
-        if self.more:
-            yield Text(self.more, style="dim", no_wrap=True, overflow="ellipsis")
-
-
-class Speed(ProgressColumn):
-    """The number of steps per second over the last few seconds."""
-
-    def render(self, task: Task) -> Text:
-        return Text(_speed(task.speed or task.finished_speed or 0.0), style="dim")
-
-
-class TimeLeft(ProgressColumn):
-    """The time left; after the last step, the total training time."""
-
-    def render(self, task: Task) -> Text:
-        if task.finished:
-            return Text(_clock(task.finished_time or 0.0), style="dim")
-        left = task.time_remaining
-        return Text("" if left is None else f"{_clock(left)} left", style="dim")
+        if self.last:
+            self._draw(self.last)
+        self.line.stop()
 
 
 class Json(Quiet):
@@ -250,67 +215,9 @@ class Json(Quiet):
         print(json.dumps(facts), flush=True)
 
 
-class Bars:
-    """Progress bars in a terminal.
-
-    Within `with Bars() as progress`, call `progress(name, done, total)` to update a bar.
-    """
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, TaskID] = {}
-        self.progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
-
-    def __enter__(self) -> Bars:
-        return self
-
-    def __call__(self, work: str, done: int, total: int) -> None:
-        if work not in self.tasks:
-            self.progress.start()
-            self.tasks[work] = self.progress.add_task(work, total=total or None)
-        self.progress.update(self.tasks[work], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-
-class Status:
-    """Progress of a long-running command: one line updated in place in a terminal, or one line per message in a log."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        # Without auto_refresh, no refresh thread competes with the code that is being measured
-        line = live.Live(console=console, auto_refresh=False, transient=True)
-        self.line = line if sys.stderr.isatty() else None
-
-    def __enter__(self) -> Status:
-        if self.line:
-            self.line.start()
-        return self
-
-    def __call__(self, text: str) -> None:
-        if self.line:
-            self.line.update(Text(text, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
-        else:
-            note(text)
-
-    def __exit__(self, *_: object) -> None:
-        if self.line:
-            self.line.stop()
-
-
 def note(text: str) -> None:
     """Print a line of human-readable text to stderr."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _speed(steps_per_second: float) -> str:
-    return f"{steps_per_second:,.{0 if steps_per_second >= 100 else 1}f} steps/s"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def choose(quiet: bool, json_lines: bool) -> Display:
@@ -326,3 +233,43 @@ def choose(quiet: bool, json_lines: bool) -> Display:
     if quiet:
         return Quiet()
     return Live() if sys.stderr.isatty() else Lines()
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress bars in a terminal.
+
+    Yields:
+        A function; call it with (name, done, total) to update a bar. Without a terminal, it does nothing.
+    """
+    if not sys.stderr.isatty():
+        yield lambda name, done, total: None
+        return
+    draw: Callable[[str, int, int], None] | None = None
+
+    def update(name: str, done: int, total: int) -> None:
+        nonlocal draw
+        if draw is None:
+            from microgpt.cli.terminal import Bars
+
+            draw = stack.enter_context(Bars()).show
+        draw(name, done, total)
+
+    with ExitStack() as stack:
+        yield update
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """Show the progress of a long-running command.
+
+    Yields:
+        A function; call it with a message. A terminal shows the last message; otherwise each is a line.
+    """
+    if not sys.stderr.isatty():
+        yield note
+        return
+    from microgpt.cli.terminal import Status
+
+    with Status() as line:
+        yield line.show

@@ -3,58 +3,66 @@
 from __future__ import annotations
 
 import json as json_module
-from typing import Annotated
-
-import typer
+from pathlib import Path
+from typing import Any
 
 from microgpt import evaluation
 from microgpt.cli import display
 from microgpt.cli.options import (
-    DataOption,
-    DeviceOption,
-    EngineOption,
-    JsonOption,
-    PrecisionOption,
-    RunArgument,
-    SeedOption,
-    default,
+    DATA_FILE,
+    DEVICE,
+    ENGINE_NAME,
+    JSON,
+    PRECISION,
+    RUN,
+    SEED,
+    argument,
     given,
     number,
+    option,
 )
 from microgpt.cli.sample import note_missing_data
 from microgpt.runs.run import Run
 
+ARGUMENTS = [
+    RUN,
+    argument(
+        "FILE",
+        "Text to evaluate on.",
+        nargs="?",
+        shown="the held-out documents, or the training data if nothing is held out",
+    ),
+    option(
+        "--limit",
+        **number(int, at_least=0),
+        default=1000,
+        help="Maximum number of documents to evaluate on, evenly spaced throughout the text; 0 uses all of them.",
+    ),
+    option(
+        "--num-samples",
+        **number(int, at_least=0),
+        default=1000,
+        help="Number of samples to generate and compare with the training data.",
+    ),
+    SEED,
+    DATA_FILE,
+    ENGINE_NAME,
+    PRECISION,
+    DEVICE,
+    JSON,
+]
+
 
 def evaluate(
-    run: RunArgument,
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="FILE",
-            help="Text to evaluate on."
-            + default("the held-out documents, or the training data if nothing is held out"),
-        ),
-    ] = None,
+    run: Path,
+    file: str | None,
     *,
-    limit: Annotated[
-        int,
-        typer.Option(
-            help="Maximum number of documents to evaluate on, evenly spaced throughout the text; 0 uses all of them.",
-            **number(int, at_least=0),
-        ),
-    ] = 1000,
-    num_samples: Annotated[
-        int,
-        typer.Option(
-            help="Number of samples to generate and compare with the training data.", **number(int, at_least=0)
-        ),
-    ] = 1000,
-    seed: SeedOption = None,
-    data: DataOption = None,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = None,
-    device: DeviceOption = None,
-    json: JsonOption = False,
+    data: str | None,
+    engine: str,
+    precision: str | None,
+    device: str | None,
+    json: bool,
+    **how: Any,
 ) -> None:
     """Measure a model's loss and count how many of its samples are new.
 
@@ -62,13 +70,12 @@ def evaluate(
     tokens or pairs of tokens. A sample is new if it is not in the training
     data.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
     model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
     if file is not None:
         note_missing_data(model)
-    with display.Bars() as progress:
-        result = model.evaluate(file, limit=limit, num_samples=num_samples, seed=seed, progress=progress)
+    with display.bars() as progress:
+        result = model.evaluate(file, progress=progress, **how)
     print(json_module.dumps(result.to_dict()) if json else evaluation.render(result))

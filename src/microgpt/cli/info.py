@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from microgpt.cli.options import JsonOption
+from microgpt.cli.options import JSON, argument
 from microgpt.config import shapes
 from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.runs.run import Run
 from microgpt.system.text import aligned
 
+ARGUMENTS = [argument("RUN", "A run folder, a checkpoint file or a folder of prepared data.", type=Path), JSON]
 
-def info(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder, a checkpoint file or a folder of prepared data.")
-    ],
-    *,
-    json: JsonOption = False,
-) -> None:
+
+def info(run: Path, *, json: bool) -> None:
     """Describe a run or a folder of prepared data.
 
     For a run, print its settings, data, parameters and progress. For
     prepared data, print the source files and the number of documents and tokens.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt info runs/small
       microgpt info data/names
     """

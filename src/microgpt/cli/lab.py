@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from microgpt.cli import display
-from microgpt.cli.options import FLAG, default, number
+from microgpt.cli.options import argument, number, option
+
+ARGUMENTS = [
+    argument("RUN...", "Run folders or checkpoint files to open in the lab.", name="runs", nargs="*", type=Path),
+    option("--port", **number(int), shown="8000, or a free port", help="Port to listen on."),
+    option(
+        "--browser", action=BooleanOptionalAction, default=True, shown="browser", help="Open the page in the browser."
+    ),
+    option(
+        "--export",
+        metavar="DIR",
+        type=Path,
+        help="Write the page to a new folder for a web server instead of serving it.",
+    ),
+]
 
 
-def lab(
-    runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN...", help="Run folders or checkpoint files to open in the lab.")
-    ] = None,
-    *,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on." + default("8000, or a free port"), **number(int))
-    ] = None,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.", **FLAG)
-    ] = True,
-    export: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write the page to a new folder for a web server instead of serving it."),
-    ] = None,
-) -> None:
+def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | None) -> None:
     """Open the lab, a page that shows every number inside a GPT.
 
     You can change the numbers and continue training from there. The page is
     served only to this machine and needs no network. Ctrl-C stops the
     server. While a run is still training, the page follows its progress.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt lab
       microgpt lab runs/small --no-browser --port 8321
       microgpt lab --export page
     """
     from microgpt.lab import server as lab_server
 
-    pages = lab_server.Pages([lab_server.NamedRun.find(run) for run in runs or []])
+    pages = lab_server.Pages([lab_server.NamedRun.find(run) for run in runs])
     if lab_server.trouble():
         display.note(
             f"note: the page is older than the package, because building the page failed: {lab_server.trouble()}"

@@ -2,73 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import sys
 import time
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperCommand, TyperGroup
 
 import microgpt
-from microgpt.cli.bench import bench
-from microgpt.cli.evaluate import evaluate
-from microgpt.cli.export import export, plot
-from microgpt.cli.info import info
-from microgpt.cli.lab import lab
-from microgpt.cli.options import FLAG
-from microgpt.cli.prepare import prepare
-from microgpt.cli.sample import sample
-from microgpt.cli.train import train
-from microgpt.cli.verify import verify
 from microgpt.errors import DivergedError, MicrogptError
 from microgpt.system.processes import processes
 
-
-class Group(TyperGroup):
-    """The list of commands; its --help option is shown without a type, like every other flag."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        return _without_type(super().get_help_option(ctx))
-
-
-class Command(TyperCommand):
-    """A command whose --help option is shown without a type, like every other flag."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        return _without_type(super().get_help_option(ctx))
-
-
-def _without_type(option: Any) -> Any:
-    if option is not None:
-        option.metavar = FLAG["metavar"]
-    return option
-
-
-app = typer.Typer(
-    name="microgpt",
-    cls=Group,
-    help="A complete GPT that you can look inside: train it on your own text.",
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback(invoke_without_command=True)
-def root(  # noqa: D103 - its docstring would be the help text
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", **FLAG)] = False,
-) -> None:
-    if version:
-        print(microgpt.__version__)
-    elif context.invoked_subcommand is None:
-        print(context.get_help())
-
-
-for command in (train, prepare, sample, evaluate, export, plot, info, verify, bench, lab):  # in the order of --help
-    app.command(cls=Command)(command)
+ABOUT = "A complete GPT that you can look inside: train it on your own text."
+# Each command is the function in its own file that has its name; only that file is imported. In the order of --help.
+COMMANDS = {
+    "train": "Train a model, save it, and print samples.",
+    "prepare": "Tokenize text that is too large for memory and store the tokens in files.",
+    "sample": "Generate text. Samples that copy a training document are marked.",
+    "evaluate": "Measure a model's loss and count how many of its samples are new.",
+    "export": "Export a model as an ONNX file for programs in other languages.",
+    "plot": "Plot the loss curves of one or more runs as SVG, PNG or PDF.",
+    "info": "Describe a run or a folder of prepared data.",
+    "verify": "Compare an engine or a port with the reference, tensor by tensor.",
+    "bench": "Compare the engines' speed and accuracy, side by side.",
+    "lab": "Open the lab, a page that shows every number inside a GPT.",
+}
 
 
 def main(args: list[str] | None = None) -> int:
@@ -84,10 +41,10 @@ def main(args: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
     try:
-        status = app(args=args, standalone_mode=False)
+        status = run(sys.argv[1:] if args is None else args)
         if sys.stdout:
             sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        return status
     except (ValueError, ImportError, MemoryError) as error:  # an argument is invalid, or a package is missing
         return _fail(str(error), 2)
     except (DivergedError, FloatingPointError) as error:
@@ -100,12 +57,41 @@ def main(args: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", 1)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         return _fail("stopped", 130)
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # Typer's errors, for arguments that Typer cannot parse
-            raise
-        return _fail(str(error.format_message()), 2)
+
+
+def run(args: list[str]) -> int:
+    """Run a command and return its exit status.
+
+    Raises:
+        ValueError: The command or an argument is unknown, missing or invalid.
+    """
+    name, *rest = args or ["--help"]
+    if name == "--version":
+        print(microgpt.__version__)
+    elif name == "--help":
+        from microgpt.cli.help import page
+
+        groups = {"Commands": [*COMMANDS.items()], "Options": [("--version", "Print the version and exit.")]}
+        print(page("microgpt COMMAND [OPTIONS] [ARGUMENTS]", ABOUT, groups), end="")
+    elif name in COMMANDS:
+        from microgpt.cli.parser import Parser
+
+        module = importlib.import_module(f"microgpt.cli.{name}")
+        command = getattr(module, name)
+        parser = Parser(name, command.__doc__, module.ARGUMENTS)
+        if "--help" not in rest:
+            status: int | None = command(**parser.parse(rest))
+            return status or 0
+        print(parser.format_help(), end="")
+    else:
+        from microgpt.cli.parser import no_such
+
+        if name.startswith("-"):
+            raise ValueError(no_such("option", name, ["--version", "--help"], "microgpt"))
+        raise ValueError(no_such("command", name, [*COMMANDS], "microgpt"))
+    return 0
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,16 +1,14 @@
-"""Options and arguments that several commands share, with their --help texts."""
+"""Declare options: those that several commands share, and one for each field of Config."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Callable
+from argparse import SUPPRESS, ArgumentTypeError, BooleanOptionalAction
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from microgpt.activations import ACTIVATIONS
+from microgpt.cli.parser import Argument
 from microgpt.config import DECAYS, Config
 from microgpt.data.sources import DATASETS
 from microgpt.engines.choose import ENGINES
@@ -20,65 +18,81 @@ MODEL_FIELDS = ("n_embd", "n_head", "n_layer", "block_size", "activation", "init
 NUM_SAMPLES = 20  # generated after training, as in the published script
 
 # The groups of options in --help
-DATA, FOLDER, ENGINE, MODEL, TRAINING = "Data", "Run folder", "Engine", "Model", "Training"
-FLAG: dict[str, Any] = {"metavar": ""}  # otherwise, Typer would show the type `<bool>`
+OPTIONS, DATA, FOLDER, ENGINE, MODEL, TRAINING = "Options", "Data", "Run folder", "Engine", "Model", "Training"
 
 
-def default(value: object) -> str:
-    """Return the text that states a default at the end of an option's help.
+def argument(metavar: str, help: str, name: str = "", shown: str | None = None, **how: Any) -> Argument:
+    """Declare an argument.
 
-    Use it for options whose Python default is None, so that a command can check whether the user set the option.
+    Args:
+        metavar: Its name in the usage and in messages.
+        help: Its explanation in --help.
+        name: The parameter that receives it; the default is the metavar in lower case.
+        shown: The default as --help shows it.
+        **how: More keyword arguments of argparse's add_argument, such as type and nargs.
     """
-    return rf" [dim]\[default: {value}][/]"
+    required = " [required]" * (how.get("nargs") in (None, "+"))
+    how |= {"metavar": metavar, "help": help + required + _default(shown)}
+    return Argument((name or metavar.lower(),), "Arguments", how)
+
+
+def option(*names: str, help: str, group: str = OPTIONS, shown: object = None, **how: Any) -> Argument:
+    """Declare an option that takes a value.
+
+    Args:
+        *names: Its names.
+        help: Its explanation in --help.
+        group: Its group in --help.
+        shown: The default as --help shows it; the default is `default`. Use it for options whose Python default is
+            None, so that a command can check whether the user set the option.
+        **how: More keyword arguments of argparse's add_argument, such as default, metavar and type.
+    """
+    required = " [required]" * how.get("required", False)
+    how["help"] = help + required + _default(how.get("default") if shown is None else shown)
+    return Argument(names, group, how)
+
+
+def flag(name: str, help: str, group: str = OPTIONS) -> Argument:
+    """Declare an option without a value."""
+    return Argument((name,), group, {"action": "store_true", "help": help})
 
 
 def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
-    """Return the `typer.Option` arguments for a numeric option."""
+    """Return the arguments of `option` for a number."""
 
     def parse(text: str) -> int | float:
         try:
             value = kind(text)
         except ValueError:
-            raise typer.BadParameter(f"must be {'a whole' if kind is int else 'a'} number, got {text!r}") from None
+            expected = "a whole number" if kind is int else "a number"
+            raise ArgumentTypeError(f"must be {expected}, got {text!r}") from None
         if at_least is not None and value < at_least:
-            raise typer.BadParameter(f"must be at least {at_least}, got {text}")
+            raise ArgumentTypeError(f"must be at least {at_least}, got {text}")
         return value
 
-    return {"parser": parse, "metavar": f"<{kind.__name__}>"}
+    return {"type": parse, "metavar": f"<{kind.__name__}>"}
 
 
-def config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's `settings` parameter with one option for every field of Config.
+def _default(value: object) -> str:
+    return "" if value in (None, "") else f" [default:\xa0{value}]"  # its first word stays on the line
 
-    The command then receives a `settings` dict with the options that the user set.
-    """
-    signature = inspect.signature(command, eval_str=True)
+
+def config_options() -> list[Argument]:
+    """Return an option for every field of Config; a command receives only those that the user set."""
     options = []
     for f in dataclasses.fields(Config):
-        kind = type(f.default)
-        how = number(kind) if kind in (int, float) else {}
+        kind: Any = type(f.default)
+        how: dict[str, Any] = {"shown": f.default}
         if kind is bool:
-            how = FLAG
-        if f.name in CHOICES:
-            how = {"metavar": "|".join(CHOICES[f.name])}
-        option = typer.Option(
-            help=f.metadata["help"] + default(str(f.default).lower() if kind is bool else f.default),
-            rich_help_panel=MODEL if f.name in MODEL_FIELDS else TRAINING,
-            **how,
-        )
-        annotation: Any = Annotated[kind | None, option]
-        options.append(inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
-
-    def wrapper(**arguments: Any) -> None:
-        settings = {o.name: arguments.pop(o.name) for o in options}
-        given = {name: value for name, value in settings.items() if value is not None}
-        command(**arguments, settings=given)
-
-    kept = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values() if p.name != "settings"]
-    wrapper.__signature__ = signature.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in [*kept, *options]}
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    return wrapper
+            how = {"shown": str(f.default).lower(), "action": BooleanOptionalAction}
+        elif f.name in CHOICES:
+            how["metavar"] = "|".join(CHOICES[f.name])
+        else:
+            how |= number(kind)
+        name = "--" + f.name.replace("_", "-")
+        group = MODEL if f.name in MODEL_FIELDS else TRAINING
+        options.append(option(name, help=f.metadata["help"], group=group, default=SUPPRESS, **how))
+    return options
 
 
 # --- Arguments that several commands share
@@ -86,58 +100,43 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 DOCUMENTS = "Read one document per line, or one long text (stream) in windows of block_size tokens."
 TOKENIZER = "Tokenize into characters, bytes, or N tokens learned from the text by byte-pair encoding."
 
-FileArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="FILE",
-        help=f"A UTF-8 text file, a data set ({', '.join(DATASETS)}), or a folder of prepared data."
-        + default(DATASETS[0]),
-    ),
-]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")]
-EngineOption = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"Engine to use ({', '.join(ENGINES)}); auto picks the fastest one available.",
-        rich_help_panel=ENGINE,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.", **FLAG)]
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Precision. native: exact (identical to the reference) or float32; torch: float32, float64 or bfloat16."
-        + default("exact; torch: float32"),
-        rich_help_panel=ENGINE,
-    ),
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(
-        help="Number of CPU threads. native: splits each batch among them, with identical results; torch: uses them"
-        " within each operation." + default("1; torch: chosen automatically"),
-        rich_help_panel=ENGINE,
-        **number(int),
-    ),
-]
-DeviceOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="cuda|mps|cpu",
-        help="Device for the torch engine." + default("the best available"),
-        rich_help_panel=ENGINE,
-    ),
-]
-DataOption = Annotated[
-    str | None, typer.Option(metavar="FILE", help="New location of the training data, if it has moved.")
-]
-SeedOption = Annotated[
-    int | None, typer.Option(help="Random seed for the samples." + default("the run's seed"), **number(int))
-]
+FILE = argument(
+    "FILE",
+    f"A UTF-8 text file, a data set ({', '.join(DATASETS)}), or a folder of prepared data.",
+    nargs="?",
+    shown=DATASETS[0],
+)
+RUN = argument("RUN", "A run folder or a checkpoint file.", type=Path)
+ENGINE_NAME = option(
+    "--engine",
+    group=ENGINE,
+    metavar="NAME",
+    default="auto",
+    help=f"Engine to use ({', '.join(ENGINES)}); auto picks the fastest one available.",
+)
+PRECISION = option(
+    "--precision",
+    group=ENGINE,
+    metavar="NAME",
+    shown="exact; torch: float32",
+    help="Precision. native: exact (identical to the reference) or float32; torch: float32, float64 or bfloat16.",
+)
+THREADS = option(
+    "--threads",
+    group=ENGINE,
+    **number(int),
+    shown="1; torch: chosen automatically",
+    help="Number of CPU threads. native: splits each batch among them, with identical results; torch: uses them within"
+    " each operation.",
+)
+DEVICE = option(
+    "--device", group=ENGINE, metavar="cuda|mps|cpu", shown="the best available", help="Device for the torch engine."
+)
+DATA_FILE = option("--data", metavar="FILE", help="New location of the training data, if it has moved.")
+SEED = option("--seed", **number(int), shown="the run's seed", help="Random seed for the samples.")
+JSON = flag("--json", "Print JSON for other programs.")
 
 
 def given(**options: Any) -> dict[str, Any]:
     """Return the options that the user set; the engine's defaults apply to the others."""
-    return {name: value for name, value in options.items() if value}
+    return {name: value for name, value in options.items() if value is not None and value is not False}

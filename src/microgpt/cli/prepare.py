@@ -5,45 +5,34 @@ from __future__ import annotations
 import json as json_module
 import shlex
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from microgpt.cli import display
-from microgpt.cli.options import DOCUMENTS, FLAG, TOKENIZER, JsonOption, default, number
+from microgpt.cli.options import DOCUMENTS, JSON, TOKENIZER, argument, flag, number, option
 from microgpt.data.documents import MODES
 from microgpt.data.prepared import check
 from microgpt.data.tokenizers import KINDS
 
+ARGUMENTS = [
+    argument("FILE...", "UTF-8 text files, read in the order given.", name="files", nargs="+"),
+    option("-o", "--output", metavar="DIR", type=Path, required=True, help="Folder for the prepared data."),
+    option("--tokenizer", metavar="|".join(KINDS), default=KINDS[0], help=TOKENIZER),
+    option("--documents", metavar="|".join(MODES), default=MODES[0], help=DOCUMENTS),
+    flag("--bos-first", "Use token id 0 for BOS instead of the last id."),
+    option("--workers", **number(int, at_least=1), shown="one per processor", help="Number of processes."),
+    flag("--overwrite", "Replace existing data that was prepared with other options."),
+    flag("--verify", "When done, read all files back and verify their checksums."),
+    JSON,
+]
 
-def prepare(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="UTF-8 text files, read in the order given.")],
-    *,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the prepared data.")],
-    tokenizer: Annotated[str, typer.Option(metavar="|".join(KINDS), help=TOKENIZER)] = KINDS[0],
-    documents: Annotated[str, typer.Option(metavar="|".join(MODES), help=DOCUMENTS)] = MODES[0],
-    bos_first: Annotated[
-        bool, typer.Option("--bos-first", help="Use token id 0 for BOS instead of the last id.", **FLAG)
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Number of processes." + default("one per processor"), **number(int, at_least=1)),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing data that was prepared with other options.", **FLAG)
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="When done, read all files back and verify their checksums.", **FLAG)
-    ] = False,
-    json: JsonOption = False,
-) -> None:
+
+def prepare(files: list[str], *, output: Path, verify: bool, json: bool, **how: Any) -> None:
     """Tokenize text that is too large for memory and store the tokens in files.
 
     Training then reads only the tokens it needs. If `prepare` is
     interrupted, run the same command again to resume.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt prepare names -o data/names
       microgpt prepare names -o data/bytes --tokenizer byte --documents stream
       microgpt train data/names --out runs/prepared --num-steps 20
@@ -51,17 +40,8 @@ def prepare(
     from microgpt.data.prepare import prepare as prepare_data  # deferred, because it imports multiprocessing
 
     try:
-        with display.Bars() as progress:
-            data = prepare_data(
-                files,
-                output,
-                tokenizer=tokenizer,
-                documents=documents,
-                bos_first=bos_first,
-                workers=workers,
-                overwrite=overwrite,
-                progress=progress,
-            )
+        with display.bars() as progress:
+            data = prepare_data(files, output, progress=progress, **how)
             if verify:
                 check(output, progress)
     except KeyboardInterrupt:

@@ -4,69 +4,67 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from typing import Annotated
-
-import typer
+from pathlib import Path
+from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import (
-    FLAG,
+    DATA_FILE,
+    DEVICE,
+    ENGINE_NAME,
+    JSON,
     NUM_SAMPLES,
-    DataOption,
-    DeviceOption,
-    EngineOption,
-    JsonOption,
-    PrecisionOption,
-    RunArgument,
-    SeedOption,
-    default,
+    PRECISION,
+    RUN,
+    SEED,
+    flag,
     given,
     number,
+    option,
 )
 from microgpt.runs.run import Run
 
+ARGUMENTS = [
+    RUN,
+    option("-n", "--num-samples", dest="n", **number(int, at_least=0), default=NUM_SAMPLES, help="Number of samples."),
+    option(
+        "--temperature",
+        **number(float),
+        shown="the run's temperature",
+        help="Sampling temperature; 0 always picks the most likely token.",
+    ),
+    option("--top-k", **number(int), help="Sample only from the k most likely tokens."),
+    option("--prompt", metavar="<str>", default="", help="Text at the start of each sample."),
+    SEED,
+    option("--max-new-tokens", **number(int), help="Stop each sample after this many new tokens."),
+    flag("--slide", "Continue beyond block_size, using the last block_size tokens as context."),
+    flag("--new-only", "Print only samples that are not in the training data."),
+    DATA_FILE,
+    ENGINE_NAME,
+    PRECISION,
+    DEVICE,
+    JSON,
+]
+
 
 def sample(
-    run: RunArgument,
-    n: Annotated[
-        int, typer.Option("-n", "--num-samples", help="Number of samples.", **number(int, at_least=0))
-    ] = NUM_SAMPLES,
+    run: Path,
     *,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Sampling temperature; 0 always picks the most likely token." + default("the run's temperature"),
-            **number(float),
-        ),
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Sample only from the k most likely tokens.", **number(int))] = None,
-    prompt: Annotated[str, typer.Option(help="Text at the start of each sample.")] = "",
-    seed: SeedOption = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(help="Stop each sample after this many new tokens.", **number(int))
-    ] = None,
-    slide: Annotated[
-        bool,
-        typer.Option(
-            "--slide", help="Continue beyond block_size, using the last block_size tokens as context.", **FLAG
-        ),
-    ] = False,
-    new_only: Annotated[
-        bool, typer.Option("--new-only", help="Print only samples that are not in the training data.", **FLAG)
-    ] = False,
-    data: DataOption = None,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = None,
-    device: DeviceOption = None,
-    json: JsonOption = False,
+    n: int,
+    new_only: bool,
+    data: str | None,
+    engine: str,
+    precision: str | None,
+    device: str | None,
+    json: bool,
+    **how: Any,
 ) -> None:
     """Generate text. Samples that copy a training document are marked.
 
     Sample i is drawn with random.Random(f"{seed}:{i}"), so it depends neither
     on the engine nor on the number of samples.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt sample runs/small -n 5 --temperature 0.8
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
@@ -75,16 +73,7 @@ def sample(
     if not new_only:
         note_missing_data(model)
     count = 0
-    for samples in model.sample_batches(
-        n,
-        seed=seed,
-        new_only=new_only,
-        temperature=temperature,
-        top_k=top_k,
-        prompt=prompt,
-        max_new_tokens=max_new_tokens,
-        slide=slide,
-    ):
+    for samples in model.sample_batches(n, new_only=new_only, **how):
         if json:
             for text, known in samples:
                 print(json_module.dumps({"text": text, "known": known}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +50,8 @@ def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
     if folder.run.engine.world_size == 1:
         yield
         return
+    import socket
+
     heard, wakeup = socket.socketpair()
     wakeup.setblocking(False)
 

@@ -8,29 +8,27 @@ import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import (
     DATA,
+    DEVICE,
     DOCUMENTS,
     ENGINE,
-    FLAG,
+    ENGINE_NAME,
+    FILE,
     FOLDER,
+    JSON,
     NUM_SAMPLES,
+    PRECISION,
+    THREADS,
     TOKENIZER,
-    DeviceOption,
-    EngineOption,
-    FileArgument,
-    JsonOption,
-    PrecisionOption,
-    ThreadsOption,
     config_options,
-    default,
+    flag,
     given,
     number,
+    option,
 )
 from microgpt.cli.resume_command import resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
@@ -45,119 +43,81 @@ from microgpt.runs.layout import next_folder
 from microgpt.runs.run import Run
 from microgpt.system.processes import processes
 
+ARGUMENTS = [
+    FILE,
+    option(
+        "--preset",
+        metavar="NAME",
+        shown="final",
+        help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)}).",
+    ),
+    option("--documents", group=DATA, metavar="|".join(MODES), shown=MODES[0], help=DOCUMENTS),
+    option("--tokenizer", group=DATA, metavar="|".join(KINDS), shown=KINDS[0], help=TOKENIZER),
+    option(
+        "--val-fraction",
+        group=DATA,
+        **number(float),
+        shown=0,
+        help="Fraction of the documents to hold out for validation.",
+    ),
+    option(
+        "--validate-every",
+        group=DATA,
+        **number(int, at_least=1),
+        shown="a tenth of all steps",
+        help="Steps between measurements of the held-out loss.",
+    ),
+    ENGINE_NAME,
+    PRECISION,
+    THREADS,
+    option(
+        "--micro-batch-size",
+        group=ENGINE,
+        **number(int),
+        shown="batch_size",
+        help="Documents to process at once; gradients are accumulated over the batch.",
+    ),
+    DEVICE,
+    flag("--compile", "torch: compile the model (slower start, faster steps).", group=ENGINE),
+    flag("--deterministic", "torch: make runs reproducible bit for bit, even on a GPU.", group=ENGINE),
+    flag("--shard", "torch: shard Adam's moments across processes (ZeRO stage 1).", group=ENGINE),
+    option("--out", group=FOLDER, metavar="DIR", type=Path, shown="runs/1, runs/2, ...", help="The run folder."),
+    flag("--resume", "Resume the run in --out; the results are the same as if it had never stopped.", group=FOLDER),
+    flag("--overwrite", "Replace the run in --out.", group=FOLDER),
+    option(
+        "--checkpoint-every",
+        group=FOLDER,
+        **number(int, at_least=0),
+        default=0,
+        help="Steps between checkpoints; 0 saves every 30 seconds, or less often for large models.",
+    ),
+    flag("--tensorboard", "Also write the metrics in TensorBoard format."),
+    flag("--quiet", "Print only the samples."),
+    JSON,
+    *config_options(),
+]
 
-@config_options
+COMPUTED_BY = ("engine", "precision", "threads", "device", "compile", "deterministic", "shard")
+
+
 def train(
-    file: FileArgument = None,
+    file: str | None,
     *,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)})."
-            + default("final"),
-        ),
-    ] = None,
-    documents: Annotated[
-        str | None,
-        typer.Option(metavar="|".join(MODES), help=DOCUMENTS + default(MODES[0]), rich_help_panel=DATA),
-    ] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(metavar="|".join(KINDS), help=TOKENIZER + default(KINDS[0]), rich_help_panel=DATA),
-    ] = None,
-    val_fraction: Annotated[
-        float | None,
-        typer.Option(
-            help="Fraction of the documents to hold out for validation." + default(0),
-            rich_help_panel=DATA,
-            **number(float),
-        ),
-    ] = None,
-    validate_every: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps between measurements of the held-out loss." + default("a tenth of all steps"),
-            rich_help_panel=DATA,
-            **number(int, at_least=1),
-        ),
-    ] = None,
-    engine: EngineOption = "auto",
-    precision: PrecisionOption = None,
-    threads: ThreadsOption = None,
-    micro_batch_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Documents to process at once; gradients are accumulated over the batch." + default("batch_size"),
-            rich_help_panel=ENGINE,
-            **number(int),
-        ),
-    ] = None,
-    device: DeviceOption = None,
-    compile: Annotated[
-        bool,
-        typer.Option(
-            "--compile",
-            help="torch: compile the model (slower start, faster steps).",
-            rich_help_panel=ENGINE,
-            **FLAG,
-        ),
-    ] = False,
-    deterministic: Annotated[
-        bool,
-        typer.Option(
-            "--deterministic",
-            help="torch: make runs reproducible bit for bit, even on a GPU.",
-            rich_help_panel=ENGINE,
-            **FLAG,
-        ),
-    ] = False,
-    shard: Annotated[
-        bool,
-        typer.Option(
-            "--shard",
-            help="torch: shard Adam's moments across processes (ZeRO stage 1).",
-            rich_help_panel=ENGINE,
-            **FLAG,
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The run folder." + default("runs/1, runs/2, ..."), rich_help_panel=FOLDER),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Resume the run in --out; the results are the same as if it had never stopped.",
-            rich_help_panel=FOLDER,
-            **FLAG,
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run in --out.", rich_help_panel=FOLDER, **FLAG)
-    ] = False,
-    checkpoint_every: Annotated[
-        int,
-        typer.Option(
-            help="Steps between checkpoints; 0 saves every 30 seconds, or less often for large models.",
-            rich_help_panel=FOLDER,
-            **number(int, at_least=0),
-        ),
-    ] = 0,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write the metrics in TensorBoard format.", **FLAG)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the samples.", **FLAG)] = False,
-    json: JsonOption = False,
-    settings: dict[str, Any],
-) -> None:
+    preset: str | None,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    checkpoint_every: int,
+    tensorboard: bool,
+    quiet: bool,
+    json: bool,
+    **options: Any,
+) -> int:
     """Train a model, save it, and print samples.
 
     The options under Model and Training set the fields of microgpt.Config.
 
-    [bold]Examples[/]
-
+    Examples:
       microgpt train --num-steps 20
       microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
       microgpt train --out runs/small --resume --num-steps 30
@@ -166,16 +126,9 @@ def train(
     if tensorboard:
         check_tensorboard()
     show = display.choose(quiet, json) if rank == 0 else display.Quiet()
-    options = {
-        "documents": documents,
-        "tokenizer": tokenizer,
-        "val_fraction": val_fraction,
-        "validate_every": validate_every,
-        "micro_batch_size": micro_batch_size,
-    }
-    computed_by: dict[str, Any] = {"engine": engine, "precision": precision, "threads": threads}
-    computed_by |= given(device=device, compile=compile, deterministic=deterministic, shard=shard)
-    chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    settings = {name: options.pop(name) for name in Config().to_dict() if name in options}
+    computed_by = given(**{name: options.pop(name) for name in COMPUTED_BY})
+    chosen = given(**options)
     if preset is not None:
         presets = {**PRESETS, **SIZES}
         if preset not in presets:
@@ -196,18 +149,18 @@ def train(
             )
     else:
         config = Config().replace(**settings)
-        with display.Bars() as bars:
-            download = partial(bars, "names.txt")
+        with display.bars() as progress:
+            download = partial(progress, "names.txt")
             run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **chosen)
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
     with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
-        _train(folder, show, checkpoint_every, board)
+        return _train(folder, show, checkpoint_every, board)
 
 
-def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: Board | None) -> None:
+def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: Board | None) -> int:
     run, stopped = folder.run, False
     show.begin(run)
     try:
@@ -228,10 +181,11 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
     if stopped and run.step < run.config.num_steps:
         if run.engine.rank == 0:
             print(f"stopped and saved after step {run.step}; resume with: {resume_command(folder)}", file=sys.stderr)
-        raise typer.Exit(128 + (caught or [signal.SIGTERM])[0])
+        return 128 + (caught or [signal.SIGTERM])[0]
     if run.engine.rank:
-        return
+        return 0
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
     show.samples(texts)
     show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
+    return 0

@@ -1,4 +1,4 @@
-"""Human-readable text: tables, and sizes in bytes.
+"""Human-readable text: tables, sizes in bytes, and durations.
 
 A table has aligned columns for a terminal, or is formatted as Markdown.
 """
@@ -51,3 +51,15 @@ def size(count: float) -> str:
         if count < 1000:
             return f"{count:.1f} {unit}"
     return f"{count / 1024:,.1f} GiB"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as M:SS, or as H:MM:SS from one hour."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def speed(steps_per_second: float) -> str:
+    """Return a training speed in steps per second."""
+    return f"{steps_per_second:,.{0 if steps_per_second >= 100 else 1}f} steps/s"

@@ -7,9 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
-from microgpt.cli.main import app
+from microgpt.cli import main as cli
 from microgpt.config import offsets, shapes
 from microgpt.runs.checkpoint import load
 
@@ -40,8 +38,7 @@ def scrub(visit: Visit, step: int) -> None:
 
 def test_a_run_on_the_page_equals_the_run_of_the_command_line(visit: Visit, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    result = CliRunner().invoke(app, ["train", "names", "--out", str(folder), "--num-steps", str(STEPS)])
-    assert result.exit_code == 0, result.output
+    assert cli.main(["train", "names", "--out", str(folder), "--num-steps", str(STEPS)]) == 0
     native = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     state = load(folder / "model.safetensors")
 
