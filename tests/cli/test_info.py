@@ -43,6 +43,7 @@ sha256        {digest}
 documents     lines
 num_docs      12
 val_fraction  0.0
+precision     exact
 vocab_size    17
 
 parameters

@@ -89,6 +89,7 @@ def test_a_run_folder_holds_what_the_reference_computed(run: Path, truth: Refere
             "documents": "lines",
             "num_docs": 12,
             "val_fraction": 0.0,
+            "precision": "exact",
         },
         "vocab_size": 17,
         "num_params": truth.num_params,

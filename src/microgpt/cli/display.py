@@ -62,6 +62,12 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
     return "".join(f"{line}\n" for line in lines)
 
 
+PRECISIONS = {  # of the native engine, with the option for the other one
+    "exact": "exact, bit for bit the reference; --precision float32 is faster",
+    "float32": "float32, fast; --precision exact is bit for bit the reference",
+}
+
+
 def facts(run: Run) -> list[str]:
     """Return the facts about a run, one per line; the first three match the published script's output."""
     config, data = run.config, run.data
@@ -73,6 +79,8 @@ def facts(run: Run) -> list[str]:
         f"num params: {run.num_params}",
         f"data: {source}, {len(data.tokens):,} tokens, {width}",
     ]
+    if run.engine.name == "native":
+        lines.append(f"precision: {PRECISIONS[run.engine.precision]}")
     if run.engine.note:
         lines.append(f"engine: scalar (slow); {run.engine.note}")
     if run.engine.device:

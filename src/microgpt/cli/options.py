@@ -118,14 +118,14 @@ PRECISION = option(
     "--precision",
     group=ENGINE,
     metavar="NAME",
-    shown="exact; torch: float32",
+    shown="exact up to 2e10 flops a run, then float32; torch: float32",
     help="Precision. native: exact (identical to the reference) or float32; torch: float32, float64 or bfloat16.",
 )
 THREADS = option(
     "--threads",
     group=ENGINE,
     **number(int),
-    shown="1; torch: chosen automatically",
+    shown="as many as help",
     help="Number of CPU threads. native: splits each batch among them, with identical results; torch: uses them within"
     " each operation.",
 )
