@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         """Return the values by parameter name.
 
         Raises:
-            ValueError: The arguments are invalid; the message names the first mistake.
+            ValueError: An argument is invalid; the message describes the first problem.
         """
         known = [*self._option_string_actions, "--help"]
         for arg in itertools.takewhile("--".__ne__, args):

@@ -203,7 +203,7 @@ class Trace:
     # --- The graph around a number
 
     def neighbourhood(self, path: str, *, depth_up: int = 1, depth_down: int = 1, limit: int = 60) -> Facts:
-        """Return the graph near a number.
+        """Return the part of the graph around a number.
 
         Args:
             path: The path of the central number.
