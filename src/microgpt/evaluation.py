@@ -55,7 +55,7 @@ EMPTY_SCORE = Score(0.0, 0)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
-    """Return at most `limit` evenly spaced items of a sequence (0 for all), because files are often sorted."""
+    """Return at most `limit` items of a sequence (0 for all), evenly spaced because files are often sorted."""
     if not limit or limit >= len(indices):
         return indices
     return [indices[i * len(indices) // limit] for i in range(limit)]

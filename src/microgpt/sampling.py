@@ -25,7 +25,7 @@ def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[flo
 
 
 def check_options(vocab_size: int, temperature: float, top_k: int | None) -> None:
-    """Raise ValueError, naming the option, if temperature or top_k is invalid."""
+    """Raise a ValueError that names the option if temperature or top_k is invalid."""
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature must be finite and at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
@@ -208,16 +208,16 @@ def generate_documents(
     """Generate documents with an engine that generates whole documents in one call.
 
     Args:
-        engine: The engine; its `generates` is set.
-        rngs: The random generator of all documents, which `generate` would use for one after another, or a generator
-            for each document.
+        engine: The engine, whose `generates` must be True.
+        rngs: Either one random number generator, used for one document after another as `generate` would use it, or a
+            generator for each document.
         count: The number of documents.
         bos: The token id of BOS.
-        block_size: The context length in tokens, BOS included.
+        block_size: The context length in tokens, including BOS.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids that every document starts with, without BOS.
-        max_new_tokens: The maximum number of tokens to generate per document; None sets no limit.
+        max_new_tokens: The maximum number of tokens to generate per document; None means no limit.
 
     Returns:
         Each document's token ids, excluding BOS and the prompt: those that `generate` would yield.

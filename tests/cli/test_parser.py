@@ -1,4 +1,4 @@
-"""The parser: where options may stand, and what their values may be."""
+"""The parser: where options may appear, and what their values may be."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Show progress bars in a terminal.
 
     Yields:
-        A function; call it with (name, done, total) to update a bar. Without a terminal, it does nothing.
+        A function; call it with (name, done, total) to update a bar. Without a terminal, the function does nothing.
     """
     if not sys.stderr.isatty():
         yield lambda name, done, total: None
@@ -272,7 +272,8 @@ def status() -> Iterator[Callable[[str], None]]:
     """Show the progress of a long-running command.
 
     Yields:
-        A function; call it with a message. A terminal shows the last message; otherwise each is a line.
+        A function; call it with a message. A terminal shows only the latest message;
+        otherwise, each message is printed on its own line.
     """
     if not sys.stderr.isatty():
         yield note

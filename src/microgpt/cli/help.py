@@ -13,16 +13,16 @@ BOLD, CYAN, DIM, RESET = "\x1b[1m", "\x1b[36m", "\x1b[2m", "\x1b[0m"
 
 
 def page(usage: str, description: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
-    """Return a help page, which is as wide as the terminal, up to 120 columns.
+    """Return a help page as wide as the terminal, up to 120 columns.
 
     Args:
         usage: The command and its arguments.
-        description: The command's docstring; its lines are kept as they are.
-        groups: The rows of each group by title: an option with its value, and its explanation. Groups without rows
-            are omitted. Every page shows --help as the last of its Options.
+        description: The command's docstring; its line breaks are kept.
+        groups: The rows of each group, by title; a row is an option with its value, and an explanation. Groups without
+            rows are omitted. On every page, --help is the last row of Options.
 
     Returns:
-        The page. It contains ANSI codes only if stdout is a terminal that shows them.
+        The page. It contains ANSI codes only if stdout is a terminal that supports them.
     """
     groups = {**groups, "Options": [*groups["Options"], ("--help", "Show this message and exit.")]}
     colored = _colored()

@@ -25,11 +25,11 @@ def argument(metavar: str, help: str, name: str = "", shown: str | None = None, 
     """Declare an argument.
 
     Args:
-        metavar: Its name in the usage and in messages.
+        metavar: Its name in the usage line and in messages.
         help: Its explanation in --help.
         name: The parameter that receives it; the default is the metavar in lower case.
         shown: The default as --help shows it.
-        **how: More keyword arguments of argparse's add_argument, such as type and nargs.
+        **how: Other keyword arguments for argparse's add_argument, such as type and nargs.
     """
     required = " [required]" * (how.get("nargs") in (None, "+"))
     how |= {"metavar": metavar, "help": help + required + _default(shown)}
@@ -43,9 +43,9 @@ def option(*names: str, help: str, group: str = OPTIONS, shown: object = None, *
         *names: Its names.
         help: Its explanation in --help.
         group: Its group in --help.
-        shown: The default as --help shows it; the default is `default`. Use it for options whose Python default is
-            None, so that a command can check whether the user set the option.
-        **how: More keyword arguments of argparse's add_argument, such as default, metavar and type.
+        shown: The default to show in --help, if it differs from `default`. Set it for options whose Python default
+            is None, so that a command can check whether the user set the option.
+        **how: Other keyword arguments for argparse's add_argument, such as default, metavar and type.
     """
     required = " [required]" * how.get("required", False)
     how["help"] = help + required + _default(how.get("default") if shown is None else shown)
@@ -58,7 +58,7 @@ def flag(name: str, help: str, group: str = OPTIONS) -> Argument:
 
 
 def number(kind: type[int] | type[float], at_least: int | None = None) -> dict[str, Any]:
-    """Return the arguments of `option` for a number."""
+    """Return the keyword arguments that make `option` parse a number."""
 
     def parse(text: str) -> int | float:
         try:

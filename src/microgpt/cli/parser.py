@@ -1,4 +1,4 @@
-"""Parse a command's arguments with argparse; every mistake becomes a message of one line."""
+"""Parse a command's arguments with argparse; every mistake becomes a one-line message."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Argument(NamedTuple):
 
     names: tuple[str, ...]
     group: str  # its heading in --help
-    how: dict[str, Any]  # the keyword arguments of argparse's add_argument
+    how: dict[str, Any]  # the keyword arguments for argparse's add_argument
 
 
 class Parser(argparse.ArgumentParser):
     """The parser of one command.
 
-    Options may stand before, between and after the arguments, and cannot be abbreviated.
+    Options may appear before, between or after the arguments and cannot be abbreviated.
     """
 
     def __init__(self, command: str, description: str, arguments: Sequence[Argument]) -> None:
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def no_such(kind: str, name: str, known: Sequence[str], command: str) -> str:
-    """Return the message for an unknown option or command; it suggests the most similar one that is known."""
+    """Return the message for an unknown option or command; it suggests the most similar known one."""
     import difflib
 
     similar = [full for full in known if full.lstrip("-").startswith(name.lstrip("-"))]  # an abbreviation

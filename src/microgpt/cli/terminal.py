@@ -16,7 +16,7 @@ WHOLE = Column(no_wrap=True)  # in a narrow terminal, only the bar shrinks
 
 
 class TrainingLine(Progress):
-    """The progress of a training run below its facts, and a second line, truncated to the terminal's width."""
+    """A progress bar below the training run's facts, and a second line that is truncated to the terminal's width."""
 
     more = ""  # the second line
 
@@ -75,14 +75,14 @@ class Bars(Progress):
         self.named: dict[str, TaskID] = {}
 
     def show(self, name: str, done: int, total: int) -> None:
-        """Update a bar, or begin it."""
+        """Update a progress bar, creating it on the first call."""
         if name not in self.named:
             self.named[name] = self.add_task(name, total=total or None)
         self.update(self.named[name], completed=done)
 
 
 class Status(live.Live):
-    """One line that is updated in place, and erased at the end."""
+    """One line that is updated in place and erased at the end."""
 
     def __init__(self) -> None:
         # Without auto_refresh, no refresh thread competes with the code that is being measured

@@ -17,7 +17,7 @@ ARGUMENTS = [
         "--golden-steps",
         **number(int, at_least=0),
         shown="all",
-        help="Number of steps of each published run to repeat; 0 for none.",
+        help="Number of steps to repeat from each published run; 0 for none.",
     ),
     option(
         "--tolerance",

@@ -170,7 +170,7 @@ class Engine(ABC):
         """Take one Adam step with the gradient in grads, then clear grads."""
 
     def diagnostics(self) -> dict[str, float]:
-        """Return diagnostics to display. Call this only occasionally, because it may wait for the device.
+        """Return diagnostics to display. Call this method only occasionally, because it may wait for the device.
 
         Returns:
             The available diagnostics: `memory` (the peak usage so far, in bytes), `grad_norm` (the last step's
@@ -264,7 +264,7 @@ class Engine(ABC):
         temperature: float,
         top_k: int | None,
     ) -> tuple[list[array[int]], int]:
-        """Generate documents in one call, because a Python call for each token takes longer than a small model.
+        """Generate documents in one call, because for a small model, a Python call takes longer than computing a token.
 
         Args:
             prompt: The tokens that all documents begin with, at most block_size; the first token, BOS, also ends a
@@ -275,7 +275,7 @@ class Engine(ABC):
             limit: The maximum number of new tokens in a document; prompt and limit together must not exceed
                 block_size + 1 tokens.
             in_turn: Whether a document continues with the chances that the previous document did not use; otherwise,
-                document i uses only the numbers from chances[i * limit] on.
+                document i uses only its own chances, which start at chances[i * limit].
             temperature: As in sampling.next_token.
             top_k: As in sampling.next_token.
 

@@ -46,7 +46,7 @@ def open_engine(
         vocab_size: The number of tokens, including BOS.
         precision: One of the engine's `precisions`; default: the preferred precision.
         threads: The number of threads that share the work; default: chosen by the engine.
-        preferred_precision: Used without a precision if the engine supports it; default: the first of `precisions`.
+        preferred_precision: Used if `precision` is None and the engine supports it; default: the first of `precisions`.
         **options: Additional options that the engine accepts.
 
     Raises:
@@ -109,7 +109,7 @@ def open_engine(
 
 
 def default_precision(config: Config, vocab_size: int) -> str:
-    """Return the precision of a new run: `exact` for small runs, and `float32`, which is several times faster, above.
+    """Return a new run's precision: `exact` for a small run; otherwise `float32`, which is several times faster.
 
     Example:
         >>> default_precision(Config(), 27), default_precision(Config(num_steps=100_000), 27)

@@ -93,7 +93,7 @@ class ScalarEngine(Engine):
 
 
 class ScalarDecoder(Decoder):
-    """A decoder that calls the program's gpt(), with the model's parameters as of the decoder's creation."""
+    """A decoder that calls the program's gpt() with the parameters the model had when the decoder was created."""
 
     def __init__(self, model: ScalarModel) -> None:
         self._model, self._state_dict = model, model.state_dict()

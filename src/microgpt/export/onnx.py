@@ -44,7 +44,7 @@ class _Graph:
         self.constants: dict[str, Any] = {}
 
     def add(self, op: str, *inputs: str, **options: Any) -> str:
-        """Add a node with one output; return the output's name, which is the `name` option if it is set."""
+        """Add a node with one output; return the output's name: the `name` option or, if not set, a generated name."""
         name = options.pop("name", None) or f"{op}_{len(self.nodes)}"
         self.nodes.append(self.helper.make_node(op, list(inputs), [name], **options))
         return str(name)
@@ -141,7 +141,7 @@ def to_onnx(run: Run, path: str | os.PathLike[str], precision: str = "float32") 
     where = offsets(table)
 
     def matrix(name: str, transposed: bool = True) -> str:
-        """Add one of the model's matrices, transposed for x @ matrix because linear() multiplies its rows by x."""
+        """Add one of the model's matrices, transposed for x @ matrix because linear() multiplies each row by x."""
         rows, columns = table[name]
         flat = params[where[name]]
         if transposed:

@@ -20,7 +20,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # 
 def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int = 50) -> None:
     """Plot the losses of runs by step: the individual losses (pale) and their running means.
 
-    Held-out losses, if a run has them, are plotted as points.
+    Held-out losses, if any, are plotted as points.
 
     Args:
         folders: The run folders.

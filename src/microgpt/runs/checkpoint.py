@@ -56,7 +56,7 @@ class Checkpoint:
     dtype: str = "F64"
 
     def kind(self) -> str:
-        """Return the tokenizer's kind as a --tokenizer value: char, byte or bpe:N."""
+        """Return the --tokenizer value that selects this type of tokenizer: char, byte or bpe:N."""
         kind = str(self.spec.get("kind", "char"))
         return f"bpe:{len(self.symbols)}" if kind == "bpe" else kind
 

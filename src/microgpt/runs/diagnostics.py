@@ -24,7 +24,7 @@ class Diagnostics:
     def measure(self) -> dict[str, float]:
         """Wait for the device and return the measurements by name.
 
-        The speed is computed from the steps' reported times, because many steps can arrive at once.
+        The speed is computed from the steps' reported times, because an engine can report many steps at once.
 
         Returns:
             The engine's measurements, `tokens_per_second`, and, if the device's peak is known, `mfu` (model flops

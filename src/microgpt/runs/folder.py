@@ -179,7 +179,7 @@ class Folder:
 
         Args:
             checkpoint_every: The number of steps between checkpoints; 0 saves every 30 seconds, or less often if
-                saving would take more than a twentieth of the time. The last step is always saved.
+                saving would take more than 5% of the time. The last step is always saved.
             together: Whether to let the engine compute many steps in one call; see training.train.
 
         Yields:
@@ -226,7 +226,7 @@ class Folder:
             raise RunError("the first process could not start: see its error message") from None
 
     def any(self, true_here: bool) -> bool:
-        """Return whether `true_here` is true in any process that trains this run; every process must call it."""
+        """Return whether `true_here` is true in any process of this run; every process must call this method."""
         return self.run.engine.add_up([float(true_here)])[0] > 0
 
     def write_samples(self, text: str) -> None:
@@ -236,7 +236,7 @@ class Folder:
             file.write(text.encode())
 
     def write_config(self) -> None:
-        """Write config.json, a readable record of the settings and the data; resuming does not need this file."""
+        """Write config.json, a human-readable record of the settings and the data; resuming does not need this file."""
         run = self.run
         facts = {
             "config": run.config.to_dict(),

@@ -20,7 +20,7 @@ def record(step: Step) -> dict[str, Any]:
 
 
 def write_step(file: TextIO, step: Step) -> None:
-    """Append a step's line to an open metrics.jsonl: json.dumps(record(step)), in a third of the time."""
+    """Append a step to an open metrics.jsonl; same as writing json.dumps(record(step)), but three times as fast."""
     held_out = "" if step.val_loss is None else f', "val_loss": {step.val_loss!r}'
     file.write(
         f'{{"step": {step.step}, "loss": {step.loss!r}, "learning_rate": {step.learning_rate!r},'
@@ -45,7 +45,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         The steps, as `record` returns them.
 
     Raises:
-        RunError: A complete line is not a step; the message gives the line number.
+        RunError: A complete line does not describe a step; the message gives the line number.
     """
     metrics: list[dict[str, Any]] = []
     content = path.read_bytes()
@@ -64,7 +64,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         ):  # bad JSON or UTF-8, not an object, not a step, or nested too deeply
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
-                    f"{str(path)!r} is not a metrics file, or is damaged: line {number} is not a step; fix that line,"
-                    " or delete the file (the checkpoint does not need it)"
+                    f"{str(path)!r} is not a metrics file, or is damaged: line {number} does not describe a"
+                    " step; fix that line, or delete the file (the checkpoint does not need it)"
                 ) from None
     return metrics

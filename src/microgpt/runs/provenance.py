@@ -16,7 +16,7 @@ from microgpt.data.documents import MODES, Data
 class Provenance:
     """A record of where a run's training data comes from and how the run reads it.
 
-    A checkpoint from another version of microgpt may lack any of these facts.
+    A checkpoint from another version of microgpt may lack some of these facts.
 
     Attributes:
         source: The path of the text, or the name of a data set; None for documents in memory.
@@ -26,7 +26,7 @@ class Provenance:
         val_fraction: The fraction of documents held out.
         validate_every: The number of steps between measurements of the held-out loss; None means a tenth of num_steps.
         micro_batch_size: The number of documents to process at once; None means the full batch.
-        precision: The precision in which the run is trained unless another one is requested; None means exact.
+        precision: The precision to train in unless another is requested; None means exact.
         unknown: Facts from another version of microgpt, stored unchanged.
     """
 

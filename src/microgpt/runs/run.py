@@ -127,7 +127,7 @@ class Run:
             micro_batch_size: The number of documents to process at once; the default is the full batch.
             engine: The engine; see engines.open_engine. Checkpoints store the precision, but neither the engine nor its
                 other options.
-            precision: The engine's precision; the default of the native engine is choose.default_precision.
+            precision: The engine's precision; the native engine's default is choose.default_precision.
             threads: The number of threads.
             progress: Called to report download progress.
             **options: Other engine options.

@@ -54,7 +54,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as M:SS, or as H:MM:SS from one hour."""
+    """Return a duration as M:SS, or as H:MM:SS if it is an hour or longer."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -90,7 +90,7 @@ class Graph:
         return self._path_of(places[0])
 
     def path_of_all(self, nodes: Sequence[Node], near: str = "") -> str | None:
-        """Return one path for several nodes that are adjacent in a tensor, such as `q`, `wte[4]` or `q[4:8]`.
+        """Return one path, such as `q`, `wte[4]` or `q[4:8]`, for several nodes that are adjacent in a tensor.
 
         Args:
             nodes: The nodes, in order.

@@ -36,7 +36,7 @@ class Tensor(NamedTuple):
 
 
 class Recorder:
-    """A recorder for a document's forward pass that finds the nodes of each named tensor.
+    """Records a document's forward pass and finds the nodes of each named tensor.
 
     The matrix that a call receives identifies the tensor that the call computes. A tensor is named only if it was
     computed as the table of names specifies, so some of an edited program's tensors may have no name.
@@ -190,7 +190,7 @@ class Recorder:
         return out
 
     def loss(self, run: Callable[..., Value], tokens: Tokens) -> Value:
-        """Compute a document's loss; afterwards, `nodes` contains every name in the table.
+        """Compute a document's loss, recording its forward pass in `nodes`.
 
         Args:
             run: The loss() function that `functions` returned.

@@ -203,7 +203,7 @@ class Trace:
     # --- The graph around a number
 
     def neighbourhood(self, path: str, *, depth_up: int = 1, depth_down: int = 1, limit: int = 60) -> Facts:
-        """Return the part of the graph around a number.
+        """Return a number's neighborhood in the graph.
 
         Args:
             path: The path of the central number.
@@ -266,7 +266,7 @@ class Trace:
                             loss). total: the running total after the term.
                 steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}]; the last
                             operation produces the number. Empty if the last total is the number itself.
-                recomputed  value, recomputed from the factors, operands and constants alone; equal bit for bit
+                recomputed  the value recomputed from only the factors, operands and constants; equal bit for bit
 
             A weight or constant has neither terms nor steps, because it was not computed.
         """
@@ -349,7 +349,7 @@ class Trace:
     def contributions(self, path: str) -> list[Facts]:
         """Return the contributions to a number's gradient, in the order in which the program adds them.
 
-        Added to 0.0 in this order, the contributions match the gradient bit for bit.
+        Adding the contributions to 0.0 in this order reproduces the gradient bit for bit.
 
         Returns:
             A list of dicts with these keys:

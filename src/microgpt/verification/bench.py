@@ -60,7 +60,7 @@ class Training:
         self.tokens = statistics.fmean(lengths) * self._engine.config.batch_size  # per step, on average
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that trains for `count` steps (call it only once) and the total number of tokens."""
+        """Return a single-use function that trains for `count` steps, together with the total number of tokens."""
         config = self._engine.config
         first = self._engine.step
         if first + count > config.num_steps:
@@ -103,7 +103,7 @@ class Generating:
         self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:
-        """Return a function that runs `count` passes for all streams (call it only once) and the token count."""
+        """Return a single-use function that runs `count` passes for all streams, together with the number of tokens."""
         contexts = []
         for first in range(0, count, CONTEXT):
             steps = [self._steps[i % len(self._steps)] for i in range(first, min(first + CONTEXT, count))]
@@ -119,7 +119,7 @@ class Generating:
 
 @dataclass
 class Rung:
-    """An engine measured at one precision, on one type of work and at one model size.
+    """The measurements of one engine at one precision, for one workload and one model size.
 
     Attributes:
         engine: The engine's name.
@@ -175,7 +175,7 @@ class Rung:
 
     @property
     def pace(self) -> list[float]:
-        """The seconds per token in each round."""
+        """The time per token in each round, in seconds."""
         return [seconds / tokens for seconds, tokens in zip(self.seconds, self.tokens)]
 
     @property
@@ -185,7 +185,7 @@ class Rung:
 
     @property
     def microseconds(self) -> float:
-        """The time that a training step or a forward pass takes at the median speed.
+        """The duration of a training step or a forward pass at the median speed, in microseconds.
 
         This assumes a step of average length, because a slow rung's rounds contain few documents, which may happen to
         be short or long.
@@ -251,7 +251,7 @@ def bench(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Benchmark engines on several types of work and at several model sizes; each rung takes about `seconds`.
+    """Benchmark engines on several workloads and model sizes; each rung takes about `seconds`.
 
     Args:
         engines: Names in ENGINES; default: all.
@@ -428,7 +428,7 @@ def render(ladder: Ladder, markdown: bool = False) -> str:
 
 
 def _narrow(ladder: Ladder) -> str:
-    """Render the table for a terminal: a section for each type of work, and one column for engine and precision."""
+    """Render the table for a terminal: a section for each workload, and one column for engine and precision."""
     lines = text_tables.aligned(
         ("n_embd", "batch", "engine", *HEADER[5:8], "× ref.", HEADER[9]),
         [

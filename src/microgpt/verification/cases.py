@@ -24,7 +24,7 @@ class Case:
     """A model, its initial weights, and the documents for each step, all determined by these attributes.
 
     Attributes:
-        name: The case's name, which is also used to name its file.
+        name: The case's name, also used in its file name.
         about: A short description.
         config: The model's sizes and settings.
         vocab_size: The number of tokens, including BOS.

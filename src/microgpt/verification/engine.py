@@ -57,10 +57,10 @@ class Check:
 
     Attributes:
         case: The name of the case or of the published run.
-        what: The tensor's type and the engine method that computed the tensor.
+        what: The type of tensor and the engine method that computed it.
         tensor: The comparison.
-        bitwise: Whether bit-for-bit equality is possible. The first published version makes it impossible, because it
-            sums over sets in a different order each time.
+        bitwise: Whether bit-for-bit equality is possible. It is not for the first published version, which sums over
+            sets in a different order each time.
     """
 
     case: str
@@ -90,7 +90,7 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """True if all values are bit-for-bit equal in every check where that is possible."""
+        """True if every value is bit-for-bit equal, ignoring the checks where that is impossible."""
         return all(check.tensor.exact for check in self.checks if check.bitwise)
 
     @property

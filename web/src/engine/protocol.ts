@@ -440,7 +440,7 @@ export interface Loss {
   uniform: number // ln(vocab_size)
 }
 
-/** Attention to the complete word, without the mask, and its effect on the loss, from the program's gpt(). */
+/** Attention to the complete word, without the mask, and its effect on the loss, computed by the program's gpt(). */
 export interface Unmasked {
   positions: number
   labels: string[]
@@ -551,7 +551,7 @@ export interface Edge {
   local: Num
 }
 
-/** The part of the graph around a number. */
+/** A number's neighborhood in the graph. */
 export interface Neighbourhood {
   nodes: NearNumber[]
   edges: Edge[]
@@ -838,7 +838,7 @@ export interface ChapterFacts {
   temperature?: number
 }
 
-/** A part of the program that can be played: its events, one by one. */
+/** A part of the program that can be played back event by event. */
 export interface Chapter {
   chapter: ChapterName
   events: PlayEvent[] // empty for backward, whose steps are requested one at a time
@@ -891,7 +891,7 @@ export interface BackwardStep {
 export interface Requests {
   /** Take one Adam step on a copy of the model; return everything that the step computes for one weight. */
   adam: { params: { word: string; path: string; learning_rate?: number; fresh?: boolean }; result: AdamStep & OfModel }
-  /** Compute attention as in a textbook (all positions at once, with a mask) and compare it with the program's lists. */
+  /** Compare textbook attention (all positions at once, with a mask) with the program's attention over growing lists. */
   attention: { params: { word: string }; result: Attention & OfModel }
   /** Return one += in backward(). */
   backward_step: { params: { word: string; step: number }; result: BackwardStep & OfModel }
@@ -903,7 +903,7 @@ export interface Requests {
   chapter: { params: { name: ChapterName; word: string; path?: string; seed?: number; index?: number; temperature?: number }; result: Chapter & OfModel }
   /** Switch to another run. */
   choose: { params: { run: string }; result: Model & OfModel }
-  /** Compare two runs' settings and find where the runs diverge among the steps that they share. */
+  /** Compare two runs' settings and find the first of their shared steps at which the runs diverge. */
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
   /** Describe the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
@@ -941,7 +941,7 @@ export interface Requests {
   model: { params: Record<string, never>; result: Model & OfModel }
   /** Return the other tokens, ordered by the distance between their wte rows and this token's row. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
-  /** Return the graph around a number, `up` steps toward the loss and `down` steps toward the parameters. */
+  /** Return a number's neighborhood: `up` steps toward the loss and `down` steps toward the parameters. */
   neighbourhood: { params: { word: string; path: string; up?: number; down?: number; limit?: number }; result: Neighbourhood & OfModel }
   /** Return the slope of the loss with respect to a number, as a central difference, and the number's gradient. */
   nudge: { params: { word: string; path: string; eps?: number }; result: Nudge & OfModel }
@@ -975,7 +975,7 @@ export interface Requests {
   softmax: { params: { logits: number[]; scale: number }; result: Softmax }
   /** Return the source of the program that computes the page's numbers. */
   source: { params: Record<string, never>; result: Source }
-  /** Return each character's token id and UTF-8 bytes, and the vocabulary and token-table sizes for both. */
+  /** Return each character's token id and UTF-8 bytes, and compare the tokenizer's size with a byte tokenizer's. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
   /** Return the losses on a grid over two weights, and the paths that SGD and Adam take across it. */
   surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
@@ -997,7 +997,7 @@ export interface Requests {
 
 /** The requests with many answers, which can be stopped between two of them. */
 export interface Streams {
-  /** Train with each engine for `steps` steps, repeatedly yielding the progress of all engines until `done`. */
+  /** Train with each engine for `steps` steps, repeatedly yielding every engine's progress until all are done. */
   ladder: { params: { steps: number }; result: SpeedComparison }
   /** Train the active model from its current step, or train a new branch if the run was scrubbed back. */
   train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }

@@ -129,7 +129,7 @@ class Kernel:
         return losses[:done] if done >= 0 else None
 
     def clip(self, net: int, grads: array[float], max_norm: float) -> float | None:
-        """Scale grads down to a norm of at most max_norm; return the norm before, or None if out of memory."""
+        """Scale grads down to a norm of at most max_norm; return the norm before clipping, or None if out of memory."""
         norm: float = self.functions.clip(net, grads, max_norm)
         return None if norm < 0 else norm
 

@@ -74,7 +74,7 @@ def kernel(precision: str = "exact", isa: str | None = None) -> Kernel:
 
 
 def helpful_threads(config: Config, vocab_size: int) -> int:
-    """Return the number of threads that make a training step faster on this machine."""
+    """Return how many threads can speed up a training step on this machine."""
     if sys.platform == "emscripten" or estimated_step_flops(config, vocab_size) < THREADS_FLOPS:
         return 1
     return max(1, min(cores(), config.batch_size, 256))
@@ -118,8 +118,8 @@ class NativeEngine(Engine):
         config: The model's sizes and settings.
         vocab_size: The number of tokens, including BOS.
         precision: `exact` or `float32`.
-        threads: The number of threads, between 1 and 256, that share a batch's documents; default: as many as help.
-            The number of threads does not affect the results.
+        threads: The number of threads, between 1 and 256, that share a batch's documents; default: as many as
+            training can benefit from. The number of threads does not affect the results.
         isa: The instruction set: `avx512`, `avx2` or `plain`; default: the best one that this machine supports.
     """
 
@@ -321,7 +321,7 @@ class _Packed:
         self.learning_rates.append(learning_rate)
 
     def after(self, steps: int) -> _Packed:
-        """Return the packed steps without the first `steps` steps."""
+        """Return the packed steps that follow the first `steps`."""
         left = _Packed(self._config)
         documents = sum(self.batch_sizes[:steps])
         left.tokens = self.tokens[sum(self.lengths[:documents]) :]
@@ -391,7 +391,9 @@ class NativeStreams(Streams):
 
     def draw(self, token_ids: Tokens, chances: Sequence[float], temperature: float, top_k: int | None) -> list[int]:
         if len(chances) != self.count:
-            raise ValueError(f"chances must contain one for each of the {self.count} contexts, got {len(chances)}")
+            raise ValueError(
+                f"chances must contain one chance for each of the {self.count} contexts, got {len(chances)}"
+            )
         ids = self._advance(token_ids)
         chosen = self._kernel.draw(self._decoder, ids, array("d", chances), _scale(temperature), top_k or 0)
         if chosen is None:

@@ -2,7 +2,7 @@
 
 Before Python opens the kernel, the page must instantiate kernel.wasm, call its _initialize, and assign its exports to
 globalThis.microgptKernel. The module has its own memory: buffers are copied into it before each call, and copied
-back afterwards.
+back afterward.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class WebAssembly(Kernel):
 
     Raises:
         ImportError: The page has not set globalThis.microgptKernel.
-        ValueError: isa is any other instruction set.
+        ValueError: isa is neither `plain` nor None.
     """
 
     def __init__(self, exact: bool, isa: str | None) -> None:

@@ -38,7 +38,7 @@ class Memory:
         self._where = offsets(table)
 
     def matrices(self, first: str, last: str | None = None) -> Tensor:
-        """Return an autograd leaf: one matrix, or the adjacent, equally wide matrices `first` to `last`, stacked."""
+        """Return an autograd leaf: one matrix, or the adjacent matrices `first` to `last` (of equal width), stacked."""
         last = last or first
         where = slice(self._where[first].start, self._where[last].stop)
         columns = self._table[first][1]
@@ -117,7 +117,7 @@ class Model(nn.Module):
     Args:
         memory: The parameters and gradients.
         config: The model's sizes and settings.
-        aligned: Pad lm_head with zero rows to a multiple of this number before the product, and drop the extra logits.
+        aligned: Pad lm_head with zero rows to a multiple of this number before multiplying, and drop the extra logits.
     """
 
     def __init__(self, memory: Memory, config: Config, aligned: int = 1) -> None:

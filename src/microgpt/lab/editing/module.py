@@ -45,7 +45,7 @@ def compiled(text: str) -> ModuleType:
             line = f.__code__.co_firstlineno
             raise LabError(
                 f"line {line}: the figures call {name}({', '.join(needed)}, ...), but the function now takes"
-                f" ({', '.join(there)}): keep the expected parameters first, and add new parameters after them"
+                f" ({', '.join(there)}): keep the expected parameters first and add new parameters after them"
             )
     return module
 
@@ -95,7 +95,7 @@ def reference_functions() -> dict[str, str]:
 
 
 def changed(text: str) -> set[str]:
-    """Return the names of functions and methods that differ from the reference's, were added or were removed."""
+    """Return the names of the functions and methods that differ from the reference's or were added or removed."""
     ours, theirs = reference_functions(), _functions(text)
     return {name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)}
 

@@ -44,7 +44,7 @@ def watch_main(module: ModuleType, documents: list[str]) -> Seen:
     bind = {name: inspect.signature(getattr(module, name)).bind for name in NEEDED}
 
     def split(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments that a call passes for the needed parameters, and its other arguments by name."""
+        """Return a call's arguments for the needed parameters, and its other arguments by name."""
         given = bind[name](*args, **options).arguments
         return [given[needed] for needed in NEEDED[name]], {k: x for k, x in given.items() if k not in NEEDED[name]}
 

@@ -74,7 +74,7 @@ def update_settings(run: LabRun, learning_rate: float | None, fresh: bool) -> Up
         run: The run that supplies the moments and the default learning rate.
         learning_rate: The learning rate; None for the rate of the run's next step.
         fresh: Whether to start with the moments set to zero, as at the first step. If the run's moments are all zero,
-            the update always starts this way, because Adam's bias correction depends on how many steps the moments have
+            the update is always fresh, because Adam's bias correction depends on how many steps the moments have
             accumulated.
 
     Raises:

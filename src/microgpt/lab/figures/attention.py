@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @model_request
 def attention(session: Session, word: str) -> Attention:
-    """Compute attention as in a textbook (all positions at once, with a mask) and compare it with the program's lists.
+    """Compare textbook attention (all positions at once, with a mask) with the program's attention over growing lists.
 
-    Both computations use the same q and k, and the program's own linear() and softmax(). Row t of the textbook's matrix
+    Both computations use the same q and k, and the program's own linear() and softmax(). Row t of the textbook matrix
     combines q at position t with the keys of all positions; scores for positions after t are masked with -inf. The
     program's growing lists contain no later positions, so the program needs no mask.
     """

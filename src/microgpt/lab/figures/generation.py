@@ -156,7 +156,7 @@ def nearest(text: str, documents: Sequence[str], count: int = NEAREST) -> list[N
 
     Args:
         text: The text.
-        documents: The documents, sorted and without duplicates. Documents at the same distance stay in order.
+        documents: The documents, sorted and without duplicates. Documents at the same distance keep this order.
         count: The maximum number of documents to return.
 
     Returns:

@@ -40,7 +40,7 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
         session: The session.
         word: The word whose loss is computed.
         path: The path of the number.
-        eps: The step size, up and down. None to try STEP_SIZES and choose the best one without using the gradient.
+        eps: The step size in each direction; None to try STEP_SIZES and choose the best one without using the gradient.
     """
     run, tokens = session.active, session.tokens(word)
     trace = session.trace(tokens)
@@ -89,10 +89,10 @@ def _steadiest(stepped: Callable[[float], Answer], size: float) -> Answer:
         raise LabError("the number is too close to a limit of its range for the default steps: choose a smaller eps")
 
     def doubt(far: Answer, near: Answer) -> Any:
-        """Estimate the error of the slope `near`, whose step size is a tenth of the step size for `far`.
+        """Estimate the error of the slope `near`, which uses a tenth of the step size of `far`.
 
-        The smaller step reduces the error due to the loss's curvature to a hundredth, but increases the rounding error
-        tenfold.
+        The smaller step reduces the error due to the loss's curvature by a factor of 100 but increases the rounding
+        error tenfold.
         """
         bend = abs(far["difference"] - near["difference"]) / 99
         return bend + 4 * math.ulp(near["above"]) / near["eps"]

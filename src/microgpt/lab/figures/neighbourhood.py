@@ -1,4 +1,4 @@
-"""The graph around a number, and each user's contribution to the number's gradient."""
+"""A number's neighborhood in the graph, and each user's contribution to the number's gradient."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FURTHEST = 12  # the largest number of steps up or down
 def neighbourhood(
     session: Session, word: str, path: str, up: int = 1, down: int = 1, limit: int = AROUND
 ) -> Neighbourhood:
-    """Return the graph around a number, `up` steps toward the loss and `down` steps toward the parameters."""
+    """Return a number's neighborhood: `up` steps toward the loss and `down` steps toward the parameters."""
     for name, steps in (("up", up), ("down", down)):
         if not 0 <= steps <= FURTHEST:
             raise LabError(f"{name} must be between 0 and {FURTHEST}, got {name}={steps}")

@@ -81,7 +81,7 @@ class Formula(NamedTuple):
 
     Attributes:
         whole: The complete formula.
-        term: The term of the sum in the formula; empty if there is no sum.
+        term: The expression that is summed; empty if there is no sum.
         rest: The operation that follows the sum.
     """
 

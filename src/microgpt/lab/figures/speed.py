@@ -34,7 +34,7 @@ Stretch = Iterator[tuple[list[float], float, int]]  # the losses so far, the sec
 
 @stream_request(of_model=False)
 def ladder(session: Session, steps: int) -> Iterator[SpeedComparison]:
-    """Train with each engine for `steps` steps, repeatedly yielding the progress of all engines until `done`."""
+    """Train with each engine for `steps` steps, repeatedly yielding every engine's progress until all are done."""
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
     speeds: list[EngineSpeed] = [

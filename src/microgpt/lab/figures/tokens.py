@@ -41,7 +41,7 @@ def tokens(session: Session, text: str) -> Tokens:
 
 @model_request
 def spelled(session: Session, text: str) -> Spelled:
-    """Return each character's token id and UTF-8 bytes, and the vocabulary and token-table sizes for both."""
+    """Return each character's token id and UTF-8 bytes, and compare the tokenizer's size with a byte tokenizer's."""
     tokenizer = session.active.run.tokenizer
     if len(text) > texts.MAX_TYPED:
         raise LabError(f"text must have at most {texts.MAX_TYPED:,} characters, got {len(text):,}: shorten it")

@@ -1,7 +1,7 @@
 """Save a session as a string, and restore it.
 
 The string contains the texts that the user loaded, and all runs with their settings, loss curves and exact weights.
-Only the first and last frames of each run are saved. The steps between these frames are retrained when needed.
+Only the first and last frames of each run are saved. The steps between these frames are repeated when needed.
 """
 
 from __future__ import annotations

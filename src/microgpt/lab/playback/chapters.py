@@ -304,7 +304,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
-    """Play loss() and all the functions that it calls. The chapter `loss` omits the forward passes."""
+    """Play loss() and all the functions that it calls. The `loss` chapter omits the forward passes."""
     story = Story(recorded.graph)
     for event in recorded.events:
         of_loss = event["function"] == "loss" or (event["function"] == "softmax" and event["depth"] == 1)

@@ -104,7 +104,7 @@ class Loss(TypedDict):
 
 
 class Unmasked(TypedDict):
-    """Attention to the complete word, without the mask, and its effect on the loss, from the program's gpt()."""
+    """Attention to the complete word, without the mask, and its effect on the loss, computed by the program's gpt()."""
 
     positions: int
     labels: Sequence[str]

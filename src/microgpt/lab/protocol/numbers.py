@@ -74,7 +74,7 @@ Edge = TypedDict(
 
 
 class Neighbourhood(TypedDict):
-    """The part of the graph around a number."""
+    """A number's neighborhood in the graph."""
 
     nodes: Sequence[NearNumber]
     edges: Sequence[Edge]

@@ -122,7 +122,7 @@ class ChapterFacts(TypedDict, total=False):
 
 
 class Chapter(TypedDict):
-    """A part of the program that can be played: its events, one by one."""
+    """A part of the program that can be played back event by event."""
 
     chapter: ChapterName
     events: Sequence[PlayEvent]  # empty for backward, whose steps are requested one at a time

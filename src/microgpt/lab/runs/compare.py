@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
-    """Compare two runs' settings and find where the runs diverge among the steps that they share."""
+    """Compare two runs' settings and find the first of their shared steps at which the runs diverge."""
     one, other = session.run(a), session.run(b)
     return {
         "a": a,

@@ -2,7 +2,7 @@
 
 The run's state is saved at regular intervals, as frames. To reach any other step, the run is retrained from the last
 frame before that step, and the result is identical bit for bit. Weight changes made by hand become part of the run once
-the run is trained with them, and are repeated when those steps are retrained. Training from an earlier step creates a
+the run is trained with them, and are reapplied when those steps are repeated. Training from an earlier step creates a
 branch: a separate run that can be compared with the original run.
 
 When training exceeds the planned num_steps, the plan is doubled: the learning rate jumps to half its initial value and
@@ -69,9 +69,9 @@ class LabRun:
         changes: The weight changes made by hand since the last step, by index in the flat buffer. The next training
             step turns these changes into edits.
         branch: The id of the run and the step that this run branched from, if any.
-        frozen: Whether the run never changes, so that further training creates a branch.
+        frozen: Whether the run never changes; if so, training it further creates a branch.
         opened: For a run that was opened from a file and can be retrained, the same run before its first step.
-        missing: Why the data of a run opened from a file is not loaded; "" if it is loaded.
+        missing: For a run that was opened from a file, the reason its data is not loaded; "" if it is loaded.
         saved: The run as session_file.py last serialized it, and a key for detecting changes.
         every: The number of steps between frames.
         frames: The frames by step.
@@ -233,7 +233,7 @@ class LabRun:
         """Restore the state after `step` updates exactly as training left it, and discard changes made by hand.
 
         Raises:
-            LabError: The run was not trained to this step, or the step's weights cannot be recomputed.
+            LabError: The run has not been trained to this step, or the step's weights cannot be recomputed.
         """
         if not self.first <= step <= self.furthest:
             if self.opened is not None and 0 <= step <= self.furthest:
@@ -250,7 +250,7 @@ class LabRun:
         self.settle_plan()
 
     def settle_plan(self) -> None:
-        """Set the run's num_steps to the planned number of steps that applied to its last step."""
+        """Set the run's num_steps to the value that was in effect at its last step."""
         self._plan(self._num_steps(max(0, self.step - 1)))
 
     def _unreachable(self, step: int) -> str:
@@ -273,7 +273,7 @@ class LabRun:
         end = self.frames[self.first]
         if twin.engine.name == "scalar" and self.first > 50:
             raise LabError(
-                f"cannot show the earlier steps of {self.name!r}: with the scalar engine, retraining its {self.first}"
+                f"cannot show the earlier steps of {self.name!r}: with the scalar engine, repeating its {self.first}"
                 " steps would take too long"
             )
         twin.losses = array("d", [math.nan]) * self.first
