@@ -231,8 +231,11 @@ def test_bad_input_is_refused_in_one_line_and_changes_nothing(line: str, shelf: 
         ("train words.txt --checkpoint-every -1", "--checkpoint-every must be at least 0, got -1"),
         ("train words.txt --validate-every 0", "--validate-every must be at least 1, got 0"),
         ("train words.txt more.txt", "unexpected argument 'more.txt'; see microgpt train --help"),
-        ("train words.txt --out", "--out needs a value; see microgpt train --help"),
-        ("train words.txt --out --quiet", "--out needs a value; see microgpt train --help"),
+        ("train words.txt --out", "--out needs a value (with = if it begins with -); see microgpt train --help"),
+        (
+            "train words.txt --out --quiet",
+            "--out needs a value (with = if it begins with -); see microgpt train --help",
+        ),
         ("sample", "missing RUN; see microgpt sample --help"),
         ("sample --temp 1", "no such option: --temp; did you mean --temperature?"),
         ("sample run -n -1", "-n/--num-samples must be at least 0, got -1"),

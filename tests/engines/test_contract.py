@@ -293,6 +293,7 @@ def test_auto_chooses_torch_for_options_that_only_torch_has() -> None:
     assert preference(TINY, VOCAB, "bfloat16") == preference(TINY, VOCAB, "float64") == ["torch"]
     assert preference(TINY, VOCAB, None, {"device": "cpu"}) == ["torch"]
     assert preference(TINY, VOCAB, "float32") == preference(TINY, VOCAB) == list(ENGINES)
+    assert preference(TINY, VOCAB, preferred_precision="bfloat16") == ["torch", *ENGINES]  # but it need not be here
 
 
 @pytest.mark.parametrize("gpu", [False, True])

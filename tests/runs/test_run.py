@@ -129,6 +129,9 @@ def test_a_long_run_is_trained_in_float32_and_keeps_its_precision(tmp_path: Path
     assert again.engine.precision == "float32"
     assert again.provenance.precision == "float32"
     assert Run.load(tmp_path / "long.safetensors", engine="scalar").engine.precision == "exact"  # it has no other
+    begun = Run.begin(DOCUMENTS, LONG)
+    begun.save(tmp_path / "begun.safetensors")
+    assert Run.load(tmp_path / "begun.safetensors", engine="scalar").provenance.precision == "float32"
     exact = Run.load(tmp_path / "long.safetensors", precision="exact")
     exact.save(tmp_path / "exact.safetensors")
     assert Run.load(tmp_path / "exact.safetensors").engine.precision == "exact"

@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
             message = error.message.replace("ignored explicit argument", "takes no value, got")
             if message.startswith("must be"):
                 raise ValueError(f"{error.argument_name} {message}") from None
-            message = message.replace("expected one argument", "needs a value")
+            message = message.replace("expected one argument", "needs a value (with = if it begins with -)")
             self.error(f"{error.argument_name} {message}" if error.argument_name else message)
         for arg in extra:
             if arg.startswith("-") and arg != "--":

@@ -18,7 +18,7 @@ def resume_command(folder: Folder) -> str:
     for name, value in how.items():
         if value is True:
             line += f" --{name}"
-        elif value not in (None, False, {"engine": "auto", "threads": 1}.get(name)):
+        elif value not in (None, False, {"engine": "auto"}.get(name)):
             line += f" --{name} {shlex.quote(str(value))}"
     if engine.world_size > 1:
         line = f"torchrun --nproc-per-node {os.environ.get('LOCAL_WORLD_SIZE', engine.world_size)} -m {line}"

@@ -19,6 +19,7 @@ ENGINES = {
     "scalar": ("scalar", "ScalarEngine"),
     "torch": ("torch.engine", "TorchEngine"),
 }
+TORCH_ONLY = ("float64", "bfloat16")  # precisions
 # Flops per step above which `auto` looks for a GPU. On one core, the native engine needs at least a second for such a
 # step, about as long as PyTorch takes to load. On a CPU, native was faster than torch at every size measured (LOG.md).
 GPU_STEP_FLOPS = 1e11
@@ -71,7 +72,7 @@ def open_engine(
         name = "torch"
     if name == "auto":
         note = ""
-        for first in preference(config, vocab_size, precision, options):
+        for first in preference(config, vocab_size, precision, options, preferred_precision):
             try:
                 engine = open_engine(
                     first, params, config, vocab_size, precision, threads, preferred_precision, **options
@@ -119,15 +120,23 @@ def default_precision(config: Config, vocab_size: int) -> str:
 
 
 def preference(
-    config: Config, vocab_size: int, precision: str | None = None, options: dict[str, Any] | None = None
+    config: Config,
+    vocab_size: int,
+    precision: str | None = None,
+    options: dict[str, Any] | None = None,
+    preferred_precision: str | None = None,
 ) -> list[str]:
     """Return the engines that `auto` tries, in order.
 
-    If only torch supports the options or the precision, the list contains only torch. For large steps on a machine with
-    a GPU, torch comes first. Otherwise, native comes first, followed by scalar.
+    If only torch supports the options or the precision, the list contains only torch. If only torch supports the
+    preferred precision, and for large steps on a machine with a GPU, torch comes first. Otherwise, native comes first,
+    followed by scalar.
     """
-    if options or precision in ("float64", "bfloat16"):
+    if options or precision in TORCH_ONLY:
         return ["torch"]
+    precision = precision or preferred_precision
+    if precision in TORCH_ONLY:
+        return ["torch", *ENGINES]
     if estimated_step_flops(config, vocab_size) > GPU_STEP_FLOPS and precision != "exact":
         try:
             if class_of("torch").has_gpu():

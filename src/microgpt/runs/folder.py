@@ -24,7 +24,7 @@ from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, checkpoint_file
 from microgpt.runs.metrics import cut_metrics, write_step
-from microgpt.runs.run import Run
+from microgpt.runs.run import Run, without_buffers
 from microgpt.runs.training_data import Source, find_training_data
 from microgpt.system.files import atomic, sweep
 from microgpt.system.locks import Lock
@@ -157,7 +157,8 @@ class Folder:
             state = checkpoints.load(model)
             planned_steps = state.config.num_steps
             _change(state, changes or {})
-            run = Run(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
+            facts = without_buffers(state)
+            run = Run(state, lambda: find_training_data(facts, source), engine, precision, threads, **options)
             _ = run.data  # raises DataError before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.provenance = replace(run.provenance, source=run.data.source)

@@ -80,7 +80,7 @@ class Run:
             self.engine = open_engine(
                 engine, state.params, state.config, vocab_size, precision, threads, preferred, **options
             )
-            if precision or state.step == 0:
+            if precision:
                 self.provenance = replace(state.provenance, precision=self.engine.precision)
         else:  # only Python can run an edited program
             self.engine = ScalarEngine(state.params, state.config, len(state.symbols), program)
@@ -174,6 +174,7 @@ class Run:
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
+        run.provenance = replace(run.provenance, precision=run.engine.precision)
         if large:
             if run.engine.can_init_params:
                 run.engine.init_params(config.seed)
@@ -211,7 +212,8 @@ class Run:
             CheckpointError: The file is not a checkpoint, or is damaged.
         """
         state = checkpoints.load(checkpoint_file(path))
-        return cls(state, lambda: find_training_data(state, source), engine, precision, threads, **options)
+        facts = without_buffers(state)
+        return cls(state, lambda: find_training_data(facts, source), engine, precision, threads, **options)
 
     @cached_property
     def data(self) -> Data:
@@ -243,7 +245,7 @@ class Run:
     @property
     def num_params(self) -> int:
         """The number of weights in the model."""
-        return len(self.engine.params)
+        return num_params(self.config, self.engine.vocab_size)  # reading the engine's buffer could copy it
 
     @property
     def order(self) -> Sequence[int]:
@@ -425,6 +427,12 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint file atomically."""
         checkpoints.save(Path(path), self.state())
+
+
+def without_buffers(state: Checkpoint) -> Checkpoint:
+    """Return a checkpoint's facts alone, for whoever keeps them: its buffers become the engine's."""
+    nothing: array[float] = array("d")
+    return replace(state, params=nothing, m=nothing, v=nothing)
 
 
 def spec_of(tokenizer: Tokenizer) -> dict[str, Any]:

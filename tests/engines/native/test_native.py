@@ -162,6 +162,7 @@ TIES = {  # squares of gradients whose sum is halfway between two floats, or nex
     "many scales": [2.0**-k for k in range(0, 500, 13)],
     "overflowing squares": [1e200, 1.0],
     "an overflowing sum": [1.2e154, 1.2e154],
+    "a sum at the limit": [1.3407807929942596e154, *[6.6e145] * 100],
     "infinite": [math.inf, 1.0],
     "not a number": [math.nan, math.inf],
     "zero": [0.0],
@@ -285,6 +286,30 @@ def test_the_buffers_are_current_whenever_they_are_read_and_may_be_written(preci
     assert list(lazy.logits([1])[0]) == list(held.logits([1])[0])
     lazy.params = array("d", params)
     assert lazy.backward(DOCUMENTS[:1]) == NativeEngine(params, TINY, 27, precision=precision).backward(DOCUMENTS[:1])
+
+
+def test_a_python_without_reference_counts_copies_the_buffers_after_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys, "getrefcount")
+    assert native_engine.UNSHARED <= 1000
+    engine, other = (NativeEngine(init(TINY, 27, random.Random(5)), TINY, 27) for _ in range(2))
+    held = engine.params
+    for each in (engine, other):
+        each.train([DOCUMENTS[:1]], [0.01])
+    assert held == other.params
+
+
+@every_precision
+def test_a_step_that_overflows_leaves_nothing_in_the_padding(precision: str) -> None:
+    config = TINY.replace(n_embd=6, clip=1.0)
+    good = init(config, 27, random.Random(5))
+    engine, fresh = (NativeEngine(array("d", good), config, 27, precision=precision) for _ in range(2))
+    engine.params[:] = array("d", [1e300 if precision == "exact" else 1e37]) * len(good)
+    engine.backward(DOCUMENTS[:2])
+    for name in ("params", "m", "v", "grads"):
+        getattr(engine, name)[:] = getattr(fresh, name)
+    for each in (engine, fresh):
+        each.train([DOCUMENTS[:2], DOCUMENTS[2:3]], [0.01, 0.01])
+    assert_same_state(fresh, engine)
 
 
 @every_precision
@@ -433,6 +458,19 @@ MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
         lambda e: e.generate([9], array("d"), documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
         "token_id must be between 0 and 4, got token_id=9",
     ),
+    "empty prompt": (
+        lambda e: e.generate([], array("d"), documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
+        "prompt and limit must be within the context, got 0 tokens",
+    ),
+    "long documents": (
+        lambda e: e.generate([1], array("d"), documents=1, limit=5, in_turn=True, temperature=0.0, top_k=None),
+        "got 1 tokens and limit=5 for block_size=4",
+    ),
+    "few chances": (
+        lambda e: e.generate([1], array("d", [0.5]), documents=2, limit=4, in_turn=True, temperature=1.0, top_k=None),
+        "chances must contain 8 numbers, got 1",
+    ),
+    "top_k": (lambda e: e.decoder().draw(1, 0.5, 1.0, -1), "top_k must be at least 1, got top_k=-1"),
     "no stream": (lambda e: e.streams(0), "count must be between 1 and 65536, got count=0"),
     "short m": (lambda e: (setattr(e, "m", array("d")), e.update(1.0)), r"m must be an array\('d'\) of \d+ values"),
     "float params": (lambda e: (setattr(e, "params", array("f")), e.logits([1])), r"params must be an array\('d'\)"),

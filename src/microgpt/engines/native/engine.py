@@ -107,7 +107,9 @@ class _Buffer:
             engine._may_have_changed = True
 
 
-UNSHARED = _references(SimpleNamespace(buffer=array("d")), "buffer")
+# What `_references` returns if nobody else holds the value; at most a thousand, so that a Python that does not count
+# references never takes a buffer for unshared
+UNSHARED = min(_references(SimpleNamespace(buffer=array("d")), "buffer"), 1000)
 
 
 class NativeEngine(Engine):
@@ -270,6 +272,7 @@ class NativeEngine(Engine):
                 )
                 if now is None:
                     raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit in memory")
+                self._kernel_is_newer, self._may_have_changed = True, False  # even if another thread has read a buffer
                 losses += now
                 self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
                 if len(now) == len(packed.learning_rates):
@@ -299,7 +302,16 @@ class NativeEngine(Engine):
         top_k: int | None,
     ) -> tuple[list[array[int]], int]:
         check_tokens(prompt, self.vocab_size)
-        streams = NativeStreams(self, 1, alone=True) if in_turn else NativeStreams(self, min(documents, STREAMS))
+        if not prompt or not 0 <= limit <= self.config.block_size + 1 - len(prompt):
+            raise ValueError(
+                f"prompt and limit must be within the context, got {len(prompt)} tokens and limit={limit} for"
+                f" block_size={self.config.block_size}"
+            )
+        if len(chances) < documents * limit and temperature >= GREEDY:
+            raise ValueError(f"chances must contain {documents * limit} numbers, got {len(chances)}")
+        _check_top_k(top_k)
+        count = max(1, min(documents, STREAMS))
+        streams = NativeStreams(self, 1, alone=True) if in_turn else NativeStreams(self, count)
         return streams.generate(prompt, chances, documents, limit, in_turn, temperature, top_k)
 
 
@@ -394,6 +406,7 @@ class NativeStreams(Streams):
             raise ValueError(
                 f"chances must contain one chance for each of the {self.count} contexts, got {len(chances)}"
             )
+        _check_top_k(top_k)
         ids = self._advance(token_ids)
         chosen = self._kernel.draw(self._decoder, ids, array("d", chances), _scale(temperature), top_k or 0)
         if chosen is None:
@@ -414,6 +427,7 @@ class NativeStreams(Streams):
         generated = self._kernel.generate(
             self._decoder, array("i", prompt), chances, documents, limit, in_turn, _scale(temperature), top_k or 0
         )
+        self.rewind()
         if generated is None:
             raise FloatingPointError(DIVERGED)
         tokens, lengths, used = generated
@@ -423,6 +437,11 @@ class NativeStreams(Streams):
         """Clear every context."""
         self._kernel.rewind(self._decoder)
         self._position = 0
+
+
+def _check_top_k(top_k: int | None) -> None:
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got top_k={top_k}")
 
 
 def _scale(temperature: float) -> float:

@@ -65,7 +65,7 @@ class SharedLibrary(Kernel):
         isa: The instruction set; None for the best one that this machine supports.
 
     Raises:
-        ImportError: If the library is missing.
+        ImportError: If the library is missing, or was compiled only for instruction sets that this machine lacks.
         ValueError: If this machine does not support the instruction set.
     """
 
@@ -80,6 +80,11 @@ class SharedLibrary(Kernel):
         library.microgpt_kernel.argtypes = [c_int, c_char_p]
         library.microgpt_kernel.restype = POINTER(_Table)
         table = library.microgpt_kernel(exact, isa.encode() if isa else None)
+        if not table and isa is None:
+            raise ImportError(
+                "the native engine's kernel was compiled for another processor: reinstall this package on this machine,"
+                " or use the scalar engine"
+            )
         if not table:
             raise ValueError(f"isa must be an instruction set that this machine supports, got isa={isa!r}")
         super().__init__(table.contents)

@@ -166,6 +166,7 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
         val_fraction=kept.val_fraction or 0.0,
         validate_every=kept.validate_every,
         micro_batch_size=kept.micro_batch_size,
+        precision="float32" if kept.precision == "float32" else "exact",
     )
 
 

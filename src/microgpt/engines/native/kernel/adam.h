@@ -219,11 +219,12 @@ NOINLINE void adam_careful(const Adam *adam, int first, int n, real *w, real *m,
         const mask tiny_m = mask_above(broadcast(DIVIDE_LOW), vector_abs(new_m));
         const mask same_w = tiny_m & mask_equal(old_w - most, old_w) & mask_equal(old_w + most, old_w);
         const mask unsure_m = (mask_out_of_range(new_m, DIVIDE_LOW) | idle_m) & (mask)~same_w;
-        const vec m_hat = divide(blend(tiny_m, (vec)((ivec)new_m & INT64_MIN), new_m), a->correction1, a->inverse1,
+        const vec stored_m = blend(idle_m, decay_denormal(old_m, a->beta1, a->one_minus_beta1 * dw), new_m);
+        const vec m_hat = divide(blend(tiny_m, (vec)((ivec)stored_m & INT64_MIN), new_m), a->correction1, a->inverse1,
                                  a->inverse1_low);
 
         const mask unsure_any = unsure_square | unsure_root | unsure_m;
-        store(m + i, blend(idle_m, decay_denormal(old_m, a->beta1, a->one_minus_beta1 * dw), new_m));
+        store(m + i, stored_m);
         store(v + i, blend(unsure_any, old_v,
                             blend(idle_v, decay_denormal(old_v, a->beta2, broadcast(0)), new_v)));
         store(w + i, blend(unsure_any, old_w, old_w - a->learning_rate * m_hat / (root + a->eps)));

@@ -22,8 +22,9 @@ INLINE Stretch stretch_at(const Net *net, const Matrix *matrix, int row, int col
                      matrix->head_columns ? net->d.D : matrix->columns};
 }
 
-/* ours = flat / unit */
+/* ours = flat / unit, and 0 in the padding, even if a diverged step has left something else there */
 static void copy_in(const Net *net, const double *flat, double unit, real *ours) {
+    memset(ours, 0, net->size * sizeof(real));
     for (int i = 0; i < net->num_matrices; i++) {
         const Matrix *matrix = &net->matrices[i];
         for (int r = 0; r < matrix->flat_rows; r++)

@@ -51,8 +51,9 @@ static int add_exactly(double *parts, int count, double x) {
 static double exact_sum_squares(const Net *net) {
     double parts[64] = {0}; /* 53 bits each cover all of float64's 2,098 bits */
     int count = 1;
-    for (size_t i = 0; i < net->size; i++)
+    for (size_t i = 0; i < net->size && isfinite(parts[count - 1]); i++)
         if (net->grads[i] != 0) count = add_exactly(parts, count, net->grads[i] * net->grads[i]);
+    if (!isfinite(parts[count - 1])) return INFINITY;
     double sum = parts[--count], error = 0;
     while (count > 0 && error == 0) {
         const double above = sum;
@@ -72,6 +73,7 @@ static double total_squares(const Net *net, const Squares *sums, int count) {
     Squares total = {0, 0};
     for (int i = 0; i < count; i++) add_square(&total, sums[i].high), total.low += sums[i].low;
     if (!isfinite(total.high)) return total.high;
+    if (!isfinite(total.high + total.low)) return exact_sum_squares(net);
     const double sum = total.high + total.low, rest = (total.high - sum) + total.low;
     /* compensated summation's error bound (Ogita, Rump, Oishi 2005), doubled; if it could change the rounding: */
     const double u = 0x1p-53 * (double)net->size, bound = 2 * u * u * sum;
