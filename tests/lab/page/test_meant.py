@@ -50,7 +50,7 @@ def test_the_bar_offers_a_readable_word(tab: Visit) -> None:
 
 @pytest.mark.parametrize(
     ("section", "label", "shows"),
-    [(1, "text", None), (6, "a word", "loss zoe"), (9, "begins with", None), (11, "you say", None)],
+    [(1, "text", None), (6, "new word", "loss zoe"), (9, "begins with", None), (11, "you say", None)],
 )
 def test_every_field_for_a_word_offers_a_readable_word(tab: Visit, section: int, label: str, shows: str | None) -> None:
     tab.section(section, word="emma")

@@ -140,7 +140,7 @@ def test_a_model_can_be_exported_and_opened(bench: Bench, tmp_path: Path, capsys
 def test_an_edited_model_is_not_exported(bench: Bench) -> None:
     bench.click("GELU")
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers", ".used")
+    bench.wait("All figures now use this program", ".used")
     bench.click("Export this model")
     bench.wait("runs the unedited program", "main [role=alert]")
 

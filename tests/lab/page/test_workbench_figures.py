@@ -96,7 +96,7 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     assert FILE.count(line) == 1
     bench.write(FILE.replace(line, f"    while len(tokens) > 15: pass\n{line}"))
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers", ".used")
+    bench.wait("All figures now use this program", ".used")
     visit.settle()
     visit.page.evaluate("() => { location.hash = 'section=6&word=maximilianoaaa' }")
     bench.wait("The edited program is still running", "[role=alert]")
@@ -112,17 +112,17 @@ def test_the_workbench_says_if_the_chosen_run_uses_its_text(bench: Bench) -> Non
     for name in ("GELU", "no 1/√d"):
         bench.click(name)
         bench.click("Use in all figures")
-        bench.wait("This program now computes the numbers", ".used")
+        bench.wait("All figures now use this program", ".used")
         bench.tab.settle()
         runs.append(bench.tab.ask("model")["run"])
     bench.page.locator("main label.row select").first.select_option(runs[0])
     bench.click("continue this run")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == runs[0]
-    bench.wait("Another version of the program now computes the numbers", ".used")
+    bench.wait("All figures now use a different version of the program", ".used")
     assert bench.page.get_by_role("button", name="Use in all figures").is_enabled()
     bench.click("GELU")
-    bench.wait("This program now computes the numbers", ".used")
+    bench.wait("All figures now use this program", ".used")
     assert bench.page.get_by_role("button", name="Use in all figures").is_disabled()
 
 
@@ -133,7 +133,7 @@ def test_pytorch_stays_next_to_the_lines_of_the_file(bench: Bench) -> None:
     assert len(before) > 100
     bench.write('"""My own."""\n\n' + FILE)
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers", ".used")
+    bench.wait("All figures now use this program", ".used")
     bench.tab.settle()
     assert bench.page.evaluate(read) == before
     lines = FILE.splitlines()
@@ -146,7 +146,7 @@ def test_pytorch_stays_next_to_the_lines_of_the_file(bench: Bench) -> None:
 def test_a_gradient_that_backward_does_not_explain_says_so(bench: Bench) -> None:
     bench.write(FILE.replace("node.a.grad += ", "node.a.grad += 1.0 * "))
     bench.click("Use in all figures")
-    bench.wait("This program now computes the numbers", ".used")
+    bench.wait("All figures now use this program", ".used")
     bench.tab.section(4, word="emma", number="pos3.layer0.q[9]")
     bench.page.locator(".opened summary").filter(has_text="by the chain rule").click()
     bench.wait("Value.backward", ".opened details [role=alert]")
