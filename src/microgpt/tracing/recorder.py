@@ -46,7 +46,7 @@ class Recorder:
         model: The model.
         state_dict: The parameters, in the form that the program's functions expect.
         matrices: Each parameter's name, keyed by the id of its matrix.
-        pos: The position being computed, such as `pos3`: the prefix of its tensors' names.
+        pos: The prefix for the names of the current position's tensors, such as `pos3`.
         layer: The layer being computed, such as `pos3.layer0`; empty before the first layer.
         stream: The most recent residual stream.
         heads: The number of calls to attention in this layer so far.
