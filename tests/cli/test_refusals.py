@@ -160,7 +160,7 @@ REFUSED = {
         " bytes, but only 992 follow; choose another checkpoint, or train again"
     ),
     "sample empty.txt": (
-        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must have at least 8 bytes, got 0; choose"
+        "'empty.txt' is not a microgpt checkpoint, or is damaged: a file must be at least 8 bytes long, got 0; choose"
         " another checkpoint, or train again"
     ),
     "sample run --temperature -0.5": f"temperature {NUMBER} temperature=-0.5",

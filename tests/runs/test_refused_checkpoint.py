@@ -247,7 +247,7 @@ def test_facts_about_the_data_from_another_version_are_kept(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "a file must have at least 8 bytes, got 0"),
+        (b"", "a file must be at least 8 bytes long, got 0"),
         (b"emma\nolivia\nava\nisabella\n", "the header claims "),
         (b"PK\x03\x04" + bytes(100), "the header "),
         (bytes(100), "the header must begin with '{'"),

@@ -167,7 +167,7 @@ def test_our_reader_is_stricter_than_the_package_only_where_the_specification_is
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"1234567", "a file must have at least 8 bytes, got 7"),
+        (b"1234567", "a file must be at least 8 bytes long, got 7"),
         ((10).to_bytes(8, "little") + b"{}", "the header claims 10 bytes, but only 2 follow"),
         (b"\xff" * 8, f"the header claims {2**64 - 1} bytes; at most 100000000 are allowed"),
         (file_of("[]"), "the header must begin with '{'"),

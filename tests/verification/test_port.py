@@ -215,7 +215,7 @@ def test_float32_is_compared_as_float32(exported, port):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "batch.safetensors' is not a safetensors file: a file must have at least 8 bytes, got 0"),
+        (b"", "batch.safetensors' is not a safetensors file: a file must be at least 8 bytes long, got 0"),
         (b"\xff" * 64, "batch.safetensors' is not a safetensors file: the header claims"),
         (
             b"\x02\0\0\0\0\0\0\0{}extra",

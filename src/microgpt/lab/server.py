@@ -94,7 +94,7 @@ def trouble() -> str:
 class Pages:
     """The files that can be served: the page and the runs named on the command line.
 
-    Each request looks up the files again, because a run's files change while the run trains.
+    Each request looks up the files again, because a run's files change during training.
 
     Args:
         runs: The runs to serve with the page.

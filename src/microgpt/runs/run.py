@@ -430,7 +430,7 @@ class Run:
 
 
 def without_buffers(state: Checkpoint) -> Checkpoint:
-    """Return a checkpoint's facts alone, for whoever keeps them: its buffers become the engine's."""
+    """Return a checkpoint without its buffers, which an engine takes over."""
     nothing: array[float] = array("d")
     return replace(state, params=nothing, m=nothing, v=nothing)
 

@@ -119,7 +119,7 @@ Entry = tuple[int, int, str, str, tuple[int, ...]]  # first byte of the data, en
 def _layout(beginning: bytes, file_size: int) -> tuple[list[Entry], dict[str, str]]:
     """Check the header, which `beginning` must contain, against the file's size; return its entries and metadata."""
     if file_size < 8:
-        raise SafetensorsError(f"a file must have at least 8 bytes, got {file_size}")
+        raise SafetensorsError(f"a file must be at least 8 bytes long, got {file_size}")
     length = int.from_bytes(beginning[:8], "little")
     if length > MAX_HEADER:
         raise SafetensorsError(f"the header claims {length} bytes; at most {MAX_HEADER} are allowed")
