@@ -266,7 +266,7 @@ class Trace:
                             loss). total: the running total after the term.
                 steps       the other operations: [{path, value, op, exponent, operands: [{path, value}]}]; the last
                             operation produces the number. Empty if the last total is the number itself.
-                recomputed  the value, recomputed from the factors, operands and constants alone; it must be bit-identical
+                recomputed  the same value, recomputed from the factors, operands and constants alone
 
             A weight or constant has neither terms nor steps, because it was not computed.
         """
