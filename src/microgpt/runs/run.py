@@ -50,6 +50,7 @@ class Run:
         config: The settings.
         provenance: Where the training data comes from, and how the run reads it.
         tokenizer: The tokenizer.
+        num_params: The number of weights in the model.
         engine: The engine, which holds the weights and Adam's moments.
         rng: The run's random stream.
 
@@ -74,6 +75,7 @@ class Run:
         self.config = state.config
         self.provenance = state.provenance
         self.tokenizer = state.tokenizer()
+        self.num_params = len(state.params)
         self.engine: Engine
         if program is REFERENCE:
             vocab_size, preferred = len(state.symbols), state.provenance.precision
@@ -241,11 +243,6 @@ class Run:
     def step(self) -> int:
         """The number of training steps completed."""
         return self.engine.step
-
-    @property
-    def num_params(self) -> int:
-        """The number of weights in the model."""
-        return num_params(self.config, self.engine.vocab_size)  # reading the engine's buffer could copy it
 
     @property
     def order(self) -> Sequence[int]:
