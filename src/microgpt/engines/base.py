@@ -35,6 +35,7 @@ from microgpt.clipping import clip
 from microgpt.config import Config
 
 GREEDY = 1e-100  # temperatures below this are treated as 0, because their reciprocals could overflow
+STREAMS = 64  # the maximum number of documents that are generated together
 DIVERGED = "the model's logits are not finite: its training has diverged; train a new model"
 
 Tokens = Sequence[int]

@@ -11,8 +11,7 @@ from microgpt.data.documents import Data
 from microgpt.data.loading import load
 from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer
-from microgpt.engines.base import Tokens, truncated
-from microgpt.runs.samples import STREAMS
+from microgpt.engines.base import STREAMS, Tokens, truncated
 from microgpt.runs.training_data import Source
 
 if TYPE_CHECKING:

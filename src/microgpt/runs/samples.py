@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from microgpt import sampling
 from microgpt.data.documents import Data
 from microgpt.data.tokenizers import Tokenizer
-from microgpt.engines.base import Engine
+from microgpt.engines.base import STREAMS, Engine
 from microgpt.errors import DataError
 from microgpt.flops import forward_flops
 
-STREAMS = 64  # the maximum number of samples that are generated together
 CALL_FLOPS = 2 * 10**9  # a call that generates several samples takes at most about a second; Ctrl-C waits for its end
 BATCH = 20  # samples per batch: few enough that they appear without delay
 

@@ -25,6 +25,7 @@ from microgpt.config import Config, num_params
 from microgpt.engines.base import (
     DIVERGED,
     GREEDY,
+    STREAMS,
     Decoder,
     Engine,
     Streams,
@@ -44,8 +45,6 @@ PRECISIONS = ("exact", "float32")
 SLICE = 0.05
 # Flops per step below which threads spend more time waiting for each other than they save
 THREADS_FLOPS = 2e8
-# The maximum number of documents generated at the same time
-STREAMS = 64
 # The number of steps packed at once: large enough to hide Python's overhead, small enough to fit in memory.
 STEPS_AT_ONCE = 4096
 
@@ -312,7 +311,13 @@ class NativeEngine(Engine):
         _check_top_k(top_k)
         count = max(1, min(documents, STREAMS))
         streams = NativeStreams(self, 1, alone=True) if in_turn else NativeStreams(self, count)
-        return streams.generate(prompt, chances, documents, limit, in_turn, temperature, top_k)
+        generated = self._kernel.generate(
+            streams._decoder, array("i", prompt), chances, documents, limit, in_turn, _scale(temperature), top_k or 0
+        )
+        if generated is None:
+            raise FloatingPointError(DIVERGED)
+        tokens, lengths, used = generated
+        return [tokens[i * limit : i * limit + length] for i, length in enumerate(lengths)], used
 
 
 class _Packed:
@@ -412,26 +417,6 @@ class NativeStreams(Streams):
         if chosen is None:
             raise FloatingPointError(DIVERGED)
         return list(chosen)
-
-    def generate(
-        self,
-        prompt: Tokens,
-        chances: array[float],
-        documents: int,
-        limit: int,
-        in_turn: bool,
-        temperature: float,
-        top_k: int | None,
-    ) -> tuple[list[array[int]], int]:
-        """Generate documents in these contexts; see Engine.generate."""
-        generated = self._kernel.generate(
-            self._decoder, array("i", prompt), chances, documents, limit, in_turn, _scale(temperature), top_k or 0
-        )
-        self.rewind()
-        if generated is None:
-            raise FloatingPointError(DIVERGED)
-        tokens, lengths, used = generated
-        return [tokens[i * limit : i * limit + length] for i, length in enumerate(lengths)], used
 
     def rewind(self) -> None:
         """Clear every context."""
