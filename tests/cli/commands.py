@@ -1,4 +1,4 @@
-"""Helpers of the command tests: what a command answered, its files, and the run that the reference computes."""
+"""Helpers of the command tests: what a command printed, its files, and the run that the reference computes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WORDS = ["anna", "bob", "carla", "dora", "emil", "fred", "gina", "hanna", "ida",
 SMALL = "--n-embd 4 --n-head 2 --block-size 4 --num-steps 12"  # TINY, as options
 
 
-class Answer(NamedTuple):
+class Result(NamedTuple):
     status: int
     out: str
     err: str
 
 
-Microgpt = Callable[[str], Answer]
+Microgpt = Callable[[str], Result]
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -14,7 +14,7 @@ import pytest
 from microgpt.cli import display
 from microgpt.cli import main as cli
 
-from cli.commands import SMALL, WORDS, Answer, Microgpt, Reference
+from cli.commands import SMALL, WORDS, Microgpt, Reference, Result
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def microgpt(capsys: pytest.CaptureFixture[str]) -> Microgpt:
     """Run a command in this process: `microgpt("train words.txt")`."""
 
-    def call(line: str) -> Answer:
+    def call(line: str) -> Result:
         capsys.readouterr()
         status = cli.main(shlex.split(line))
-        return Answer(status, *capsys.readouterr())
+        return Result(status, *capsys.readouterr())
 
     return call
 

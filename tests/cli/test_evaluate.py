@@ -70,12 +70,12 @@ def test_evaluate_reads_another_text_and_only_a_part_of_it_if_asked(
 def test_evaluate_as_json_has_the_same_facts_in_full_precision(
     run: Path, microgpt: Microgpt, truth: Reference, trained: Path
 ) -> None:
-    answer = microgpt("evaluate run --json --num-samples 10 --seed 3 --limit 5")
-    facts = strict_json(answer.out)
+    result = microgpt("evaluate run --json --num-samples 10 --seed 3 --limit 5")
+    facts = strict_json(result.out)
     chosen = [WORDS[i * 12 // 5] for i in range(5)]
     scores = expected_scores(truth, chosen)
     samples = truth.samples(10, seed=3)
-    assert (answer.status, answer.err) == (0, "")
+    assert (result.status, result.err) == (0, "")
     for name, (nats, tokens) in scores.items():
         score = facts.pop(name.replace(" ", "_"))
         assert score["loss"] == pytest.approx(nats / tokens, rel=1e-12)
@@ -98,10 +98,10 @@ def test_evaluate_without_the_training_data_leaves_the_counts_out(
     Path("words.txt").rename("moved.txt")
     scores = expected_scores(truth, WORDS)
     samples = truth.samples(30)
-    answer = microgpt("evaluate run moved.txt --num-samples 30")
-    assert (answer.status, answer.err.count("\n")) == (0, 1)
-    assert answer.err.startswith(f"note: the training data is no longer at {str(here / 'words.txt')!r}")
-    assert answer.out == (
+    result = microgpt("evaluate run moved.txt --num-samples 30")
+    assert (result.status, result.err.count("\n")) == (0, 1)
+    assert result.err.startswith(f"note: the training data is no longer at {str(here / 'words.txt')!r}")
+    assert result.out == (
         f"moved.txt: 12 of 12 documents, {scores['model'][1]} tokens\n\n"
         f"{table({name: scores[name] for name in ('model', 'knowing nothing')})}"
         f"\n30 samples: {len(set(samples))} distinct\n"

@@ -39,9 +39,9 @@ def examples() -> list[tuple[str, str]]:
 def help_text(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch, line: str) -> str:
     """Return a help text without line breaks."""
     monkeypatch.setenv("COLUMNS", "120")
-    answer = microgpt(line)
-    assert (answer.status, answer.err) == (0, "")
-    return " ".join(answer.out.split())
+    result = microgpt(line)
+    assert (result.status, result.err) == (0, "")
+    return " ".join(result.out.split())
 
 
 def test_every_example_of_every_help_text_runs(
@@ -55,8 +55,8 @@ def test_every_example_of_every_help_text_runs(
     monkeypatch.setattr(lab_server.Server, "serve_forever", lambda self: None)
     assert {command for command, _ in examples()} == {*cli.COMMANDS}
     for _, example in examples():
-        answer = microgpt(example.removeprefix("microgpt "))
-        assert answer.status == 0, f"{example}: {answer.err}"
+        result = microgpt(example.removeprefix("microgpt "))
+        assert result.status == 0, f"{example}: {result.err}"
     assert names(Path("runs")) == ["1", "prepared", "small"]
     assert len(metrics(here / "runs" / "small")) == 30
     assert Path("loss.svg").is_file()

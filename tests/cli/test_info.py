@@ -63,10 +63,10 @@ total                   344
 
 
 def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: Reference) -> None:
-    answer = microgpt("info run --json")
-    assert (answer.status, answer.err, answer.out.count("\n")) == (0, "", 1)
+    result = microgpt("info run --json")
+    assert (result.status, result.err, result.out.count("\n")) == (0, "", 1)
     kept = json.loads((run / "config.json").read_text())
-    assert strict_json(answer.out) == {
+    assert strict_json(result.out) == {
         **kept,
         "step": 12,
         "symbols": [*sorted(set("".join(WORDS))), ""],

@@ -12,7 +12,7 @@ import pytest
 import microgpt as package
 from microgpt.cli.main import COMMANDS
 
-from cli.commands import SMALL, Answer, Microgpt, metrics
+from cli.commands import SMALL, Microgpt, Result, metrics
 from conftest import HEAVY, clean_environment
 
 # --- Help
@@ -23,10 +23,10 @@ def test_the_version_is_the_version_of_the_package(microgpt: Microgpt) -> None:
 
 
 def test_python_m_microgpt_is_the_command(here: Path) -> None:
-    def outside(*args: str) -> Answer:
+    def outside(*args: str) -> Result:
         command = [sys.executable, "-m", "microgpt", *args]
         done = subprocess.run(command, cwd=here, env=clean_environment(), capture_output=True, text=True)
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     assert outside("--version") == (0, package.__version__ + "\n", "")
     message = "error: cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)\n"

@@ -202,10 +202,10 @@ def test_bad_input_is_refused_in_one_line_and_changes_nothing(line: str, shelf: 
         **{n: hashlib.sha256((shelf / f"{n}.txt").read_bytes()).hexdigest()[:12] for n in ("other", "words")},
     }
     before = contents(shelf)
-    answer = microgpt(line)
+    result = microgpt(line)
     # notes before the error are allowed
-    assert answer.err.splitlines()[-1] == f"error: {REFUSED[line].format(**facts)}"
-    assert (answer.status, answer.out) == (2, "")
+    assert result.err.splitlines()[-1] == f"error: {REFUSED[line].format(**facts)}"
+    assert (result.status, result.out) == (2, "")
     after = contents(shelf)
     assert after.keys() == before.keys()
     assert [name for name in before if before[name] != after[name]] == []
@@ -263,21 +263,21 @@ def test_a_text_with_characters_that_the_model_has_never_seen_is_refused_with_a_
 ) -> None:
     before = contents(shelf)
     for line in ("train xyz.txt --resume --out run", "evaluate run xyz.txt"):
-        answer = microgpt(line)
-        assert (answer.status, answer.out) == (2, "")
+        result = microgpt(line)
+        assert (result.status, result.out) == (2, "")
         match = re.fullmatch(
-            r"error: .*xyz\.txt' contains characters that the model has never seen: 'x' 'y' 'z'(.*)\n", answer.err
+            r"error: .*xyz\.txt' contains characters that the model has never seen: 'x' 'y' 'z'(.*)\n", result.err
         )
-        assert match, answer.err
+        assert match, result.err
         assert re.search("give|use|begin|train", match[1]), "the message names no remedy"
     assert contents(shelf) == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_folder_that_cannot_be_created_is_refused(here: Path, microgpt: Microgpt) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --out /proc/run")
+    result = microgpt(f"train words.txt {SMALL} --out /proc/run")
     message = "error: cannot write to out='/proc/run': No such file or directory; choose another folder\n"
-    assert answer == (2, "", message)
+    assert result == (2, "", message)
 
 
 def test_a_file_that_may_not_be_read_is_refused(
@@ -303,9 +303,9 @@ def test_a_file_that_may_not_be_read_is_refused(
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_a_text_that_fails_while_it_is_read_is_named(here: Path, microgpt: Microgpt) -> None:
     """/proc/self/mem can be opened, but reading from its beginning fails."""
-    answer = microgpt("train /proc/self/mem")
-    assert (answer.status, answer.out) == (2, "")
-    assert re.fullmatch(r"error: .*'?/proc/self/mem'?.*Input/output error.*\n", answer.err)
+    result = microgpt("train /proc/self/mem")
+    assert (result.status, result.out) == (2, "")
+    assert re.fullmatch(r"error: .*'?/proc/self/mem'?.*Input/output error.*\n", result.err)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no /dev/stdin on Windows")
@@ -333,9 +333,9 @@ def test_a_model_of_another_program_is_not_replaced(shelf: Path, microgpt: Micro
     write("foreign/model.safetensors", {"weight": Tensor("F32", (1,), bytes(4))}, {"format": "pt"})
     before = contents(shelf)
     for more in ("", "--overwrite", "--resume"):
-        answer = microgpt(f"train words.txt {SMALL} --out foreign {more}")
-        assert (answer.status, answer.out, answer.err.count("\n")) == (2, "", 1)
-        assert "foreign" in answer.err
+        result = microgpt(f"train words.txt {SMALL} --out foreign {more}")
+        assert (result.status, result.out, result.err.count("\n")) == (2, "", 1)
+        assert "foreign" in result.err
         assert contents(shelf) == before
 
 
@@ -346,9 +346,9 @@ def test_a_damaged_run_may_be_replaced(shelf: Path, microgpt: Microgpt) -> None:
 
 def test_a_checkpoint_file_cannot_be_resumed_as_a_folder(shelf: Path, microgpt: Microgpt) -> None:
     before = contents(shelf)
-    answer = microgpt("train --resume --out run/model.safetensors --num-steps 13")
-    assert (answer.status, answer.out) == (2, "")
-    assert re.fullmatch(r"error: out='run/model\.safetensors' .*\n", answer.err)
+    result = microgpt("train --resume --out run/model.safetensors --num-steps 13")
+    assert (result.status, result.out) == (2, "")
+    assert re.fullmatch(r"error: out='run/model\.safetensors' .*\n", result.err)
     assert contents(shelf) == before
 
 
@@ -360,21 +360,21 @@ def test_a_truncated_checkpoint_is_refused_by_every_command(
     model.write_bytes(model.read_bytes()[:length])
     before = contents(here)
     for command in ("sample run", "evaluate run", "info run", "train --resume --out run"):
-        answer = microgpt(command)
-        assert (answer.status, answer.out) == (2, "")
+        result = microgpt(command)
+        assert (result.status, result.out) == (2, "")
         assert re.fullmatch(
             r"error: 'run/model\.safetensors' is not a microgpt checkpoint, or is damaged: .*; choose another"
             r" checkpoint, or train again\n",
-            answer.err,
+            result.err,
         )
     assert contents(here) == before
 
 
 @pytest.mark.parametrize("temperature", ["1e-308", "1e-320"])
 def test_a_temperature_close_to_0_is_greedy_or_refused(run: Path, microgpt: Microgpt, temperature: str) -> None:
-    answer = microgpt(f"sample run -n 3 --temperature {temperature}")
-    if answer.status == 0:
-        assert answer.out == microgpt("sample run -n 3 --temperature 0").out
+    result = microgpt(f"sample run -n 3 --temperature {temperature}")
+    if result.status == 0:
+        assert result.out == microgpt("sample run -n 3 --temperature 0").out
     else:
-        assert (answer.status, answer.out) == (2, "")
-        assert re.fullmatch(r"error: temperature .* got temperature=.*\n", answer.err)
+        assert (result.status, result.out) == (2, "")
+        assert re.fullmatch(r"error: temperature .* got temperature=.*\n", result.err)

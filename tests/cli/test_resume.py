@@ -37,9 +37,9 @@ def test_a_complete_run_that_is_resumed_prints_its_samples_again_and_changes_not
 
 
 def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Microgpt) -> None:
-    answer = microgpt("train --out run --resume")
-    assert answer.status == 0
-    assert answer.err.splitlines()[-2:] == [
+    result = microgpt("train --out run --resume")
+    assert result.status == 0
+    assert result.err.splitlines()[-2:] == [
         "already complete: all 12 steps are done; to continue, resume with a larger --num-steps",
         "saved in run; for more samples: microgpt sample run",
     ]
@@ -47,10 +47,10 @@ def test_a_complete_run_that_is_resumed_says_what_to_do(run: Path, microgpt: Mic
 
 def test_a_run_may_grow_and_its_new_learning_rate_is_announced(run: Path, microgpt: Microgpt, trained: Path) -> None:
     before = metrics(run)
-    answer = microgpt("train --out run --resume --num-steps 16")
-    assert answer.status == 0
-    assert untimed(answer.err).splitlines()[0] == ("num_steps: 12 -> 16; the learning rate now decays to 0 at step 16")
-    assert "resumed after step 12 of 16" in answer.err.splitlines()
+    result = microgpt("train --out run --resume --num-steps 16")
+    assert result.status == 0
+    assert untimed(result.err).splitlines()[0] == ("num_steps: 12 -> 16; the learning rate now decays to 0 at step 16")
+    assert "resumed after step 12 of 16" in result.err.splitlines()
     after = metrics(run)
     assert after[:12] == before
     assert [step["learning_rate"] for step in after[12:]] == [0.01 * (1 - s / 16) for s in range(12, 16)]
@@ -74,5 +74,5 @@ def test_a_run_can_be_resumed_after_its_data_moved(run: Path, here: Path, microg
 
 
 def test_the_settings_of_a_run_may_be_repeated_when_it_is_resumed(run: Path, microgpt: Microgpt) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --out run --resume --engine scalar --val-fraction 0 --documents lines")
-    assert answer.status == 0
+    result = microgpt(f"train words.txt {SMALL} --out run --resume --engine scalar --val-fraction 0 --documents lines")
+    assert result.status == 0

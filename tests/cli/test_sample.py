@@ -16,9 +16,9 @@ from conftest import TINY
 
 
 def test_each_sample_has_its_own_random_stream(run: Path, microgpt: Microgpt, truth: Reference) -> None:
-    answer = microgpt("sample run -n 30 --json")
-    assert (answer.status, answer.err) == (0, "")
-    assert [strict_json(line) for line in answer.out.splitlines()] == [
+    result = microgpt("sample run -n 30 --json")
+    assert (result.status, result.err) == (0, "")
+    assert [strict_json(line) for line in result.out.splitlines()] == [
         {"text": text, "known": text in WORDS} for text in truth.samples(30)
     ]
 
@@ -86,9 +86,9 @@ def test_slide_continues_beyond_block_size(run: Path, microgpt: Microgpt) -> Non
 
 def test_slide_without_a_limit_ends(run: Path, microgpt: Microgpt) -> None:
     """A model that never ends a document is cut off at a limit."""
-    answer = microgpt("sample run -n 5 --slide --temperature 0 --json")
-    assert answer.status == 0
-    assert all(len(json.loads(line)["text"]) <= 40 for line in answer.out.splitlines())
+    result = microgpt("sample run -n 5 --slide --temperature 0 --json")
+    assert result.status == 0
+    assert all(len(json.loads(line)["text"]) <= 40 for line in result.out.splitlines())
 
 
 def test_no_samples_give_no_output(run: Path, microgpt: Microgpt) -> None:
@@ -105,7 +105,7 @@ def parrot(here: Path, microgpt: Microgpt) -> Path:
 
 
 def test_samples_that_copy_a_training_document_are_marked(parrot: Path, microgpt: Microgpt) -> None:
-    answer = microgpt("sample parrot -n 50 --temperature 2")
+    result = microgpt("sample parrot -n 50 --temperature 2")
     texts = [json.loads(line) for line in microgpt("sample parrot -n 50 --temperature 2 --json").out.splitlines()]
     assert {text["known"] for text in texts} == {True, False}
     assert all(text["known"] == (text["text"] in ("a", "b")) for text in texts)
@@ -114,7 +114,7 @@ def test_samples_that_copy_a_training_document_are_marked(parrot: Path, microgpt
     expected = [
         f"{line:{width}}  in the training data" if text["known"] else line for line, text in zip(expected, texts)
     ]
-    assert answer.out.splitlines() == expected
+    assert result.out.splitlines() == expected
 
 
 def test_new_only_gives_the_same_samples_without_the_known_ones(parrot: Path, microgpt: Microgpt) -> None:
@@ -129,8 +129,8 @@ def test_new_only_gives_the_same_samples_without_the_known_ones(parrot: Path, mi
 
 
 def test_new_only_gives_up_on_a_model_that_generates_nothing_new(parrot: Path, microgpt: Microgpt) -> None:
-    answer = microgpt("sample parrot -n 2 --new-only --temperature 0")
-    assert answer == (
+    result = microgpt("sample parrot -n 2 --new-only --temperature 0")
+    assert result == (
         2,
         "",
         "error: only 0 of 200 samples are new: raise the temperature or request fewer samples\n",
@@ -146,9 +146,9 @@ def test_a_model_whose_data_has_moved_still_samples_and_says_so(here: Path, micr
         " --data FILE, or microgpt train FILE --resume; samples are not compared with the training data\n"
     )
     assert microgpt("sample run -n 5 --seed 7") == (0, with_data.out, note)
-    answer = microgpt("sample run -n 1 --json")
-    assert json.loads(answer.out)["known"] is None
-    assert answer.err == note
+    result = microgpt("sample run -n 1 --json")
+    assert json.loads(result.out)["known"] is None
+    assert result.err == note
     refused = microgpt("sample run --new-only")
     assert (refused.status, refused.out) == (2, "")
     assert refused.err.startswith("error: the training data is no longer at ")
@@ -158,11 +158,11 @@ def test_a_model_whose_data_has_moved_still_samples_and_says_so(here: Path, micr
 def test_a_model_whose_data_has_changed_still_samples_and_says_so(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt {SMALL} --out run").status == 0
     Path("words.txt").write_text("anna\n")
-    answer = microgpt("sample run -n 5")
-    assert answer.status == 0
+    result = microgpt("sample run -n 5")
+    assert result.status == 0
     assert re.fullmatch(
         r"note: '.*words\.txt' is not the text that the run was trained on \(SHA-256 [0-9a-f]{12}\.\.\., expected"
         r" [0-9a-f]{12}\.\.\.\): specify the new location: --data FILE, or microgpt train FILE --resume; samples are"
         r" not compared with the training data\n",
-        answer.err,
+        result.err,
     )

@@ -159,7 +159,7 @@ def test_ctrl_c_before_training_leaves_no_traceback_and_no_folder(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("microgpt.runs.training_data.load_data", interrupted)
-    answer = microgpt(f"train words.txt {SMALL}")
-    assert (answer.status, answer.out) == (130, "")
-    assert answer.err.strip() in ("", "error: stopped")
+    result = microgpt(f"train words.txt {SMALL}")
+    assert (result.status, result.out) == (130, "")
+    assert result.err.strip() in ("", "error: stopped")
     assert names(here) == ["words.txt"]

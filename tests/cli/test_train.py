@@ -25,21 +25,21 @@ from conftest import TINY
 def test_quiet_prints_the_20_samples_of_the_reference_and_nothing_else(
     here: Path, microgpt: Microgpt, truth: Reference
 ) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --quiet")
-    assert answer == (0, numbered(truth.after_training), "")
+    result = microgpt(f"train words.txt {SMALL} --quiet")
+    assert result == (0, numbered(truth.after_training), "")
 
 
 def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgpt: Microgpt, truth: Reference) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --engine scalar --out first")
+    result = microgpt(f"train words.txt {SMALL} --engine scalar --out first")
     mean, weight, steps = 0.0, 0.0, []
     for i, loss in enumerate(truth.losses):
         mean, weight = 0.98 * mean + 0.02 * loss, 0.98 * weight + 0.02
         steps.append(f"step {i + 1:4d} /   12 | loss {loss:.4f} | smoothed {mean / weight:.4f} | TIME")
     predicted = sum(len(word) + 1 for word in WORDS)
     unread = sum(max(0, len(word) + 1 - 4) for word in WORDS)
-    assert answer.status == 0
-    assert answer.out == numbered(truth.after_training)
-    assert untimed(answer.err).splitlines() == [
+    assert result.status == 0
+    assert result.out == numbered(truth.after_training)
+    assert untimed(result.err).splitlines() == [
         "num docs: 12",
         "vocab size: 17",
         f"num params: {truth.num_params}",
@@ -54,9 +54,9 @@ def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
 def test_json_prints_one_object_per_line_and_each_step_as_in_the_metrics(
     here: Path, microgpt: Microgpt, truth: Reference
 ) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --json --out run")
-    assert (answer.status, answer.err) == (0, "")
-    begin, *steps, end = answer.out.splitlines()
+    result = microgpt(f"train words.txt {SMALL} --json --out run")
+    assert (result.status, result.err) == (0, "")
+    begin, *steps, end = result.out.splitlines()
     facts = strict_json(begin)
     assert facts == {**json.loads(Path("run/config.json").read_text()), "step": 0}
     assert steps == Path("run/metrics.jsonl").read_text().splitlines()
@@ -64,8 +64,8 @@ def test_json_prints_one_object_per_line_and_each_step_as_in_the_metrics(
 
 
 def test_json_of_a_text_with_held_out_documents_keeps_full_precision(here: Path, microgpt: Microgpt) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --json --out run --val-fraction 0.25 --validate-every 5")
-    steps = [strict_json(line) for line in answer.out.splitlines()[1:-1]]
+    result = microgpt(f"train words.txt {SMALL} --json --out run --val-fraction 0.25 --validate-every 5")
+    steps = [strict_json(line) for line in result.out.splitlines()[1:-1]]
     assert steps == metrics(here / "run")
     assert [step["step"] for step in steps if "val_loss" in step] == [5, 10, 12]
     # the held-out loss shown at the end is the one that `evaluate` measures
@@ -116,8 +116,8 @@ def test_the_model_file_holds_the_references_parameters_for_the_safetensors_pack
 
 def test_runs_without_out_are_numbered(here: Path, microgpt: Microgpt) -> None:
     for number in ("1", "2", "3"):
-        answer = microgpt(f"train words.txt {SMALL} --num-steps 1")
-        assert answer.err.splitlines()[-1] == f"saved in runs/{number}; for more samples: microgpt sample runs/{number}"
+        result = microgpt(f"train words.txt {SMALL} --num-steps 1")
+        assert result.err.splitlines()[-1] == f"saved in runs/{number}; for more samples: microgpt sample runs/{number}"
     assert names(Path("runs")) == ["1", "2", "3"]
 
 
@@ -164,9 +164,9 @@ def test_a_stream_is_read_in_windows_of_block_size(here: Path, microgpt: Microgp
     tokens = tokenizer.encode(text)
     windows = [tokens[i : i + 5] for i in range(0, len(tokens) - 1, 4)]
     expected = Reference(windows, tokenizer, TINY)
-    answer = microgpt(f"train words.txt --documents stream {SMALL} --out run --json")
+    result = microgpt(f"train words.txt --documents stream {SMALL} --out run --json")
     assert [step["loss"] for step in metrics(here / "run")] == expected.losses
-    assert strict_json(answer.out.splitlines()[-1]) == {"samples": expected.after_training}
+    assert strict_json(result.out.splitlines()[-1]) == {"samples": expected.after_training}
 
 
 def test_held_out_documents_are_not_trained_on(here: Path, microgpt: Microgpt) -> None:
@@ -227,10 +227,10 @@ def test_overwrite_leaves_the_files_of_a_new_run(run: Path, here: Path, microgpt
 
 
 def test_a_run_that_diverges_says_so_and_its_last_checkpoint_loads(here: Path, microgpt: Microgpt) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1")
-    *_, last = answer.err.splitlines()
-    assert answer.status == 1
-    assert answer.out == ""
+    result = microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1")
+    *_, last = result.err.splitlines()
+    assert result.status == 1
+    assert result.out == ""
     assert re.match(  # nan or inf, depending on the engine's arithmetic
         r"error: the loss at step 2 is (nan|inf): start a new run with learning_rate below 1000000000.0 or"
         r" init_std below 0.08; the last checkpoint is intact",
@@ -252,7 +252,7 @@ def test_the_last_checkpoint_of_a_run_that_diverged_can_be_evaluated(here: Path,
 def test_initial_parameters_that_are_too_large_give_an_error_without_a_traceback(
     here: Path, microgpt: Microgpt, init_std: str
 ) -> None:
-    answer = microgpt(f"train words.txt {SMALL} --init-std {init_std}")
-    assert answer.status in (1, 2)
-    assert answer.err.splitlines()[-1].startswith("error: ")
-    assert re.search(r"init_std(=| below )1e\+", answer.err.splitlines()[-1])
+    result = microgpt(f"train words.txt {SMALL} --init-std {init_std}")
+    assert result.status in (1, 2)
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert re.search(r"init_std(=| below )1e\+", result.err.splitlines()[-1])

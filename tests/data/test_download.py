@@ -38,11 +38,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Server:
-    """A web server on this machine that answers with the test's `handle`."""
+    """A web server on this machine that responds with the test's `handle`."""
 
     def __init__(self) -> None:
         self.requests = 0
-        self.handle: Handle = lambda request: answer(request, CONTENT)
+        self.handle: Handle = lambda request: respond(request, CONTENT)
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,8 +65,8 @@ class Server:
             self.server.server_close()
 
 
-def answer(request: http.server.BaseHTTPRequestHandler, content: bytes, length: int | None = -1) -> None:
-    """Answer with a page; `length` is the length in the header, None omits the header."""
+def respond(request: http.server.BaseHTTPRequestHandler, content: bytes, length: int | None = -1) -> None:
+    """Respond with a page; `length` is the length in the header, None omits the header."""
     request.send_response(200)
     if length is not None:
         request.send_header("Content-Length", str(len(content) if length == -1 else length))
@@ -122,7 +122,7 @@ def test_the_golden_names_pass_the_published_checksum(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("http_proxy", raising=False)
     content = names_file.read_bytes()
-    server.handle = lambda request: answer(request, content)
+    server.handle = lambda request: respond(request, content)
     assert makemore(url=server.url).read_bytes() == content
     assert len(load("makemore")) == 32033
 
@@ -138,7 +138,7 @@ def test_progress_is_reported_as_the_bytes_arrive(cache: Path, server: Server) -
 
 
 def test_progress_has_no_total_if_the_server_does_not_send_one(cache: Path, server: Server) -> None:
-    server.handle = lambda request: answer(request, CONTENT, None)
+    server.handle = lambda request: respond(request, CONTENT, None)
     calls: list[tuple[int, int]] = []
     makemore(lambda done, total: calls.append((done, total)), url=server.url)
     assert calls[-1] == (len(CONTENT), 0)
@@ -148,7 +148,7 @@ def test_progress_has_no_total_if_the_server_does_not_send_one(cache: Path, serv
 def test_a_download_that_is_not_the_published_file_is_refused_and_not_kept(
     cache: Path, server: Server, content: bytes
 ) -> None:
-    server.handle = lambda request: answer(request, content)
+    server.handle = lambda request: respond(request, content)
     digest, expected = (hashlib.sha256(text).hexdigest()[:12] for text in (content, CONTENT))
     assert failure(server.url).startswith(
         f"the downloaded names file does not match the published one (SHA-256 {digest}..., expected {expected}...):"
@@ -158,7 +158,7 @@ def test_a_download_that_is_not_the_published_file_is_refused_and_not_kept(
 
 
 def test_a_download_that_ends_early_is_refused_and_not_kept(cache: Path, server: Server) -> None:
-    server.handle = lambda request: answer(request, CONTENT[:40_000], len(CONTENT))
+    server.handle = lambda request: respond(request, CONTENT[:40_000], len(CONTENT))
     assert "the downloaded names file does not match the published one" in failure(server.url)
     assert everything_in(cache.parent) == []
 
@@ -205,7 +205,7 @@ def test_without_a_network_one_line_says_what_to_do(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_a_server_that_does_not_answer_times_out(cache: Path) -> None:
+def test_a_server_that_does_not_respond_times_out(cache: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         text = failure(f"http://127.0.0.1:{silent.getsockname()[1]}/names.txt", timeout=0.2)
     assert text.startswith("cannot download the makemore names (timed out): ")
@@ -215,7 +215,7 @@ def test_a_download_that_stalls_times_out(cache: Path, server: Server) -> None:
     finished = threading.Event()
 
     def stall(request: http.server.BaseHTTPRequestHandler) -> None:
-        answer(request, CONTENT[:40_000], len(CONTENT))
+        respond(request, CONTENT[:40_000], len(CONTENT))
         finished.wait(30)
 
     server.handle = stall
@@ -235,7 +235,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(cache: Path, server: Se
 def test_a_damaged_file_in_the_cache_stays_if_the_download_fails(cache: Path, server: Server) -> None:
     cache.mkdir(parents=True)
     (cache / "names.txt").write_bytes(CONTENT[:1000])
-    server.handle = lambda request: answer(request, b"wrong")
+    server.handle = lambda request: respond(request, b"wrong")
     failure(server.url)
     assert (cache / "names.txt").read_bytes() == CONTENT[:1000]
 

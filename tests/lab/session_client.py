@@ -1,4 +1,4 @@
-"""A client of the lab's session for tests: through JSON, as the page, with each answer checked against its type."""
+"""A client of the lab's session for tests: through JSON, as the page, with each response checked against its type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from microgpt.lab.protocol.check import answer_faults
+from microgpt.lab.protocol.check import response_faults
 from microgpt.lab.requests import REQUESTS
 from microgpt.lab.session import Session
 from microgpt.lab.wire import Wire
@@ -15,21 +15,21 @@ from microgpt.lab.wire import Wire
 
 def checked(method: str, text: str) -> dict[str, Any]:
     """Return {"result": ...} or {"error": ...}; a result that does not fit the protocol is an AssertionError."""
-    answer: dict[str, Any] = json.loads(text, parse_constant=lambda constant: f"{constant} is not JSON")
-    assert answer.keys() in ({"result"}, {"error"})
-    if "result" in answer:
-        assert answer_faults(REQUESTS[method], answer["result"])[:5] == [], method
-    return answer
+    response: dict[str, Any] = json.loads(text, parse_constant=lambda constant: f"{constant} is not JSON")
+    assert response.keys() in ({"result"}, {"error"})
+    if "result" in response:
+        assert response_faults(REQUESTS[method], response["result"])[:5] == [], method
+    return response
 
 
-def answer(session: Session, method: str, **params: Any) -> dict[str, Any]:
+def response(session: Session, method: str, **params: Any) -> dict[str, Any]:
     """Return {"result": ...} or {"error": ...}."""
     return checked(method, Wire(session).ask(json.dumps({"method": method, "params": params})))
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
     """Return the result of a request; an error is an AssertionError with its message."""
-    answered = answer(session, method, **params)
+    answered = response(session, method, **params)
     assert "error" not in answered, answered["error"]
     return answered["result"]
 
@@ -60,7 +60,7 @@ class Lab:
     def refused(self, method: str, **params: Any) -> str:
         """Return the message with which a request is refused; the model must not change."""
         before = self.ask("model")
-        answered = answer(self.session, method, **params)
+        answered = response(self.session, method, **params)
         assert "error" in answered, answered
         assert self.ask("model") == before
         assert "this is a bug" not in answered["error"]

@@ -1,4 +1,4 @@
-"""The lab's protocol: protocol.ts is up to date, and every answer has the type that the protocol says."""
+"""The lab's protocol: protocol.ts is up to date, and every response has the type that the protocol says."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_protocol_ts_has_the_meaning_of_each_field() -> None:
     assert "export interface PlayEvent extends EventExtras {\n" in generated()
 
 
-# --- Answers
+# --- Responses
 
 
 @cache
 def answered() -> frozenset[str]:
-    """Make every request of a session; fail if an answer does not fit its type; return the names of the requests."""
+    """Make every request of a session; fail if a response does not fit its type; return the names of the requests."""
     lab, asked = Lab(), set()
 
     def ask(method: str, **params: Any) -> Any:
@@ -133,7 +133,7 @@ def answered() -> frozenset[str]:
     return frozenset(asked)
 
 
-def test_every_answer_fits_its_type() -> None:
+def test_every_response_fits_its_type() -> None:
     assert answered() == {name for name, request in REQUESTS.items() if not request.streams}
 
 
@@ -157,27 +157,27 @@ LOSS = {
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda a: a.pop("mean"), "answer.mean is missing"),
+        (lambda a: a.pop("mean"), "response.mean is missing"),
         (lambda a: a.pop("version"), "version is missing"),
-        (lambda a: a.update(more=1), "answer.more is not in the protocol"),
-        (lambda a: a["letters"][0].update(more=1), "answer.letters[0].more is not in the protocol"),
-        (lambda a: a["letters"][0].pop("prob"), "answer.letters[0].prob is missing"),
-        (lambda a: a["letters"][0].update(read=1), "answer.letters[0].read must be str, got 1"),
-        (lambda a: a["letters"][0].update(position=0.5), "answer.letters[0].position must be int, got 0.5"),
-        (lambda a: a["letters"][0].update(position=True), "answer.letters[0].position must be int, got True"),
-        (lambda a: a.update(letters={}), "answer.letters must be a list, got {}"),
-        (lambda a: a.update(letters=[[]]), "answer.letters[0] must be an object, got []"),
-        (lambda a: a.update(mean="inf"), "answer.mean must be float, got 'inf'"),
-        (lambda a: a.update(mean=None), "answer.mean must be float, got None"),
-        (lambda a: a.update(perplexity="much"), "answer.perplexity must be Num, got 'much'"),
+        (lambda a: a.update(more=1), "response.more is not in the protocol"),
+        (lambda a: a["letters"][0].update(more=1), "response.letters[0].more is not in the protocol"),
+        (lambda a: a["letters"][0].pop("prob"), "response.letters[0].prob is missing"),
+        (lambda a: a["letters"][0].update(read=1), "response.letters[0].read must be str, got 1"),
+        (lambda a: a["letters"][0].update(position=0.5), "response.letters[0].position must be int, got 0.5"),
+        (lambda a: a["letters"][0].update(position=True), "response.letters[0].position must be int, got True"),
+        (lambda a: a.update(letters={}), "response.letters must be a list, got {}"),
+        (lambda a: a.update(letters=[[]]), "response.letters[0] must be an object, got []"),
+        (lambda a: a.update(mean="inf"), "response.mean must be float, got 'inf'"),
+        (lambda a: a.update(mean=None), "response.mean must be float, got None"),
+        (lambda a: a.update(perplexity="much"), "response.perplexity must be Num, got 'much'"),
         (lambda a: a.update(version="3"), "version must be int, got '3'"),
     ],
 )
-def test_an_answer_that_does_not_fit_its_type_is_noticed(change: Callable[[Any], object], fault: str) -> None:
-    answer = copy.deepcopy(LOSS)
-    assert check.answer_faults(REQUESTS["loss"], answer) == []
-    change(answer)
-    assert check.answer_faults(REQUESTS["loss"], answer) == [fault]
+def test_an_response_that_does_not_fit_its_type_is_noticed(change: Callable[[Any], object], fault: str) -> None:
+    response = copy.deepcopy(LOSS)
+    assert check.response_faults(REQUESTS["loss"], response) == []
+    change(response)
+    assert check.response_faults(REQUESTS["loss"], response) == [fault]
 
 
 UPDATE = {"step": 1, "learning_rate": 0.1, "fresh": True, "loss_before": 1.0, "loss_after": 1.0}
@@ -202,7 +202,7 @@ def test_every_kind_of_type_is_checked(kind: str, right: Any, wrong: Any) -> Non
     assert list(check.faults(wrong, check.TYPES[kind])) != []
 
 
-def test_the_client_of_the_tests_checks_the_answers() -> None:
+def test_the_client_of_the_tests_checks_the_responses() -> None:
     assert checked("softmax", '{"result":{"probs":[0.5,0.5]}}')
     with pytest.raises(AssertionError, match="softmax"):
         checked("softmax", '{"result":{"probs":[0.5,NaN]}}')

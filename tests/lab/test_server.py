@@ -74,21 +74,21 @@ def serving(pages: Pages) -> Iterator[Server]:
         thread.join()
 
 
-class Answer:
+class Response:
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status, self.headers, self.content = response.status, response.headers, response.read()
 
 
-def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Response:
     """Make a request with an unchanged path. Underscores in header names mean hyphens; the default Host is right."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)
     connection.endheaders()
-    answer = Answer(connection.getresponse())
+    response = Response(connection.getresponse())
     connection.close()
-    return answer
+    return response
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answe
 )
 def test_each_file_has_its_type_and_the_security_headers(site: Path, path: str, kind: str) -> None:
     with serving(Pages(site=site)) as server:
-        answer = ask(server, path)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, kind)
+        response = ask(server, path)
+    assert (response.status, response.headers["Content-Type"]) == (200, kind)
     file = site / (path.split("?")[0].removeprefix("/") or "index.html")
-    assert answer.content == file.read_bytes()
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    assert response.content == file.read_bytes()
+    policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'self'"
     assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
     assert policy["frame-ancestors"] == "'none'"
     assert not re.search(r"'unsafe-(inline|eval)'|http|\*", " ".join(policy.values()))
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert response.headers["Cache-Control"] == "no-cache"
 
 
 def test_the_page_contains_the_policy_of_the_header() -> None:
@@ -164,17 +164,17 @@ def test_the_page_contains_the_policy_of_the_header() -> None:
 def test_no_address_leads_out_of_the_page_and_the_runs(site: Path, run: Path, path: str) -> None:
     with serving(Pages([NamedRun.find(run)], site)) as server:
         for asked in (path, path.replace("secret.txt", str(site.parent / "secret.txt"))):
-            answer = ask(server, asked)
-            assert answer.status == 404
-            assert answer.content == b"404 Not Found\n"
-            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            response = ask(server, asked)
+            assert response.status == 404
+            assert response.content == b"404 Not Found\n"
+            assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_only_get_and_head_are_allowed(site: Path, method: str) -> None:
     with serving(Pages(site=site)) as server:
-        answer = ask(server, "/", method, Content_Length="0")
-        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+        response = ask(server, "/", method, Content_Length="0")
+        assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
         assert ask(server, "/", "BREW").status == 501
 
 
@@ -191,8 +191,8 @@ def test_a_request_for_another_host_gets_nothing(site: Path) -> None:
             f"localhost.evil.example:{port}",
             "",
         ):
-            answer = ask(server, "/", Host=host)
-            assert (answer.status, answer.content) == (421, b"421 Misdirected Request\n")
+            response = ask(server, "/", Host=host)
+            assert (response.status, response.content) == (421, b"421 Misdirected Request\n")
         with socket.create_connection(("127.0.0.1", port)) as raw:
             raw.sendall(f"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
             assert raw.recv(100).startswith(b"HTTP/1.1 421")

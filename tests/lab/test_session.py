@@ -144,12 +144,14 @@ METHODS = sorted(name for name, request in REQUESTS.items() if not request.strea
 @settings(max_examples=examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(METHODS), values=st.lists(ANY, min_size=6, max_size=6))
 def test_no_request_ends_the_session(shared: Lab, method: str, values: list[Any]) -> None:
-    answer = session_client.answer(shared.session, method, **dict(zip(parameters(REQUESTS[method].function), values)))
-    assert "this is a bug" not in answer.get("error", "")
+    response = session_client.response(
+        shared.session, method, **dict(zip(parameters(REQUESTS[method].function), values))
+    )
+    assert "this is a bug" not in response.get("error", "")
 
 
 def test_a_bug_of_the_lab_is_answered_as_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microgpt.lab.runs.texts.encode", lambda *_: 1 / 0)
-    answer = lab.session.ask("tokens", {"text": "a"})
-    assert answer["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
+    response = lab.session.ask("tokens", {"text": "a"})
+    assert response["error"] == "this is a bug in the lab; please report it: ZeroDivisionError: division by zero"
     assert lab.ask("model")["step"] == 1000

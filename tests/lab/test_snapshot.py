@@ -1,4 +1,4 @@
-"""The snapshot, and equal answers from other Pythons and without the kernel."""
+"""The snapshot, and equal responses from other Pythons and without the kernel."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ WORD = "emma"
 SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
-def test_the_snapshot_has_the_answers_of_a_session_and_is_small(readonly: Lab, tmp_path: Path) -> None:
+def test_the_snapshot_has_the_responses_of_a_session_and_is_small(readonly: Lab, tmp_path: Path) -> None:
     code = "import sys; from microgpt.lab import snapshot; snapshot.main(); print(*sys.modules, file=sys.stderr)"
     out = tmp_path / "snapshot.json"
     done = subprocess.run(
         [sys.executable, "-c", code, str(out)], env=clean_environment(), capture_output=True, text=True, check=True
     )
     assert not HEAVY & set(done.stderr.split())
-    answers = json.loads(out.read_text())
-    assert len(answers) == len(snapshot.REQUESTS) + len(snapshot.TEMPERATURES)
-    for key, answer in answers.items():
+    responses = json.loads(out.read_text())
+    assert len(responses) == len(snapshot.REQUESTS) + len(snapshot.TEMPERATURES)
+    for key, response in responses.items():
         method, _, params = key.partition(" ")
         assert json.dumps(json.loads(params), sort_keys=True, separators=(",", ":")) == params
-        assert answer == readonly.ask(method, **json.loads(params)), key
-    # the total: long answers are only loaded when a figure needs them; page/test_speed.py limits each section
+        assert response == readonly.ask(method, **json.loads(params)), key
+    # the total: long responses are only loaded when a figure needs them; page/test_speed.py limits each section
     assert len(gzip.compress(out.read_bytes())) < 220_000
 
 
@@ -51,11 +51,11 @@ from microgpt.lab.wire import Wire
 
 choose.ENGINES = {"scalar": ("scalar", "ScalarEngine")}  # one engine for every Python
 wire = Wire()
-answers = {}
+responses = {}
 
 def ask(method, **params):
     request = json.dumps({"method": method, "params": params})
-    answers[f"{method} {len(answers)}"] = json.loads(wire.ask(request))
+    responses[f"{method} {len(responses)}"] = json.loads(wire.ask(request))
 
 for method, params in REQUESTS:
     if method != "hello":
@@ -63,20 +63,20 @@ for method, params in REQUESTS:
 ask("change", path="wte[4][3]", value=1.5)
 ask("forward", word="emma")
 ask("reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "num_steps": 40}, val_fraction=0.01)
-answers["training"] = [json.loads(event)["result"]["losses"]  # otherwise an event has as many steps as time allows
+responses["training"] = [json.loads(event)["result"]["losses"]  # otherwise an event has as many steps as time allows
                     for event in wire.stream('{"method": "train", "params": {"steps": 12, "per_event": 1}}')]
 ask("scrub", step=7)
 ask("parameters", moments=True)
 ask("samples", seed=1, count=5, temperature=0.7)
 ask("update", word="anna", what=["delta"])
 ask("save")
-ask("restore", state=answers.popitem()[1]["result"]["state"])
+ask("restore", state=responses.popitem()[1]["result"]["state"])
 ask("runs")
 """
 
 
 def assert_same(expected: Any, got: Any, path: str = "") -> None:
-    """Compare answers, except the last bits of floats, which depend on the system's mathematical library."""
+    """Compare responses, except the last bits of floats, which depend on the system's mathematical library."""
     if isinstance(expected, dict):
         assert expected.keys() == got.keys(), path
         for name in expected:
@@ -92,39 +92,39 @@ def assert_same(expected: Any, got: Any, path: str = "") -> None:
 
 
 @cache
-def answers_here() -> Any:
-    """Return the answers of this Python."""
-    return json_printed_by(sys.executable, "-c", f"{REQUEST_ALL}print(json.dumps(answers))")
+def responses_here() -> Any:
+    """Return the responses of this Python."""
+    return json_printed_by(sys.executable, "-c", f"{REQUEST_ALL}print(json.dumps(responses))")
 
 
 @pytest.mark.slow
 @every_python
-def test_the_answers_are_the_same_on_every_python(python: str) -> None:
-    assert_same(answers_here(), json_printed_by(python, "-c", f"{REQUEST_ALL}print(json.dumps(answers))"))
+def test_the_responses_are_the_same_on_every_python(python: str) -> None:
+    assert_same(responses_here(), json_printed_by(python, "-c", f"{REQUEST_ALL}print(json.dumps(responses))"))
 
 
 @pytest.mark.slow
-def test_the_answers_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
+def test_the_responses_are_the_same_in_a_browsers_python(tmp_path: Path) -> None:
     pyodide = ROOT / "web" / "node_modules" / "pyodide"
     if not pyodide.is_dir() or not shutil.which("node"):
         pytest.skip("needs Pyodide: run `npm ci` in web/")
     program = tmp_path / "program.py"
-    program.write_text(f"{REQUEST_ALL}json.dumps(answers)")
+    program.write_text(f"{REQUEST_ALL}json.dumps(responses)")
     run = ("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
-    assert_same(answers_here(), json_printed_by(*run))
+    assert_same(responses_here(), json_printed_by(*run))
 
 
 # --- Without the kernel
 
 
 @pytest.mark.slow
-def test_without_the_kernel_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_kernel_the_responses_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     native = Lab()
     monkeypatch.setattr("microgpt.engines.choose.ENGINES", {"scalar": ("scalar", "ScalarEngine")})
     slow = Lab()
     assert slow.ask("model")["engine"] == "scalar"
-    answer = slow.ask("surface", word=WORD, x="wte[12][3]", y="wte[4][3]", size=41, reach=0.5, steps=60)
-    assert len(answer["x"]["values"]) < 41
+    response = slow.ask("surface", word=WORD, x="wte[12][3]", y="wte[4][3]", size=41, reach=0.5, steps=60)
+    assert len(response["x"]["values"]) < 41
     for lab in (native, slow):
         lab.ask("reset", config={**SMALL, "num_steps": 25})
         lab.train(23)

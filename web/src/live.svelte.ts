@@ -1,4 +1,4 @@
-// A session answer that stays up to date: it is requested again whenever anything that it depends on changes.
+// A session response that stays up to date: it is requested again whenever anything that it depends on changes.
 
 import { untrack } from 'svelte'
 import type { Stream } from './engine/client'
@@ -8,15 +8,15 @@ import type { Method, Requests, Streams } from './engine/protocol'
 import { app } from './state.svelte'
 
 export interface Live<T> {
-  readonly value: T | undefined // the last answer, shown until the next answer arrives, to keep the layout still
-  readonly error: string // why the last question failed, or an empty string
+  readonly value: T | undefined // the last response, shown until the next response arrives, to keep the layout still
+  readonly error: string // why the last request failed, or an empty string
   readonly waiting: boolean
 }
 
-/** Keep an answer up to date while the component lives. `params` returns null if there is nothing to ask yet.
+/** Keep a response up to date while the component lives. `params` returns null if there is nothing to ask yet.
  *
- * Only one question is open at a time. While a slider moves, answers arrive as fast as they are computed, and only the
- * latest of the waiting questions is asked.
+ * Only one request is open at a time. While a slider moves, responses arrive as fast as they are computed, and only the
+ * latest of the waiting requests is sent.
  */
 export function live<M extends Method>(
   method: M,
@@ -26,13 +26,13 @@ export function live<M extends Method>(
   let error = $state('')
   let waiting = $state(false)
   let alive = true
-  let asked = 0 // the number of questions so far
-  let shown = 0 // the number of the question that `value` and `error` belong to
-  let current = 0 // the number of the first question about the current model
-  let open = 0 // the number of unanswered questions
+  let asked = 0 // the number of requests so far
+  let shown = 0 // the number of the request that `value` and `error` belong to
+  let current = 0 // the number of the first request about the current model
+  let open = 0 // the number of unanswered requests
   let next: (() => void) | undefined
 
-  function ask(question: Requests[M]['params']): void {
+  function ask(request: Requests[M]['params']): void {
     const number = ++asked
     const answered = (show: () => void) => {
       if (!alive || number < Math.max(shown, current)) return
@@ -42,9 +42,9 @@ export function live<M extends Method>(
     open += 1
     waiting = true
     client
-      .ask(method, question)
+      .ask(method, request)
       .then(
-        (answer) => answered(() => ([value, error] = [app.model?.program ? guardTensors(answer) : answer, ''])),
+        (response) => answered(() => ([value, error] = [app.model?.program ? guardTensors(response) : response, ''])),
         (reason: Error) => answered(() => (error = reason.message)),
       )
       .finally(() => {
@@ -58,16 +58,16 @@ export function live<M extends Method>(
 
   let version: number | undefined
   $effect(() => {
-    const question = params()
+    const request = params()
     if (app.version !== version) {
-      version = app.version // a changed model changes every answer
+      version = app.version // a changed model changes every response
       current = asked + 1
     }
     next = undefined
-    if (question === null) current = asked + 1
-    // before Python is ready, do not queue: a question that waits for Python would block questions for the snapshot
-    else if (open && untrack(() => app.phase) === 'ready') next = () => ask(question)
-    else ask(question)
+    if (request === null) current = asked + 1
+    // before Python is ready, do not queue: a request that waits for Python would block requests for the snapshot
+    else if (open && untrack(() => app.phase) === 'ready') next = () => ask(request)
+    else ask(request)
   })
   $effect(() => () => (alive = false))
   return {
@@ -95,7 +95,7 @@ export const PUBLISHED = 'published' // the id of the pretrained run
 const settingsOf = (run = ''): string | undefined =>
   run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
-/** Send a request that changes the model, and update every live answer and the link. */
+/** Send a request that changes the model, and update every live response and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
   const from = app.model?.run

@@ -1,4 +1,4 @@
-// Live answers and model changes, with a fake session: what is asked, when it is asked, and what the link contains.
+// Live responses and model changes, with a fake session: what is sent, when it is sent, and what the link contains.
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Requests } from './engine/protocol'
@@ -24,7 +24,7 @@ async function page() {
 beforeEach(fakePage)
 afterEach(() => void vi.useRealTimers())
 
-test('an answer is requested again when its parameters or the model change', async () => {
+test('a response is requested again when its parameters or the model change', async () => {
   const { app, live, change, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => ({ word: app.word })))
   expect(forward.waiting).toBe(true)
@@ -40,7 +40,7 @@ test('an answer is requested again when its parameters or the model change', asy
   expect(forward.value).toMatchObject({ version: 1, weights: { 'wte[0][0]': 2 } })
 })
 
-test('only the last of the waiting questions is asked', async () => {
+test('only the last of the waiting requests is sent', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => ({ word: app.word })))
   worker().holds = true
@@ -55,7 +55,7 @@ test('only the last of the waiting questions is asked', async () => {
   expect(forward.waiting).toBe(false)
 })
 
-test('nothing is asked while the parameters are null, and an answer that arrives then is not shown', async () => {
+test('nothing is sent while the parameters are null, and a response that arrives then is not shown', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const forward = inComponent(() => live('forward', () => (app.word ? { word: app.word } : null)))
   worker().holds = true
@@ -67,7 +67,7 @@ test('nothing is asked while the parameters are null, and an answer that arrives
   expect(forward.value).toBeUndefined()
 })
 
-test('an error is reported, and the last answer stays until the next answer arrives', async () => {
+test('an error is reported, and the last response stays until the next response arrives', async () => {
   const { app, live, flushSync, inComponent } = await page()
   const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
   await settled()
@@ -99,8 +99,8 @@ type Model = Requests['model']['result']
 const model = (run: string, step: number) => ({ run, step, version: 1 }) as Model
 
 /** Let the session return these models in turn. */
-function session(client: { ask: unknown }, answers: Model[]) {
-  vi.spyOn(client as { ask: () => Promise<Model> }, 'ask').mockImplementation(async () => answers.shift()!)
+function session(client: { ask: unknown }, responses: Model[]) {
+  vi.spyOn(client as { ask: () => Promise<Model> }, 'ask').mockImplementation(async () => responses.shift()!)
 }
 
 test('a link describes a run that was started here, with its settings and step', async () => {

@@ -79,9 +79,9 @@ def verify(
         return 0
     if against is not None:
         with display.status() as show:
-            answer = port.against(against, tolerance, show)
-        print(json_module.dumps(answer.to_dict(), allow_nan=False) if json else port.render(answer))
-        return answer.status
+            comparison = port.against(against, tolerance, show)
+        print(json_module.dumps(comparison.to_dict(), allow_nan=False) if json else port.render(comparison))
+        return comparison.status
     with display.status() as show:
         report = oracle.verify(
             engine,

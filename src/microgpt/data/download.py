@@ -51,9 +51,9 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
 
     remedy = f"download {url} yourself and pass the file, or omit FILE to use the bundled names"
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            total, content = int(answer.headers.get("Content-Length") or 0), b""
-            while piece := answer.read(1 << 14):
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            total, content = int(response.headers.get("Content-Length") or 0), b""
+            while piece := response.read(1 << 14):
                 content += piece
                 if progress:
                     progress(len(content), total)

@@ -1,7 +1,7 @@
 """The registry of the page's requests, with checks of their parameters.
 
 Feature modules register their requests here. Each request has a function that takes the session and the request's
-parameters. The function's name is the request's method, and its return type (from lab/protocol) is the answer's type.
+parameters. The function's name is the request's method, and its return type (from lab/protocol) is the response's type.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_o
 
 from microgpt.errors import LabError
 
-Answer = dict[str, Any]
+Response = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,37 +21,37 @@ class Request(NamedTuple):
     """A registered request."""
 
     function: Callable[..., Any]
-    of_model: bool = False  # the answer describes the active model and includes the model's version
-    changes: bool = False  # the request changes the active model, and the answer describes the changed model
-    streams: bool = False  # the request yields many answers
+    of_model: bool = False  # the response describes the active model and includes the model's version
+    changes: bool = False  # the request changes the active model, and the response describes the changed model
+    streams: bool = False  # the request yields many responses
 
 
 REQUESTS: dict[str, Request] = {}
 
 
 def request(function: F) -> F:
-    """Register a request whose answer does not depend on the model."""
+    """Register a request whose response does not depend on the model."""
     return _register(function, Request(function))
 
 
 def model_request(function: F) -> F:
-    """Register a request about the active model. The session adds the model's version to the answer."""
+    """Register a request about the active model. The session adds the model's version to the response."""
     return _register(function, Request(function, of_model=True))
 
 
 def change_request(function: F) -> F:
     """Register a request that changes the active model.
 
-    The function returns nothing; the answer describes the changed model.
+    The function returns nothing; the response describes the changed model.
     """
     return _register(function, Request(function, of_model=True, changes=True))
 
 
 def stream_request(*, of_model: bool) -> Callable[[F], F]:
-    """Register a long-running request that yields many answers.
+    """Register a long-running request that yields many responses.
 
     Args:
-        of_model: Whether the answers are about the active model. If so, the model's version is added to each answer.
+        of_model: Whether the responses are about the active model. If so, each includes the model's version.
 
     Returns:
         A decorator.

@@ -3,7 +3,7 @@
 The cache holds executions that later requests may need again. `ask` handles an ordinary request, and `stream` handles a
 long-running request. The modules in PACKAGES register the requests (requests.py). The session renders nothing and
 leaves all computation to the package. It behaves the same in a browser (Pyodide) and in CPython. If a request fails,
-its answer contains an error message, and the session remains unchanged.
+its response contains an error message, and the session remains unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from microgpt.engines.program import ScalarModel
 from microgpt.errors import DivergedError, LabError
 from microgpt.lab.editing import edited
 from microgpt.lab.editing.module import error_sentence
-from microgpt.lab.requests import REQUESTS, Answer, Request, bind, find
+from microgpt.lab.requests import REQUESTS, Request, Response, bind, find
 from microgpt.lab.runs import opening, texts
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text
@@ -61,9 +61,9 @@ class Session:
         self._traced: OrderedDict[Key, Trace] = OrderedDict()
         self._stepped: OrderedDict[Key, Trace] = OrderedDict()
 
-    # --- requests in, answers out
+    # --- requests in, responses out
 
-    def ask(self, method: str, params: dict[str, Any] | None = None) -> Answer:
+    def ask(self, method: str, params: dict[str, Any] | None = None) -> Response:
         """Handle a request.
 
         Args:
@@ -81,7 +81,7 @@ class Session:
         except Exception as error:
             return {"error": _sentence(error)}
 
-    def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[Answer]:
+    def stream(self, method: str, params: dict[str, Any] | None = None) -> Iterator[Response]:
         """Handle a long-running request.
 
         Args:
@@ -89,8 +89,8 @@ class Session:
             params: The request's parameters, by name.
 
         Yields:
-            One answer at a time, each {"result": ...} or {"error": "a message for the user"}. The task advances only
-            while answers are consumed, and closing the generator stops the task.
+            One response at a time, each {"result": ...} or {"error": "a message for the user"}. The task advances only
+            while responses are consumed, and closing the generator stops the task.
         """
         try:
             request = find(method, streams=True)
@@ -99,11 +99,11 @@ class Session:
         except Exception as error:
             yield {"error": _sentence(error)}
 
-    def _finish(self, request: Request, answer: Any) -> Any:
+    def _finish(self, request: Request, response: Any) -> Any:
         if request.changes:
             self.version += 1
-            answer = REQUESTS["model"].function(self)
-        return {**answer, "version": self.version} if request.of_model else answer
+            response = REQUESTS["model"].function(self)
+        return {**response, "version": self.version} if request.of_model else response
 
     # --- runs
 

@@ -1,12 +1,12 @@
-"""The answers that the page shows before Python has loaded, computed at build time.
+"""The responses that the page shows before Python has loaded, computed at build time.
 
-A new session computes the answers.
+A new session computes the responses.
 
     python -m microgpt.lab.snapshot [OUT.json]
 
-This command writes a JSON object that maps each request to its answer. A request is written as its method, followed by
-its parameters as JSON with sorted keys and no spaces: `forward {"word":"emma"}`. The page loads this file first, so the
-file contains only the answers that are visible immediately.
+This command writes a JSON object that maps each request to its response. A request is written as its method, followed
+by its parameters as JSON with sorted keys and no spaces: `forward {"word":"emma"}`. The page loads this file first, so
+the file contains only the responses that are visible immediately.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def snapshot() -> Iterator[tuple[str, Any]]:
-    """Yield each request's name and answer.
+    """Yield each request's name and response.
 
     Raises:
         LabError: A request failed.
@@ -98,10 +98,10 @@ def snapshot() -> Iterator[tuple[str, Any]]:
     wire = Wire()
 
     def ask(method: str, params: dict[str, Any]) -> tuple[str, Any]:
-        answer = json.loads(wire.ask(json.dumps({"method": method, "params": params})))
-        if "error" in answer:
-            raise LabError(f"{name(method, params)}: {answer['error']}")
-        return name(method, params), answer["result"]
+        response = json.loads(wire.ask(json.dumps({"method": method, "params": params})))
+        if "error" in response:
+            raise LabError(f"{name(method, params)}: {response['error']}")
+        return name(method, params), response["result"]
 
     for method, params in REQUESTS:
         yield ask(method, params)

@@ -1,8 +1,9 @@
-"""The boundary between Python and JavaScript: JSON requests in, JSON answers out.
+"""The boundary between Python and JavaScript: JSON requests in, JSON responses out.
 
-Requests and answers are text; only the worker converts them to and from JavaScript objects. Every answer passes through
-JSON, so the snapshot, Pyodide and CPython all give the same answer: None becomes null, a tuple becomes a list, and a
-float keeps its full precision. Infinity and NaN, which JSON cannot represent, become "inf", "-inf" and "nan".
+Requests and responses are text; only the worker converts them to and from JavaScript objects. Every response passes
+through JSON, so the snapshot, Pyodide and CPython all give the same response: None becomes null, a tuple becomes a
+list, and a float keeps its full precision. Infinity and NaN, which JSON cannot represent, become "inf", "-inf" and
+"nan".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import Response
 from microgpt.lab.session import Session
 
 
@@ -31,7 +32,7 @@ class Wire:
             text: The request as JSON: {"method": ..., "params": {...}}.
 
         Returns:
-            The answer as JSON: {"result": ...} or {"error": "a message for the user"}.
+            The response as JSON: {"result": ...} or {"error": "a message for the user"}.
         """
         try:
             return dumps(self.session.ask(*parse(text)))
@@ -45,7 +46,7 @@ class Wire:
             text: The request as JSON, as for `ask`.
 
         Yields:
-            The answers, one at a time, as JSON. Closing the generator stops the task.
+            The responses, one at a time, as JSON. Closing the generator stops the task.
         """
         try:
             yield from map(dumps, self.session.stream(*parse(text)))
@@ -69,12 +70,12 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     return method, params
 
 
-def dumps(answer: Answer) -> str:
-    """Return the answer as compact JSON."""
+def dumps(response: Response) -> str:
+    """Return the response as compact JSON."""
     try:
-        return json.dumps(answer, allow_nan=False, default=_plain, separators=(",", ":"))
-    except ValueError:  # the answer contains a number that JSON cannot represent
-        return json.dumps(_named(answer), allow_nan=False, separators=(",", ":"))
+        return json.dumps(response, allow_nan=False, default=_plain, separators=(",", ":"))
+    except ValueError:  # the response contains a number that JSON cannot represent
+        return json.dumps(_named(response), allow_nan=False, separators=(",", ":"))
 
 
 def _plain(x: Any) -> Any:

@@ -98,8 +98,8 @@ class Generating:
         self._steps: list[Any] = text if size == 1 else [text[i : i + size] for i in range(0, len(text) - size, size)]
         self.tokens = float(size)
         feed = self._open().feed
-        answers = [feed(step) for step in self._steps[:CONTEXT]]
-        rows = answers if size == 1 else [row for answer in answers for row in answer]
+        logits = [feed(step) for step in self._steps[:CONTEXT]]
+        rows = logits if size == 1 else [row for stream in logits for row in stream]
         self.results = [float(logit) for row in rows for logit in row]  # the first context's logits
 
     def prepare(self, count: int) -> tuple[Callable[[], object], int]:

@@ -76,9 +76,9 @@ def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
     ]
     errors: dict[str, str] = {}
     for method, params in questions:
-        answer = lab.session.ask(method, params)
-        assert "this is a bug" not in answer.get("error", ""), (method, answer)
-        errors[method] = answer.get("error", "")
+        response = lab.session.ask(method, params)
+        assert "this is a bug" not in response.get("error", ""), (method, response)
+        errors[method] = response.get("error", "")
     assert not any(errors[method] for method in ("forward", "loss", "gradients", "update", "samples", "find", "nudge"))
 
 

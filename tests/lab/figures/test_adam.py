@@ -21,18 +21,18 @@ SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 
 def test_the_gradient_is_that_of_the_engine_and_zero_in_unused_rows(readonly: Lab) -> None:
-    answer = readonly.ask("gradients", word=WORD)
+    response = readonly.ask("gradients", word=WORD)
     tokens = readonly.ask("forward", word=WORD)["tokens"]
     engine = ScalarEngine(published().params, Config(), 27)
-    assert answer["loss"] == engine.backward([tokens])
+    assert response["loss"] == engine.backward([tokens])
     for name, part in offsets(shapes(Config(), 27)).items():
-        assert answer["grads"][name] == list(engine.grads[part])
-    assert answer["zero_rows"]["wte"] == [i for i in range(27) if i not in tokens[:-1]]
-    assert answer["zero_rows"]["wpe"] == list(range(5, 16))
-    assert answer["zero_rows"]["lm_head"] == []
-    assert answer["norms"][0] == {"name": "loss", "norm": 1.0}
-    norms = {norm["name"]: norm["norm"] for norm in answer["norms"]}
-    assert norms["lm_head"] == pytest.approx(math.hypot(*answer["grads"]["lm_head"]), rel=1e-12)
+        assert response["grads"][name] == list(engine.grads[part])
+    assert response["zero_rows"]["wte"] == [i for i in range(27) if i not in tokens[:-1]]
+    assert response["zero_rows"]["wpe"] == list(range(5, 16))
+    assert response["zero_rows"]["lm_head"] == []
+    assert response["norms"][0] == {"name": "loss", "norm": 1.0}
+    norms = {norm["name"]: norm["norm"] for norm in response["norms"]}
+    assert norms["lm_head"] == pytest.approx(math.hypot(*response["grads"]["lm_head"]), rel=1e-12)
     assert norms["pos0.layer0.q"] == 0.0  # a softmax over one logit is constant
 
 
@@ -49,15 +49,15 @@ def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 30})
     lab.train(7)
     word = lab.ask("data")["shuffled"][7]  # the next document
-    answer = lab.ask("update", word=word)
+    response = lab.ask("update", word=word)
     path = "layer0.mlp_fc2[3][5]"
     one = lab.ask("adam", word=word, path=path)
     before = lab.ask("parameters", moments=True)
     event = lab.train(1)
     after = lab.ask("parameters", moments=True)
-    assert (answer["step"], answer["learning_rate"]) == (8, event["learning_rate"])
-    assert answer["loss_before"] == event["losses"][0]
-    for name, tensor in answer["tensors"].items():
+    assert (response["step"], response["learning_rate"]) == (8, event["learning_rate"])
+    assert response["loss_before"] == event["losses"][0]
+    for name, tensor in response["tensors"].items():
         moved = [b - a for a, b in zip(before["tensors"][name]["data"], after["tensors"][name]["data"])]
         assert tensor["delta"] == moved
         assert tensor["m"] == after["m"][name]
@@ -66,7 +66,7 @@ def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
         assert tensor["m_hat"] == [m / (1 - c.beta1**8) for m in tensor["m"]]
         assert tensor["v_hat"] == [v / (1 - c.beta2**8) for v in tensor["v"]]
     i = 3 * 64 + 5
-    assert {name: answer["tensors"]["layer0.mlp_fc2"][name][i] for name in ("grad", "m", "v", "delta")} == {
+    assert {name: response["tensors"]["layer0.mlp_fc2"][name][i] for name in ("grad", "m", "v", "delta")} == {
         name: one[name] for name in ("grad", "m", "v", "delta")
     }
     assert one["after"] - one["before"] == one["delta"]
@@ -74,7 +74,7 @@ def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
                                              after["tensors"]["layer0.mlp_fc2"]["data"][i])  # fmt: skip
     assert (one["m_before"], one["v_before"]) == (before["m"]["layer0.mlp_fc2"][i], before["v"]["layer0.mlp_fc2"][i])
     assert one["plain"] == -one["learning_rate"] * one["grad"]
-    assert lab.ask("loss", word=word)["mean"] == pytest.approx(answer["loss_after"], abs=1e-12)
+    assert lab.ask("loss", word=word)["mean"] == pytest.approx(response["loss_after"], abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,15 @@ def test_a_long_schedule_is_sampled_and_includes_its_bends(lab: Lab) -> None:
 
 def test_rows_without_a_gradient_do_not_move(readonly: Lab) -> None:
     zero_rows = readonly.ask("gradients", word=WORD)["zero_rows"]
-    answer = readonly.ask("update", word=WORD, fresh=True, learning_rate=0.01)  # a nonzero m would also move other rows
+    response = readonly.ask(
+        "update", word=WORD, fresh=True, learning_rate=0.01
+    )  # a nonzero m would also move other rows
     for name, rows in zero_rows.items():
         columns = readonly.ask("parameters")["tensors"][name]["shape"][1]
         for row in rows:
-            assert not any(answer["tensors"][name]["delta"][row * columns : (row + 1) * columns])
+            assert not any(response["tensors"][name]["delta"][row * columns : (row + 1) * columns])
     assert len(zero_rows["wte"]) == 23
-    assert answer["loss_after"] < answer["loss_before"]
+    assert response["loss_after"] < response["loss_before"]
 
 
 def test_the_first_step_of_adam_without_moments_is_as_long_as_the_learning_rate(lab: Lab) -> None:
@@ -146,7 +148,7 @@ def test_a_hiker_has_the_requested_learning_rate(readonly: Lab) -> None:
 
 def test_the_surface_shows_real_losses_and_the_hikers_use_real_gradients(readonly: Lab) -> None:
     x, y = "wte[12][3]", "layer0.attn_wo[2][9]"
-    answer = readonly.ask("surface", word=WORD, x=x, y=y, size=7, reach=0.5, steps=12)
+    response = readonly.ask("surface", word=WORD, x=x, y=y, size=7, reach=0.5, steps=12)
     tokens = readonly.ask("forward", word=WORD)["tokens"]
     places = [offsets(shapes(Config(), 27))["wte"].start + 12 * 16 + 3,
               offsets(shapes(Config(), 27))["layer0.attn_wo"].start + 2 * 16 + 9]  # fmt: skip
@@ -157,12 +159,12 @@ def test_the_surface_shows_real_losses_and_the_hikers_use_real_gradients(readonl
         engine = ScalarEngine(params, Config(), 27)
         return engine.backward([tokens]), [engine.grads[place] for place in places]
 
-    size = len(answer["x"]["values"])
+    size = len(response["x"]["values"])
     for row, column in ((0, 0), (size - 1, 0), (2, 3)):
-        expected, _ = at(answer["x"]["values"][column], answer["y"]["values"][row])
-        assert answer["loss"][row * size + column] == pytest.approx(expected, abs=1e-12)
+        expected, _ = at(response["x"]["values"][column], response["y"]["values"][row])
+        assert response["loss"][row * size + column] == pytest.approx(expected, abs=1e-12)
     start = [published().params[place] for place in places]
-    sgd, adam = answer["hikers"]
+    sgd, adam = response["hikers"]
     for hiker in (sgd, adam):
         assert [hiker["path"][0]["x"], hiker["path"][0]["y"]] == start
         for point in hiker["path"][::4]:

@@ -16,15 +16,15 @@ WORD = "emma"
 
 def test_the_masked_matrix_equals_the_growing_lists(readonly: Lab) -> None:
     for word in (WORD, "", "a", "maximiliannatalie"):
-        answer, forward = readonly.ask("attention", word=word), readonly.ask("forward", word=word)
-        assert answer["difference"] == 0.0
-        assert len(answer["labels"]) == answer["positions"]
-        for h, rows in enumerate(answer["weights"][0]):
+        response, forward = readonly.ask("attention", word=word), readonly.ask("forward", word=word)
+        assert response["difference"] == 0.0
+        assert len(response["labels"]) == response["positions"]
+        for h, rows in enumerate(response["weights"][0]):
             for t, row in enumerate(rows):
-                assert answer["sums"][0][h][t] == pytest.approx(1, abs=1e-12)
-                assert answer["sums"][0][h][t] == pytest.approx(math.fsum(row), abs=1e-15)
-                assert row[t + 1 :] == [0.0] * (answer["positions"] - t - 1)
-                assert answer["logits"][0][h][t][t + 1 :] == ["-inf"] * (answer["positions"] - t - 1)
+                assert response["sums"][0][h][t] == pytest.approx(1, abs=1e-12)
+                assert response["sums"][0][h][t] == pytest.approx(math.fsum(row), abs=1e-15)
+                assert row[t + 1 :] == [0.0] * (response["positions"] - t - 1)
+                assert response["logits"][0][h][t][t + 1 :] == ["-inf"] * (response["positions"] - t - 1)
                 assert row[: t + 1] == forward["tensors"][f"pos{t}.layer0.attn_weights.head{h}"]["data"]
 
 

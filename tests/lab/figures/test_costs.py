@@ -11,8 +11,8 @@ from microgpt.config import Config
 from microgpt.lab.session import Session
 from microgpt.runs.run import Run
 
-from lab.session_client import answer
 from lab.session_client import events as stream
+from lab.session_client import response
 
 GPT2 = {"n_embd": 768, "n_layer": 12, "block_size": 1024, "vocab_size": 50_257}
 
@@ -23,7 +23,7 @@ def session() -> Session:
 
 
 def ask(session: Session, method: str, **params: Any) -> Any:
-    found = answer(session, method, **params)
+    found = response(session, method, **params)
     return found.get("result", found.get("error"))
 
 
@@ -74,8 +74,8 @@ def test_the_ladder_does_not_change_the_model(session: Session) -> None:
 
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_the_ladder_names_its_limits(session: Session, steps: int) -> None:
-    [answer] = climb(session, steps)
-    assert answer["error"] == f"steps must be between 1 and 1,000, got steps={steps}"
+    [response] = climb(session, steps)
+    assert response["error"] == f"steps must be between 1 and 1,000, got steps={steps}"
 
 
 def test_the_flops_are_those_of_the_program(session: Session) -> None:

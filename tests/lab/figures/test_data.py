@@ -17,12 +17,12 @@ from lab.session_client import Lab, file
 
 
 def test_tokens_are_those_of_the_tokenizer_and_unknown_characters_are_listed(readonly: Lab) -> None:
-    answer = readonly.ask("tokens", text="Zoë emma")
+    response = readonly.ask("tokens", text="Zoë emma")
     tokenizer = load("names").tokenizer
-    assert answer["ids"] == tokenizer.encode("oemma")
-    assert [c["id"] for c in answer["characters"]] == [None, 14, None, None, 4, 12, 12, 0]
-    assert answer["unknown"] == ["Z", "ë", " "]
-    assert (answer["positions"], answer["cut"]) == (6, 0)
+    assert response["ids"] == tokenizer.encode("oemma")
+    assert [c["id"] for c in response["characters"]] == [None, 14, None, None, 4, 12, 12, 0]
+    assert response["unknown"] == ["Z", "ë", " "]
+    assert (response["positions"], response["cut"]) == (6, 0)
     long = readonly.ask("tokens", text="a" * 20)
     assert (long["positions"], long["cut"]) == (16, 4)
 
@@ -43,12 +43,12 @@ def test_the_statistics_are_those_of_the_file(readonly: Lab) -> None:
 
 @given(seed=st.integers(0, 10**6), count=st.integers(2, 60))
 def test_the_shuffle_equals_python_s_swap_by_swap(readonly: Lab, seed: int, count: int) -> None:
-    answer = readonly.ask("shuffle", seed=seed, count=count)
-    now = list(answer["before"])
-    for swap in answer["swaps"]:
+    response = readonly.ask("shuffle", seed=seed, count=count)
+    now = list(response["before"])
+    for swap in response["swaps"]:
         now[swap["i"]], now[swap["j"]] = now[swap["j"]], now[swap["i"]]
         assert now == swap["after"]
-    expected = list(answer["before"])
+    expected = list(response["before"])
     random.Random(seed).shuffle(expected)
     assert now == expected
 

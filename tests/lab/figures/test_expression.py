@@ -20,9 +20,9 @@ DIAMOND = "b = a + a; c = b + b"
 SOFTMAX = "ea = exp(a); eb = exp(b); ec = exp(c); p = ea / (ea + eb + ec); loss = -log(p)"
 
 
-def by_name(answer: dict[str, Any]) -> dict[str, Any]:
+def by_name(response: dict[str, Any]) -> dict[str, Any]:
     """Return the nodes that have a name, by name."""
-    return {node["name"]: node for node in answer["nodes"] if node["name"]}
+    return {node["name"]: node for node in response["nodes"] if node["name"]}
 
 
 # Expressions that Python can evaluate with the reference's Values, far from points where a function is undefined: the
@@ -63,31 +63,31 @@ def test_the_nodes_are_those_of_the_reference(source: str, values: dict[str, flo
     leaves = {name: Value(x) for name, x in values.items()}
     result = eval(source, {}, dict(leaves))
     result.backward()
-    answer = differentiate(source, values)
+    response = differentiate(source, values)
     expected = sorted((node.data, node.grad, node.a is None) for node in reachable(result))
-    drawn = sorted((node["data"], node["grad"], not node["operands"]) for node in answer["nodes"])
+    drawn = sorted((node["data"], node["grad"], not node["operands"]) for node in response["nodes"])
     assert drawn == expected
-    assert answer["right"]
-    for node in answer["nodes"]:
+    assert response["right"]
+    for node in response["nodes"]:
         assert all(operand["id"] < node["id"] for operand in node["operands"])
 
 
 @given(source=inner, values=inputs)
 def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> None:
-    answer = differentiate(source, values)
+    response = differentiate(source, values)
     h = 1e-5
-    for check in answer["check"]:
+    for check in response["check"]:
         at = [
             differentiate(source, {**values, check["name"]: values[check["name"]] + step})["nodes"]
             for step in (-h, 0, h)
         ]
-        results = [nodes[answer["result"]]["data"] for nodes in at]
+        results = [nodes[response["result"]]["data"] for nodes in at]
         kinked = any(
             node["op"] == "relu" and (node["data"] > 0) != (nodes[node["id"]]["data"] > 0)
             for nodes in (at[0], at[2])
-            for node in answer["nodes"]
+            for node in response["nodes"]
         ) or any(node["op"] == "relu" and node["data"] == 0 == at[1][node["operands"][0]["id"]]["data"]
-                 for node in answer["nodes"])  # fmt: skip
+                 for node in response["nodes"])  # fmt: skip
         if kinked:  # relu has no slope at its corner
             continue
         scale = max(1, abs(check["grad"]), *map(abs, results))
@@ -99,16 +99,16 @@ def test_every_gradient_is_the_slope(source: str, values: dict[str, float]) -> N
 def test_the_moves_of_backward_add_up_to_the_gradients(
     source: str, values: dict[str, float], order: str, accumulate: bool, times: int
 ) -> None:
-    answer = differentiate(source, values, order=order, accumulate=accumulate, times=times)
-    grads = dict.fromkeys(range(len(answer["nodes"])), 0.0)
-    grads[answer["result"]] = 1.0
-    for move in answer["backward"]:
+    response = differentiate(source, values, order=order, accumulate=accumulate, times=times)
+    grads = dict.fromkeys(range(len(response["nodes"])), 0.0)
+    grads[response["result"]] = 1.0
+    for move in response["backward"]:
         assert grads[move["operand"]] == move["before"]
         assert move["out"] == grads[move["node"]]
         passed = move["local"] * move["out"]
         assert move["after"] == (move["before"] + passed if accumulate else passed)
         grads[move["operand"]] = move["after"]
-    assert [node["grad"] for node in answer["nodes"]] == list(grads.values())
+    assert [node["grad"] for node in response["nodes"]] == list(grads.values())
 
 
 @pytest.mark.parametrize(
@@ -123,27 +123,27 @@ def test_the_moves_of_backward_add_up_to_the_gradients(
 def test_leaving_out_a_precaution_of_backward_changes_the_gradient(
     options: dict[str, Any], grad: float, right: bool
 ) -> None:
-    answer = differentiate(DIAMOND, {"a": 3.0}, **options)
-    assert by_name(answer)["a"]["grad"] == grad
-    assert answer["right"] == right
-    assert answer["check"][0]["difference"] == pytest.approx(4.0)
+    response = differentiate(DIAMOND, {"a": 3.0}, **options)
+    assert by_name(response)["a"]["grad"] == grad
+    assert response["right"] == right
+    assert response["check"][0]["difference"] == pytest.approx(4.0)
 
 
 def test_the_gradient_of_a_softmax_is_p_minus_one() -> None:
     values = {"a": 0.3, "b": -1.0, "c": 2.0}
-    answer = differentiate(SOFTMAX, values)
+    response = differentiate(SOFTMAX, values)
     total = sum(map(math.exp, values.values()))
-    grads = [check["grad"] for check in answer["check"]]
+    grads = [check["grad"] for check in response["check"]]
     assert grads == pytest.approx([math.exp(x) / total - (name == "a") for name, x in values.items()])
 
 
 def test_names_inputs_and_constants_are_distinguished() -> None:
-    answer = differentiate("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
-    nodes = by_name(answer)
+    response = differentiate("x = 2 - a\ny = x.relu() * a", {"a": 0.5, "unused": 1.0})
+    nodes = by_name(response)
     assert list(nodes) == ["a", "x", "y"]
-    assert nodes["y"]["id"] == answer["result"]
-    assert [node["data"] for node in answer["nodes"] if node["constant"]] == [2.0, -1]
-    assert [check["name"] for check in answer["check"]] == ["a"]
+    assert nodes["y"]["id"] == response["result"]
+    assert [node["data"] for node in response["nodes"] if node["constant"]] == [2.0, -1]
+    assert [check["name"] for check in response["check"]] == ["a"]
 
 
 def test_an_input_next_to_the_end_of_a_domain_has_no_slope() -> None:
@@ -202,8 +202,8 @@ def test_an_expression_that_cannot_be_read_or_computed_is_refused_with_its_place
 @given(st.text("ab+-*/()=;. \n0123456789explogru", max_size=40))
 def test_any_text_is_read_or_refused(source: str) -> None:
     with suppress(LabError):
-        answer = differentiate(source, dict.fromkeys("abexplogru", 1.5))
-        assert answer["nodes"]
+        response = differentiate(source, dict.fromkeys("abexplogru", 1.5))
+        assert response["nodes"]
 
 
 def test_the_naive_order_is_stopped_when_its_paths_multiply() -> None:

@@ -15,15 +15,15 @@ from lab.session_client import Lab
 
 
 def test_the_parameters_are_those_of_the_published_file(readonly: Lab) -> None:
-    answer, expected = readonly.ask("parameters", moments=True), published()
+    response, expected = readonly.ask("parameters", moments=True), published()
     table = shapes(expected.config, 27)
-    assert list(answer["tensors"]) == list(table)
+    assert list(response["tensors"]) == list(table)
     for name, part in offsets(table).items():
-        assert answer["tensors"][name] == {"shape": list(table[name]), "data": list(expected.params[part])}
-        assert answer["m"][name] == list(expected.m[part])
-        assert answer["v"][name] == list(expected.v[part])
+        assert response["tensors"][name] == {"shape": list(table[name]), "data": list(expected.params[part])}
+        assert response["m"][name] == list(expected.m[part])
+        assert response["v"][name] == list(expected.v[part])
     one = readonly.ask("history", path="lm_head[26][15]")
-    assert (one["m"], one["v"]) == (answer["m"]["lm_head"][-1], answer["v"]["lm_head"][-1])
+    assert (one["m"], one["v"]) == (response["m"]["lm_head"][-1], response["v"]["lm_head"][-1])
     assert readonly.ask("parameters")["m"] == {}
 
 

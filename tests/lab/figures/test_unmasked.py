@@ -43,30 +43,30 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 @pytest.mark.parametrize("word", ["emma", "zoe", "q", "", "christopherson"])
 def test_unmasked_attention_equals_the_full_matrix(session: Session, word: str) -> None:
-    answer = ask(session, "unmasked", word=word)
+    response = ask(session, "unmasked", word=word)
     free, masked = Transformer(session, word, everything), Transformer(session, word, the_past)
-    assert near(answer["weights"], free.weights)
-    for shown, plain in ((answer["unmasked"], free), (answer["masked"], masked)):
+    assert near(response["weights"], free.weights)
+    for shown, plain in ((response["unmasked"], free), (response["masked"], masked)):
         assert near([letter["prob"] for letter in shown["letters"]], plain.probs)
         assert near(shown["mean"], plain.loss)
     ahead = [[[sum(row[t + 1 :], 0.0) for t, row in enumerate(head)] for head in layer] for layer in free.weights]
-    assert near(answer["future"], ahead)
+    assert near(response["future"], ahead)
     assert all(
-        layer[h][-1] == 0.0 for layer in answer["future"] for h in range(len(layer))
+        layer[h][-1] == 0.0 for layer in response["future"] for h in range(len(layer))
     )  # nothing follows the last position
     # in the first layer, whose inputs do not depend on attention, the scores equal those with the mask
     attention = ask(session, "attention", word=word)
-    for head, other in zip(answer["logits"][0], attention["logits"][0]):
+    for head, other in zip(response["logits"][0], attention["logits"][0]):
         for t, row in enumerate(head):
             assert row[: t + 1] == other[t][: t + 1]
 
 
 @pytest.mark.parametrize("word", ["emma", "christopherson"])
 def test_masked_attention_equals_the_program(session: Session, word: str) -> None:
-    answer = ask(session, "unmasked", word=word)
+    response = ask(session, "unmasked", word=word)
     loss = ask(session, "loss", word=word)
     loss.pop("version")
-    assert answer["masked"] == loss
+    assert response["masked"] == loss
     tensors = ask(session, "forward", word=word)["tensors"]
     first = passes(session.active, session.tokens(word))[0]
     assert {name: list(tensor.numbers) for name, tensor in first.items()} == {
@@ -86,12 +86,12 @@ def test_no_later_layer_keeps_the_mask() -> None:
 
 def test_the_losses_of_many_documents_are_means() -> None:
     session = Session()
-    answer = ask(session, "unmasked_documents", count=4)
+    response = ask(session, "unmasked_documents", count=4)
     run = session.active.run
     words = [run.data.text(i) for i in run.order[:4]]
     pairs = [[Transformer(session, word, sees).loss for sees in (the_past, everything)] for word in words]
-    assert near([answer["masked"], answer["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
-    assert answer["lower"] == sum(b < a for a, b in pairs)
+    assert near([response["masked"], response["unmasked"]], [sum(column) / 4 for column in zip(*pairs)])
+    assert response["lower"] == sum(b < a for a, b in pairs)
     refused = session.ask("unmasked_documents", {"count": 0})
     assert refused["error"].startswith("count must be between 1 and 100, got count=0")
 
@@ -99,18 +99,18 @@ def test_the_losses_of_many_documents_are_means() -> None:
 def test_all_documents_are_read_if_the_data_has_fewer() -> None:
     session = Session()
     ask(session, "load_data", name="own.txt", base64=base64.b64encode(b"anna\nbob\neve\n").decode())
-    answer = ask(session, "unmasked_documents", count=10)
-    assert (answer["documents"], answer["masked"]) == (3, ask(session, "unmasked_documents", count=3)["masked"])
+    response = ask(session, "unmasked_documents", count=10)
+    assert (response["documents"], response["masked"]) == (3, ask(session, "unmasked_documents", count=3)["masked"])
 
 
 def test_the_edited_program_is_used() -> None:
     session = Session()
     edited = REFERENCE.text.replace(" / len(q) ** 0.5 for k in keys]", " for k in keys]")
     ask(session, "edit", source=edited)
-    answer = ask(session, "unmasked", word="emma")
+    response = ask(session, "unmasked", word="emma")
     masked = ask(session, "attention", word="emma")
-    assert answer["logits"][0][0][3][:4] == masked["logits"][0][0][3][:4]
-    assert all(math.isclose(sum(row), 1) for head in answer["weights"][0] for row in head)
+    assert response["logits"][0][0][3][:4] == masked["logits"][0][0][3][:4]
+    assert all(math.isclose(sum(row), 1) for head in response["weights"][0] for row in head)
 
 
 def test_the_prepared_change_looks_ahead() -> None:

@@ -61,8 +61,8 @@ def test_the_state_of_a_run_whose_text_is_missing_still_says_so(lab: Lab, tmp_pa
     assert lab.state() == other.state()
     for one in (lab, other):
         assert "which is not loaded: load that file first" in one.refused("data")
-        [answer] = one.events(steps=1)
-        assert "which is not loaded: load that file first" in answer["error"]
+        [response] = one.events(steps=1)
+        assert "which is not loaded: load that file first" in response["error"]
 
 
 def test_the_state_of_runs_on_lines_and_on_a_stream_of_one_text(lab: Lab, tmp_path: Path) -> None:

@@ -101,10 +101,10 @@ def test_training_after_scrubbing_back_makes_a_branch(lab: Lab) -> None:
     assert model["run"] == event["run"] == "run2"
     assert curve(lab) == whole  # nothing was changed, so it repeats the run
     assert lab.state() == state
-    answer = lab.ask("runs")["runs"]
-    assert [run["id"] for run in answer] == ["published", "run1", "run2"]
-    assert answer[2]["branch"] == {"run": "run1", "step": 25}
-    assert (answer[1]["step"], answer[1]["losses"]) == (60, whole)
+    response = lab.ask("runs")["runs"]
+    assert [run["id"] for run in response] == ["published", "run1", "run2"]
+    assert response[2]["branch"] == {"run": "run1", "step": 25}
+    assert (response[1]["step"], response[1]["losses"]) == (60, whole)
     assert lab.ask("compare", a="run1", b="run2")["first"] is None
     lab.ask("scrub", step=30)
     lab.ask("change", path="lm_head[0][0]", value=1.0)
@@ -208,5 +208,5 @@ def test_invalid_numbers_of_steps_are_refused(lab: Lab) -> None:
         ({"steps": 0}, "steps must be between 1 and"),
         ({"steps": 5, "per_event": 0}, "per_event must be"),
     ):
-        [answer] = lab.events(**params)
-        assert words in answer["error"]
+        [response] = lab.events(**params)
+        assert words in response["error"]

@@ -38,7 +38,7 @@ LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # the wor
 
 
 class CountingHandler(Handler):
-    """A handler that records the size of each answer in bytes, headers included."""
+    """A handler that records the size of each response in bytes, headers included."""
 
     server: CountingServer
 
@@ -55,7 +55,7 @@ class CountingHandler(Handler):
 
 
 class CountingServer(Server):
-    """A server that records its answers: `sent` has the (path, bytes) of each."""
+    """A server that records its responses: `sent` has the (path, bytes) of each."""
 
     def __init__(self, pages: Pages) -> None:
         super().__init__(pages, 0)
@@ -64,7 +64,7 @@ class CountingServer(Server):
 
 
 # Counts the page's unanswered requests: the figures are complete when there are no more. idle() waits for that and for
-# the changes that the answers cause, but not for a frame: the urgent task runs after all pending promises
+# the changes that the responses cause, but not for a frame: the urgent task runs after all pending promises
 WATCH = """
 let client, waiting = []
 globalThis.unanswered = 0
@@ -82,7 +82,7 @@ globalThis.idle = async () => {
 Object.defineProperty(globalThis, 'lab', { configurable: true, get: () => client, set: (value) => {
   client = value
   const [ask, stream] = [value.ask.bind(value), value.stream.bind(value)]
-  value.ask = (...request) => { const answer = ask(...request); count(answer); return answer }
+  value.ask = (...request) => { const response = ask(...request); count(response); return response }
   value.stream = (...request) => { const events = stream(...request); count(events.ended); return events }
 } })
 """
@@ -108,6 +108,7 @@ class Visit:
         self.context.set_default_timeout(PATIENCE)
         self.refused: list[str] = []  # requests to other hosts
         self.errors: list[str] = []  # in the console
+        self.altered = False  # whether a test has left the page in another state
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
         self.context.add_init_script(WATCH)
         self.page = self.context.new_page()
@@ -134,7 +135,7 @@ class Visit:
         return status
 
     def settle(self) -> None:
-        """Wait until every request of the page is answered and the answers are rendered."""
+        """Wait until every request of the page is answered and the responses are rendered."""
         self.page.evaluate("globalThis.quiet = 0")
         self.page.wait_for_function(SETTLED)
 
@@ -146,7 +147,7 @@ class Visit:
         """Wait for two frames: the effects of scrolling or of a new size are complete then."""
         self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
-    def answers(self) -> None:
+    def responds(self) -> None:
         """Wait until the page's main thread runs another task; this fails if the thread hangs."""
         self.page.wait_for_function("() => true", polling=100)
 
@@ -165,5 +166,5 @@ class Visit:
         return address
 
     def ask(self, method: str, **params: Any) -> Any:
-        """Return the answer of the page's client; an error is Playwright's Error with the client's message."""
+        """Return the response of the page's client; an error is Playwright's Error with the client's message."""
         return self.page.evaluate("([method, params]) => lab.ask(method, params)", [method, params])

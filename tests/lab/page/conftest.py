@@ -58,7 +58,7 @@ def visit(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
 
 @pytest.fixture(scope="session")
 def open_tabs(chromium: Any, lab_server: CountingServer) -> Iterator[list[Visit]]:
-    """The tab that tests share because Python takes seconds to load; empty before the first use and after a failure."""
+    """The tab that tests share because Python takes seconds to load; none before the first use and after a failure."""
     tabs: list[Visit] = []
     yield tabs
     for tab in tabs:
@@ -69,7 +69,9 @@ def open_tabs(chromium: Any, lab_server: CountingServer) -> Iterator[list[Visit]
 def tab(
     chromium: Any, lab_server: CountingServer, open_tabs: list[Visit], request: pytest.FixtureRequest
 ) -> Iterator[Visit]:
-    """A tab in which Python is ready, for tests that leave the model unchanged."""
+    """A tab in which Python is ready, for tests that leave the model and the figures' options unchanged."""
+    if open_tabs and open_tabs[0].altered and "reader" not in request.fixturenames:
+        open_tabs.pop().close()
     if not open_tabs:
         open_tabs.append(Visit(chromium, lab_server.url))
         open_tabs[0].open()
@@ -102,6 +104,8 @@ def head(tab: Visit) -> Iterator[Head]:
 
 @pytest.fixture
 def reader(tab: Visit) -> Reader:
+    """A reader of the exercises, who changes sliders and options: only other readers use the same tab afterwards."""
+    tab.altered = True
     tab.page.set_viewport_size(SIZES["wide"])
     return Reader(tab)
 

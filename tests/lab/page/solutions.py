@@ -20,7 +20,7 @@ def native() -> Session:
 
 
 def ask(method: str, **params: Any) -> Any:
-    """Return CPython's answer to a request, which decides whether a prediction is right."""
+    """Return CPython's response to a request, which decides whether a prediction is right."""
     return client.ask(native(), method, **params)
 
 

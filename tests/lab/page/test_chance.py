@@ -97,7 +97,7 @@ def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
     assert not unlikely(total, freedom)
 
 
-def test_the_shown_text_belongs_to_the_shown_answer(tab: Visit) -> None:
+def test_the_shown_text_belongs_to_the_shown_response(tab: Visit) -> None:
     """A prompt that the model cannot read appears in the field only."""
     tab.section(9)
     field, written = tab.page.get_by_label("begins with"), tab.page.locator("main .written")

@@ -30,14 +30,14 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
     def ask(**options: object) -> Any:
         return client.ask(session, "expression", source=source, inputs=inputs, **options)
 
-    answer = ask()
-    name = {node["id"]: node["name"] or f"n{node['id']}" for node in answer["nodes"]}
-    found = {name[node["id"]]: node["data"] for node in answer["nodes"]}
-    found |= {f"grad {name[node['id']]}": node["grad"] for node in answer["nodes"]}
-    for node in answer["nodes"]:
+    response = ask()
+    name = {node["id"]: node["name"] or f"n{node['id']}" for node in response["nodes"]}
+    found = {name[node["id"]]: node["data"] for node in response["nodes"]}
+    found |= {f"grad {name[node['id']]}": node["grad"] for node in response["nodes"]}
+    for node in response["nodes"]:
         for operand in node["operands"]:
             found[f"d {name[node['id']]} / d {name[operand['id']]}"] = operand["local"]
-    for i, step in enumerate(answer["backward"]):
+    for i, step in enumerate(response["backward"]):
         found |= {f"backward[{i}].{what}": step[what] for what in ("before", "after", "local", "out")}
     ways = {"as in the program": {}, "= instead of +=": {"accumulate": False}}
     ways |= {"naive order": {"order": "naive"}, "backward twice": {"times": 2}}

@@ -406,10 +406,10 @@ def test_every_step_of_backward_is_the_same_in_a_browsers_python(session: Sessio
         pytest.skip("needs Pyodide: run `npm ci` in web/")
     program = tmp_path / "program.py"
     program.write_text(RELAY)
-    answer = json_printed_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
+    response = json_printed_by("node", ROOT / "tests" / "pyodide_run.mjs", pyodide, "none", program, SOURCE.parent)
     steps = backward_steps(session, WORD).steps
-    assert answer["indices"] == [[s.node.index, s.operand.index, s.second] for s in steps]
-    got = iter(array("d", b64decode(answer["numbers"])))
+    assert response["indices"] == [[s.node.index, s.operand.index, s.second] for s in steps]
+    got = iter(array("d", b64decode(response["numbers"])))
     names = ("node", "node.grad", "operand", "local", "before", "after")
     for i, s in enumerate(steps):
         expected = (s.node.data, s.node.grad, s.operand.data, s.local, s.before, s.after)

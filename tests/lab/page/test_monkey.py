@@ -96,8 +96,8 @@ def test_random_actions_break_nothing(visit: Visit, rng: random.Random, part: in
     for i in range(250):
         done.append(act(page, rng))
         if i % 10 == 9:
-            visit.answers()
+            visit.responds()
             assert visit.errors == [], done[-20:]
     assert page.url.startswith(visit.address)
     assert visit.ready()["state"] == "ready"
-    assert visit.ask("model")["num_params"] > 0  # and Python still answers
+    assert visit.ask("model")["num_params"] > 0  # and Python still responses

@@ -1,7 +1,7 @@
 """Rule 1 of the lab: every number on the page has a path that says what it is, and is what the package computes.
 
 The numbers are read from the page in Chromium, section by section. The right numbers are computed here in CPython with
-the package's tools (recorders, traces, engines, samplers), not with the session that answers the page.
+the package's tools (recorders, traces, engines, samplers), not with the session that responses the page.
 """
 
 from __future__ import annotations

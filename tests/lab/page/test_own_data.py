@@ -41,7 +41,7 @@ def give(visit: Visit, name: str, content: bytes) -> None:
     file: Any = {"name": name, "mimeType": "text/plain", "buffer": content}
     visit.page.locator("input[type=file]").set_input_files(file)
     while visit.page.get_by_text("Reading…").is_visible():
-        visit.answers()
+        visit.responds()
     visit.settle()
 
 
@@ -66,7 +66,7 @@ def test_a_users_file_is_loaded(tab: Visit, name: str) -> None:
     assert f" {len(characters) + 1} tokens and " in own_text(tab).locator("figcaption").inner_text()
     for section in range(SECTIONS):  # every section shows the new model, or says what it cannot show
         tab.section(section)
-        tab.answers()
+        tab.responds()
         assert tab.page.get_by_text("this is a bug").count() == 0
     tab.section(8)
     tab.page.get_by_role("button", name="train 10", exact=True).click()
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_text_is_refused_with_a_message(tab: Visit, name: str
     assert "Traceback" not in words
     assert "\n" not in words
     assert tab.ask("model") == before
-    tab.answers()
+    tab.responds()
 
 
 def test_the_same_file_can_be_chosen_again(tab: Visit) -> None:

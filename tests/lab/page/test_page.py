@@ -22,7 +22,7 @@ BUDGET = 300_000  # bytes before Python
 
 
 def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
-    """Yield where two answers differ, numbers by more than 1e-12; the facts about Python and the engine are ignored."""
+    """Yield where two responses differ, numbers by more than 1e-12; facts about Python and the engine are ignored."""
     if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
         for key in a.keys() - {"python", "engine", "note"}:
             yield from differences(a[key], b[key], f"{where}.{key}")
@@ -37,12 +37,12 @@ def differences(a: Any, b: Any, where: str = "") -> Iterator[str]:
 
 
 def snapshot() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
-    """Yield the (key, method, parameters, answer) of all answers in the snapshot."""
+    """Yield the (key, method, parameters, response) of all responses in the snapshot."""
     index: dict[str, Any] = json.loads((SITE / "snapshot.json").read_text())
     long = {key: json.loads((SITE / file).read_text()) for key, file in index["files"].items()}
-    for key, answer in {**index["answers"], **long}.items():
+    for key, response in {**index["responses"], **long}.items():
         method, params = key.split(" ", 1)
-        yield key, method, json.loads(params), answer
+        yield key, method, json.loads(params), response
 
 
 @pytest.mark.smoke
@@ -68,11 +68,11 @@ def test_little_is_transferred_before_python(visit: Visit, lab_server: CountingS
     assert total < BUDGET, before
 
 
-def test_the_snapshot_answers_without_python(visit: Visit) -> None:
+def test_the_snapshot_responses_without_python(visit: Visit) -> None:
     visit.page.route("**/pyodide/**", lambda route: route.abort())
     visit.open()
-    for _, method, params, answer in snapshot():
-        assert visit.ask(method, **params) == answer
+    for _, method, params, response in snapshot():
+        assert visit.ask(method, **params) == response
     status = visit.ready()
     assert status["state"] == "failed"
     assert status["why"].startswith("Python could not be loaded: ")
@@ -85,21 +85,21 @@ def test_python_takes_over_without_a_jump(visit: Visit) -> None:
     visit.open()
     assert visit.ready()["state"] == "ready"
     natively = Session()
-    for key, method, params, answer in snapshot():
+    for key, method, params, response in snapshot():
         if method == "surface":
             continue  # it has fewer points if the machine is busy
-        assert list(differences(answer, ask(natively, method, **params)))[:5] == [], key
-        assert list(differences(answer, visit.ask(method, **params)))[:5] == [], key
+        assert list(differences(response, ask(natively, method, **params)))[:5] == [], key
+        assert list(differences(response, visit.ask(method, **params)))[:5] == [], key
 
 
 def test_errors_are_single_sentences(visit: Visit) -> None:
     visit.open()
     visit.ready()
     natively = Session().ask("forward", {"word": 7})["error"]
-    answer = visit.page.evaluate(
+    response = visit.page.evaluate(
         "lab.ask('forward', { word: 7 }).catch((error) => [error.constructor.name, error.message])"
     )
-    assert answer[1] == natively
+    assert response[1] == natively
     assert len(natively.splitlines()) == 1
 
 
@@ -121,9 +121,9 @@ def test_a_worker_that_dies_is_restarted_with_its_state(visit: Visit, death: str
     status = visit.ready(restarts=1)
     assert (status["state"], status["lost"]) == ("ready", "")
     after = {name: visit.ask(name) for name in ("model", "parameters")}
-    for answers in (before, after):
-        for answer in answers.values():
-            answer.pop("version")  # a restored model has another version
+    for responses in (before, after):
+        for response in responses.values():
+            response.pop("version")  # a restored model has another version
     assert list(differences(before, after))[:5] == []
     visit.errors = [error for error in visit.errors if "the end" not in error]
 
@@ -132,7 +132,7 @@ def test_an_error_while_restoring_is_shown_until_the_next_change(visit: Visit) -
     visit.open()
     visit.ready()
     visit.page.evaluate("lab.stream('train', { steps: 5 }, () => {}).ended")
-    visit.ask("save")  # answers come in order, so the page's own save is complete
+    visit.ask("save")  # responses come in order, so the page's own save is complete
     visit.page.evaluate(
         """() => {  // replace the saved state by nonsense
           const post = Worker.prototype.postMessage

@@ -264,7 +264,9 @@ def test_a_plain_host_has_everything_that_the_page_requests(visit: Visit, tmp_pa
     export(Pages(), tmp_path / "page")
     folder = SITE if how == "as it is built" else tmp_path / "page"
     missing: list[tuple[str, int]] = []
-    visit.page.on("response", lambda answer: answer.status >= 400 and missing.append((answer.url, answer.status)))
+    visit.page.on(
+        "response", lambda response: response.status >= 400 and missing.append((response.url, response.status))
+    )
     with plain_host(folder) as address:
         visit.address = address
         visit.open("#section=8")

@@ -23,7 +23,7 @@ def test_little_is_transferred_before_python(
     visit.open(f"#section={section}")
     visit.settle()
     visit.page.unroute_all(behavior="ignoreErrors")
-    answers = [(path, size) for path, size in lab_server.sent if not path.startswith(LATER)]
-    total = sum(size for _, size in answers)
+    responses = [(path, size) for path, size in lab_server.sent if not path.startswith(LATER)]
+    total = sum(size for _, size in responses)
     record_property("bytes before Python", total)
-    assert total < BUDGET, answers
+    assert total < BUDGET, responses

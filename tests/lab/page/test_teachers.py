@@ -125,8 +125,8 @@ def test_the_page_needs_no_script(teachers: Visit) -> None:
 def test_the_files_it_links_to_are_served(teachers: Visit) -> None:
     for link in links():
         if not link.startswith("./#"):
-            answer = teachers.page.request.get(f"{teachers.address}{link.removeprefix('./')}")
-            assert answer.ok, link
+            response = teachers.page.request.get(f"{teachers.address}{link.removeprefix('./')}")
+            assert response.ok, link
 
 
 def test_the_lab_links_to_the_page_and_the_notebook(tab: Visit) -> None:

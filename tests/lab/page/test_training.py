@@ -51,10 +51,10 @@ def test_a_run_on_the_page_equals_the_run_of_the_command_line(visit: Visit, tmp_
     [run] = [run for run in visit.ask("runs")["runs"] if run["active"]]
     assert len(run["losses"]) == len(native) == STEPS
     assert max(abs(a - b) for a, b in zip(run["losses"], native)) < 1e-9
-    answer = visit.ask("parameters", moments=True)
+    response = visit.ask("parameters", moments=True)
     table = shapes(state.config, len(state.symbols))
     for name, part in offsets(table).items():
-        for shown, native in [(answer["tensors"][name]["data"], state.params), (answer["m"][name], state.m)]:
+        for shown, native in [(response["tensors"][name]["data"], state.params), (response["m"][name], state.m)]:
             assert all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(shown, native[part])), name
 
 

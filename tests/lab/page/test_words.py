@@ -93,7 +93,7 @@ def test_explanations_type_no_number_of_the_model() -> None:
     assert wrong == []
 
 
-# --- Learners' questions, and the section whose text answers them
+# --- Learners' questions, and the section whose text responses them
 
 QUESTIONS = {
     "What does its value mean": "6-surprise",

@@ -78,7 +78,7 @@ def test_a_program_that_blocks_the_figures_can_be_stopped(visit: Visit) -> None:
     bench.write("while True: pass\n" + FILE)
     bench.click("Use in all figures")
     bench.wait("The edited program is still running", "[role=alert]")
-    bench.tab.answers()
+    bench.tab.responds()
     bench.click("Stop and return to the published model")
     visit.ready(restarts=1)
     visit.settle()
@@ -87,7 +87,7 @@ def test_a_program_that_blocks_the_figures_can_be_stopped(visit: Visit) -> None:
 
 
 def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
-    """The program passes the first try, but never answers a request for a longer word."""
+    """The program passes the first try, but never responses a request for a longer word."""
     visit.open(f"#section={SECTION}")
     visit.ready()
     bench = Bench(visit)

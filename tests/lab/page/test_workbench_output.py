@@ -13,7 +13,7 @@ from lab.page.browser import SIZES
 def test_a_program_runs_as_in_python_and_its_output_is_streamed(bench: Bench) -> None:
     bench.click("Run")
     bench.wait("step    3 / 1000 | loss", "pre.output")
-    bench.tab.answers()
+    bench.tab.responds()
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
     session = Session()
@@ -27,7 +27,7 @@ def test_a_program_runs_as_in_python_and_its_output_is_streamed(bench: Bench) ->
 def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> None:
     bench.run("print('before', flush=True)\nwhile True: pass")
     bench.wait("before", "pre.output")
-    bench.tab.answers()
+    bench.tab.responds()
     assert bench.tab.ask("loss", word="emma")["mean"] > 0  # the figures use another Python
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
@@ -39,7 +39,7 @@ def test_an_endless_loop_is_stopped_and_the_next_program_runs(bench: Bench) -> N
 def test_ten_million_lines_do_not_freeze_the_page(bench: Bench) -> None:
     bench.run("for i in range(10_000_000): print(i)")
     bench.wait("lines are hidden")
-    bench.tab.answers()
+    bench.tab.responds()
     assert bench.page.locator("pre.output").first.evaluate("(e) => e.textContent.length") < 400_000
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
@@ -50,7 +50,7 @@ def test_a_hundred_megabytes_are_fine_and_too_much_gives_an_error(bench: Bench) 
     bench.wait("100000000", "pre.output")
     bench.run("x = []\nwhile True: x.append(bytearray(100_000_000))")
     bench.wait("emory", "main [role=alert]")
-    bench.tab.answers()
+    bench.tab.responds()
     bench.run("print('and on')")
     bench.wait("and on", "pre.output")
 

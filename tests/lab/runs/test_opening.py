@@ -46,8 +46,8 @@ def test_a_run_whose_text_is_missing_only_has_its_last_step(lab: Lab, tmp_path: 
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
     assert curve(lab) == ["nan"] * 5
     assert "are unknown before step 5" in lab.refused("scrub", step=3)
-    [answer] = lab.events(steps=1)
-    assert "which is not loaded: load that file first" in answer["error"]
+    [response] = lab.events(steps=1)
+    assert "which is not loaded: load that file first" in response["error"]
     lab.ask("forward", word="anna")
     lab.ask("load_data", name="own.txt", base64=file((tmp_path / "own.txt").read_bytes()))
     lab.ask("open_run", name="run", checkpoint=content, metrics="")
@@ -83,8 +83,8 @@ def test_the_package_can_read_an_exported_model(lab: Lab, tmp_path: Path) -> Non
     lab.ask("reset", config=SMALL)
     lab.train(10)
     lab.ask("change", path="wte[0][0]", value=0.5)
-    answer = lab.ask("export_model")
-    (tmp_path / answer["name"]).write_bytes(base64.b64decode(answer["base64"]))
-    run = Run.load(tmp_path / answer["name"])
+    response = lab.ask("export_model")
+    (tmp_path / response["name"]).write_bytes(base64.b64decode(response["base64"]))
+    run = Run.load(tmp_path / response["name"])
     assert run.engine.params == lab.session.active.engine.params
     assert run.sample(5, seed=1) == lab.ask("samples", seed=1, count=5, temperature=0.5)["texts"]

@@ -23,7 +23,7 @@ async function saved(): Promise<void> {
 describe('until Python is ready', () => {
   test('the snapshot answers, regardless of the order of the parameters', async () => {
     FakeWorker.boots = false
-    FakeWorker.index.answers = { 'gradient_contributions {"word": "emma", "path": "loss"}': { grad: 1 } }
+    FakeWorker.index.responses = { 'gradient_contributions {"word": "emma", "path": "loss"}': { grad: 1 } }
     const client = new Client('http://localhost/lab/')
     expect(await client.ask('gradient_contributions', { path: 'loss', word: 'emma' })).toEqual({ grad: 1 })
     expect(FakeWorker.all).toHaveLength(0)
@@ -31,22 +31,22 @@ describe('until Python is ready', () => {
 
   test('a number that Python writes as 1.0 is found', async () => {
     FakeWorker.boots = false
-    FakeWorker.index.answers = { 'softmax {"logits": [1.0, 2.0], "scale": 1.0}': { probs: [0.3, 0.7] } }
+    FakeWorker.index.responses = { 'softmax {"logits": [1.0, 2.0], "scale": 1.0}': { probs: [0.3, 0.7] } }
     const client = new Client('http://localhost/lab/')
     expect(await client.ask('softmax', { logits: [1, 2], scale: 1 })).toEqual({ probs: [0.3, 0.7] })
   })
 
-  test('a question that the snapshot cannot answer waits for Python', async () => {
+  test('a request that the snapshot cannot answer waits for Python', async () => {
     const client = new Client('http://localhost/lab/')
-    const answer = client.ask('forward', { word: 'emma' })
+    const response = client.ask('forward', { word: 'emma' })
     await settled()
-    expect(await answer).toMatchObject({ method: 'forward' })
+    expect(await response).toMatchObject({ method: 'forward' })
     expect(worker().asked).toEqual(['forward emma'])
   })
 
   test('a change waits for Python, and from then on the snapshot no longer answers', async () => {
     FakeWorker.boots = false
-    FakeWorker.index.answers = { 'model {}': { name: 'of the snapshot' } }
+    FakeWorker.index.responses = { 'model {}': { name: 'of the snapshot' } }
     const client = new Client('http://localhost/lab/')
     const changed = client.ask('change', { path: PATH, value: 2 })
     const model = client.ask('model', {})
@@ -56,15 +56,15 @@ describe('until Python is ready', () => {
     expect(await model).toMatchObject({ weights: { [PATH]: 2 } })
   })
 
-  test('once Python is ready, it answers the questions that the snapshot answered before', async () => {
-    FakeWorker.index.answers = { 'model {}': { name: 'of the snapshot' } }
+  test('once Python is ready, it answers the requests that the snapshot answered before', async () => {
+    FakeWorker.index.responses = { 'model {}': { name: 'of the snapshot' } }
     const client = new Client('http://localhost/lab/')
     expect(await client.ask('model', {})).toEqual({ name: 'of the snapshot' })
     await settled()
     expect(await client.ask('model', {})).toMatchObject({ method: 'model' })
   })
 
-  test('if Python cannot be loaded, every waiting or new question is rejected', async () => {
+  test('if Python cannot be loaded, every waiting or new request is rejected', async () => {
     FakeWorker.boots = false
     const client = new Client('http://localhost/lab/')
     const early = client.ask('forward', { word: 'emma' })
@@ -79,7 +79,7 @@ describe('until Python is ready', () => {
 })
 
 describe('the cache', () => {
-  test('shares one answer between equal questions', async () => {
+  test('shares one response between equal requests', async () => {
     const client = await readyClient()
     const first = client.ask('gradient_contributions', { word: 'emma', path: 'loss' })
     const second = client.ask('gradient_contributions', { path: 'loss', word: 'emma' })
@@ -95,7 +95,7 @@ describe('the cache', () => {
     expect(worker().asked).toEqual(['forward emma', `change ${PATH}`, 'forward emma'])
   })
 
-  test('holds the last 100 answers', async () => {
+  test('holds the last 100 responses', async () => {
     const client = await readyClient()
     for (let i = 0; i <= 100; i++) await client.ask('forward', { word: `word${i}` })
     await client.ask('forward', { word: 'word1' })
@@ -104,16 +104,16 @@ describe('the cache', () => {
     expect(worker().asked).toHaveLength(102)
   })
 
-  test('a question is sent with the values it had when it was asked, even from reactive objects', async () => {
+  test('a request is sent with the values it had when it was asked, even from reactive objects', async () => {
     const client = await readyClient()
     const inputs = { x: 1 }
-    const answer = client.ask('expression', new Proxy({ source: 'y = x', inputs: new Proxy(inputs, {}) }, {}))
+    const response = client.ask('expression', new Proxy({ source: 'y = x', inputs: new Proxy(inputs, {}) }, {}))
     inputs.x = 2
-    await answer
+    await response
     expect(worker().received.at(-1)).toMatchObject({ ask: { params: { source: 'y = x', inputs: { x: 1 } } } })
   })
 
-  test('an error is an answer too, and names its cause', async () => {
+  test('an error is a response too, and names its cause', async () => {
     const client = await readyClient()
     await expect(client.ask('history', { path: 'wrong' })).rejects.toThrow(new AskError('no such weight: wrong'))
     expect(client.status.state).toBe('ready')
@@ -152,7 +152,7 @@ describe('a stream', () => {
     await expect(stream.ended).rejects.toThrow(new AskError('out of data'))
   })
 
-  test('keeps answers out of the cache while it changes the model', async () => {
+  test('keeps responses out of the cache while it changes the model', async () => {
     const client = await readyClient()
     const stream = client.stream('train', { steps: 1 }, () => {})
     await client.ask('forward', { word: 'emma' })
@@ -213,7 +213,7 @@ describe('a worker that dies', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('passes its questions on to the next worker, once', async () => {
+  test('passes its requests on to the next worker, once', async () => {
     const client = await readyClient()
     worker().holds = true
     const asked = client.ask('forward', { word: 'emma' })
@@ -274,7 +274,7 @@ describe('a worker that dies', () => {
 })
 
 describe('stop', () => {
-  test('rejects the open questions, terminates the worker, and restores its state', async () => {
+  test('rejects the open requests, terminates the worker, and restores its state', async () => {
     const client = await readyClient()
     await client.ask('change', { path: PATH, value: 2 })
     const first = worker()
@@ -288,7 +288,7 @@ describe('stop', () => {
     expect(await weights(client)).toEqual({ [PATH]: 2 })
   })
 
-  test('an answer from a terminated worker is ignored', async () => {
+  test('a response from a terminated worker is ignored', async () => {
     const client = await readyClient()
     const first = worker()
     client.stop()
@@ -297,14 +297,14 @@ describe('stop', () => {
   })
 })
 
-test('silence is measured from the question, or from the last message after it', async () => {
+test('silence is measured from the request, or from the last message after it', async () => {
   const client = await readyClient()
   expect(client.silence).toBe(0)
   worker().holds = true
   const asked = client.ask('forward', { word: 'emma' })
   vi.advanceTimersByTime(700)
   expect(client.silence).toBe(700)
-  worker().onmessage({ data: { id: -1, answer: { result: null } } })
+  worker().onmessage({ data: { id: -1, response: { result: null } } })
   vi.advanceTimersByTime(200)
   expect(client.silence).toBe(200)
   worker().release()

@@ -1,8 +1,8 @@
-// The page's side of the worker: sends requests and receives answers. Until Python is ready, the answers come from the
+// The page's side of the worker: sends requests and receives responses. Until Python is ready, the responses come from the
 // snapshot, which the build computed with the same package. A worker that dies or is stopped is replaced by a
 // worker with the same state.
 
-import type { Answer, FromWorker, Question, Stage, ToWorker } from './messages'
+import type { SessionResponse, FromWorker, SessionRequest, Stage, ToWorker } from './messages'
 import { CHANGES, type Method, type Requests, type Streams } from './protocol'
 import { keyOf, Snapshot } from './snapshot'
 
@@ -21,24 +21,24 @@ export interface Stream {
   ended: Promise<void>
 }
 
-/** A request that has no answer yet, or a stream that has not ended. */
+/** A request that has no response yet, or a stream that has not ended. */
 interface Pending {
   message: ToWorker
   sent: boolean
   changes: boolean // whether the request changes the model
   tries: number // the number of workers that died while the request was pending
   since: number // ms: the time when it was sent or last answered
-  take(answer: Answer): void // called once for a request, and once for each answer of a stream
+  take(response: SessionResponse): void // called once for a request, and once for each response of a stream
   done(): void
   fail(error: AskError): void
 }
 
 const QUIET = 300 // ms between a change and saving the state
 const BETWEEN_SAVES = 3000 // minimum ms between saves while a stream changes the model
-const REMEMBERED = 100 // the maximum number of cached answers
+const REMEMBERED = 100 // the maximum number of cached responses
 const ATTEMPTS = 3 // consecutive attempts to load
 
-const SAVE: Question<'save'> = { method: 'save', params: {} }
+const SAVE: SessionRequest<'save'> = { method: 'save', params: {} }
 const STOPPED = 'stopped'
 const DIED = 'Python crashed on this request and was restarted with its previous state'
 const LOST = 'Python crashed, then crashed again while restoring its state; the latest training and changes are lost'
@@ -56,10 +56,10 @@ export class Client {
   #lastId = 0
   #pending = new Map<number, Pending>() // in the order in which they were sent
   #streaming = 0
-  #answers = new Map<string, Promise<unknown>>() // about the current model
+  #responses = new Map<string, Promise<unknown>>() // about the current model
   #pristine = true // whether the model is still the snapshot's
   #state: string | undefined // as last saved
-  #since: Question[] = [] // requests that changed the state after that save, to be repeated after a restore
+  #since: SessionRequest[] = [] // requests that changed the state after that save, to be repeated after a restore
   #saving: ReturnType<typeof setTimeout> | undefined
   #nextSave = 0
   #lost = ''
@@ -83,25 +83,25 @@ export class Client {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Send a request; rejects with an AskError. Equal questions about a model share one answer, so do not modify it. */
+  /** Send a request; rejects with an AskError. Equal requests about a model share one response, so do not modify it. */
   ask<M extends Method>(method: M, params: Requests[M]['params']): Promise<Requests[M]['result']> {
-    const question: Question<M> = { method, params: plain(params) }
+    const request: SessionRequest<M> = { method, params: plain(params) }
     if (CHANGES.includes(method)) {
       this.#changing()
-      return this.#request(question, true)
+      return this.#request(request, true)
     }
-    if (method === 'save' || this.#streaming) return this.#request(question)
+    if (method === 'save' || this.#streaming) return this.#request(request)
     const key = keyOf(method, params)
-    let answer = this.#answers.get(key)
-    if (!answer) {
-      answer = this.#pristine && this.status.state !== 'ready' ? this.#early(key, question) : this.#request(question)
-      this.#answers.set(key, answer)
-      if (this.#answers.size > REMEMBERED) this.#answers.delete(this.#answers.keys().next().value!)
+    let response = this.#responses.get(key)
+    if (!response) {
+      response = this.#pristine && this.status.state !== 'ready' ? this.#early(key, request) : this.#request(request)
+      this.#responses.set(key, response)
+      if (this.#responses.size > REMEMBERED) this.#responses.delete(this.#responses.keys().next().value!)
     }
-    return answer as Promise<Requests[M]['result']>
+    return response as Promise<Requests[M]['result']>
   }
 
-  /** Start a stream of events; other questions are answered in between. */
+  /** Start a stream of events; other requests are answered in between. */
   stream<S extends keyof Streams>(
     method: S,
     params: Streams[S]['params'],
@@ -114,9 +114,9 @@ export class Client {
       this.#add(id, {
         message: { id, stream: { method, params: plain(params) } },
         changes: true,
-        take: (answer) => {
-          if ('error' in answer) return reject(new AskError(answer.error))
-          onEvent(answer.result as Streams[S]['result'])
+        take: (response) => {
+          if ('error' in response) return reject(new AskError(response.error))
+          onEvent(response.result as Streams[S]['result'])
           if (performance.now() > this.#nextSave) void this.#save()
         },
         done: resolve,
@@ -124,13 +124,13 @@ export class Client {
       })
     }).finally(() => {
       this.#streaming -= 1
-      this.#answers.clear()
+      this.#responses.clear()
       void this.#save() // the same request would not repeat these steps
     })
     return { ended, stop: () => this.#stopStream(id) }
   }
 
-  /** How long the worker has been silent while a question is open, in ms. */
+  /** How long the worker has been silent while a request is open, in ms. */
   get silence(): number {
     const sent = [...this.#pending.values()].filter((pending) => pending.sent)
     const oldest = Math.min(...sent.map((pending) => pending.since))
@@ -146,20 +146,20 @@ export class Client {
 
   // --- Requests
 
-  #request<M extends Method>(question: Question<M>, changes = false): Promise<Requests[M]['result']> {
+  #request<M extends Method>(request: SessionRequest<M>, changes = false): Promise<Requests[M]['result']> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       this.#add(id, {
-        message: { id, ask: question },
+        message: { id, ask: request },
         changes,
-        take: (answer) => {
+        take: (response) => {
           this.#pending.delete(id)
-          if ('error' in answer) return reject(new AskError(answer.error))
+          if ('error' in response) return reject(new AskError(response.error))
           if (changes) {
-            this.#since.push(question)
+            this.#since.push(request)
             this.#saveSoon()
           }
-          resolve(answer.result as Requests[M]['result'])
+          resolve(response.result as Requests[M]['result'])
         },
         done: () => {},
         fail: reject,
@@ -167,14 +167,14 @@ export class Client {
     })
   }
 
-  /** Return the snapshot's answer if there is one; otherwise return Python's answer once Python is ready. */
-  #early(key: string, question: Question<Method>): Promise<unknown> {
-    return this.#snapshot.answer(key).catch(() => this.#request(question))
+  /** Return the snapshot's response if there is one; otherwise return Python's response once Python is ready. */
+  #early(key: string, request: SessionRequest<Method>): Promise<unknown> {
+    return this.#snapshot.response(key).catch(() => this.#request(request))
   }
 
   #changing(): void {
     this.#pristine = false
-    this.#answers.clear()
+    this.#responses.clear()
   }
 
   #add(id: number, pending: Omit<Pending, 'sent' | 'tries' | 'since'>): void {
@@ -223,16 +223,16 @@ export class Client {
 
   /** Restore the last worker's state in a new worker. */
   #restore(): void {
-    const questions = [...this.#since]
-    if (this.#state !== undefined) questions.unshift({ method: 'restore', params: { state: this.#state } })
-    if (!questions.length) return this.#isReady()
+    const requests = [...this.#since]
+    if (this.#state !== undefined) requests.unshift({ method: 'restore', params: { state: this.#state } })
+    if (!requests.length) return this.#isReady()
     this.#setStatus({ state: 'loading', stage: 'restore', restarts: this.#restarts })
-    questions.forEach((ask, i) => {
+    requests.forEach((ask, i) => {
       const id = ++this.#lastId
-      const take = (answer: Answer): void => {
+      const take = (response: SessionResponse): void => {
         this.#pending.delete(id)
-        if ('error' in answer) this.#lost ||= answer.error
-        if (i === questions.length - 1) this.#isReady()
+        if ('error' in response) this.#lost ||= response.error
+        if (i === requests.length - 1) this.#isReady()
       }
       const message = { id, ask }
       this.#pending.set(id, {
@@ -272,7 +272,7 @@ export class Client {
   #restart(): void {
     this.#worker?.terminate()
     this.#restarts += 1
-    this.#answers.clear()
+    this.#responses.clear()
     this.#setStatus({ state: 'loading', stage: 'python', restarts: this.#restarts })
     this.#start()
   }
@@ -286,8 +286,8 @@ export class Client {
       this.#restore()
     } else if ('failed' in message) {
       this.#fail(message.failed)
-    } else if ('answer' in message) {
-      this.#pending.get(message.id)?.take(message.answer)
+    } else if ('response' in message) {
+      this.#pending.get(message.id)?.take(message.response)
     } else {
       const stream = this.#pending.get(message.id)
       this.#pending.delete(message.id)
@@ -297,7 +297,7 @@ export class Client {
 
   #isReady(): void {
     this.#attempts = 0
-    this.#answers.clear() // they came from the snapshot; from now on Python answers
+    this.#responses.clear() // they came from the snapshot; from now on Python answers
     const lost = this.#lost
     this.#lost = ''
     this.#setStatus({ state: 'ready', took: this.#took!, restarts: this.#restarts, lost })

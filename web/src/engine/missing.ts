@@ -3,10 +3,10 @@
 
 export class MissingError extends Error {}
 
-/** Return the same answer, except that reading a missing tensor throws an error that names it. */
-export function guardTensors<T>(answer: T): T {
-  const tensors = (answer as { tensors?: Record<string, unknown> }).tensors
-  if (!tensors) return answer
+/** Return the same response, except that reading a missing tensor throws an error that names it. */
+export function guardTensors<T>(response: T): T {
+  const tensors = (response as { tensors?: Record<string, unknown> }).tensors
+  if (!tensors) return response
   const guarded = new Proxy(tensors, {
     get(target, name) {
       if (typeof name !== 'string' || name in target || !/^(pos|layer)\d|^(loss|lm_head|wte|wpe)$/.test(name))
@@ -14,5 +14,5 @@ export function guardTensors<T>(answer: T): T {
       throw new MissingError(`the edited program does not compute ${name}, which this figure needs`)
     },
   })
-  return { ...answer, tensors: guarded }
+  return { ...response, tensors: guarded }
 }

@@ -1,13 +1,13 @@
-// The answers that the build computed with the package, used until Python is ready.
+// The responses that the build computed with the package, used until Python is ready.
 
 import type { Method } from './protocol'
 
 interface Index {
-  answers: Record<string, unknown>
-  files: Record<string, string> // the files that contain the long answers; most of these files are never fetched
+  responses: Record<string, unknown>
+  files: Record<string, string> // the files that contain the long responses; most of these files are never fetched
 }
 
-/** Return a question as one string that does not depend on the order of its parameters. */
+/** Return a request as one string that does not depend on the order of its parameters. */
 export function keyOf(method: Method, params: unknown): string {
   return `${method} ${JSON.stringify(params, sortedKeys)}`
 }
@@ -19,23 +19,23 @@ function sortedKeys(_: string, value: unknown): unknown {
 
 export class Snapshot {
   #root: string
-  #answers: Promise<Map<string, () => Promise<unknown>>>
+  #responses: Promise<Map<string, () => Promise<unknown>>>
 
   constructor(root: string) {
     this.#root = root
-    this.#answers = this.#read<Index>('snapshot.json').then(
-      ({ answers, files }) =>
+    this.#responses = this.#read<Index>('snapshot.json').then(
+      ({ responses, files }) =>
         new Map([
-          ...Object.entries(answers).map(([key, answer]) => [canonical(key), async () => answer] as const),
+          ...Object.entries(responses).map(([key, response]) => [canonical(key), async () => response] as const),
           ...Object.entries(files).map(([key, file]) => [canonical(key), () => this.#read(file)] as const),
         ]),
       () => new Map(), // no snapshot: the page waits for Python
     )
   }
 
-  /** Return an answer; rejects if the build did not compute it. */
-  async answer(key: string): Promise<unknown> {
-    const fetched = (await this.#answers).get(key)
+  /** Return a response; rejects if the build did not compute it. */
+  async response(key: string): Promise<unknown> {
+    const fetched = (await this.#responses).get(key)
     if (!fetched) throw new Error(`not in the snapshot: ${key}`)
     return fetched()
   }

@@ -1,9 +1,9 @@
 // The worker: Python (Pyodide) with this package unpacked into it, the kernel, and one Session that answers requests.
 // It knows nothing about the model. Everything is loaded from the page's folder; no other host is contacted.
 
-import type { Answer, FromWorker, Stage, ToWorker } from './messages'
+import type { SessionResponse, FromWorker, Stage, ToWorker } from './messages'
 
-// Python takes requests and returns answers as JSON (lab/wire.py). Only this file converts between objects and text.
+// Python takes requests and returns responses as JSON (lab/wire.py). Only this file converts between objects and text.
 interface Wire {
   ask(text: string): string
   stream(text: string): Iterator<string>
@@ -29,7 +29,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     streams.set(data.id, wire.stream(JSON.stringify(data.stream)))
     if (streams.size === 1) later()
   } else {
-    post({ id: data.id, answer: attempt(() => wire.ask(JSON.stringify(data.ask))) })
+    post({ id: data.id, response: attempt(() => wire.ask(JSON.stringify(data.ask))) })
   }
 }
 
@@ -37,7 +37,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 function step(): void {
   for (const [id, events] of streams) {
     let done = false
-    const answer = attempt(() => {
+    const response = attempt(() => {
       const next = events.next()
       done = next.done === true
       return done ? '{}' : next.value
@@ -46,7 +46,7 @@ function step(): void {
       streams.delete(id)
       post({ id, done: true })
     } else {
-      post({ id, answer })
+      post({ id, response })
     }
   }
   if (streams.size) later()
@@ -56,10 +56,10 @@ const channel = new MessageChannel()
 channel.port1.onmessage = step
 const later = (): void => channel.port2.postMessage(null) // a timer would wait 4 ms each time
 
-/** Return Python's answer. A Python exception is an answer too; any other error is a crash that ends the worker. */
-function attempt(answer: () => string): Answer {
+/** Return Python's response. A Python exception is a response too; any other error is a crash that ends the worker. */
+function attempt(response: () => string): SessionResponse {
   try {
-    return JSON.parse(answer())
+    return JSON.parse(response())
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'PythonError') throw error
     return { error: lastLine(error) }

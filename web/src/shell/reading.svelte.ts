@@ -1,4 +1,4 @@
-// Remembers the reader's place in a section and returns to it. After a return, the figures grow as their answers
+// Remembers the reader's place in a section and returns to it. After a return, the figures grow as their responses
 // arrive; until they stop growing, or the reader moves, the part at the top of the window is held there.
 
 import { untrack } from 'svelte'

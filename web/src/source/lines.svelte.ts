@@ -18,7 +18,7 @@ export function keepSource(): void {
   const program = $derived(app.model?.program ? app.model.run : '')
   $effect(() => {
     void program
-    void client.ask('source', {}).then((answer) => (source = answer))
+    void client.ask('source', {}).then((response) => (source = response))
   })
 }
 

@@ -3,20 +3,20 @@
 
 import { vi } from 'vitest'
 import { Client, type Status } from '../engine/client'
-import type { Answer, FromWorker, Question, ToWorker } from '../engine/messages'
+import type { SessionResponse, FromWorker, SessionRequest, ToWorker } from '../engine/messages'
 
 export class FakeWorker {
   /** Every worker that was started, in order. */
   static all: FakeWorker[] = []
   static boots = true
   static deadly = '' // a request that contains this text kills the worker that reads it
-  static index = { answers: {} as Record<string, unknown>, files: {} }
+  static index = { responses: {} as Record<string, unknown>, files: {} }
 
   onmessage: (event: { data: FromWorker }) => void = () => {}
   onerror: () => void = () => {}
   received: ToWorker[] = []
   terminated = false
-  holds = false // answers wait in `held` until release()
+  holds = false // responses wait in `held` until release()
   #held: FromWorker[] = []
   #lock = ''
   #version = 0
@@ -42,8 +42,8 @@ export class FakeWorker {
       this.say({ loading: 'python' })
       if (FakeWorker.boots) this.say({ ready: { python: 1, kernel: 1, package: 1, session: 1 } })
     } else if ('ask' in message) {
-      const answer = this.#answer(message.ask)
-      if (answer) this.say({ id: message.id, answer })
+      const response = this.#response(message.ask)
+      if (response) this.say({ id: message.id, response })
     }
   }
 
@@ -75,15 +75,15 @@ export class FakeWorker {
   }
 
   /** Send the next event of the first requested stream; if `last`, also its end. */
-  event(answer: Answer, last = false): void {
+  event(response: SessionResponse, last = false): void {
     const stream = this.received.find((message) => 'stream' in message)
     if (!stream || !('stream' in stream)) throw new Error('no stream was requested')
-    this.say({ id: stream.id, answer })
+    this.say({ id: stream.id, response })
     if (last) this.say({ id: stream.id, done: true })
   }
 
-  #answer(question: Question): Answer | undefined {
-    const { method, params } = question as { method: string; params: Record<string, never> }
+  #response(request: SessionRequest): SessionResponse | undefined {
+    const { method, params } = request as { method: string; params: Record<string, never> }
     if (params.path === 'wrong') return { error: 'no such weight: wrong' }
     if (FakeWorker.deadly && JSON.stringify(params).includes(FakeWorker.deadly)) {
       queueMicrotask(() => this.die())
@@ -121,7 +121,7 @@ export function fakePage(): void {
   FakeWorker.all = []
   FakeWorker.boots = true
   FakeWorker.deadly = ''
-  FakeWorker.index = { answers: {}, files: {} }
+  FakeWorker.index = { responses: {}, files: {} }
   vi.stubGlobal('self', { location: new URL('http://localhost/lab/') })
   vi.stubGlobal('Worker', FakeWorker)
   vi.stubGlobal('navigator', { locks })

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from microgpt.data.sources import NAMES
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import Response
 
 FILE, DOCUMENTS = "reference.py", "names.txt"
 MAX_CHARACTERS = 300_000  # of output
@@ -106,7 +106,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
     was, began = (sys.stdout, sys.stderr, sys.argv), time.monotonic()
     sys.stdout = sys.stderr = output
     sys.argv = [FILE, DOCUMENTS]
-    error: Answer = {"error": "", "line": 0}
+    error: Response = {"error": "", "line": 0}
     try:
         exec(compile(source, FILE, "exec", dont_inherit=True), {"__name__": "__main__", "__file__": FILE})
     except _EnoughError:
@@ -126,7 +126,7 @@ def run(source: str, documents: str | None, send: Callable[[str], object], steps
     return json.dumps({**error, "seconds": time.monotonic() - began})
 
 
-def _report(error: BaseException) -> Answer:
+def _report(error: BaseException) -> Response:
     """Return a traceback with only the program's frames, and the line number of the innermost frame."""
     facts = traceback.TracebackException.from_exception(error)
     own = [frame for frame in facts.stack if frame.filename == FILE]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from microgpt.engines.base import Tokens
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer, model_request
+from microgpt.lab.requests import Response, model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.tracing.instrument import Node
 from microgpt.tracing.recorder import forward
@@ -49,7 +49,7 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
         raise LabError(f"eps must be above 0 and at most 1000, got eps={eps}")
     loss, remade = _loss(run, tokens, trace, node)
 
-    def stepped(eps: float) -> Answer:
+    def stepped(eps: float) -> Response:
         # the actual distance: node.data + eps is rounded to the nearest float
         apart = (node.data + eps) - (node.data - eps)
         if not apart:
@@ -74,12 +74,12 @@ def nudge(session: Session, word: str, path: str, eps: float | None = None) -> N
     }
 
 
-def _steadiest(stepped: Callable[[float], Answer], size: float) -> Answer:
+def _steadiest(stepped: Callable[[float], Response], size: float) -> Response:
     """Return the result of the step size with the most accurate slope, judging only by the slopes.
 
     Raises LabError if no two step sizes can be compared.
     """
-    tried: list[Answer] = []
+    tried: list[Response] = []
     for step in STEP_SIZES:
         try:
             tried.append(stepped(step * size))
@@ -88,7 +88,7 @@ def _steadiest(stepped: Callable[[float], Answer], size: float) -> Answer:
     if len(tried) < 2:
         raise LabError("the number is too close to a limit of its range for the default steps: choose a smaller eps")
 
-    def doubt(far: Answer, near: Answer) -> Any:
+    def doubt(far: Response, near: Response) -> Any:
         """Estimate the error of the slope `near`, which uses a tenth of the step size of `far`.
 
         The smaller step reduces the error due to the loss's curvature by a factor of 100 but increases the rounding

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from microgpt.lab.session import Session
 
 # With a slow engine, a surface has fewer points, and the hikers take fewer steps. These limits are calculated, not
-# measured, so that the same request always produces the same answer.
+# measured, so that the same request always produces the same response.
 SECONDS = 2.0  # roughly the time that a surface may take
 COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per weight and position
 MAX_SIZE, MAX_STEPS = 101, 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
-from microgpt.lab.requests import Answer, model_request
+from microgpt.lab.requests import Response, model_request
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def gradient_contributions(session: Session, word: str, path: str) -> GradientCo
     }
 
 
-def _next_named(trace: Trace, path: str, around: Callable[[str], list[Answer]]) -> str | None:
+def _next_named(trace: Trace, path: str, around: Callable[[str], list[Response]]) -> str | None:
     """Return the path of the next tensor element, following the largest contribution in one direction.
 
     around: `trace.contributions` to go toward the loss, `trace.passed_on` to go toward the parameters.

@@ -14,7 +14,7 @@ from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import LabError
 from microgpt.lab.editing.source import outline
 from microgpt.lab.figures.meanings import is_inner, kind, meaning
-from microgpt.lab.requests import Answer, model_request
+from microgpt.lab.requests import Response, model_request
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.numbers import After, Link, Opened, Term
@@ -58,7 +58,7 @@ def number(session: Session, word: str, path: str) -> Opened:
     }
 
 
-def _edge(facts: Answer) -> Link:
+def _edge(facts: Response) -> Link:
     return {"path": facts["path"], "value": facts["value"], "local": facts["local_gradient"]}
 
 
@@ -126,7 +126,7 @@ def formulas(program: Program = REFERENCE) -> dict[int, Formula]:
 _WRITTEN = {"add": "a + b", "mul": "a * b", "pow": "a ** {exponent}", "exp": "a.exp()", "log": "a.log()"}
 
 
-def _after(program: Program, path: str, line: int, opened: Answer) -> After | None:
+def _after(program: Program, path: str, line: int, opened: Response) -> After | None:
     """Return the operation that follows the sum, or the only operation if there is no sum, as the program writes it."""
     if not opened["steps"]:
         return None

@@ -15,7 +15,7 @@ from microgpt.config import Config
 from microgpt.engines.program import REFERENCE
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
-from microgpt.lab.requests import Answer, change_request, request
+from microgpt.lab.requests import Response, change_request, request
 from microgpt.lab.runs.opening import begin_again, from_checkpoint
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
@@ -62,7 +62,7 @@ def restore(session: Session, state: str) -> None:
     session.version = max(session.version, version)
 
 
-def _run(run: LabRun, text: int) -> Answer:
+def _run(run: LabRun, text: int) -> Response:
     key = (text, run.step, run.furthest, run.name, tuple(run.changes), tuple(run.engine.params) if run.changes else ())
     if run.saved is None or run.saved[0] != key:  # an unchanged run is serialized only once
         first, last = run.frames[min(run.frames)], run.frames[max(run.frames)]
@@ -96,7 +96,7 @@ def _run(run: LabRun, text: int) -> Answer:
     return run.saved[1]
 
 
-def _frame(frame: Frame) -> Answer:
+def _frame(frame: Frame) -> Response:
     return {"step": frame.step, **{name: _text(getattr(frame, name)) for name in ("params", "m", "v")}}
 
 

@@ -1,6 +1,6 @@
 """The chapters of playback: executions of the reference, statement by statement.
 
-Each chapter is one answer that contains plain data.
+Each chapter is one response that contains plain data.
 
     data      main() up to its first step: reading, shuffling, the tokenizer, the parameters
     tokens    the word's conversion to token ids and back
@@ -12,7 +12,7 @@ Each chapter is one answer that contains plain data.
 
 An event records that the running program has reached a statement (see `steps`). If a statement calls the standard
 library (a shuffle, or a lookup for each letter), the library's work is recorded too, as events nested in the
-statement. An answer contains each variable description once, in `variables`, and each tensor's values once, in
+statement. A response contains each variable description once, in `variables`, and each tensor's values once, in
 `tensors`.
 """
 
@@ -122,7 +122,7 @@ class Story:
             return {"list": [self._full(item) for item in facts["list"]]}
         return facts
 
-    def answer(self, chapter: ChapterName, names: Iterable[str] = (), **facts: Any) -> Chapter:
+    def chapter(self, chapter: ChapterName, names: Iterable[str] = (), **facts: Any) -> Chapter:
         """Return the finished chapter.
 
         Args:
@@ -238,7 +238,7 @@ def documents(run: LabRun) -> Chapter:
                 changed = {"x[i]": {"value": texts[i]}, "x[j]": {"value": texts[j]}}
                 swap = {"i": i, "j": j, "turn": turn, "of": len(exchanges)}
                 story.add_nested(event, "shuffle", known, changed, swap=swap, first=texts[:SHOWN])
-    return story.answer("data", num_docs=len(before), text=run.text.name, before=before[:SHOWN], after=texts[:SHOWN])
+    return story.chapter("data", num_docs=len(before), text=run.text.name, before=before[:SHOWN], after=texts[:SHOWN])
 
 
 def _shuffled(before: list[str], exchanges: list[tuple[int, int]], after: list[str]) -> bool:
@@ -300,7 +300,7 @@ def tokens(run: LabRun, ids: Tokens) -> Chapter:
             story.add_nested(event, "encode", known, changed, letter=at)
     for event in decoding:
         story.add(event)
-    return story.answer("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
+    return story.chapter("tokens", ids=encoded, symbols=tokenizer.symbols, bos=tokenizer.bos, decoded=decoded)
 
 
 def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> Chapter:
@@ -313,12 +313,12 @@ def forward(run: LabRun, ids: Tokens, recorded: Trace, chapter: ChapterName) -> 
     names = [name for name in recorded.graph.shapes if name not in run.shapes]
     if chapter == "loss":
         names = [name for name in names if name.endswith((".k", ".v", ".logits", ".probs", "loss"))]
-    return story.answer(chapter, names, tokens=list(ids))
+    return story.chapter(chapter, names, tokens=list(ids))
 
 
 def backward(steps: BackwardSteps) -> Chapter:
     """Return the steps at which tensors and numbers pass back gradients. `backward_step` returns a single step."""
-    return Story().answer(
+    return Story().chapter(
         "backward",
         steps=len(steps),
         operations=len(steps.order),
@@ -345,7 +345,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         for event in events:
             event["known"]["params"] = {"text": f"[{run.path(index)}]"}  # the variable p shows the changing value
             story.add(event)
-    return story.answer(
+    return story.chapter(
         "adam",
         path=run.path(index),
         index=index,
@@ -387,7 +387,7 @@ def sample(run: LabRun, seed: int, index: int, temperature: float) -> Chapter:
         story.add(event, text=text, **more)
     names = [name for name in graph.shapes if name not in run.shapes]
     facts = {"seed": seed, "index": index, "temperature": temperature}
-    return story.answer("sample", names, token_ids=ids, text=tokenizer.decode(ids), **facts)
+    return story.chapter("sample", names, token_ids=ids, text=tokenizer.decode(ids), **facts)
 
 
 @contextmanager

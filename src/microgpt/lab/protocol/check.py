@@ -1,6 +1,6 @@
-"""Check at run time that an answer has the type that its request declares.
+"""Check at run time that a response has the type that its request declares.
 
-This module also looks up the type of each request's answer. The tests check every answer against its type, and
+This module also looks up the type of each request's response. The tests check every response against its type, and
 web/protocol.py reads the types. The page's Python never loads this module.
 """
 
@@ -22,33 +22,33 @@ NOT_IN_JSON = ("inf", "-inf", "nan")
 _UNIONS = (Union, types.UnionType)
 
 
-def answer_type(request: Request) -> Any:
-    """Return the type of a request's answer; for a stream, the type of each answer."""
+def response_type(request: Request) -> Any:
+    """Return the type of a request's response; for a stream, the type of each response."""
     if request.changes:
         return runs.Model
     written: str = request.function.__annotations__["return"]
     return TYPES[re.sub(r"^Iterator\[(.*)\]$", r"\1", written)]
 
 
-def answer_faults(request: Request, answer: Any) -> list[str]:
-    """Return a message for each place where an answer does not match the type that its request declares.
+def response_faults(request: Request, response: Any) -> list[str]:
+    """Return a message for each place where a response does not match the type that its request declares.
 
     Args:
-        request: The request that produced the answer.
-        answer: The answer as the page reads it from JSON.
+        request: The request that produced the response.
+        response: The response as the page reads it from JSON.
 
     Returns:
-        The messages; an empty list if the answer matches its type.
+        The messages; an empty list if the response matches its type.
     """
     if not request.of_model:
-        return list(faults(answer, answer_type(request)))
-    if not isinstance(answer, dict) or "version" not in answer:
+        return list(faults(response, response_type(request)))
+    if not isinstance(response, dict) or "version" not in response:
         return ["version is missing"]
-    plain = {name: value for name, value in answer.items() if name != "version"}
-    return [*faults(answer["version"], int, "version"), *faults(plain, answer_type(request))]
+    plain = {name: value for name, value in response.items() if name != "version"}
+    return [*faults(response["version"], int, "version"), *faults(plain, response_type(request))]
 
 
-def faults(value: Any, kind: Any, where: str = "answer") -> Iterator[str]:
+def faults(value: Any, kind: Any, where: str = "response") -> Iterator[str]:
     """Yield a message for each place where a value does not match its type.
 
     Args:

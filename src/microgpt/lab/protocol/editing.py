@@ -1,4 +1,4 @@
-"""Answer types for the program: its source, its edits, and the preset changes."""
+"""Response types for the program: its source, its edits, and the preset changes."""
 
 from __future__ import annotations
 

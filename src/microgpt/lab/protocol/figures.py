@@ -1,4 +1,4 @@
-"""Answer types for figures: a word's forward pass, the parameters, and the costs of other model sizes."""
+"""Response types for figures: a word's forward pass, the parameters, and the costs of other sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer types for single numbers: details, neighbors, gradient checks and small expressions."""
+"""Response types for single numbers: details, neighbors, gradient checks and small expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer types for playback: a chapter of the running program, and backward() one += at a time."""
+"""Response types for playback: a chapter of the running program, and backward() one += at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer types for models and runs: the active model, the run list, training, comparison, and files."""
+"""Response types for models and runs: the active model, the run list, training, comparison, and files."""
 
 from __future__ import annotations
 

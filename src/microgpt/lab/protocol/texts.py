@@ -1,4 +1,4 @@
-"""Answer types for texts: a text as tokens, the training data, and new samples."""
+"""Response types for texts: a text as tokens, the training data, and new samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answer types for training: an Adam update, the schedule, the loss surface, and engine timings."""
+"""Response types for training: an Adam update, the schedule, the loss surface, and engine timings."""
 
 from __future__ import annotations
 

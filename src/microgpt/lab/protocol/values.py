@@ -1,4 +1,4 @@
-"""Types that many answers share: numbers, tensors, and parameters with their shapes."""
+"""Types that many responses share: numbers, tensors, and parameters with their shapes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Shaped = tuple[str, int, int]  # a parameter's name, rows and columns
 
 
 class OfModel(TypedDict):
-    """The field added to every answer about the active model."""
+    """The field added to every response about the active model."""
 
-    version: int  # counts the model's changes, and so identifies the state that an answer describes
+    version: int  # counts the model's changes, and so identifies the state that a response describes
 
 
 class Tensor(TypedDict):

@@ -25,7 +25,7 @@ from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import LabError
-from microgpt.lab.requests import Answer
+from microgpt.lab.requests import Response
 from microgpt.lab.runs.texts import Text
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.provenance import Provenance
@@ -89,7 +89,7 @@ class LabRun:
         self.frozen = False
         self.opened: Run | None = None
         self.missing = ""
-        self.saved: tuple[Any, Answer] | None = None
+        self.saved: tuple[Any, Response] | None = None
         self.every = EVERY[self.engine.name]
         self.frames: dict[int, Frame] = {}
         self.keep()
