@@ -1,11 +1,12 @@
-"""Measure the speed of the native engine as WebAssembly in Pyodide, in Node and in Chromium.
+"""Measure the speed of the native engine as WebAssembly in Chromium: the plain module, and the one with relaxed SIMD.
 
-    python benchmarks/wasm_speed.py [--chromium PATH] [--module kernel.wasm] [--rounds 7]
+    python benchmarks/wasm_speed.py [MODULE.wasm ...] [--chromium PATH] [--rounds 9]
 
-The benchmark needs Node, `npm ci` in web/, and Zig (`pip install ziglang`) or a compiled module. A round trains the
-default model for 1000 steps on the bundled names, one document per step. The table gives wall-clock microseconds per
-step for the first round, during which WebAssembly is still being compiled, and the median and best of the other rounds.
-`engine` times the kernel on packed documents, including copying its inputs and outputs; `training` times all of
+The benchmark needs Chromium, `npm ci` in web/, and Zig (`pip install ziglang`) or compiled modules. In a round, each
+module trains the default model for 1000 steps on the bundled names, one document per step, and generates 200 documents.
+The modules take turns. The table gives the wall-clock time of the first round, during which WebAssembly is still being
+compiled; of the other rounds, the median, minimum and maximum; and the first module's median divided by this module's.
+`engine` is the engine's train(), including copying its inputs and outputs; `training` is all of
 `microgpt.training.train`.
 """
 
@@ -33,32 +34,44 @@ PYODIDE = ROOT / "web" / "node_modules" / "pyodide"
 PROGRAM = """
 import json, random, time
 from array import array
+import js
+from microgpt import sampling
 from microgpt.config import Config, init
 from microgpt.data.loading import load
-from microgpt.engines.native.engine import NativeEngine, _Packed
+from microgpt.engines.native.engine import NativeEngine, kernel
 from microgpt.training import train
 
 config, data = Config(), load("names")
 order = random.Random(1).sample(range(len(data)), config.num_steps)
+batches, rates = [[data.sequence(i)] for i in order], [0.01] * len(order)
 params = init(config, data.vocab_size, random.Random(1))
+how = {"bos": data.tokenizer.bos, "block_size": config.block_size, "temperature": config.temperature}
 
 def seconds(work):
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
-def rounds(precision):
-    found = {"engine": [], "training": []}
-    packed = _Packed(config)
-    for i in order:
-        packed.add([data.sequence(i)], 0.01)
-    for _ in range(ROUNDS):
-        engine = NativeEngine(array("d", params), config, data.vocab_size, precision=precision)
-        found["training"].append(seconds(lambda: list(train(engine, data.sequence, order, together=True))))
-        found["engine"].append(seconds(lambda: engine._train(packed)))
-    return found
+def opened(precision):
+    return NativeEngine(array("d", params), config, data.vocab_size, precision=precision)
 
-json.dumps({precision: rounds(precision) for precision in ("exact", "float32")})
+def timed(precision):
+    engine = opened(precision)
+    return {
+        "training": seconds(lambda: list(train(opened(precision), data.sequence, order, together=True))),
+        "engine": seconds(lambda: engine.train(batches, rates)),
+        "sampling": seconds(lambda: sampling.generate_documents(engine, random.Random(1), 200, **how)),
+    }
+
+found = {}
+for _ in range(ROUNDS):
+    for module in js.Object.keys(js.kernels):
+        js.microgptKernel = getattr(js.kernels, module)
+        kernel.cache_clear()
+        for precision in ("exact", "float32"):
+            for kind, took in timed(precision).items():
+                found.setdefault(precision + " " + kind, {}).setdefault(module, []).append(took)
+json.dumps(found)
 """
 
 PAGE = """<!doctype html><script type="module">
@@ -67,9 +80,12 @@ try {
   const { loadPyodide } = await import('/pyodide/pyodide.mjs');
   const python = await loadPyodide({ indexURL: '/pyodide/' });
   const bytes = async (path) => (await fetch(path)).arrayBuffer();
-  const { instance } = await WebAssembly.instantiate(await bytes('/kernel.wasm'), {});
-  instance.exports._initialize();
-  globalThis.microgptKernel = instance.exports;
+  globalThis.kernels = {};
+  for (const name of NAMES) {
+    const { instance } = await WebAssembly.instantiate(await bytes(`/${name}`), {});
+    instance.exports._initialize();
+    kernels[name] = instance.exports;
+  }
   python.unpackArchive(await bytes('/microgpt.zip'), 'zip', { extractDir: '/package' });
   python.runPython('import sys; sys.path.insert(0, "/package")');
   await report(python.runPython(await (await fetch('/program.py')).text()));
@@ -81,14 +97,6 @@ try {
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
-def in_node(module: Path, program: str) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "program.py"
-        file.write_text(f"import js; js.bringKernel()\n{program}")
-        command = ["node", str(ROOT / "tests" / "pyodide_run.mjs"), str(PYODIDE), str(module), str(file)]
-        return json.loads(subprocess.check_output([*command, str(PACKAGE.parent)], text=True))
-
-
 def package() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -97,10 +105,10 @@ def package() -> bytes:
     return content.getvalue()
 
 
-def in_chromium(chromium: str, module: Path, program: str) -> Any:
+def in_chromium(chromium: str, modules: list[Path], program: str) -> Any:
     pages = {
-        "/": PAGE.encode(),
-        "/kernel.wasm": module.read_bytes(),
+        "/": PAGE.replace("NAMES", json.dumps([module.name for module in modules])).encode(),
+        **{f"/{module.name}": module.read_bytes() for module in modules},
         "/microgpt.zip": package(),
         "/program.py": program.encode(),
     }
@@ -149,28 +157,25 @@ def in_chromium(chromium: str, module: Path, program: str) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
-    parser.add_argument("--module", type=Path)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("modules", type=Path, nargs="*", metavar="MODULE.wasm")
+    browsers = ("chromium-headless-shell", "chromium", "google-chrome")
+    parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, browsers)), None))
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    program = PROGRAM.replace("ROUNDS", str(options.rounds))
+    if not options.chromium:
+        parser.error("Chromium was not found: install it, or name it with --chromium")
     with tempfile.TemporaryDirectory() as folder:
-        module = options.module or Path(folder) / "kernel.wasm"
-        if options.module is None:
-            runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"](module)
-        places = {"node": in_node(module, program)}
-        if options.chromium:
-            places["chromium"] = in_chromium(options.chromium, module, program)
-        print(f"{options.rounds} rounds, {os.cpu_count()} cores; a module of {module.stat().st_size / 1e3:.0f} KB")
-    print(f"{'':9} {'precision':9} {'':8} {'first':>7} {'median':>7} {'best':>7} {'steps/s':>8} {'at best':>8}")
-    for place, precisions in places.items():
-        for precision, kinds in precisions.items():
-            for kind, (first, *rest) in kinds.items():
-                best, median = min(rest), statistics.median(rest)
-                figures = (
-                    f"{first * 1e3:7.1f} {median * 1e3:7.1f} {best * 1e3:7.1f} {1000 / median:8.0f} {1000 / best:8.0f}"
-                )
-                print(f"{place:9} {precision:9} {kind:8} {figures}")
+        modules = options.modules or runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"](Path(folder))
+        found = in_chromium(options.chromium, modules, PROGRAM.replace("ROUNDS", str(options.rounds)))
+        sizes = ", ".join(f"{module.name} {module.stat().st_size / 1e3:.0f} KB" for module in modules)
+    print(f"{options.rounds} rounds, {os.cpu_count()} cores; {sizes}; times in ms")
+    print(f"{'':17} {'':20} {'first':>7} {'median':>7} {'min':>7} {'max':>7} {'ratio':>6}")
+    for what, times in found.items():
+        base = statistics.median(times[modules[0].name][1:])
+        for name, (first, *rest) in times.items():
+            median = statistics.median(rest)
+            figures = " ".join(f"{1e3 * x:7.1f}" for x in (first, median, min(rest), max(rest)))
+            print(f"{what:17} {name:20} {figures} {base / median:6.2f}")
 
 
 if __name__ == "__main__":
