@@ -22,9 +22,10 @@ ARGUMENTS = [
         "--work",
         dest="works",
         action="append",
-        metavar="train|generate",
-        shown="both",
-        help="Measure only this workload; repeatable.",
+        metavar="NAME",
+        shown="all",
+        help="Measure only this workload: train, generate (drawing included), forward (passes alone), sample-1000,"
+        " sample-1000-seeded, process-1000 or process-100000; repeatable.",
     ),
     option(
         "--n-embd",
@@ -42,6 +43,14 @@ ARGUMENTS = [
         shown="1 16",
         help="Documents per training step, or texts generated in parallel; repeatable.",
     ),
+    option("--n-layer", **number(int), shown=1, help="Number of layers."),
+    option("--n-head", **number(int), shown=4, help="Number of attention heads."),
+    option(
+        "--block-size",
+        **number(int),
+        shown=16,
+        help="Context length in tokens; above 16, the names are read as one text.",
+    ),
     option("--seconds", **number(float), default=2.0, help="Total time per measurement in seconds, across all rounds."),
     option("--rounds", **number(int), default=10, help="Number of rounds; the engines take turns in each round."),
     THREADS,
@@ -50,7 +59,16 @@ ARGUMENTS = [
 ]
 
 
-def bench(*, threads: int | None, markdown: bool, json: bool, **how: Any) -> None:
+def bench(
+    *,
+    threads: int | None,
+    n_layer: int | None,
+    n_head: int | None,
+    block_size: int | None,
+    markdown: bool,
+    json: bool,
+    **how: Any,
+) -> None:
     """Compare the engines' speed and accuracy, side by side.
 
     The speed is the median over the rounds; the accuracy is the largest
@@ -58,9 +76,12 @@ def bench(*, threads: int | None, markdown: bool, json: bool, **how: Any) -> Non
 
     Examples:
       microgpt bench --engine scalar --n-embd 16 --seconds 0.2 --rounds 3
+      microgpt bench --work train --n-embd 32 --n-layer 2 --seconds 0.2
     """
-    from microgpt.verification import bench as ladder
+    from microgpt.config import Config
+    from microgpt.verification.bench import ladder, table
 
+    model = Config().replace(**given(n_layer=n_layer, n_head=n_head, block_size=block_size))
     with display.status() as show:
-        result = ladder.bench(threads=threads or 1, progress=show, **given(**how))
-    print(json_module.dumps(result.to_dict(), allow_nan=False) if json else ladder.render(result, markdown))
+        result = ladder.bench(threads=threads or 1, model=model, progress=show, **given(**how))
+    print(json_module.dumps(result.to_dict(), allow_nan=False) if json else table.render(result, markdown))
