@@ -169,8 +169,7 @@ REFUSED = {
     "sample run --top-k 18": "top_k must be between 1 and vocab_size=17, got top_k=18",
     "sample run --max-new-tokens 0": "max_new_tokens must be at least 1, got max_new_tokens=0",
     "sample run --prompt anz": (
-        "prompt contains the character 'z', which the model has never seen, got prompt='anz': use only characters"
-        " that the model knows (abcdefghijklmnor)"
+        "prompt must contain only characters that the model knows (abcdefghijklmnor), got 'z' in prompt='anz'"
     ),
     "sample run --prompt anna": (
         "prompt must be shorter than block_size=4 tokens, got 4: shorten the prompt or let the context slide"

@@ -110,7 +110,11 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("scrub", {"step": 1001}, "train the run further"),
         ("generate", {"seed": 1, "index": 0, "temperature": 0}, "temperature must be above 0"),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "top_k": 28}, "top_k must be between 1 and"),
-        ("generate", {"seed": 1, "index": 0, "temperature": 1, "prompt": "Ä"}, "prompt contains the character 'Ä'"),
+        (
+            "generate",
+            {"seed": 1, "index": 0, "temperature": 1, "prompt": "Ä"},
+            "prompt must contain only characters that the model knows, got 'Ä'",
+        ),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "prompt": "a" * 16}, "prompt must be shorter than"),
         ("samples", {"seed": 1, "count": 2000, "temperature": 1}, "count must be between 0 and 1000"),
         ("surface", {"word": WORD, "x": "wte[0][0]", "y": "wte[0][0]", "size": 5, "reach": 1, "steps": 1}, "twice"),

@@ -49,7 +49,7 @@ ARGUMENTS = [
         "--block-size",
         **number(int),
         shown=16,
-        help="Context length in tokens; above 16, the names are read as one text.",
+        help="Context length in tokens; if it is above 16, the names are read as one continuous text.",
     ),
     option("--seconds", **number(float), default=2.0, help="Total time per measurement in seconds, across all rounds."),
     option("--rounds", **number(int), default=10, help="Number of rounds; the engines take turns in each round."),

@@ -110,10 +110,11 @@ def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
         ) from None
     except KeyError as error:
         known = "".join(tokenizer.symbols)
+        if len(known) > 100:
+            known = f"{known[:100]}... {len(known)} in all"
         raise ValueError(
-            f"prompt contains the character {error.args[0]!r}, which the model has never seen, got prompt={prompt!r}:"
-            " use only characters that the model knows"
-            f" ({known if len(known) <= 100 else f'{known[:100]}... {len(known)} in all'})"
+            f"prompt must contain only characters that the model knows ({known}), got {error.args[0]!r} in"
+            f" prompt={prompt!r}"
         ) from None
 
 

@@ -106,7 +106,7 @@ def test_the_shown_text_belongs_to_the_shown_response(tab: Visit) -> None:
     shown = written.inner_text()
     assert shown.startswith("jo")
     field.fill("Zoë")
-    tab.page.get_by_role("alert").get_by_text("the model has never seen").wait_for()
+    tab.page.get_by_role("alert").get_by_text("only characters that the model knows").wait_for()
     assert written.inner_text() == shown
     field.fill("")
     tab.settle()

@@ -122,7 +122,7 @@ export const topics: Topic[] = [
   },
   {
     act: 'IV. Training',
-    title: 'Adam against plain descent',
+    title: 'Adam versus gradient descent',
     chapter: 'adam',
     line: 'p.data -=',
     plain:

@@ -56,7 +56,7 @@ def generate(
         raise LabError(f"temperature must be above 0, got temperature={temperature}: at 0, letters are not sampled")
     prompted = spelled(prompt, run_.tokenizer)
     if unseen := [char for char, of_char in zip(prompt, prompted) if not of_char]:
-        raise LabError(f"prompt contains the character {unseen[0]!r}, which the model has never seen: remove it")
+        raise LabError(f"prompt must contain only characters that the model knows, got {unseen[0]!r}: remove it")
     rng = RecordingRandom(f"{seed}:{index}")
     decoder = run.engine.decoder()
     logits: list[Sequence[float]] = []

@@ -30,7 +30,7 @@ class Step(NamedTuple):
     """One += in backward(): `local * node.grad` is added to operand.grad.
 
     Attributes:
-        node: The number that passes back its gradient.
+        node: The number that passes its gradient back.
         operand: The number that receives the contribution.
         local: d node / d operand.
         before: The operand's gradient before the step.

@@ -97,7 +97,8 @@ def bench(
         sizes: Values of n_embd.
         batch_sizes: Documents per training step, texts that are generated together, or streams in a forward pass.
         model: The model's other sizes; default: the published model's. With a longer context than the published
-            model's, the data is one text in windows of block_size tokens, because names would not fill the context.
+            model's, the data is one continuous text in windows of block_size tokens, because names would not fill the
+            context.
         seconds: The total time for all of a rung's rounds.
         rounds: The number of rounds. If a single repetition takes longer than a round should, the rung gets fewer
             rounds, but never fewer than FEWEST.

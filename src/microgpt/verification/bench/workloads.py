@@ -1,4 +1,4 @@
-"""The benchmark's workloads: training steps, generated texts, forward passes, and whole calls and processes.
+"""The workloads of the benchmark: training, generation, forward passes, whole calls and whole processes.
 
 A workload prepares work outside the timed part. `Workload.prepare` returns the function to time, which can be called
 once, and the number of tokens that it processes.
