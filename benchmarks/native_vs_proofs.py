@@ -23,7 +23,8 @@ from array import array
 from pathlib import Path
 
 from microgpt.config import Config, init
-from microgpt.engines.native.engine import NativeEngine, NativeStreams, _Packed
+from microgpt.engines.native.engine import NativeEngine, NativeStreams
+from microgpt.engines.native.packed import Packed
 
 FLAGS = ["-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512"]
 PROOFS = {"exact16": ["-ffp-contract=off"], "fast16": []}
@@ -67,7 +68,7 @@ class Work:
         self.engine = NativeEngine(array("d", params), config, 27, precision=precision, threads=threads)
         self.steps = max(32, 16_000_000 // (len(params) * batch) // (4 if precision == "exact" else 1))
         self.batch, self.threads = batch, threads
-        self.packed = _Packed(config)
+        self.packed = Packed(config)
         for step in range(self.steps):
             rows = [documents[(step * batch + i) % len(documents)] for i in range(batch)]
             self.packed.add(rows, 0.16 / n_embd * (1 - step / self.steps))

@@ -19,6 +19,7 @@ import json
 import os
 import runpy
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -142,12 +143,13 @@ def in_chromium(chromium: str, modules: list[Path], program: str) -> Any:
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         command = [chromium, *QUIET, f"--user-data-dir={profile}", f"http://127.0.0.1:{server.server_port}/"]
-        browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        browser = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
         try:
             if not received.wait(300):
                 raise TimeoutError("the page in Chromium sent no result within five minutes")
         finally:
-            browser.terminate()
+            os.killpg(browser.pid, signal.SIGKILL)  # the command may be a script that starts the browser
             browser.wait()
             server.shutdown()
     if "error" in found[0]:

@@ -82,8 +82,9 @@ def train(
         validate: A function that returns the held-out loss.
         validate_every: The number of steps between validations; 0 to validate only after step num_steps.
         pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
-        together: Whether to let the engine compute many steps per call, for speed. The engine may then be
-            ahead of the yielded step, except at multiples of validate_every and pause_every, and at the end.
+        together: Whether the engine's state may be ahead of the yielded step, except at multiples of validate_every and
+            pause_every, and at the end. Any engine can then compute many steps per call, for speed. Otherwise, only an
+            engine that can return to an earlier step does so.
         until: The step to stop after, if less than num_steps.
 
     Yields:
@@ -105,11 +106,13 @@ def train(
         return [truncated(sequence(order[i % length]), config) for i in range(first, first + share)]
 
     count = 1
+    unread = 0  # steps whose states were not read, since the last step whose state was
     end = config.num_steps if until is None else min(until, config.num_steps)
     while engine.step < end:
         first = engine.step
         stops = [end, *(first - first % every + every for every in (validate_every, pause_every) if every)]
-        last = min(first + count, *stops) if together else first + 1
+        can_rewind = not together and count > 1 and engine.remember()
+        last = min(first + count, *stops) if together or can_rewind else first + 1
         predicted = [0] * (last - first)  # tokens in each step
 
         def batches(first: int = first, predicted: list[int] = predicted) -> Iterator[list[Tokens]]:
@@ -128,6 +131,10 @@ def train(
             losses = engine.train(batches(), rates, micro_batch_size)
         except FloatingPointError:
             losses = [math.nan]
+        except BaseException:
+            if can_rewind:  # no step of this call was yielded
+                engine.rewind(first)
+            raise
         taken = time.perf_counter() - began
         # the processes must agree on the time, so that each computes the same number of steps in its next call
         *tokens, taken = engine.add_up([*map(float, predicted), taken])
@@ -136,9 +143,15 @@ def train(
             count *= 2
         elif taken > engine.call_seconds * 2:
             count = max(1, count // 2)
+        unread += last - first
+        if not together:  # what rewinding computes again is a fifth of all steps at most
+            count = min(count, max(1, unread // 4))
         seconds = taken / max(1, len(losses))
         for i, loss in enumerate(losses):
             step = first + i + 1
+            if can_rewind and math.isfinite(loss) and not engine.rewind(step):
+                count, unread = 1, 0
+                break
             if not math.isfinite(loss):
                 raise DivergedError(
                     f"the loss at step {step} is {loss}: start a new run with learning_rate below"

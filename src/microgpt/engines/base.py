@@ -219,6 +219,27 @@ class Engine(ABC):
                 break
         return losses
 
+    def remember(self) -> bool:
+        """Remember the state, so that `rewind` can show any step of the next call to `train`.
+
+        Returns:
+            Whether the engine can do this now. If not, train one step per call if each step's state may be read.
+        """
+        return False
+
+    def rewind(self, step: int) -> bool:
+        """Show the state after a step of the last call to `train`, before which `remember` returned True.
+
+        The engine returns to this state only if it is read or changed. After that, the later steps are lost.
+
+        Args:
+            step: The step, which must not be less than the step shown so far.
+
+        Returns:
+            False if the step is lost, because the state before it has been read or changed.
+        """
+        raise NotImplementedError
+
     def logits(self, tokens: Tokens) -> list[Sequence[float]]:
         """Return the logits, (T, vocab_size), for the token that follows each of T tokens; T is at most block_size."""
         decoder = self.decoder()

@@ -32,9 +32,9 @@ from microgpt.engines.base import (
     Tokens,
     check_batch,
     check_tokens,
-    truncated,
 )
 from microgpt.engines.native.binding import Kernel
+from microgpt.engines.native.packed import Packed, Past
 from microgpt.flops import estimated_step_flops
 from microgpt.system.hardware import cores
 
@@ -99,6 +99,7 @@ class _Buffer:
         setattr(engine, f"_{self.name}", buffer)
 
     def _leave_kernel(self, engine: NativeEngine) -> None:
+        engine._settle()
         if self.name == "grads":
             engine._grads_may_have_changed = True
         else:
@@ -155,7 +156,8 @@ class NativeEngine(Engine):
         self._kernel_is_newer = False  # than the buffers params, m and v
         self._may_have_changed = True  # the buffers, since the kernel loaded them
         self._grads_may_have_changed = False  # since they were 0
-        self.step = 0
+        self._step = self._shown = 0  # the step of the kernel or the buffers; the step that `step` and readers see
+        self._past: Past | None = None
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
         optimizer = (config.beta1, config.beta2, config.eps_adam, config.clip)
         self._buffer("params")
@@ -169,6 +171,46 @@ class NativeEngine(Engine):
 
     params, m, v, grads = (_Buffer(name) for name in ("params", "m", "v", "grads"))
 
+    @property
+    def step(self) -> int:
+        return self._shown
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._settle()
+        self._step = self._shown = step
+
+    def remember(self) -> bool:
+        self._settle()
+        if self._has_gradient() or self._grads_may_have_changed or self._is_held("_params", "_m", "_v"):
+            return False
+        params, m, v = (array("d", self._zeros) for _ in range(3))
+        if self._kernel_is_newer:
+            self._kernel.store(self._net, params, m, v)
+        else:
+            params[:], m[:], v[:] = self._buffer("params"), self._buffer("m"), self._buffer("v")
+        self._past = Past(self._step, params, m, v, [])
+        return True
+
+    def rewind(self, step: int) -> bool:
+        if self._past is None:
+            return False
+        self._shown = step
+        return True
+
+    def _settle(self) -> None:
+        """If the kernel is ahead of the step shown, return to that step: train again from the remembered state."""
+        past, self._past = self._past, None
+        if past is None or not past.calls:
+            return
+        if self._shown == self._step != past.step:  # at past.step, an interrupted call may have changed the kernel
+            return
+        self._kernel.load(self._net, past.params, past.m, past.v)
+        self._kernel_is_newer, self._may_have_changed = True, False
+        shown, self._step = self._shown, past.step
+        for packed, part in past.calls:
+            self._train(packed.split(shown - self._step)[0], part)
+
     def _store(self) -> None:
         """Bring the buffers up to date."""
         if self._kernel_is_newer:
@@ -177,6 +219,7 @@ class NativeEngine(Engine):
 
     def _load_params(self) -> None:
         """Bring the kernel's parameters up to date."""
+        self._settle()
         if self._may_have_changed:
             self._kernel.load(self._net, self._buffer("params"), None, None)
 
@@ -193,7 +236,7 @@ class NativeEngine(Engine):
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
-        packed = _Packed(self.config)
+        packed = Packed(self.config)
         packed.add(batch)
         grads = self._buffer("grads")
         self._load_params()
@@ -219,6 +262,8 @@ class NativeEngine(Engine):
         learning_rates: Iterable[float],
         micro_batch_size: int | None = None,
     ) -> list[float]:
+        if self._past and self._past.calls:  # it belongs to an earlier call
+            self._settle()
         losses: list[float] = []
         steps = zip(batches, learning_rates)
         if self._has_gradient():  # the gradient of an earlier backward() belongs to the first step
@@ -227,12 +272,14 @@ class NativeEngine(Engine):
                 if not math.isfinite(losses[-1]):
                     return losses
         while True:
-            packed = _Packed(self.config)
+            packed = Packed(self.config)
             try:
                 for batch, learning_rate in islice(steps, STEPS_AT_ONCE):
                     check_batch(batch, self.vocab_size)
                     packed.add(batch, learning_rate)
             finally:  # an invalid batch does not undo the preceding steps
+                if self._past:
+                    self._past.calls.append((packed, micro_batch_size or 0))
                 losses += self._train(packed, micro_batch_size or 0)
             if len(packed.learning_rates) < STEPS_AT_ONCE or not math.isfinite(losses[-1]):
                 return losses
@@ -244,7 +291,7 @@ class NativeEngine(Engine):
         self._grads_may_have_changed = has_gradient or self._is_held("_grads")
         return has_gradient
 
-    def _train(self, packed: _Packed, part: int) -> array[float]:
+    def _train(self, packed: Packed, part: int) -> array[float]:
         """Train for all steps in `packed`, in time slices; Ctrl-C is handled between the slices.
 
         The results stay in the kernel until somebody reads a buffer, because copying them can take longer than a step.
@@ -266,18 +313,19 @@ class NativeEngine(Engine):
                     packed.batch_sizes,
                     packed.learning_rates,
                     part,
-                    self.step,
+                    self._step,
                     SLICE,
                 )
                 if now is None:
                     raise MemoryError(f"a batch of {max(packed.batch_sizes)} documents does not fit in memory")
                 self._kernel_is_newer, self._may_have_changed = True, False  # even if another thread has read a buffer
                 losses += now
-                self.step += len(now) if math.isfinite(now[-1]) else len(now) - 1
+                self._step += len(now) if math.isfinite(now[-1]) else len(now) - 1
                 if len(now) == len(packed.learning_rates):
                     break
-                packed = packed.after(len(now))
+                packed = packed.split(len(now))[1]
         finally:
+            self._shown = self._step
             if self._is_held("_params", "_m", "_v"):
                 self._store()
                 self._may_have_changed = True
@@ -318,33 +366,6 @@ class NativeEngine(Engine):
             raise FloatingPointError(DIVERGED)
         tokens, lengths, used = generated
         return [tokens[i * limit : i * limit + length] for i, length in enumerate(lengths)], used
-
-
-class _Packed:
-    """The documents of several steps, concatenated in the form that the kernel reads."""
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self.tokens, self.lengths, self.batch_sizes = array("i"), array("i"), array("i")
-        self.learning_rates = array("d")
-
-    def add(self, batch: Sequence[Tokens], learning_rate: float = 0.0) -> None:
-        """Append a step; documents longer than the context are truncated."""
-        for document in batch:
-            read = truncated(document, self._config)
-            self.tokens.extend(read)
-            self.lengths.append(len(read))
-        self.batch_sizes.append(len(batch))
-        self.learning_rates.append(learning_rate)
-
-    def after(self, steps: int) -> _Packed:
-        """Return the packed steps that follow the first `steps`."""
-        left = _Packed(self._config)
-        documents = sum(self.batch_sizes[:steps])
-        left.tokens = self.tokens[sum(self.lengths[:documents]) :]
-        left.lengths, left.batch_sizes = self.lengths[documents:], self.batch_sizes[steps:]
-        left.learning_rates = self.learning_rates[steps:]
-        return left
 
 
 class NativeStreams(Streams):
