@@ -39,7 +39,7 @@ class Workload(ABC):
 
     Attributes:
         tokens: The number of tokens, on average, in each repetition of the work.
-        results: Numbers that every engine should compute; empty if there are none to compare.
+        results: Numbers that every engine should compute; empty if no numbers are compared.
     """
 
     max_count: ClassVar[int]  # the maximum number of repetitions in a round
