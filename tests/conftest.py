@@ -83,7 +83,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if i not in drawn:
                 item.add_marker("whole")
     draw = random.Random(config.option.seed)
-    undrawn = [item for item in items if is_long(item) and draw.random() >= config.option.share]
+    chances: dict[str, float] = {}
+    for item in items:  # one chance for all tests of a module that share a costly setup
+        unit = item.nodeid.partition("::")[0] if item.get_closest_marker("together") else item.nodeid
+        chances.setdefault(unit, draw.random())
+        chances[item.nodeid] = chances[unit]
+    undrawn = [item for item in items if is_long(item) and chances[item.nodeid] >= config.option.share]
     config.hook.pytest_deselected(items=undrawn)
     kept = set(items) - set(undrawn)
     # a worker that begins the published run last would work alone for a minute

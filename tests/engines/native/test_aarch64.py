@@ -44,7 +44,7 @@ class Program(NamedTuple):
     tolerance: float  # the largest allowed difference of `exact` from this machine's numbers
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.together]
 
 
 # Optimized as in a wheel, the program takes minutes to compile
@@ -155,7 +155,6 @@ def published_run(names_file: Path, steps: int) -> tuple[array[float], Batches, 
     return params, batches, [config.learning_rate * (1 - step / config.num_steps) for step in range(steps)]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("steps", [40, whole(1000)])
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_neon_repeats_the_published_losses(program: Program, names_file: Path, precision: str, steps: int) -> None:

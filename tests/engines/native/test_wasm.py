@@ -29,6 +29,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def module(made_once: Callable[..., Path]) -> Path:
+    """The module of the built page, if it is up to date; otherwise a new one."""
+    page = runpy.run_path(str(ROOT / "build_site.py"))
+    if shutil.which("node") and page["is_built"]() and page["has_kernel"]():
+        return Path(page["SITE"]) / "kernel.wasm"
     if not shutil.which("node") or not importlib.util.find_spec("ziglang"):
         pytest.skip("the WebAssembly module needs node and `pip install ziglang`")
     compile_wasm = runpy.run_path(str(ROOT / "hatch_build.py"))["compile_wasm"]
