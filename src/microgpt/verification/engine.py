@@ -100,8 +100,8 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 1 if a tensor exceeds its tolerance or nothing was compared."""
-        return 0 if self.passed else 1
+        """The exit status: 0, 1 if a tensor exceeds its tolerance, or 2 if nothing was compared."""
+        return 0 if self.passed else 1 if self.checks else 2
 
     def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
         """Return the comparisons, grouped by case and tensor type."""
