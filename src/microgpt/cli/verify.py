@@ -71,7 +71,7 @@ def verify(
     Examples:
       microgpt verify --engine scalar --case odd_sizes --golden-steps 0
       microgpt verify --export expected
-      microgpt verify --against mine --require losses,grads,params
+      microgpt verify --against mine --case final --require losses,grads
     """
     from microgpt.verification import engine as oracle
     from microgpt.verification import port
