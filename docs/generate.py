@@ -23,6 +23,7 @@ from microgpt.reference import Value
 from microgpt.tracing import names as tensor_names
 from microgpt.verification import port
 from microgpt.verification.cases import CASES
+from microgpt.verification.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "microgpt"
@@ -118,6 +119,11 @@ def cases_table() -> str:
     return "\n" + "\n".join(rows) + "\n"
 
 
+def kinds_table() -> str:
+    rows = ["| kind | what it is |", "|---|---|", *(f"| `{kind}` | {meaning} |" for kind, meaning in KINDS.items())]
+    return "\n" + "\n".join(rows) + "\n"
+
+
 def first_line(path: Path) -> str:
     """Return the first line of a source file's docstring or opening comment, without the full stop."""
     text = path.read_text(encoding="utf-8")
@@ -174,6 +180,7 @@ def figures() -> dict[str, str]:
         "folders": file_map(deep=False),
         "tensors": tensors_table(),
         "cases": cases_table(),
+        "kinds": kinds_table(),
         "tolerance F64": f"{port.TOLERANCES['F64']:g}",
         "tolerance F32": f"{port.TOLERANCES['F32']:g}",
         **{f"lines:{name}": f"{first}–{last}" for name, (first, last) in definitions().items()},

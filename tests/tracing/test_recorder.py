@@ -16,7 +16,7 @@ from microgpt.engines.choose import open_engine
 from microgpt.engines.program import ScalarModel
 from microgpt.tracing import names as tensor_names
 from microgpt.tracing import recorder as recording
-from microgpt.verification.cases import CASES, LEARNING_RATES
+from microgpt.verification.cases import CASES
 
 from conftest import examples
 
@@ -155,7 +155,7 @@ def test_the_gradients_of_intermediates_obey_the_chain_rule():
 def test_recording_does_not_change_the_reference():
     before = dict(vars(reference))
     case = CASES["many_heads"]
-    recording.training(case.model(), case.batches(), LEARNING_RATES)
+    recording.training(case.model(), case.batches(), case.learning_rates)
     assert vars(reference) == before
 
 

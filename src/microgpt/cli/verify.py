@@ -7,6 +7,7 @@ from pathlib import Path
 
 from microgpt.cli import display
 from microgpt.cli.options import ENGINE_NAME, JSON, PRECISION, number, option
+from microgpt.verification.kinds import KINDS
 
 ARGUMENTS = [
     ENGINE_NAME,
@@ -37,6 +38,12 @@ ARGUMENTS = [
         type=Path,
         help="Compare a port's values with the reference's; use the same folder layout as --export.",
     ),
+    option(
+        "--require",
+        metavar="KINDS",
+        help="With --against: fail unless these kinds of tensors were compared in full: a comma-separated list of"
+        f" {', '.join(KINDS)}.",
+    ),
     JSON,
 ]
 
@@ -51,26 +58,38 @@ def verify(
     tolerance: float | None,
     export: Path | None,
     against: Path | None,
+    require: str | None,
     json: bool,
 ) -> int:
     """Compare an engine or a port with the reference, tensor by tensor.
 
     An engine is also compared with the published runs. The exit status is 1
-    if anything differs by more than the tolerance. docs/verify.md describes
+    if anything differs by more than the tolerance or a required kind of tensor
+    was not compared, and 2 if nothing was compared. docs/verify.md describes
     the folder layout that --export and --against use.
 
     Examples:
       microgpt verify --engine scalar --case odd_sizes --golden-steps 0
-      microgpt verify --export port
-      microgpt verify --against port
+      microgpt verify --export expected
+      microgpt verify --against mine --case final --require losses,grads
     """
     from microgpt.verification import engine as oracle
     from microgpt.verification import port
+    from microgpt.verification.port_report import render
 
+    if require is not None and against is None:
+        raise ValueError("require needs against: add --against DIR, the folder with the port's values")
     other = "against" if against else "export" if export else None
-    options = {"case": case, "names": names, "golden_steps": golden_steps, "precision": precision, "export": export}
+    options: dict[str, object] = {
+        "engine": engine if engine != "auto" else None,
+        "precision": precision,
+        "names": names,
+    }
+    options |= {"golden_steps": golden_steps, "export": export}
+    if other == "export":  # a comparison with a port also has these options
+        options |= {"case": case, "tolerance": tolerance, "json": json or None}
     for name, value in options.items():
-        if other and value and name != other:
+        if other and value is not None and name != other:
             raise ValueError(f"{name} and {other} cannot be used together: omit one of them")
     if export is not None:
         with display.status() as show:
@@ -79,8 +98,9 @@ def verify(
         return 0
     if against is not None:
         with display.status() as show:
-            comparison = port.against(against, tolerance, show)
-        print(json_module.dumps(comparison.to_dict(), allow_nan=False) if json else port.render(comparison))
+            kinds = () if require is None else require.split(",")
+            comparison = port.against(against, tolerance, show, cases=case, require=kinds)
+        print(json_module.dumps(comparison.to_dict(), allow_nan=False) if json else render(comparison))
         return comparison.status
     with display.status() as show:
         report = oracle.verify(

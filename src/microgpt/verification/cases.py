@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import random
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from microgpt.config import PRESETS, Config, init
 from microgpt.engines.program import ScalarModel
+from microgpt.schedule import learning_rate
 from microgpt.tracing import recorder as recording
 from microgpt.tracing.recorder import Tensor
 
-LEARNING_RATES = (0.01, 0.009, 0.008)  # one for each of the three steps
+NUM_STEPS = 10  # of the learning-rate schedule; each case contains the first three of these steps
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,26 @@ class Case:
         characters = [token_id for token_id in range(self.vocab_size) if token_id != self.bos]
         return [[[self.bos, *rng.choices(characters, k=length), self.bos] for length in step] for step in self.lengths]
 
+    @property
+    def learning_rates(self) -> list[float]:
+        """The learning rate of each step, from the config's schedule."""
+        c = self.config
+        steps = range(len(self.lengths))
+        return [learning_rate(step, c.num_steps, c.learning_rate, c.warmup_steps, c.decay) for step in steps]
+
     def record(self) -> dict[str, Tensor]:
         """Train with the reference; return every tensor by name, in order of computation (see `recorder`)."""
-        return recording.training(self.model(), self.batches(), LEARNING_RATES)
+        return recording.training(self.model(), self.batches(), self.learning_rates)
 
 
-_SMALL = Config(n_embd=8, n_head=2, block_size=8, init_std=0.3)
+_SMALL = Config(n_embd=8, n_head=2, block_size=8, init_std=0.3, num_steps=NUM_STEPS)
+_FINAL, _FIRST = (PRESETS[preset].replace(num_steps=NUM_STEPS) for preset in ("final", "first"))
 
 CASES = {
     case.name: case
     for case in (
-        Case("final", "the published model, one document per step", PRESETS["final"], 27, ((6,), (5,), (19,))),
-        Case(
-            "first", "the first published version: ReLU squared, BOS first", PRESETS["first"], 27, ((5,), (11,), (3,))
-        ),
+        Case("final", "the published model, one document per step", _FINAL, 27, ((6,), (5,), (19,))),
+        Case("first", "the first published version: ReLU squared, BOS first", _FIRST, 27, ((5,), (11,), (3,))),
         Case("layers", "three layers", _SMALL.replace(n_layer=3), 9, ((5,), (7,), (4,))),
         Case("one_head", "a single head", _SMALL.replace(n_head=1), 11, ((6,), (3,), (9,))),
         Case(
@@ -88,3 +96,16 @@ CASES = {
         ),
     )
 }
+
+
+def chosen_cases(names: Iterable[str] | None) -> list[Case]:
+    """Return the cases with these names; all cases for None.
+
+    Raises:
+        ValueError: A case is unknown.
+    """
+    chosen = list(CASES if names is None else names)
+    for name in chosen:
+        if name not in CASES:
+            raise ValueError(f"case must be one of {', '.join(CASES)}, got case={name!r}")
+    return [CASES[name] for name in dict.fromkeys(chosen)]

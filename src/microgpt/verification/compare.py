@@ -1,4 +1,4 @@
-"""Compare two tensors: how many values differ, which differ first, and the largest difference."""
+"""Compare two tensors: how many values differ, how many by too much, and the largest difference."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from microgpt.system import text as text_tables
 from microgpt.tracing.names import Shape, element_path
 
 FIRST = 5  # the maximum number of pairs that a comparison lists
@@ -45,6 +46,7 @@ class Comparison:
         name: The tensor's name, prefixed with the names of its owners.
         numbers: The number of values in the tensor.
         differ: The number of values that are not bit-for-bit equal.
+        beyond: The number of values whose difference exceeds the tolerance.
         largest: The largest absolute difference; infinity if two values differ and either is not finite.
         relative: `largest` divided by the largest magnitude in the expected tensor.
         tolerance: The largest difference allowed.
@@ -55,6 +57,7 @@ class Comparison:
     name: str
     numbers: int
     differ: int
+    beyond: int
     largest: float
     relative: float
     tolerance: float
@@ -68,7 +71,7 @@ class Comparison:
     @property
     def passed(self) -> bool:
         """True if no difference exceeds the tolerance."""
-        return self.largest <= self.tolerance
+        return self.beyond == 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dict for JSON, in which non-finite values are the strings `inf`, `-inf` and `nan`."""
@@ -76,6 +79,7 @@ class Comparison:
             "name": self.name,
             "numbers": self.numbers,
             "differ": self.differ,
+            "beyond": self.beyond,
             "largest": for_json(self.largest),
             "relative": for_json(self.relative),
             "tolerance": self.tolerance,
@@ -99,7 +103,7 @@ def compare(
         shape: The tensor's shape.
         expected: The expected values.
         got: The values to check.
-        tolerance: The largest difference allowed.
+        tolerance: The largest difference allowed; 0 also excludes values that are equal but have different bits.
         typecode: `f` if `got` was stored as float32; values then count as equal if they round to the same float32.
 
     Raises:
@@ -112,16 +116,19 @@ def compare(
     size = array(typecode).itemsize
     a, b = array(typecode, expected).tobytes(), array(typecode, got).tobytes()
     if a == b and typecode == "d":
-        return Comparison(name, len(got), 0, 0.0, 0.0, tolerance, ())
+        return Comparison(name, len(got), 0, 0, 0.0, 0.0, tolerance, ())
     unequal = [i for i in range(len(got)) if a[i * size : (i + 1) * size] != b[i * size : (i + 1) * size]]
     differences = [_difference(x, y) for x, y in zip(expected, got)]
     largest = max(differences, default=0.0)
     magnitude = max((abs(x) for x in expected), default=0.0)
     beyond = [i for i, difference in enumerate(differences) if difference > tolerance]
+    if tolerance == 0:  # 0.0 and -0.0 differ in a bit
+        beyond = sorted({*beyond, *unequal})
     return Comparison(
         name,
         numbers=len(got),
         differ=len(unequal),
+        beyond=len(beyond),
         largest=largest,
         relative=largest / magnitude if magnitude else math.inf if largest else 0.0,
         tolerance=tolerance,
@@ -134,7 +141,7 @@ def compare_texts(name: str, expected: Sequence[str], got: Sequence[str]) -> Com
     got = [*got, *[""] * (len(expected) - len(got))]
     pairs = [(f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(expected, got)) if x != y]
     far = math.inf if pairs else 0.0
-    return Comparison(name, len(expected), len(pairs), far, far, 0.0, tuple(pairs[:FIRST]))
+    return Comparison(name, len(expected), len(pairs), len(pairs), far, far, 0.0, tuple(pairs[:FIRST]))
 
 
 def _difference(expected: float, got: float) -> float:
@@ -156,17 +163,22 @@ def merge(name: str, comparisons: Sequence[Comparison]) -> Comparison:
         name=name,
         numbers=sum(c.numbers for c in comparisons),
         differ=sum(c.differ for c in comparisons),
+        beyond=sum(c.beyond for c in comparisons),
     )
 
 
 def details(comparison: Comparison) -> str:
-    """Render a comparison as text: the tensor's name, the largest difference, and the first pairs."""
+    """Render a comparison as text: the tensor's name, how many values differ, by how much, and the first pairs."""
     c = comparison
     lines = [
-        f"{c.name}: {c.differ} of {c.numbers} values differ; the largest difference is {c.largest:.3g}"
-        f" ({c.relative:.3g} times the tensor's largest magnitude); the tolerance is {c.tolerance:g}"
+        c.name,
+        f"  beyond the tolerance of {c.tolerance:.3g}: {c.beyond} of {c.numbers} values;"
+        f" not equal bit for bit: {c.differ}",
+        f"  largest difference: {c.largest:.3g} ({c.relative:.3g} times the tensor's largest magnitude)",
     ]
-    width = max((len(path) for path, _, _ in c.pairs), default=0)
-    for path, expected, got in c.pairs:
-        lines.append(f"    {path:<{width}}  expected {expected!r:<24}  got {got!r}")
+    rows = [(path[len(c.name) :], repr(expected), repr(got)) for path, expected, got in c.pairs]
+    if rows:
+        scalar = not any(index for index, _, _ in rows)
+        table = text_tables.aligned(("" if scalar else "index", "expected", "got"), rows, "lll")
+        lines += ["  " + line.strip() if scalar else "  " + line for line in table.split("\n")]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from microgpt.schedule import learning_rate
 from microgpt.system import hardware, safetensors
 from microgpt.system import text as text_tables
 from microgpt.verification import golden
-from microgpt.verification.cases import CASES, LEARNING_RATES, Case
+from microgpt.verification.cases import CASES, Case, chosen_cases
 from microgpt.verification.compare import (
     PROMISES,
     Comparison,
@@ -100,8 +100,8 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 0, or 1 if a tensor exceeds its tolerance or nothing was compared."""
-        return 0 if self.passed else 1
+        """The exit status: 0, 1 if a tensor exceeds its tolerance, or 2 if nothing was compared."""
+        return 0 if self.passed else 1 if self.checks else 2
 
     def kinds(self) -> dict[tuple[str, str], list[Comparison]]:
         """Return the comparisons, grouped by case and tensor type."""
@@ -153,7 +153,7 @@ def verify(
             read or is a different file.
         ImportError: If the engine cannot run on this machine.
     """
-    chosen = [_case(name) for name in (CASES if cases is None else cases)]
+    chosen = chosen_cases(cases)
     if tolerance is not None and not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance must be finite and at least 0, got tolerance={tolerance}")
     if golden_steps is not None and golden_steps < 0:
@@ -189,12 +189,6 @@ def verify(
             checks += check_golden(open_it, preset, path, golden_steps, far, notify)
     facts = {"engine": name, "precision": kind, **hardware.facts()}
     return Report(facts, tuple(checks), tuple(skipped))
-
-
-def _case(name: str) -> Case:
-    if name not in CASES:
-        raise ValueError(f"case must be one of {', '.join(CASES)}, got case={name!r}")
-    return CASES[name]
 
 
 def find_names(names: Path | str | None) -> Path | None:
@@ -249,7 +243,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
         return open_it(case.params(), case.config, case.vocab_size)
 
     engine = fresh()
-    for step, (batch, rate) in enumerate(zip(batches, LEARNING_RATES), start=1):
+    for step, (batch, rate) in enumerate(zip(batches, case.learning_rates), start=1):
         for d, tokens in enumerate(batch):
             read = tokens[: num_positions(tokens, case.config)]
             rows = engine.logits(read)
@@ -273,7 +267,7 @@ def check_case(open_it: Open, case: Case, promise: float) -> list[Check]:
         check_matrices("grad, a document a call", "step1.grad", engine.grads)
 
     engine = fresh()
-    losses = engine.train(batches, LEARNING_RATES)
+    losses = engine.train(batches, case.learning_rates)
     for step in range(1, len(batches) + 1):
         check("loss by train()", f"step{step}.loss", losses[step - 1 : step])
     check_matrices("params by train()", f"step{len(batches)}.params", engine.params)
