@@ -66,7 +66,7 @@ class Lock:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Return the identity of the file at a path; None if there is none. Lost permissions raise OSError instead."""
+    """Return the identity of the file at a path; None if no file exists. Lost permissions raise OSError instead."""
     try:
         facts = path.lstat()
         return facts.st_dev, facts.st_ino
