@@ -1,4 +1,4 @@
-"""The messages about a run that stopped: the state of its last checkpoint, and the command that resumes it."""
+"""Messages about a run that stopped: its last checkpoint, and the command that resumes it."""
 
 from __future__ import annotations
 

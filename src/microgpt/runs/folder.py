@@ -26,7 +26,7 @@ from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, TENSORBOARD, c
 from microgpt.runs.metrics import cut_metrics, write_step
 from microgpt.runs.run import Run, without_buffers
 from microgpt.runs.training_data import Source, find_training_data
-from microgpt.system.files import atomic, open_own, unsafe
+from microgpt.system.files import atomic, open_own, sync_folder, unsafe
 from microgpt.system.locks import LOCK, Lock
 from microgpt.system.processes import processes
 from microgpt.training import Step
@@ -95,6 +95,7 @@ class Folder:
         _check_files(path)
         with _writing(path, "choose another folder"):
             Path(path).mkdir(parents=True, exist_ok=True)
+            sync_folder(Path(path).absolute().parent)
         with _locked(path, "choose another folder") as lock:
             folder = cls(Path(path), run, run.config.num_steps, lock)
             has_model = _is_run(folder.path)

@@ -30,16 +30,17 @@ def write_step(file: IO[str], step: Step) -> None:
 
 def cut_metrics(path: Path, last_step: int) -> None:
     """Drop the lines for steps after last_step, because a run that resumes at last_step repeats those steps."""
-    kept = [line for line in read_metrics(path) if line["step"] <= last_step] if path.exists() else []
+    kept = read_metrics(path, last_step) if path.exists() else []
     with atomic(path) as file:
         file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path, last_step: int | None = None) -> list[dict[str, Any]]:
     """Return the steps in a metrics.jsonl; an incomplete last line, left by a killed process, is ignored.
 
     Args:
         path: The file.
+        last_step: The step after which the content is ignored; a power failure can leave anything there.
 
     Returns:
         The steps, as `record` returns them.
@@ -51,10 +52,14 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     content = path.read_bytes()
     lines = content.splitlines()
     for number, line in enumerate(lines, 1):
+        if last_step is not None and last_step <= (metrics[-1]["step"] if metrics else 0):
+            break
         try:
             step = json.loads(line)
             if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
                 raise TypeError
+            if last_step is not None and step["step"] > last_step:
+                break
             metrics.append(step)
         except (
             ValueError,
