@@ -9,7 +9,7 @@
       SiteError          ValueError       a page that cannot be served or written
       DivergedError      ArithmeticError  training whose loss or weights are no longer finite
       StoppedError                        training that was interrupted by an external failure, such as a full disk
-      LockedError                         a folder that another process is using
+      LockedError                         a folder that another process is using, or that cannot be locked
 
 Each exception also inherits from the built-in exception listed next to it, so `except ValueError` catches every error
 that the caller can correct. Each message states what was expected, what was found, and what to do. An invalid argument
@@ -17,8 +17,6 @@ raises a plain ValueError.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 
 class MicrogptError(Exception):
@@ -58,13 +56,4 @@ class StoppedError(MicrogptError):
 
 
 class LockedError(MicrogptError):
-    """A folder that another process is using.
-
-    Attributes:
-        pid: The other process's id.
-        file: The other process's lock file.
-    """
-
-    def __init__(self, pid: int, file: Path) -> None:
-        super().__init__(f"process {pid} is using {str(file.parent)!r}")
-        self.pid, self.file = pid, file
+    """A folder that another process is using, or that cannot be locked. The message continues the folder's name."""

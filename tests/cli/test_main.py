@@ -121,3 +121,14 @@ def test_training_into_a_broken_pipe_leaves_a_complete_checkpoint(here: Path, mi
     assert "Exception ignored" not in done.stderr
     assert microgpt("train --resume --out run --quiet").status == 0
     assert len(metrics(here / "run")) == 12
+
+
+def test_an_error_without_a_text_names_the_cause(
+    here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("microgpt.runs.run.Run.begin", begin)
+    message = "error: there is not enough memory: choose a smaller model, batch or text, or close other programs\n"
+    assert microgpt("train words.txt") == (2, "", message)

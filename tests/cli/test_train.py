@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import random
 import re
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from microgpt import reference
 from microgpt.config import PRESETS, Config
 from microgpt.runs import checkpoint as checkpoints
+from microgpt.runs.folder import Folder
 from microgpt.schedule import learning_rate
+from microgpt.training import Step
 
 from cli.commands import SMALL, WORDS, Microgpt, Reference, contents, metrics, names, numbered, strict_json, untimed
 from conftest import TINY
@@ -246,6 +252,59 @@ def test_the_last_checkpoint_of_a_run_that_diverged_can_be_evaluated(here: Path,
     assert microgpt(f"train words.txt {SMALL} --learning-rate 1e9 --out run --checkpoint-every 1").status == 1
     assert microgpt("evaluate run --num-samples 3").status == 0
     assert strict_json(microgpt("evaluate run --num-samples 3 --json").out)["model"]["loss"] > 1000
+
+
+# --- Runs that the system stops
+
+
+def stops(monkeypatch: pytest.MonkeyPatch, stop: Callable[[], None]) -> None:
+    """Call a function after the third step of any run."""
+    train = Folder.train
+
+    def stopping(folder: Folder, *arguments: Any, **options: Any) -> Iterator[Step]:
+        for step in train(folder, *arguments, **options):
+            if step.step == 3:
+                stop()
+            yield step
+
+    monkeypatch.setattr(Folder, "train", stopping)
+
+
+def test_a_run_whose_folder_is_deleted_stops_and_does_not_claim_a_checkpoint(
+    here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops(monkeypatch, lambda: shutil.rmtree(here / "run"))
+    result = microgpt(f"train words.txt {SMALL} --engine scalar --out run --checkpoint-every 4")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.splitlines()[-1] == (
+        "error: out='run' was deleted, moved or replaced during training, so step 4 cannot be saved: resume the run"
+        " where its folder is now, or train again"
+    )
+    assert not (here / "run").exists()
+
+
+def test_the_state_of_the_last_checkpoint_is_reported_truthfully(
+    here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def stop() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stops(monkeypatch, stop)
+    start = "error: [Errno 28] No space left on device; "
+    end = "; resume with: microgpt train --out run --resume --engine scalar"
+    for has_checkpoint, message in (
+        (None, f"the last checkpoint is intact{end}"),
+        (lambda _: False, "the last checkpoint is no longer in 'run', because the folder was deleted or changed"),
+        (denied, f"the last checkpoint in 'run' cannot be checked (Permission denied){end}"),
+    ):
+        if has_checkpoint:
+            monkeypatch.setattr(Folder, "has_checkpoint", has_checkpoint)
+        result = microgpt(f"train words.txt {SMALL} --engine scalar --out run --overwrite")
+        assert result.status == 1
+        assert result.err.splitlines()[-1] == start + message
 
 
 @pytest.mark.parametrize("init_std", ["1e200", "1e308"])

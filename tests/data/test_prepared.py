@@ -21,6 +21,7 @@ from microgpt.data.sources import NAMES
 from microgpt.errors import DataError, RunError
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import Run
+from microgpt.system.locks import LOCK
 
 from conftest import clean_environment, whole
 
@@ -231,6 +232,54 @@ def test_files_in_a_folder_named_parts_are_left_alone(tmp_path: Path, small_piec
             with pytest.raises(DataError, match=r"contains 'data\.json', which is not prepared data"):
                 prepare([file], tmp_path / "other", overwrite=overwrite)
         assert mine.read_text() == text
+
+
+@pytest.mark.parametrize("name", ["parts", "data.json", "tokens.bin", "starts.bin", LOCK])
+def test_nothing_outside_the_folder_is_written_through_a_link(tmp_path: Path, small_pieces: None, name: str) -> None:
+    file, folder, target = write(tmp_path / "names.txt", "emma\n"), tmp_path / "data", tmp_path / "elsewhere"
+    folder.mkdir()
+    if name == "parts":
+        target.mkdir()
+        write(target / "0.tokens", "precious")
+    else:
+        write(target, "precious")
+    (folder / name).symlink_to(target)
+    for overwrite in (False, True):
+        with pytest.raises(DataError, match=f"contains '{name}', which is a symbolic link: .*, or choose another"):
+            prepare([file], folder, overwrite=overwrite)
+    assert (target / "0.tokens" if name == "parts" else target).read_text() == "precious"
+    assert list(folder.iterdir()) == [folder / name]
+
+
+def test_only_one_process_prepares_data_in_a_folder(tmp_path: Path, small_pieces: None) -> None:
+    file, folder = write(tmp_path / "names.txt", FEW), tmp_path / "data"
+    code = "import sys; from pathlib import Path; from microgpt.system.locks import Lock\n"
+    code += "lock = Lock(Path(sys.argv[1])); print('ready', flush=True); sys.stdin.read()"
+    folder.mkdir()
+    command = [sys.executable, "-c", code, str(folder)]
+    other = subprocess.Popen(command, env=clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout
+    assert other.stdout.readline() == "ready\n"
+    with pytest.raises(DataError, match=f"data' is in use by process {other.pid}: wait until the process exits"):
+        prepare([file], folder)
+    other.communicate()
+    prepare([file], folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["data.json", "starts.bin", "tokens.bin"]
+
+
+def test_preparing_stops_when_the_folder_is_replaced(tmp_path: Path, small_pieces: None) -> None:
+    file, folder, calls = write(tmp_path / "names.txt", FEW), tmp_path / "data", 0
+
+    def replace(what: str, *_: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            folder.rename(tmp_path / "old")
+            folder.mkdir()
+
+    with pytest.raises(DataError, match="was deleted, moved or replaced while the data was being prepared: try again"):
+        prepare([file], folder, progress=replace)
+    assert list(folder.iterdir()) == []
 
 
 def test_damaged_data_can_be_prepared_again(tmp_path: Path, small_pieces: None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 
 import microgpt
 from microgpt.config import PRESETS, Config
-from microgpt.errors import RunError
+from microgpt.errors import RunError, StoppedError
 from microgpt.runs.folder import Folder
 from microgpt.runs.metrics import read_metrics
 from microgpt.runs.run import Run
+from microgpt.system.locks import LOCK
 
 from conftest import TINY
 from runs.training import DOCUMENTS, contents, needs, trained
@@ -129,3 +132,79 @@ def test_a_folder_is_only_overwritten_with_overwrite(tmp_path: Path) -> None:
     assert contents(tmp_path / "mine") == {"config.json": b"precious"}
     Folder.create(tmp_path / "run", run, overwrite=True)
     assert microgpt.load(tmp_path / "run").step == 0
+
+
+def test_a_folder_made_by_somebody_else_cannot_change_other_files(tmp_path: Path) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "run"
+    before = trained(TINY, path)
+    victim.write_text("precious")
+    names = [f".{os.getpid()}.{i}.lock" for i in range(10)]
+    names += [f".{name}.{os.getpid()}.tmp" for name in before]
+    for name in names:
+        (path / name).symlink_to(victim)
+    with Folder.resume(path, source=DOCUMENTS, changes={"num_steps": 15}) as folder:
+        for _ in folder.train(checkpoint_every=1):
+            pass
+        folder.write_samples("samples")
+    assert victim.read_text() == "precious"
+    assert contents(path).keys() == {*before, "samples.txt"}  # the links look like files of killed processes
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "metrics.jsonl", "samples.txt", LOCK])
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe"])
+def test_a_run_is_not_written_through_a_link_or_a_pipe(name: str, kind: str, tmp_path: Path) -> None:
+    if kind == "pipe" and not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    path, target = tmp_path / "run", tmp_path / "elsewhere"
+    trained(TINY, path)
+    if kind == "link":
+        (path / name).replace(target) if (path / name).exists() else target.write_text("precious")
+    (path / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path / name)
+    else:
+        (path / name).symlink_to(target)
+    before = target.read_bytes() if target.exists() else None
+    what = "is not a regular file: move it" if kind == "pipe" else "is a symbolic link: replace the link with what"
+    run = Run.begin(DOCUMENTS, TINY)
+    for attempt in (
+        lambda: Folder.resume(path, source=DOCUMENTS),
+        lambda: Folder.create(path, run),
+        lambda: Folder.create(path, run, overwrite=True),
+    ):
+        with pytest.raises(RunError, match=rf"^out='.*run' contains '{name}', which {what}.*or choose another folder$"):
+            attempt()
+    assert (target.read_bytes() if target.exists() else None) == before
+    assert [file.name for file in path.glob(".*")] == [name] * (name == LOCK)
+
+
+def test_tensorboard_is_not_written_through_a_link(tmp_path: Path) -> None:
+    trained(TINY, tmp_path / "run")
+    (tmp_path / "run" / "tensorboard").symlink_to(tmp_path)
+    with pytest.raises(RunError, match="contains 'tensorboard', which is a symbolic link"):
+        Folder.resume(tmp_path / "run", source=DOCUMENTS)
+
+
+@pytest.mark.parametrize("checkpoint_every", [0, 1])
+def test_a_process_whose_folder_was_replaced_leaves_the_new_run_alone(checkpoint_every: int, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    old = Folder.create(path, Run.begin(DOCUMENTS, TINY, engine="scalar"))
+    steps = old.train(checkpoint_every)
+    next(steps)
+    shutil.rmtree(path)
+    new = Folder.create(path, Run.begin(DOCUMENTS, TINY.replace(seed=1), engine="scalar"))
+    before = contents(path)
+    assert not old.has_checkpoint()
+    message = "^out='.*run' was deleted, moved or replaced during training, so step 2 cannot be saved: resume the run"
+    with pytest.raises(StoppedError, match=message):
+        next(steps)
+    for write in (old.save, old.write_config, lambda: old.write_samples("")):
+        with pytest.raises(StoppedError, match="was deleted, moved or replaced"):
+            write()
+    old.close()
+    assert contents(path) == before
+    assert new.has_checkpoint()
+    new.save()
+    new.close()
+    with pytest.raises(RunError, match="is no longer open: resume the run to continue it"):
+        new.save()

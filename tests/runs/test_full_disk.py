@@ -29,7 +29,7 @@ class FailingDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.allowed, self.count = sys.maxsize, 0
-        path_open, replace, fsync = Path.open, Path.replace, safetensors.os.fsync
+        replace, fsync = Path.replace, safetensors.os.fsync
         disk = self
 
         class File:
@@ -60,11 +60,9 @@ class FailingDisk:
             def __iter__(self) -> Iterator[Any]:
                 return iter(self.file)
 
-        def failing_open(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-            if mode.startswith("r"):
-                return path_open(path, mode, *args, **options)
+        def failing_open(*args: Any, **options: Any) -> Any:
             disk.spend()
-            return File(path_open(path, mode, *args, **options))
+            return File(open(*args, **options))  # noqa: PTH123
 
         def failing_replace(path: Path, target: Path) -> Path:
             disk.spend()
@@ -74,7 +72,7 @@ class FailingDisk:
             disk.spend()
             fsync(descriptor)
 
-        monkeypatch.setattr(Path, "open", failing_open)
+        monkeypatch.setattr("microgpt.system.files.open", failing_open, raising=False)
         monkeypatch.setattr(Path, "replace", failing_replace)
         monkeypatch.setattr(safetensors.os, "fsync", failing_fsync)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from microgpt.system.files import atomic
+from microgpt.system.files import atomic, open_own, sweep
 from microgpt.system.safetensors import Tensor, read, write
 
 from system.packages import facts, written
@@ -26,12 +26,12 @@ class Disk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int) -> None:
         self.fail_at, self.calls = fail_at, list[str]()
-        open_file, replace = Path.open, Path.replace
+        replace = Path.replace
 
-        def path_open(path: Path, *args: Any, **kwargs: Any) -> Any:
-            return File(self.call("open", open_file, path, *args, **kwargs), self)
+        def open_file(*args: Any, **kwargs: Any) -> Any:
+            return File(self.call("open", open, *args, **kwargs), self)
 
-        monkeypatch.setattr(Path, "open", path_open)
+        monkeypatch.setattr("microgpt.system.files.open", open_file, raising=False)
         monkeypatch.setattr(Path, "replace", lambda *args: self.call("replace", replace, *args))
         for name in ("fsync", "open", "close"):
             monkeypatch.setattr(os, name, self.counted(f"os.{name}", getattr(os, name)))
@@ -134,6 +134,49 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, stop: type[Bas
         raise stop
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_written_through_a_symbolic_link(tmp_path: Path) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "folder"
+    victim.write_bytes(b"precious")
+    folder.mkdir()
+    for name in ("x", f".x.{os.getpid()}.tmp", "y"):
+        (folder / name).symlink_to(victim)
+    with atomic(folder / "x") as file:
+        file.write(b"new")
+    assert (folder / "x").read_bytes() == b"new"
+    assert not (folder / "x").is_symlink()
+    for mode in ("ab", "wb", "a+b", "xb"):
+        with pytest.raises(OSError, match=re.escape(f"{folder / 'y'}")):
+            open_own(folder / "y", mode)
+    assert victim.read_bytes() == b"precious"
+
+
+def test_two_writers_of_a_file_do_not_share_an_incomplete_file(tmp_path: Path) -> None:
+    with atomic(tmp_path / "x") as one, atomic(tmp_path / "x") as other:
+        one.write(b"one")
+        other.write(b"the other")
+    assert (tmp_path / "x").read_bytes() == b"one"
+
+
+def test_only_incomplete_files_are_swept(tmp_path: Path) -> None:
+    mine = [".notes.tmp", "a.0123456789abcdef.tmp", ".config.json.12x.tmp"]
+    for name in [*mine, ".model.safetensors.4711.tmp", ".model.safetensors.0123456789abcdef.tmp"]:
+        (tmp_path / name).touch()
+    (tmp_path / ".folder.1.tmp").mkdir()
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, ".folder.1.tmp"])
+
+
+def test_a_folder_that_becomes_unwritable_does_not_hide_the_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with pytest.raises(RuntimeError, match="the first error"), atomic(tmp_path / "x"):  # noqa: PT012
+        monkeypatch.setattr(Path, "unlink", refuse)
+        raise RuntimeError("the first error")
 
 
 def test_a_failed_write_does_not_create_a_file(tmp_path: Path) -> None:

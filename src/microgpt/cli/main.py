@@ -9,10 +9,11 @@ import sys
 import time
 
 import microgpt
-from microgpt.errors import DivergedError, MicrogptError
+from microgpt.errors import MicrogptError
 from microgpt.system.processes import processes
 
 ABOUT = "A complete GPT that you can look inside: train it on your own text."
+NO_MEMORY = "there is not enough memory: choose a smaller model, batch or text, or close other programs"
 # Each command is the function in its own file that has its name; only that file is imported. In the order of --help.
 COMMANDS = {
     "train": "Train a model, save it, and print samples.",
@@ -46,10 +47,8 @@ def main(args: list[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except (ValueError, ImportError, MemoryError) as error:  # an argument is invalid, or a package is missing
-        return _fail(str(error), 2)
-    except (DivergedError, FloatingPointError) as error:
-        return _fail(f"{error}; the last checkpoint is intact", 1)
-    except MicrogptError as error:  # every other microgpt error: the request was valid
+        return _fail(str(error) or NO_MEMORY, 2)  # only Python's own MemoryError has no text
+    except (MicrogptError, FloatingPointError) as error:  # the request was valid
         return _fail(str(error), 1)
     except BrokenPipeError:  # the reader closed the pipe: discard the rest of the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,11 +1,26 @@
-"""The command that a user can paste to resume a run."""
+"""Messages about a run that stopped: its last checkpoint, and the command that resumes it."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 
 from microgpt.runs.folder import Folder
+
+
+def remedy(folder: Folder, is_resumable: bool = True) -> str:
+    """Return the end of a message about a run that stopped: the state of its last checkpoint, and how to resume."""
+    if folder.run.engine.rank and folder.path == Path():  # only the first process knows a folder that it chose itself
+        return "the first process reports where the last checkpoint is"
+    where = repr(str(folder.path))
+    try:
+        if not folder.has_checkpoint():
+            return f"the last checkpoint is no longer in {where}, because the folder was deleted or changed"
+        state = "the last checkpoint is intact"
+    except OSError as error:  # the folder may become readable again
+        state = f"the last checkpoint in {where} cannot be checked ({error.strerror})"
+    return f"{state}; resume with: {resume_command(folder)}" if is_resumable else state
 
 
 def resume_command(folder: Folder) -> str:

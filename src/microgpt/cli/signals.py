@@ -7,10 +7,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
-from microgpt.cli.resume_command import resume_command
+from microgpt.cli.resume_command import remedy
 from microgpt.runs.folder import Folder
 
 GRACE = 10.0  # seconds for the last step and checkpoint after a termination request
@@ -62,10 +61,7 @@ def not_waiting_for_the_dead(folder: Folder) -> Iterator[None]:
                 try:
                     heard.recv(1)
                 except TimeoutError:
-                    remedy = "the last checkpoint is intact"
-                    if folder.path != Path():  # only the first process knows a folder that it chose itself
-                        remedy += f"; resume with: {resume_command(folder)}"
-                    os.write(2, f"error: stopped while waiting for another process; {remedy}\n".encode())
+                    os.write(2, f"error: stopped while waiting for another process; {remedy(folder)}\n".encode())
                     os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()

@@ -30,13 +30,13 @@ from microgpt.cli.options import (
     number,
     option,
 )
-from microgpt.cli.resume_command import resume_command
+from microgpt.cli.resume_command import remedy, resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
 from microgpt.config import PRESETS, SIZES, Config
 from microgpt.data.documents import MODES
 from microgpt.data.sources import DATASETS
 from microgpt.data.tokenizers import KINDS
-from microgpt.errors import StoppedError
+from microgpt.errors import DivergedError, StoppedError
 from microgpt.export.tensorboard import Board, check_tensorboard
 from microgpt.runs.folder import Folder
 from microgpt.runs.layout import next_folder
@@ -173,9 +173,10 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
                     folder.save()
                     stopped = True
                     break
+    except DivergedError as error:
+        raise DivergedError(f"{error}; {remedy(folder, is_resumable=False)}") from None
     except OSError as error:
-        remedy = f"the last checkpoint is intact; resume with: {resume_command(folder)}"
-        raise StoppedError(f"{error}; {remedy}") from error
+        raise StoppedError(f"{error}; {remedy(folder)}") from error
     finally:
         show.end()
     if stopped and run.step < run.config.num_steps:

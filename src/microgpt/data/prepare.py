@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import accumulate, chain
@@ -42,8 +42,9 @@ from microgpt.data.prepared import (
 )
 from microgpt.data.sources import locate, read_text
 from microgpt.data.tokenizers import Tokenizer, from_spec, learn, size_of, width
-from microgpt.errors import DataError
-from microgpt.system.files import atomic, sweep
+from microgpt.errors import DataError, LockedError
+from microgpt.system.files import atomic, sweep, unsafe
+from microgpt.system.locks import LOCK, Lock
 
 PIECE = 1 << 23  # bytes of text that a process tokenizes at a time
 LEARNED_FROM = 1 << 26  # bytes of text from which byte pairs are learned, spread evenly over the files
@@ -126,8 +127,50 @@ def prepare(
         "bos_first": bos_first,
         "piece": PIECE,
     }
-    if _begin(folder, plan, overwrite):
+    if _is_complete(folder, plan) and not overwrite and not (folder / PARTS).exists():  # the folder may be read-only
         return open_prepared(folder, 1)
+    with _locked(folder) as lock:
+
+        def watch(what: str, done: int, total: int) -> None:
+            if not lock.is_valid():
+                raise DataError(
+                    f"{str(folder)!r} was deleted, moved or replaced while the data was being prepared: try again"
+                )
+            if progress:
+                progress(what, done, total)
+
+        if overwrite or not _is_complete(folder, plan):
+            _begin(folder, plan, overwrite)
+            _prepare(folder, plan, paths, workers, watch)
+        _sweep(folder)
+    return open_prepared(folder, 1)
+
+
+def _is_complete(folder: Path, plan: dict[str, Any]) -> bool:
+    return _read(folder / DATA).get("asked") == plan
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[Lock]:
+    """Create the folder if necessary, and lock it."""
+    if reason := unsafe(folder, (DATA, TOKENS, STARTS, PARTS, LOCK)):
+        raise DataError(f"{str(folder)!r} {reason}, or choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder)
+    except OSError as error:
+        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; choose another folder") from None
+    except LockedError as error:
+        raise DataError(f"{str(folder)!r} {error}") from None
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _prepare(folder: Path, plan: dict[str, Any], paths: list[Path], workers: int | None, progress: Working) -> None:
+    """Tokenize the files into the folder, as the plan says."""
+    tokenizer, documents, bos_first = plan["tokenizer"], plan["documents"], plan["bos_first"]
     pieces = [piece for path in paths for piece in _pieces(path)]
     if not pieces:
         raise DataError("the files are empty: specify files with at least one document")
@@ -147,12 +190,10 @@ def prepare(
     }
     with atomic(folder / DATA) as file:
         file.write(json.dumps(facts).encode())
-    _sweep(folder)
-    return open_prepared(folder, 1)
 
 
 def _each(
-    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working | None, what: str, job: Callable[..., Any]
+    pool: ProcessPoolExecutor, pieces: list[Piece], progress: Working, what: str, job: Callable[..., Any]
 ) -> list[Any]:
     """Run a job on every (index, piece), and return the results in order; the first failure cancels all other jobs."""
     futures = {pool.submit(job, index, piece): piece for index, piece in enumerate(pieces)}
@@ -161,8 +202,7 @@ def _each(
         for future in as_completed(futures):
             future.result()
             done += futures[future].stop - futures[future].start
-            if progress:
-                progress(what, done, total)
+            progress(what, done, total)
     except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
@@ -174,18 +214,10 @@ def _each(
     return [future.result() for future in futures]
 
 
-def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
-    """Set up the folder for this plan; return True if its data is already complete."""
+def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> None:
+    """Set up the folder for this plan."""
     parts = folder / PARTS
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; choose another folder") from None
-    sweep(folder)
     finished, begun = _read(folder / DATA), _read(parts / PLAN)
-    if finished.get("asked") == plan and not overwrite:
-        _sweep(folder)
-        return True
     is_ours = str(finished.get("format")).startswith("microgpt-data/") or (
         (folder / DATA).exists() and (folder / TOKENS).exists()
     )
@@ -208,7 +240,6 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> bool:
             file.write(json.dumps(plan).encode())
     except OSError as error:
         raise DataError(f"cannot write to {str(folder)!r}: {error.strerror}; choose another folder") from None
-    return False
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -223,7 +254,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _is_ours(path: Path, parts: Path, begun: bool = True) -> bool:
     """Return whether `prepare` wrote this path. begun: whether `prepare` has started in the folder."""
     if path.parent != parts:
-        return path == parts or (begun and path.name in (TOKENS, STARTS))
+        return path == parts or path.name == LOCK or (begun and path.name in (TOKENS, STARTS))
     return path.name in (PLAN, LEARNED) or re.fullmatch(r"\d+\.(tokens|starts|json)|\..*\.tmp", path.name) is not None
 
 
@@ -263,7 +294,7 @@ def _characters(index: int, piece: Piece, documents: str) -> str:
 
 
 def _tokenizer(
-    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working | None
+    folder: Path, kind: str, bos_first: bool, documents: str, pieces: list[Piece], each: Each, progress: Working
 ) -> Tokenizer:
     """Return the tokenizer that an interrupted `prepare` learned from these texts, or learn a new tokenizer."""
     kept = folder / PARTS / LEARNED
@@ -273,7 +304,7 @@ def _tokenizer(
         found = each("Collecting characters", partial(_characters, documents=documents))
         made = learn(kind, found, bos_first)
     else:
-        if progress and kind != "byte":
+        if kind != "byte":
             progress("Learning byte pairs", 0, 0)
         total = sum(piece.stop - piece.start for piece in pieces)
         some = pieces[:: max(1, -(-total // LEARNED_FROM))]
@@ -314,7 +345,7 @@ def _tokenizer_of(path: Path, learned: int) -> Tokenizer:
     return from_spec(_read(path))
 
 
-def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working | None) -> dict[str, Any]:
+def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: Working) -> dict[str, Any]:
     """Join the parts into tokens.bin and starts.bin, and return the facts about both files for data.json."""
     kind = width(vocab_size)
     is_stream = not any(part.documents for part in parts)
@@ -339,8 +370,7 @@ def _join(folder: Path, parts: list[Part], bos: int, vocab_size: int, progress: 
             write(starts_file, STARTS, array("Q", (first + start for start in starts)).tobytes())
             first += part.tokens
             done += part.tokens
-            if progress:
-                progress("Joining the parts", done, total)
+            progress("Joining the parts", done, total)
         write(tokens_file, TOKENS, border.tobytes())
     lengths: Counter[int] = Counter()
     for part in parts:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
+from microgpt.runs.layout import TENSORBOARD
 from microgpt.runs.metrics import record
 from microgpt.runs.run import Run
 from microgpt.training import Step
@@ -39,7 +40,7 @@ class Board:
     def __init__(self, folder: Path, run: Run) -> None:
         from tensorboard.summary import Writer
 
-        self._writer: Any = Writer(str(folder / "tensorboard"))
+        self._writer: Any = Writer(str(folder / TENSORBOARD))
         self._diagnostics, self._last, self._due = Diagnostics(run), run.config.num_steps, 0.0
 
     def __enter__(self) -> Board:

@@ -19,15 +19,15 @@ from typing import Any
 from microgpt import training
 from microgpt.config import Config
 from microgpt.data.documents import Data
-from microgpt.errors import LockedError, RunError
+from microgpt.errors import LockedError, RunError, StoppedError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
-from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, checkpoint_file
+from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, TENSORBOARD, checkpoint_file
 from microgpt.runs.metrics import cut_metrics, write_step
 from microgpt.runs.run import Run, without_buffers
 from microgpt.runs.training_data import Source, find_training_data
-from microgpt.system.files import atomic, sweep
-from microgpt.system.locks import Lock
+from microgpt.system.files import atomic, open_own, sync_folder, unsafe
+from microgpt.system.locks import LOCK, Lock
 from microgpt.system.processes import processes
 from microgpt.training import Step
 
@@ -92,8 +92,10 @@ class Folder:
             raise RunError("out must name a folder, got out=''")
         if Path(path).exists() and not Path(path).is_dir():
             raise RunError(f"out={str(path)!r} is a file: specify a folder")
+        _check_files(path)
         with _writing(path, "choose another folder"):
             Path(path).mkdir(parents=True, exist_ok=True)
+            sync_folder(Path(path).absolute().parent)
         with _locked(path, "choose another folder") as lock:
             folder = cls(Path(path), run, run.config.num_steps, lock)
             has_model = _is_run(folder.path)
@@ -152,6 +154,7 @@ class Folder:
         """
         if Path(path).is_file():
             raise RunError(f"out={str(path)!r} is a file: specify the run's folder")
+        _check_files(path)
         model = checkpoint_file(path)
         with nullcontext() if processes()[0] else _locked(path, "make the folder writable") as lock:
             state = checkpoints.load(model)
@@ -187,8 +190,8 @@ class Folder:
             The steps, in order.
         """
         saved, wait = time.monotonic(), SAVE_SECONDS
-        path = self.path / METRICS if self._lock else Path(os.devnull)
-        with path.open("a", encoding="utf-8") as metrics:
+        path = self.path / METRICS
+        with open_own(path, "a", encoding="utf-8") if self._lock else Path(os.devnull).open("a") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
                 write_step(metrics, step)
                 if checkpoint_every:
@@ -198,12 +201,14 @@ class Folder:
                     due = step.step == self.run.step and self.any(late)
                 if due or step.step == self.run.config.num_steps:
                     if self._lock:
+                        self._check_lock()
                         _sync(metrics)
                     began = time.monotonic()
                     self.save()
                     saved = time.monotonic()
                     wait = max(SAVE_SECONDS, (saved - began) / SAVE_SHARE)
                 elif step.step == self.run.step:
+                    self._check_lock()
                     metrics.flush()
                 yield step
 
@@ -211,8 +216,22 @@ class Folder:
         """Write the checkpoint atomically."""
         state = self.run.state()  # every process must call this, because it may gather moments from all processes
         if self._lock:
-            sweep(self.path)
+            self._check_lock()
             checkpoints.save(self.path / MODEL, state)
+
+    def has_checkpoint(self) -> bool:
+        """Return whether the last checkpoint is still in the folder; raise OSError if that cannot be found out."""
+        return (self._lock is None or self._lock.is_valid()) and (self.path / MODEL).is_file()
+
+    def _check_lock(self) -> None:
+        """Raise StoppedError if the folder was deleted or replaced: it may now contain another process's run."""
+        if self._lock and not self._lock.release.alive:
+            raise RunError(f"out={str(self.path)!r} is no longer open: resume the run to continue it")
+        if self._lock and not self._lock.is_valid():
+            raise StoppedError(
+                f"out={str(self.path)!r} was deleted, moved or replaced during training, so step {self.run.step} cannot"
+                " be saved: resume the run where its folder is now, or train again"
+            )
 
     def _follow(self) -> None:
         """Wait until the first process has set up the folder; all other processes call this method.
@@ -233,6 +252,7 @@ class Folder:
     def write_samples(self, text: str) -> None:
         """Save the printed samples."""
         assert self._lock
+        self._check_lock()
         with atomic(self.path / SAMPLES) as file:
             file.write(text.encode())
 
@@ -245,6 +265,7 @@ class Folder:
             "vocab_size": run.engine.vocab_size,
             "num_params": run.num_params,
         }
+        self._check_lock()
         with atomic(self.path / CONFIG) as file:
             file.write((json.dumps(facts, indent=2) + "\n").encode())
 
@@ -287,15 +308,18 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
         with _writing(path, remedy):
             lock = Lock(Path(path))
     except LockedError as error:
-        raise RunError(
-            f"out={str(path)!r} is in use by process {error.pid}: wait until the process exits, or stop it; if it is"
-            f" not training in this folder, delete {str(error.file)!r}"
-        ) from None
+        raise RunError(f"out={str(path)!r} {error}") from None
     try:
         yield lock
     except BaseException:
         lock.release()
         raise
+
+
+def _check_files(path: str | os.PathLike[str]) -> None:
+    """Raise RunError if writing the run's files could change or wait for something outside the folder."""
+    if reason := unsafe(Path(path), (MODEL, CONFIG, METRICS, SAMPLES, TENSORBOARD, LOCK)):
+        raise RunError(f"out={str(path)!r} {reason}, or choose another folder")
 
 
 def _is_run(folder: Path) -> bool:

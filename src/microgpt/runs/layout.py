@@ -10,6 +10,7 @@ from pathlib import Path
 from microgpt.errors import RunError
 
 CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
+TENSORBOARD = "tensorboard"  # the subfolder of the metrics for TensorBoard
 
 
 def checkpoint_file(path: str | os.PathLike[str]) -> Path:

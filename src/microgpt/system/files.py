@@ -1,24 +1,44 @@
-"""Atomic writes: a file is written completely or not at all."""
+"""Writing files: completely or not at all, and never through a symbolic link."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
-from microgpt.system.processes import is_alive
+# the incomplete files of killed processes; earlier versions numbered these files instead of giving them random names
+INCOMPLETE = re.compile(r"\..+\.([0-9a-f]{16}|[0-9]+)\.tmp")
+
+
+def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
+    """Open a file that the program itself created or creates; a symbolic link in its place is an OSError."""
+
+    def opener(name: str, flags: int) -> int:
+        if not hasattr(os, "O_NOFOLLOW") and Path(name).is_symlink():  # Windows
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    return open(path, mode, opener=opener, **options)
 
 
 class atomic:
-    """A context manager: `with atomic(path) as file:` opens a binary file that replaces `path` on success."""
+    """A context manager: `with atomic(path) as file:` opens a binary file that replaces `path` on success.
+
+    A symbolic link at `path` is itself replaced; the file that it leads to is unchanged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # nobody can put a link in the place of a name that nobody can predict
+        self.temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
 
-    def __enter__(self) -> BinaryIO:
-        self.file = self.temporary.open("wb")
+    def __enter__(self) -> IO[bytes]:
+        self.file = open_own(self.temporary, "xb")
         return self.file
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -33,7 +53,8 @@ class atomic:
         finally:
             with suppress(OSError):
                 self.file.close()
-            self.temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # if the folder has become read-only, only the first error matters
+                self.temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
@@ -47,8 +68,30 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the incomplete files that killed processes left behind in a folder."""
-    for stale in folder.glob(".*.tmp"):
-        pid = stale.name.split(".")[-2]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            stale.unlink(missing_ok=True)
+    """Remove the incomplete files that killed processes left behind in a folder; no process may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        if INCOMPLETE.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+
+
+def unsafe(folder: Path, names: Iterable[str]) -> str:
+    """Return why the program must not write to these names in a folder that somebody else may have made.
+
+    Args:
+        folder: The folder, which may not exist.
+        names: The names of files and subfolders, which may not exist.
+
+    Returns:
+        The end of an error message, up to its first remedy; empty if there is no reason.
+    """
+    for name in names:
+        try:
+            mode = (folder / name).lstat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISLNK(mode):
+            return f"contains {name!r}, which is a symbolic link: replace the link with what it leads to"
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            return f"contains {name!r}, which is not a regular file: move it elsewhere"
+    return ""

@@ -1,21 +1,8 @@
-"""Processes: this process's rank in distributed training, and whether a process is alive."""
+"""Processes: this process's rank in distributed training, and the number of processes."""
 
 from __future__ import annotations
 
 import os
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether a process with this id exists; always True on Windows."""
-    if os.name == "nt":  # signal 0 is Ctrl-C on Windows
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # another user's process
-        return True
-    return True
 
 
 def processes() -> tuple[int, int]:
