@@ -10,6 +10,7 @@
       DivergedError      ArithmeticError  training whose loss or weights are no longer finite
       StoppedError                        training that was interrupted by an external failure, such as a full disk
       LockedError                         a folder that another process is using
+      OutputError                         standard output that cannot be written to
 
 Each exception also inherits from the built-in exception listed next to it, so `except ValueError` catches every error
 that the caller can correct. Each message states what was expected, what was found, and what to do. An invalid argument
@@ -68,3 +69,7 @@ class LockedError(MicrogptError):
     def __init__(self, pid: int, file: Path) -> None:
         super().__init__(f"process {pid} is using {str(file.parent)!r}")
         self.pid, self.file = pid, file
+
+
+class OutputError(MicrogptError):
+    """Standard output or standard error that cannot be written to, for example because its reader is gone."""

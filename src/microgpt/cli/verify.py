@@ -80,7 +80,10 @@ def verify(
     if against is not None:
         with display.status() as show:
             comparison = port.against(against, tolerance, show)
-        print(json_module.dumps(comparison.to_dict(), allow_nan=False) if json else port.render(comparison))
+        if json:
+            print(json_module.dumps(comparison.to_dict(), allow_nan=False))
+        else:
+            display.report(port.render(comparison), keep="\n")
         return comparison.status
     with display.status() as show:
         report = oracle.verify(
@@ -92,5 +95,8 @@ def verify(
             tolerance=tolerance,
             progress=show,
         )
-    print(json_module.dumps(report.to_dict(), allow_nan=False) if json else oracle.render(report))
+    if json:
+        print(json_module.dumps(report.to_dict(), allow_nan=False))
+    else:
+        display.report(oracle.render(report), keep="\n")
     return report.status

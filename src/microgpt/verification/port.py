@@ -282,7 +282,7 @@ def render(report: PortReport) -> str:
     if report.absent:
         lines.append(f"no file for: {', '.join(report.absent)}")
     if report.ignored:
-        lines.append(f"not named after a case: {', '.join(report.ignored)}")
+        lines.append(f"not named after a case: {', '.join(map(text_tables.visible, report.ignored))}")
     for c in report.cases:
         if c.parts_at is not None:
             lines.append(f"{c.case} first diverges from the reference at {place(c.parts_at)}")
@@ -305,5 +305,5 @@ def render(report: PortReport) -> str:
 def _kinds(names: Sequence[str]) -> str:
     """Summarize names as patterns without numbers, each with its count: step*.doc*.pos*.probs (21), ..."""
     counts = Counter(re.sub(r"\d+", "*", name) for name in names)
-    listed = [f"{kind!s:.80} ({count})" for kind, count in counts.items()]
+    listed = [f"{text_tables.visible(kind):.80} ({count})" for kind, count in counts.items()]
     return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more" if len(listed) > LISTED else "")
