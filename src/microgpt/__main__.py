@@ -1,5 +1,6 @@
 """The entry point of `python -m microgpt`, which runs the `microgpt` command."""
 
+import os
 import sys
 
 
@@ -8,7 +9,10 @@ def main() -> int:
     try:
         from microgpt.cli.main import main as command  # Ctrl-C may come during the import
     except KeyboardInterrupt:
-        print("error: stopped", file=sys.stderr)
+        from contextlib import suppress
+
+        with suppress(OSError):  # stderr may be closed
+            os.write(2, b"error: stopped\n")
         return 130
     return command()
 

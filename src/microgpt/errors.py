@@ -10,6 +10,7 @@
       DivergedError      ArithmeticError  training whose loss or weights are no longer finite
       StoppedError                        training that was interrupted by an external failure, such as a full disk
       LockedError                         a folder that another process is using, or that cannot be locked
+      OutputError                         standard output that cannot be written to
 
 Each exception also inherits from the built-in exception listed next to it, so `except ValueError` catches every error
 that the caller can correct. Each message states what was expected, what was found, and what to do. An invalid argument
@@ -57,3 +58,7 @@ class StoppedError(MicrogptError):
 
 class LockedError(MicrogptError):
     """A folder that another process is using, or that cannot be locked. The message continues the folder's name."""
+
+
+class OutputError(MicrogptError):
+    """Standard output or standard error that cannot be written to, for example because its reader is gone."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from microgpt.engines.base import Engine, Tokens, num_positions
+from microgpt.system.text import visible
 
 T = TypeVar("T")
 
@@ -178,8 +179,9 @@ class Evaluation:
 def render(evaluation: Evaluation) -> str:
     """Return the evaluation as a printable table."""
     tokens, counts = evaluation.scores["model"].tokens, evaluation.novelty
+    counted = f"{evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens"
     lines = [
-        f"{evaluation.text}: {evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens",
+        f"{visible(evaluation.text)}: {counted}",
         "",
         f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}",
         *(

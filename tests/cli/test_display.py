@@ -17,6 +17,7 @@ from rich.console import Console
 
 from microgpt.cli import display, terminal
 from microgpt.cli.display import Json, Lines, Live, Quiet, Smooth, bars, sample_lines, status
+from microgpt.cli.terminal import TrainingLine
 from microgpt.flops import training_flops
 from microgpt.runs.run import Run
 from microgpt.system.text import duration
@@ -331,6 +332,20 @@ def test_live_shows_a_file_name_as_it_is(tmp_path: Path, screen: io.StringIO) ->
     show.begin(Run.begin(path, TINY, engine="scalar"))
     show.end()
     assert f"data: {path}, " in plain(screen.getvalue())
+
+
+def test_a_terminal_obeys_no_name(screen: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as an escape sequence nor as rich's markup."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    name = "a\x1b]0;t\x07[/]\u202e"
+    with bars() as progress:
+        progress(name, 20, 40)
+    with status() as show:
+        show(name)
+    TrainingLine([f"data: {name}"], 0, 1).stop()
+    shown = plain(screen.getvalue())
+    assert shown.count("a\\x1b]0;t\\x07[/]\\u202e") >= 3
+    assert not set(shown) & set("\x1b\x07\u202e")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals on Windows")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run stops, is saved, and can be resumed."""
+"""Ctrl-C, SIGTERM and SIGHUP: a run stops, is saved, and can be resumed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_ctrl_c_during_an_import_prints_no_traceback(module: str) -> None:
 
 
 WAITING = """  # the command, made to wait after its third step
-import sys
+import signal, sys
 from microgpt.__main__ import main
 from microgpt.runs.folder import Folder
 train = Folder.train
@@ -51,7 +51,8 @@ def waits(*arguments, **options):
     for step in train(*arguments, **options):
         if step.step == 3:
             print("here", flush=True)
-            sys.stdin.readline()
+            if sys.stdin.readline() == "raise_hangup\\n":
+                signal.raise_signal(signal.SIGHUP)
         yield step
 Folder.train = waits
 sys.exit(main())
@@ -59,9 +60,9 @@ sys.exit(main())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
-    here: Path, microgpt: Microgpt, number: signal.Signals, status: int
+    here: Path, microgpt: Microgpt, name: str, status: int
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
@@ -74,7 +75,7 @@ def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
-    process.send_signal(number)
+    process.send_signal(getattr(signal, name))
     out, err = process.communicate("go on\n")
     assert (process.returncode, out) == (status, "")
     match = re.fullmatch(r"stopped and saved after step (\d+); resume with: microgpt (.*)", err.splitlines()[-1])
@@ -88,6 +89,74 @@ def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
     uninterrupted = microgpt(f"train words.txt {LONG} --out whole --quiet")
     assert again.out == uninterrupted.out
     assert contents(here / "stopped") == contents(here / "whole")
+
+
+DESERTED = """  # a process that waits for another one, which is dead
+import signal, sys, threading
+from pathlib import Path
+from types import SimpleNamespace
+from microgpt.cli import signals
+signals.GRACE = 0.01
+folder = SimpleNamespace(path=Path(), run=SimpleNamespace(engine=SimpleNamespace(world_size=2)))
+with signals.signals(), signals.not_waiting_for_the_dead(folder):
+    signal.raise_signal(getattr(signal, sys.argv[1]))
+    threading.Event().wait(120)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("is_read", [True, False], ids=["stderr is read", "the reader of stderr is gone"])
+def test_a_process_that_waits_for_another_ends_on_request(name: str, is_read: bool) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", DESERTED, name], env=clean_environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    if is_read:
+        message = "error: stopped while waiting for another process; the last checkpoint is intact\n"
+        assert process.stderr.read() == message
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+@pytest.mark.parametrize("first", ["SIGHUP", "SIGTERM", "SIGINT"])
+def test_a_hangup_after_the_first_signal_does_not_prevent_saving(here: Path, first: str) -> None:
+    """When a terminal is closed, the shell and the system each send one."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(getattr(signal, first))
+    process.stdin.write("raise_hangup\n")
+    _, err = process.communicate()
+    assert process.returncode == 128 + getattr(signal, first)
+    assert "stopped and saved after step 3; resume with: " in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_nohup_keeps_training_after_a_hangup(here: Path) -> None:
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-c", WAITING, "train", "words.txt", *SMALL.split(), "--out", "run"],
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGHUP)
+    process.communicate("go on\n")
+    assert process.returncode == 0
+    assert len(metrics(here / "run")) == 12
 
 
 @pytest.mark.sampled(5)

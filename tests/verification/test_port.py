@@ -413,6 +413,14 @@ def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
     json.dumps(report.to_dict(), allow_nan=False)
 
 
+def test_a_name_from_a_port_cannot_add_a_line_to_the_report(tmp_path):
+    name = "extra\x1b]0;t\x07\nthe port matches the reference"
+    case = ports.CaseReport("batch", (), (), (), (name,), None)
+    shown = ports.render(ports.PortReport(str(tmp_path), (case,), (), (f"{name}.safetensors",)))
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert shown.count("\nthe port matches the reference") == 1
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(
         ValueError, match=r"contains no files to compare: name them as export does \(final.safetensors, "

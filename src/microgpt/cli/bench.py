@@ -84,4 +84,7 @@ def bench(
     model = Config().replace(**given(n_layer=n_layer, n_head=n_head, block_size=block_size))
     with display.status() as show:
         result = ladder.bench(threads=threads or 1, model=model, progress=show, **given(**how))
-    print(json_module.dumps(result.to_dict(), allow_nan=False) if json else table.render(result, markdown))
+    if json:
+        print(json_module.dumps(result.to_dict(), allow_nan=False))
+    else:
+        display.report(table.render(result, markdown), keep="\n")

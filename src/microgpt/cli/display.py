@@ -10,13 +10,15 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
+from microgpt.errors import OutputError
 from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
 from microgpt.system import text
+from microgpt.system.text import visible
 from microgpt.training import Step
 
 DRAW_SECONDS = 0.1  # seconds between two drawings in a terminal
@@ -41,6 +43,18 @@ class Display(Protocol):
 
     def message(self, text: str) -> None:
         """Show an additional line of human-readable text."""
+
+
+def print_samples(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> None:
+    """Print samples; the arguments are those of sample_lines.
+
+    In a terminal, control characters other than line breaks are made visible. A file or a program gets the texts
+    themselves, as in samples.txt.
+    """
+    if sys.stdout.isatty():
+        texts = [visible(text, keep="\n") for text in texts]
+    sys.stdout.write(sample_lines(texts, marks, first))
+    sys.stdout.flush()
 
 
 def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
@@ -127,8 +141,8 @@ class Quiet:
     def end(self) -> None: ...
 
     def samples(self, texts: Sequence[str]) -> None:
-        sys.stdout.write(sample_lines(texts))
-        sys.stdout.flush()
+        with suppress(OutputError):  # main reports it; what was trained is saved
+            print_samples(texts)
 
     def message(self, text: str) -> None: ...
 
@@ -158,7 +172,7 @@ class Lines(Quiet):
         self.message(f"{line}{more} | {text.speed(speed):>14} | {text.duration(left)} left")
 
     def message(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        note(text)
 
 
 class Live(Lines):
@@ -220,12 +234,18 @@ class Json(Quiet):
         self._print({"samples": list(texts)})
 
     def _print(self, facts: dict[str, Any]) -> None:
-        print(json.dumps(facts), flush=True)
+        with suppress(OutputError):  # main reports it, and training goes on
+            print(json.dumps(facts), flush=True)
 
 
 def note(text: str) -> None:
-    """Print a line of human-readable text to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line of human-readable text to stderr; its control characters are made visible."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def report(text: str, keep: str = "") -> None:
+    """Print human-readable text to stdout; its control characters are made visible, except those to keep."""
+    print(visible(text, keep))
 
 
 def choose(quiet: bool, json_lines: bool) -> Display:

@@ -78,4 +78,7 @@ def evaluate(
         note_missing_data(model)
     with display.bars() as progress:
         result = model.evaluate(file, progress=progress, **how)
-    print(json_module.dumps(result.to_dict()) if json else evaluation.render(result))
+    if json:
+        print(json_module.dumps(result.to_dict()))
+    else:
+        display.report(evaluation.render(result), keep="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from microgpt.cli import display
 from microgpt.cli.options import RUN, option
 from microgpt.runs.run import Run
 
@@ -28,4 +29,4 @@ def export(run: Path, *, output: Path, precision: str) -> None:
 
     model = Run.load(run)
     to_onnx(model, output, precision)
-    print(f"wrote {output}: {model.num_params:,} parameters as {precision}")
+    display.report(f"wrote {output}: {model.num_params:,} parameters as {precision}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from pathlib import Path
 
+from microgpt.cli import display
 from microgpt.cli.options import JSON, argument
 from microgpt.config import shapes
 from microgpt.data.prepared import is_prepared, open_prepared
@@ -32,7 +33,8 @@ def info(run: Path, *, json: bool) -> None:
         files, *more = facts.pop("files")
         rows = [("files", files), *(("", file) for file in more)]
         rows += [(name, f"{value:,}" if isinstance(value, int) else value) for name, value in facts.items()]
-        print(f"{run}: prepared data\n\n{aligned(('data', ''), rows, 'll')}")
+        display.report(f"{run}: prepared data")
+        print("\n" + aligned(("data", ""), rows, "ll"))
         return
     model = Run.load(run, engine="scalar")
     table = {name: list(shape) for name, shape in shapes(model.config, model.engine.vocab_size).items()}
@@ -51,7 +53,7 @@ def info(run: Path, *, json: bool) -> None:
     settings = [(name, str(value)) for name, value in model.config.to_dict().items()]
     data = [*model.provenance.to_dict().items(), ("vocab_size", model.engine.vocab_size)]
     parameters = [(name, f"{rows} x {columns}", f"{rows * columns:,}") for name, (rows, columns) in table.items()]
-    print(f"{run}: {model.step} of {model.config.num_steps} steps\n")
-    print(aligned(("settings", ""), settings, "ll"))
+    display.report(f"{run}: {model.step} of {model.config.num_steps} steps")
+    print("\n" + aligned(("settings", ""), settings, "ll"))
     print("\n" + aligned(("data", ""), [(name, str(value)) for name, value in data], "ll"))
     print("\n" + aligned(("parameters", "", ""), [*parameters, ("total", "", f"{model.num_params:,}")], "lrr"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
+import re
 import sys
 import time
+from contextlib import suppress
 
 import microgpt
-from microgpt.errors import MicrogptError
+from microgpt.cli import streams
+from microgpt.errors import MicrogptError, OutputError
 from microgpt.system.processes import processes
+from microgpt.system.text import visible
 
 ABOUT = "A complete GPT that you can look inside: train it on your own text."
 NO_MEMORY = "there is not enough memory: choose a smaller model, batch or text, or close other programs"
@@ -36,23 +39,31 @@ def main(args: list[str] | None = None) -> int:
         args: The arguments after the program's name; the default is this process's arguments.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure, 2 for an invalid argument, 128 + the signal number for a run
-        that a signal stopped (130 after Ctrl-C).
+        The exit status: 0 for success, 1 for a failure or lost output, 2 for an invalid argument, 128 + the signal
+        number for a run that a signal stopped (130 after Ctrl-C).
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that cannot show every character
+    with streams.guarded() as (out, err):
+        status = _status(sys.argv[1:] if args is None else args, out)
+        if err.error and out.isatty():  # a file or a program gets only what it asked for
+            with suppress(OutputError):
+                print(f"error: {err.error}", flush=True)
+        return status or int(err.error is not None)
+
+
+def _status(args: list[str], out: streams.Stream) -> int:
+    """Run a command, report its error, and return its exit status."""
     try:
-        status = run(sys.argv[1:] if args is None else args)
-        if sys.stdout:
-            sys.stdout.flush()
-        return status
+        status = run(args)
+        out.flush()
+        return _fail(str(out.error), status or 1) if out.error else status  # training does not stop when output is lost
+    except OutputError as error:  # the conventional end of a command whose reader closed the pipe is a quiet one
+        return 1 if isinstance(error.__cause__, BrokenPipeError) else _fail(str(error), 1)
     except (ValueError, ImportError, MemoryError) as error:  # an argument is invalid, or a package is missing
         return _fail(str(error) or NO_MEMORY, 2)  # only Python's own MemoryError has no text
     except (MicrogptError, FloatingPointError) as error:  # the request was valid
         return _fail(str(error), 1)
-    except BrokenPipeError:  # the reader closed the pipe: discard the rest of the output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", 1)
@@ -98,5 +109,6 @@ def _fail(message: str, status: int) -> int:
     if rank and status == 2:
         # every process finds the same error, and the first process reports it; torchrun then stops the others
         time.sleep(10)
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = re.sub(r"\s*\n\s*", " ", message.strip())  # other packages' messages may span lines
+    print(f"error: {visible(line)}", file=sys.stderr)
     return status

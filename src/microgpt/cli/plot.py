@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+from microgpt.cli import display
 from microgpt.cli.options import argument, number, option
 
 ARGUMENTS = [
@@ -32,4 +32,4 @@ def plot(runs: list[Path], *, output: Path, smoothing: int) -> None:
     from microgpt.export.plot import plot_losses
 
     plot_losses(runs, output, smoothing)
-    print(f"wrote {output}", file=sys.stderr)
+    display.note(f"wrote {output}")

@@ -53,5 +53,5 @@ def prepare(files: list[str], *, output: Path, verify: bool, json: bool, **how: 
         return
     count = f"{facts['num_docs']:,} documents, " if data.mode == "lines" else ""
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
-    print(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
-    print(f"to train on this data: microgpt train {shlex.quote(str(output))}")
+    display.report(f"{output}: {count}{facts['tokens']:,} tokens, {width}; vocab size: {data.vocab_size:,}")
+    display.report(f"to train on this data: microgpt train {shlex.quote(str(output))}")

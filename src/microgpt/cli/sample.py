@@ -62,7 +62,8 @@ def sample(
     """Generate text. Samples that copy a training document are marked.
 
     Sample i is drawn with random.Random(f"{seed}:{i}"), so it depends neither
-    on the engine nor on the number of samples.
+    on the engine nor on the number of samples. A terminal shows a sample's
+    control characters as escapes; a file or a pipe gets the text unchanged.
 
     Examples:
       microgpt sample runs/small -n 5 --temperature 0.8
@@ -79,7 +80,7 @@ def sample(
                 print(json_module.dumps({"text": text, "known": known}))
         else:
             texts, marks = [text for text, _ in samples], ["in the training data" * bool(known) for _, known in samples]
-            sys.stdout.write(display.sample_lines(texts, marks, first=count + 1))
+            display.print_samples(texts, marks, first=count + 1)
         sys.stdout.flush()
         count += len(samples)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich import live
+from rich import live, markup
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
@@ -22,7 +22,7 @@ class TrainingLine(Progress):
 
     def __init__(self, facts: Sequence[str], step: int, num_steps: int) -> None:
         console = Console(stderr=True, highlight=False)
-        for line in facts:
+        for line in map(text.visible, facts):
             name, _, value = line.partition(": ")  # as Text, so that brackets in a file name are not parsed as markup
             fact = Text.assemble((f"{name}:", "dim"), f" {value}") if value else Text(line)
             console.print(fact, soft_wrap=True)
@@ -77,7 +77,7 @@ class Bars(Progress):
     def show(self, name: str, done: int, total: int) -> None:
         """Update a progress bar, creating it on the first call."""
         if name not in self.named:
-            self.named[name] = self.add_task(name, total=total or None)
+            self.named[name] = self.add_task(markup.escape(text.visible(name)), total=total or None)
         self.update(self.named[name], completed=done)
 
 
@@ -90,4 +90,4 @@ class Status(live.Live):
 
     def show(self, message: str) -> None:
         """Replace the line."""
-        self.update(Text(message, style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)
+        self.update(Text(text.visible(message), style="dim", no_wrap=True, overflow="ellipsis"), refresh=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -181,7 +180,7 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
         show.end()
     if stopped and run.step < run.config.num_steps:
         if run.engine.rank == 0:
-            print(f"stopped and saved after step {run.step}; resume with: {resume_command(folder)}", file=sys.stderr)
+            display.note(f"stopped and saved after step {run.step}; resume with: {resume_command(folder)}")
         return 128 + (caught or [signal.SIGTERM])[0]
     if run.engine.rank:
         return 0

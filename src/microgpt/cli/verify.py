@@ -100,7 +100,10 @@ def verify(
         with display.status() as show:
             kinds = () if require is None else require.split(",")
             comparison = port.against(against, tolerance, show, cases=case, require=kinds)
-        print(json_module.dumps(comparison.to_dict(), allow_nan=False) if json else render(comparison))
+        if json:
+            print(json_module.dumps(comparison.to_dict(), allow_nan=False))
+        else:
+            display.report(render(comparison), keep="\n")
         return comparison.status
     with display.status() as show:
         report = oracle.verify(
@@ -112,5 +115,8 @@ def verify(
             tolerance=tolerance,
             progress=show,
         )
-    print(json_module.dumps(report.to_dict(), allow_nan=False) if json else oracle.render(report))
+    if json:
+        print(json_module.dumps(report.to_dict(), allow_nan=False))
+    else:
+        display.report(oracle.render(report), keep="\n")
     return report.status

@@ -12,6 +12,7 @@ from pathlib import Path
 from microgpt.errors import RunError
 from microgpt.runs.layout import METRICS
 from microgpt.runs.metrics import read_metrics
+from microgpt.system.text import visible
 
 FORMATS = (".svg", ".png", ".pdf")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe-Ito: colour-blind safe
@@ -80,7 +81,7 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     length = 1
     while len({path[-length:] for path in paths}) < len(set(paths)):
         length += 1
-    names = ["/".join(path[-length:]) for path in paths]
+    names = [visible("/".join(path[-length:])) for path in paths]
     # matplotlib hides labels that start with an underscore
     return [f"./{name}" if name.startswith("_") else name for name in names]
 

@@ -1,13 +1,37 @@
-"""Human-readable text: tables, sizes in bytes, and durations.
+"""Human-readable text: tables, sizes in bytes, durations, and control characters made visible.
 
 A table has aligned columns for a terminal, or is formatted as Markdown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 Row = Sequence[str]
+# What a terminal may obey or not show: control characters (C0, DEL and C1), marks that set the direction of text or
+# have no width, line separators, and unpaired surrogates
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Return text that is safe to show in a terminal.
+
+    A file name, a text or a model's vocabulary may contain escape sequences that move the cursor, change the window's
+    title or fill the clipboard, and marks that reorder what is shown.
+
+    Args:
+        text: The text, which may come from anywhere.
+        keep: Control characters to keep; a newline for text that may span lines.
+
+    Returns:
+        The text, in which every control character is written as Python writes it.
+
+    Example:
+        >>> print(visible("an\x1b[2Jna"))
+        an\x1b[2Jna
+    """
+    return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else found[0].encode("unicode_escape").decode(), text)
 
 
 def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
@@ -15,7 +39,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
 
     Args:
         header: The title of each column.
-        rows: The cells of each row.
+        rows: The cells of each row; their control characters are made visible.
         sides: One character per column: `r` for right-aligned, `l` for left-aligned.
 
     Returns:
@@ -27,6 +51,7 @@ def aligned(header: Row, rows: Sequence[Row], sides: str) -> str:
         emma      7
         bo       12
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows)]
 
     def line(row: Row) -> str:
