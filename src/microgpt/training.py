@@ -124,10 +124,7 @@ def train(
             for step in range(first, last)
         ]
         began = time.perf_counter()
-        try:
-            losses = engine.train(batches(), rates, micro_batch_size)
-        except FloatingPointError:
-            losses = [math.nan]
+        losses = engine.train(batches(), rates, micro_batch_size)
         taken = time.perf_counter() - began
         # the processes must agree on the time, so that each computes the same number of steps in its next call
         *tokens, taken = engine.add_up([*map(float, predicted), taken])
