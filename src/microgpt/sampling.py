@@ -60,13 +60,15 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
         The token id. Ties go to the lower id.
 
     Raises:
-        FloatingPointError: A logit is +inf or NaN.
+        FloatingPointError: A logit is +inf or NaN, all logits are -inf, or the largest one divided by the temperature
+            overflows.
 
     Example:
         >>> next_token([0.5, 2.0, 1.0], random.Random(1), temperature=0)
         1
     """
-    if math.inf in logits or any(map(math.isnan, logits)):
+    largest = max(logits) if temperature < GREEDY else max(logits) * temperature**-1
+    if not math.isfinite(largest) or any(map(math.isnan, logits)):
         raise FloatingPointError(DIVERGED)
     if temperature < GREEDY:
         return max(range(len(logits)), key=lambda i: logits[i])

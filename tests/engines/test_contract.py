@@ -276,10 +276,8 @@ def test_numbers_out_of_range_do_not_crash(name: str) -> None:
     engine = opened(name, TINY)
     where = offsets(shapes(TINY, VOCAB))["lm_head"]
     engine.params[where] = array("d", [1e308, -1e308] * (len(engine.params[where]) // 2))
-    try:
-        assert not math.isfinite(engine.backward(BATCH))
-    except FloatingPointError as error:
-        assert "outside the range of float64" in str(error)  # noqa: PT017
+    assert not math.isfinite(engine.backward(BATCH))
+    assert not math.isfinite(engine.train([BATCH], [0.01])[-1])
 
 
 def test_auto_is_the_first_engine() -> None:

@@ -19,8 +19,16 @@ Every engine computes the same values as reference.py. Where the reference leave
 - A batch's loss is the sum of its documents' losses, added from left to right, multiplied by 1 / total.
 - Only the first block_size + 1 tokens of a document are read. Padding, if an engine uses it, never affects a result.
 - An engine uses no random numbers.
-- If a value overflows, backward and logits return inf or nan, or raise FloatingPointError; update may also raise
-  FloatingPointError. The buffers are then unusable.
+- A number that overflows becomes inf or nan, as IEEE 754 defines, and raises no exception. If a loss is inf or nan, the
+  gradient is unspecified, and training stops. If the square of a gradient overflows, Adam's v becomes inf, and the
+  weight no longer changes.
+- For any finite parameters, a result in `exact` precision is finite in every engine or in none. Where it is not finite,
+  one engine may return inf and another nan.
+- In float32, intermediate results overflow from about 1e19 on, because rmsnorm squares its input. The results are then
+  inf, nan or finite numbers that may depend on the instruction set.
+- To sample, the largest logit must be finite and no logit may be nan; otherwise, draw, generate and
+  sampling.next_token raise FloatingPointError.
+- The scalar engine raises FloatingPointError for an arithmetic error in an edited program.
 """
 
 from __future__ import annotations
@@ -214,7 +222,7 @@ class Engine(ABC):
                 if self.config.clip:
                     self.clip(self.config.clip)
                 self.update(learning_rate)
-            except FloatingPointError:
+            except FloatingPointError:  # an edited program's
                 losses[self.step - first :] = [math.nan]
                 break
         return losses

@@ -1,16 +1,19 @@
 """The scalar engine: reference.py itself behind the engine interface.
 
-This engine is slow, but correct by definition.
+This engine is slow, but correct by definition. Where Python raises an exception because a number is out of range (a
+power that overflows, the logarithm of 0), the engine continues with inf or nan, as engines/base.py demands. An edited
+program's exceptions are passed on, for its author to read.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from microgpt.config import Config
 from microgpt.engines.base import Decoder, Engine, Tokens, check_batch, check_tokens
@@ -40,6 +43,16 @@ def scalar_arithmetic() -> Iterator[None]:
             gc.enable()
 
 
+class _Gradient(float):
+    """A gradient whose square overflows to inf."""
+
+    def __pow__(self, n: float, modulus: None = None) -> Any:
+        try:
+            return float(self) ** n
+        except OverflowError:
+            return math.inf
+
+
 class ScalarEngine(Engine):
     """An engine that calls the functions of reference.py or another program; every call builds a new graph."""
 
@@ -58,8 +71,15 @@ class ScalarEngine(Engine):
 
     def backward(self, batch: Sequence[Tokens], total: int | None = None) -> float:
         check_batch(batch, self.vocab_size)
+        try:
+            return self._backward(batch, 1 / (total or len(batch)))
+        except FloatingPointError:
+            if self.program is not REFERENCE:
+                raise
+            return math.nan
+
+    def _backward(self, batch: Sequence[Tokens], weight: float) -> float:
         model = self.model
-        weight = 1 / (total or len(batch))
         losses = 0.0
         with scalar_arithmetic():
             leaves = model.leaves()
@@ -79,7 +99,7 @@ class ScalarEngine(Engine):
         with scalar_arithmetic():
             leaves = model.leaves()
             for leaf, grad in zip(leaves, self.grads):
-                leaf.grad = grad
+                leaf.grad = grad if abs(grad) < 1e154 else _Gradient(grad)
             m, v = self.m[:], self.v[:]
             rate = self.program.learning_rate(step, learning_rate)
             self.program.module.adam(leaves, m, v, step + 1, rate, **model.adam_arguments)
@@ -109,9 +129,17 @@ class ScalarDecoder(Decoder):
                 f"the context is full: it holds at most block_size={block_size} tokens; create a new decoder"
             )
         args = (token_id, self._pos_id, self._keys, self._values, self._state_dict)
-        with scalar_arithmetic():
-            logits = module.gpt(*args, **self._model.gpt_arguments)
-            for past in (*self._keys, *self._values):  # keep the values, but free their graph
-                past[-1] = [module.Value(x.data) for x in past[-1]]
+        try:
+            with scalar_arithmetic():
+                logits = [logit.data for logit in module.gpt(*args, **self._model.gpt_arguments)]
+        except FloatingPointError:
+            if self._model.program is not REFERENCE:
+                raise
+            logits = [math.nan] * self._model.vocab_size
+            for past in (*self._keys, *self._values):  # nor would the layers above get anything but nan
+                if len(past) == self._pos_id:
+                    past.append([module.Value(math.nan)] * self._model.config.n_embd)
+        for past in (*self._keys, *self._values):  # keep the values, but free their graph
+            past[-1] = [module.Value(x.data) for x in past[-1]]
         self._pos_id += 1
-        return [logit.data for logit in logits]
+        return logits

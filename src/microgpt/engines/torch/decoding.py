@@ -64,12 +64,12 @@ class TorchStreams(Streams):
         if logits.device.type == "mps":  # MPS has no float64
             logits = logits.cpu()
         logits = logits.double()
-        if (logits.isnan() | (logits == math.inf)).any():
+        largest = logits.max(dim=-1, keepdim=True).values  # nan if any logit is nan
+        if not largest.isfinite().all():
             raise FloatingPointError(DIVERGED)
         if top_k is not None:  # among equal logits, prefer the lower id
             kept = logits.sort(dim=-1, descending=True, stable=True).indices[:, :top_k]
             logits = torch.full_like(logits, -math.inf).scatter(1, kept, logits.gather(1, kept))
-        largest = logits.max(dim=-1, keepdim=True).values
         last = logits.shape[1] - 1
         if temperature < GREEDY:
             ids = torch.arange(last + 1, device=logits.device)

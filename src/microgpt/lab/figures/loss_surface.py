@@ -87,7 +87,7 @@ def surface(
 def _loss(engine: Engine, tokens: Tokens) -> float:
     try:
         return engine.backward([tokens])
-    except FloatingPointError:  # raised by the scalar engine if a number leaves the range of float64
+    except FloatingPointError:  # raised by an edited program if a number leaves the range of float64
         return math.nan
 
 

@@ -28,7 +28,7 @@ INLINE void head_forward(Dims d, real factor, int n, const real *q, const real *
     for (int u = 0; u < n; u++) weights[u] = exps[u] * *scale;
 #else
     (void)exps, (void)scale, (void)slope;
-    for (int u = n; u < padded(n); u++) logits[u] = -1e30f;
+    for (int u = n; u < padded(n); u++) logits[u] = -INFINITY;
     vec sums = broadcast(0);
     for (int u = 0; u < n; u += LANES) {
         vec e = vector_exp(load(logits + u) - max);
@@ -122,7 +122,7 @@ INLINE void packed_heads_forward(Dims d, real factor, int n, const real *q, cons
     for (int g = 0; g < groups; g++) {
         const real *values = keys + d.Ap;
         real *group_weights = weights + g * LANES;
-        vec query[MAX_VECTORS], sum[MAX_VECTORS], max = broadcast(-1e30f), total = broadcast(0);
+        vec query[MAX_VECTORS], sum[MAX_VECTORS], max = broadcast(-INFINITY), total = broadcast(0);
         for (int i = 0; i < vectors; i++) query[i] = load(q + i * LANES) * factor, sum[i] = broadcast(0);
         for (int u = 0; u < n; u += BLOCK) {
             const real *rows = keys + u * stride;

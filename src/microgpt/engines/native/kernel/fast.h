@@ -7,9 +7,9 @@ They are accurate, but do not match libm bit for bit. */
 
 #if !EXACT
 #if FLOAT64
-/* exp of x <= 0 as 2**n * e**r with |r| <= log(2) / 2; 14 terms of e**r's series give full precision. */
+/* exp of x <= 0 (at least e**-708) as 2**n * e**r with |r| <= log(2) / 2; nan for nan. 14 terms of e**r's series give full precision. */
 INLINE vec vector_exp(vec x) {
-    x = vector_max(x, broadcast(-708));
+    x = vector_max(broadcast(-708), x); /* in this order, nan stays nan */
     vec shifted = x * 1.4426950408889634 + 0x1.8p52; /* puts the integer n into the low bits */
     vec n = shifted - 0x1.8p52;
     vec r = x - n * 0x1.62e42fee00000p-1; /* log(2) in two parts; n times the first is exact */
@@ -18,12 +18,13 @@ INLINE vec vector_exp(vec x) {
     const real terms[] = {479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2};
     UNROLL for (int i = 0; i < 11; i++) p = p * r + 1 / terms[i];
     p = p * (r * r) + (r + 1);
-    return (vec)((ivec)p + ((ivec)shifted << 52));
+    return (vec)((uvec)p + ((uvec)shifted << 52));
 }
 #else
-/* exp of x <= 0 to 2 ulp, as 2**n * e**r with |r| <= log(2) / 2 and the polynomial of Cephes' expf. */
+/* exp of x <= 0 (at least e**-87) to 2 ulp, as 2**n * e**r with |r| <= log(2) / 2 and the polynomial of Cephes' expf;
+nan for nan. */
 INLINE vec vector_exp(vec x) {
-    x = vector_max(x, broadcast(-87.0f));
+    x = vector_max(broadcast(-87.0f), x); /* in this order, nan stays nan */
     vec shifted = x * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2**23 puts the integer n into the low bits */
     vec n = shifted - 12582912.0f;
     vec r = x - n * 0.693359375f;
@@ -34,7 +35,7 @@ INLINE vec vector_exp(vec x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + (r + 1.0f);
-    return (vec)((ivec)p + ((ivec)shifted << 23));
+    return (vec)((uvec)p + ((uvec)shifted << 23));
 }
 #endif
 

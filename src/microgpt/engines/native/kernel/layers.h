@@ -112,7 +112,7 @@ INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
         dz[target] = z[target] * (inverse * dp + dtotal);
 #else
         const int last = d.Vp - LANES; /* the start of the last vector, which may end in padding */
-        const vec tail = blend_tail(load(z + last), d.V - last, -1e30f);
+        const vec tail = blend_tail(load(z + last), d.V - last, -INFINITY);
         vec max = tail;
         for (int j = 0; j < last; j += LANES) max = vector_max(load(z + j), max);
         max = horizontal_max(max);

@@ -54,15 +54,16 @@ int microgpt_choose(const Sampler *sampler, const double *logits, double chance)
         if (!(logits[i] < INFINITY)) return -1;
         if (logits[i] > logits[best]) best = i;
     }
+    if (logits[best] == -INFINITY) return -1;
     if (sampler->scale == 0) return best;
     const int n = likeliest(sampler, logits);
     double *weights = sampler->weights, total = 0, sum = 0;
     const double largest = logits[best] * sampler->scale;
+    if (!isfinite(largest)) return -1;
     for (int i = 0; i < n; i++) {
         weights[i] = exp(logits[sampler->ids[i]] * sampler->scale - largest);
         total += weights[i];
     }
-    if (!(total > 0)) return -1;
     const double normalizer = libm_pow(total, -1.0);
     for (int i = 0; i < n; i++) weights[i] = sum += weights[i] * normalizer;
     const double wanted = chance * (sum + 0.0);

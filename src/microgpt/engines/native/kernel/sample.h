@@ -13,5 +13,5 @@ typedef struct {
 } Sampler;
 
 /* Return the token id that Python's random.choices would choose if random() returned `chance`; -1 if a logit is +inf or
-NaN, or all are -inf. */
+NaN, if all are -inf, or if the largest one times scale overflows. */
 int microgpt_choose(const Sampler *sampler, const double *logits, double chance);

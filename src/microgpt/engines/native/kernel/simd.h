@@ -29,9 +29,11 @@ The sums are horizontal: over the lanes of one vector. */
 #if FLOAT64
 typedef double real;
 typedef int64_t bits;
+typedef uint64_t unsigned_bits;
 #else
 typedef float real;
 typedef int32_t bits;
+typedef uint32_t unsigned_bits;
 #endif
 
 #if defined(__AVX512F__)
@@ -51,6 +53,7 @@ typedef int32_t bits;
 enum { LANES = VECTOR_BYTES / sizeof(real) };
 typedef real vec __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef bits ivec __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef unsigned_bits uvec __attribute__((vector_size(VECTOR_BYTES), may_alias)); /* sums and shifts may overflow */
 
 INLINE vec load(const real *p) { return *(const vec *)p; }
 INLINE void store(real *p, vec x) { *(vec *)p = x; }
