@@ -80,7 +80,9 @@ class Facts:
         stream = self.documents == "stream"
         documents = sum(count for _, count in self.lengths)
         if documents != self.num_docs or stream == (self.num_docs > 0):
-            raise ValueError(f"num_docs must match documents={self.documents} and lengths, got num_docs={self.num_docs}")
+            raise ValueError(
+                f"num_docs must match documents={self.documents} and lengths, got num_docs={self.num_docs}"
+            )
         expected = 1 + sum(count * (length + 1) for length, count in self.lengths)
         if self.tokens < 3 or not (stream or self.tokens == expected):
             raise ValueError(f"tokens must be the number of tokens in the documents, got tokens={self.tokens}")
@@ -98,9 +100,7 @@ class Prepared(Data):
     """
 
     def __init__(self, folder: Path, facts: Facts, block_size: int) -> None:
-        super().__init__(
-            str(folder.resolve()), facts.documents, from_spec(facts.tokenizer), facts.sha256, block_size
-        )
+        super().__init__(str(folder.resolve()), facts.documents, from_spec(facts.tokenizer), facts.sha256, block_size)
         self.facts = facts
         self._folder = folder
         self._content = _mapped(folder / TOKENS, facts.tokens, width(self.vocab_size))
@@ -174,7 +174,8 @@ def _mapped(path: Path, count: int, kind: str) -> mmap.mmap:
             size = os.fstat(file.fileno()).st_size
             if size != expected:
                 raise DataError(
-                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: the file was truncated or changed; {AGAIN}"
+                    f"{str(path)!r} has {size:,} bytes, expected {expected:,}: the file was truncated or changed;"
+                    f" {AGAIN}"
                 )
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:

@@ -15,7 +15,7 @@ from microgpt.training import Step
 
 @dataclass(frozen=True)
 class Record:
-    """What a line must say about a step; another program's lines may have only the first two fields."""
+    """The fields of a line. Lines of other programs may have only the first two."""
 
     step: Positive
     loss: float

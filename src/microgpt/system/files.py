@@ -28,7 +28,7 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def _opener(path: str, flags: int) -> int:
-    _check_regular(os.stat(path), path)  # opening a pipe waits for its writer, and opening a device can have effects
+    _check_regular(Path(path).stat(), path)  # opening a pipe waits for its writer, and a device can have effects
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # in case the file has just been replaced
     try:
         _check_regular(os.fstat(descriptor), path)

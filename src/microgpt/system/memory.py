@@ -35,7 +35,7 @@ def _available() -> int | None:
 
 
 def _container_limit(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return the memory limit of this process's control groups (a container, for example); None if there is none."""
+    """Return the memory limit of this process's control groups (a container, for example); None if unlimited."""
     limits = []
     try:
         lines = groups.read_text().splitlines()

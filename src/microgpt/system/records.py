@@ -87,7 +87,9 @@ def _fields(kind: type) -> dict[str, tuple[Reader, bool]]:
     """Return each field's reader, and whether the field must be present."""
     hints = get_type_hints(kind, include_extras=True)
     needed = (dataclasses.MISSING, dataclasses.MISSING)
-    return {f.name: (_reader(hints[f.name]), (f.default, f.default_factory) == needed) for f in dataclasses.fields(kind)}
+    return {
+        f.name: (_reader(hints[f.name]), (f.default, f.default_factory) == needed) for f in dataclasses.fields(kind)
+    }
 
 
 @cache

@@ -126,7 +126,7 @@ def restore(session: Session, state: str) -> None:
         if saved.active not in runs:
             raise ValueError(f"active must be the id of a run, got active={saved.active!r:.40}")
     except (ValueError, RecursionError) as error:
-        raise LabError(f"cannot read the saved state: {str(error):.300}; start a new session") from None
+        raise LabError(f"cannot read the saved state: {error!s:.300}; start a new session") from None
     active, begun, version = runs[saved.active], saved.begun, saved.version
     session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
     session.version = max(session.version, version)
