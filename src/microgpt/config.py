@@ -17,7 +17,7 @@ from microgpt.activations import ACTIVATIONS, choices_text
 from microgpt.parameters import role
 
 DECAYS = ("linear", "cosine")
-# The largest sizes: the kernel computes with 32-bit integers, such as the width of an MLP, and counts steps with 64 bits
+# The largest sizes: the kernel computes with 32-bit integers (the width of an MLP, for example), and counts steps in 64
 AT_MOST = {
     "n_embd": 2**28,
     "n_head": 2**28,
