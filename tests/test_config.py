@@ -196,7 +196,7 @@ size = st.integers(1, 10**6)
 configs = st.builds(
     lambda n_head, head_dim, **rest: Config(n_head=n_head, n_embd=n_head * head_dim, **rest),
     n_head=size,
-    head_dim=size,
+    head_dim=st.integers(1, 200),
     n_layer=size,
     block_size=size,
     activation=st.sampled_from(list(ACTIVATIONS)),

@@ -17,6 +17,15 @@ from microgpt.activations import ACTIVATIONS, choices_text
 from microgpt.parameters import role
 
 DECAYS = ("linear", "cosine")
+# The largest sizes: the kernel computes with 32-bit integers (the width of an MLP, for example), and counts steps in 64
+AT_MOST = {
+    "n_embd": 2**28,
+    "n_head": 2**28,
+    "n_layer": 2**26,
+    "block_size": 2**30,
+    "num_steps": 2**62,
+    "batch_size": 2**30,
+}
 
 
 def _setting(default: Any, help: str, later: bool = False) -> Any:
@@ -73,9 +82,8 @@ class Config:
                     ) from None
             elif type(value) is not kind:
                 raise ValueError(f"{f.name} must be {_A[kind]}, got {f.name}={value!r}")
-        for name in ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {name}={getattr(self, name)}")
+        for name, most in AT_MOST.items():
+            check_size(name, getattr(self, name), most)
         if self.n_embd % self.n_head:
             raise ValueError(
                 f"n_embd must be a multiple of n_head, got n_embd={self.n_embd}, n_head={self.n_head}"
@@ -130,6 +138,19 @@ class Config:
         for name in sorted(settings.keys() - later.keys()):
             raise ValueError(f"the {name!r:.60} setting is unknown to this version of microgpt")
         return cls(**settings)
+
+
+def check_size(name: str, value: int, most: int = 2**30, least: int = 1) -> None:
+    """Raise ValueError if an argument is below `least` or above `most`; the message names the argument."""
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {name}={_shown(value)}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most:,}, got {name}={_shown(value)}")
+
+
+def _shown(number: int) -> str:
+    """Return a number as text, or its size if it has too many digits."""
+    return str(number) if abs(number) < 10**40 else f"a number of {number.bit_length()} bits"
 
 
 _A = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
@@ -206,7 +227,11 @@ def shapes(config: Config, vocab_size: int) -> Shapes:
 
 def num_params(config: Config, vocab_size: int) -> int:
     """Return the number of weights in the model."""
-    return sum(rows * columns for rows, columns in shapes(config, vocab_size).values())
+    layers = {0: 0, 1: 0}  # every layer has the same matrices, and a table of millions of layers would fill the memory
+    for n_layer in layers:
+        table = reference.shapes(vocab_size, config.n_embd, n_layer, config.block_size)
+        layers[n_layer] = sum(rows * columns for rows, columns in table.values())
+    return layers[0] + config.n_layer * (layers[1] - layers[0])
 
 
 def offsets(shapes: Shapes) -> dict[str, slice]:

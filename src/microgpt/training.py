@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from microgpt.config import AT_MOST, check_size
 from microgpt.engines.base import Engine, Tokens, truncated
 from microgpt.errors import DivergedError
 from microgpt.schedule import learning_rate
@@ -42,8 +43,8 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
         raise ValueError(
             f"micro_batch_size must be between 1 and batch_size={batch_size}, got micro_batch_size={micro_batch_size}"
         )
-    if validate_every is not None and validate_every < 1:
-        raise ValueError(f"validate_every must be at least 1 step, got validate_every={validate_every}")
+    if validate_every is not None:
+        check_size("validate_every", validate_every, AT_MOST["num_steps"])
 
 
 def check_share(batch_size: int, world_size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Write, monkeypatch: pytes
     def refuse(*_: object, **__: object) -> Any:
         raise PermissionError(13, "Permission denied", str(path))  # chmod would not stop root from reading
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert refusal(path) == f"cannot read {str(path)!r}: Permission denied; specify a readable text file"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from microgpt.config import AT_MOST
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.system import safetensors as ours
 from microgpt.system.safetensors import Tensor
@@ -117,14 +118,21 @@ WRONG: dict[str, tuple[Change, str]] = {
         "'config' in the metadata is not JSON: ",
     ),
     "n_layer beyond the file": (
-        set_config(n_layer=10**15),
-        f"n_layer={10**15} is too large for a file with 45 tensors",
+        set_config(n_layer=10**6),
+        f"n_layer={10**6} is too large for a file with 45 tensors",
     ),
     "n_layer above the file's": (set_config(n_layer=3), "tensor "),
     "n_layer below the file's": (set_config(n_layer=1), "tensor "),
     "n_embd that is not the file's": (set_config(n_embd=4), "must have shape "),
-    "n_embd of 2**62": (set_config(n_embd=2**62), "must have shape "),
-    "n_embd of 4,000 digits": (set_config(n_embd=10**4000), "must have shape "),
+    "n_embd of 2**26": (set_config(n_embd=2**26), "must have shape "),
+    "n_embd of 4,000 digits": (
+        set_config(n_embd=10**4000),
+        "n_embd must be at most 268,435,456, got n_embd=a number of 13288 bits",
+    ),
+    **{
+        f"{name} of 10**20": (set_config(**{name: 10**20}), f"{name} must be at most {most:,}, got {name}={10**20}")
+        for name, most in AT_MOST.items()
+    },
     "block_size that is not the file's": (set_config(block_size=4), "tensor 'wpe' must have shape (4, 2), got (3, 2)"),
     # symbols
     "symbols in a string": (set_json("symbols", '"ab"'), "'symbols' in the metadata must be of type list, got str"),

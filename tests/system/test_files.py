@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from microgpt.system.files import atomic, open_own, sweep
+from microgpt.system.files import atomic, open_own, open_regular, read_bytes, sha256, sweep
 from microgpt.system.safetensors import Tensor, read, write
 
 from system.packages import facts, written
@@ -189,3 +190,18 @@ def test_a_failed_write_does_not_create_a_file(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write(tmp_path / "missing" / "x", NEW)
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(path)
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "link")
+    (tmp_path / "file").write_bytes(b"emma")
+    assert read_bytes(tmp_path / "link") == b"emma"
+    assert sha256(tmp_path / "link") == hashlib.sha256(b"emma").hexdigest()

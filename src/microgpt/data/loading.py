@@ -16,6 +16,7 @@ from microgpt.data.download import Progress
 from microgpt.data.sources import DATASETS, Watch, in_memory, locate, read_text
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer, learn
 from microgpt.errors import DataError
+from microgpt.system.files import sha256
 
 
 def load(
@@ -26,6 +27,7 @@ def load(
     bos_first: bool = False,
     tokenizer: str | Tokenizer = "char",
     progress: Progress | None = None,
+    check_digest: Callable[[str], object] | None = None,
 ) -> Data:
     """Read and tokenize a text.
 
@@ -37,6 +39,8 @@ def load(
         bos_first: Whether a new tokenizer uses token id 0 for BOS instead of the last id.
         tokenizer: The tokenizer to use, or the kind of tokenizer to create (see tokenizers.KINDS).
         progress: Called to report download progress.
+        check_digest: Called with the SHA-256 of a file's bytes before anything is decoded; it raises an exception to
+            refuse the file, so that messages about a file's text can only be about the expected file.
 
     Returns:
         The tokenized documents.
@@ -57,6 +61,8 @@ def load(
     if isinstance(source, (str, os.PathLike)):
         path = locate(source, progress)
         name = source if isinstance(source, str) and source in DATASETS else str(path.resolve())
+        if check_digest:
+            check_digest(sha256(path))
         read: Callable[[Watch | None], Iterable[str]] = partial(read_text, path)
     else:
         read = partial(in_memory, list(source))

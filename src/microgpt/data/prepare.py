@@ -25,9 +25,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from microgpt.config import check_size
 from microgpt.data.documents import check_mode, documents_of
 from microgpt.data.prepared import (
-    COPY,
     DATA,
     FORMAT,
     LEARNED,
@@ -38,15 +38,16 @@ from microgpt.data.prepared import (
     Prepared,
     Working,
     open_prepared,
-    sha256,
 )
 from microgpt.data.sources import locate, read_text
 from microgpt.data.tokenizers import Tokenizer, from_spec, learn, size_of, width
 from microgpt.errors import DataError, LockedError
-from microgpt.system.files import atomic, sweep, unsafe
+from microgpt.system.files import COPY, atomic, open_regular, read_bytes, sha256, sweep, unsafe
 from microgpt.system.locks import LOCK, Lock
+from microgpt.system.records import Positive, Whole, read
 
 PIECE = 1 << 23  # bytes of text that a process tokenizes at a time
+MAX_WORKERS = 1024
 LEARNED_FROM = 1 << 26  # bytes of text from which byte pairs are learned, spread evenly over the files
 
 Each = Callable[[str, Callable[..., Any]], list[Any]]  # (a description of the task, a job to run on every piece)
@@ -72,9 +73,9 @@ class Part:
     """
 
     sha256: list[str]
-    tokens: int
-    documents: int
-    lengths: list[tuple[int, int]]
+    tokens: Whole
+    documents: Whole
+    lengths: list[tuple[Whole, Positive]]
 
 
 def prepare(
@@ -112,8 +113,8 @@ def prepare(
     if sys.byteorder != "little":
         raise DataError("prepared data can only be used on a little-endian machine, but this machine is big-endian")
     check_mode(documents)
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got workers={workers}")
+    if workers is not None:
+        check_size("workers", workers, MAX_WORKERS)
     size_of(tokenizer)
     paths = [locate(path).resolve() for path in files]
     if not paths:
@@ -245,7 +246,7 @@ def _begin(folder: Path, plan: dict[str, Any], overwrite: bool) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; an empty dict if the file holds no object."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_bytes(path).decode())
         return facts if isinstance(facts, dict) else {}
     except (OSError, ValueError, RecursionError):
         return {}
@@ -272,7 +273,7 @@ def _sweep(folder: Path) -> None:
 def _pieces(path: Path) -> Iterator[Piece]:
     """Yield the pieces of a file: about PIECE bytes each, split after newlines; longer lines are not split."""
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = 0
         while start < size:
             file.seek(min(size, start + PIECE))
@@ -298,8 +299,8 @@ def _tokenizer(
 ) -> Tokenizer:
     """Return the tokenizer that an interrupted `prepare` learned from these texts, or learn a new tokenizer."""
     kept = folder / PARTS / LEARNED
-    if spec := _read(kept):
-        return from_spec(spec)
+    with suppress(ValueError):  # there is no tokenizer yet, or it is damaged
+        return from_spec(_read(kept))
     if kind == "char":
         found = each("Collecting characters", partial(_characters, documents=documents))
         made = learn(kind, found, bos_first)
@@ -319,8 +320,10 @@ def _make(index: int, piece: Piece, folder: Path, documents: str, learned: int) 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the worker processes already use all processors
     path = folder / PARTS / f"{index}"
     facts = _read(path.with_suffix(".json"))
-    if facts and [sha256(path.with_suffix(end)) for end in (".tokens", ".starts")] == facts["sha256"]:
-        return Part(**facts)
+    with suppress(ValueError, OSError):  # there is no part yet, or it is damaged
+        done = read(Part, facts)
+        if [sha256(path.with_suffix(end)) for end in (".tokens", ".starts")] == done.sha256:
+            return done
     tokens, lengths = _tokenizer_of(folder / PARTS / LEARNED, learned).pack(
         _texts(piece, documents), bos=documents == "lines"
     )

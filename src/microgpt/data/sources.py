@@ -11,6 +11,7 @@ from typing import Any
 
 from microgpt.data.download import Progress, makemore
 from microgpt.errors import DataError
+from microgpt.system.files import open_regular
 
 PIECE = 1 << 20  # bytes read at a time
 
@@ -49,7 +50,7 @@ def read_text(path: Path, watch: Watch | None = None, start: int = 0, stop: int 
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     offset, begun = start, start > 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         while True:
             try:
@@ -109,7 +110,7 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
             raise DataError(f"{name!r} is a folder: specify a text file")
         if path.exists() and not path.is_file():
             raise DataError(f"{name!r} cannot be read twice (it is a pipe or a device): save its text to a file first")
-        with path.open("rb"):
+        with open_regular(path):
             return path
     except FileNotFoundError:
         raise DataError(

@@ -250,9 +250,14 @@ def learn(kind: str, texts: Iterable[str], bos_first: bool = False) -> Tokenizer
 def from_spec(spec: dict[str, Any]) -> Tokenizer:
     """Return the tokenizer that `spec` describes; raise ValueError if the description is invalid."""
     try:
-        kind, bos_first = spec["kind"], bool(spec["bos_first"])
+        kind, bos_first = spec["kind"], spec["bos_first"]
+        if not isinstance(bos_first, bool):
+            raise ValueError(f"bos_first must be true or false, got bos_first={bos_first!r:.40}")
         if kind == "char":
-            return CharTokenizer(spec["chars"], bos_first)
+            chars = spec["chars"]
+            if not (isinstance(chars, list) and all(isinstance(char, str) and len(char) == 1 for char in chars)):
+                raise ValueError("chars must be a list of single characters")
+            return CharTokenizer(chars, bos_first)
         if kind == "byte":
             return ByteTokenizer(bos_first)
         if kind == "bpe":

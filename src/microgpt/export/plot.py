@@ -54,7 +54,7 @@ def plot_losses(folders: Sequence[str | Path], out: str | Path, smoothing: int =
         losses = [m["loss"] for m in metrics]
         axes.plot(steps, losses, color=colour, alpha=0.18, linewidth=0.7)
         axes.plot(steps, _means(losses, smoothing), color=colour, linewidth=1.8, label=labels[i])
-        held_out = [(m["step"], m["val_loss"]) for m in metrics if "val_loss" in m]
+        held_out = [(m["step"], m["val_loss"]) for m in metrics if m.get("val_loss") is not None]
         if held_out:
             axes.plot(*zip(*held_out), "o", color=colour, markersize=4, label=f"{labels[i]}, held out")
     axes.set(xlabel="step", ylabel="loss (nats per token)")

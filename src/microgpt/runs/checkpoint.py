@@ -116,17 +116,13 @@ def load(path: Path | str) -> Checkpoint:
             m=array("d"),
             v=array("d"),
             step=_json(metadata, "step", int),
-            rng_state=_rng_state(_json(metadata, "rng", list)),
+            rng_state=rng_state(_json(metadata, "rng", list)),
             provenance=Provenance.from_dict(_json(metadata, "data", dict)),
             spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
         )
-        bos_first = checkpoint.config.bos_first
-        if not checkpoint.spec:
-            _check_symbols(checkpoint.symbols)
-        if checkpoint.symbols != checkpoint.tokenizer().symbols:
-            raise SafetensorsError(f"'symbols' must be sorted, with BOS {'first' if bos_first else 'last'}")
-        if checkpoint.step < 0:
-            raise SafetensorsError(f"step must be at least 0, got {checkpoint.step}")
+        check_symbols(checkpoint)
+        if not 0 <= checkpoint.step < 2**62:
+            raise SafetensorsError(f"step must be at least 0 and less than 2**62, got {checkpoint.step}")
         table = _shapes(checkpoint, tensors)
         expected = {prefix + name: shape for prefix in BUFFERS for name, shape in table.items()}
         for name in [*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()]:
@@ -171,20 +167,28 @@ def _json(metadata: dict[str, str], key: str, kind: type) -> Any:
     return value
 
 
-def _check_symbols(symbols: list[Any]) -> None:
-    if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
-        raise SafetensorsError("'symbols' must be distinct single characters")
-    if "" not in symbols:
-        raise SafetensorsError("'symbols' must contain BOS, the empty string")
+def check_symbols(checkpoint: Checkpoint) -> None:
+    """Raise ValueError unless the symbols are those of the checkpoint's tokenizer."""
+    symbols: list[Any] = checkpoint.symbols
+    if not checkpoint.spec:
+        if not all(isinstance(s, str) and len(s) <= 1 for s in symbols) or len(set(symbols)) != len(symbols):
+            raise SafetensorsError("'symbols' must be distinct single characters")
+        if "" not in symbols:
+            raise SafetensorsError("'symbols' must contain BOS, the empty string")
+    if symbols != checkpoint.tokenizer().symbols:
+        raise SafetensorsError(
+            f"'symbols' must be sorted, with BOS {'first' if checkpoint.config.bos_first else 'last'}"
+        )
 
 
-def _rng_state(state: list[Any]) -> tuple[Any, ...]:
+def rng_state(state: list[Any]) -> tuple[Any, ...]:
+    """Return the state of random.Random that a file stores as a list; raise ValueError if it is not one."""
     try:
         version, internal, gauss_next = state
         if not (gauss_next is None or isinstance(gauss_next, float)):
             raise TypeError(f"gauss_next must be a float or None, got {gauss_next!r:.60}")
-        rng_state = (version, tuple(internal), gauss_next)
-        random.Random(0).setstate(rng_state)
+        found = (version, tuple(internal), gauss_next)
+        random.Random(0).setstate(found)
     except (TypeError, ValueError, OverflowError) as error:
         raise SafetensorsError(f"'rng' in the metadata is not a random.Random state: {error}") from None
-    return rng_state
+    return found

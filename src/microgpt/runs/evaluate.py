@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from microgpt import evaluation
+from microgpt.config import check_size
 from microgpt.data.documents import Data
 from microgpt.data.loading import load
 from microgpt.data.prepared import Working
 from microgpt.data.tokenizers import CharTokenizer
 from microgpt.engines.base import STREAMS, Tokens, truncated
+from microgpt.runs.samples import SAMPLE_BYTES
 from microgpt.runs.training_data import Source
+from microgpt.system.memory import check_fits
 
 if TYPE_CHECKING:
     from microgpt.runs.run import Run
@@ -24,6 +27,8 @@ def evaluate(
     run: Run, source: Source | None, limit: int, num_samples: int, seed: int, progress: Working | None
 ) -> evaluation.Evaluation:
     """Evaluate a run; see Run.evaluate."""
+    check_size("num_samples", num_samples, least=0)
+    check_fits(num_samples * SAMPLE_BYTES, f"num_samples={num_samples}", "request fewer samples")
     if source is None:
         text, indices = run.data, run.held_out or range(len(run.data))
         what = f"{'held-out part of' if run.held_out else 'training data'} {text.source or 'documents in memory'}"

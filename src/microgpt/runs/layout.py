@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from microgpt.errors import RunError
+from microgpt.system.files import open_regular
 
 CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
 TENSORBOARD = "tensorboard"  # the subfolder of the metrics for TensorBoard
@@ -20,7 +21,7 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
     try:
         if path.is_dir():
             file = path / MODEL
-        with file.open("rb"):
+        with open_regular(file):
             return file
     except FileNotFoundError:
         what = "has no model.safetensors, so it is not a run folder" if path.is_dir() else "does not exist"
@@ -28,7 +29,9 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
             f"{str(path)!r} {what}; specify a run folder (microgpt train --out) or a checkpoint file"
         ) from None
     except OSError as error:
-        raise RunError(f"cannot read {str(file)!r}: {error.strerror}") from None
+        raise RunError(
+            f"cannot read {str(file)!r}: {error.strerror}; specify a run folder or a readable checkpoint file"
+        ) from None
 
 
 def next_folder(parent: Path) -> Path:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from microgpt.errors import RunError
-from microgpt.system.files import atomic
+from microgpt.system.files import atomic, read_bytes
+from microgpt.system.records import Positive, Whole, read
 from microgpt.training import Step
+
+
+@dataclass(frozen=True)
+class Record:
+    """The fields of a line. Lines of other programs may have only the first two."""
+
+    step: Positive
+    loss: float
+    learning_rate: float | None = None
+    tokens: Whole | None = None
+    val_loss: float | None = None
 
 
 def record(step: Step) -> dict[str, Any]:
@@ -49,27 +62,21 @@ def read_metrics(path: Path, last_step: int | None = None) -> list[dict[str, Any
         RunError: A complete line does not describe a step; the message gives the line number.
     """
     metrics: list[dict[str, Any]] = []
-    content = path.read_bytes()
+    content = read_bytes(path)
     lines = content.splitlines()
     for number, line in enumerate(lines, 1):
         if last_step is not None and last_step <= (metrics[-1]["step"] if metrics else 0):
             break
         try:
             step = json.loads(line)
-            if not (isinstance(step["step"], int) and isinstance(step["loss"], float)):
-                raise TypeError
+            read(Record, step)
             if last_step is not None and step["step"] > last_step:
                 break
             metrics.append(step)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            RecursionError,
-        ):  # bad JSON or UTF-8, not an object, not a step, or nested too deeply
+        except (ValueError, RecursionError) as error:  # bad JSON or UTF-8, nested too deeply, or not a step
             if number < len(lines) or content.endswith(b"\n"):
                 raise RunError(
                     f"{str(path)!r} is not a metrics file, or is damaged: line {number} does not describe a"
-                    " step; fix that line, or delete the file (the checkpoint does not need it)"
+                    f" step ({error}); fix that line, or delete the file (the checkpoint does not need it)"
                 ) from None
     return metrics

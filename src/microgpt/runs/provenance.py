@@ -6,17 +6,20 @@ Every checkpoint records the provenance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
 from microgpt.data.documents import MODES, Data
+from microgpt.system.records import OneOf, Positive, Range, Whole, read_field
+
+PRECISIONS = ("exact", "float32", "float64", "bfloat16")
 
 
 @dataclass(frozen=True)
 class Provenance:
     """A record of where a run's training data comes from and how the run reads it.
 
-    A checkpoint from another version of microgpt may lack some of these facts.
+    A checkpoint from another version of microgpt may lack some of these facts, or state them in another way.
 
     Attributes:
         source: The path of the text, or the name of a data set; None for documents in memory.
@@ -27,17 +30,18 @@ class Provenance:
         validate_every: The number of steps between measurements of the held-out loss; None means a tenth of num_steps.
         micro_batch_size: The number of documents to process at once; None means the full batch.
         precision: The precision to train in unless another is requested; None means exact.
-        unknown: Facts from another version of microgpt, stored unchanged.
+        unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
+            cannot be trained (see `fault`), but its model can be used.
     """
 
     source: str | None = None
     sha256: str | None = None
-    documents: str | None = None
-    num_docs: int | None = None
-    val_fraction: float | None = None
-    validate_every: int | None = None
-    micro_batch_size: int | None = None
-    precision: str | None = None
+    documents: Annotated[str, OneOf(MODES)] | None = None
+    num_docs: Whole | None = None
+    val_fraction: Annotated[float, Range(0, 1, open=True)] | None = None
+    validate_every: Positive | None = None
+    micro_batch_size: Positive | None = None
+    precision: Annotated[str, OneOf(PRECISIONS)] | None = None
     unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -53,20 +57,33 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Provenance:
-        """Return the provenance that `to_dict` stored; raise ValueError if a known fact has the wrong type."""
-        for name, kinds in KINDS.items():
-            if name in facts and type(facts[name]) not in kinds:
-                raise ValueError(f"{name} in 'data' must be of type {kinds[0].__name__}, got {facts[name]!r:.60}")
-        known = {name: value for name, value in facts.items() if name in KINDS}
-        return cls(**known, unknown={name: value for name, value in facts.items() if name not in KINDS})
+        """Return the provenance that `to_dict` stored; facts that this version cannot use become `unknown`."""
+        known: dict[str, Any] = {}
+        unknown = {name: value for name, value in facts.items() if name not in NAMES}
+        for name in facts.keys() & NAMES:
+            try:
+                known[name] = read_field(cls, name, facts[name])
+            except ValueError:
+                unknown[name] = facts[name]
+        return cls(**known, unknown=unknown)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dict for checkpoints, config.json and session files; missing facts are omitted."""
-        known = {name: getattr(self, name) for name in KINDS}
+        known = {name: getattr(self, name) for name in NAMES}
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},
             **self.unknown,
         }
+
+    def fault(self) -> str:
+        """Return why the run cannot be trained: a fact that this version cannot use; empty if it can be trained."""
+        for name in NAMES:
+            if name in self.unknown:
+                try:
+                    read_field(Provenance, name, self.unknown[name])
+                except ValueError as error:
+                    return f"the run's record of its training data cannot be used: {error}"
+        return ""
 
     @property
     def mode(self) -> str:
@@ -74,14 +91,4 @@ class Provenance:
         return self.documents or MODES[0]
 
 
-# The facts in the order in which they are written, each with its allowed types
-KINDS: dict[str, tuple[type, ...]] = {
-    "source": (str, type(None)),
-    "sha256": (str,),
-    "documents": (str,),
-    "num_docs": (int,),
-    "val_fraction": (float, int),
-    "validate_every": (int,),
-    "micro_batch_size": (int,),
-    "precision": (str,),
-}
+NAMES = [f.name for f in fields(Provenance) if f.name != "unknown"]  # the facts, in the order in which they are written

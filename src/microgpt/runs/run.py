@@ -30,6 +30,7 @@ from microgpt.runs.evaluate import evaluate, with_progress
 from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.samples import Sample
+from microgpt.runs.sizes import check_batch_fits
 from microgpt.runs.training_data import Source, find_training_data, load_training_data
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
@@ -152,10 +153,11 @@ class Run:
                 f"the data must be loaded with the config's bos_first={config.bos_first} and"
                 f" block_size={config.block_size}, got bos_first={data.bos_first} and block_size={data.block_size}"
             )
+        count = num_params(config, data.vocab_size)
+        check_model_fits(count, 6 * config.n_layer)
+        check_batch_fits(data, config, engine)
         rng = random.Random(config.seed)
         order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
-        count = num_params(config, data.vocab_size)
-        check_model_fits(count)
         large = count > ENGINE_INIT_PARAMS
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
@@ -269,6 +271,7 @@ class Run:
             An iterator over the steps; advancing it trains the run.
         """
         order, held_out = self._order
+        check_batch_fits(self.data, self.config, self.engine.name)
         every = self.provenance.validate_every or max(1, self.config.num_steps // 10)
         return training.train(
             self.engine,

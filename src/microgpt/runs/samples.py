@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from microgpt import sampling
+from microgpt.config import check_size
 from microgpt.data.documents import Data
 from microgpt.data.tokenizers import Tokenizer
 from microgpt.engines.base import STREAMS, Engine
 from microgpt.errors import DataError
 from microgpt.flops import forward_flops
+from microgpt.system.memory import check_fits
 
 CALL_FLOPS = 2 * 10**9  # a call that generates several samples takes at most about a second; Ctrl-C waits for its end
+SAMPLE_BYTES, SEEDED_BYTES = 64, 2600  # the least memory of a sample: its text; with a seed, also its random stream
 BATCH = 20  # samples per batch: few enough that they appear without delay
 
 
@@ -65,10 +68,10 @@ def generate(
     Raises:
         ValueError: An option is invalid.
     """
-    if n < 0:
-        raise ValueError(f"n must be at least 0, got n={n}")
-    if max_new_tokens is not None and max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, got max_new_tokens={max_new_tokens}")
+    check_size("n", n, least=0)
+    check_fits(n * (SAMPLE_BYTES if seed is None else SEEDED_BYTES), f"n={n}", "request fewer samples")
+    if max_new_tokens is not None:
+        check_size("max_new_tokens", max_new_tokens)
     if slide and max_new_tokens is None:
         max_new_tokens = 10 * engine.config.block_size  # the limit for a model that never ends a document
     sampling.check_options(engine.vocab_size, temperature, top_k)

@@ -51,7 +51,7 @@ def load_training_data(
     data = open_prepared(Path(cast("str", source)), config.block_size)
     for name, asked, actual in (
         ("documents", documents, data.mode),
-        ("tokenizer", tokenizer, data.facts["asked"]["tokenizer"]),
+        ("tokenizer", tokenizer, data.facts.asked.tokenizer),
         ("bos_first", config.bos_first, data.bos_first),
     ):
         if asked is not None and asked != actual:
@@ -84,29 +84,48 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
         DataError: The data is missing or differs from the data that the run was trained on.
     """
     info, moved = state.provenance, source is None
+    if fault := info.fault():
+        raise DataError(f"{fault}; train with the version of microgpt that recorded it, or start a new run")
     source = info.source if source is None else source
     if source is None:
         raise DataError("the run was trained on documents in memory: pass them again (source=...)")
-    if moved and source not in DATASETS and not Path(str(source)).exists():
-        raise DataError(f"the training data is no longer at {str(source)!r}: {WHERE}")
+    try:
+        if moved and source not in DATASETS and not Path(str(source)).exists():
+            raise DataError(f"the training data is no longer at {str(source)!r}: {WHERE}")
+        return _load_recorded(state, source, WHERE if moved else "specify that text or start a new run")
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:  # not a possible path, or a file that cannot be read
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read the training data at {str(source)!r:.200}: {reason}; {WHERE}") from None
+
+
+def _load_recorded(state: Checkpoint, source: Source, remedy: str) -> Data:
+    """Load a text or prepared data; raise DataError if it is not what the run was trained on."""
+
+    def check(digest: str) -> None:
+        if digest != state.provenance.sha256:
+            raise DataError(
+                f"{str(source)!r} is not the text that the run was trained on (SHA-256 {digest[:12]}..., expected"
+                f" {str(state.provenance.sha256)[:12]}...): {remedy}"
+            )
+
     if is_prepared_folder(source):
-        data: Data = open_prepared(Path(cast("str", source)), state.config.block_size)
-        if data.tokenizer.symbols != state.symbols:
+        prepared = open_prepared(Path(cast("str", source)), state.config.block_size)
+        if prepared.tokenizer.symbols != state.symbols:
             raise DataError(
                 f"{os.fspath(cast('str', source))!r} was prepared with a tokenizer that differs from the run's:"
-                f" {WHERE if moved else 'specify the data that the run was trained on, or start a new run'}"
+                f" {remedy}"
             )
-    else:
-        data = load_data(
-            source,
-            mode=info.mode,
-            block_size=state.config.block_size,
-            bos_first=state.config.bos_first,
-            tokenizer=state.tokenizer(),
-        )
-    if data.sha256 != info.sha256:
-        raise DataError(
-            f"{str(source)!r} is not the text that the run was trained on (SHA-256 {data.sha256[:12]}..., expected"
-            f" {str(info.sha256)[:12]}...): {WHERE if moved else 'specify that text or start a new run'}"
-        )
+        check(prepared.sha256)
+        return prepared
+    data = load_data(
+        source,
+        mode=state.provenance.mode,
+        block_size=state.config.block_size,
+        bos_first=state.config.bos_first,
+        tokenizer=state.tokenizer(),
+        check_digest=check,
+    )
+    check(data.sha256)  # documents in memory
     return data

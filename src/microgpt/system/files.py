@@ -1,15 +1,16 @@
-"""Writing files: completely or not at all, and never through a symbolic link."""
+"""Reading regular files only; writing files completely or not at all, and never through a symbolic link."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 # the incomplete files of killed processes; earlier versions numbered these files instead of giving them random names
 INCOMPLETE = re.compile(r"\..+\.([0-9a-f]{16}|[0-9]+)\.tmp")
@@ -24,6 +25,61 @@ def open_own(path: Path, mode: str, **options: Any) -> IO[Any]:
         return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
     return open(path, mode, opener=opener, **options)
+
+
+COPY = 1 << 20  # bytes read at a time
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a file to read its bytes; raise OSError if it is a pipe, a device or a folder, without waiting for it."""
+    return open(path, "rb", opener=_opener)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """Return a file's bytes; raise OSError if it is a pipe, a device or a folder, without waiting for it."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _opener(path: str, flags: int) -> int:
+    _check_regular(Path(path).stat(), path)  # opening a pipe waits for its writer, and a device can have effects
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # in case the file has just been replaced
+    try:
+        _check_regular(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(facts: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+
+
+def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> str:
+    """Return the SHA-256 of a regular file's bytes.
+
+    Args:
+        path: The file.
+        progress: Called with the number of bytes read and the file's size.
+
+    Returns:
+        The digest in hexadecimal.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        while content := file.read(COPY):
+            digest.update(content)
+            if progress:
+                progress(file.tell(), size)
+    return digest.hexdigest()
 
 
 class atomic:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from microgpt.errors import SafetensorsError
-from microgpt.system.files import atomic
+from microgpt.system.files import atomic, open_regular
+from microgpt.system.memory import check_fits
 
 FLOATS = {"F64": "d", "F32": "f"}  # supported type -> array type code
 MAX_HEADER = 100_000_000  # bytes; the package has the same limit
@@ -97,11 +98,14 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         OSError: The file cannot be read.
         SafetensorsError: The file violates the format or contains tensors of unsupported types.
+        MemoryError: The file does not fit in memory.
     """
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         beginning = file.read(8)
         beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
-        entries, metadata = _layout(beginning, os.fstat(file.fileno()).st_size)
+        file_size = os.fstat(file.fileno()).st_size
+        entries, metadata = _layout(beginning, file_size)
+        check_fits(file_size, f"reading {str(path)!r}", "choose a smaller file")
         data = memoryview(file.read())  # read only after checking the header's sizes against the file's size
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
 

@@ -9,25 +9,88 @@ from __future__ import annotations
 import base64
 import json
 from array import array
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 from microgpt.config import Config
+from microgpt.data.documents import MODES
 from microgpt.engines.program import REFERENCE
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
 from microgpt.lab.requests import Response, change_request, request
-from microgpt.lab.runs.opening import begin_again, from_checkpoint
+from microgpt.lab.runs.opening import begin_again, check_size, from_checkpoint
 from microgpt.lab.runs.run import Edit, Frame, LabRun
 from microgpt.lab.runs.texts import Text
-from microgpt.runs.checkpoint import Checkpoint
+from microgpt.runs.checkpoint import Checkpoint, check_symbols, rng_state
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.run import spec_of
+from microgpt.system.records import OneOf, Whole, read
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.runs import Saved
     from microgpt.lab.session import Session
 
 FORMAT = "microgpt lab/1"
+MAX_NUMBERS = 10_000_000  # in one of a run's buffers
+
+SavedEdit = tuple[Whole, Whole, float, float]  # the fields of Edit
+
+
+@dataclass(frozen=True)
+class SavedText:
+    """A text: the arguments of Text, with the content in base64."""
+
+    name: str
+    mode: Annotated[str, OneOf(MODES)]
+    base64: str | None
+
+
+@dataclass(frozen=True)
+class SavedFrame:
+    """A frame; `_numbers` decodes its buffers."""
+
+    step: Whole
+    params: str
+    m: str
+    v: str
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run: the attributes of LabRun, and the parts of its checkpoint."""
+
+    id: str
+    name: str
+    about: str
+    text: Whole
+    config: dict[str, Any]
+    symbols: list[str]
+    rng: list[Any]
+    data: dict[str, Any]
+    losses: str
+    validations: list[tuple[Whole, float]]
+    edits: list[SavedEdit]
+    changes: list[SavedEdit]
+    branch: tuple[str, Whole] | None
+    program: str | None
+    frozen: bool
+    first: Whole
+    again: bool
+    missing: str
+    frames: list[SavedFrame]
+    now: SavedFrame
+    spec: dict[str, Any] = field(default_factory=dict)  # missing in sessions saved before the byte tokenizer was added
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """A session."""
+
+    version: Whole
+    begun: Whole
+    active: str
+    texts: list[SavedText]
+    runs: list[SavedRun]
 
 
 @request
@@ -50,14 +113,21 @@ def save(session: Session) -> Saved:
 def restore(session: Session, state: str) -> None:
     """Restore a saved session."""
     try:
-        saved: dict[str, Any] = json.loads(state)
-        if saved["format"] != FORMAT:
-            raise ValueError(f"unknown format {saved['format']!r:.40}")
-        texts = [session.names, *map(_text_of, saved["texts"])]  # the bundled names come first
-        runs = {facts["id"]: _restored(facts, texts[facts["text"]]) for facts in saved["runs"]}
-        active, begun, version = runs[saved["active"]], int(saved["begun"]), int(saved["version"])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise LabError(f"cannot read the saved state: {error!r:.80}; start a new session") from None
+        content = json.loads(state)
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise ValueError(f"its format is {found!r:.40}, expected {FORMAT!r}")
+        saved = read(SavedSession, content)
+        texts = [session.names, *map(_text_of, saved.texts)]  # the bundled names come first
+        for run in saved.runs:
+            if run.text >= len(texts):
+                raise ValueError(f"text must be the index of one of {len(texts)} texts, got text={run.text}")
+        runs = {run.id: _restored(run, texts[run.text]) for run in saved.runs}
+        if saved.active not in runs:
+            raise ValueError(f"active must be the id of a run, got active={saved.active!r:.40}")
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"cannot read the saved state: {error!s:.300}; start a new session") from None
+    active, begun, version = runs[saved.active], saved.begun, saved.version
     session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
     session.version = max(session.version, version)
 
@@ -106,50 +176,73 @@ def _text(numbers: array[float]) -> str:
 
 
 def _numbers(text: str) -> array[float]:
+    if text.endswith(" zeros"):
+        count = text.removesuffix(" zeros")
+        if not (count.isdecimal() and len(count) < 10 and int(count) <= MAX_NUMBERS):
+            raise ValueError(f"a run can have at most {MAX_NUMBERS:,} numbers, got {text:.40}")
+        return array("d", bytes(8 * int(count)))
     numbers = array("d")
-    numbers.frombytes(bytes(8 * int(text.split()[0])) if text.endswith(" zeros") else base64.b64decode(text))
+    numbers.frombytes(base64.b64decode(text))
     return numbers
 
 
-def _text_of(facts: dict[str, Any]) -> Text:
-    return Text(facts["name"], None if facts["base64"] is None else base64.b64decode(facts["base64"]), facts["mode"])
+def _text_of(saved: SavedText) -> Text:
+    return Text(saved.name, None if saved.base64 is None else base64.b64decode(saved.base64), saved.mode)
 
 
-def _restored(facts: dict[str, Any], text: Text) -> LabRun:
-    config = Config.from_dict(facts["config"])
-    program = REFERENCE if facts["program"] is None else edited.load(facts["program"], text)
-    now = _frame_of(facts["now"])
-    version, internal, gauss_next = facts["rng"]
+def _restored(saved: SavedRun, text: Text) -> LabRun:
+    config = Config.from_dict(saved.config)
+    check_size(config, len(saved.symbols))
+    program = REFERENCE if saved.program is None else edited.load(saved.program, text)
+    now = _frame_of(saved.now)
     state = Checkpoint(
         config=config,
-        symbols=facts["symbols"],
-        spec=facts.get("spec", {}),  # missing in sessions saved before the byte tokenizer was added
+        symbols=saved.symbols,
+        spec=saved.spec,
         params=array("d", now.params),
         m=now.m,
         v=now.v,
         step=now.step,
-        rng_state=(version, tuple(internal), gauss_next),
-        provenance=Provenance.from_dict(facts["data"]),
+        rng_state=rng_state(saved.rng),
+        provenance=Provenance.from_dict(saved.data),
     )
-    run = LabRun(
-        facts["id"],
-        facts["name"],
-        facts["about"],
-        text,
-        from_checkpoint(text, state, facts["missing"], program),
-    )
-    run.losses = _numbers(facts["losses"])
-    run.validations = [(step, loss) for step, loss in facts["validations"]]
-    run.edits = [Edit(*edit) for edit in facts["edits"]]
-    run.changes = {edit[1]: Edit(*edit) for edit in facts["changes"]}
-    run.branch = tuple(facts["branch"]) if facts["branch"] else None
-    run.frozen, run.first, run.missing = facts["frozen"], facts["first"], facts["missing"]
-    run.frames = {frame.step: frame for frame in map(_frame_of, facts["frames"])}
+    if program is REFERENCE:
+        check_symbols(state)
+    losses, frames = _numbers(saved.losses), [*map(_frame_of, saved.frames)]
+    _check(saved, [now, *frames], len(losses))
+    missing = saved.missing or state.provenance.fault()
+    run = LabRun(saved.id, saved.name, saved.about, text, from_checkpoint(text, state, missing, program))
+    run.losses = losses
+    run.validations = saved.validations
+    run.edits = [Edit(*edit) for edit in saved.edits]
+    run.changes = {edit[1]: Edit(*edit) for edit in saved.changes}
+    run.branch = saved.branch
+    run.frozen, run.first, run.missing = saved.frozen, saved.first, missing
+    run.frames = {frame.step: frame for frame in frames}
     run.settle_plan()
-    if facts["again"]:
+    if saved.again and not missing:
         run.opened = begin_again(text, state)
     return run
 
 
-def _frame_of(facts: dict[str, Any]) -> Frame:
-    return Frame(facts["step"], *(_numbers(facts[name]) for name in ("params", "m", "v")))
+def _check(saved: SavedRun, frames: list[Frame], num_losses: int) -> None:
+    """Raise ValueError if a run's parts do not fit together."""
+    now, *kept = frames
+    count = len(now.params)
+    for frame in frames:
+        for name in ("params", "m", "v"):
+            if len(getattr(frame, name)) != count:
+                raise ValueError(f"{name} must have {count} numbers, got {len(getattr(frame, name))}")
+    steps = [frame.step for frame in kept]
+    if not steps or min(steps) > min(now.step, saved.first) or max(now.step, saved.first, *steps) > num_losses:
+        raise ValueError(
+            f"frames must start at or before first={saved.first} and step={now.step}, and end at or before"
+            f" {num_losses}, got steps {steps!r:.40}"
+        )
+    for _, place, _, _ in (*saved.edits, *saved.changes):
+        if place >= count:
+            raise ValueError(f"an edit must change one of {count} weights, got number {place}")
+
+
+def _frame_of(saved: SavedFrame) -> Frame:
+    return Frame(saved.step, *(_numbers(getattr(saved, name)) for name in ("params", "m", "v")))

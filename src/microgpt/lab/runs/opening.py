@@ -120,8 +120,8 @@ def opened(
     text = find(str(state.provenance.sha256))
     source = state.provenance.source or "documents in memory"
     text = text and text.in_mode(state.provenance.mode)
-    missing = ""
-    if text is None:
+    missing = state.provenance.fault()
+    if text is None and not missing:
         missing = f"{name} was trained on {source}, which is not loaded: load that file first, then open the run again"
     about = f"A run from the file {name}, trained on {source}."
     lab_run = LabRun(id, name, about, text or names, from_checkpoint(text or names, state, missing))
@@ -132,9 +132,9 @@ def opened(
             for line in read_metrics(path):
                 if 1 <= line["step"] <= state.step:
                     lab_run.losses[line["step"] - 1] = line["loss"]
-                    if isinstance(line.get("val_loss"), float):
+                    if line.get("val_loss") is not None:
                         lab_run.validations.append((line["step"], line["val_loss"]))
-    if text is not None and state.step:
+    if text is not None and not missing and state.step:
         lab_run.opened = begin_again(text, state)
     return lab_run
 
