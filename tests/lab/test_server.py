@@ -11,9 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,70 +22,7 @@ from microgpt.lab import server as lab_server
 from microgpt.lab.server import NamedRun, Pages, Server, export
 
 from conftest import ROOT, TINY, clean_environment
-
-SCRIPT = "export const word = 'emma'\n" * 100
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A small page with every kind of file, next to files that must not be served."""
-    folder = tmp_path / "site"
-    files = {
-        "index.html": b"<!doctype html><title>lab</title>",
-        "assets/main.js": SCRIPT.encode(),
-        "assets/main.css": b"a{}",
-        "pyodide/pyodide.mjs": b"export {}",
-        "pyodide/pyodide.asm.wasm": b"\0asm",
-        "pyodide/some.whl": b"PK",
-        "microgpt.zip": b"PK",
-        "snapshot.json": b"{}",
-        "icon.svg": b"<svg/>",
-        "strange.thing": b"?",
-        ".built-from": b"a digest",
-    }
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    (tmp_path / "secret.txt").write_text("secret")
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "secret.txt").write_text("secret")
-    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
-    (folder / "links").symlink_to(tmp_path / "secrets")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "small"
-    microgpt.train(["ada", "bea", "abba"], TINY, out=folder)
-    return folder
-
-
-@contextmanager
-def serving(pages: Pages) -> Iterator[Server]:
-    with Server(pages, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-class Response:
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status, self.headers, self.content = response.status, response.headers, response.read()
-
-
-def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Response:
-    """Make a request with an unchanged path. Underscores in header names mean hyphens; the default Host is right."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
-    connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
-    for name, value in headers.items():
-        connection.putheader(name.replace("_", "-"), value)
-    connection.endheaders()
-    response = Response(connection.getresponse())
-    connection.close()
-    return response
+from lab.served import SCRIPT, ask, serving
 
 
 @pytest.mark.parametrize(
@@ -356,10 +290,11 @@ def test_the_command_serves_until_ctrl_c(site: Path, run: Path) -> None:
         command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
-        address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", process.stdout.readline())
+        address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/#token=([\w-]{43})\n", process.stdout.readline())
         assert address
         connection = http.client.HTTPConnection("127.0.0.1", int(address[1]), timeout=120)
-        connection.request("GET", "/runs/index.json")  # the connection stays open
+        token = {"Authorization": f"Bearer {address[2]}"}
+        connection.request("GET", "/runs/index.json", headers=token)  # the connection stays open
         assert json.loads(connection.getresponse().read())[0]["name"] == "small"
         process.send_signal(signal.SIGINT if os.name != "nt" else signal.CTRL_C_EVENT)
         output, error = process.communicate(timeout=120)

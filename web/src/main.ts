@@ -4,7 +4,9 @@ import App from './App.svelte'
 import { start } from './engine/page'
 import { follow } from './follow'
 import { app } from './state.svelte'
+import { takeToken } from './token'
 
+takeToken()
 app.load(location.hash)
 const saved = app.saved
 start().then(() => follow(saved))

@@ -28,8 +28,10 @@ def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | Non
     """Open the lab, a page that shows every number inside a GPT.
 
     You can change the numbers and continue training from there. The page is
-    served only to this machine and needs no network. Ctrl-C stops the
-    server. While a run is still training, the page follows its progress.
+    served only to this machine and needs no network. Only the address that
+    this command prints or opens shows your runs; share it with nobody who
+    must not read them. Ctrl-C stops the server. While a run is still
+    training, the page follows its progress.
 
     Examples:
       microgpt lab
@@ -48,9 +50,9 @@ def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | Non
         display.note(f"wrote {export}; any web server can serve it, at any path")
         return
     with lab_server.Server(pages, port) as server:
-        print(server.url, flush=True)
+        print(server.address(), flush=True)
         display.note("press Ctrl-C to stop")
         if browser:
-            lab_server.open_browser(server.url)
+            lab_server.open_browser(server.address(once=True))
         with suppress(KeyboardInterrupt):  # Ctrl-C is the normal way to stop the server
             server.serve_forever()

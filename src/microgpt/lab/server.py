@@ -1,27 +1,34 @@
 """Serve the built page on loopback, or export the page to a folder for another web server.
 
 The server also serves the runs named on the command line. It accepts no uploads. It looks up each address in a list of
-the page's files, so no address can lead to any other file. It rejects a request whose Host header names another host,
-because the request may come from a page on another site whose domain name has been made to resolve to this machine (DNS
-rebinding).
+the page's files, so no address can lead to any other file, and it follows no symbolic link. It rejects a request whose
+Host header names another host, because the request may come from a page on another site whose domain name has been made
+to resolve to this machine (DNS rebinding). Other users of this machine can connect to loopback too. They can read the
+page, but they cannot read the runs without the token in the address that `microgpt lab` prints.
 """
 
 from __future__ import annotations
 
 import gzip
+import hmac
+import io
 import json
 import os
+import secrets
+import stat
 import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
-from typing import Any
+from time import monotonic
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from microgpt.errors import SiteError
@@ -32,6 +39,12 @@ SITE = Path(__file__).parent / "site"
 NO_SITE = Path(__file__).parent / "no_site.txt"  # a build that omits the page writes the reason here
 HOST = "127.0.0.1"
 PORT = 8000  # the default port, if it is available
+# Open without following a link that has just taken the file's place, and without waiting for the writer of a FIFO
+READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
+MAX_FILE = 1 << 29  # bytes; a browser cannot hold the base64 form of a larger run in a string
+MAX_CONNECTIONS = 64  # at a time; a browser opens at most 6
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SLOWEST = 10_000  # bytes per second; a client that reads a response more slowly than this is disconnected
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
 TYPES = {
@@ -67,7 +80,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class NamedRun:
-    """A run that the page can open."""
+    """A run that the page can open. Its paths contain no symbolic links."""
 
     name: str
     model: Path
@@ -75,15 +88,53 @@ class NamedRun:
 
     @classmethod
     def find(cls, path: Path) -> NamedRun:
-        """Return the run at a path, which can be a run folder or a checkpoint.
+        """Return the run at a path, which can be a run folder or a checkpoint, or a symbolic link to one.
 
         Raises:
             RunError: There is no run at the path.
             CheckpointError: The checkpoint cannot be read.
+            SiteError: A file of the run is a symbolic link or not a regular file.
         """
-        model = checkpoint_file(path)
-        checkpoints.load(model)
-        return cls(path.resolve().name, model, path / METRICS if path.is_dir() else None)
+        target = real(path)
+        run = cls(target.name, target / MODEL, target / METRICS) if target.is_dir() else cls(target.name, target, None)
+        for file in filter(None, (run.model, run.metrics)):
+            with suppress(OSError):  # checkpoint_file reports what is wrong with the model
+                open_file(file).close()
+        checkpoints.load(checkpoint_file(path))
+        return run
+
+
+def real(path: Path) -> Path:
+    """Return an absolute path without symbolic links; unlike Path.resolve, this accepts links that form a loop."""
+    return Path(os.path.realpath(path))
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file whose absolute path contains no symbolic link, so that it cannot lead out of its folder.
+
+    Raises:
+        SiteError: The path contains a symbolic link, or the file is not a regular file.
+        OSError: The file cannot be opened.
+    """
+    if real(path) != path:
+        raise SiteError(
+            f"cannot serve {str(path)!r}: it is a symbolic link, or lies behind one; specify the run that the link"
+            " leads to, or replace the link with a copy"
+        )
+    descriptor = os.open(path, READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SiteError(f"cannot serve {str(path)!r}: it is not a regular file; replace it with a copy of the file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content that a file has now, opened by `open_file`; raise SiteError if it is too large."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE:
+            raise SiteError(f"cannot serve {str(path)!r}: the page can open at most {MAX_FILE:,} bytes, got {size:,}")
+        return file.read(size)
 
 
 def trouble() -> str:
@@ -108,7 +159,7 @@ class Pages:
         site = site or SITE
         if not (site / "index.html").is_file():
             raise SiteError(f"the lab's page is missing from this installation: {trouble() or NOT_BUILT}")
-        self.runs, self.site = runs, site
+        self.runs, self.site = runs, real(site)
 
     def all(self) -> dict[str, Path | bytes]:
         """Return a map from each address to its file, or to content that is not stored in a file."""
@@ -122,7 +173,7 @@ class Pages:
             model, metrics = f"runs/{i}/{MODEL}", f"runs/{i}/{METRICS}"
             index.append({"name": run.name, "model": model, "metrics": metrics})
             found[model] = run.model
-            found[metrics] = run.metrics if run.metrics and run.metrics.is_file() else b""
+            found[metrics] = run.metrics if run.metrics and os.path.lexists(run.metrics) else b""
         found["runs/index.json"] = json.dumps(index).encode()
         return found
 
@@ -134,15 +185,19 @@ def export(pages: Pages, folder: Path) -> None:
     without index.html is incomplete.
 
     Raises:
-        SiteError: The path is not a folder, or the folder is not empty.
+        SiteError: The path is not a folder, or the folder is not empty; or a file cannot be served.
+        OSError: A file cannot be read or written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SiteError(f"export must be a new or empty folder, got export={str(folder)!r}")
     found = pages.all()
+    for name, source in found.items():
+        if name.startswith("runs/") and isinstance(source, Path):
+            read_file(source)  # an error here leaves nothing behind
     for name in sorted(found, key=lambda name: (name == "index.html", name)):
         source, target = found[name], folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source if isinstance(source, bytes) else source.read_bytes())
+        target.write_bytes(source if isinstance(source, bytes) else read_file(source))
 
 
 class Server(ThreadingHTTPServer):
@@ -151,6 +206,10 @@ class Server(ThreadingHTTPServer):
     Args:
         pages: The files to serve.
         port: The port to listen on; None means PORT, or any free port if PORT is taken.
+
+    Attributes:
+        url: The page's address.
+        token: What requests for the runs must contain; "" if there are no runs, so that nothing is secret.
 
     Raises:
         SiteError: The requested port is not available.
@@ -161,6 +220,9 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, pages: Pages, port: int | None = None) -> None:
         self.pages = pages
+        self.token = secrets.token_urlsafe() if pages.runs else ""
+        self.tokens_for_once: set[str] = set()
+        self.free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         try:
             super().__init__((HOST, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
@@ -171,6 +233,47 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, 0), Handler)
         self.hosts = hosts(self.server_port)
         self.url = f"http://{HOST}:{self.server_port}/"
+
+    def address(self, once: bool = False) -> str:
+        """Return the page's address, with a token if there are runs.
+
+        Args:
+            once: Return an address that opens the runs only once, for a command line, which other users can see.
+        """
+        token = self.token
+        if token and once:
+            token = secrets.token_urlsafe()
+            self.tokens_for_once.add(token)
+        return f"{self.url}#token={token}" if token else self.url
+
+    def exchange(self, token: str) -> bool:
+        """Return whether the token of an address is valid; a token for once is not valid again."""
+        with suppress(KeyError):
+            self.tokens_for_once.remove(token)
+            return True
+        return self.accepts(token)
+
+    def accepts(self, token: str) -> bool:
+        """Return whether a request with this token may read the runs."""
+        return not self.token or hmac.compare_digest(token.encode(), self.token.encode())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self.free.acquire(blocking=False):
+            with suppress(OSError):
+                request.sendall(BUSY)
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # the thread could not be started
+            self.free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.free.release()
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # HTTPServer.server_bind would look up this machine's name on the network
@@ -201,12 +304,48 @@ def open_browser(url: str) -> None:
         threading.Thread(target=found.open, args=(url,), daemon=True).start()
 
 
+class Incoming(io.RawIOBase):
+    """The bytes that a handler's client sends. Reading fails at the handler's deadline, even if bytes still arrive."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.handler.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.handler.connection.settimeout(left)
+        count: int = self.handler.connection.recv_into(buffer)
+        return count
+
+
 class Handler(BaseHTTPRequestHandler):
     """Handles one connection's GET and HEAD requests for the page's files and the named runs."""
 
     protocol_version = "HTTP/1.1"
-    timeout = 60  # seconds; a connection that is idle for longer is closed
+    timeout = 60  # seconds until a connection is closed in which no complete request has arrived
+    deadline = 0.0
     server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Incoming(self))
+
+    def handle_one_request(self) -> None:
+        self.deadline = monotonic() + self.timeout
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        lengths = self.headers.get_all("Content-Length", [])
+        if any(length.strip() != "0" for length in lengths) or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # the body is not read, so it must not be read as the next request
+        return True
 
     def version_string(self) -> str:
         return "microgpt"
@@ -223,13 +362,21 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get_all("Host") not in self.server.hosts:
             return self.refuse(HTTPStatus.MISDIRECTED_REQUEST)
         name = unquote(self.path.split("?")[0].removeprefix("/")) or "index.html"
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if name == "runs/token" and self.server.exchange(token):
+            self.send_response(HTTPStatus.OK)
+            return self.send("text/plain; charset=utf-8", self.server.token.encode())
+        if name.startswith("runs/") and not self.server.accepts(token):
+            return self.refuse(HTTPStatus.FORBIDDEN)
         source = self.server.pages.all().get(name)
         if source is None:
             return self.refuse(HTTPStatus.NOT_FOUND)
         try:
-            content = source if isinstance(source, bytes) else source.read_bytes()
+            content = source if isinstance(source, bytes) else read_file(source)
         except OSError:  # the file was deleted after it was looked up
             return self.refuse(HTTPStatus.NOT_FOUND)
+        except SiteError as error:
+            return self.refuse(HTTPStatus.FORBIDDEN, str(error))
         ending = Path(name).suffix
         accepted = [coding.split(";")[0].strip() for coding in self.headers.get("Accept-Encoding", "").split(",")]
         is_compressed = ending in COMPRESSED and "gzip" in accepted
@@ -241,13 +388,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def refuse(self, status: HTTPStatus) -> None:
-        self.close_connection = True  # the request's body is not read
+    def refuse(self, status: HTTPStatus, reason: str = "") -> None:
+        self.close_connection = True  # whatever else the client sends
         self.send_response(status)
-        self.send_header("Connection", "close")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
-        self.send("text/plain; charset=utf-8", f"{status.value} {status.phrase}\n".encode())
+        self.send("text/plain; charset=utf-8", f"{reason or f'{status.value} {status.phrase}'}\n".encode())
 
     def do_POST(self) -> None:
         self.refuse(HTTPStatus.METHOD_NOT_ALLOWED)
@@ -257,6 +403,9 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, kind: str, content: bytes) -> None:
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.connection.settimeout(self.timeout + len(content) / SLOWEST)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

@@ -3,17 +3,19 @@
 
 import { follow } from '../follow'
 import { app, read, write } from '../state.svelte'
+import { takeToken } from '../token'
 
 const OURS = 'ours' // marks this page's entries in the browser's history
 const OFTEN = 350 // milliseconds: browsers limit how often the address may change; Safari allows 100 changes in 30 s
 
-let known = location.hash // the address as this page last read or wrote it
+let known: string // the address as this page last read or wrote it
 
 const momentless = (fragment: string) => fragment.replace(/\bat=\d+&?/, '').replace(/&$/, '')
 
 /** Keep the address up to date while the component lives. A new section or chapter gets its own history entry. */
 export function keepAddress(): void {
   history.replaceState(OURS, '')
+  known = location.hash
   let written = -Infinity
   $effect(() => {
     const fragment = write(app.saved)
@@ -35,6 +37,7 @@ export function keepAddress(): void {
 
 /** Load the state from a changed address: going back leaves the model unchanged, but a link may need another model. */
 export function arrive(): void {
+  takeToken()
   const { step, config } = app // of the current model
   app.load(location.hash)
   const asked = app.saved

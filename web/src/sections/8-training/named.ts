@@ -1,6 +1,7 @@
 // The runs that `microgpt lab RUN...` serves with the page.
 
 import { toBase64 } from '../../engine/base64'
+import { fetchFromRuns } from '../../token'
 
 export interface NamedRun {
   name: string
@@ -10,14 +11,15 @@ export interface NamedRun {
   checkpoint: () => Promise<string> // base64
 }
 
-/** Return the runs; an empty list if the page's host serves no runs. */
+/** Return the runs; an empty list if the page's host serves no runs, or not to this tab. */
 export async function readRuns(): Promise<NamedRun[]> {
-  const index = await fetch('runs/index.json').catch(() => null)
+  const index = await fetchFromRuns('runs/index.json').catch(() => null)
   if (!index?.ok) return []
   const names: { name: string; model: string; metrics: string }[] = await index.json()
   return Promise.all(
     names.map(async ({ name, model, metrics: address }) => {
-      const metrics = await (await fetch(address)).text()
+      const response = await fetchFromRuns(address)
+      const [metrics, refusal] = response.ok ? [await response.text(), ''] : ['', await response.text()]
       // the last line of a run that is still training may be incomplete
       const rows = metrics
         .slice(0, metrics.lastIndexOf('\n') + 1)
@@ -29,7 +31,12 @@ export async function readRuns(): Promise<NamedRun[]> {
         steps: parsed.map((row) => row.step),
         losses: parsed.map((row) => row.loss),
         metrics: rows.map((row) => `${row}\n`).join(''),
-        checkpoint: async () => toBase64(await (await fetch(model)).arrayBuffer()),
+        checkpoint: async () => {
+          if (refusal) throw new Error(refusal)
+          const response = await fetchFromRuns(model)
+          if (!response.ok) throw new Error(await response.text())
+          return toBase64(await response.arrayBuffer())
+        },
       }
     }),
   )

@@ -1,0 +1,43 @@
+"""A server that a test starts, and requests to it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from microgpt.lab.server import Pages, Server
+
+SCRIPT = "export const word = 'emma'\n" * 100
+
+
+@contextmanager
+def serving(pages: Pages) -> Iterator[Server]:
+    with Server(pages, 0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Response:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status, self.headers, self.content = response.status, response.headers, response.read()
+
+
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Response:
+    """Make a request with an unchanged path. Underscores in header names mean hyphens; the default Host is right.
+
+    The default Authorization has the server's token.
+    """
+    headers = {"Authorization": f"Bearer {server.token}", **headers}
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+    connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders()
+    response = Response(connection.getresponse())
+    connection.close()
+    return response
