@@ -6,6 +6,6 @@ import { follow } from './follow'
 import { app } from './state.svelte'
 
 app.load(location.hash)
-const saved = app.saved
-start().then(() => follow(saved))
+void start()
+void follow(app.saved)
 export default mount(App, { target: document.getElementById('app')! })
