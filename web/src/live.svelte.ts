@@ -138,7 +138,7 @@ export async function attempt<M extends Change>(method: M, params: Requests[M]['
 
 /** Update the link to describe the current model. */
 export function link(): void {
-  const config = app.model && repeatable.get(app.model.run)
+  const config = app.model ? repeatable.get(app.model.run) : undefined
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!
 }
