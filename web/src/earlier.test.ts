@@ -3,14 +3,18 @@
 import { expect, test } from 'vitest'
 import exercises from '../../tests/fixtures/earlier/exercises.json'
 import earlier from '../../tests/fixtures/earlier/links.json'
+import { chapters } from './play/chapters'
 import { progress } from './exercises/progress.svelte'
 import { sections } from './sections'
-import { read, write } from './state.svelte'
+import { read, write, type Saved } from './state.svelte'
 
 test.each(Object.entries(earlier.links))('the link %s', (link, { section, says }) => {
   const state = read(link)
   expect((sections[state.section] ?? sections[0]).title).toBe(section)
-  expect(state).toMatchObject({ ...earlier.unsaid, ...says })
+  const said = { ...earlier.unsaid, ...says } as Partial<Saved>
+  // that version read a chapter that does not exist, and its page then left the playhead
+  if (said.play && !['end', ...chapters.map(({ name }) => name)].includes(said.play)) [said.play, said.at] = ['', 0]
+  expect(state).toMatchObject(said)
   expect(read(write(state))).toEqual(state)
 })
 

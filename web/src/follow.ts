@@ -1,18 +1,30 @@
 // Reproduces the model that a link describes by repeating its training, which gives the same weights bit for bit.
 
-import { change, link, PUBLISHED, train } from './live.svelte'
+import { started } from './engine/page'
+import { change, lead, link, PUBLISHED, train } from './live.svelte'
 import { app, type Saved } from './state.svelte'
 
+/** Reproduce a link's model, unless the reader opens another link first. A link without a model keeps the model. */
 export async function follow({ config, step }: Saved): Promise<void> {
-  if (step < 0) return
+  const isEarly = app.phase === 'loading' // an earlier link's model has not been requested yet
+  if (step < 0) {
+    if (!isEarly) return
+    lead()
+    return link()
+  }
+  const wanted = lead()
+  if (isEarly) [app.step, app.config] = [step, config]
+  await started
+  if (!wanted()) return
   const before = app.model?.run
   try {
     const settings = JSON.parse(config || '{}')
     // a link contains only differences from the pretrained model; another run's settings and text would be inherited
     if (app.model?.run !== PUBLISHED) await change('pretrained', {})
-    await change('reset', { config: settings })
-    if (step > 0) await retrain(step)
+    if (wanted()) await change('reset', { config: settings })
+    if (wanted() && step > 0) await retrain(step)
   } catch (reason) {
+    if (!wanted()) return
     // the link was edited by hand: keep the current model
     if (before && app.model?.run !== before) await change('choose', { run: before })
     link()
@@ -22,11 +34,12 @@ export async function follow({ config, step }: Saved): Promise<void> {
 
 /** Train for a number of steps. The page header shows the progress and can stop it. */
 async function retrain(steps: number): Promise<void> {
-  const { stop, ended } = train(steps, undefined, (event) => (app.work = { ...app.work!, done: event.step }))
-  app.work = { done: 0, steps, stop }
+  const { stop, ended } = train(steps, undefined, (event) => (app.work = { ...work, done: event.step }))
+  const work = { done: 0, steps, stop }
+  app.work = work
   try {
     await ended
   } finally {
-    app.work = null
+    if (app.work?.stop === stop) app.work = null
   }
 }

@@ -5,6 +5,7 @@ import type { Stream } from './engine/client'
 import { client } from './engine/page'
 import { guardTensors } from './engine/missing'
 import type { Method, Requests, Streams } from './engine/protocol'
+import { latest } from './latest'
 import { app } from './state.svelte'
 
 export interface Live<T> {
@@ -25,17 +26,18 @@ export function live<M extends Method>(
   let value = $state.raw<Requests[M]['result']>()
   let error = $state('')
   let waiting = $state(false)
-  let alive = true
+  const begin = latest() // with each model, and whenever there is nothing to ask
+  let current = begin()
   let asked = 0 // the number of requests so far
   let shown = 0 // the number of the request that `value` and `error` belong to
-  let current = 0 // the number of the first request about the current model
   let open = 0 // the number of unanswered requests
   let next: (() => void) | undefined
 
   function ask(request: Requests[M]['params']): void {
     const number = ++asked
+    const wanted = current
     const answered = (show: () => void) => {
-      if (!alive || number < Math.max(shown, current)) return
+      if (!wanted() || number < shown) return
       shown = number
       show()
     }
@@ -51,7 +53,7 @@ export function live<M extends Method>(
         open -= 1
         const waits = next
         next = undefined
-        if (alive) waits?.()
+        waits?.()
         waiting = open > 0
       })
   }
@@ -61,15 +63,18 @@ export function live<M extends Method>(
     const request = params()
     if (app.version !== version) {
       version = app.version // a changed model changes every response
-      current = asked + 1
+      current = begin()
     }
     next = undefined
-    if (request === null) current = asked + 1
+    if (request === null) current = begin()
     // before Python is ready, do not queue: a request that waits for Python would block requests for the snapshot
     else if (open && untrack(() => app.phase) === 'ready') next = () => ask(request)
     else ask(request)
   })
-  $effect(() => () => (alive = false))
+  $effect(() => () => {
+    next = undefined
+    begin()
+  })
   return {
     get value() {
       return value
@@ -81,6 +86,18 @@ export function live<M extends Method>(
       return waiting
     },
   }
+}
+
+const leading = latest()
+
+/** Begin a series of changes that leads to another model: an earlier series stops, and its later changes are dropped.
+ *
+ * Return a function that returns whether this series may go on.
+ */
+export function lead(): () => boolean {
+  const wanted = leading()
+  app.work?.stop()
+  return wanted
 }
 
 type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'choose' | 'load_data' | 'open_run'
@@ -98,8 +115,9 @@ const settingsOf = (run = ''): string | undefined =>
 /** Send a request that changes the model, and update every live response and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
   app.notice = ''
-  const from = app.model?.run
-  app.model = await client.ask(method, params)
+  const model = await client.ask(method, params)
+  const from = app.model?.run // only now: responses arrive in the order of the changes
+  app.model = model
   // a new run, and its link, inherit the current run's setting wherever the request omits a setting; a run on another
   // text or with a held-out split has no link
   const settings = settingsOf(from)
@@ -120,7 +138,7 @@ export async function attempt<M extends Change>(method: M, params: Requests[M]['
 
 /** Update the link to describe the current model. */
 export function link(): void {
-  const config = app.model && repeatable.get(app.model.run)
+  const config = app.model ? repeatable.get(app.model.run) : undefined
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!
 }
@@ -134,11 +152,13 @@ export function train(
   app.notice = ''
   const from = app.model?.run
   const params = perEvent ? { steps, per_event: perEvent } : { steps }
-  const stream = client.stream('train', params, onEvent)
+  const stream = client.stream('train', params, (event) => {
+    const settings = settingsOf(from)
+    if (from !== event.run && settings) branched.set(event.run, settings)
+    onEvent(event)
+  })
   const ended = stream.ended.finally(async () => {
     app.model = await client.ask('model', {})
-    const settings = settingsOf(from)
-    if (from !== app.model.run && settings) branched.set(app.model.run, settings)
     link()
   })
   return { stop: stream.stop, ended }

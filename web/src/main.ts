@@ -8,6 +8,6 @@ import { takeToken } from './token'
 
 takeToken()
 app.load(location.hash)
-const saved = app.saved
-start().then(() => follow(saved))
+void start()
+void follow(app.saved)
 export default mount(App, { target: document.getElementById('app')! })

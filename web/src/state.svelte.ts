@@ -2,6 +2,7 @@
 // hand-edited weights are never saved there.
 
 import type { Config, Requests } from './engine/protocol'
+import { chapters, END } from './play/chapters'
 import { NAMES } from './sections/names'
 
 export type Level = 'plain' | 'technical' | 'both'
@@ -28,18 +29,33 @@ const DEFAULTS = {
 }
 export type Saved = typeof DEFAULTS
 
+const HIDDEN = ['bar', 'contents', 'source', 'prose', 'captions']
+
+/** What a part of a fragment may be, beyond its type. Only the session can judge names of numbers, and the settings. */
+const VALID: { [Key in keyof Saved]?: (value: Saved[Key]) => boolean } = {
+  section: (section) => section in NAMES,
+  level: (level) => ['plain', 'technical', 'both'].includes(level),
+  theme: (theme) => ['auto', 'light', 'dark'].includes(theme),
+  play: (play) => [END, ...chapters.map(({ name }) => name as string)].includes(play),
+  exercise: (id) => /^[a-z0-9-]+$/.test(id),
+  hide: (hide) => hide.split(',').every((part) => HIDDEN.includes(part)),
+}
+
+/** Return the state that a fragment describes. An invalid part has its default value; of two equal parts, the first
+ * counts. */
 export function read(fragment: string): Saved {
   const given = new URLSearchParams(fragment.replace(/^#/, ''))
   const saved: Record<string, string | number> = { ...DEFAULTS }
-  for (const [key, value] of Object.entries(DEFAULTS)) {
+  for (const [key, standard] of Object.entries(DEFAULTS)) {
     const text = given.get(key)
     if (text === null) continue
+    const isNumber = typeof standard === 'number'
     if (key === 'section' && NAMES.includes(text)) saved[key] = NAMES.indexOf(text)
-    else if (typeof value === 'number') saved[key] = /^-?\d{1,7}$/.test(text) ? Number(text) : value
-    else saved[key] = text.slice(0, 500)
+    else if (!isNumber) saved[key] = text.slice(0, 500)
+    else if (/^\d{1,7}$/.test(text)) saved[key] = Number(text)
+    const valid = VALID[key as keyof Saved] as ((value: string | number) => boolean) | undefined
+    if (valid && !valid(saved[key])) saved[key] = standard
   }
-  if (!['plain', 'technical', 'both'].includes(saved.level as string)) saved.level = DEFAULTS.level
-  if (!['auto', 'light', 'dark'].includes(saved.theme as string)) saved.theme = DEFAULTS.theme
   return saved as Saved
 }
 

@@ -1,6 +1,7 @@
 // The state and its saved form: what a link contains, how a link is written, and how an invalid link is read.
 
 import { describe, expect, test } from 'vitest'
+import { chapters } from './play/chapters'
 import { sections } from './sections'
 import { NAMES } from './sections/names'
 import { app, read, write, type Saved } from './state.svelte'
@@ -47,6 +48,27 @@ test('invalid parts of a link are ignored', () => {
   const invalid = '#section=nowhere&position=1e9&head=-&layer=99999999&level=loud&theme=pink&at=0.5&unknown=1'
   expect(read(invalid)).toEqual(read(''))
   expect(read(`#word=${'a'.repeat(2000)}`).word).toHaveLength(500)
+})
+
+const NONSENSE = ['', '-1', '-9999999', '99', '9999999', '1e99', '9'.repeat(400), 'NaN', 'Infinity', '0.5', ' 1', '0x1']
+const WORDS = ['nowhere', 'constructor', '__proto__', '%zz', '%', '%ff', '%00', 'null', 'undefined', '[]', '{}', '🙂']
+
+describe.each(Object.keys(OTHER) as (keyof Saved)[])('an invalid value of %s', (key) => {
+  test.each([...NONSENSE, ...WORDS])('%j leads to a state that exists', (text) => {
+    const fragment = `#${key}=${text}`
+    const state = read(fragment)
+    expect({ ...state, [key]: 0 }).toEqual({ ...read(''), [key]: 0 })
+    expect(read(write(state))).toEqual(state)
+    expect(sections[state.section]).toBeDefined()
+    for (const at of [state.position, state.layer, state.head, state.at, state.present])
+      expect(at).toBeGreaterThanOrEqual(0)
+    expect(state.step).toBeGreaterThanOrEqual(-1)
+    expect(['', 'end', ...chapters.map(({ name }) => name)]).toContain(state.play)
+    expect(state.exercise).toMatch(/^[a-z0-9-]*$/)
+    expect(['', 'bar', 'contents', 'source', 'prose', 'captions']).toContain(state.hide)
+    const twice = read(`${fragment}&${key}=${OTHER[key]}`)
+    expect(twice).toEqual(state) // the first of two counts
+  })
 })
 
 describe('a section', () => {

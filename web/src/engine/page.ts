@@ -13,6 +13,11 @@ const DOING: Record<string, string> = {
   restore: 'restoring the state',
 }
 
+let isStarted: () => void
+
+/** Settles when the first facts about the model have arrived and Python is ready or could not be loaded. */
+export const started = new Promise<void>((settle) => (isStarted = settle))
+
 /** Start the client. Settles when the first facts about the model have arrived. */
 export async function start(): Promise<void> {
   client.subscribe((status) => {
@@ -22,5 +27,7 @@ export async function start(): Promise<void> {
     app.notice = status.lost
     client.ask('model', {}).then((model) => (app.model = model)) // the restored model has a new version
   })
-  app.model = await client.ask('model', {})
+  const model = await client.ask('model', {})
+  app.model ??= model // unless the snapshot was slower than Python, and the reader has changed the model since
+  client.subscribe(({ state }) => state !== 'loading' && isStarted())
 }

@@ -1,7 +1,7 @@
 // The reader's state before an exercise set its stage. Leaving the exercise restores that state.
 
 import type { Model } from '../engine/protocol'
-import { change } from '../live.svelte'
+import { change, lead } from '../live.svelte'
 import { app } from '../state.svelte'
 
 const PLACE = ['word', 'position', 'layer', 'head'] as const
@@ -14,11 +14,13 @@ interface Stored {
 
 class Kept {
   #before = $state.raw<Stored | null>(null)
+  #restoring: Stored | null = null // what has not been restored completely
   #stage: Promise<unknown> = Promise.resolve() // the latest stage
 
   /** Store the current state before a stage is set. Within a series of exercises, only the first exercise stores it. */
   keep(): void {
     if (app.exercise) return
+    if (this.#restoring) return void (this.#before = this.#restoring) // its restoration is dropped
     const place = Object.fromEntries(PLACE.map((name) => [name, app[name]])) as Stored['place']
     this.#before = { place, model: app.model, undo: [] }
   }
@@ -51,17 +53,26 @@ class Kept {
     const before = this.#before
     if (!before) return
     this.#before = null
+    this.#restoring = { ...before, undo: [] }
     for (const undo of before.undo) undo()
     Object.assign(app, before.place)
-    app.work?.stop()
+    const wanted = lead()
     await this.#stage // otherwise its model would arrive later and replace the restored model
-    if (!before.model || !differs(before.model)) return
-    if (app.model?.run !== before.model.run) await change('choose', { run: before.model.run })
-    if (app.model?.step !== before.model.step) await change('scrub', { step: before.model.step })
-    if (JSON.stringify(app.model?.changes) === JSON.stringify(before.model.changes)) return
-    if (app.model?.changes.length) await change('undo', {})
-    for (const { path, after } of before.model.changes) await change('change', { path, value: after })
+    try {
+      if (wanted() && before.model) await restoreModel(before.model, wanted)
+    } finally {
+      if (wanted()) this.#restoring = null
+    }
   }
+}
+
+async function restoreModel(before: Model, wanted: () => boolean): Promise<void> {
+  if (!differs(before)) return
+  if (app.model?.run !== before.run) await change('choose', { run: before.run })
+  if (wanted() && app.model?.step !== before.step) await change('scrub', { step: before.step })
+  if (!wanted() || JSON.stringify(app.model?.changes) === JSON.stringify(before.changes)) return
+  if (app.model?.changes.length) await change('undo', {})
+  for (const { path, after } of before.changes) if (wanted()) await change('change', { path, value: after })
 }
 
 /** Return whether the current model differs from this model in its run, step or changes. */

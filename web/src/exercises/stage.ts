@@ -1,7 +1,7 @@
 // Sets the stage of an exercise (its section, word and model), or returns a link that sets it.
 
 import { follow } from '../follow'
-import { change, PUBLISHED } from '../live.svelte'
+import { change, lead, PUBLISHED } from '../live.svelte'
 import { app, read, write } from '../state.svelte'
 import type { Exercise } from './exercise'
 import { kept } from './kept.svelte'
@@ -24,6 +24,7 @@ export const begin = (exercise: Exercise): Promise<void> => kept.during(setStage
 
 async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise): Promise<void> {
   kept.keep()
+  const wanted = lead()
   Object.assign(app, rest, { exercise: id, play: '', number: '', lines: [] })
   seen.line = 0
   shelf.stages += 1
@@ -31,5 +32,5 @@ async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise)
   if (app.phase !== 'ready') return // without Python, only the pretrained model is available
   if (step !== undefined) return follow({ ...app.saved, config: JSON.stringify(config ?? {}), step })
   if (app.model?.run !== PUBLISHED) await change('pretrained', {})
-  if (app.model?.changes.length) await change('undo', {})
+  if (wanted() && app.model?.changes.length) await change('undo', {})
 }

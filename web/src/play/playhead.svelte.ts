@@ -4,6 +4,7 @@
 // whose line runs tens of thousands of times, a moment is one +=. A moment's depth determines what stepping over skips.
 
 import type { Chapter, BackwardStep, PlayEvent } from '../engine/protocol'
+import { latest } from '../latest'
 import { app } from '../state.svelte'
 import { reference, lineOf } from '../source/lines.svelte'
 import { END, chapters } from './chapters'
@@ -30,10 +31,23 @@ const CHAPTER_OF: Record<string, string> = {
 class Playhead {
   story = $state.raw<Chapter>() // the chapter app.play, once it has arrived
   passing = $state.raw<BackwardStep>() // the current += in backward
-  wanted = $state('') // the beginning of the line to go to when the story arrives
+  wanted = $state('') // the beginning of the line to go to when the chapter arrives
+  #opening = latest(() => `${app.play} ${app.at}`)
+  #wants = () => false // whether that line is still the place to go to
   playing = $state(false)
   speed = $state(1)
   error = $state('')
+
+  constructor() {
+    $effect.root(() => {
+      $effect(() => {
+        if (app.play) return
+        // no matter how the reader leaves, even before the chapter has arrived
+        this.playing = false
+        this.wanted = ''
+      })
+    })
+  }
 
   /** The moments of a chapter that is played event by event: [event, row]. */
   #moments = $derived.by(() => {
@@ -114,10 +128,11 @@ class Playhead {
     this.wanted = line
     app.play = chapter
     app.at = 0
+    this.#wants = this.#opening()
   }
   /** Go to the requested line. */
   arrive(): void {
-    if (this.wanted) this.run(lineOf(this.wanted), 0)
+    if (this.wanted && this.#wants()) this.run(lineOf(this.wanted), 0)
     this.wanted = ''
   }
   /** Go to the next moment at a line, or to the first such moment if no more follow. */

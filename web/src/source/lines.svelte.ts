@@ -3,6 +3,7 @@
 
 import { client } from '../engine/page'
 import type { Source } from '../engine/protocol'
+import { latest } from '../latest'
 import { app } from '../state.svelte'
 
 let source = $state.raw<Source | null>(null)
@@ -16,9 +17,12 @@ export const reference = {
 /** While the component lives, request the source once, and again whenever the program changes. */
 export function keepSource(): void {
   const program = $derived(app.model?.program ? app.model.run : '')
+  const begin = latest()
   $effect(() => {
     void program
-    void client.ask('source', {}).then((response) => (source = response))
+    const wanted = begin()
+    void client.ask('source', {}).then((response) => wanted() && (source = response))
+    return begin
   })
 }
 

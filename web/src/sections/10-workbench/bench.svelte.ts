@@ -2,6 +2,7 @@
 // nor in any storage.
 
 import type { Program } from '../../engine/protocol'
+import { latest } from '../../latest'
 import { change } from '../../live.svelte'
 import { reference } from '../../source/lines.svelte'
 import { app } from '../../state.svelte'
@@ -15,6 +16,7 @@ class Bench {
   shown = $state.raw<{ line: number } | null>(null) // the line that the editor should show
   diff = $state(false) // whether the diff is unfolded
   applied = $state('') // the preset change in the text, '' once the reader has edited the text
+  #checking = latest(() => this.source)
   #folded = false // whether the reader has closed the diff, so that it no longer opens by itself
   applying = $state(false) // whether a preset change has been requested
   taking = $state(false) // whether the session is checking the program
@@ -63,11 +65,12 @@ class Bench {
     this.error = ''
     this.line = 0
     this.taking = true
+    const wanted = this.#checking()
     try {
       await change('edit', { source: this.source })
       return true
     } catch (reason) {
-      this.fail((reason as Error).message)
+      if (wanted()) this.fail((reason as Error).message) // the error is about a line of this text
       return false
     } finally {
       this.taking = false

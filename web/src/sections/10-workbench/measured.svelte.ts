@@ -1,5 +1,6 @@
 // The losses that the edited program and the original program have printed, with the same seed and the same documents.
 
+import { latest } from '../../latest'
 import { bench } from './bench.svelte'
 import { runner } from './runner.svelte'
 
@@ -12,11 +13,13 @@ export interface Measured {
 class Measurements {
   all = $state.raw<Measured[]>([]) // the file's losses come first
   error = $state('')
+  #begin = latest(() => bench.source)
 
   /** Measure the current program's first losses; the unedited file's losses are measured only once. */
   async measure(name: string, steps: number): Promise<void> {
     this.error = ''
     const { original, source } = bench
+    const isSame = this.#begin() // whether the text is still the measured text
     const wanted =
       source === original
         ? [{ name: 'the original program', source }]
@@ -38,7 +41,7 @@ class Measurements {
       })
       if (ended.error) {
         this.error = ended.error
-        if (one.source === source) bench.line = ended.line
+        if (one.source === source && isSame()) bench.line = ended.line
       }
       if (ended.stopped || ended.error) return
     }
