@@ -10,7 +10,7 @@ BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
 # Run one of the page's scripts, if its tools are installed
-npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --prefix web"; fi
+npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --ignore-scripts --prefix web"; fi
 
 .PHONY: run lab test test-page test-ci test-all lint format clean
 
