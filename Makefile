@@ -2,6 +2,8 @@
 PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
+# The package to test: the source tree, or a wheel (then EDITABLE is empty)
+PACKAGE ?= .
 PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
 QUICK = not slow and not whole and (not browser or smoke)
 # Empty: the tests are of the wheel, as others install it; after a change of the sources `make clean` comes first
@@ -70,7 +72,7 @@ clean:
 
 $(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
 	@echo "Installing microgpt, its page and the tests' tools ..."
-	@$(BIN)/python -m pip install --quiet --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '$(PACKAGE)[$(EXTRAS)]'
 	@touch $@ .venv/lab .venv/run
 
 .venv/bin/python:
