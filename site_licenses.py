@@ -34,7 +34,7 @@ class LicenseError(Exception):
 
 @dataclass(frozen=True)
 class Notice:
-    """What the page's file says about one package."""
+    """One package in licenses.txt."""
 
     name: str
     version: str
@@ -48,7 +48,7 @@ class Notice:
 
 
 def texts(folder: Path, names: re.Pattern[str] = NAMES) -> str:
-    """Return the license texts in a package's folder, or "" if it has none."""
+    """Return the license texts in a package's folder, or "" without one."""
     found = sorted(path for path in folder.iterdir() if path.is_file() and names.fullmatch(path.name))
     return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in found)
 

@@ -1,6 +1,6 @@
 """Pin the newest versions of the tools that CI builds the package with, with the hashes of their files.
 
-    python .ci/renew_build_tools.py     writes .ci/build-tools.txt, for this platform and version of Python
+python .ci/renew_build_tools.py     writes .ci/build-tools.txt, for this platform and version of Python
 """
 
 import json

@@ -6,7 +6,7 @@ Four kinds of disturbance alternate until the time is over:
 
     kills    a training process is killed at a random moment and resumed: the last checkpoint is whole, no step is lost,
              and the run equals an undisturbed one bit for bit
-    races    two processes start in one run folder at the same moment: at most one trains, the other says why it does not
+    races    two processes start in one run folder at the same moment: at most one trains, and the other says why
     faults   a write fails at a random moment (ENOSPC, EIO, EACCES, or a limit on the size of files), and the run is
              resumed: it equals an undisturbed one
     inputs   a checkpoint, metrics, prepared data, a text, a session or a port's results are damaged at random and read:
