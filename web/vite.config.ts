@@ -28,10 +28,35 @@ function policy(): Plugin {
   }
 }
 
+const contained = new Set<string>() // the folders of the packages that are in the page or its workers
+
+// Writes packages.json, from which build_site.py makes licenses.txt
+function packages(of: 'page' | 'worker'): Plugin {
+  return {
+    name: `packages of the ${of}`,
+    apply: 'build',
+    generateBundle(_, bundle) {
+      for (const output of Object.values(bundle)) {
+        const files =
+          output.type === 'asset'
+            ? output.originalFileNames
+            : Object.keys(output.modules).filter((id) => output.modules[id].renderedLength > 0)
+        for (const file of files) {
+          const folder = /node_modules\/(.*node_modules\/)?(@[^/]+\/)?[^/]+/.exec(file)
+          if (folder) contained.add(folder[0])
+        }
+      }
+      // workers are built first
+      if (of === 'page')
+        this.emitFile({ type: 'asset', fileName: 'packages.json', source: JSON.stringify([...contained].sort()) })
+    },
+  }
+}
+
 export default defineConfig({
   base: './', // so that the exported page works at any address
-  plugins: [svelte(), policy()],
-  worker: { format: 'es' },
+  plugins: [svelte(), policy(), packages('page')],
+  worker: { format: 'es', plugins: () => [packages('worker')] },
   build: {
     outDir: '../src/microgpt/lab/site',
     emptyOutDir: true,

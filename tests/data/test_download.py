@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import http.server
@@ -188,6 +189,43 @@ def test_a_server_that_breaks_the_protocol_fails_the_download(cache: Path, serve
     server.handle = handle
     assert failure(server.url).startswith("cannot download the makemore names (")
     assert everything_in(cache.parent) == []
+
+
+def announced(request: http.server.BaseHTTPRequestHandler) -> None:
+    respond(request, CONTENT, 10**12)
+
+
+def endless(request: http.server.BaseHTTPRequestHandler) -> None:
+    with contextlib.suppress(OSError):  # the client hangs up
+        respond(request, b"", None)
+        while True:
+            request.wfile.write(CONTENT)
+
+
+def endless_chunks(request: http.server.BaseHTTPRequestHandler) -> None:
+    with contextlib.suppress(OSError):
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            request.wfile.write(f"{len(CONTENT):x}\r\n".encode() + CONTENT + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("handle", "what"), [(announced, "1,000,000,000,000 bytes"), (endless, "too much"), (endless_chunks, "too much")]
+)
+def test_a_server_that_sends_too_much_is_refused_and_nothing_is_kept(
+    cache: Path, server: Server, handle: Handle, what: str
+) -> None:
+    server.handle = handle
+    received = []
+    text = failure(server.url, progress=lambda done, _: received.append(done))
+    assert text.startswith(f"the server sends {what} for the makemore names, and at most 1,048,576 are read: download")
+    assert max(received, default=0) <= download.MAX_BYTES + (1 << 14)
+    assert everything_in(cache.parent) == []
+
+
+def test_a_negative_length_is_no_way_around_the_limit(cache: Path, server: Server) -> None:
+    server.handle = lambda request: respond(request, CONTENT, -2)
+    assert makemore(url=server.url).read_bytes() == CONTENT
 
 
 def test_a_server_error_is_named(cache: Path, server: Server) -> None:

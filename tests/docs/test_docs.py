@@ -18,7 +18,7 @@ from microgpt.engines.native.engine import kernel
 
 from conftest import ROOT, clean_environment
 
-PAGES = [ROOT / "README.md", ROOT / "LOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "LOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 every_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 
 

@@ -21,7 +21,15 @@ from microgpt.lab.server import SITE
 from conftest import ROOT
 
 BUILD_SITE: dict[str, Any] = runpy.run_path(str(ROOT / "build_site.py"))
-SOURCES = ["build_site.py", "hatch_build.py", "pyproject.toml", "README.md", "LICENSE", ".gitignore"]
+SOURCES = [
+    "build_site.py",
+    "hatch_build.py",
+    "site_licenses.py",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    ".gitignore",
+]
 
 
 @pytest.fixture
@@ -164,6 +172,17 @@ def test_a_changed_source_is_noticed(tree: Path) -> None:
     assert there["digest"](there["sources"]()) == before
 
 
+def test_an_installation_runs_no_script_of_a_package(tree: Path, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    for name in ("npm", "node"):
+        (tmp_path / name).write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo v24.1.0 || {{ echo "$@" >> {calls}; false; }}\n'
+        )
+        (tmp_path / name).chmod(0o755)
+    build(tree, "site", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert calls.read_text().startswith("ci --ignore-scripts ")
+
+
 def test_wheel_and_source_distribution_hold_the_page_once(tree: Path, tmp_path: Path) -> None:
     """The page in the tree is already built: CI's installations test the build itself, which takes long."""
     pytest.importorskip("hatchling", reason="needs hatchling: pip install hatchling")
@@ -187,10 +206,18 @@ def test_wheel_and_source_distribution_hold_the_page_once(tree: Path, tmp_path: 
             if path.is_file():
                 name = path.relative_to(SITE.parent.parent.parent).as_posix()
                 assert zipped.read(name) == path.read_bytes()
+        assert "microgpt/lab/site/licenses.txt" in names
     assert not [name for name in names if "web/" in name or "no_site" in name]
 
     [source] = (tmp_path / "dist").glob("*.tar.gz")
     with tarfile.open(source) as packed:
         kept = {name.split("/", 1)[1] for name in packed.getnames()}
-    assert {"build_site.py", "hatch_build.py", "web/package-lock.json", "web/.npmrc", "web/src/main.ts"} <= kept
+    assert {
+        "build_site.py",
+        "hatch_build.py",
+        "site_licenses.py",
+        "web/package-lock.json",
+        "web/.npmrc",
+        "web/src/main.ts",
+    } <= kept
     assert not [name for name in kept if re.search("node_modules|web/public|lab/site|no_site", name)]

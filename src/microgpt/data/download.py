@@ -13,6 +13,7 @@ from microgpt.system.files import atomic
 
 MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
 MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
+MAX_BYTES = 1 << 20  # the published file has 228,145; a server that sends more does not send that file
 
 Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if unknown)
 
@@ -53,7 +54,7 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             total, content = int(response.headers.get("Content-Length") or 0), b""
-            while piece := response.read(1 << 14):
+            while total <= MAX_BYTES and len(content) <= MAX_BYTES and (piece := response.read(1 << 14)):
                 content += piece
                 if progress:
                     progress(len(content), total)
@@ -62,6 +63,9 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
         if isinstance(error, urllib.error.HTTPError):
             error.close()
         raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
+    if max(total, len(content)) > MAX_BYTES:
+        what = f"{total:,} bytes" if total > MAX_BYTES else "too much"
+        raise DataError(f"the server sends {what} for the makemore names, and at most {MAX_BYTES:,} are read: {remedy}")
     if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
         raise DataError(
             f"the downloaded names file does not match the published one (SHA-256 {digest[:12]}..., expected"

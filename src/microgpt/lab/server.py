@@ -56,12 +56,13 @@ TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".png": "image/png",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
     ".whl": "application/zip",
     ".woff2": "font/woff2",
     ".zip": "application/zip",
 }
-COMPRESSED = {".css", ".html", ".js", ".json", ".mjs", ".svg"}
+COMPRESSED = {".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt"}
 
 HEADERS = {
     # web/vite.config.ts adds the same policy to the page, for servers that send no headers; frame-ancestors works
