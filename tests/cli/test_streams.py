@@ -1,4 +1,4 @@
-"""What reaches the terminal, and standard streams that are closed or full or have no reader."""
+"""Control characters on a terminal, and standard streams that are closed, full or without a reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/security.md promises: no file is executed, and the tests that it names exist."""
+"""The promises of docs/security.md: no file is executed, and the tests that it names exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the lab's server refuses: links and special files, readers without the token, and clients that hold it up."""
+"""Requests that the lab's server refuses: links, special files, a missing token, and clients that hold it up."""
 
 from __future__ import annotations
 

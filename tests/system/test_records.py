@@ -1,4 +1,4 @@
-"""What a file says is checked against a dataclass's types, field by field."""
+"""The content of a file is checked against a dataclass's types, field by field."""
 
 from __future__ import annotations
 
