@@ -97,7 +97,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from microgpt.cli import signals
 signals.GRACE = 0.01
-folder = SimpleNamespace(path=Path(), run=SimpleNamespace(engine=SimpleNamespace(world_size=2)))
+folder = SimpleNamespace(path=Path(), run=SimpleNamespace(engine=SimpleNamespace(world_size=2, rank=1)))
 with signals.signals(), signals.not_waiting_for_the_dead(folder):
     signal.raise_signal(getattr(signal, sys.argv[1]))
     threading.Event().wait(120)
@@ -113,7 +113,8 @@ def test_a_process_that_waits_for_another_ends_on_request(name: str, is_read: bo
     )
     assert process.stderr is not None
     if is_read:
-        message = "error: stopped while waiting for another process; the last checkpoint is intact\n"
+        end = "the first process reports where the last checkpoint is"
+        message = f"error: stopped while waiting for another process; {end}\n"
         assert process.stderr.read() == message
     process.stderr.close()
     assert process.wait() == 1

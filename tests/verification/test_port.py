@@ -18,8 +18,8 @@ from microgpt.schedule import learning_rate
 from microgpt.system.safetensors import Tensor, read, write
 from microgpt.verification import port as ports
 from microgpt.verification.cases import CASES, Case
-from microgpt.verification.kinds import INPUTS, KINDS
-from microgpt.verification.port_report import place, render
+from microgpt.verification.kinds import INPUTS, KINDS, Unknown
+from microgpt.verification.port_report import CaseReport, PortReport, place, render
 
 from conftest import examples
 from tracing.test_recorder import numpy_forward
@@ -415,8 +415,8 @@ def test_a_damaged_file_is_a_value_error_or_a_report(exported, tmp_path, draw):
 
 def test_a_name_from_a_port_cannot_add_a_line_to_the_report(tmp_path):
     name = "extra\x1b]0;t\x07\nthe port matches the reference"
-    case = ports.CaseReport("batch", (), (), (), (name,), None)
-    shown = ports.render(ports.PortReport(str(tmp_path), (case,), (), (f"{name}.safetensors",)))
+    case = CaseReport("batch", (), (), (), (name,), None, unknown=(Unknown(name, 1, None),))
+    shown = render(PortReport(str(tmp_path), (case,), (), ignored={f"{name}.safetensors": None}))
     assert all(character.isprintable() or character == "\n" for character in shown)
     assert shown.count("\nthe port matches the reference") == 1
 

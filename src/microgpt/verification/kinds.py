@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from microgpt.system.text import visible
+
 KINDS = {  # in order of computation within a step
     "logits": "the logits at each position",
     "activations": "all other tensors of a document's forward pass, including its losses",
@@ -92,7 +94,7 @@ class Unknown(NamedTuple):
 
     def __str__(self) -> str:
         number = f"{self.number} tensors" if self.number > 1 else "1 tensor"
-        return f"{self.name:.80} ({number}{f'; did you mean {self.nearest}?' if self.nearest else ''})"
+        return f"{visible(self.name):.80} ({number}{f'; did you mean {self.nearest}?' if self.nearest else ''})"
 
 
 def unknown(names: Sequence[str], known: Sequence[str]) -> tuple[Unknown, ...]:

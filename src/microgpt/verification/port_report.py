@@ -250,7 +250,8 @@ def _coverage(report: PortReport) -> list[str]:
         "no file for": list(report.absent),
         "as exported": [f"{name} (its file was written by --export)" for name in report.exported],
         "not known": [
-            name + (f" (did you mean {case}.safetensors?)" if case else "") for name, case in report.ignored.items()
+            text_tables.visible(name) + (f" (did you mean {case}.safetensors?)" if case else "")
+            for name, case in report.ignored.items()
         ]
         + [str(u) for u in groups.values()],
         "missing": [f"{pattern}\N{NO-BREAK SPACE}({count})" for pattern, count in missing.items()],
