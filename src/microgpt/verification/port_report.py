@@ -250,7 +250,7 @@ def _coverage(report: PortReport) -> list[str]:
         "no file for": list(report.absent),
         "as exported": [f"{name} (its file was written by --export)" for name in report.exported],
         "not known": [
-            text_tables.visible(name) + (f" (did you mean {case}.safetensors?)" if case else "")
+            text_tables.visible(name) + f" (did you mean {case}.safetensors?)" * (case is not None)
             for name, case in report.ignored.items()
         ]
         + [str(u) for u in groups.values()],
