@@ -159,7 +159,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "one symbol too few": (set_json("symbols", ["a", "b", ""]), "tensor 'wte' must have shape (3, 2), got (4, 2)"),
     "one symbol too many": (set_json("symbols", ["a", "b", "c", "ñ", ""]), "must have shape (5, 2), got (4, 2)"),
     # step
-    "a negative step": (set_json("step", "-1"), "step must be at least 0, got -1"),
+    "a negative step": (set_json("step", "-1"), "step must be at least 0 and less than 2**62, got -1"),
     "a float as step": (set_json("step", "7.0"), "'step' in the metadata must be of type int, got float"),
     "true as step": (set_json("step", "true"), "'step' in the metadata must be of type int, got bool"),
     "NaN as step": (set_json("step", "NaN"), "'step' in the metadata must be of type int, got float"),

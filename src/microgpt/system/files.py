@@ -1,4 +1,4 @@
-"""Reading regular files only; writing files completely or not at all, and never through a symbolic link."""
+"""Reading regular files only; writing files completely or not at all, never through a symbolic link."""
 
 from __future__ import annotations
 

@@ -91,9 +91,9 @@ def test_every_step_that_is_read_shows_its_own_state(data: Data, precision: str,
     truth = expected(data, precision)
     for chance in (0.02, 0.1, 0.5, 1.0):
         engine = opened(data, precision)
-        for step in steps(engine, data):
-            loss, shown = truth[step.step - 1]
-            assert (step.loss, engine.step) == (loss, step.step)
+        for number, step in enumerate(steps(engine, data), 1):
+            loss, shown = truth[number - 1]
+            assert (step.step, step.loss, engine.step) == (number, loss, number)
             if rng.random() < chance:
                 assert state(engine) == shown
         assert state(engine) == truth[-1][1]
@@ -103,8 +103,9 @@ def test_little_is_computed_again(data: Data, monkeypatch: pytest.MonkeyPatch) -
     for every in (1, 7, 40):
         engine = opened(data)
         made = calls(engine, monkeypatch)
-        for step in steps(engine, data):
-            if step.step % every == 0:
+        for number, step in enumerate(steps(engine, data), 1):
+            assert step.step == number
+            if number % every == 0:
                 assert engine.params
         assert sum(made) <= 1.5 * CONFIG.num_steps
 
@@ -181,8 +182,9 @@ def test_a_buffer_that_is_held_is_up_to_date_at_every_step(data: Data) -> None:
     truth = expected(data, "exact")
     engine = opened(data)
     params = engine.params
-    for step in steps(engine, data):
-        assert bytes(params) == truth[step.step - 1][1][1]
+    for number, step in enumerate(steps(engine, data), 1):
+        assert step.step == number
+        assert bytes(params) == truth[number - 1][1][1]
 
 
 def test_a_loop_that_is_left_can_be_continued(data: Data) -> None:

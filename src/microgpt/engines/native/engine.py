@@ -229,7 +229,9 @@ class NativeEngine(Engine):
 
     def _buffer(self, name: str) -> array[float]:
         """Return a buffer; raise ValueError if its owner has replaced it with an invalid object."""
-        buffer: array[float] = getattr(self, name)
+        return self._checked(name, getattr(self, name))
+
+    def _checked(self, name: str, buffer: Any) -> array[float]:
         if not isinstance(buffer, array) or buffer.typecode != "d" or len(buffer) != self._length:
             raise ValueError(f"{name} must be an array('d') of {self._length} values, got {str(buffer)[:60]}")
         return buffer
@@ -300,7 +302,8 @@ class NativeEngine(Engine):
         if not packed.learning_rates:
             return losses
         if self._may_have_changed:
-            params, m, v = (self._buffer(name) for name in ("params", "m", "v"))
+            # not through the attributes, whose readers end what `remember` began
+            params, m, v = (self._checked(name, getattr(self, f"_{name}")) for name in ("params", "m", "v"))
             self._kernel.load(self._net, params, m, v)
             del params, m, v
         self._kernel_is_newer, self._may_have_changed = True, False

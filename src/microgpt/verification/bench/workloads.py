@@ -1,4 +1,4 @@
-"""The workloads of the benchmark: training, generation, forward passes, whole calls and whole processes.
+"""The workloads of the benchmark: training, generation, forward passes, whole calls and processes.
 
 A workload prepares work outside the timed part. `Workload.prepare` returns the function to time, which can be called
 once, and the number of tokens that it processes.
