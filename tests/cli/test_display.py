@@ -197,8 +197,8 @@ def test_the_facts_say_that_a_token_of_a_large_vocabulary_takes_2_bytes() -> Non
 @pytest.mark.parametrize(
     ("precision", "line"),
     [
-        ("exact", "precision: exact, bit for bit the reference; --precision float32 is faster"),
-        ("float32", "precision: float32, fast; --precision exact is bit for bit the reference"),
+        ("exact", "precision: exact (bit for bit the same as the reference); --precision float32 is faster"),
+        ("float32", "precision: float32 (fast); --precision exact is bit for bit the same as the reference"),
     ],
 )
 def test_the_facts_say_the_precision_and_how_to_get_the_other(precision: str, line: str) -> None:

@@ -77,8 +77,8 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
 
 
 PRECISIONS = {  # of the native engine, with the option for the other one
-    "exact": "exact, bit for bit the reference; --precision float32 is faster",
-    "float32": "float32, fast; --precision exact is bit for bit the reference",
+    "exact": "exact (bit for bit the same as the reference); --precision float32 is faster",
+    "float32": "float32 (fast); --precision exact is bit for bit the same as the reference",
 }
 
 
