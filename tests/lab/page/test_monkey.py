@@ -39,7 +39,7 @@ TYPED = [
 REACH = """([at, dx, dy]) => {
   const kinds = 'button, a, input, select, summary, svg[role=img], [tabindex="0"]'
   const all = [...document.querySelectorAll(kinds)].filter((e) =>
-    e.checkVisibility() && !e.disabled && e.type !== 'file' && !/^https?:|[.]html$/.test(e.getAttribute('href') ?? ''))
+    e.checkVisibility() && !e.disabled && e.type !== 'file' && !/^https?:|[.](html|txt)$/.test(e.getAttribute('href') ?? ''))
   const e = all[Math.floor(at * all.length)]
   e.scrollIntoView({ block: 'center' })
   const box = e.getBoundingClientRect()
