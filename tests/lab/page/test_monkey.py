@@ -38,8 +38,9 @@ TYPED = [
 # file chooser are excluded because they leave the page.
 REACH = """([at, dx, dy]) => {
   const kinds = 'button, a, input, select, summary, svg[role=img], [tabindex="0"]'
+  const other = /^https?:|[.](html|txt)$/
   const all = [...document.querySelectorAll(kinds)].filter((e) =>
-    e.checkVisibility() && !e.disabled && e.type !== 'file' && !/^https?:|[.](html|txt)$/.test(e.getAttribute('href') ?? ''))
+    e.checkVisibility() && !e.disabled && e.type !== 'file' && !other.test(e.getAttribute('href') ?? ''))
   const e = all[Math.floor(at * all.length)]
   e.scrollIntoView({ block: 'center' })
   const box = e.getBoundingClientRect()
