@@ -103,7 +103,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recipe")
     unwanted = shutil.ignore_patterns("__pycache__", "_kernel.*", "site")
     shutil.copytree(SOURCE, folder / "src" / "microgpt", ignore=unwanted)
-    for name in ("hatch_build.py", "build_site.py"):
+    for name in ("hatch_build.py", "build_site.py", "site_licenses.py"):
         shutil.copy(ROOT / name, folder)
     for file, changes in RELU3.items():
         path = folder / "src" / "microgpt" / file
