@@ -258,3 +258,28 @@ def test_the_number_of_connections_is_limited(site: Path, monkeypatch: pytest.Mo
         while not is_answered(server):
             pass
         held[0].close()
+
+
+def test_ctrl_c_while_a_connection_begins_frees_it_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda facts: errors.append(facts.exc_value))
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with Server(Pages(site=site), 0) as server:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        threads = set(threading.enumerate())
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                server.process_request(ours, ("127.0.0.1", 1))
+        for thread in set(threading.enumerate()) - threads:
+            thread.join()
+        assert errors == []
+        for _ in range(lab_server.MAX_CONNECTIONS):
+            assert server.free.acquire(blocking=False)
+        assert not server.free.acquire(blocking=False)

@@ -266,7 +266,7 @@ class Server(ThreadingHTTPServer):
             return
         try:
             super().process_request(request, client_address)
-        except BaseException:  # the thread could not be started
+        except Exception:  # the thread could not be started; after Ctrl-C, the started thread still releases it
             self.free.release()
             raise
 
