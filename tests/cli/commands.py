@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -98,3 +99,18 @@ class Reference:
 
 def numbered(texts: Sequence[str]) -> str:
     return "".join(f"sample {i + 1:2d}: {text}\n" for i, text in enumerate(texts))
+
+
+def read_terminal(terminal: int) -> bytes:
+    """Return what is written to a pseudoterminal until its other end is closed; close it."""
+    output = b""
+    while True:
+        try:
+            piece = os.read(terminal, 1 << 16)
+        except OSError:  # Linux raises this when the other end is closed
+            break
+        if not piece:
+            break
+        output += piece
+    os.close(terminal)
+    return output

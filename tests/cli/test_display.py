@@ -23,6 +23,7 @@ from microgpt.runs.run import Run
 from microgpt.system.text import duration
 from microgpt.training import Step
 
+from cli.commands import read_terminal
 from conftest import TINY, clean_environment
 
 NAMES = ["anna", "bob", "carl", "dora", "emil"]
@@ -365,16 +366,7 @@ def test_training_at_a_terminal_is_live_and_only_its_samples_go_to_stdout(tmp_pa
         stderr=other_end,
     )
     os.close(other_end)
-    output = b""
-    while True:
-        try:
-            piece = os.read(terminal, 1 << 16)
-        except OSError:  # Linux raises this when the other end is closed
-            break
-        if not piece:
-            break
-        output += piece
-    os.close(terminal)
+    output = read_terminal(terminal)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert [line[:9] for line in out.decode().splitlines()] == [f"sample {i:2d}" for i in range(1, 21)]

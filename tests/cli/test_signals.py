@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -59,14 +59,10 @@ sys.exit(main())
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
-@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
-    here: Path, microgpt: Microgpt, name: str, status: int
-) -> None:
+def waiting(*arguments: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a command that trains in this folder, and return its process when it waits after its third step."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
-        cwd=here,
+        [*before, sys.executable, "-c", WAITING, "train", "words.txt", *arguments],
         env=clean_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -75,6 +71,15 @@ def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stopped_process_prints_a_command_that_resumes_bit_for_bit(
+    here: Path, microgpt: Microgpt, name: str, status: int
+) -> None:
+    process = waiting(*LONG.split(), "--out", "stopped")
     process.send_signal(getattr(signal, name))
     out, err = process.communicate("go on\n")
     assert (process.returncode, out) == (status, "")
@@ -124,17 +129,8 @@ def test_a_process_that_waits_for_another_ends_on_request(name: str, is_read: bo
 @pytest.mark.parametrize("first", ["SIGHUP", "SIGTERM", "SIGINT"])
 def test_a_hangup_after_the_first_signal_does_not_prevent_saving(here: Path, first: str) -> None:
     """When a terminal is closed, the shell and the system each send one."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WAITING, "train", "words.txt", *LONG.split(), "--out", "stopped"],
-        env=clean_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = waiting(*LONG.split(), "--out", "stopped")
     assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline() == "here\n"
     process.send_signal(getattr(signal, first))
     process.stdin.write("raise_hangup\n")
     _, err = process.communicate()
@@ -144,16 +140,7 @@ def test_a_hangup_after_the_first_signal_does_not_prevent_saving(here: Path, fir
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
 def test_nohup_keeps_training_after_a_hangup(here: Path) -> None:
-    process = subprocess.Popen(
-        ["nohup", sys.executable, "-c", WAITING, "train", "words.txt", *SMALL.split(), "--out", "run"],
-        env=clean_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "here\n"
+    process = waiting(*SMALL.split(), "--out", "run", before=["nohup"])
     process.send_signal(signal.SIGHUP)
     process.communicate("go on\n")
     assert process.returncode == 0

@@ -12,7 +12,7 @@ import pytest
 
 from microgpt.cli import main as cli
 
-from cli.commands import SMALL, Microgpt, metrics, names
+from cli.commands import SMALL, Microgpt, metrics, names, read_terminal
 from conftest import clean_environment
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such streams and file names")
@@ -114,16 +114,7 @@ def test_a_real_terminal_gets_no_escape_sequence_from_a_sample(hostile: str) -> 
     line = [sys.executable, "-m", "microgpt", "sample", hostile, "-n", "40", "--temperature", "3"]
     process = subprocess.Popen(line, env=clean_environment(), stdout=other_end, stderr=subprocess.PIPE)
     os.close(other_end)
-    output = b""
-    while True:
-        try:
-            piece = os.read(terminal, 1 << 16)
-        except OSError:  # Linux raises this when the other end is closed
-            break
-        if not piece:
-            break
-        output += piece
-    os.close(terminal)
+    output = read_terminal(terminal)
     process.communicate(timeout=300)
     assert process.returncode == 0
     assert is_safe(output.decode().replace("\r\n", "\n"))
