@@ -1,5 +1,5 @@
 // The words of section 10.
-import type { Words } from '../../parts/Prose.svelte'
+import type { Words } from '../../texts/texts'
 
 export const intro: Words = {
   both: [

@@ -1,5 +1,5 @@
 // The words of section 2. Figures of the model are filled in from the engine: {name}.
-import type { Words } from '../../parts/Prose.svelte'
+import type { Words } from '../../texts/texts'
 
 export const intro: Words = {
   both: [

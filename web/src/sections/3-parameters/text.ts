@@ -1,5 +1,5 @@
 // The words of section 3, and what is published about other models. Figures of the model are filled in: {name}.
-import type { Words } from '../../parts/Prose.svelte'
+import type { Words } from '../../texts/texts'
 
 export const intro: Words = {
   both: [

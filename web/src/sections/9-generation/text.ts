@@ -1,5 +1,5 @@
 // The words of section 9. Figures of the model and the data are filled in from the engine: {name}.
-import type { Words } from '../../parts/Prose.svelte'
+import type { Words } from '../../texts/texts'
 
 export const intro: Words = {
   both: [
