@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.page.browser import Visit
 
-OTHER, BACK = "try the published model", "return to the names model"
+OTHER, BACK = "published model", "back to the names"
 
 
 def test_the_published_model_is_one_click_away_and_says_what_it_is(visit: Visit) -> None:

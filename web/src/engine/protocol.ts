@@ -288,9 +288,10 @@ export interface Statistics {
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
+  held_out: number // the number of documents that the model does not train on
   unread: number // the fraction of characters that are past block_size
   first: string[] // the first 12 documents of the file
-  shuffled: string[] // the first 12 documents after the shuffle with the run's seed
+  shuffled: string[] // the first 12 training documents after the shuffle with the run's seed
 }
 
 /** One swap of a shuffle. */

@@ -2,8 +2,8 @@
 import { texts } from '../texts/texts'
 
 export default texts({
-  open: 'try the published model',
+  open: 'published model',
   openHint: 'The model of the original microgpt. It learned other names, which are not here.',
   published: 'It learned other names, which are not here.',
-  back: 'return to the names model',
+  back: 'back to the names',
 })

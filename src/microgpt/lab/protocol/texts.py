@@ -56,9 +56,10 @@ class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
+    held_out: int  # the number of documents that the model does not train on
     unread: float  # the fraction of characters that are past block_size
     first: Sequence[str]  # the first 12 documents of the file
-    shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
+    shuffled: Sequence[str]  # the first 12 training documents after the shuffle with the run's seed
 
 
 class Swap(TypedDict):
