@@ -125,7 +125,7 @@ class LabRun:
 
     @property
     def own_text(self) -> bool:
-        """Whether the text on show is the text that the run was trained on."""
+        """True if the text on show is the text that the run was trained on."""
         return not self.elsewhere and not self.missing
 
     @property
