@@ -87,7 +87,7 @@ def answered() -> frozenset[str]:
     ask("change", path="wte[1][0]", value=0.5)
     ask("forward", word=WORD)
     ask("undo")
-    for method in ("model", "data", "schedule", "evaluate", "pretrained"):
+    for method in ("model", "data", "schedule", "evaluate", "examples", "pretrained"):
         ask(method)
     ask("choose", run="run3")
     lab.train(2)

@@ -22,7 +22,7 @@ from microgpt.lab.wire import Wire
 
 WORD = "emma"
 SEED = 42
-STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the weights with the largest gradients in their matrices
+STEEP, GENTLE = "lm_head[12][13]", "layer0.attn_wv[5][12]"  # the weights with the largest gradients in their matrices
 GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
 TEMPERATURES = (0.2, 0.5, 2.0)  # shown side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
@@ -45,6 +45,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("variants", {}),
     ("model", {}),
     ("runs", {}),
+    ("examples", {}),
     ("tokens", {"text": WORD}),
     ("data", {}),
     ("shuffle", {"seed": SEED, "count": 8}),

@@ -36,7 +36,9 @@ def test_the_statistics_are_those_of_the_file(readonly: Lab) -> None:
     assert (data["num_docs"], data["num_chars"]) == (len(names), sum(map(len, names)))
     assert data["first"] == names[:12]
     assert data["unread"] == sum(max(0, len(n) + 1 - 16) for n in names) / sum(len(n) + 1 for n in names)
-    order = list(names)
+    held_out = set(random.Random("42:val").sample(range(len(names)), round(0.1 * len(names))))
+    assert data["held_out"] == len(held_out)
+    order = [name for i, name in enumerate(names) if i not in held_out]
     random.Random(42).shuffle(order)
     assert data["shuffled"] == order[:12]
 

@@ -18,14 +18,14 @@ from microgpt.data.sources import NAMES
 from microgpt.lab.figures import generation
 from microgpt.runs import checkpoint as checkpoints
 
-from lab.published import published
+from lab.published import names_model
 from lab.session_client import Lab
 
 
 def test_the_samples_are_those_of_the_command_line(
     readonly: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoints.save(tmp_path / "model.safetensors", published())
+    checkpoints.save(tmp_path / "model.safetensors", names_model())
     command = [
         "sample",
         str(tmp_path / "model.safetensors"),
@@ -93,10 +93,16 @@ def test_the_nearest_documents_have_the_smallest_edit_distances(text: str, docum
 
 
 def test_a_text_is_looked_up_in_the_data(readonly: Lab) -> None:
-    documents = set(load("names"))
+    names = load("names")
+    training, held_out = ({names.text(i) for i in part} for part in names.order(42, 0.1, random.Random(42)))
+    found = []
     for index in range(40):
         generated = readonly.ask("generate", seed=3, index=index, temperature=0.5)
-        assert generated["in_data"] == (generated["text"] in documents)
+        assert generated["in_data"] == (generated["text"] in training)
         assert (generated["nearest"][0]["distance"] == 0) == generated["in_data"]
+        assert (generated["part"] == "held out") == (generated["text"] in held_out)
+        found.append(generated["part"])
     samples = readonly.ask("samples", seed=3, count=40, temperature=0.5)
-    assert samples["new"] == sum(text not in documents for text in samples["texts"])
+    assert samples["parts"] == found
+    assert {"training", "held out", None} == set(found)
+    assert samples["new"] == sum(text not in training for text in samples["texts"])

@@ -19,7 +19,7 @@ THROWN = 500  # names per click on the page
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return opening.published(Text()).run
+    return opening.names(Text()).run
 
 
 def first_letters(run: Run, temperature: float) -> dict[str, float]:

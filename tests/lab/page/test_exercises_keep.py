@@ -85,9 +85,9 @@ def test_leaving_an_exercise_restores_the_word_the_model_and_the_weights(visit: 
     reader = Reader(visit)
     reader.press("Change a weight", "set to 0")
     before = state(reader)
-    assert before[:3] == ("zoe", True, "published")
+    assert before[:3] == ("zoe", True, "names")
     assert len(before[4]) == 1
-    reader.begin("The greatest surprise")  # it has another word, and the published weights
+    reader.begin("The greatest surprise")  # it has another word, and the opening model's weights
     assert state(reader)[0] == "olivia"
     assert state(reader)[4] == []
     offer = "Leaving the exercise restores the word “zoe” and your changed weights."
@@ -128,7 +128,7 @@ def test_leaving_while_the_model_is_being_made_restores_the_previous_state(visit
     reader.card.get_by_role("button", name="Leave the exercise").click()
     visit.page.evaluate("go()")
     visit.page.wait_for_function("async () => (await lab.ask('runs', {})).runs.length > 1")
-    visit.page.wait_for_function("async () => (await lab.ask('model', {})).run === 'published'")
+    visit.page.wait_for_function("async () => (await lab.ask('model', {})).run === 'names'")
     visit.settle()
     assert state(reader) == before
 

@@ -70,8 +70,8 @@ def names() -> Data:
 
 
 @pytest.fixture
-def published() -> Run:
-    return opening.published(Text()).run
+def pretrained() -> Run:
+    return opening.names(Text()).run
 
 
 def compare(tab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **state: object) -> int:
@@ -91,10 +91,10 @@ WITHOUT_EXPRESSIONS = [
 
 @pytest.mark.parametrize("section", WITHOUT_EXPRESSIONS)
 def test_every_number_is_what_the_package_computes(
-    tab: Visit, published: Run, names: Data, section: int, record_property: Callable[[str, object], None]
+    tab: Visit, pretrained: Run, names: Data, section: int, record_property: Callable[[str, object], None]
 ) -> None:
-    truth = Truth(published, names, "emma")
-    truth.losses = golden("final")["losses"]
+    truth = Truth(pretrained, names, "emma")
+    truth.losses = golden("names")["losses"]
     count = compare(tab, truth, section)
     record_property("numbers compared", count)
     assert count >= 1
@@ -112,18 +112,18 @@ def test_the_first_state_is_complete_before_python(early: Visit, untouched: Visi
 
 
 @pytest.mark.parametrize("section", [0, 4, 5, 6, 7])
-def test_every_number_follows_the_word(tab: Visit, published: Run, names: Data, section: int) -> None:
-    truth = Truth(published, names, "zoe")
-    truth.losses = golden("final")["losses"]
+def test_every_number_follows_the_word(tab: Visit, pretrained: Run, names: Data, section: int) -> None:
+    truth = Truth(pretrained, names, "zoe")
+    truth.losses = golden("names")["losses"]
     assert compare(tab, truth, section) >= 8
 
 
-def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, published: Run, names: Data) -> None:
+def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, pretrained: Run, names: Data) -> None:
     tab.section(4, word="emma", number="layer0.attn_wv[14][2]")
-    before = Truth(published, names, "emma")
+    before = Truth(pretrained, names, "emma")
     tab.page.get_by_role("button", name="flip the sign").click()
     tab.page.locator("[data-path='before layer0.attn_wv[14][2]']").first.wait_for()
-    changed = opening.published(Text()).run
+    changed = opening.names(Text()).run
     changed.engine.params[before.place("layer0.attn_wv[14][2]")] *= -1
     truth = Truth(changed, names, "emma")
     truth.before = before
@@ -136,11 +136,11 @@ def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, published: Ru
     compare(tab, before, 4)
 
 
-def test_every_number_follows_the_temperature(tab: Visit, published: Run, names: Data) -> None:
+def test_every_number_follows_the_temperature(tab: Visit, pretrained: Run, names: Data) -> None:
     tab.section(9)
     tab.page.get_by_role("slider", name="temperature").fill("1.25")
     tab.settle()
-    assert check(read(tab), Truth(published, names, "emma", temperature=1.25))[1] == []
+    assert check(read(tab), Truth(pretrained, names, "emma", temperature=1.25))[1] == []
 
 
 def test_every_number_follows_training(tab: Visit, names: Data) -> None:
@@ -193,10 +193,10 @@ def test_every_number_has_a_path(tab: Visit, section: int) -> None:
     "path",
     ["pos3.layer0.q[9]", "pos2.layer0.attn_weights.head1[1]", "pos1.emb_norm[4]", "pos4.loss", "layer0.mlp_fc2[3][56]"],
 )
-def test_an_opened_number_shows_the_sum_that_produced_it(tab: Visit, published: Run, names: Data, path: str) -> None:
+def test_an_opened_number_shows_the_sum_that_produced_it(tab: Visit, pretrained: Run, names: Data, path: str) -> None:
     tab.section(0, word="emma", number=path)
     tab.page.locator(".opened dl").wait_for()
-    truth = Truth(published, names, "emma")
+    truth = Truth(pretrained, names, "emma")
     shown = [
         Shown("", *row[1:])
         for row in tab.page.evaluate(READ.replace("document.", "document.querySelector('.opened')."))

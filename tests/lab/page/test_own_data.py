@@ -53,7 +53,7 @@ def back_to_the_names(visit: Visit) -> None:
     visit.section(1)
     own_text(visit).get_by_role("button", name="Return to the names").click()
     visit.settle()
-    assert visit.ask("model")["name"] == "trained for 1000 steps"
+    assert visit.ask("model")["name"] == "names"
     assert own_text(visit).get_by_text("The model now has 27 tokens and 4,192 parameters.").is_visible()
 
 

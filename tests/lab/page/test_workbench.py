@@ -133,7 +133,7 @@ def test_a_model_can_be_exported_and_opened(bench: Bench, tmp_path: Path, capsys
     bench.page.locator("input[accept='.safetensors,.jsonl']").set_input_files(path)
     bench.wait("All figures now show", "main [role=status]")
     bench.tab.settle()
-    assert bench.tab.ask("model")["run"] != "published"
+    assert bench.tab.ask("model")["run"] != "names"
     assert bench.tab.ask("forward", word="emma")["tensors"] == before
 
 

@@ -31,9 +31,9 @@ def test_the_figures_follow_a_changed_architecture(bench: Bench) -> None:
         bench.tab.section(section)
         assert bench.page.locator("main .failed, main [role=alert]").all_text_contents() == []
     bench.open()
-    bench.click("Reset figures to the published model")
+    bench.click("Reset figures to the names model")
     bench.tab.settle()
-    assert bench.tab.ask("model")["run"] == "published"
+    assert bench.tab.ask("model")["run"] == "names"
     assert not any("16, 2, 4, 16" in line for line in bench.page.locator(".source li").all_text_contents())
 
 
@@ -56,7 +56,7 @@ def test_a_figure_that_failed_works_again_with_another_model(bench: Bench) -> No
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count()
     bench.open()
-    bench.click("Reset figures to the published model")
+    bench.click("Reset figures to the names model")
     bench.tab.section(4)
     assert bench.page.locator("main .failed").count() == 0
 
@@ -79,10 +79,10 @@ def test_a_program_that_blocks_the_figures_can_be_stopped(visit: Visit) -> None:
     bench.click("Use in all figures")
     bench.wait("The edited program is still running", "[role=alert]")
     bench.tab.responds()
-    bench.click("Stop and return to the published model")
+    bench.click("Stop and return to the names model")
     visit.ready(restarts=1)
     visit.settle()
-    assert visit.ask("model")["run"] == "published"
+    assert visit.ask("model")["run"] == "names"
     assert visit.ask("loss", word="emma")["mean"] > 0
 
 
@@ -100,10 +100,10 @@ def test_a_program_that_hangs_later_is_stopped_for_good(visit: Visit) -> None:
     visit.settle()
     visit.page.evaluate("() => { location.hash = 'section=6&word=maximilianoaaa' }")
     bench.wait("The edited program is still running", "[role=alert]")
-    bench.click("Stop and return to the published model")
+    bench.click("Stop and return to the names model")
     visit.ready(restarts=1)
     visit.settle()
-    assert visit.ask("model")["run"] == "published"
+    assert visit.ask("model")["run"] == "names"
     assert visit.page.locator("main .failed").count() == 0
 
 

@@ -313,7 +313,7 @@ class Truth:
         return self.config.learning_rate if name == "Adam" or not self.hikers else self.sgd_rate
 
     def evaluated(self) -> float:
-        return self.run.score(spread(self.run.order, VAL_DOCUMENTS), self.data).loss
+        return self.run.score(spread(self.run.held_out or self.run.order, VAL_DOCUMENTS), self.data).loss
 
     def adam(self, name: str) -> float:
         i = self.place(self.steepest())
@@ -330,7 +330,7 @@ class Truth:
     @cached_property
     def nearest(self) -> list[int]:
         text = self.run.sample(1, temperature=self.temperature, seed=42)[0]
-        return sorted(distance(text, name) for name in set(self.data))
+        return sorted(distance(text, name) for name in {self.data.text(i) for i in self.run.order})
 
     T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
     RULES: tuple[tuple[str, Callable[..., Any]], ...] = (

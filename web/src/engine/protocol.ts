@@ -24,6 +24,8 @@ export interface PathValue {
   value: Num
 }
 
+export type Pretrained = 'names' | 'published' // the ids of the runs that come with the package
+
 export type Documents = 'lines' | 'stream'
 
 export type Order = 'topological' | 'naive' // the order in which backward visits the nodes
@@ -73,8 +75,9 @@ export interface Change {
 /** The active model. */
 export interface Model {
   run: string // the id of the active run
-  name: string // 'trained for 1000 steps', 'random', a file's name
+  name: string // 'names', 'published', 'random', a file's name
   about: string // one or two sentences about the model's origin and training data
+  own_text: boolean // whether the text on show is the text that the model was trained on
   step: number // the number of completed updates
   num_steps: number // the number of planned updates, doubled each time training exceeds the plan
   config: Config
@@ -242,6 +245,8 @@ export interface Varied {
 
 export type Ended = 'bos' | 'block_size'
 
+export type Part = 'training' | 'held out' // of a run's data
+
 /** A token in a typed text, or a character without a token. */
 export interface TypedCharacter {
   char: string
@@ -283,9 +288,10 @@ export interface Statistics {
 /** The text that the active model is trained on. */
 export interface DataSet extends Statistics {
   name: string
+  held_out: number // the number of documents that the model does not train on
   unread: number // the fraction of characters that are past block_size
   first: string[] // the first 12 documents of the file
-  shuffled: string[] // the first 12 documents after the shuffle with the run's seed
+  shuffled: string[] // the first 12 training documents after the shuffle with the run's seed
 }
 
 /** One swap of a shuffle. */
@@ -345,14 +351,43 @@ export interface Generated {
   text: string
   letters: Letter[]
   ended: Ended
-  in_data: boolean
-  nearest: NearDocument[] // empty for a stream, and for more than 50,000 documents
+  part: Part | null // the part of the data that contains the text
+  in_data: boolean // whether the model trained on the text
+  nearest: NearDocument[] // in the training data; empty for a stream, and for more than 50,000 documents
 }
 
 /** Several generated texts. */
 export interface Samples {
   texts: string[]
+  parts: (Part | null)[] // for each text, the part of the data that contains it
   new: number // the number of texts that are not in the training data
+}
+
+/** A word that shows something about the active model. */
+export interface Example {
+  word: string
+  loss: number // the mean loss in nats per token
+  part: Part | null // the part of the data that contains the word
+}
+
+/** A training document whose letters in reverse surprise the model more. */
+export interface Backwards {
+  word: string
+  loss: number
+  backwards: string
+  backwards_loss: number
+}
+
+/** Words that show what the active model has learned. Each list begins with the best example, and may be empty. */
+export interface Examples {
+  searched: number // the number of documents that were searched
+  familiar: Example[] // training documents: well-known names, then the lowest losses
+  held_out: Example[] // held-out documents, in the same order
+  backwards: Backwards[] // well-known names if there are any, the largest difference first
+  invented: Example[] // samples that are not in the data, the lowest loss first
+  worse: Example[] // documents that surprise the model more than if it knew nothing, the worst first
+  num_worse: number // how many of the searched documents do
+  suggested: string[] // words to try: training, held-out and invented ones in turn
 }
 
 /** All parameters, and Adam's moments if requested. */
@@ -911,6 +946,8 @@ export interface Requests {
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
+  /** Return words that show what the active model has learned. */
+  examples: { params: Record<string, never>; result: Examples & OfModel }
   /** Export the active model as a checkpoint that `microgpt sample` can read. */
   export_model: { params: Record<string, never>; result: ExportedModel }
   /** Return an expression's graph of Values, with its forward and backward passes. */
@@ -951,8 +988,8 @@ export interface Requests {
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
-  /** Switch back to the published model. */
-  pretrained: { params: Record<string, never>; result: Model & OfModel }
+  /** Switch back to a pretrained model: to the one that the lab opens with, or to the published one. */
+  pretrained: { params: { run?: Pretrained }; result: Model & OfModel }
   /** Start a run from random weights on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */

@@ -25,6 +25,7 @@ def data(session: Session) -> DataSet:
     return {
         "name": data.source or run.text.name,
         **run.text.statistics(data),
+        "held_out": len(run.run.held_out),
         "unread": data.unread(run.config.block_size),
         "first": [data.text(i) for i in range(min(SHOWN, len(data)))],
         "shuffled": [data.text(i) for i in run.run.order[:SHOWN]],

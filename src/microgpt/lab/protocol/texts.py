@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 Ended = Literal["bos", "block_size"]
+Part = Literal["training", "held out"]  # of a run's data
 
 
 class TypedCharacter(TypedDict):
@@ -55,9 +56,10 @@ class DataSet(Statistics):
     """The text that the active model is trained on."""
 
     name: str
+    held_out: int  # the number of documents that the model does not train on
     unread: float  # the fraction of characters that are past block_size
     first: Sequence[str]  # the first 12 documents of the file
-    shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
+    shuffled: Sequence[str]  # the first 12 training documents after the shuffle with the run's seed
 
 
 class Swap(TypedDict):
@@ -125,12 +127,44 @@ class Generated(TypedDict):
     text: str
     letters: Sequence[Letter]
     ended: Ended
-    in_data: bool
-    nearest: Sequence[NearDocument]  # empty for a stream, and for more than 50,000 documents
+    part: Part | None  # the part of the data that contains the text
+    in_data: bool  # whether the model trained on the text
+    nearest: Sequence[NearDocument]  # in the training data; empty for a stream, and for more than 50,000 documents
 
 
 class Samples(TypedDict):
     """Several generated texts."""
 
     texts: Sequence[str]
+    parts: Sequence[Part | None]  # for each text, the part of the data that contains it
     new: int  # the number of texts that are not in the training data
+
+
+class Example(TypedDict):
+    """A word that shows something about the active model."""
+
+    word: str
+    loss: float  # the mean loss in nats per token
+    part: Part | None  # the part of the data that contains the word
+
+
+class Backwards(TypedDict):
+    """A training document whose letters in reverse surprise the model more."""
+
+    word: str
+    loss: float
+    backwards: str
+    backwards_loss: float
+
+
+class Examples(TypedDict):
+    """Words that show what the active model has learned. Each list begins with the best example, and may be empty."""
+
+    searched: int  # the number of documents that were searched
+    familiar: Sequence[Example]  # training documents: well-known names, then the lowest losses
+    held_out: Sequence[Example]  # held-out documents, in the same order
+    backwards: Sequence[Backwards]  # well-known names if there are any, the largest difference first
+    invented: Sequence[Example]  # samples that are not in the data, the lowest loss first
+    worse: Sequence[Example]  # documents that surprise the model more than if it knew nothing, the worst first
+    num_worse: int  # how many of the searched documents do
+    suggested: Sequence[str]  # words to try: training, held-out and invented ones in turn
