@@ -7,6 +7,7 @@
 // main() goes through all the acts: `act:` between its lines names the act that begins there.
 // A test checks that every line of the reference has an explanation, and that every explanation has a line.
 
+import { texts } from '../texts/texts'
 import text from './reference.md?raw'
 
 export interface Words {
@@ -28,7 +29,8 @@ let act = ''
 let block: Block = { title: '', plain: '', technical: '' }
 let now: { plain: string; technical: string } = block
 for (const line of text.split('\n')) {
-  const [, mark, rest] = /^(#|##|>|act:|plain:|technical:) (.*)$/.exec(line) ?? []
+  const [, mark, read] = /^(#|##|>|act:|plain:|technical:) (.*)$/.exec(line) ?? []
+  const [rest] = mark === '>' ? [read] : texts([read])
   if (mark === '#' || mark === 'act:') act = rest
   else if (mark === '##') {
     block = { title: rest, plain: '', technical: '' }

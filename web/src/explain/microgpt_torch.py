@@ -1,7 +1,7 @@
 """The reference in PyTorch: the same model, the same random numbers and the same results, in float64.
 
 `python microgpt_torch.py names.txt` prints what `python reference.py names.txt` prints. PyTorch provides the tensors,
-the gradients and Adam, so that only the data, the model and the two loops are left to write. The model processes a whole
+the gradients and Adam, so only the data, the model and the two loops are left to write. The model processes a whole
 document at once, so its attention needs a mask; the reference processes one token at a time and needs none.
 """
 

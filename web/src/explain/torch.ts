@@ -8,6 +8,7 @@
 //
 // A test compares the lines with both files.
 
+import { texts } from '../texts/texts'
 import text from './torch.md?raw'
 import whole from './microgpt_torch.py?raw'
 
@@ -36,8 +37,8 @@ export function pairs(source: string[]): Pair[] {
       pair.code.push(rest)
     } else if (mark === '=') pair!.torch.push({ text: rest, line: ours.indexOf(rest) + 1 })
     else if (mark === '~') pair!.torch.push({ text: rest, line: 0 })
-    else if (mark === 'nothing:') pair!.nothing = rest
-    else if (mark === 'note:') pair!.note = rest
+    else if (mark === 'nothing:') [pair!.nothing] = texts([rest])
+    else if (mark === 'note:') [pair!.note] = texts([rest])
   }
   return found
 }
