@@ -51,7 +51,7 @@ for (const line of text.split('\n')) {
 const SKIPPED = 40 // the most lines that an edit may have removed in one place
 
 /** Return the explanation of each line of the source; line 1 is at index 0. A blank line has the explanation of the line
- * before it, and an edited line has none. */
+ * before it; an edited line has no explanation. */
 export function byLine(source: string[]): (Lines | undefined)[] {
   const all = explanations.flatMap((lines) => lines.code.map((code) => ({ code: code.trim(), lines })))
   let next = 0

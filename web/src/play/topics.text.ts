@@ -70,7 +70,7 @@ export default texts({
     residual: {
       title: 'Think, and keep the original',
       plain:
-        'Each part of the model writes its notes beside the earlier notes instead of over them, so nothing gets lost.',
+        'Each part of the model adds its notes to the earlier ones instead of replacing them, so nothing gets lost.',
       technical:
         'This is the residual stream. An addition has a local gradient of 1, so the stream gives the gradient a direct path to the first layer; without it, deep stacks are hard to train. Normalizing in front of each block (pre-norm) leaves the stream itself untouched.',
     },
