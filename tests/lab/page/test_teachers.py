@@ -62,6 +62,19 @@ def test_the_lessons_play_every_chapter_except_loss() -> None:
     assert sum(map(bool, PLAYED.values())) >= 7
 
 
+def test_the_minutes_of_each_lesson_add_up() -> None:
+    lessons = re.findall(r'<h2>([^<]*)<span class="soft">(\d+) minutes</span></h2>.*?<tbody>(.*?)</tbody>', PAGE, re.S)
+    assert [int(total) for _, total, _ in lessons] == [45, 90]
+    for title, total, rows in lessons:
+        assert sum(map(int, re.findall(r"<td>(\d+)</td>", rows))) == int(total), title
+        assert "section=attention" in rows, title
+
+
+def test_links_within_the_page_lead_to_its_sections() -> None:
+    within = [link.partition("#")[2] for link in links() if link.startswith("./teachers.html#")]
+    assert within == re.findall(r'<section id="([\w-]+)">', PAGE)
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_every_link_opens_the_state_that_it_names(tab: Visit, state: str) -> None:
     named = dict(parse_qsl(state))
