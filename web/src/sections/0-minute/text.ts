@@ -78,7 +78,7 @@ export default texts({
     guess: {
       title: { plain: 'Guess', technical: 'Probabilities', both: 'Guess: probabilities' },
       says: {
-        plain: 'Scores become chances that add up to 100%. A die picks one.',
+        plain: 'Scores become chances that add up to one. A die picks a letter.',
         technical: 'Softmax of the logits; sampling picks one token at random.',
       },
     },

@@ -9,7 +9,7 @@ export default texts({
     title: { plain: 'The list and its alphabet', technical: 'The documents and the vocabulary' },
     order: 'order',
     file: { plain: 'as in the file', technical: 'file order' },
-    read: { plain: 'as the program reads them', technical: 'training order' },
+    read: { plain: 'shuffled', technical: 'training order' },
     rest: 'and {rest} more',
     list: 'The first documents',
     alphabet: {

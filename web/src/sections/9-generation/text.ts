@@ -50,9 +50,9 @@ export default texts({
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
     copied: { plain: 'a real name', technical: 'in the data' },
     legend: {
-      plain: 'The bars show the chances of the next letter above. A dot marks a name from the list.',
+      plain: 'The bars show the chances of the next letter above. An underlined name is in the list.',
       technical:
-        'The bars show the next token above. All samples use the same seed; a dot marks one that is in the data.',
+        'The bars show the next token above. All samples use the same seed; an underlined sample is in the data.',
     },
   },
   novelty: {
