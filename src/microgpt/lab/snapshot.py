@@ -108,8 +108,6 @@ def snapshot() -> Iterator[tuple[str, Any]]:
 
     for method, params in REQUESTS:
         yield ask(method, params)
-    _, other = ask("generate", {**GENERATED, "seed": 7})
-    yield ask("found", {"text": other["text"]})
     _, generated = ask("generate", GENERATED)
     for temperature in TEMPERATURES:  # applied to the logits of the first letter
         yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})

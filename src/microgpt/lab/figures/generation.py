@@ -94,13 +94,13 @@ def generate(
     ended: Ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
     if ended == "bos":
         note(bos)
-    data = run_.data
     return {
         "text": text,
         "letters": letters,
         "ended": ended,
-        "in_data": bool(run.text.find_texts(data, [text])),
-        "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
+        "part": run.part(text),
+        "in_data": run.part(text) == "training",
+        "nearest": nearest(text, run.training_documents) if run_.data.mode == "lines" else [],
     }
 
 
