@@ -51,7 +51,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("samples", {"seed": SEED, "count": 12, "temperature": 0.5}),
     ("samples", {"seed": 7, "count": 8, "temperature": 0.5}),
     *(("samples", {"seed": 7, "count": 10, "temperature": temperature}) for temperature in TEMPERATURES),
-    ("found", {"text": WORD}),
+    ("known", {"text": WORD}),
     ("generate", GENERATED),
     ("generate", {**GENERATED, "seed": 7}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}}),

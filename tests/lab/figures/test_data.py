@@ -38,7 +38,7 @@ def test_a_document_is_found_in_its_part_of_the_data(lab: Lab) -> None:
         **dict.fromkeys(sorted(only_held_out)[:3], "held out"),
         **dict.fromkeys(("", "xqzw", "Emma", "日本"), None),
     }
-    assert {text: lab.ask("found", text=text)["part"] for text in parts} == parts
+    assert {text: lab.ask("known", text=text)["part"] for text in parts} == parts
 
 
 def test_the_statistics_are_those_of_the_file(readonly: Lab) -> None:

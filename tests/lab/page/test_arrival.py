@@ -101,7 +101,7 @@ def test_only_a_name_in_the_data_says_what_really_came_next(tab: Visit) -> None:
 
 
 def made_up(text: str) -> bool:
-    return len(text) > 2 and ask("found", text=text)["part"] is None
+    return len(text) > 2 and ask("known", text=text)["part"] is None
 
 
 def test_each_name_says_whether_it_is_new(tab: Visit) -> None:

@@ -294,7 +294,7 @@ export interface DataSet extends Statistics {
 }
 
 /** Whether a text is one of the documents of the active model's data. */
-export interface Found {
+export interface Known {
   text: string
   part: Part | null // null if it is not one of the documents
 }
@@ -932,8 +932,6 @@ export interface Requests {
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
   /** Return every number in a word's forward pass. */
   forward: { params: { word: string }; result: Forward & OfModel }
-  /** Return which part of the active model's data has a document with this text. */
-  found: { params: { text: string }; result: Found & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
   /** Return sample number `index` for a seed, as in `microgpt sample`, with each position's token probabilities. */
@@ -948,6 +946,8 @@ export interface Requests {
   hello: { params: Record<string, never>; result: Hello }
   /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
+  /** Return which part of the active model's data has a document with this text. */
+  known: { params: { text: string }; result: Known & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */

@@ -10,7 +10,7 @@ from microgpt.lab.requests import model_request, request
 from microgpt.lab.runs.texts import SwapReportingList
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.texts import DataSet, Found, Shuffle, Swap
+    from microgpt.lab.protocol.texts import DataSet, Known, Shuffle, Swap
     from microgpt.lab.session import Session
 
 SHOWN = 12  # the number of documents shown, before and after the shuffle
@@ -32,7 +32,7 @@ def data(session: Session) -> DataSet:
 
 
 @model_request
-def found(session: Session, text: str) -> Found:
+def known(session: Session, text: str) -> Known:
     """Return which part of the active model's data has a document with this text."""
     return {"text": text, "part": session.active.part(text)}
 

@@ -61,7 +61,7 @@ class DataSet(Statistics):
     shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
 
 
-class Found(TypedDict):
+class Known(TypedDict):
     """Whether a text is one of the documents of the active model's data."""
 
     text: str

@@ -13,7 +13,8 @@ export default texts({
   names: {
     title: 'Names the model makes up',
     isNew: 'new',
-    copied: { plain: 'a real name', technical: 'in the data' },
+    copied: { plain: 'copied', technical: 'in the data' },
+    unread: { plain: 'real, never read', technical: 'held out' },
     more: 'More names',
     counted: '{new} of {count} are new: they are not in the data.',
     choose: 'Choose one, and every figure on this page follows it.',

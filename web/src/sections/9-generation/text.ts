@@ -48,7 +48,7 @@ export default texts({
     hot: 'hot',
     bars: { plain: 'Chances of the next letter, {column}', technical: 'Probabilities of the next token, {column}' },
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
-    copied: { plain: 'a real name', technical: 'in the data' },
+    copied: { plain: 'in the list', technical: 'in the data' },
     legend: {
       plain: 'The bars show the chances of the next letter above. An underlined name is in the list.',
       technical:
