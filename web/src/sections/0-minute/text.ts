@@ -3,7 +3,7 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['Nobody wrote these names. A small GPT made them up just now, in this page, one letter at a time.'],
+    both: ['Nobody wrote these names. A GPT made them up just now, one letter at a time.'],
   },
   onward: {
     both: [
@@ -48,7 +48,7 @@ export default texts({
       },
     },
     embed: {
-      title: { plain: 'Embed', technical: 'Embedding', both: 'Embed: embedding' },
+      title: { plain: 'Embed', technical: 'Embedding', both: 'Embedding' },
       says: {
         plain: 'Each letter read so far becomes a row of {n_embd} numbers.',
         technical: 'The rows of `wte` and `wpe` add up to {n_embd} numbers for each position so far.',

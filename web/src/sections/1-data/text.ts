@@ -6,7 +6,7 @@ export default texts({
     both: ['The model learns from a list of documents, letter by letter. This is the list, and its alphabet.'],
   },
   documents: {
-    title: { plain: 'The list and its alphabet', technical: 'The documents and the vocabulary' },
+    title: { plain: 'The list and its alphabet', technical: 'Documents and vocabulary' },
     order: 'order',
     file: { plain: 'as in the file', technical: 'file order' },
     read: { plain: 'shuffled', technical: 'training order' },

@@ -4,7 +4,7 @@ import { texts } from '../../texts/texts'
 export default texts({
   lead: {
     both: [
-      'The model gives every letter a chance of coming next, and a die picks one. The letter is written down and read, and so on, until the die lands on the end.',
+      'Every letter has a chance of coming next, and a die picks one. So a name grows, until the die lands on the end.',
     ],
   },
   end: { plain: 'end', technical: 'BOS' },
