@@ -293,7 +293,7 @@ export interface DataSet extends Statistics {
   shuffled: string[] // the first 12 documents after the shuffle with the run's seed
 }
 
-/** Whether a text is one of the documents of the active model's data. */
+/** The part of the active model's data that has a text as a document. */
 export interface Known {
   text: string
   part: Part | null // null if it is not one of the documents

@@ -62,7 +62,7 @@ class DataSet(Statistics):
 
 
 class Known(TypedDict):
-    """Whether a text is one of the documents of the active model's data."""
+    """The part of the active model's data that has a text as a document."""
 
     text: str
     part: Part | None  # null if it is not one of the documents
