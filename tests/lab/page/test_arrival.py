@@ -18,6 +18,7 @@ BEGINS = {"wide": 450, "phone": 520}  # pixels from the top of the window, at mo
 # The tops of the figures' drawings that are at least 150 pixels high; neither a heading nor a row of controls is one
 DRAWINGS = """() => [...document.querySelectorAll('main figure > :not(.head, .row, .player, figcaption, p, h4)')]
   .map((e) => e.getBoundingClientRect()).filter(({ height }) => height >= 150).map(({ top }) => top + scrollY)"""
+SAYS = {"training": "in the data", "held out": "held out", None: "new"}
 WORDS = """() => {  // of prose, captions and labels, without names, numbers, folded answers and controls
   const main = document.querySelector('main').cloneNode(true)
   const left = 'details > :not(summary), button, ol.mono, ul.mono, .foot, footer, [data-path], svg, .visually-hidden'
@@ -109,7 +110,7 @@ def test_each_name_says_whether_it_is_new(tab: Visit) -> None:
     samples = ask("samples", seed=42, count=12, temperature=0.5)
     shown = tab.page.locator("main figure").first.locator("li button")
     assert [text.split() for text in shown.all_inner_texts()] == [
-        [name, *("in the data" if part else "new").split()] for name, part in zip(samples["texts"], samples["parts"])
+        [name, *SAYS[part].split()] for name, part in zip(samples["texts"], samples["parts"])
     ]
     count = sum(part is None for part in samples["parts"])
     assert figure(tab, "Names the model makes up").get_by_text(f"{count} of 12 are new").is_visible()
@@ -144,7 +145,7 @@ def test_ten_names_at_each_of_three_temperatures_follow_the_slider(tab: Visit) -
         tab.settle()
         for box, temperature in zip(boxes.all(), (0.2, yours, 2.0), strict=True):
             samples = ask("samples", seed=7, count=10, temperature=temperature)
-            shown = [text.split(",")[0] for text in box.locator("li").all_inner_texts()]
+            shown = [text.split(",")[0].strip() for text in box.locator("li").all_inner_texts()]
             assert shown == [text or "–" for text in samples["texts"]]
             assert box.locator(".known").count() == sum(part is not None for part in samples["parts"])
     tab.section(0)

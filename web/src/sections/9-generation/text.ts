@@ -79,10 +79,10 @@ export default texts({
     },
     nearest: { plain: 'most similar in the list', technical: 'nearest documents' },
     distance: { plain: 'letters to change', technical: 'edit distance' },
-    wait: 'This is another name. The one above appears here as soon as it is finished.',
+    wait: 'Another name, until the one above is finished.',
     finish: 'Finish it',
     caption: {
-      plain: 'Letters to change: how many you must add, remove or replace to get from one name to the other.',
+      plain: 'Letters to change: those to add, remove or replace.',
       technical: 'Edit distance: insertions, deletions and replacements of one character (Levenshtein).',
     },
   },
@@ -94,7 +94,7 @@ export default texts({
       technical: 'Bar: probability of each first token. Mark: its frequency.',
     },
     words: {
-      both: ['If a chance means what it says, the first letters of many names must come as often as promised. Try it.'],
+      both: ['If the chances are true, the first letters of many names come as often as promised. Try it.'],
     },
   },
   questions: [
