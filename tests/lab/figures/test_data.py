@@ -27,6 +27,20 @@ def test_tokens_are_those_of_the_tokenizer_and_unknown_characters_are_listed(rea
     assert (long["positions"], long["cut"]) == (16, 4)
 
 
+def test_a_document_is_found_in_its_part_of_the_data(lab: Lab) -> None:
+    lab.ask("reset", config={}, name="held out", val_fraction=0.2)
+    data = load("names")
+    training, held_out = data.order(42, 0.2, random.Random(42))
+    only_held_out = {data.text(i) for i in held_out} - {data.text(i) for i in training}
+    parts = {
+        data.text(training[0]): "training",
+        data.text(training[-1]): "training",
+        **dict.fromkeys(sorted(only_held_out)[:3], "held out"),
+        **dict.fromkeys(("", "xqzw", "Emma", "日本"), None),
+    }
+    assert {text: lab.ask("known", text=text)["part"] for text in parts} == parts
+
+
 def test_the_statistics_are_those_of_the_file(readonly: Lab) -> None:
     names = NAMES.read_text().split()
     data = readonly.ask("data")

@@ -44,6 +44,14 @@ def test_the_samples_are_those_of_the_command_line(
         assert readonly.ask("generate", seed=7, index=index, temperature=0.8)["text"] == texts[index]
 
 
+def test_each_sample_is_looked_up_in_the_data(readonly: Lab) -> None:
+    samples = readonly.ask("samples", seed=3, count=200, temperature=0.3)
+    assert samples["parts"] == [readonly.ask("known", text=text)["part"] for text in samples["texts"]]
+    names = set(NAMES.read_text().split())
+    assert [part is not None for part in samples["parts"]] == [text in names for text in samples["texts"]]
+    assert 0 < sum(part is None for part in samples["parts"]) < 200
+
+
 def test_the_chance_selects_the_letter_that_is_sampled(readonly: Lab) -> None:
     for index in range(30):
         generated = readonly.ask("generate", seed=1, index=index, temperature=1.2, top_k=9, prompt="ma")

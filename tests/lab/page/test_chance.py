@@ -74,7 +74,7 @@ def test_a_loaded_die_would_be_noticed(run: Run) -> None:
 
 def test_the_page_throws_a_fair_die(tab: Visit, run: Run) -> None:
     tab.section(9)
-    tab.page.get_by_role("slider", name="temperature").fill("1")
+    tab.page.get_by_role("slider", name="temperature").first.fill("1")
     tab.settle()
     expected = first_letters(run, 1.0)
     shares = """() => Object.fromEntries([...document.querySelectorAll('[data-path^="first.share"]')]

@@ -138,7 +138,7 @@ def test_every_number_follows_a_weight_changed_by_hand(tab: Visit, pretrained: R
 
 def test_every_number_follows_the_temperature(tab: Visit, pretrained: Run, names: Data) -> None:
     tab.section(9)
-    tab.page.get_by_role("slider", name="temperature").fill("1.25")
+    tab.page.get_by_role("slider", name="temperature").first.fill("1.25")
     tab.settle()
     assert check(read(tab), Truth(pretrained, names, "emma", temperature=1.25))[1] == []
 

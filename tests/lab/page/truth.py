@@ -324,12 +324,17 @@ class Truth:
         return self.updated[name][i]
 
     def shares(self, column: str, token_id: str) -> float:
-        temperature = (0.2, self.temperature, 2.0)[int(column)]
-        return self.softened(self.generated[0][2], temperature)[int(token_id)]
+        return self.softened(self.generated[0][2], self.side_by_side(column))[int(token_id)]
+
+    def side_by_side(self, column: str) -> float:
+        return (0.2, self.temperature, 2.0)[int(column)]
+
+    def ten_names(self, column: str, i: str) -> str:
+        return self.run.sample(10, temperature=self.side_by_side(column), seed=7)[int(i)]
 
     @cached_property
     def nearest(self) -> list[int]:
-        text = self.run.sample(1, temperature=self.temperature, seed=42)[0]
+        text = self.run.sample(1, temperature=self.temperature, seed=7)[0]
         return sorted(distance(text, name) for name in {self.data.text(i) for i in self.run.order})
 
     T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
@@ -345,6 +350,7 @@ class Truth:
         ("evaluate(?:.loss)?", evaluated),
         ("(plain|delta|m|v|m_hat|v_hat|m_before|v_before)", adam),
         (r"token\[(\d+)\]", lambda t, i: t.tokens[int(i)]),
+        (r"token_ids\[(.+)\]", lambda t, symbol: t.tokenizer.symbols.index("" if symbol == "BOS" else symbol)),
         (r"count\[(\d+)\]", lambda t, i: t.counts[int(i)]),
         (r"length\[(\d+)\]", lambda t, n: sum(len(name) == int(n) for name in t.data)),
         (r"samples\[(\d+)\]", lambda t, i: t.samples[int(i)]),
@@ -352,7 +358,11 @@ class Truth:
         (r"generated\[(\d+)\]\.chance", lambda t, i: t.generated[int(i)][0]),
         (r"generated\[(\d+)\]\.probs\[(\d+)\]", lambda t, i, j: t.generated[int(i)][1][int(j)]),
         (r"first\.probs\[(\d+)\]", lambda t, j: t.generated[0][1][int(j)]),
+        ("temperature", lambda t: t.temperature),
+        ("temperature as trained", lambda t: 1.0),
+        (r"temperature\[(\d)\]", side_by_side),
         (r"temperature\[(\d)\]\.probs\[(\d+)\]", shares),
+        (r"temperature\[(\d)\]\.samples\[(\d+)\]", ten_names),
         (r"loss (\w+)", loss_of),
         (r"size ([\w.]+)", lambda t, name: t.shapes[name][0] * t.shapes[name][1]),
         (r"sizes ([\w-]+)", lambda t, name: sum(r * c for r, c in reference.shapes(*OTHERS[name]).values())),

@@ -294,6 +294,12 @@ export interface DataSet extends Statistics {
   shuffled: string[] // the first 12 training documents after the shuffle with the run's seed
 }
 
+/** The part of the active model's data that has a text as a document. */
+export interface Known {
+  text: string
+  part: Part | null // null if it is not one of the documents
+}
+
 /** One swap of a shuffle. */
 export interface Swap {
   i: number
@@ -970,6 +976,8 @@ export interface Requests {
   hello: { params: Record<string, never>; result: Hello }
   /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
+  /** Return which part of the active model's data has a document with this text. */
+  known: { params: { text: string }; result: Known & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */

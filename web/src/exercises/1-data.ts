@@ -1,60 +1,52 @@
 import { onLine, type Exercise } from './exercise'
+import text from './1-data.text'
 
 export const data: Exercise[] = [
   {
     id: 'a-letter-it-does-not-know',
-    title: 'A letter it does not know',
+    title: text.unknown.title,
     kind: 'make it so',
     hard: 1,
     stage: { section: 1, word: 'emma' },
-    question: 'Type something into the tokenizer that it has no token for.',
-    hint: {
-      plain: 'Its alphabet is what the names are written in. What is never in a name of the list?',
-      technical: 'The vocabulary is the set of the characters of the training text: lower case, no digits, no umlauts.',
-    },
+    question: text.unknown.question,
+    hint: text.unknown.hint,
     async judge({ seen, ask }) {
       const { unknown } = await ask('tokens', { text: seen.typed })
-      if (!unknown.length) return { right: false, says: 'All of “{text}” has tokens.', facts: { text: seen.typed } }
+      if (!unknown.length) return { right: false, says: text.unknown.wrong, facts: { text: seen.typed } }
       return {
         right: true,
-        says: 'There is no token for “{char}”: the vocabulary is closed, and the program would stop with a KeyError.',
+        says: text.unknown.right,
         facts: { char: unknown.join('”, “') },
       }
     },
   },
   {
     id: 'too-long',
-    title: 'Longer than it can read',
+    title: text.long.title,
     kind: 'make it so',
     hard: 1,
     stage: { section: 1, word: 'emma' },
-    question: 'Type a text whose end the model does not read.',
-    hint: {
-      plain: 'It can look at {block_size} places in a row, no more.',
-      technical: 'block_size is {block_size}: wpe has a row for each position, and there is none for a later one.',
-    },
+    question: text.long.question,
+    hint: text.long.hint,
     async judge({ seen, ask }) {
       const { cut, positions, characters } = await ask('tokens', { text: seen.typed })
       const facts = { count: String(characters.length), cut: String(cut), positions: String(positions) }
-      if (!cut) return { right: false, says: 'All of its {count} characters are read.', facts }
+      if (!cut) return { right: false, says: text.long.wrong, facts }
       return {
         right: true,
-        says: 'Of {count} characters the last {cut} are not read: {positions} positions are computed.',
+        says: text.long.right,
         facts,
       }
     },
   },
   {
     id: 'the-rarest-letter',
-    title: 'The rarest letter',
+    title: text.rarest.title,
     kind: 'make it so',
     hard: 2,
     stage: { section: 1, word: 'emma' },
-    question: 'Follow a word that begins with the letter that occurs least often in the data.',
-    hint: {
-      plain: 'The shortest bar among the letters. Then type a word in the bar at the top.',
-      technical: 'It is counted over all characters of all documents, not over first letters.',
-    },
+    question: text.rarest.question,
+    hint: text.rarest.hint,
     async judge({ app, ask }) {
       const { letters } = await ask('data', {})
       const rarest = letters.filter(({ char }) => char).reduce((least, one) => (one.count < least.count ? one : least))
@@ -64,48 +56,41 @@ export const data: Exercise[] = [
       if (first !== rarest.char)
         return {
           right: false,
-          says: '“{now}” begins with “{first}”, which occurs {count} times. There is a rarer one.',
+          says: text.rarest.wrong,
           facts,
         }
-      return { right: true, says: '“{first}” occurs {count} times in all the names: no letter less often.', facts }
+      return { right: true, says: text.rarest.right, facts }
     },
   },
   {
     id: 'a-seed-that-leaves-the-first',
-    title: 'A shuffle that leaves the first card',
+    title: text.first.title,
     kind: 'make it so',
     hard: 2,
     stage: { section: 1, word: 'emma' },
-    question: 'Find a seed with which the first card of the shuffle lies first again when all is done.',
-    hint: {
-      plain: 'Try seeds one after another. With eight cards about one in eight will do.',
-      technical: 'Fisher and Yates: every order is equally likely, so the chance is 1/8 a seed.',
-    },
+    question: text.first.question,
+    hint: text.first.hint,
     async judge({ seen, ask }) {
       const { seed } = seen.shuffle
       const { before, swaps } = await ask('shuffle', { seed, count: 8 })
       const first = swaps.at(-1)?.after[0] ?? ''
       const facts = { seed: String(seed), before: before[0], first }
-      if (first !== before[0])
-        return { right: false, says: 'With seed {seed} “{first}” comes to lie first, and not “{before}”.', facts }
+      if (first !== before[0]) return { right: false, says: text.first.wrong, facts }
       return {
         right: true,
-        says: 'With seed {seed} “{before}” is first before and after: chance was kind, and will be so again for the same seed.',
+        says: text.first.right,
         facts,
       }
     },
   },
   {
     id: 'bos-at-both-ends',
-    title: 'The silence at both ends',
+    title: text.bos.title,
     kind: 'find the line',
     hard: 1,
     stage: { section: 1, word: 'emma' },
-    question: 'Which line of the program puts BOS at both ends of a document?',
-    hint: {
-      plain: 'Look where letters become numbers: the tokenizer’s encode.',
-      technical: 'A list with a starred generator in the middle.',
-    },
-    judge: onLine(['return [self.bos, *('], 'BOS stands before the first letter and after the last.'),
+    question: text.bos.question,
+    hint: text.bos.hint,
+    judge: onLine(['return [self.bos, *('], text.bos.right),
   },
 ]

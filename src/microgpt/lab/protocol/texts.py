@@ -62,6 +62,13 @@ class DataSet(Statistics):
     shuffled: Sequence[str]  # the first 12 training documents after the shuffle with the run's seed
 
 
+class Known(TypedDict):
+    """The part of the active model's data that has a text as a document."""
+
+    text: str
+    part: Part | None  # null if it is not one of the documents
+
+
 class Swap(TypedDict):
     """One swap of a shuffle."""
 

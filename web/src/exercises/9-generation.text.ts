@@ -1,0 +1,57 @@
+// The words of section 9's exercises. Facts of the answer are filled in: {name}.
+import { texts } from '../texts/texts'
+
+export default texts({
+  sure: {
+    title: 'A sure thing',
+    question: 'Choose a temperature at which more than nine of ten names begin with the most likely first letter.',
+    hint: {
+      plain: 'The colder, the surer.',
+      technical: '`logits / temperature`: the lower the temperature, the larger all differences. Leave top-k at “all”.',
+    },
+    cheating: 'With top-k it would be too easy: set it to “all”.',
+    wrong: 'At temperature {temperature}, the most likely letter, “{letter}”, has {prob}.',
+    right: 'At temperature {temperature}, “{letter}” has {prob}: nearly every name begins with it.',
+  },
+  anything: {
+    title: 'Anything goes',
+    question: 'Choose a temperature at which even the most likely first letter has less than one chance in ten.',
+    hint: {
+      plain: 'The hotter, the more alike all letters become.',
+      technical: 'At temperature 1 the distribution is what the model learned; above 1 it is flatter.',
+    },
+    wrong: 'At temperature {temperature}, the most likely letter, “{letter}”, has {prob}.',
+    right: 'At temperature {temperature}, even “{letter}” has only {prob}.',
+  },
+  fresh: {
+    title: 'Something new',
+    question: 'Make it write a name of at least four letters that begins with `z` and is not in the data.',
+    hint: {
+      plain: 'You may write the beginning yourself. If the name already exists, generate another.',
+      technical: 'The prompt is read like any text; sampling starts after it.',
+    },
+    noZ: '“{text}” does not begin with z.',
+    short: '“{text}” is too short.',
+    known: '“{text}” is in the data: the model has found it again.',
+    right: '“{text}” is not in the data. The nearest name is “{near}”; letters to change: {edits}.',
+  },
+  lucky: {
+    title: 'The luckiest throw',
+    question: 'Step to the letter for which the die had to hit the narrowest stretch.',
+    hint: {
+      plain: 'Each letter’s chance stands below the die. Where is it smallest?',
+      technical: 'The smallest `probs[token_id]`, BOS at the end included.',
+    },
+    wrong: '“{letter}” had {prob}. There was a luckier throw.',
+    right: '“{letter}” had only {prob}, and came all the same.',
+  },
+  line: {
+    title: 'Chance, in one line',
+    question: 'Which line throws the die?',
+    hint: {
+      plain: 'It chooses one of many, by weight.',
+      technical: 'The only call of `rng` while a name is generated.',
+    },
+    right: 'everything else is the same every time.',
+  },
+})
