@@ -1,10 +1,13 @@
-// What is said of each line and block of the reference: reference.md, read line by line.
+// The explanations of the reference's lines and blocks, parsed from reference.md.
 //
-//     # an act          ## a block, with its own plain and technical words          > a line of the source, as it stands
+//     # an act
+//     ## a block, with a plain and a technical explanation
+//     > a line of the source, verbatim
 //
-// main() runs through all acts: an act: among its lines says which one begins there.
-// A test holds the lines against the file: none without words, no words without a line.
+// main() goes through all the acts: `act:` between its lines names the act that begins there.
+// A test checks that every line of the reference has an explanation, and that every explanation has a line.
 
+import { texts } from '../texts/texts'
 import text from './reference.md?raw'
 
 export interface Words {
@@ -15,7 +18,7 @@ export interface Block extends Words {
   title: string
 }
 export interface Lines extends Words {
-  code: string[] // lines that are explained together, as they stand in the file, without the blank ones
+  code: string[] // consecutive lines with a common explanation, verbatim, without blank lines
   act: string
   block: Block
 }
@@ -26,7 +29,8 @@ let act = ''
 let block: Block = { title: '', plain: '', technical: '' }
 let now: { plain: string; technical: string } = block
 for (const line of text.split('\n')) {
-  const [, mark, rest] = /^(#|##|>|act:|plain:|technical:) (.*)$/.exec(line) ?? []
+  const [, mark, read] = /^(#|##|>|act:|plain:|technical:) (.*)$/.exec(line) ?? []
+  const [rest] = mark === '>' ? [read] : texts([read])
   if (mark === '#' || mark === 'act:') act = rest
   else if (mark === '##') {
     block = { title: rest, plain: '', technical: '' }
@@ -44,10 +48,10 @@ for (const line of text.split('\n')) {
   }
 }
 
-const SKIPPED = 40 // lines that an edit may have left out in one place
+const SKIPPED = 40 // the most lines that an edit may have removed in one place
 
-/** For each line of the source, from line 1 at index 0, what is said of it; blank lines belong to the line before. Of a
- * line that was edited nothing is said. */
+/** Return the explanation of each line of the source; line 1 is at index 0. A blank line has the explanation of the line
+ * before it, and an edited line has none. */
 export function byLine(source: string[]): (Lines | undefined)[] {
   const all = explanations.flatMap((lines) => lines.code.map((code) => ({ code: code.trim(), lines })))
   let next = 0

@@ -1,8 +1,8 @@
-"""reference.py once more, in PyTorch: the same model, the same chance, the same numbers, in float64.
+"""The reference in PyTorch: the same model, the same random numbers and the same results, in float64.
 
-`python microgpt_torch.py names.txt` prints what `python reference.py names.txt` prints. PyTorch brings the tensors, the
-gradients and Adam; what is left to write is the data, the model, and the two loops. Whole documents go through the
-model at once, so that attention needs a mask here, which the reference, a token at a time, does without.
+`python microgpt_torch.py names.txt` prints what `python reference.py names.txt` prints. PyTorch provides the tensors,
+the gradients and Adam, so only the data, the model and the two loops are left to write. The model processes a whole
+document at once, so its attention needs a mask; the reference processes one token at a time and needs none.
 """
 
 import random
@@ -35,12 +35,12 @@ class Tokenizer:
         return "".join(self.symbols[token_id] for token_id in token_ids)
 
 
-# --- 2. Autograd: torch.Tensor is the Value, and loss.backward() its backward
+# --- 2. Autograd: torch.Tensor replaces Value, and its backward() is built in
 
 
-# --- 3. The model: T positions at once, C = n_embd numbers each, in H heads of D = C / H
+# --- 3. The model: T positions at once, with C = n_embd numbers each, in H heads of D = C / H
 class Attention(nn.Module):
-    """The positions tell one another what they found."""
+    """Exchanges information between positions."""
 
     def __init__(self, n_embd, n_head):
         super().__init__()
@@ -59,7 +59,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Each position thinks for itself."""
+    """Processes each position by itself."""
 
     def __init__(self, n_embd):
         super().__init__()
@@ -83,7 +83,7 @@ class GPT(nn.Module):
         )
 
     def init(self, rng, init_std):
-        """The reference's first weights: its numbers, in its order. nn.init.normal_ would draw others."""
+        """Draw the reference's initial weights, in the same order. nn.init.normal_ would draw other numbers."""
         for p in self.parameters():
             p.data = torch.tensor([[rng.gauss(0, init_std) for _ in range(p.shape[1])] for _ in range(p.shape[0])])
 
@@ -100,7 +100,7 @@ def rmsnorm(x):
     return F.rms_norm(x, x.shape[-1:], eps=1e-5)
 
 
-# --- 4. Training: the surprise at a document
+# --- 4. Training: the loss of a document
 def loss(tokens, model, block_size):
     """Return the mean of -log p over a document's predicted tokens, in nats; tokens past block_size are ignored."""
     tokens = torch.tensor(tokens[: block_size + 1])
@@ -110,7 +110,7 @@ def loss(tokens, model, block_size):
 # --- 5. Generating: sample the next token from the model's probabilities, and feed it back
 @torch.no_grad()
 def sample(model, bos, rng, temperature, block_size):
-    """The token ids of a new document. All of it is read again for each next one: there is no cache here."""
+    """Return the token ids of a new document. There is no cache, so each step reads the whole document again."""
     token_ids = [bos]
     while len(token_ids) <= block_size:
         logits = model(torch.tensor(token_ids))[-1]
@@ -124,8 +124,8 @@ def sample(model, bos, rng, temperature, block_size):
 
 # --- 6. The published run
 def main(docs):
-    torch.set_default_dtype(torch.float64)  # as Python's floats; PyTorch's own default, float32, is the faster
-    torch.set_num_threads(1)  # these matrices are too small to be shared out
+    torch.set_default_dtype(torch.float64)  # like Python's floats; PyTorch's default, float32, is faster
+    torch.set_num_threads(1)  # these matrices are too small for several threads
     rng = random.Random(42)  # one random stream: for the order of the documents, then the weights, then the samples
     rng.shuffle(docs)
     tokenizer = Tokenizer(set("".join(docs)))

@@ -1,24 +1,28 @@
-// What PyTorch has for each line of the reference: torch.md, read line by line.
+// The PyTorch equivalent of each line of the reference, parsed from torch.md.
 //
-//     > a line of the reference      = a line of microgpt_torch.py      ~ a line that stands in no file
-//     nothing: why nothing is needed                                    note: a word besides
+//     > a line of the reference
+//     = a line of microgpt_torch.py
+//     ~ a line of PyTorch that is not in that file
+//     nothing: why PyTorch needs no equivalent
+//     note: a remark
 //
-// A test holds the lines against both files.
+// A test compares the lines with both files.
 
+import { texts } from '../texts/texts'
 import text from './torch.md?raw'
 import whole from './microgpt_torch.py?raw'
 
 export { whole }
 
 export interface Pair {
-  lines: number[] // of the reference
+  lines: number[] // line numbers in the reference
   code: string[]
-  torch: { text: string; line: number }[] // line: of the whole version, 0 for a snippet
+  torch: { text: string; line: number }[] // line: the line in microgpt_torch.py, or 0 if it is not in that file
   nothing: string
   note: string
 }
 
-/** In the order of the reference, whose lines are given; its blank ones are left out. */
+/** Return the pairs in the order of the reference's lines, which are given. Blank lines are skipped. */
 export function pairs(source: string[]): Pair[] {
   const found: Pair[] = []
   const ours = whole.split('\n')
@@ -33,8 +37,8 @@ export function pairs(source: string[]): Pair[] {
       pair.code.push(rest)
     } else if (mark === '=') pair!.torch.push({ text: rest, line: ours.indexOf(rest) + 1 })
     else if (mark === '~') pair!.torch.push({ text: rest, line: 0 })
-    else if (mark === 'nothing:') pair!.nothing = rest
-    else if (mark === 'note:') pair!.note = rest
+    else if (mark === 'nothing:') [pair!.nothing] = texts([rest])
+    else if (mark === 'note:') [pair!.note] = texts([rest])
   }
   return found
 }

@@ -1,6 +1,6 @@
 // The playhead's chapters, in the program's order, each with the section of the guide to which the chapter belongs.
-
 import type { ChapterName } from '../engine/protocol'
+import text from './chapters.text'
 
 export interface Act {
   name: ChapterName
@@ -10,52 +10,17 @@ export interface Act {
 }
 
 export const chapters: Act[] = [
-  {
-    name: 'data',
-    title: 'Read and shuffle',
-    about: 'The file becomes a list of documents, the list is shuffled, and every letter gets an id.',
-    section: 1,
-  },
-  {
-    name: 'tokens',
-    title: 'Tokenize the word',
-    about: 'Letters become token ids, with BOS at both ends, and then letters again.',
-    section: 1,
-  },
-  {
-    name: 'forward',
-    title: 'Forward',
-    about: 'Each token goes through the model, which outputs probabilities for the next token.',
-    section: 4,
-  },
-  {
-    name: 'loss',
-    title: 'The loss',
-    about: 'How surprised the model was by each next letter, and on average.',
-    section: 6,
-  },
-  {
-    name: 'backward',
-    title: 'Backward',
-    about: 'Starting from the loss, every number passes its gradient to its operands.',
-    section: 7,
-  },
-  {
-    name: 'adam',
-    title: 'One Adam update',
-    about: 'One parameter moves against its gradient, with a memory of its past gradients.',
-    section: 7,
-  },
-  {
-    name: 'sample',
-    title: 'Sample a name',
-    about: 'The model writes a name: it computes probabilities, and a die picks the next letter.',
-    section: 9,
-  },
+  { name: 'data', section: 1, ...text.data },
+  { name: 'tokens', section: 1, ...text.tokens },
+  { name: 'forward', section: 4, ...text.forward },
+  { name: 'loss', section: 6, ...text.loss },
+  { name: 'backward', section: 7, ...text.backward },
+  { name: 'adam', section: 7, ...text.adam },
+  { name: 'sample', section: 9, ...text.sample },
 ]
 export const END = 'end' // the big picture, after the last chapter
 
-/** The chapter that plays a section's subject, and the line where that subject starts. */
+/** For each section, the chapter that plays the section's subject, and the line where the subject starts. */
 export const placeOf: Record<number, { chapter: string; line: string }> = {
   0: { chapter: 'data', line: '' },
   1: { chapter: 'data', line: 'with open(path' },
