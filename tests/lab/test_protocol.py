@@ -98,6 +98,7 @@ def answered() -> frozenset[str]:
     ask("tokens", text="anné")
     ask("spelled", text="anné")
     ask("shuffle", seed=1, count=3)
+    ask("found", text="anna")
     for order in ("topological", "naive"):
         ask("expression", source="y = relu(x * x + 2) ** 2 / exp(x) + log(x)", inputs={"x": 1.5}, order=order)
     ask("parameters", moments=True)

@@ -50,7 +50,10 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("shuffle", {"seed": SEED, "count": 8}),
     ("samples", {"seed": SEED, "count": 12, "temperature": 0.5}),
     ("samples", {"seed": 7, "count": 8, "temperature": 0.5}),
+    *(("samples", {"seed": 7, "count": 10, "temperature": temperature}) for temperature in TEMPERATURES),
+    ("found", {"text": WORD}),
     ("generate", GENERATED),
+    ("generate", {**GENERATED, "seed": 7}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "accumulate": False}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "order": "naive"}),
@@ -105,6 +108,8 @@ def snapshot() -> Iterator[tuple[str, Any]]:
 
     for method, params in REQUESTS:
         yield ask(method, params)
+    _, other = ask("generate", {**GENERATED, "seed": 7})
+    yield ask("found", {"text": other["text"]})
     _, generated = ask("generate", GENERATED)
     for temperature in TEMPERATURES:  # applied to the logits of the first letter
         yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})

@@ -242,6 +242,8 @@ export interface Varied {
 
 export type Ended = 'bos' | 'block_size'
 
+export type Part = 'training' | 'held out' // of a run's data
+
 /** A token in a typed text, or a character without a token. */
 export interface TypedCharacter {
   char: string
@@ -286,6 +288,12 @@ export interface DataSet extends Statistics {
   unread: number // the fraction of characters that are past block_size
   first: string[] // the first 12 documents of the file
   shuffled: string[] // the first 12 documents after the shuffle with the run's seed
+}
+
+/** Whether a text is one of the documents of the active model's data. */
+export interface Found {
+  text: string
+  part: Part | null // null if it is not one of the documents
 }
 
 /** One swap of a shuffle. */
@@ -352,6 +360,7 @@ export interface Generated {
 /** Several generated texts. */
 export interface Samples {
   texts: string[]
+  parts: (Part | null)[] // the part of the data that has the text, null if neither has
   new: number // the number of texts that are not in the training data
 }
 
@@ -919,6 +928,8 @@ export interface Requests {
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
   /** Return every number in a word's forward pass. */
   forward: { params: { word: string }; result: Forward & OfModel }
+  /** Return which part of the active model's data has a document with this text. */
+  found: { params: { text: string }; result: Found & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
   /** Return sample number `index` for a seed, as in `microgpt sample`, with each position's token probabilities. */

@@ -45,6 +45,13 @@ export function variable(
   return index === undefined ? undefined : story.variables[index]
 }
 
+/** Return the temperature at which a chapter's probabilities are computed: 1, except where the program samples. */
+export function temperatureOf(story: Chapter): number {
+  const index = story.events.find(({ known }) => 'temperature' in known)?.known.temperature
+  const found = index === undefined ? undefined : story.variables[index]
+  return found && 'value' in found ? Number(found.value) : 1
+}
+
 export function pathOf(found: Variable | undefined): string {
   return found && 'path' in found ? found.path : ''
 }

@@ -100,24 +100,6 @@ export default texts({
       'The model keeps only the keys and values of the positions it has read. The newest position comes last, so there are no later positions to look at.',
   },
 
-  chances: {
-    probs: {
-      plain: 'the chance of each possible next letter',
-      technical: 'the probability of each possible next token',
-    },
-    exps: {
-      plain: 'each score, blown up: one point more means 2.7 times as much',
-      technical: 'e^(score − largest score) for each possible next token',
-    },
-    logits: { plain: 'the score of each possible next letter', technical: 'the score of each possible next token' },
-    smaller: 'and {count} smaller values',
-    largest: 'largest score:',
-    total: 'their total:',
-    next: 'The next letter was',
-    probability: { plain: ', with a chance of', technical: ', with probability' },
-    loss: { plain: '. The surprise is', technical: '. The loss, −log p, is' },
-  },
-
   documents: {
     total: {
       plain: 'and so on, for a total of {count} texts',

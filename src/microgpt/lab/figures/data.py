@@ -1,4 +1,4 @@
-"""The training data: letter counts, document lengths, and the shuffle, swap by swap."""
+"""The training data: letter counts, document lengths, which documents it has, and the shuffle, swap by swap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from microgpt.lab.requests import model_request, request
 from microgpt.lab.runs.texts import SwapReportingList
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.texts import DataSet, Shuffle, Swap
+    from microgpt.lab.protocol.texts import DataSet, Found, Shuffle, Swap
     from microgpt.lab.session import Session
 
 SHOWN = 12  # the number of documents shown, before and after the shuffle
@@ -29,6 +29,12 @@ def data(session: Session) -> DataSet:
         "first": [data.text(i) for i in range(min(SHOWN, len(data)))],
         "shuffled": [data.text(i) for i in run.run.order[:SHOWN]],
     }
+
+
+@model_request
+def found(session: Session, text: str) -> Found:
+    """Return which part of the active model's data has a document with this text."""
+    return {"text": text, "part": session.active.part(text)}
 
 
 @request

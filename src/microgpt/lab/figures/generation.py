@@ -138,8 +138,9 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
     else:
         unchanged(run, "sampling with top_k follows the reference", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
-    known = run.text.find_texts(run.run.data, texts)
-    return {"texts": texts, "new": sum(text not in known for text in texts)}
+    parts = run.parts(texts)
+    found = [parts.get(text) for text in texts]
+    return {"texts": texts, "parts": found, "new": sum(part != "training" for part in found)}
 
 
 def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 Ended = Literal["bos", "block_size"]
+Part = Literal["training", "held out"]  # of a run's data
 
 
 class TypedCharacter(TypedDict):
@@ -58,6 +59,13 @@ class DataSet(Statistics):
     unread: float  # the fraction of characters that are past block_size
     first: Sequence[str]  # the first 12 documents of the file
     shuffled: Sequence[str]  # the first 12 documents after the shuffle with the run's seed
+
+
+class Found(TypedDict):
+    """Whether a text is one of the documents of the active model's data."""
+
+    text: str
+    part: Part | None  # null if it is not one of the documents
 
 
 class Swap(TypedDict):
@@ -133,4 +141,5 @@ class Samples(TypedDict):
     """Several generated texts."""
 
     texts: Sequence[str]
+    parts: Sequence[Part | None]  # the part of the data that has the text, null if neither has
     new: int  # the number of texts that are not in the training data

@@ -1,20 +1,95 @@
-// The words of section 0. Figures of the model and the data are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+// The words of section 0. Facts about the model are filled in: {name}.
+import { texts } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'Nobody wrote the names below. A GPT made them up just now, in this page, one letter at a time. It is the same kind of program that answers in a chat window, and it is small enough to be looked at whole: {num_params} numbers and one Python file, which is here to be read.',
-  ],
-}
-
-export const map: Words = {
-  both: [
-    'That is all it does: it reads the letters so far, computes with its numbers how likely each letter is to be next, and lets chance pick one. Here is the whole way of one word. Every cell is a number of the running program; point at one, or open it to see the sum that made it.',
-  ],
-}
-
-export const onward: Words = {
-  both: [
-    'Each station has its own section. Nothing on this page is drawn from memory: what you see is the Python program at work, and whatever you change, it computes anew.',
-  ],
-}
+export default texts({
+  lead: {
+    both: ['Nobody wrote these names. A small GPT made them up just now, in this page, one letter at a time.'],
+  },
+  onward: {
+    both: [
+      'This is the kind of program that answers in a chat window, small enough to see all of it: {num_params} numbers and one Python file. Each stage above has its own section.',
+    ],
+  },
+  names: {
+    title: 'Names the model makes up',
+    isNew: 'new',
+    copied: { plain: 'a real name', technical: 'in the data' },
+    more: 'More names',
+    counted: '{new} of {count} are new: they are not in the data.',
+    choose: 'Choose one, and every figure on this page follows it.',
+    sampled: { plain: 'Drawn', technical: 'Sampled' },
+  },
+  map: {
+    title: {
+      plain: 'How it guesses the next letter of “{word}”',
+      technical: 'The forward pass for “{word}”',
+      both: 'How it guesses the next letter of “{word}”: the forward pass',
+    },
+    start: { plain: 'start', technical: 'BOS' },
+    end: { plain: 'end', technical: 'BOS' },
+    choose: 'Letters of the word',
+    position: 'Show the guess after “{letter}”',
+    strip: { plain: 'The numbers of “{letter}”', technical: 'Embedding of “{letter}”' },
+    head: { plain: 'reader {head}', technical: 'head {head}' },
+    looks: { plain: 'What reader {head} takes from each letter', technical: 'Attention weights of head {head}' },
+    units: { plain: 'Detectors', technical: 'Units of the MLP' },
+    scores: { plain: 'The score of each letter', technical: 'Logits' },
+    bars: { plain: 'The likeliest next letters', technical: 'Most likely next tokens' },
+    legend: {
+      plain: 'Every square is one number. Color means above zero, gray below; the stronger, the larger.',
+      technical: 'Every cell is a number of the running program. Open one to see the sum that produced it.',
+    },
+    letters: {
+      title: { plain: 'Read', technical: 'Tokens', both: 'Read: tokens' },
+      says: {
+        plain: 'Letters become numbers. Click a letter to move to that place.',
+        technical: 'Each character becomes a token id. Click a token to choose its position.',
+      },
+    },
+    embed: {
+      title: { plain: 'Embed', technical: 'Embedding', both: 'Embed: embedding' },
+      says: {
+        plain: 'Each letter read so far becomes a row of {n_embd} numbers.',
+        technical: 'The rows of `wte` and `wpe` add up to {n_embd} numbers for each position so far.',
+      },
+    },
+    look: {
+      title: { plain: 'Look back', technical: 'Attention', both: 'Look back: attention' },
+      says: {
+        plain:
+          'Now “{letter}” looks back. Each of {n_head} readers takes something from the letters so far: the stronger the square, the more.',
+        technical: 'The weights of each of the {n_head} heads over the positions so far; each row adds up to 1.',
+      },
+    },
+    think: {
+      title: { plain: 'Think', technical: 'MLP', both: 'Think: MLP' },
+      says: {
+        plain: '{four_n_embd} detectors check what was gathered. Colored ones respond.',
+        technical: 'The {four_n_embd} units after the activation; an empty cell is a unit that is zero.',
+      },
+    },
+    score: {
+      title: { plain: 'Score', technical: 'Logits', both: 'Score: logits' },
+      says: {
+        plain: 'Every letter gets a score for coming next.',
+        technical: '`lm_head` gives each of the {vocab_size} tokens a logit.',
+      },
+    },
+    guess: {
+      title: { plain: 'Guess', technical: 'Probabilities', both: 'Guess: probabilities' },
+      says: {
+        plain: 'Scores become chances that add up to 100%. A die picks one.',
+        technical: 'Softmax of the logits; sampling picks one token at random.',
+      },
+    },
+    real: 'What really came next:',
+    yours: 'Your word continues with:',
+    yoursEnds: 'Your word ends here:',
+    chance: { plain: 'chance', technical: 'probability' },
+    surprise: { plain: 'surprise', technical: 'loss' },
+    meaning: {
+      plain: '(0 if it had been certain, {uniform_loss} if it knew nothing)',
+      technical: '(−log of that probability, in nats)',
+    },
+  },
+})

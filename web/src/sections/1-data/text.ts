@@ -1,47 +1,128 @@
-// The words of section 1. Figures of the model and the data are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+// The words of section 1. Facts about the model and its data are filled in: {name}.
+import { texts } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'A language model has never met a language. It has met a list of documents, and all that it will ever know is which character follows which in them. Here there are {num_docs} documents, a line each: first names, unless you bring a text of your own below.',
+export default texts({
+  lead: {
+    both: ['The model learns from a list of documents, letter by letter. This is the list, and its alphabet.'],
+  },
+  documents: {
+    title: { plain: 'The list and its alphabet', technical: 'The documents and the vocabulary' },
+    order: 'order',
+    file: { plain: 'as in the file', technical: 'file order' },
+    read: { plain: 'as the program reads them', technical: 'training order' },
+    rest: 'and {rest} more',
+    list: 'The first documents',
+    alphabet: {
+      plain: 'Its alphabet: {vocab_size} symbols, each with a number',
+      technical: 'The vocabulary: {vocab_size} tokens with their ids',
+    },
+    symbol: { plain: 'Show “{char}”, number {id}, in the list', technical: 'Show “{char}”, id {id}, in the documents' },
+    bos: { plain: 'end', technical: 'BOS' },
+    occurs: { plain: '“{char}” has the number {id} and occurs', technical: '“{char}” has id {id} and occurs' },
+    occursBos: {
+      plain: 'The mark at both ends of a line has the number {id}; lines:',
+      technical: 'BOS, which begins and ends each document, has id {id}; documents:',
+    },
+    times: 'times.',
+  },
+  tickets: {
+    plain: [
+      'Think of a cloakroom: each letter hands itself in and gets a ticket. The ticket says nothing about the letter. That `a` and `e` are both vowels is something the model has to find out. One extra ticket, number {bos}, marks both ends of every document, like the silence before and after a word.',
+    ],
+    technical: [
+      'Ids are places in the sorted set of characters. BOS comes last and stands at both ends of every document, so n letters give n + 1 predictions: the first from BOS alone, the last of BOS as the end.',
+    ],
+  },
+  tokenizer: {
+    title: 'Type anything',
+    field: 'text',
+    tokens: { plain: 'Letters and their numbers', technical: 'Tokens' },
+    bos: { plain: 'start', technical: 'BOS' },
+    end: { plain: 'end', technical: 'BOS' },
+    unknown: {
+      plain:
+        'The model has no number for {chars}: nothing in the list contains it. Such characters are crossed out here and left out everywhere else.',
+      technical:
+        'There is no token for {chars}, because the training data does not contain it: the program would stop with a KeyError. Such characters are crossed out here and left out below.',
+    },
+    cut: {
+      plain: 'The model reads at most {block_size} symbols in a row, so it ignores the last ones. Ignored here:',
+      technical: 'Characters past the block size ({block_size}) are ignored. Ignored here:',
+    },
+    use: 'Use “{text}” in every figure',
+  },
+  shuffle: {
+    title: 'The shuffle',
+    words: {
+      plain: [
+        'A file in alphabetical order would teach one letter at a time. So the program shuffles it first, as you would shuffle cards: from the last to the first, swap each card with one of those before it, or leave it.',
+      ],
+      technical: [
+        '`random.shuffle` is the Fisher–Yates shuffle from the end, so every order is equally likely. The seed fixes the whole stream of random numbers: the order, the initial weights and the samples.',
+      ],
+    },
+    seed: 'seed',
+    only: 'There is only one document, so there is nothing to shuffle.',
+    swaps: 'Swaps in the shuffle',
+    begin: 'in file order',
+    swap: { plain: 'swap {at}: cards {i} and {j}', technical: 'swap {at}: indices {i} and {j}' },
+  },
+  statistics: {
+    title: { plain: 'Which letters are common?', technical: 'Characters and lengths' },
+    letters: { plain: 'how often each letter occurs', technical: 'occurrences of each character' },
+    lengths: { plain: 'how many lines have this many letters', technical: 'documents by length in characters' },
+    caption: {
+      plain: 'If you had to guess a letter without seeing anything, these counts would be the best you could do.',
+      technical:
+        '{name}: {num_docs} documents, {num_chars} characters. These counts are the best predictor without context: the model must do better.',
+    },
+  },
+  own: {
+    title: 'Your own text',
+    choose: 'Choose a text file',
+    reading: 'Reading…',
+    back: 'Return to the names',
+    sizes: 'The model now has {vocab_size} tokens and {num_params} parameters.',
+  },
+  questions: [
+    {
+      asks: 'Are these words, or pieces of words?',
+      words: {
+        both: [
+          'Neither: each token is one character. You may have heard that a token is about four letters long. That is true of large models, whose tokenizers join letters that often appear together (section 11). Try: type a capital letter above. To this model it is no letter at all.',
+        ],
+      },
+    },
+    {
+      asks: 'Can I use my own words?',
+      words: {
+        both: [
+          'Yes. To follow a word through the page, type it into the box at the top; it may contain any letters that the model knows. To train on your own text, choose a file with one document per line. It is read in this page and sent nowhere. The model then starts over, because another alphabet needs other rows in its tables.',
+          'Try: a list of towns, dishes, plants or rhymes, a few hundred lines at least. Train on it in section 8, and see in section 9 what the model makes up.',
+        ],
+      },
+    },
+    {
+      asks: 'What if a letter is missing from the alphabet?',
+      words: {
+        plain: [
+          'Then the model cannot read it at all: it has no ticket, and there is no row of numbers for it to look up.',
+        ],
+        technical: [
+          'The vocabulary is closed: the {num_letters} characters of the data, and BOS. A character outside it has no row in `wte`. GPT-2 avoids the problem: it works on bytes, and joins frequent pairs into longer tokens. Nothing else in the program would change, only the number of rows.',
+        ],
+      },
+    },
+    {
+      asks: 'Why does the same seed give the same order?',
+      words: {
+        plain: [
+          'The computer’s “chance” is a long, fixed list of numbers that only looks random. The seed says where to start reading, so the same seed always gives the same shuffle.',
+        ],
+        technical: [
+          'The numbers come from a Mersenne Twister, whose state the seed determines completely. The same seed gives the same order, initial weights and samples on every machine, which is how this page reproduces the program’s results.',
+        ],
+      },
+    },
   ],
-}
-
-export const tokenizer: Words = {
-  both: [
-    'The model computes with numbers, so each character gets one: its place in the sorted alphabet of the data.',
-    '*Are these words, or pieces of words?* Neither: these are characters. What is said of tokens elsewhere, that one is about four letters long, holds for large models, whose tokenizers join what often stands together (section 11). Try: type a capital letter below, and see that to this model it is no letter at all.',
-  ],
-  plain: [
-    'Think of a cloakroom. Each letter hands itself in and gets a ticket. The ticket says nothing about the letter: that `a` and `e` are both vowels is something the model has to find out by itself. One more ticket, number {bos}, is called *BOS* and stands at both ends of every name, like the silence before and after a word.',
-  ],
-  technical: [
-    'The vocabulary is closed: {vocab_size} token ids, the {num_letters} characters of the data and BOS. A character that is not among them has no row in `wte` and cannot be read at all. GPT-2 avoids this by working on bytes and by joining frequent pairs into longer tokens; nothing else in the program would change, only the number of rows.',
-    'A document of n letters makes n + 1 predictions: every letter is predicted from those before it, the first from BOS alone, and BOS once more as the end.',
-  ],
-}
-
-export const statistics: Words = {
-  both: [
-    'Before any training there is already something to know. If you had to guess a letter without seeing anything, these counts are the best you could do; a model is worth what it knows beyond them.',
-  ],
-}
-
-export const shuffle: Words = {
-  both: [
-    'A file has an order of its own, for instance that of the alphabet. The program reads it in a random one, so that no stretch of training sees only one kind of document.',
-  ],
-  plain: [
-    'It is the way you would shuffle cards by hand without ever cheating: go from the last card to the first, and swap each with one drawn from those that are not settled yet, itself included.',
-  ],
-  technical: [
-    '`random.shuffle` is the Fisher–Yates shuffle from the end. The draws come from a Mersenne Twister, which the seed sets completely: with the same seed it is the same order, the same initial weights and the same samples on every machine. That is what lets this page repeat the program to the last digit.',
-  ],
-}
-
-export const own: Words = {
-  both: [
-    '*Can I use my own words?* To follow one through the page, write it into the box at the top: any word will do whose letters the model knows. To train on your own, bring a file with one document a line. It is read here, in this page, and goes nowhere; the model starts anew, since another alphabet means other rows in its tables.',
-    'Try: a list of towns, dishes, plants or rhymes, some hundred lines at least. Then train on it in section 8, and see in section 9 what it makes up.',
-  ],
-}
+})

@@ -1,38 +1,135 @@
-// The words of section 9. Figures of the model and the data are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+// The words of section 9. Facts about the model are filled in: {name}.
+import { texts } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'To write, the model reads BOS, the silence before a name, and gives a probability to every token. A die is thrown, the letter it falls on is written down, read again, and so on, until the die falls on BOS: the name is finished.',
+export default texts({
+  lead: {
+    both: [
+      'The model gives every letter a chance of coming next, and a die picks one. The letter is written down and read, and so on, until the die lands on the end.',
+    ],
+  },
+  end: { plain: 'end', technical: 'BOS' },
+  letters: {
+    title: 'One letter at a time',
+    player: { plain: 'The letters of the name', technical: 'The sample’s tokens' },
+    letter: 'letter {number}: {char}',
+    ended: { plain: 'the end', technical: 'BOS: the end' },
+    bars: { plain: 'Chance of each letter', technical: 'Probability of each token' },
+    temperature: 'temperature',
+    topK: 'top-k',
+    all: 'all',
+    begins: 'begins with',
+    another: 'Generate another name',
+    caption: {
+      plain:
+        'The bar is a line from 0 to 1. Each letter owns a stretch as wide as its chance; the die is a dart thrown at the line without looking.',
+      technical:
+        '`rng.choices` draws one `random()` and looks it up in the cumulative weights: inverse transform sampling. Everything else is deterministic.',
+    },
+  },
+  die: {
+    label: 'The die landed on {chance}, in the stretch of {letter}',
+    landed: 'The die landed on',
+    stretch: { plain: 'in the stretch of', technical: 'in the interval of' },
+    chance: { plain: 'whose chance is', technical: 'whose probability is' },
+  },
+  temperature: {
+    title: { plain: 'Careful or daring: the temperature', technical: 'The same logits at three temperatures' },
+    words: {
+      plain: [
+        'A cold model takes the safest letter and writes the same few names. A hot one treats all letters nearly alike and writes noise. In between, it is inventive.',
+      ],
+      technical: [
+        'The logits are divided by the temperature before the softmax. That keeps their order and changes only how far the likely tokens stand out.',
+      ],
+    },
+    names: { plain: 'Ten names at this temperature', technical: 'Ten samples at this temperature' },
+    cold: 'cold',
+    yours: 'yours',
+    hot: 'hot',
+    bars: { plain: 'Chances of the next letter, {column}', technical: 'Probabilities of the next token, {column}' },
+    fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
+    copied: { plain: 'a real name', technical: 'in the data' },
+    legend: {
+      plain: 'The bars show the chances of the next letter above. A dot marks a name from the list.',
+      technical:
+        'The bars show the next token above. All samples use the same seed; a dot marks one that is in the data.',
+    },
+  },
+  novelty: {
+    title: 'New or copied?',
+    isNew: {
+      plain: 'is not in the list. The model made it up.',
+      technical: 'is not a document of the data.',
+    },
+    trained: {
+      plain: 'is in the list: the model has copied it.',
+      technical: 'is a training document: the model has reproduced it.',
+    },
+    heldOut: {
+      plain: 'is in the list, in the part that the model never read: it found this name by itself.',
+      technical: 'is a held-out document: the model generated it without having read it.',
+    },
+    listed: {
+      plain: 'is in the list that comes with this page.',
+      technical: 'is in the bundled list, which this model was not trained on.',
+    },
+    unlisted: {
+      plain: 'is not in the list that comes with this page.',
+      technical: 'is not in the bundled list, which this model was not trained on.',
+    },
+    nearest: { plain: 'most similar in the list', technical: 'nearest documents' },
+    distance: { plain: 'letters to change', technical: 'edit distance' },
+    wait: 'This is another name. The one above appears here as soon as it is finished.',
+    finish: 'Finish it',
+    caption: {
+      plain: 'Letters to change: how many you must add, remove or replace to get from one name to the other.',
+      technical: 'Edit distance: insertions, deletions and replacements of one character (Levenshtein).',
+    },
+  },
+  frequencies: {
+    title: { plain: 'Is the die fair?', technical: 'Do the frequencies match the probabilities?' },
+    throw: 'Sample {count} names',
+    legend: {
+      plain: 'Bar: the chance of each first letter. Mark: how often it came.',
+      technical: 'Bar: probability of each first token. Mark: its frequency.',
+    },
+    words: {
+      both: ['If a chance means what it says, the first letters of many names must come as often as promised. Try it.'],
+    },
+  },
+  questions: [
+    {
+      asks: 'Why not always take the likeliest letter?',
+      words: {
+        plain: [
+          'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: turn the temperature down to the left end, and generate a few names.',
+        ],
+        technical: [
+          'As the temperature goes to 0, sampling becomes the argmax, and every sample is the same. At 1 it is the distribution that was trained; as it grows, the distribution approaches the uniform one, with an entropy of ln {vocab_size} nats. Top-k works differently: it keeps the k most likely tokens and sets the others to zero. Neither is part of the model.',
+        ],
+      },
+    },
+    {
+      asks: 'Where does the chance come from?',
+      words: {
+        plain: [
+          'Only from the die. The model computes the same chances every time; with the same seed, the die also falls the same way, so this page can repeat any name.',
+        ],
+        technical: [
+          'The model is deterministic. Each sample has its own generator, `Random("seed:i")`, as in `microgpt sample`, so sample i does not depend on how many samples were drawn before it.',
+        ],
+      },
+    },
+    {
+      asks: 'How does it know when to stop?',
+      words: {
+        plain: [
+          'The end is a symbol like any letter, and it has a chance too. When the die lands on it, the name is finished.',
+        ],
+        technical: [
+          'BOS ends every training document, so the model learned to predict it. Sampling stops at BOS, or after `block_size` tokens.',
+        ],
+      },
+    },
   ],
-  plain: [
-    'Imagine a line as long as one. Each token owns a stretch of it, as long as its probability. The die is a number between zero and one: a dart thrown at that line, blindly. Likely letters are hit often because they are broad.',
-  ],
-  technical: [
-    '`rng.choices` draws one `random()` a token and looks it up in the cumulative sums of the weights: inverse transform sampling. The model itself is deterministic; all chance is in that one number, and with the seed it is always the same. Each sample here has a generator of its own, `Random("seed:i")`, as `microgpt sample` gives it, so that sample i does not depend on how many were drawn before it.',
-  ],
-}
-
-export const temperature: Words = {
-  both: [
-    'Before the softmax, all logits are divided by the temperature. It changes no order, only how far the likely stand above the rest.',
-  ],
-  plain: [
-    'A cold model always takes the safest letter and writes the same few names again and again. A hot one takes every letter for nearly as good as any other, and writes noise. In between it is inventive.',
-  ],
-  technical: [
-    'As the temperature goes to zero this becomes the argmax; at one it is the distribution that was trained; as it grows it becomes uniform, at ln {vocab_size} nats of entropy. Top-k goes another way: it keeps the k most likely tokens and sets all others to zero. Neither is part of the model.',
-  ],
-}
-
-export const novelty: Words = {
-  both: [
-    'Is it a new name, or one of the training data? The nearest names are those that take the fewest insertions, deletions and replacements of a letter.',
-  ],
-}
-
-export const frequencies: Words = {
-  both: [
-    'If the probabilities mean what they say, then the first letters of many samples must come as often as they promise. Throw it and compare.',
-  ],
-}
+})
