@@ -66,6 +66,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
     ("number", {"word": WORD, "path": "pos3.layer0.x_attn.head0[0]"}),
     ("gate", {"word": WORD, "layer": 0}),
+    ("guesses", {"word": WORD}),
     ("history", {"path": "wte[26][0]"}),
     ("sizes", {"n_embd": 768, "n_layer": 12, "block_size": 512, "vocab_size": 40_478}),
     ("sizes", {"n_embd": 1600, "n_layer": 48, "block_size": 1024, "vocab_size": 50_257}),

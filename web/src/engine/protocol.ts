@@ -494,6 +494,31 @@ export interface Gate {
   layer: number
 }
 
+/** The probabilities of the next token at every position of a word, at temperature 1. */
+export interface Guesses {
+  labels: string[] // the token read at each position; BOS is '·'
+  probs: number[][] // [position][token id]
+  before: number[][] // the same before weights were changed by hand; empty if none were
+}
+
+/** What would be guessed if the residual stream were read out at one stage. */
+export interface StageGuess {
+  path: string // the residual stream's path, such as pos3.layer0.resid_mid
+  probs: number[]
+}
+
+/** What would be guessed at a position, stage by stage; the last stage is the model's guess. */
+export interface GuessesOnTheWay {
+  position: number
+  stages: StageGuess[]
+}
+
+/** The unit of an MLP without which a guess changes most. */
+export interface Missed {
+  unit: number
+  moved: number // the probability that moves from some tokens to others without it
+}
+
 export type Op = '' | '+' | '*' | '**' | 'log' | 'exp' | 'relu' // '' for a leaf
 
 export type Way = 'reference' | 'replay'
@@ -929,6 +954,14 @@ export interface Requests {
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
+  /** Return the probabilities of the next token at every position, and those before weights were changed by hand. */
+  guesses: { params: { word: string }; result: Guesses & OfModel }
+  /** Return the guesses if one head attended differently at one position. */
+  guesses_attending: { params: { word: string; layer: number; head: number; position: number; scale?: number; skip?: number }; result: Guesses & OfModel }
+  /** Return what would be guessed at a position if the residual stream were read out early, stage by stage. */
+  guesses_on_the_way: { params: { word: string; position: number }; result: GuessesOnTheWay & OfModel }
+  /** Return the guesses if a layer's attention or MLP did not pass on some of its numbers. */
+  guesses_without: { params: { word: string; layer: number; part: string; numbers: number[] }; result: Guesses & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
   /** Return a weight's values at the saved steps and now, and its current moments. */
@@ -939,6 +972,8 @@ export interface Requests {
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
+  /** Return the unit of a layer's MLP without which the guess at a position changes most, and the change. */
+  most_missed: { params: { word: string; layer: number; position: number }; result: Missed & OfModel }
   /** Return the other tokens, ordered by the distance between their wte rows and this token's row. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
   /** Return a number's neighborhood: `up` steps toward the loss and `down` steps toward the parameters. */

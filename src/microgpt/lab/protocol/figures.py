@@ -162,3 +162,32 @@ class Gate(TypedDict):
     dead: Sequence[int]  # units that are closed at every position of `documents` training documents
     documents: int
     layer: int
+
+
+class Guesses(TypedDict):
+    """The probabilities of the next token at every position of a word, at temperature 1."""
+
+    labels: Sequence[str]  # the token read at each position; BOS is '·'
+    probs: Sequence[Sequence[float]]  # [position][token id]
+    before: Sequence[Sequence[float]]  # the same before weights were changed by hand; empty if none were
+
+
+class StageGuess(TypedDict):
+    """What would be guessed if the residual stream were read out at one stage."""
+
+    path: str  # the residual stream's path, such as pos3.layer0.resid_mid
+    probs: Sequence[float]
+
+
+class GuessesOnTheWay(TypedDict):
+    """What would be guessed at a position, stage by stage; the last stage is the model's guess."""
+
+    position: int
+    stages: Sequence[StageGuess]
+
+
+class Missed(TypedDict):
+    """The unit of an MLP without which a guess changes most."""
+
+    unit: int
+    moved: float  # the probability that moves from some tokens to others without it
