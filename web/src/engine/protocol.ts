@@ -449,6 +449,7 @@ export interface Unmasked {
   future: number[][][] // [layer][head] -> each row's total weight on later positions
   masked: Loss // the program's own loss
   unmasked: Loss
+  probs: number[][] // [position][token id], without the mask
 }
 
 /** The mean loss over the first documents that training reads, with and without the mask. */
@@ -498,7 +499,8 @@ export interface Gate {
 export interface Guesses {
   labels: string[] // the token read at each position; BOS is '·'
   probs: number[][] // [position][token id]
-  before: number[][] // the same before weights were changed by hand; empty if none were
+  before: number[][] // the same without the change that was asked about
+  moved: number[] // [position] the probability that the change moves from some tokens to others
 }
 
 /** What would be guessed if the residual stream were read out at one stage. */
@@ -517,6 +519,35 @@ export interface GuessesOnTheWay {
 export interface Missed {
   unit: number
   moved: number // the probability that moves from some tokens to others without it
+}
+
+/** A weight, and the value that it is given. */
+export interface Push {
+  path: string
+  before: number
+  after: number
+}
+
+/** The number of a tensor that changed most. */
+export interface RippleCell {
+  path: string
+  before: number
+  after: number
+  share: number // the change, relative to the largest magnitude in the tensor before; at most 1
+}
+
+/** The changes of one kind of tensor, at every position. */
+export interface RippleRow {
+  kind: string // the tensor's name without its position, such as layer0.q
+  cells: (RippleCell | null)[] // [position]; None where nothing changed
+  largest: number // the position with the largest share; -1 if nothing changed
+}
+
+/** What a change of weights changes in a word's forward pass. */
+export interface Ripple {
+  pushed: Push | null // the weight that the session chose and pushed, without changing the model
+  rows: RippleRow[]
+  guesses: Guesses
 }
 
 export type Op = '' | '+' | '*' | '**' | 'log' | 'exp' | 'relu' // '' for a leaf
@@ -992,6 +1023,8 @@ export interface Requests {
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }
+  /** Return what the weights changed by hand change in a word's forward pass. */
+  ripple: { params: { word: string; position: number; opening?: boolean }; result: Ripple & OfModel }
   /** List all runs with their loss curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
   /** Return the first `count` samples for a seed, from the active model or another run, and how many are new. */

@@ -5,7 +5,7 @@ export default texts({
   next: {
     title: 'What comes next?',
     after: 'After {read}',
-    start: 'At the start of a name',
+    start: 'At the start',
     end: { plain: 'end', technical: 'BOS', both: 'end' },
     endMeans: { plain: 'the name ends here', technical: 'BOS: the name ends here' },
     best: 'Best guess: {best}',
@@ -14,7 +14,7 @@ export default texts({
     label: 'Chances of the next letter',
     up: 'more than before',
     down: 'less than before',
-    unmoved: 'Nothing changes.',
+    moved: 'of the chance has moved to other letters.',
     temperature: {
       plain: 'Temperature 1: the chances exactly as the model gives them.',
       technical:

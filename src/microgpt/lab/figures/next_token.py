@@ -23,19 +23,18 @@ from microgpt.lab.runs.texts import label, read
 from microgpt.tracing.recorder import Recorder, Tensor, forward
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.figures import Guesses, GuessesOnTheWay, Missed
+    from microgpt.lab.protocol.figures import Guesses, GuessesOnTheWay, Missed, StageGuess
     from microgpt.lab.session import Session
 
 READS = {"x_attn": "attn_wo", "mlp_act": "mlp_fc2"}  # a part's numbers, and the matrix that reads them
-STAGES = {"resid_pre": "read", "resid_mid": "after attention", "resid_post": "after the MLP"}
+STAGES = ("resid_pre", "resid_mid", "resid_post")
 
 
 @model_request
 def guesses(session: Session, word: str) -> Guesses:
     """Return the probabilities of the next token at every position, and those before weights were changed by hand."""
     tokens, run = session.tokens(word), session.active
-    before = session.forward(tokens, run.unchanged()) if run.changes else None
-    return _guesses(run, tokens, session.forward(tokens), before)
+    return guesses_of(run, tokens, session.forward(tokens), session.forward(tokens, run.unchanged()))
 
 
 @model_request
@@ -50,7 +49,8 @@ def guesses_without(session: Session, word: str, layer: int, part: str, numbers:
         numbers: The numbers' indices.
     """
     tokens, run = session.tokens(word), session.active
-    return _guesses(run, tokens, Names(forward(tokens, without(run.model, layer, part, numbers))))
+    made = Names(forward(tokens, without(run.model, layer, part, numbers)))
+    return guesses_of(run, tokens, made, session.forward(tokens))
 
 
 def without(model: ScalarModel, layer: int, part: str, numbers: Sequence[int]) -> ScalarModel:
@@ -103,7 +103,8 @@ def guesses_attending(
         raise LabError(f"skip must be between -1 and {position}, got skip={skip}")
     if skip == position == 0:
         raise LabError("position 0 sees nothing but itself, so there would be nothing to attend to")
-    return _guesses(run, tokens, attending(run, tokens, layer, head, position, scale, skip))
+    made = attending(run, tokens, layer, head, position, scale, skip)
+    return guesses_of(run, tokens, made, session.forward(tokens))
 
 
 def attending(
@@ -140,7 +141,7 @@ def guesses_on_the_way(session: Session, word: str, position: int) -> GuessesOnT
         raise LabError(f"position must be between 0 and {count - 1}, got position={position}")
     need(run.program, "linear", "softmax")
     module, lm_head = run.program.module, run.model.state_dict()["lm_head"]
-    found = []
+    found: list[StageGuess] = []
     for layer in range(run.config.n_layer):
         for name in STAGES:
             if name == "resid_pre" and layer:
@@ -168,7 +169,7 @@ def most_missed(session: Session, word: str, layer: int, position: int) -> Misse
     for unit, value in enumerate(recorded[path].numbers):
         if value:  # a closed unit passes on nothing, so nothing changes without it
             model = without(run.model, layer, "mlp_act", [unit])
-            moved = moved_between(base, _guess(run, model, tokens[: position + 1]))
+            moved = moved_between(base, next_probs(run, model, tokens[: position + 1]))
             if moved > best["moved"]:
                 best = {"unit": unit, "moved": moved}
     return {"unit": int(best["unit"]), "moved": best["moved"]}
@@ -179,7 +180,7 @@ def moved_between(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(abs(x - y) for x, y in zip(a, b)) / 2
 
 
-def _guess(run: LabRun, model: ScalarModel, tokens: Sequence[int]) -> list[float]:
+def next_probs(run: LabRun, model: ScalarModel, tokens: Sequence[int]) -> list[float]:
     """Return the probabilities after the last token; the engine computes the logits, and the program the softmax."""
     decoder = run.scratch(model.params).decoder()
     logits: Sequence[float] = ()
@@ -189,16 +190,13 @@ def _guess(run: LabRun, model: ScalarModel, tokens: Sequence[int]) -> list[float
     return [p.data for p in module.softmax([module.Value(x) for x in logits])]
 
 
-def _guesses(
-    run: LabRun, tokens: Sequence[int], now: Mapping[str, Tensor], before: Mapping[str, Tensor] | None = None
-) -> Guesses:
+def guesses_of(run: LabRun, tokens: Sequence[int], now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Guesses:
+    """Return the guesses of a forward pass, compared with those of another."""
     ids = read(tokens, run.config)
-
-    def probs(tensors: Mapping[str, Tensor]) -> list[list[float]]:
-        return [tensors[f"pos{t}.probs"].numbers.tolist() for t in range(len(ids))]
-
+    probs, was = ([tensors[f"pos{t}.probs"].numbers.tolist() for t in range(len(ids))] for tensors in (now, before))
     return {
         "labels": [label(token_id, run.run.tokenizer) for token_id in ids],
-        "probs": probs(now),
-        "before": probs(before) if before else [],
+        "probs": probs,
+        "before": was,
+        "moved": [moved_between(a, b) for a, b in zip(probs, was)],
     }

@@ -113,6 +113,7 @@ class Unmasked(TypedDict):
     future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> each row's total weight on later positions
     masked: Loss  # the program's own loss
     unmasked: Loss
+    probs: Sequence[Sequence[float]]  # [position][token id], without the mask
 
 
 class UnmaskedDocuments(TypedDict):
@@ -169,7 +170,8 @@ class Guesses(TypedDict):
 
     labels: Sequence[str]  # the token read at each position; BOS is '·'
     probs: Sequence[Sequence[float]]  # [position][token id]
-    before: Sequence[Sequence[float]]  # the same before weights were changed by hand; empty if none were
+    before: Sequence[Sequence[float]]  # the same without the change that was asked about
+    moved: Sequence[float]  # [position] the probability that the change moves from some tokens to others
 
 
 class StageGuess(TypedDict):
@@ -191,3 +193,36 @@ class Missed(TypedDict):
 
     unit: int
     moved: float  # the probability that moves from some tokens to others without it
+
+
+class Push(TypedDict):
+    """A weight, and the value that it is given."""
+
+    path: str
+    before: float
+    after: float
+
+
+class RippleCell(TypedDict):
+    """The number of a tensor that changed most."""
+
+    path: str
+    before: float
+    after: float
+    share: float  # the change, relative to the largest magnitude in the tensor before; at most 1
+
+
+class RippleRow(TypedDict):
+    """The changes of one kind of tensor, at every position."""
+
+    kind: str  # the tensor's name without its position, such as layer0.q
+    cells: Sequence[RippleCell | None]  # [position]; None where nothing changed
+    largest: int  # the position with the largest share; -1 if nothing changed
+
+
+class Ripple(TypedDict):
+    """What a change of weights changes in a word's forward pass."""
+
+    pushed: Push | None  # the weight that the session chose and pushed, without changing the model
+    rows: Sequence[RippleRow]
+    guesses: Guesses
