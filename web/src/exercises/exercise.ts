@@ -74,7 +74,7 @@ export function predicted(asked: Asked, answer: string, truth: string, facts: Re
 }
 
 /** Return a judge that accepts a source line containing one of the pieces. `why` explains what the line does. */
-export function onLine(pieces: string[], why: string): Exercise['judge'] {
+export function onLine(pieces: string[], why: Text): Exercise['judge'] {
   return async ({ seen: { line } }) => {
     if (!line) return { right: false, says: text.judge.noLine }
     const code = reference.source?.lines[line - 1] ?? ''
@@ -85,7 +85,7 @@ export function onLine(pieces: string[], why: string): Exercise['judge'] {
 }
 
 /** Return the verdict if no number is open, or if the wrong number is open. */
-export function notOpen({ app }: Asked, instead: string): Verdict {
+export function notOpen({ app }: Asked, instead: Text): Verdict {
   if (!app.number) return { right: false, says: text.judge.noNumber, facts: { instead: say(instead) } }
   return { right: false, says: text.judge.otherNumber, facts: { path: app.number, instead: say(instead) } }
 }

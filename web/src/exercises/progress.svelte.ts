@@ -1,7 +1,7 @@
 // The solved exercises: saved in the browser if the browser permits storage, and exported to a file on request.
 
 import { say } from '../texts/say'
-import text from './text'
+import words from './text'
 
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
@@ -71,10 +71,10 @@ function parsed(text: string): Records {
   try {
     given = JSON.parse(text)
   } catch {
-    throw new Error(say(text.progress.notJson))
+    throw new Error(say(words.progress.notJson))
   }
   if (given?.kind !== KIND || typeof given.exercises !== 'object' || !given.exercises) {
-    throw new Error(say(text.progress.other))
+    throw new Error(say(words.progress.other))
   }
   const records = Object.entries(given.exercises as { [id: string]: Partial<Record> })
   return Object.fromEntries(

@@ -2,6 +2,50 @@
 import { texts } from '../texts/texts'
 
 export default texts({
+  figure: {
+    save: 'Save “{title}” as SVG',
+    lines: 'lines {first}–{last}',
+    line: 'line {first}',
+  },
+
+  graph: {
+    local: { plain: 'how fast the result grows ', technical: 'local gradient ' },
+    constant: { plain: 'a fixed number', technical: 'a constant' },
+    leaves: { input: 'input', weight: 'weight' },
+    value: 'value',
+    grad: { plain: 'pull', technical: 'grad' },
+  },
+
+  heat: {
+    number: 'one number',
+    table: 'table',
+    asTable: '{label} as a table',
+    label: '{label}, {size}. Use the arrow keys to move and Enter to open a cell. {cell}: {value}',
+    cells: '{shape} cells',
+    cell: 'one cell',
+    by: ' by ',
+  },
+
+  meant: {
+    use: 'use “{word}”',
+    without: 'without {dropped}',
+    space: 'the space',
+  },
+
+  player: {
+    play: 'Play',
+    pause: 'Pause',
+    back: 'Step back',
+    step: 'Step',
+    speed: 'Speed: {speed}×',
+    of: '{at} of {length}',
+  },
+
+  tables: {
+    all: 'all values as a table',
+    label: { plain: 'Values of letter {position}', technical: 'Values at position {position}' },
+  },
+
   next: {
     title: 'What comes next?',
     after: 'After {read}',

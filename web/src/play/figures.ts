@@ -39,7 +39,9 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
     if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
       return { kind: 'shapes', title: say(titles.shapes) }
     const reads = event.function !== 'main' || line.startsWith('rng')
-    return reads ? { kind: 'documents', title: say(titles.documents) } : { kind: 'settings', title: say(titles.settings) }
+    return reads
+      ? { kind: 'documents', title: say(titles.documents) }
+      : { kind: 'settings', title: say(titles.settings) }
   }
   if (story.chapter === 'adam') return { kind: 'adam', title: say(titles.adam) }
   if (!event) return { kind: 'vectors', title: '' }
@@ -48,8 +50,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   if (inHead && (event.function === 'attention' || event.function === 'softmax' || line.includes('attention('))) {
     return { kind: 'head', title: say(titles.head, { head: /\d+$/.exec(event.owner)![0] }) }
   }
-  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line))
-    return { kind: 'place', title: say(titles.place) }
+  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line)) return { kind: 'place', title: say(titles.place) }
   if (line.startsWith('keys[i].append')) return { kind: 'keys', title: say(titles.keys) }
   if (line.startsWith('values[i].append')) return { kind: 'values', title: say(titles.values) }
   if (
@@ -59,12 +60,10 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
     line.includes('token_ids.append')
   )
     return { kind: 'die', title: say(titles.die) }
-  if (event.function === 'softmax' || line.includes('softmax('))
-    return { kind: 'chances', title: say(titles.chances) }
+  if (event.function === 'softmax' || line.includes('softmax(')) return { kind: 'chances', title: say(titles.chances) }
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len'))
     return { kind: 'losses', title: say(titles.losses) }
-  if (event.function === 'rmsnorm' || line.includes('rmsnorm('))
-    return { kind: 'vectors', title: say(titles.scaled) }
+  if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: say(titles.scaled) }
   if (line.includes('activation(')) return { kind: 'vectors', title: say(titles.gate) }
   if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: say(titles.added) }
   if (line.includes('linear(')) return { kind: 'vectors', title: say(titles.weighted) }

@@ -72,8 +72,10 @@ export default texts({
 
   adam: {
     is: {
-      plain: 'This is number {index} of the model’s {count}, counting from 0. Every one of them moves by the same rule.',
-      technical: '{path} is parameter {index} of {count}, counting from 0. The loop updates every parameter the same way.',
+      plain:
+        'This is number {index} of the model’s {count}, counting from 0. Every one of them moves by the same rule.',
+      technical:
+        '{path} is parameter {index} of {count}, counting from 0. The loop updates every parameter the same way.',
     },
     grad: { plain: 'the pull on it from this word', technical: 'the gradient for this word' },
     m: { plain: 'the average of its recent pulls', technical: 'the momentum: a running mean of gradients' },
@@ -95,7 +97,8 @@ export default texts({
   },
 
   cache: {
-    plain: 'The model keeps only the labels and messages of the letters it has read. The newest comes last: there is nothing later to look at.',
+    plain:
+      'The model keeps only the labels and messages of the letters it has read. The newest comes last: there is nothing later to look at.',
     technical:
       'The model keeps only the keys and values of the positions it has read. The newest position comes last, so there are no later positions to look at.',
   },
@@ -152,12 +155,14 @@ export default texts({
         'The loss is the output of a graph with {nodes} nodes. Before passing on any gradients, backward puts the nodes in order.',
     },
     order: {
-      plain: 'Starting from the loss, every number that was made from others gets a place in the list, after those it was made from: {operations} in total. The rest have nobody to pass blame to.',
+      plain:
+        'Starting from the loss, every number that was made from others gets a place in the list, after those it was made from: {operations} in total. The rest have nobody to pass blame to.',
       technical:
         'Starting from the loss, it lists every node that has operands, each after its own operands: {operations} nodes in total. The rest are leaves, which have nothing to pass a gradient to.',
     },
     start: {
-      plain: 'If the loss grows by some amount, the loss grows by that same amount: its own pull is 1. From here on, each of the {steps} steps adds one share of the blame.',
+      plain:
+        'If the loss grows by some amount, the loss grows by that same amount: its own pull is 1. From here on, each of the {steps} steps adds one share of the blame.',
       technical:
         'The derivative of the loss with respect to itself is 1, so its gradient is 1. From here on, each of the {steps} steps is a +=.',
     },
@@ -204,10 +209,10 @@ export default texts({
     x: 'x: {name}',
     w: 'w: {name}',
     row: 'row {row} of {rows}:',
-    elsewhere:
-      'This number is a sum of {columns} terms. The “{chapter}” chapter shows them one by one for “{word}”.',
+    elsewhere: 'This number is a sum of {columns} terms. The “{chapter}” chapter shows them one by one for “{word}”.',
     rows: {
-      plain: 'Each of the {rows} rows mixes the same {columns} numbers into one. Step into the line to see the sums one by one.',
+      plain:
+        'Each of the {rows} rows mixes the same {columns} numbers into one. Step into the line to see the sums one by one.',
       technical:
         'Each of the {rows} rows produces a weighted sum of the same {columns} values. Step into the line to see the sums one by one.',
     },

@@ -1,6 +1,6 @@
 // A text at the reader's level, with its facts filled in.
 import { app, type Level } from '../state.svelte'
-import type { Text } from './texts'
+import { filled, type Text } from './texts'
 
 export function atLevel(text: Text, level: Level): string {
   if (typeof text === 'string') return text
@@ -15,5 +15,5 @@ export function say(text: Text, facts: Record<string, string | number> = {}): st
   const all: Record<string, string | number> = { ...app.facts, ...facts }
   return atLevel(text, app.level)
     .replace(LINKED_TERM, '$1')
-    .replace(/\{(\w+)\}/g, (_, name: string) => String(all[name] ?? '…'))
+    .replace(/\{(\w+)\}/g, (_, name: string) => filled(all[name] ?? '…'))
 }
