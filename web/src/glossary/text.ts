@@ -24,7 +24,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     attention: {
       name: 'attention',
       plain:
-        'The part that looks back. At each letter, it decides which earlier letters matter now and fetches notes from them.',
+        'The part that looks back. At each letter, it decides which earlier letters matter now and fetches their messages.',
       technical:
         'For each position: softmax of the query’s dot products with all keys so far, used as the weights of a mean of the values.',
     },
@@ -121,12 +121,12 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     key: {
       name: 'key',
       plain:
-        'The label that an earlier letter puts on its notes, so that others can see whether they match their question.',
+        'The label on an earlier letter. If it fits what a later letter looks for, the message behind it is fetched.',
       technical: '`attn_wk` times the normalized stream. Its dot product with a query is the score of that position.',
     },
     'kv-cache': {
       name: 'KV cache',
-      plain: 'The pile of notes from all letters read so far. Later letters look at it; nothing is computed twice.',
+      plain: 'The labels and messages of all letters read so far. Later letters look at them; nothing is computed twice.',
       technical:
         'The lists of keys and values, to which each position appends its own. A position sees only what is in them, so no mask is needed.',
     },
@@ -209,7 +209,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     },
     query: {
       name: 'query',
-      plain: 'The question that a letter asks of those before it: “what am I looking for?”',
+      plain: 'What a letter looks for in the letters before it.',
       technical: '`attn_wq` times the normalized stream. It is compared with every key by a dot product.',
     },
     relu: {
@@ -304,7 +304,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     },
     value: {
       name: 'value',
-      plain: 'The notes themselves: what an earlier letter hands over if it is looked at.',
+      plain: 'The message of an earlier letter: what it hands over if it is looked at.',
       technical:
         '`attn_wv` times the normalized stream. A head’s output is the mean of the values, weighted by attention.',
     },

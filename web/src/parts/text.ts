@@ -3,6 +3,7 @@ import { texts } from '../texts/texts'
 
 export default texts({
   figure: {
+    svg: 'SVG',
     save: 'Save “{title}” as SVG',
     lines: 'lines {first}–{last}',
     line: 'line {first}',
@@ -12,6 +13,7 @@ export default texts({
     local: { plain: 'how fast the result grows ', technical: 'local gradient ' },
     constant: { plain: 'a fixed number', technical: 'a constant' },
     leaves: { input: 'input', weight: 'weight' },
+    open: 'open {name}',
     value: 'value',
     grad: { plain: 'pull', technical: 'grad' },
   },

@@ -131,6 +131,7 @@ export default texts({
   walk: {
     label: 'Path so far',
     back: 'Back to {name}',
+    to: 'to {name}',
     down: { plain: 'toward what was learned', technical: 'toward the weights' },
     up: 'toward the loss',
     isWeight: {
