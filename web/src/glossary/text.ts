@@ -126,7 +126,8 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     },
     'kv-cache': {
       name: 'KV cache',
-      plain: 'The labels and messages of all letters read so far. Later letters look at them; nothing is computed twice.',
+      plain:
+        'The labels and messages of all letters read so far. Later letters look at them; nothing is computed twice.',
       technical:
         'The lists of keys and values, to which each position appends its own. A position sees only what is in them, so no mask is needed.',
     },
