@@ -60,7 +60,7 @@ def test_a_sections_prose_links_terms(tab: Visit, section: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_word_opens_its_explanation(tab: Visit, axe: str, size: str) -> None:
     tab.page.set_viewport_size(SIZES[size])
-    tab.section(6, level="both")
+    tab.go(play="end")  # the big picture
     word = tab.page.locator("main .term").first
     word.focus()
     tab.page.keyboard.press("Enter")
@@ -80,16 +80,17 @@ def test_a_word_opens_its_explanation(tab: Visit, axe: str, size: str) -> None:
     box.locator("b").wait_for()
     tab.page.locator("main h2").click()  # elsewhere
     assert box.count() == 0
+    tab.section(0)
     tab.page.set_viewport_size(SIZES["wide"])
 
 
 def test_escape_closes_only_the_explanation(tab: Visit) -> None:
-    tab.section(6, level="both", number="loss")
+    tab.go(play="end", number="loss")
     tab.page.locator("main .term").first.click()
     tab.page.locator("main [popover]:popover-open b").wait_for()
     tab.page.keyboard.press("Escape")
     assert tab.page.locator(".opened").count() == 1
-    tab.section(6)
+    tab.section(0)
 
 
 def test_the_contents_lead_to_all_terms(tab: Visit, axe: str) -> None:
