@@ -4,6 +4,7 @@
 import type { Config, Requests } from './engine/protocol'
 import { chapters, END } from './play/chapters'
 import { NAMES } from './sections/names'
+import { own } from './shell/own.svelte'
 
 export type Level = 'plain' | 'technical' | 'both'
 export type Theme = 'auto' | 'light' | 'dark'
@@ -44,10 +45,10 @@ const VALID: { [Key in keyof Saved]?: (value: Saved[Key]) => boolean } = {
 }
 
 /** Return the state that a fragment describes. An invalid part has its default value; of two equal parts, the first
- * counts. */
+ * counts. Without a level, the level is the reader's own. */
 export function read(fragment: string): Saved {
   const given = new URLSearchParams(fragment.replace(/^#/, ''))
-  const saved: Record<string, string | number> = { ...DEFAULTS }
+  const saved: Record<string, string | number> = { ...DEFAULTS, level: own.level }
   for (const [key, standard] of Object.entries(DEFAULTS)) {
     const text = given.get(key)
     if (text === null) continue
@@ -56,16 +57,19 @@ export function read(fragment: string): Saved {
     else if (!isNumber) saved[key] = text.slice(0, 500)
     else if (/^\d{1,7}$/.test(text)) saved[key] = Number(text)
     const valid = VALID[key as keyof Saved] as ((value: string | number) => boolean) | undefined
-    if (valid && !valid(saved[key])) saved[key] = standard
+    if (valid && !valid(saved[key])) saved[key] = key === 'level' ? own.level : standard
   }
   return saved as Saved
 }
 
-export function write(saved: Saved): string {
+/** Return the fragment that describes a state. The default level is written too, unless it is the level that a reader
+ * has chosen: without it, the fragment would mean that one. */
+export function write(saved: Saved, chosen: Level = own.level): string {
   const changed = new URLSearchParams()
   for (const [key, value] of Object.entries(DEFAULTS)) {
     const now = saved[key as keyof Saved]
-    if (now !== value) changed.set(key, key === 'section' ? (NAMES[Number(now)] ?? String(now)) : String(now))
+    if (now !== value || (key === 'level' && chosen !== value))
+      changed.set(key, key === 'section' ? (NAMES[Number(now)] ?? String(now)) : String(now))
   }
   return `#${changed}`
 }
@@ -77,7 +81,7 @@ class App {
   layer = $state(DEFAULTS.layer)
   head = $state(DEFAULTS.head)
   number = $state(DEFAULTS.number) // the path of the open number, '' if no number is open
-  level = $state<Level>(DEFAULTS.level)
+  level = $state<Level>(own.level)
   theme = $state<Theme>(DEFAULTS.theme)
   play = $state(DEFAULTS.play)
   at = $state(DEFAULTS.at)

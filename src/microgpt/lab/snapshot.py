@@ -70,6 +70,13 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("number", {"word": WORD, "path": "pos3.layer0.attn_logits.head0[0]"}),
     ("number", {"word": WORD, "path": "pos3.layer0.x_attn.head0[0]"}),
     ("gate", {"word": WORD, "layer": 0}),
+    ("guesses", {"word": WORD}),
+    ("guesses_without", {"word": WORD, "layer": 0, "part": "x_attn", "numbers": [*range(16)]}),
+    ("guesses_without", {"word": WORD, "layer": 0, "part": "x_attn", "numbers": [0]}),
+    ("guesses_attending", {"word": WORD, "layer": 0, "head": 0, "position": 3, "skip": 0}),
+    ("guesses_on_the_way", {"word": WORD, "position": 3}),
+    ("most_missed", {"word": WORD, "layer": 0, "position": 3}),
+    ("ripple", {"word": WORD, "position": 3, "opening": True}),
     ("history", {"path": "wte[26][0]"}),
     ("sizes", {"n_embd": 768, "n_layer": 12, "block_size": 512, "vocab_size": 40_478}),
     ("sizes", {"n_embd": 1600, "n_layer": 48, "block_size": 1024, "vocab_size": 50_257}),
@@ -110,6 +117,8 @@ def snapshot() -> Iterator[tuple[str, Any]]:
     for method, params in REQUESTS:
         yield ask(method, params)
     _, generated = ask("generate", GENERATED)
+    _, missed = ask("most_missed", {"word": WORD, "layer": 0, "position": 3})
+    yield ask("guesses_without", {"word": WORD, "layer": 0, "part": "mlp_act", "numbers": [missed["unit"]]})
     for temperature in TEMPERATURES:  # applied to the logits of the first letter
         yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})
 

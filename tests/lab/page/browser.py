@@ -99,10 +99,19 @@ SETTLED = """() => {  // all requests are answered, the figure is rendered, and 
 }"""
 
 
-class Visit:
-    """A browser tab in its own profile, with a record of its errors and of refused requests."""
+# The reader has chosen a level on an earlier visit; a page that is not open yet has no storage
+RETURNS = (
+    """try { localStorage.getItem('microgpt.level') ?? localStorage.setItem('microgpt.level', 'both') } catch {}"""
+)
 
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+
+class Visit:
+    """A browser tab in its own profile, with a record of its errors and of refused requests.
+
+    `arrives`: the reader has never been here, so the page asks for a level.
+    """
+
+    def __init__(self, browser: Any, address: str, arrives: bool = False, **options: Any) -> None:
         self.address = address
         self.context = browser.new_context(**options)
         self.context.set_default_timeout(PATIENCE)
@@ -111,6 +120,8 @@ class Visit:
         self.altered = False  # whether a test has left the page in another state
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
         self.context.add_init_script(WATCH)
+        if not arrives:
+            self.context.add_init_script(RETURNS)
         self.page = self.context.new_page()
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

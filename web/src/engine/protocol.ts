@@ -490,6 +490,7 @@ export interface Unmasked {
   future: number[][][] // [layer][head] -> each row's total weight on later positions
   masked: Loss // the program's own loss
   unmasked: Loss
+  probs: number[][] // [position][token id], without the mask
 }
 
 /** The mean loss over the first documents that training reads, with and without the mask. */
@@ -533,6 +534,61 @@ export interface Gate {
   dead: number[] // units that are closed at every position of `documents` training documents
   documents: number
   layer: number
+}
+
+/** The probabilities of the next token at every position of a word, at temperature 1. */
+export interface Guesses {
+  labels: string[] // the token read at each position; BOS is '·'
+  probs: number[][] // [position][token id]
+  before: number[][] // the same without the change that was asked about
+  moved: number[] // [position] the probability that the change moves from some tokens to others
+}
+
+/** What would be guessed if the residual stream were read out at one stage. */
+export interface StageGuess {
+  path: string // the residual stream's path, such as pos3.layer0.resid_mid
+  probs: number[]
+}
+
+/** What would be guessed at a position, stage by stage; the last stage is the model's guess. */
+export interface GuessesOnTheWay {
+  position: number
+  stages: StageGuess[]
+}
+
+/** The unit of an MLP without which a guess changes most. */
+export interface Missed {
+  unit: number
+  moved: number // the probability that moves from some tokens to others without it
+}
+
+/** A weight, and the value that it is given. */
+export interface Push {
+  path: string
+  before: number
+  after: number
+}
+
+/** The number of a tensor that changed most. */
+export interface RippleCell {
+  path: string
+  before: number
+  after: number
+  share: number // the change, relative to the largest magnitude in the tensor before; at most 1
+}
+
+/** The changes of one kind of tensor, at every position. */
+export interface RippleRow {
+  kind: string // the tensor's name without its position, such as layer0.q
+  cells: (RippleCell | null)[] // [position]; None where nothing changed
+  largest: number // the position with the largest share; -1 if nothing changed
+}
+
+/** What a change of weights changes in a word's forward pass. */
+export interface Ripple {
+  pushed: Push | null // the weight that the session chose and pushed, without changing the model
+  rows: RippleRow[]
+  guesses: Guesses
 }
 
 export type Op = '' | '+' | '*' | '**' | 'log' | 'exp' | 'relu' // '' for a leaf
@@ -972,6 +1028,14 @@ export interface Requests {
   gradients: { params: { word: string }; result: Gradients & OfModel }
   /** Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth. */
   graph: { params: { word: string }; result: Graph & OfModel }
+  /** Return the probabilities of the next token at every position, and those before weights were changed by hand. */
+  guesses: { params: { word: string }; result: Guesses & OfModel }
+  /** Return the guesses if one head attended differently at one position. */
+  guesses_attending: { params: { word: string; layer: number; head: number; position: number; scale?: number; skip?: number }; result: Guesses & OfModel }
+  /** Return what would be guessed at a position if the residual stream were read out early, stage by stage. */
+  guesses_on_the_way: { params: { word: string; position: number }; result: GuessesOnTheWay & OfModel }
+  /** Return the guesses if a layer's attention or MLP did not pass on some of its numbers. */
+  guesses_without: { params: { word: string; layer: number; part: string; numbers: number[] }; result: Guesses & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
   /** Return a weight's values at the saved steps and now, and its current moments. */
@@ -984,6 +1048,8 @@ export interface Requests {
   loss: { params: { word: string }; result: Loss & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
+  /** Return the unit of a layer's MLP without which the guess at a position changes most, and the change. */
+  most_missed: { params: { word: string; layer: number; position: number }; result: Missed & OfModel }
   /** Return the other tokens, ordered by the distance between their wte rows and this token's row. */
   nearest: { params: { symbol: string }; result: Nearest & OfModel }
   /** Return a number's neighborhood: `up` steps toward the loss and `down` steps toward the parameters. */
@@ -1002,6 +1068,8 @@ export interface Requests {
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }
+  /** Return what the weights changed by hand change in a word's forward pass. */
+  ripple: { params: { word: string; position: number; opening?: boolean }; result: Ripple & OfModel }
   /** List all runs with their loss curves. */
   runs: { params: Record<string, never>; result: Runs & OfModel }
   /** Return the first `count` samples for a seed, from the active model or another run, and how many are new. */

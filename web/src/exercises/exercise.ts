@@ -5,7 +5,10 @@ import type { Config, Method, Requests } from '../engine/protocol'
 import { show } from '../palette'
 import { reference } from '../source/lines.svelte'
 import type { app } from '../state.svelte'
+import { say } from '../texts/say'
+import type { Text } from '../texts/texts'
 import type { seen } from './seen.svelte'
+import text from './text'
 
 export type Kind = 'predict' | 'find the line' | 'find the number' | 'make it so'
 
@@ -61,7 +64,7 @@ export const percent = (x: number) => `${show(100 * x, 1)}%`
 /** Return a token's character, or BOS. */
 export const letter = ({ app }: Asked, id: number) => app.model?.symbols[id] || 'BOS'
 
-export const NO_CHOICE: Verdict = { right: false, says: 'Choose an answer first.' }
+export const NO_CHOICE: Verdict = { right: false, says: text.judge.choose }
 
 /** Return whether the reader chose the answer. `truth` states the facts, including their numbers. */
 export function predicted(asked: Asked, answer: string, truth: string, facts: Record<string, string> = {}): Verdict {
@@ -71,20 +74,20 @@ export function predicted(asked: Asked, answer: string, truth: string, facts: Re
 }
 
 /** Return a judge that accepts a source line containing one of the pieces. `why` explains what the line does. */
-export function onLine(pieces: string[], why: string): Exercise['judge'] {
+export function onLine(pieces: string[], why: Text): Exercise['judge'] {
   return async ({ seen: { line } }) => {
-    if (!line) return { right: false, says: 'Choose a line first: click its number in the source panel.' }
-    const text = reference.source?.lines[line - 1] ?? ''
-    const facts = { line: String(line), text: text.trim() || '(nothing)' }
-    if (pieces.some((piece) => text.includes(piece))) return { right: true, says: `It is line {line}: ${why}`, facts }
-    return { right: false, says: 'Line {line} reads `{text}`, which is a different step.', facts }
+    if (!line) return { right: false, says: text.judge.noLine }
+    const code = reference.source?.lines[line - 1] ?? ''
+    const facts = { line: String(line), text: code.trim() || say(text.judge.nothing), why: say(why) }
+    if (pieces.some((piece) => code.includes(piece))) return { right: true, says: text.judge.line, facts }
+    return { right: false, says: text.judge.otherLine, facts }
   }
 }
 
 /** Return the verdict if no number is open, or if the wrong number is open. */
-export function notOpen({ app }: Asked, instead: string): Verdict {
-  if (!app.number) return { right: false, says: `No number is open: click a number, or find one by name. ${instead}` }
-  return { right: false, says: `\`{path}\` is open. ${instead}`, facts: { path: app.number } }
+export function notOpen({ app }: Asked, instead: Text): Verdict {
+  if (!app.number) return { right: false, says: text.judge.noNumber, facts: { instead: say(instead) } }
+  return { right: false, says: text.judge.otherNumber, facts: { path: app.number, instead: say(instead) } }
 }
 
 /** Return the index of the item with the largest value of `by`; on a tie, the first. */

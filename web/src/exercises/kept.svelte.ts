@@ -3,6 +3,8 @@
 import type { Model } from '../engine/protocol'
 import { change, lead } from '../live.svelte'
 import { app } from '../state.svelte'
+import { say } from '../texts/say'
+import text from './text'
 
 const PLACE = ['word', 'position', 'layer', 'head'] as const
 
@@ -37,11 +39,11 @@ class Kept {
   get words(): string[] {
     if (!this.#before) return []
     const { place, model } = this.#before
-    const words = place.word === app.word ? [] : [`the word “${place.word}”`]
+    const words = place.word === app.word ? [] : [say(text.kept.word, { word: place.word })]
     if (!model || !app.model || !differs(model)) return words
-    if (model.run !== app.model.run) words.push(`the model “${model.name}”`)
-    else if (model.step !== app.model.step) words.push(`step ${model.step.toLocaleString('en')} of the run`)
-    else words.push(model.changes.length ? 'your changed weights' : 'the original weights')
+    if (model.run !== app.model.run) words.push(say(text.kept.model, { name: model.name }))
+    else if (model.step !== app.model.step) words.push(say(text.kept.step, { step: model.step.toLocaleString('en') }))
+    else words.push(say(model.changes.length ? text.kept.changed : text.kept.original))
     return words
   }
   /** Keep the current state and discard the stored state. */

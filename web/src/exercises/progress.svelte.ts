@@ -1,5 +1,8 @@
 // The solved exercises: saved in the browser if the browser permits storage, and exported to a file on request.
 
+import { say } from '../texts/say'
+import words from './text'
+
 const KEY = 'microgpt.exercises'
 const KIND = 'progress in the exercises of the microgpt lab'
 
@@ -68,10 +71,10 @@ function parsed(text: string): Records {
   try {
     given = JSON.parse(text)
   } catch {
-    throw new Error('This file is not JSON; choose a file exported from this page.')
+    throw new Error(say(words.progress.notJson))
   }
   if (given?.kind !== KIND || typeof given.exercises !== 'object' || !given.exercises) {
-    throw new Error('This file contains no exercise progress; choose a file exported from this page.')
+    throw new Error(say(words.progress.other))
   }
   const records = Object.entries(given.exercises as { [id: string]: Partial<Record> })
   return Object.fromEntries(

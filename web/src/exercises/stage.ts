@@ -8,15 +8,11 @@ import { kept } from './kept.svelte'
 import { seen } from './seen.svelte'
 import { shelf } from './shelf.svelte'
 
-/** Return a link that opens the page with the stage set. */
+/** Return a link that opens the page with the stage set, at the level of its reader. */
 export function linkTo({ id, stage }: Exercise): string {
   const { config, set, ...rest } = stage
-  return write({
-    ...read(''),
-    ...rest,
-    config: config && Object.keys(config).length ? JSON.stringify(config) : '',
-    exercise: id,
-  })
+  const settings = config && Object.keys(config).length ? JSON.stringify(config) : ''
+  return write({ ...read(''), ...rest, level: 'both', config: settings, exercise: id }, 'both')
 }
 
 /** Set the stage. If the exercise needs a model other than the current model, load or train that model. */

@@ -1,11 +1,17 @@
-// The prose's markup: `code`, *emphasis*, [text](address), and {fact}, which the fact's value replaces.
+// The prose's markup: `code`, *emphasis*, [text](address), [word](term:loss) for a word that the glossary explains, and
+// {fact}, which the fact's value replaces.
 
 /** A piece of text and, if the text is a fact's value, the fact's name. */
 export interface Part {
   text: string
   fact?: string
 }
-export type Piece = { kind: 'text' | 'code' | 'em'; parts: Part[] } | { kind: 'link'; text: string; href: string }
+export type Piece =
+  | { kind: 'text' | 'code' | 'em'; parts: Part[] }
+  | { kind: 'link'; text: string; href: string }
+  | { kind: 'term'; text: string; term: string }
+
+const TERM = 'term:'
 
 const PATTERN = /`([^`]+)`|\*([^*]+)\*|\[([^\]]+)\]\(([^)]+)\)/g
 
@@ -17,6 +23,7 @@ export function pieces(source: string, facts: Record<string, string>): Piece[] {
     text(match.index)
     const [, code, em, words, href] = match
     if (code || em) found.push({ kind: code ? 'code' : 'em', parts: filled(code || em, facts) })
+    else if (href.startsWith(TERM)) found.push({ kind: 'term', text: words, term: href.slice(TERM.length) })
     else found.push({ kind: 'link', text: words, href })
     end = match.index + match[0].length
   }

@@ -4,14 +4,20 @@ import { texts } from '../texts/texts'
 export default texts({
   data: {
     title: 'Read and shuffle',
-    about: 'The program reads the documents from a file, shuffles them, and gives every letter an id.',
+    about: {
+      plain: 'The program reads the texts from a file, shuffles them, and gives every letter a number.',
+      technical: 'The program reads the documents from a file, shuffles them, and gives every letter an id.',
+    },
   },
   tokens: {
-    title: 'Tokenize the word',
-    about: 'The letters become numbers (token ids), with BOS at both ends, and then letters again.',
+    title: { plain: 'From letters to numbers', technical: 'Tokenize the word' },
+    about: {
+      plain: 'The letters become numbers, with a mark at both ends, and then letters again.',
+      technical: 'The letters become numbers (token ids), with BOS at both ends, and then letters again.',
+    },
   },
   forward: {
-    title: 'Forward',
+    title: { plain: 'From a letter to a guess', technical: 'Forward' },
     about: 'Each letter goes through the model, which gives every possible next letter a probability.',
   },
   loss: {
@@ -19,13 +25,19 @@ export default texts({
     about: 'How surprised the model was by each letter that came next, and how surprised it was on average.',
   },
   backward: {
-    title: 'Backward',
-    about:
-      'Starting from the loss, each number passes its blame (its gradient) back to the numbers it was computed from.',
+    title: { plain: 'Passing the blame back', technical: 'Backward' },
+    about: {
+      plain: 'Starting from the loss, each number passes its blame back to the numbers it was computed from.',
+      technical:
+        'Starting from the loss, each number passes its blame (its gradient) back to the numbers it was computed from.',
+    },
   },
   adam: {
-    title: 'One Adam update',
-    about: 'One weight moves against its gradient, guided by a memory of its past gradients.',
+    title: { plain: 'One weight learns', technical: 'One Adam update' },
+    about: {
+      plain: 'One weight moves against the blame, guided by a memory of past blame.',
+      technical: 'One weight moves against its gradient, guided by a memory of its past gradients.',
+    },
   },
   sample: {
     title: 'Sample a name',

@@ -1,11 +1,12 @@
 // The playhead's chapters, in the program's order, each with the section of the guide to which the chapter belongs.
 import type { ChapterName } from '../engine/protocol'
+import type { Text } from '../texts/texts'
 import text from './chapters.text'
 
 export interface Act {
   name: ChapterName
-  title: string
-  about: string
+  title: Text
+  about: Text
   section: number // of the guide
 }
 

@@ -1,8 +1,12 @@
 // Chooses the figure that shows what a statement does, using the statement's function and the text of its line.
 
 import type { Chapter, PlayEvent } from '../engine/protocol'
+import { say } from '../texts/say'
 import { pathOf, variable } from './numbers'
 import type { Strip } from './Strips.svelte'
+import text from './text'
+
+const { figures: titles } = text
 
 export type Kind =
   | 'documents'
@@ -28,43 +32,42 @@ export interface StatementFigure {
 }
 
 export function figureOf(story: Chapter, event: PlayEvent | undefined, line: string): StatementFigure {
-  if (story.chapter === 'backward') return { kind: 'passing', title: 'Gradients flow through the graph' }
-  if (event?.function === '__init__') return { kind: 'alphabet', title: 'The vocabulary' }
-  if (story.chapter === 'tokens') return { kind: 'letters', title: 'Letters and ids' }
+  if (story.chapter === 'backward') return { kind: 'passing', title: say(titles.passing) }
+  if (event?.function === '__init__') return { kind: 'alphabet', title: say(titles.alphabet) }
+  if (story.chapter === 'tokens') return { kind: 'letters', title: say(titles.letters) }
   if (story.chapter === 'data' && event) {
     if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
-      return { kind: 'shapes', title: 'The model’s matrices' }
+      return { kind: 'shapes', title: say(titles.shapes) }
     const reads = event.function !== 'main' || line.startsWith('rng')
-    return reads ? { kind: 'documents', title: 'The documents' } : { kind: 'settings', title: 'What main() sets' }
+    return reads
+      ? { kind: 'documents', title: say(titles.documents) }
+      : { kind: 'settings', title: say(titles.settings) }
   }
-  if (story.chapter === 'adam') return { kind: 'adam', title: 'One parameter moves' }
+  if (story.chapter === 'adam') return { kind: 'adam', title: say(titles.adam) }
   if (!event) return { kind: 'vectors', title: '' }
   const inHead = /head\d+$/.test(event.owner)
-  if (event.function === 'linear') return { kind: 'product', title: 'A matrix times a vector' }
+  if (event.function === 'linear') return { kind: 'product', title: say(titles.product) }
   if (inHead && (event.function === 'attention' || event.function === 'softmax' || line.includes('attention('))) {
-    return { kind: 'head', title: `Head ${/\d+$/.exec(event.owner)![0]} looks back` }
+    return { kind: 'head', title: say(titles.head, { head: /\d+$/.exec(event.owner)![0] }) }
   }
-  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line))
-    return { kind: 'place', title: 'Where the program is in the word' }
-  if (line.startsWith('keys[i].append')) return { kind: 'keys', title: 'The keys so far' }
-  if (line.startsWith('values[i].append')) return { kind: 'values', title: 'The values so far' }
+  if (/^(for |keys, values, |x_attn = \[\]|head = )/.test(line)) return { kind: 'place', title: say(titles.place) }
+  if (line.startsWith('keys[i].append')) return { kind: 'keys', title: say(titles.keys) }
+  if (line.startsWith('values[i].append')) return { kind: 'values', title: say(titles.values) }
   if (
     line.includes('rng.choices') ||
     line.startsWith('return token_ids') ||
     line.includes('token_id == bos') ||
     line.includes('token_ids.append')
   )
-    return { kind: 'die', title: 'The die' }
-  if (event.function === 'softmax' || line.includes('softmax('))
-    return { kind: 'chances', title: 'Scores become probabilities' }
+    return { kind: 'die', title: say(titles.die) }
+  if (event.function === 'softmax' || line.includes('softmax(')) return { kind: 'chances', title: say(titles.chances) }
   if (line.startsWith('losses.append') || line.startsWith('return 1 / len'))
-    return { kind: 'losses', title: 'Surprise' }
-  if (event.function === 'rmsnorm' || line.includes('rmsnorm('))
-    return { kind: 'vectors', title: 'Scaled to a common magnitude' }
-  if (line.includes('activation(')) return { kind: 'vectors', title: 'The gate' }
-  if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: 'Two vectors added' }
-  if (line.includes('linear(')) return { kind: 'vectors', title: 'A weighted sum' }
-  return { kind: 'vectors', title: 'Where the program is' }
+    return { kind: 'losses', title: say(titles.losses) }
+  if (event.function === 'rmsnorm' || line.includes('rmsnorm(')) return { kind: 'vectors', title: say(titles.scaled) }
+  if (line.includes('activation(')) return { kind: 'vectors', title: say(titles.gate) }
+  if (line.startsWith('x = [') && line.includes('zip(')) return { kind: 'vectors', title: say(titles.added) }
+  if (line.includes('linear(')) return { kind: 'vectors', title: say(titles.weighted) }
+  return { kind: 'vectors', title: say(titles.where) }
 }
 
 /** Return the vectors that a line reads and computes; if it computes none, return the vectors that its function knows. */
@@ -73,7 +76,7 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
   const made = Object.keys(event.changed).filter((name) => of(name, true))
   const plain = (name: string): Strip => ({ label: name, path: of(name, false) })
   const results = made.map((name): Strip => ({
-    label: name === 'return' ? 'result' : name,
+    label: name === 'return' ? say(text.strips.result) : name,
     path: of(name, true),
     sign: '=',
     made: true,
@@ -88,8 +91,8 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
       .map(plain)
   if (line.includes('state_dict["wte"]')) {
     return [
-      { label: 'the token', path: `wte[${value('token_id')}]` },
-      { label: 'the position', path: `wpe[${value('pos_id')}]`, sign: '+' },
+      { label: say(text.strips.token), path: `wte[${value('token_id')}]` },
+      { label: say(text.strips.position), path: `wpe[${value('pos_id')}]`, sign: '+' },
       ...results,
     ]
   }
@@ -100,7 +103,7 @@ export function strips(story: Chapter, event: PlayEvent, line: string): Strip[] 
   const signs = line.startsWith('x = [') && line.includes('zip(') ? '+' : ''
   return [
     ...taken.map((name, i): Strip => ({ ...plain(name), sign: i ? signs : '' })),
-    ...(matrix ? [{ label: 'the matrix', path: matrix, sign: '×' }] : []),
+    ...(matrix ? [{ label: say(text.strips.matrix), path: matrix, sign: '×' }] : []),
     ...results,
   ]
 }

@@ -14,7 +14,7 @@ export default texts({
     seed: {
       title: 'One seed, one fate',
       plain:
-        'A seed is a recipe for dice: start with the same number, and you get the same throws in the same order. That is why you can repeat everything on this page and check every number.',
+        'A [seed](term:seed) is a recipe for dice: start with the same number, and you get the same throws in the same order. That is why you can repeat everything on this page and check every number.',
       technical:
         'The Mersenne Twister stores 624 words of 32 bits and mixes them with shifts and exclusive-ors; its period is 2**19937 − 1. It is fine for shuffling and for initial weights, but not for secrets: 624 outputs reveal its state.',
     },
@@ -107,7 +107,7 @@ export default texts({
       plain:
         'A cold model always says the most likely thing, and a hot model babbles. In between, the model is worth listening to.',
       technical:
-        'Dividing the scores by the temperature before the softmax raises the ratio of any two probabilities to the power of 1/T. The weights and the scores stay the same; only the choice changes.',
+        'Dividing the scores by the [temperature](term:temperature) before the softmax raises the ratio of any two probabilities to the power of 1/T. The weights and the scores stay the same; only the choice changes.',
     },
     end: {
       title: 'End to end',

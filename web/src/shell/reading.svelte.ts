@@ -4,6 +4,8 @@
 import { untrack } from 'svelte'
 import { sections } from '../sections'
 import { app } from '../state.svelte'
+import { say } from '../texts/say'
+import text from './text'
 
 const PATIENCE = 3000 // milliseconds
 
@@ -20,7 +22,7 @@ export function keepReading(): void {
     void [app.section, app.play]
     untrack(() => {
       const { title } = sections[app.section] ?? sections[0]
-      document.title = `${app.play ? 'Playing the program' : title} · microgpt lab`
+      document.title = say(text.page.titled, { title: say(app.play ? text.page.playing : title) })
       if (!app.play) app.lines = []
     })
     document.getElementById('main')?.scrollTo({ top: 0 })

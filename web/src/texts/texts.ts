@@ -53,6 +53,11 @@ function localized<T>(value: T): T {
   return value
 }
 
+/** Return a fact to be filled into a text. The pseudo-locale marks it, since it needs no translation. */
+export function filled(fact: string | number): string {
+  return IS_PSEUDO ? `⟦${fact}⟧` : String(fact)
+}
+
 /** Return a file's texts in the page's language. Every text.ts passes its texts through it. */
 export function texts<T extends object>(all: T): T {
   return IS_PSEUDO ? localized(all) : all

@@ -104,6 +104,7 @@ def unmasked(session: Session, word: str) -> Unmasked:
         "future": future,
         "masked": by_letter(run, tokens, session.forward(tokens)),
         "unmasked": by_letter(run, tokens, made),
+        "probs": [made[f"pos{t}.probs"].numbers.tolist() for t in range(len(ids))],
     }
 
 

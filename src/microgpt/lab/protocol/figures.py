@@ -113,6 +113,7 @@ class Unmasked(TypedDict):
     future: Sequence[Sequence[Sequence[float]]]  # [layer][head] -> each row's total weight on later positions
     masked: Loss  # the program's own loss
     unmasked: Loss
+    probs: Sequence[Sequence[float]]  # [position][token id], without the mask
 
 
 class UnmaskedDocuments(TypedDict):
@@ -162,3 +163,66 @@ class Gate(TypedDict):
     dead: Sequence[int]  # units that are closed at every position of `documents` training documents
     documents: int
     layer: int
+
+
+class Guesses(TypedDict):
+    """The probabilities of the next token at every position of a word, at temperature 1."""
+
+    labels: Sequence[str]  # the token read at each position; BOS is '·'
+    probs: Sequence[Sequence[float]]  # [position][token id]
+    before: Sequence[Sequence[float]]  # the same without the change that was asked about
+    moved: Sequence[float]  # [position] the probability that the change moves from some tokens to others
+
+
+class StageGuess(TypedDict):
+    """What would be guessed if the residual stream were read out at one stage."""
+
+    path: str  # the residual stream's path, such as pos3.layer0.resid_mid
+    probs: Sequence[float]
+
+
+class GuessesOnTheWay(TypedDict):
+    """What would be guessed at a position, stage by stage; the last stage is the model's guess."""
+
+    position: int
+    stages: Sequence[StageGuess]
+
+
+class Missed(TypedDict):
+    """The unit of an MLP without which a guess changes most."""
+
+    unit: int
+    moved: float  # the probability that moves from some tokens to others without it
+
+
+class Push(TypedDict):
+    """A weight, and the value that it is given."""
+
+    path: str
+    before: float
+    after: float
+
+
+class RippleCell(TypedDict):
+    """The number of a tensor that changed most."""
+
+    path: str
+    before: float
+    after: float
+    share: float  # the change, relative to the largest magnitude in the tensor before; at most 1
+
+
+class RippleRow(TypedDict):
+    """The changes of one kind of tensor, at every position."""
+
+    kind: str  # the tensor's name without its position, such as layer0.q
+    cells: Sequence[RippleCell | None]  # [position]; None where nothing changed
+    largest: int  # the position with the largest share; -1 if nothing changed
+
+
+class Ripple(TypedDict):
+    """What a change of weights changes in a word's forward pass."""
+
+    pushed: Push | None  # the weight that the session chose and pushed, without changing the model
+    rows: Sequence[RippleRow]
+    guesses: Guesses

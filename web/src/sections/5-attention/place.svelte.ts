@@ -1,5 +1,8 @@
-// The layer and the head that this section shows, limited to the current model's layers and heads.
+// The layer and the head that this section shows, limited to the current model's layers and heads; and the guess at a
+// position after a touch.
 
+import type { Guesses } from '../../engine/protocol'
+import type { Guess } from '../../parts/Next.svelte'
 import { app } from '../../state.svelte'
 
 export const place = {
@@ -14,4 +17,10 @@ export const place = {
     const size = app.model?.head_dim ?? 0
     return Array.from({ length: size }, (_, j) => this.head * size + j)
   },
+}
+
+/** Return the guess at a position, if the response has arrived; `touch` says in its numbers' paths what was changed. */
+export function guessed(guesses: Guesses | undefined, t: number, touch: string): Guess | undefined {
+  const probs = guesses?.probs[t]
+  return probs && { probs, path: `${touch} pos${t}.probs`, moved: guesses.moved[t] }
 }

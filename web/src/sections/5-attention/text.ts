@@ -1,78 +1,295 @@
 // The words of section 5. Figures of the model are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+import { texts, type Question, type Words } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'Everywhere else in the program each position works alone. Attention is the one place where positions meet: here the letter at hand finds out what came before it.',
-    '*What are Q, K and V, really?* Three lists of {n_embd} numbers that each position computes from the same stream, with three matrices of its own. The *query* is what this position is looking for. The *key* is what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices so: the names only say what their results are used for. Try: pick a cell of the heads further down, and see one query meet one key, number by number.',
+const intro: Words = {
+  both: ['Here the letters meet: each one looks back at the letters before it and takes something from them.'],
+}
+
+const heads: Words = {
+  technical: [
+    'attention(q, keys, values) = Σⱼ wⱼ vⱼ, where w is the softmax of the scores q · kⱼ / √head_dim over the positions so far ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: in each head and layer, position t compares itself with t + 1 keys.',
+    'A few bright cells do not tell you what a head is *for*. This page says what was measured: this weight, for this word, at this position. A large weight on a small value moves little. What a head does shows in `x_attn`, in what `attn_wo` makes of it, and in what is guessed without it.',
   ],
+}
+
+const first: Question[] = [
+  {
+    asks: { plain: 'Query, key, value: what are they, really?', technical: 'What are Q, K and V, really?' },
+    words: {
+      both: [
+        'They are three lists of {n_embd} numbers, which each position computes from the same stream with three matrices. The *query* says what this position is looking for. The *key* says what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices to do this: the names only say what their results are used for. Try: pick a cell in the figure above, then watch one query meet one key in “One score”.',
+      ],
+      plain: [
+        'Think of a library. Every book has a label on its spine, the key, and text inside, the value. You come with a slip that says what you want, the query. You hold your slip against every spine. Where it fits well you take much of the text, and where it fits badly you take a little. You never take one book: you take a blend.',
+      ],
+    },
+  },
+  {
+    asks: 'Why {heads}?',
+    words: {
+      both: [
+        'A softmax is one blend. A single head cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see which of them the guess misses.',
+      ],
+    },
+  },
+]
+
+const spotlight: Words = {
+  plain: ['Each head has one lamp’s worth of light. It shares all of it among the letters so far.'],
+  technical: ['The same weights for one position: each head distributes exactly 1.'],
+}
+
+const score: Words = {
   plain: [
-    'Think of a library. Each book has a label on its spine (the key) and text inside (the value); you come with a slip that says what you want (the query). You hold your slip against every spine, and where it fits well you take much of the text, where badly a little. You never take one book: you take a blend.',
+    'How well does an earlier letter fit what this letter looks for? Compare two lists number by number, as you would compare two questionnaires. Agreement counts for, disagreement counts against, and strong opinions count more.',
   ],
   technical: [
-    'attention(q, keys, values) = Σⱼ wⱼ vⱼ, where w = softmax of the scores q · kⱼ / √head_dim, for j up to this position ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: position t compares itself with t + 1 keys, in each head and layer.',
+    'One score is one sum: q · k / √{head_dim}. Without the division, wider heads would get larger scores, because a sum of d products of numbers of size 1 has a standard deviation of √d. The softmax would then be decided from the start, and its gradients would be close to zero.',
   ],
 }
 
-export const cache: Words = {
-  both: [
-    'The program keeps two lists, `keys` and `values`, and each call of `gpt` adds one entry to both. Step through the word and watch them grow: the query looks back over everything that is there, and what comes later does not exist yet.',
-    '*Where is the mask?* There is none. In a textbook all positions are computed at once, and a mask has to hide the future from the past. Here positions come one after another, as in reading, and the future is simply not in the lists. Try: go to the first position and count the entries; then look at the last figure of this section, where a mask does the same.',
-    '*Why a KV cache in training?* Elsewhere it is a trick for fast generation: do not compute the keys of the past again. Here the lists are the algorithm itself, in training as in generation, and they hold Values, not bare numbers: the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning. Try: follow the relay in section 7 down to `k` and `v`: the first position has its share of blame there.',
-  ],
-  technical: [
-    '*Where is the batch?* There is none either: one document a step, one token a call. A batch adds no idea, only a leading axis, so that a GPU has enough to do; with one document at a time the loop over positions takes its place. Try: raise `batch_size` in section 8, and see how calm the curve becomes, and how much longer a step takes.',
-    'The two lists hold 2 · n_layer · n_embd numbers for each position. In a large model serving long texts this cache, not the weights, is what fills the memory; grouped-query attention exists to make it smaller.',
-  ],
-}
-
-export const spotlight: Words = {
-  both: [
-    'The weights say how much light falls on each position so far: a lamp for each head, each with the same amount of light to give away, all of it, every time.',
-    '*Why {heads}?* Because a softmax is one blend. A single head cannot look closely at two places at once: it can only blur between them. Cutting q, k and v of {n_embd} numbers into pieces of {head_dim}, one for each head, costs nothing extra, and lets each piece look somewhere else.',
-  ],
-  technical: [
-    'What a head is *for* cannot be read off a few bright cells. This page says what was measured (this weight, for this word, at this position) and no more. A large weight on a small value moves little: what a head does shows in `x_attn` and in what `attn_wo` makes of it.',
-  ],
-}
-
-export const heads: Words = {
-  both: [
-    'All heads and all positions at once. A row is the position that asks, a column the one that is asked, and the stronger the colour, the larger the weight. Pick any cell: the next figure takes it apart.',
-  ],
-}
-
-export const score: Words = {
-  both: [
-    'One score is one sum. Line up the query of the position that asks with the key of the one that is asked, multiply number by number, add up, divide by √{head_dim}. If both are large in the same places with the same sign, the score is high.',
-  ],
+const peaked: Words = {
   plain: [
-    'It is the way two questionnaires are compared: answer by answer, agreement counts for, disagreement against, and strong opinions count more than weak ones.',
+    'Scores become shares. Stretch the scores, and the best fit takes everything; shrink them, and all get the same.',
   ],
   technical: [
-    'Why divide by the root of head_dim? A sum of d products of numbers of size 1 has a standard deviation of √d. Without the division, wider heads would mean larger scores, a softmax that is all but decided from the start, and gradients near zero.',
+    'Softmax depends on differences only. Section 9 turns the same dial on the scores of the next token and calls it *temperature*: scale = 1 / temperature.',
   ],
 }
 
-export const peaked: Words = {
-  both: [
-    'Softmax turns scores into shares. It cares about differences, and about how large they are: stretch the scores, and the largest takes everything; shrink them to nothing, and all get the same. Try it on the real scores of this position.',
+const blend: Words = {
+  plain: ['Each letter hands over its message in proportion to its share. The sum is what this head brings back.'],
+  technical: ['The output of a head is the weighted mean of the values, component by component.'],
+}
+
+const cache: Words = {
+  plain: [
+    'The program keeps two lists. Every letter adds a label and a message to them, and later letters look there.',
   ],
   technical: [
-    'The same dial is called *temperature* in section 9, where it is turned on the scores of the next token: scale = 1 / temperature.',
+    'Each call of `gpt` appends one key and one value per layer: 2 · n_layer · n_embd numbers for each position. When a large model serves long texts, this cache fills the memory rather than the weights; grouped-query attention exists to make it smaller.',
   ],
 }
 
-export const blend: Words = {
-  both: [
-    'And with those shares the values are mixed. Each component that the head hands on is one more sum: the share of every position, times what that position has to say there.',
+const later: Question[] = [
+  {
+    asks: { plain: 'Can a letter look ahead?', technical: 'Where is the mask?', both: 'Where is the mask?' },
+    words: {
+      both: [
+        'There is none. A textbook computes all positions at once and needs a mask to hide the future from the past. This program reads one position after another, so the future is simply not in its lists yet. Try: go to the first position and count the entries above, then look at the last figure of this section, where a mask does the same.',
+      ],
+    },
+  },
+  {
+    asks: 'Why a KV cache in training?',
+    words: {
+      both: [
+        'Elsewhere it is a trick that makes generation fast: the keys of the past are not computed again. Here the lists are the algorithm itself, in training and in generation. They hold Values, not bare numbers. So the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning. Try: follow the relay in section 7 down to `k` and `v`; the first position gets its share of the blame there.',
+      ],
+    },
+  },
+  {
+    asks: 'Where is the batch?',
+    words: {
+      both: [
+        'There is none either: a step reads one document, and a call reads one token. A batch adds no idea, only one more axis that keeps a GPU busy. Here the loop over positions takes its place. Try: raise `batch_size` in section 8. The curve becomes calmer, and each step takes longer.',
+      ],
+    },
+  },
+]
+
+const mask: Words = {
+  plain: [
+    'Other programs compute the whole square at once and cross out the future. The result is the same. Take the crossing-out away, and every letter sees the answer it should guess.',
+  ],
+  technical: [
+    'The textbook computes all scores at once and writes −∞ over every cell where a position would look ahead. exp(−∞) is 0, so those cells get no weight and each row still sums to one.',
   ],
 }
 
-export const mask: Words = {
-  both: [
-    'And this is the way it stands in textbooks: the whole matrix of scores at once, with −∞ written over every cell in which a position would look ahead. exp(−∞) is 0, so that those cells get no weight, and each row still sums to one.',
-    'It is the same computation. Made from the very same queries and keys, the masked matrix and the growing lists differ by at most the number shown below.',
-    '*And without it?* Take the mask away: each position then looks at all of the word, the letter that it is asked for included. Whatever the loss becomes, it has lost its meaning: who sees the answer does not guess. In training such a model soon learns to copy it and nothing else, and when it writes there is no answer to copy. Try: take the mask away here, then measure *no mask* on the workbench, where it is trained that way.',
-  ],
-}
+const last: Question[] = [
+  {
+    asks: 'What happens without the mask?',
+    words: {
+      both: [
+        'Each position then looks at the whole word, including the letter that it should guess. Whatever the loss becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this soon learns to copy the answer and nothing else, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
+      ],
+    },
+  },
+]
+
+export default texts({
+  intro,
+  heads,
+  first,
+  spotlight,
+  score,
+  peaked,
+  blend,
+  cache,
+  later,
+  mask,
+  last,
+  headCount: '{n_head} heads',
+  oneHead: 'more than one head (this model has only one)',
+
+  where: { layer: 'layer', head: 'head', position: { plain: 'letter', technical: 'position' } },
+  player: { label: 'The word’s positions', at: { plain: '“{letter}”', technical: 'position {at}, “{letter}”' } },
+
+  matrix: {
+    table: 'table',
+    asTable: '{label} as a table',
+    open: '{label}. Use the arrow keys to move and Enter to open a cell. {says}',
+    move: '{label}. Use the arrow keys to move. {says}',
+    later: '“{a}” cannot look at “{b}”, which comes later',
+    looks: '{a} {t} looks at {b} {s}: {x}',
+  },
+
+  figures: {
+    heads: {
+      title: { plain: 'Who looks at whom', technical: 'Every head, every position' },
+      head: 'head {h}',
+      caption: {
+        plain:
+          'A row is a letter that looks back; its shares add up to the whole. The dot is the start. Hatched: not written yet.',
+        technical:
+          'Each row is one softmax: its cells are at least zero and sum to one. “·” is BOS. Hatched cells are later than the position that asks.',
+      },
+      off: 'Switch off',
+      all: { plain: 'all', technical: 'all heads' },
+      nothing: 'nothing',
+      one: 'head {h}',
+      look: 'this look',
+      withoutAll: { plain: 'if no letter could look back', technical: 'without any head' },
+      without: 'without head {heads}',
+      blind: { plain: 'if head {h} did not see “{letter}”', technical: 'if head {h} had no key at position {s}' },
+    },
+    spotlight: {
+      title: 'The spotlight',
+      stage: 'Weights of all heads at position {t}',
+      head: 'head {h}',
+      caption: {
+        plain: 'The underlined letter looks. Later letters are dark.',
+        technical: 'The underlined letter asks; it has no keys of later letters. Each head’s weights sum to one.',
+      },
+    },
+    score: {
+      title: 'One score',
+      at: { plain: 'looks at', technical: 'looks at' },
+      sum: 'q · k',
+      query: { plain: 'what “{letter}” looks for', technical: 'query at {t} “{letter}”' },
+      key: { plain: 'the label on “{letter}”', technical: 'key at {s} “{letter}”' },
+      product: 'product',
+      bar: 'as a bar',
+      total: { plain: 'total so far', technical: 'running total' },
+      steps: {
+        sum: { plain: 'the total', technical: 'the sum, q · k' },
+        scaled: { plain: 'the score', technical: '{code}' },
+        softmax: { plain: 'as shares', technical: 'softmax over the scores' },
+      },
+      without: { plain: 'if it did not see “{letter}”', technical: 'without the key at position {s}' },
+      caption: {
+        plain: '',
+        technical:
+          'Pick a cell in the matrices above, or choose the positions here. The products are added from top to bottom.',
+      },
+    },
+    peaked: {
+      title: { plain: 'From even to all-or-nothing', technical: 'From uniform to peaked' },
+      scale: { plain: 'stretch the scores', technical: 'multiply scores by' },
+      uniform: { plain: '0: even', technical: '0: uniform' },
+      asComputed: '1: as computed',
+      undivided: { plain: 'undivided', technical: 'without dividing by √{head_dim}' },
+      peaked: { plain: '{most}: all or nothing', technical: '{most}: peaked' },
+      scores: 'scores',
+      weights: { plain: 'shares', technical: 'weights, after softmax' },
+      how: 'with the scores times {scale}',
+      caption: {
+        plain: '',
+        technical: 'The slider scales the scores; their order stays the same.',
+      },
+      alone: {
+        plain: 'The first letter can only look at itself. Choose a later one.',
+        technical:
+          'Position 0 can only look at itself, so the weight is 1 whatever the score. Choose a later position.',
+      },
+    },
+    blend: {
+      title: 'The blend',
+      component: { plain: 'number', technical: 'component' },
+      result: { plain: 'Number {j} of what the head brings back:', technical: 'Component {j} of the head’s output:' },
+      without: { plain: 'without this number', technical: 'without this component' },
+      caption: {
+        plain: '',
+        technical:
+          'Each weight is multiplied by this component of the value at its position, and the products are added up. The head does this for each of its components.',
+      },
+    },
+    cache: {
+      title: 'The lists grow',
+      scroll: 'Keys and values so far',
+      asks: { plain: '“{letter}” looks for', technical: '“{letter}” at position {t} asks with its *query*' },
+      query: 'query at position {t}',
+      keys: { plain: 'labels', technical: 'keys[{layer}]' },
+      values: { plain: 'messages', technical: 'values[{layer}]' },
+      key: 'key at position {s}',
+      value: 'value at position {s}',
+      score: { plain: 'fits', technical: 'score' },
+      weight: { plain: 'share', technical: 'weight' },
+      later: { plain: 'not there yet', technical: 'not appended yet' },
+      receives: { plain: 'and brings back', technical: 'and receives the blend of the values: *x_attn*' },
+      output: 'head output',
+      caption: {
+        plain: '',
+        technical:
+          'Head {head} owns components {first} to {last} of q, k and v. Click any number to see how it was computed.',
+      },
+    },
+    mask: {
+      title: { plain: 'Crossing out the future', technical: 'The textbook’s mask' },
+      mask: { plain: 'crossing out', technical: 'mask' },
+      on: 'on',
+      off: 'off',
+      busy: 'Recomputing the word…',
+      scores: { plain: 'scores', technical: 'scores, −∞ where masked' },
+      allScores: 'all scores',
+      weights: { plain: 'shares', technical: 'weights: softmax of each row' },
+      allWeights: { plain: 'shares, future included', technical: 'weights, including later positions' },
+      sums: { plain: 'Each row adds up to', technical: 'Sum of the weights in each row' },
+      own: 'The edited program no longer matches the textbook; the figure shows the program’s numbers. Largest difference from the textbook’s numbers, across all heads:',
+      difference: {
+        plain: 'Largest difference from the growing lists:',
+        technical: 'Largest difference between the masked matrices and the program’s growing lists, across all heads:',
+      },
+      zero: 'exactly 0',
+      how: { plain: 'if it saw the whole word', technical: 'without the mask' },
+    },
+    unmasked: {
+      scroll: 'Surprise with and without the mask',
+      reads: 'reads',
+      ahead: 'looks ahead',
+      next: 'next letter',
+      probability: { plain: 'chance', technical: 'probability' },
+      probabilityNow: { plain: 'chance now', technical: 'probability now' },
+      loss: { plain: 'surprise', technical: 'loss' },
+      lossNow: { plain: 'surprise now', technical: 'loss now' },
+      mean: { plain: 'average', technical: 'mean' },
+      sight: 'The answer is now in sight, but the model was never trained to look there and makes little use of it:',
+      none: 'no next letter gets',
+      every: 'every next letter gets',
+      of: 'of',
+      letters: 'next letters get',
+      letter: 'next letters gets',
+      higher: { plain: 'a higher chance than before.', technical: 'a higher probability than before.' },
+      fallen: 'The loss of “{word}” has fallen.',
+      risen: 'The loss of “{word}” has risen.',
+      same: 'The loss of “{word}” has not changed.',
+      skill: 'That says nothing about skill: a loss measures prediction only while the answer is hidden.',
+      documents: 'training documents: mean loss',
+      withoutMask: 'without the mask,',
+      withMask: 'with it. Documents with a lower loss without the mask:',
+      tryMany: 'Try {many} training documents',
+      computing: 'Computing…',
+    },
+  },
+})
