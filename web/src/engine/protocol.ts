@@ -144,7 +144,7 @@ export interface Trained {
   document: string // the last document of the last step
   learning_rate: number
   steps_per_second: number
-  mean: number // the mean of the last losses, as in Progress
+  mean: number | null // the mean of the last losses, as in Progress
   close_up: CloseUp | null // of the last step, if it was asked for and the run does not pause before
   row: Row | null // samples, if a row of samples is due
   done: boolean
@@ -743,6 +743,7 @@ export interface Progress {
 
 /** The loss on documents that training has read, and on documents that it has not read. */
 export interface Split {
+  known: boolean // whether the model's text is loaded; if not, it is unknown which documents training has read
   read: number | null // null before the first step
   read_documents: number
   unread: number | null // null if training has read every document

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from microgpt.errors import LabError
 from microgpt.evaluation import spread
 from microgpt.lab.editing import edited
 from microgpt.lab.figures.loss import EVALUATED
@@ -18,18 +17,13 @@ if TYPE_CHECKING:
 
 @model_request
 def memorized(session: Session) -> Split:
-    """Return the active model's loss on documents that its training has read, and on documents that it has not.
-
-    Raises:
-        LabError: The model was trained on another text, so it is unknown which documents it has read.
-    """
+    """Return the active model's loss on documents that its training has read, and on documents that it has not."""
     run = session.active
-    if run.run.provenance.sha256 != run.run.data.sha256:
-        raise LabError("this model was trained on a text that is not here, so what it has read is unknown")
     edited.unchanged(run, "this figure computes the loss as the reference does", "loss", "softmax")
     order, held_out = run.run.order, run.run.held_out
     count = run.step * run.config.batch_size
-    read, unread = order[:count], held_out or order[count:]
+    known = run.run.provenance.sha256 == run.run.data.sha256
+    read, unread = (order[:count], held_out or order[count:]) if known else ([], [])
 
     def loss(indices: Sequence[int]) -> tuple[float | None, int]:
         chosen = spread(indices, EVALUATED[run.engine.name])
@@ -37,6 +31,7 @@ def memorized(session: Session) -> Split:
 
     (read_loss, read_documents), (unread_loss, unread_documents) = loss(read), loss(unread)
     return {
+        "known": known,
         "read": read_loss,
         "read_documents": read_documents,
         "unread": unread_loss,

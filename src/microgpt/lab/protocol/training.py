@@ -94,6 +94,7 @@ class Progress(TypedDict):
 class Split(TypedDict):
     """The loss on documents that training has read, and on documents that it has not read."""
 
+    known: bool  # whether the model's text is loaded; if not, it is unknown which documents training has read
     read: float | None  # null before the first step
     read_documents: int
     unread: float | None  # null if training has read every document

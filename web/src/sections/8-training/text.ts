@@ -4,7 +4,7 @@ import { claim, texts } from '../../texts/texts'
 export default texts({
   intro: {
     both: [
-      'The model starts from random numbers. It reads one document (here: a name), makes one small update, and reads the next. There is no other trick.',
+      'The model starts from random numbers. It reads a name, makes one small update, and reads the next. There is no other trick.',
     ],
   },
 
@@ -66,8 +66,7 @@ export default texts({
     label: 'The probability of each letter',
     end: 'end',
     caption: {
-      plain:
-        'The percentage is the chance that the model gave to this letter before it saw it, with everything to the left known. “end” is the end of the document.',
+      plain: 'The chance that the model gave to each letter before it saw it.',
       technical: 'p(letter | letters before it), before the update, at temperature 1. “end” is BOS.',
     },
     edited: 'An edited program’s probabilities are not shown here.',
@@ -83,8 +82,7 @@ export default texts({
       technical: 'Adam’s next update to the BOS row of wte',
     },
     caption: {
-      plain:
-        'One bar for each number; up is more, down is less. A full bar is the learning rate at the start, so the bars shrink as it falls.',
+      plain: 'One bar for each number. A full bar is the learning rate at the start.',
       technical:
         'A full bar equals the run’s learning_rate, {learning_rate}. At the first step |m̂| = √v̂, so every bar is full; later a bar is short where the gradients disagree.',
     },
@@ -97,7 +95,7 @@ export default texts({
     samples: 'samples',
     caption: {
       plain:
-        'Every row uses the same throws of the die, at temperature {temperature}: only the model changes. What does it learn first: common letters, letters that go together, or the length of a name?',
+        'Every row uses the same throws of the die, at temperature {temperature}: only the model changes. What does it learn first?',
       technical: 'Seed and temperature ({temperature}) are the same in every row; only the weights differ.',
     },
     nothing: '(empty)',
@@ -109,7 +107,7 @@ export default texts({
         'At first the model finds every letter about equally likely, and its surprise is near {uniform_loss}: that is what guessing among {vocab_size} tokens costs.',
         'all(0.2 < letter["prob"] * len(model["symbols"]) < 5 for letter in ask("progress", fresh=True)["next"]["letters"])',
       ),
-      'Look at the thick line. The thin one jumps, because each step reads another name, and some names are stranger than others: one surprising name does not mean that the model got worse.',
+      'The thin line jumps because some names are stranger than others. Trust the thick one.',
     ],
     technical: [
       'The thin line is the program’s loss: one document per step (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the gradients of several documents: a calmer curve, more work per step.',
@@ -168,11 +166,10 @@ export default texts({
     count: '{count} documents',
     guessing: 'random guessing',
     nothing: 'none yet',
+    elsewhere: 'This model learned another text, which is not here, so it is unknown which names it has read.',
     caption: {
-      plain:
-        'A model could learn its names by heart. So ask it about names it has not read: if they surprise it no more than the others, it has learned what names are like.',
-      technical:
-        'Mean loss in nats per token over a sample of each set. A gap between the two bars is overfitting.',
+      plain: 'If unread names surprise it no more than the others, it has learned what names are like, not a list.',
+      technical: 'Mean loss in nats per token over a sample of each set. A gap between the two bars is overfitting.',
     },
   },
 
@@ -183,9 +180,7 @@ export default texts({
     yes: 'yes',
     no: 'no',
     intro: {
-      plain: [
-        'Two good experiments: a learning rate ten times as large, and a model half as wide. Start a new run, then press the button at the top.',
-      ],
+      plain: ['Try a learning rate ten times as large, or a model half as wide.'],
       technical: [
         'These are arguments of the program’s functions. `seed` sets the initial weights, the order of the documents and the samples. The session names a new run after what differs.',
       ],
@@ -247,8 +242,7 @@ export default texts({
     document: { plain: 'first different name', technical: 'first different document' },
     documents: 'step {step}: “{a}” and “{b}”',
     caption: {
-      plain:
-        'The program has no chance in it beyond its seed. So two runs are equal, number for number, up to the first thing that differs. Here it is found.',
+      plain: 'Two runs are equal, number for number, up to the first thing that differs. Here it is found.',
       technical:
         'The program is deterministic. Both runs have the same settings otherwise; the comparison finds the first step after which any weight differs, and the first such weight. The two short runs are made for this figure and change no other section.',
     },
