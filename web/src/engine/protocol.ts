@@ -737,6 +737,7 @@ export interface Progress {
   val_fraction: number
   batch_size: number
   mean: number | null // the mean of the last 30 losses; null before the first step
+  learning_rate: number // of the last step; of the first step if there is none
   next: CloseUp
   rows: Row[]
 }

@@ -134,6 +134,7 @@ def progress(session: Session, fresh: bool = False) -> Progress:
         "val_fraction": run.run.provenance.val_fraction or 0.0,
         "batch_size": run.config.batch_size,
         "mean": running_mean(run),
+        "learning_rate": run.rate(max(0, run.step - 1)),
         "next": Watched(run).ahead(),
         "rows": rows(run),
     }

@@ -87,6 +87,7 @@ class Progress(TypedDict):
     val_fraction: float
     batch_size: int
     mean: float | None  # the mean of the last 30 losses; null before the first step
+    learning_rate: float  # of the last step; of the first step if there is none
     next: CloseUp
     rows: Sequence[Row]
 

@@ -10,7 +10,7 @@ export default texts({
 
   train: {
     title: { plain: 'Watch it learn', technical: 'Training from random weights' },
-    titleOf: { plain: 'Watch it learn: {name}', technical: 'Run “{name}”' },
+    titleOf: { plain: 'Watch it learn', technical: 'Run “{name}”' },
     start: 'Train {count} steps',
     resume: 'Continue to step {count}',
     more: 'Train {count} more',
@@ -24,7 +24,7 @@ export default texts({
     fromRandom: 'random weights',
     fromModel: 'the trained model',
     showing: 'The other sections show “{name}”, at step {step}.',
-    showingChanged: 'The other sections show this run, at step {step}.',
+    showingChanged: 'The other sections show this run, “{name}”, at step {step}.',
     curve: { plain: 'How surprised it was at each step', technical: 'Loss at each step' },
     steps: { plain: 'steps', technical: 'step' },
     loss: { plain: 'surprise (loss)', technical: 'loss, nats per token' },
@@ -41,9 +41,9 @@ export default texts({
     doing: 'step {step} of {target}',
     done: '{step} of {planned} steps are complete.',
     beyond: '{step} steps are complete.',
-    mean: { plain: 'surprise, mean of the last {width}', technical: 'loss, mean of the last {width}' },
-    last: { plain: 'this document alone', technical: 'loss of this document' },
-    rate: { plain: 'learning rate (size of a step)', technical: 'learning rate' },
+    mean: { plain: 'surprise, last {width}', technical: 'loss, mean of {width}' },
+    last: { plain: 'this name alone', technical: 'this document' },
+    rate: 'learning rate',
     speed: 'steps per second',
     read: {
       plain: 'It has read {read} of the {documents} documents.',
@@ -74,11 +74,11 @@ export default texts({
 
   moves: {
     made: {
-      plain: 'How far the step moved the numbers of the start token',
+      plain: 'How far it moved the start token',
       technical: 'Adam’s update to the BOS row of wte',
     },
     ahead: {
-      plain: 'How far it will move the numbers of the start token',
+      plain: 'How far it will move the start token',
       technical: 'Adam’s next update to the BOS row of wte',
     },
     caption: {
