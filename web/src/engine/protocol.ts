@@ -734,7 +734,6 @@ export interface Progress {
   planned: number // the number of steps in the run's settings
   documents: number // the number of documents that training reads
   held_out: number // the number of documents that training never reads
-  val_fraction: number
   batch_size: number
   mean: number | null // the mean of the last 30 losses; null before the first step
   learning_rate: number // of the last step; of the first step if there is none

@@ -131,7 +131,6 @@ def progress(session: Session, fresh: bool = False) -> Progress:
         "planned": run.config.num_steps,
         "documents": len(run.run.order),
         "held_out": len(run.run.held_out),
-        "val_fraction": run.run.provenance.val_fraction or 0.0,
         "batch_size": run.config.batch_size,
         "mean": running_mean(run),
         "learning_rate": run.rate(max(0, run.step - 1)),
@@ -141,7 +140,7 @@ def progress(session: Session, fresh: bool = False) -> Progress:
 
 
 def _begun_again(run: LabRun) -> LabRun:
-    """Return a run with the same program, text and settings, before its first step."""
+    """Return the run that `reset` would start."""
     if run.program is not REFERENCE:
         return edited.begin("fresh", run.text, run.program.text)
-    return opening.begin("fresh", "random", run.text, run.config, run.run.provenance.val_fraction or 0.0)
+    return opening.begin("fresh", "random", run.text, run.config)

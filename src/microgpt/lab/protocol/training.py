@@ -84,7 +84,6 @@ class Progress(TypedDict):
     planned: int  # the number of steps in the run's settings
     documents: int  # the number of documents that training reads
     held_out: int  # the number of documents that training never reads
-    val_fraction: float
     batch_size: int
     mean: float | None  # the mean of the last 30 losses; null before the first step
     learning_rate: float  # of the last step; of the first step if there is none
