@@ -736,7 +736,7 @@ export interface Progress {
   held_out: number // the number of documents that training never reads
   batch_size: number
   mean: number | null // the mean of the last 30 losses; null before the first step
-  learning_rate: number // of the last step; of the first step if there is none
+  learning_rate: number // of the last step; before it, of the first step
   next: CloseUp
   rows: Row[]
 }

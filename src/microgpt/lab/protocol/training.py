@@ -86,7 +86,7 @@ class Progress(TypedDict):
     held_out: int  # the number of documents that training never reads
     batch_size: int
     mean: float | None  # the mean of the last 30 losses; null before the first step
-    learning_rate: float  # of the last step; of the first step if there is none
+    learning_rate: float  # of the last step; before it, of the first step
     next: CloseUp
     rows: Sequence[Row]
 
