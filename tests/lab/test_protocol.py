@@ -93,6 +93,10 @@ def answered() -> frozenset[str]:
     lab.train(2)
     ask("compare", a="run3", b="run4")
     ask("compare", a="run3", b="run1")
+    ask("pair", differs="seed")
+    ask("memorized")
+    ask("progress")
+    ask("progress", fresh=True)
     for method in ("attention", "unmasked", "loss", "graph", "gradients"):
         ask(method, word=WORD)
     ask("tokens", text="anné")

@@ -145,23 +145,28 @@ export function link(): void {
   app.config = config === undefined || config === '{}' ? '' : config!
 }
 
-/** Train the active run; `ended` settles when the training has finished or was stopped. */
+/** Train the active run; `ended` settles when the training has finished or was stopped.
+ *
+ * With `watch`, the number of steps between close-ups, the training is paced: it waits until `next` asks for each event.
+ */
 export function train(
   steps: number,
   perEvent: number | undefined,
   onEvent: (event: Streams['train']['result']) => void,
+  watch?: number,
 ): Stream {
   app.notice = ''
   const from = app.model?.run
-  const params = perEvent ? { steps, per_event: perEvent } : { steps }
-  const stream = client.stream('train', params, (event) => {
+  const params = { steps, ...(perEvent && { per_event: perEvent }), ...(watch && { watch }) }
+  const onResult = (event: Streams['train']['result']) => {
     const settings = settingsOf(from)
     if (from !== event.run && settings) branched.set(event.run, settings)
     onEvent(event)
-  })
+  }
+  const stream = client.stream('train', params, onResult, watch !== undefined)
   const ended = stream.ended.finally(async () => {
     app.model = await client.ask('model', {})
     link()
   })
-  return { stop: stream.stop, ended }
+  return { ...stream, ended }
 }

@@ -157,7 +157,7 @@ def test_every_number_follows_training(tab: Visit, names: Data) -> None:
             assert compare(tab, truth, section, tolerance=1e-9) >= 1
     finally:
         tab.section(8)
-        tab.page.get_by_role("button", name="pretrained weights").click()
+        tab.page.get_by_role("button", name="return to the trained model").click()
         tab.settle()
 
 

@@ -176,14 +176,14 @@ def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit:
         """() => new Promise((done) => {  // the end of the curve at the first event
           const slider = document.querySelector('.scrub input')
           new MutationObserver(() => {
-            const now = document.querySelector('.now [data-path]')?.dataset.path
-            const isReading = document.querySelector('.now').innerText.startsWith('reading')
-            if (isReading && now !== 'run.loss[100]') done([now, Number(slider.max)])  // 100 is from the last run
+            const now = document.querySelector('main dl [data-path^="run.loss"]')?.dataset.path
+            const isTraining = document.querySelector('.now').innerText.startsWith('step')
+            if (isTraining && now !== 'run.loss[5]') done([now, document.querySelector('.now').innerText])
           }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
-          ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'train 1000').click()
+          ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Train 1000 more').click()
         })"""
     )
-    assert seen[0] == f"run.loss[{seen[1]}]"
+    assert seen[1].startswith(f"step {seen[0][9:-1]} of ")
 
 
 def test_the_address_always_describes_the_current_model(visit: Visit) -> None:
@@ -216,8 +216,9 @@ def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(vi
     visit.open("#section=8")
     visit.ready()
     visit.settle()
+    visit.page.get_by_role("radio", name="the trained model").click()
     visit.page.get_by_role("button", name="train 1", exact=True).click()
-    visit.page.get_by_text("1,001 of 2,000 steps are complete").wait_for()
+    visit.page.get_by_text("1,001 steps are complete").wait_for()
     visit.settle()
     assert visit.page.evaluate("location.hash") == "#section=training"  # a link has no pretrained weights
     visit.page.get_by_role("button", name="random weights").click()

@@ -25,7 +25,8 @@ BITS = """async () => {
 
 
 def train(visit: Visit, count: int, done: str) -> None:
-    visit.page.get_by_role("button", name=f"train {count}", exact=True).click()
+    name = "Train 1000 steps" if count == 1000 else f"train {count}"
+    visit.page.get_by_role("button", name=name, exact=True).click()
     visit.page.get_by_text(f"{done} of 1,000 steps are complete").wait_for()
     visit.settle()
 

@@ -337,6 +337,36 @@ class Truth:
         text = self.run.sample(1, temperature=self.temperature, seed=7)[0]
         return sorted(distance(text, name) for name in {self.data.text(i) for i in self.run.order})
 
+    # --- training from random weights, as section 8 shows it
+
+    def begun(self, steps: int) -> Run:
+        """Return a run with the default settings on the bundled names after some steps."""
+        run = Run.begin("names")
+        for _ in run.steps(until=steps):
+            pass
+        return run
+
+    def read_by_step(self, step: str, position: str, target: str) -> float:
+        run = self.begun(int(step) - 1)
+        tokens = run.data.sequence(run.order[int(step) - 1])
+        model = ScalarModel(run.engine.params, run.config, len(run.tokenizer.symbols))
+        return float(forward(tokens, model)[f"pos{position}.probs"].numbers[int(target)])
+
+    def moved(self, step: str, path: str) -> float:
+        before, after = (self.begun(int(step) - 1 + made).engine.params[self.place(path)] for made in (0, 1))
+        return after - before
+
+    def memorized(self, which: str) -> float:
+        order, step = self.run.order, self.run.step
+        return self.run.score(spread(order[:step] if which == "read" else order[step:], VAL_DOCUMENTS)).loss
+
+    def compared(self, which: str, path: str) -> float:
+        """A weight after one step of the two runs that the page opens with, which differ in their learning rate."""
+        run = Run.begin("names", self.config.replace(num_steps=200, learning_rate=0.01 if which == "a" else 0.001))
+        for _ in run.steps(until=1):
+            pass
+        return run.engine.params[self.place(path)]
+
     T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
     RULES: tuple[tuple[str, Callable[..., Any]], ...] = (
         ("uniform", lambda t: math.log(t.vocab_size)),
@@ -385,6 +415,15 @@ class Truth:
         (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
         (r"(SGD|Adam)\.learning_rate", hiker_rate),
         (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
+        (
+            r"run\.mean\[(\d+)\]",
+            lambda t, step: math.fsum(t.losses[max(0, int(step) - 30) : int(step)]) / min(30, int(step)),
+        ),
+        (r"learning_rate\[(\d+)\]", lambda t, step: 0.01 * (1 - (int(step) - 1) / 1000)),
+        (r"step(\d+)\.pos(\d+)\.probs\[(\d+)\]", read_by_step),
+        (r"moved\[(\d+)\] (\S+)", moved),
+        (r"memorized\.(read|unread)", memorized),
+        (r"compared (a|b) (\S+)", compared),
         (r"before (\S+)", lambda t, path: t.before.number(path)),  # before a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
         (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),

@@ -15,6 +15,8 @@ export type Status =
   | { state: 'failed'; why: string; restarts: number }
 
 export interface Stream {
+  /** Ask a paced stream for its next event. */
+  next(): void
   /** Stop the stream; no event arrives afterwards. */
   stop(): void
   /** Settles when the stream has ended; rejects with an AskError if it failed. */
@@ -101,18 +103,20 @@ export class Client {
     return response as Promise<Requests[M]['result']>
   }
 
-  /** Start a stream of events; other requests are answered in between. */
+  /** Start a stream of events; other requests are answered in between. A paced stream sends an event only when asked,
+   * so that the page sets the pace. */
   stream<S extends keyof Streams>(
     method: S,
     params: Streams[S]['params'],
     onEvent: (event: Streams[S]['result']) => void,
+    paced = false,
   ): Stream {
     this.#changing()
     this.#streaming += 1
     const id = ++this.#lastId
     const ended = new Promise<void>((resolve, reject) => {
       this.#add(id, {
-        message: { id, stream: { method, params: plain(params) } },
+        message: { id, stream: { method, params: plain(params) }, ...(paced && { paced }) },
         changes: true,
         take: (response) => {
           if ('error' in response) return reject(new AskError(response.error))
@@ -127,7 +131,8 @@ export class Client {
       this.#responses.clear()
       void this.#save() // the same request would not repeat these steps
     })
-    return { ended, stop: () => this.#stopStream(id) }
+    const next = () => void (this.#pending.get(id)?.sent && this.#worker!.postMessage({ next: id } satisfies ToWorker))
+    return { ended, next, stop: () => this.#stopStream(id) }
   }
 
   /** How long the worker has been silent while a request is open, in ms. */

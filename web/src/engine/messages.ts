@@ -14,7 +14,8 @@ export type SessionResponse = { result: unknown } | { error: string }
 export type ToWorker =
   | { root: string; lock: string } // the first message: the address of the page's folder, and a lock to hold as long as the worker lives
   | { id: number; ask: SessionRequest }
-  | { id: number; stream: SessionRequest }
+  | { id: number; stream: SessionRequest; paced?: boolean } // paced: each event waits until the page asks for it
+  | { next: number } // the id of a paced stream
   | { stop: number } // the id of a stream
 
 export type FromWorker =

@@ -36,6 +36,8 @@ export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' //
 
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
+export type PairDifference = 'learning_rate' | 'seed' | 'weight' // what differs between the two runs of a pair
+
 export type Activation = 'relu' | 'relu2'
 
 export type Decay = 'linear' | 'cosine'
@@ -128,6 +130,7 @@ export interface Run {
   branch: Branch | null // where the run branched off
   losses: Num[] // the loss of each step; 'nan' if an opened run's files do not record the loss
   validations: Validation[]
+  frozen: boolean // whether training creates a branch, because the run itself never changes
   active: boolean
 }
 
@@ -144,6 +147,9 @@ export interface Trained {
   document: string // the last document of the last step
   learning_rate: number
   steps_per_second: number
+  mean: number | null // the mean of the last losses, as in Progress
+  close_up: CloseUp | null // of the last step, if it was asked for and the run does not pause before
+  row: Row | null // samples, if a row of samples is due
   done: boolean
 }
 
@@ -177,6 +183,14 @@ export interface Comparison {
   differs: Difference[]
   first: FirstDifference | null // null if no weight differs
   documents: FirstDocuments | null
+}
+
+/** Two short runs that differ in one thing, and their comparison. */
+export interface Pair {
+  a: Run
+  b: Run
+  comparison: Comparison
+  samples: [string[], string[]] // of each run
 }
 
 /** The loss on held-out documents, or on training documents if none are held out. */
@@ -783,6 +797,57 @@ export interface AdamStep {
   plain: number // plain gradient descent's change: -learning_rate * grad
 }
 
+/** A token of the document that a step reads, and its probability before the step. */
+export interface ReadLetter {
+  target: string
+  path: string
+  prob: number
+}
+
+/** The change that a step makes to a weight. */
+export interface Moved {
+  path: string
+  delta: number
+}
+
+/** A training step seen up close. */
+export interface CloseUp {
+  step: number // counting from 1
+  document: string // the last document of the step's batch
+  letters: ReadLetter[] // empty for an edited program
+  learning_rate: number
+  moved: Moved[] // the weights of BOS's row of wte, which every step moves
+}
+
+/** Samples of a run after a step, always with the same random numbers. */
+export interface Row {
+  step: number
+  texts: string[]
+}
+
+/** A run at rest: how far it is, its samples along the way, and its next step. */
+export interface Progress {
+  step: number
+  planned: number // the number of steps in the run's settings
+  documents: number // the number of documents that training reads
+  held_out: number // the number of documents that training never reads
+  batch_size: number
+  mean: number | null // the mean of the last 30 losses; null before the first step
+  learning_rate: number // of the last step; before it, of the first step
+  next: CloseUp
+  rows: Row[]
+}
+
+/** The loss on documents that training has read, and on documents that it has not read. */
+export interface Split {
+  known: boolean // whether the model's text is loaded; if not, it is unknown which documents training has read
+  read: number | null // null before the first step
+  read_documents: number
+  unread: number | null // null if training has read every document
+  unread_documents: number
+  held_out: boolean // whether the unread documents are held out; if not, training has not reached them yet
+}
+
 /** The planned learning rate at selected steps, from the first step to the last. */
 export interface Schedule {
   steps: number[] // the number of updates before each selected step
@@ -1046,6 +1111,8 @@ export interface Requests {
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */
   loss: { params: { word: string }; result: Loss & OfModel }
+  /** Return the active model's loss on documents that its training has read, and on documents that it has not. */
+  memorized: { params: Record<string, never>; result: Split & OfModel }
   /** Describe the active model. */
   model: { params: Record<string, never>; result: Model & OfModel }
   /** Return the unit of a layer's MLP without which the guess at a position changes most, and the change. */
@@ -1060,10 +1127,14 @@ export interface Requests {
   number: { params: { word: string; path: string }; result: Opened & OfModel }
   /** Open a run from the files in its folder: the checkpoint in base64, and the metrics as JSON lines. */
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
+  /** Train two short runs from the same random weights that differ in one thing, and compare them. */
+  pair: { params: { differs: PairDifference }; result: Pair & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
   /** Switch back to a pretrained model: to the one that the lab opens with, or to the published one. */
   pretrained: { params: { run?: Pretrained }; result: Model & OfModel }
+  /** Return how far the active run is, its samples along the way, and a close-up of its next step. */
+  progress: { params: { fresh?: boolean }; result: Progress & OfModel }
   /** Start a run from random weights on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
@@ -1113,7 +1184,7 @@ export interface Streams {
   /** Train with each engine for `steps` steps, repeatedly yielding every engine's progress until all are done. */
   ladder: { params: { steps: number }; result: SpeedComparison }
   /** Train the active model from its current step, or train a new branch if the run was scrubbed back. */
-  train: { params: { steps: number; per_event?: number }; result: Trained & OfModel }
+  train: { params: { steps: number; per_event?: number; watch?: number }; result: Trained & OfModel }
 }
 
 export type Method = keyof Requests

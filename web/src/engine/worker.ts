@@ -10,6 +10,7 @@ interface Wire {
 }
 
 const streams = new Map<number, Iterator<string>>()
+const paced = new Map<number, Iterator<string>>() // streams that advance only when the page asks for their next event
 let wire: Wire
 
 const post = (message: FromWorker): void => self.postMessage(message)
@@ -20,13 +21,19 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       .then(() => load(data.root))
       .catch((error: unknown) => post({ failed: `Python could not be loaded: ${lastLine(error)}` }))
   } else if ('stop' in data) {
-    const events = streams.get(data.stop)
+    const events = streams.get(data.stop) ?? paced.get(data.stop)
     if (!events) return // the stream has just ended
     streams.delete(data.stop)
+    paced.delete(data.stop)
     attempt(() => (events.return?.(), '{}'))
     post({ id: data.stop, done: true })
+  } else if ('next' in data) {
+    const events = paced.get(data.next)
+    if (events && advance(data.next, events)) paced.delete(data.next)
   } else if ('stream' in data) {
-    streams.set(data.id, wire.stream(JSON.stringify(data.stream)))
+    const events = wire.stream(JSON.stringify(data.stream))
+    if (data.paced) return void paced.set(data.id, events)
+    streams.set(data.id, events)
     if (streams.size === 1) later()
   } else {
     post({ id: data.id, response: attempt(() => wire.ask(JSON.stringify(data.ask))) })
@@ -35,21 +42,20 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 
 /** Send one event of each stream, let the waiting messages be handled, and continue. */
 function step(): void {
-  for (const [id, events] of streams) {
-    let done = false
-    const response = attempt(() => {
-      const next = events.next()
-      done = next.done === true
-      return done ? '{}' : next.value
-    })
-    if (done) {
-      streams.delete(id)
-      post({ id, done: true })
-    } else {
-      post({ id, response })
-    }
-  }
+  for (const [id, events] of streams) if (advance(id, events)) streams.delete(id)
   if (streams.size) later()
+}
+
+/** Send a stream's next event; return whether the stream has ended. */
+function advance(id: number, events: Iterator<string>): boolean {
+  let done = false
+  const response = attempt(() => {
+    const next = events.next()
+    done = next.done === true
+    return done ? '{}' : next.value
+  })
+  post(done ? { id, done } : { id, response })
+  return done
 }
 
 const channel = new MessageChannel()

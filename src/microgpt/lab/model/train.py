@@ -8,29 +8,39 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from microgpt.errors import DivergedError, LabError
+from microgpt.lab.model import close_up
 from microgpt.lab.requests import stream_request
 from microgpt.lab.runs import opening
 from microgpt.lab.runs.run import LabRun
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol.runs import Trained
+    from microgpt.lab.protocol.training import CloseUp
     from microgpt.lab.session import Session
 
 MAX_STEPS = 1_000_000  # per request
 
 
 @stream_request(of_model=True)
-def train(session: Session, steps: int, per_event: int | None = None) -> Iterator[Trained]:
-    """Train the active model from its current step, or train a new branch if the run was scrubbed back."""
+def train(session: Session, steps: int, per_event: int | None = None, watch: int | None = None) -> Iterator[Trained]:
+    """Train the active model from its current step, or train a new branch if the run was scrubbed back.
+
+    Args:
+        session: The session.
+        steps: The number of steps to train.
+        per_event: The number of steps between events; None for an event whenever some time has passed.
+        watch: The number of steps between close-ups; if set, the events also have samples at regular steps.
+    """
     if not 1 <= steps <= MAX_STEPS:
         raise LabError(f"steps must be between 1 and {MAX_STEPS:,}, got steps={steps}")
-    if per_event is not None and per_event < 1:
-        raise LabError(f"per_event must be at least 1, got per_event={per_event}")
+    for name, value in (("per_event", per_event), ("watch", watch)):
+        if value is not None and value < 1:
+            raise LabError(f"{name} must be at least 1, got {name}={value}")
     run = _to_train(session)
     target, sent, began = run.step + steps, run.step, perf_counter()
 
-    def event() -> Trained:
-        losses = run.losses[sent : run.step]
+    def event(seen: CloseUp | None = None) -> Trained:
+        losses, seconds = run.losses[sent : run.step], perf_counter() - began
         session.version += 1
         return {
             "run": run.id,
@@ -38,16 +48,20 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
             "losses": losses,
             "document": run.document(run.step - 1)[-1],
             "learning_rate": run.rate(run.step - 1),
-            "steps_per_second": len(losses) / max(1e-9, perf_counter() - began),
+            "steps_per_second": len(losses) / max(1e-9, seconds),
+            "mean": close_up.running_mean(run),
+            "close_up": seen,
+            "row": close_up.row(run) if watch and run.step % close_up.EVERY == 0 else None,
             "done": run.step >= target,
         }
 
     try:
         while run.step < target:
             stop = target if per_event is None else min(target, sent + per_event)
-            for _ in chain(run.train(stop), [None]):  # at each pause and at the end
+            is_watched = watch is not None and (stop % watch == 0 or stop == target)
+            for seen in _watched(run, stop) if is_watched else chain(run.train(stop), [None]):
                 if run.step > sent:
-                    yield event()
+                    yield event(seen)
                     if session.active is not run or run.step != run.furthest:  # the page switched to another state
                         return
                     sent, began = run.step, perf_counter()
@@ -55,6 +69,15 @@ def train(session: Session, steps: int, per_event: int | None = None) -> Iterato
         if run.step > sent:
             yield event()
         raise LabError(opening.diverged(run, error)) from None
+
+
+def _watched(run: LabRun, stop: int) -> Iterator[CloseUp | None]:
+    """Train to a step; yield None at each pause, and a close-up of the last step at the end."""
+    yield from run.train(stop - 1)
+    watched = close_up.Watched(run)
+    for _ in run.train(stop):
+        pass
+    yield watched.made()
 
 
 def _to_train(session: Session) -> LabRun:

@@ -11,3 +11,4 @@ Order = Literal["topological", "naive"]  # the order in which backward visits th
 Times = Literal[1, 2]  # how many times backward is called
 UpdateQuantity = Literal["grad", "m", "v", "m_hat", "v_hat", "delta"]  # what an update reports for each weight
 ChapterName = Literal["data", "tokens", "forward", "loss", "backward", "adam", "sample"]
+PairDifference = Literal["learning_rate", "seed", "weight"]  # what differs between the two runs of a pair

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, TypedDict
 from microgpt.activations import ACTIVATIONS
 from microgpt.config import DECAYS
 from microgpt.lab.protocol.editing import Program
+from microgpt.lab.protocol.training import CloseUp, Row
 from microgpt.lab.protocol.values import Num, Shaped
 
 Activation: TypeAlias = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]
@@ -108,6 +109,7 @@ class Run(TypedDict):
     branch: Branch | None  # where the run branched off
     losses: Sequence[Num]  # the loss of each step; 'nan' if an opened run's files do not record the loss
     validations: Sequence[Validation]
+    frozen: bool  # whether training creates a branch, because the run itself never changes
     active: bool
 
 
@@ -126,6 +128,9 @@ class Trained(TypedDict):
     document: str  # the last document of the last step
     learning_rate: float
     steps_per_second: float
+    mean: float | None  # the mean of the last losses, as in Progress
+    close_up: CloseUp | None  # of the last step, if it was asked for and the run does not pause before
+    row: Row | None  # samples, if a row of samples is due
     done: bool
 
 
@@ -163,6 +168,15 @@ class Comparison(TypedDict):
     differs: Sequence[Difference]
     first: FirstDifference | None  # null if no weight differs
     documents: FirstDocuments | None
+
+
+class Pair(TypedDict):
+    """Two short runs that differ in one thing, and their comparison."""
+
+    a: Run
+    b: Run
+    comparison: Comparison
+    samples: tuple[Sequence[str], Sequence[str]]  # of each run
 
 
 class Evaluation(TypedDict):

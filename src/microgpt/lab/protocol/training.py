@@ -45,6 +45,63 @@ class AdamStep(TypedDict):
     plain: float  # plain gradient descent's change: -learning_rate * grad
 
 
+class ReadLetter(TypedDict):
+    """A token of the document that a step reads, and its probability before the step."""
+
+    target: str
+    path: str
+    prob: float
+
+
+class Moved(TypedDict):
+    """The change that a step makes to a weight."""
+
+    path: str
+    delta: float
+
+
+class CloseUp(TypedDict):
+    """A training step seen up close."""
+
+    step: int  # counting from 1
+    document: str  # the last document of the step's batch
+    letters: Sequence[ReadLetter]  # empty for an edited program
+    learning_rate: float
+    moved: Sequence[Moved]  # the weights of BOS's row of wte, which every step moves
+
+
+class Row(TypedDict):
+    """Samples of a run after a step, always with the same random numbers."""
+
+    step: int
+    texts: Sequence[str]
+
+
+class Progress(TypedDict):
+    """A run at rest: how far it is, its samples along the way, and its next step."""
+
+    step: int
+    planned: int  # the number of steps in the run's settings
+    documents: int  # the number of documents that training reads
+    held_out: int  # the number of documents that training never reads
+    batch_size: int
+    mean: float | None  # the mean of the last 30 losses; null before the first step
+    learning_rate: float  # of the last step; before it, of the first step
+    next: CloseUp
+    rows: Sequence[Row]
+
+
+class Split(TypedDict):
+    """The loss on documents that training has read, and on documents that it has not read."""
+
+    known: bool  # whether the model's text is loaded; if not, it is unknown which documents training has read
+    read: float | None  # null before the first step
+    read_documents: int
+    unread: float | None  # null if training has read every document
+    unread_documents: int
+    held_out: bool  # whether the unread documents are held out; if not, training has not reached them yet
+
+
 class Schedule(TypedDict):
     """The planned learning rate at selected steps, from the first step to the last."""
 

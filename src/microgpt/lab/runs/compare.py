@@ -6,22 +6,67 @@ import math
 from typing import TYPE_CHECKING
 
 from microgpt.errors import DataError, LabError
+from microgpt.lab.editing import edited
+from microgpt.lab.figures.generation import sample_texts
+from microgpt.lab.protocol.choices import PairDifference
 from microgpt.lab.requests import model_request
+from microgpt.lab.runs import opening
 from microgpt.lab.runs.run import LabRun
 from microgpt.tracing.names import flat_position, indexed
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.runs import Comparison, Difference, FirstDifference, FirstDocuments
+    from microgpt.lab.protocol.runs import Comparison, Difference, FirstDifference, FirstDocuments, Pair
     from microgpt.lab.session import Session
+
+PAIR_STEPS, SLOW_STEPS = 200, 4  # of each run of a pair, with the native engine and with the scalar engine
+SLOWER = 0.1  # the second run's learning rate, relative to the first's
+SAMPLES = 5
 
 
 @model_request
 def compare(session: Session, a: str, b: str) -> Comparison:
     """Compare two runs' settings and find the first of their shared steps at which the runs diverge."""
-    one, other = session.run(a), session.run(b)
+    return _compare(session.run(a), session.run(b))
+
+
+@model_request
+def pair(session: Session, differs: PairDifference) -> Pair:
+    """Train two short runs from the same random weights that differ in one thing, and compare them.
+
+    The runs have the active model's settings. They are not added to the session.
+    """
+    active = session.active
+    edited.unchanged(active, "the two runs are trained with the reference", "loss", "adam", "gpt", "attention")
+    config = active.config.replace(num_steps=PAIR_STEPS)
+    other = config
+    if differs == "learning_rate":
+        other = config.replace(learning_rate=SLOWER * config.learning_rate)
+    elif differs == "seed":
+        other = config.replace(seed=config.seed + 1)
+    runs = [opening.begin(f"pair.{side}", side, active.text, c) for side, c in (("a", config), ("b", other))]
+    for run in runs:
+        steps = PAIR_STEPS if run.engine.name == "native" else SLOW_STEPS
+        if differs == "weight" and run is runs[1]:
+            for _ in run.train(steps // 2):
+                pass
+            path = indexed("wte", (run.run.tokenizer.bos, 0))
+            run.change(path, run.engine.params[run.index(path)] + 1.0)
+        for _ in run.train(steps):
+            pass
+    one, two = runs
+    texts = [sample_texts(run, run.config.seed, SAMPLES, run.config.temperature, None)["texts"] for run in runs]
     return {
-        "a": a,
-        "b": b,
+        "a": one.describe(False),
+        "b": two.describe(False),
+        "comparison": _compare(one, two),
+        "samples": (texts[0], texts[1]),
+    }
+
+
+def _compare(one: LabRun, other: LabRun) -> Comparison:
+    return {
+        "a": one.id,
+        "b": other.id,
         "differs": _settings(one, other),
         "first": _first(one, other),
         "documents": _documents(one, other),

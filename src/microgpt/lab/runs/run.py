@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from microgpt import schedule, training
 from microgpt.config import Config, Shapes
-from microgpt.engines.base import Engine
+from microgpt.engines.base import Engine, Tokens
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program, ScalarModel
 from microgpt.engines.scalar import ScalarEngine
@@ -189,8 +189,15 @@ class LabRun:
 
     def document(self, step: int) -> list[str]:
         """Return the documents for the update that follows `step` completed updates."""
+        return [self.run.data.text(i) for i in self._read_by(step)]
+
+    def sequences(self, step: int) -> list[Tokens]:
+        """Return these documents as token ids."""
+        return [self.run.data.sequence(i) for i in self._read_by(step)]
+
+    def _read_by(self, step: int) -> list[int]:
         order, size = self.run.order, self.config.batch_size
-        return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
+        return [order[i % len(order)] for i in range(step * size, (step + 1) * size)]
 
     def parts(self, texts: Iterable[str]) -> dict[str, Part]:
         """Return which part of the run's data each text is in: "training" or "held out". Other texts are left out."""
@@ -445,6 +452,7 @@ class LabRun:
             "losses": self.losses,
             "validations": [{"step": step, "loss": loss} for step, loss in self.validations],
             "program": self.program.name,
+            "frozen": self.frozen,
             "active": active,
         }
 

@@ -2,7 +2,9 @@
 
 import { latest } from '../../latest'
 import { bench } from './bench.svelte'
+import { say } from '../../texts/say'
 import { runner } from './runner.svelte'
+import text from './text'
 
 export interface Measured {
   name: string
@@ -22,9 +24,9 @@ class Measurements {
     const isSame = this.#begin() // whether the text is still the measured text
     const wanted =
       source === original
-        ? [{ name: 'the original program', source }]
+        ? [{ name: say(text.changes.original), source }]
         : [
-            { name: 'the original program', source: original },
+            { name: say(text.changes.original), source: original },
             { name, source },
           ]
     for (const one of wanted) {

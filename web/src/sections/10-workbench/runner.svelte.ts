@@ -2,7 +2,9 @@
 // any time.
 
 import type { FromRunner, ToRunner } from './run.worker'
+import { say } from '../../texts/say'
 import { Terminal } from './terminal'
+import text from './text'
 
 export interface Ended {
   error: string // a traceback, '' if the program ended without an error
@@ -31,7 +33,7 @@ class Runner {
     const terminal = new Terminal()
     this.clear()
     this.lines = ['']
-    const ended = await this.#start('the program', source, documents, 0, (text, _, more) => {
+    const ended = await this.#start(say(text.output.program), source, documents, 0, (text, _, more) => {
       terminal.feed(text)
       this.lines = [...terminal.lines]
       this.more = more + terminal.left
@@ -85,8 +87,7 @@ class Runner {
         } else if ('ended' in data) this.#end({ ...JSON.parse(data.ended), stopped: false })
         else this.#fail(data.failed)
       }
-      worker.onerror = (event) =>
-        worker === this.#worker && this.#fail(event.message || 'Python crashed while running this program')
+      worker.onerror = (event) => worker === this.#worker && this.#fail(event.message || say(text.output.crashed))
       worker.postMessage({ root: this.#root } satisfies ToRunner)
     })
   }
@@ -108,7 +109,7 @@ class Runner {
 
 /** Return the readable part of JavaScript's message about a Python crash. */
 function lastLines(error: string): string {
-  return /memory/i.test(error) ? 'the program ran out of memory' : error.trimEnd().split('\n').pop()!
+  return /memory/i.test(error) ? say(text.output.memory) : error.trimEnd().split('\n').pop()!
 }
 
 export const runner = new Runner()

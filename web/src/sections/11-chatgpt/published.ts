@@ -18,11 +18,11 @@ export const SIZES = [
 ] as const
 
 /** The amounts of text that other models were trained on. */
-export const READ = [
+export const READ: { name: string; amount: number; unit: 'bytes' | 'tokens'; source: string }[] = [
   {
     name: 'GPT-2, 2019',
     amount: 40e9,
-    unit: 'bytes of text',
+    unit: 'bytes',
     source: 'https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf', // section 2.1
   },
   { name: 'GPT-3, 2020', amount: 300e9, unit: 'tokens', source: 'https://arxiv.org/abs/2005.14165' }, // table 2.1

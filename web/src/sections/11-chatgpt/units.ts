@@ -1,5 +1,7 @@
 // Formats large numbers with a unit in words.
 
+import text from './text'
+
 const WORDS: [number, string][] = [
   [1e12, 'trillion'],
   [1e9, 'billion'],
@@ -19,6 +21,9 @@ export interface Scaled {
   text: string
   unit: string // '' for a number without a unit
 }
+
+/** Return the unit in the page's language. */
+export const unitOf = ({ unit }: Scaled): string => (text.units as Record<string, string>)[unit] ?? unit
 
 function scaled(value: number, units: [number, string][]): Scaled {
   const [size, unit] = units.find(([size]) => value >= size) ?? [1, '']

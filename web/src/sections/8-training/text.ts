@@ -1,60 +1,261 @@
 // The words of section 8. Figures of the model and the data are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+import { claim, texts } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'Training is the update of the last section, over and over, each time with the next document. There is no other trick. Begin from random numbers and watch what becomes of them.',
-  ],
-  plain: [
-    'At first every letter is about as likely as any other, and the loss stands near {uniform_loss}, the surprise of somebody who knows only that there are {vocab_size} tokens. Within a hundred documents the model has learned which letters are common at all; then which follow which; then how long a name is.',
-  ],
-  technical: [
-    'One document is one step: a batch of one, as in the published program. That is why the curve jumps: each loss belongs to another name, and some names are stranger than others. The thick line is a running mean, for the eye; the program knows only the thin one. With larger batches the gradient is the mean over several documents, and the curve is calmer at the price of more work a step.',
-  ],
-}
+export default texts({
+  intro: {
+    both: [
+      'The model starts from random numbers. It reads a name, makes one small update, and reads the next. There is no other trick.',
+    ],
+  },
 
-export const scrub: Words = {
-  both: [
-    'Every moment of your run is kept. Pull the slider back and the weights are what they were after that step, bit for bit: all figures on all sections follow. Train on from there and you have a second run that shares its beginning with the first.',
-  ],
-}
+  train: {
+    title: { plain: 'Watch it learn', technical: 'Training from random weights' },
+    titleOf: { plain: 'Watch it learn', technical: 'Run “{name}”' },
+    start: 'Train {count} steps',
+    resume: 'Continue to step {count}',
+    more: 'Train {count} more',
+    pause: 'Pause',
+    some: 'train {count}',
+    random: 'use random weights',
+    shown: 'return to the trained model',
+    pace: 'pace',
+    paces: { watch: 'watch', once: 'at once', ten: '10 per second', one: '1 per second' },
+    from: 'start from',
+    fromRandom: 'random weights',
+    fromModel: 'the trained model',
+    showing: 'The other sections show “{name}”, at step {step}.',
+    showingChanged: 'The other sections show this run, “{name}”, at step {step}.',
+    curve: { plain: 'How surprised it was at each step', technical: 'Loss at each step' },
+    steps: { plain: 'steps', technical: 'step' },
+    loss: { plain: 'surprise (loss)', technical: 'loss, nats per token' },
+    each: { plain: 'one document', technical: 'loss of each document' },
+    mean: 'mean of the last {width}',
+    before: { plain: '“{name}”, when it was trained', technical: '“{name}”: mean of the last {width}' },
+    heldOut: { plain: 'documents it never reads', technical: 'held-out loss' },
+    guessing: 'random guessing',
+    back: 'go back to step',
+  },
 
-export const samples: Words = {
-  both: [
-    'What it would write at this moment, always with the same throws of the die: all that changes from line to line is the model.',
-  ],
-}
+  readout: {
+    label: 'The run so far',
+    doing: 'step {step} of {target}',
+    done: '{step} of {planned} steps are complete.',
+    beyond: '{step} steps are complete.',
+    mean: { plain: 'surprise, last {width}', technical: 'loss, mean of {width}' },
+    last: { plain: 'this name alone', technical: 'this document' },
+    rate: 'learning rate',
+    speed: 'steps per second',
+    read: {
+      plain: 'It has read {read} of the {documents} documents.',
+      technical: 'It has read {read} of the {documents} training documents, {batch} per step.',
+    },
+    twice: {
+      plain: 'It has read each of the {documents} documents about {times} times.',
+      technical: '{read} documents read: {times} passes over the {documents} training documents.',
+    },
+    willRead: {
+      plain: '{steps} steps will read {read} of the {documents} documents, and none of the others.',
+      technical: '{steps} steps will read {read} of the {documents} training documents, {batch} per step.',
+    },
+    hidden: { plain: ' {held} more are kept back as a test.', technical: ' {held} more are held out.' },
+  },
 
-export const settings: Words = {
-  both: ['Change a setting and begin anew. It stays the same program: these are the arguments of its functions.'],
-  plain: [
-    'The learning rate is the length of the stride: too short and the model hardly moves, too long and it stumbles over the valley it is looking for. More numbers, in `n_embd` and `n_layer`, let it know more, and make every step slower.',
-  ],
-  technical: [
-    'The learning rate rises for `warmup_steps`, if there are any, and then falls until `num_steps`: in a straight line, as in the published program, or along a cosine, whichever `decay` says. The last steps settle what the first ones found. Going on beyond `num_steps` doubles the plan, and the rate goes on from where the longer one has it: on the straight line, from half of its first value. `seed` sets the order of the documents, the initial weights and the samples at once.',
-  ],
-}
+  reading: {
+    now: 'Step {step} read',
+    next: 'Step {step} will read',
+    label: 'The probability of each letter',
+    end: 'end',
+    caption: {
+      plain: 'The chance that the model gave to each letter before it saw it.',
+      technical: 'p(letter | letters before it), before the update, at temperature 1. “end” is BOS.',
+    },
+    edited: 'An edited program’s probabilities are not shown here.',
+  },
 
-export const strides: Words = {
-  both: [
-    'A step moves every parameter, each by a stride of its own. Where the gradients of the last documents agreed, it is about as long as the learning rate; where they did not, m is small beside the root of v, and so is the stride. Watch the bars get shorter as the rate falls.',
-  ],
-}
+  moves: {
+    made: {
+      plain: 'How far it moved the start token',
+      technical: 'Adam’s update to the BOS row of wte',
+    },
+    ahead: {
+      plain: 'How far it will move the start token',
+      technical: 'Adam’s next update to the BOS row of wte',
+    },
+    caption: {
+      plain: 'One bar for each number. A full bar is the learning rate at the start.',
+      technical:
+        'A full bar equals the run’s learning_rate, {learning_rate}. At the first step |m̂| = √v̂, so every bar is full; later a bar is short where the gradients disagree.',
+    },
+    each: 'number {index}',
+  },
 
-export const heldOut: Words = {
-  both: [
-    'A model could simply learn its documents by heart. So it is asked about documents it has not read: if the loss there is as low, it has learned something about names in general.',
-  ],
-}
+  rows: {
+    title: { plain: 'What it writes along the way', technical: 'Samples during training' },
+    step: 'step',
+    samples: 'samples',
+    caption: {
+      plain:
+        'Every row uses the same throws of the die, at temperature {temperature}: only the model changes. What does it learn first?',
+      technical: 'Seed and temperature ({temperature}) are the same in every row; only the weights differ.',
+    },
+    nothing: '(empty)',
+  },
 
-export const sideBySide: Words = {
-  both: [
-    '*Can I see where two runs diverge?* Two runs that differ in one setting are an experiment. The program is deterministic, so they are equal number for number up to the first thing that differs, and here it is found. Try: train some steps, go back to one in the middle, change a weight by hand in section 4 and train on: the place where they part is the weight that you changed.',
-  ],
-}
+  after: {
+    plain: [
+      claim(
+        'At first the model finds every letter about equally likely, and its surprise is near {uniform_loss}: that is what guessing among {vocab_size} tokens costs.',
+        'all(0.2 < letter["prob"] * len(model["symbols"]) < 5 for letter in ask("progress", fresh=True)["next"]["letters"])',
+      ),
+      'The thin line jumps because some names are stranger than others. Trust the thick one.',
+    ],
+    technical: [
+      'The thin line is the program’s loss: one document per step (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the gradients of several documents: a calmer curve, more work per step.',
+      'Every step is kept. The slider restores the weights bit for bit, in every section. Training from an earlier step starts a second run that shares its beginning with the first.',
+    ],
+  },
 
-export const opened: Words = {
-  both: [
-    'Runs that were named when the lab was started. A run that is still training is read again every few seconds.',
+  questions: [
+    {
+      asks: 'Can I go back?',
+      words: {
+        both: [
+          'Yes. The page keeps your run. Pull the slider under the curve, and the model is what it was after that step, to the last bit; every section follows. Train on from there and you have a second run with the same beginning.',
+        ],
+      },
+    },
+    {
+      asks: 'Where is the batch?',
+      words: {
+        both: ['There is none: one document is one step. Set “batch size” below to read several documents per step.'],
+        technical: [
+          'The gradient of a batch is the mean of its documents’ gradients. It points more steadily downhill, and each step costs as many times the work.',
+        ],
+      },
+    },
+    {
+      asks: 'What happens after the last planned step?',
+      words: {
+        plain: [
+          'You can train on. The learning rate has fallen to almost nothing by then, so it starts again at half of its first value.',
+        ],
+        technical: [
+          'The rate falls to 0 at `num_steps`. Training beyond that doubles the plan, and the rate continues where the longer plan has it: on the straight line, from half of `learning_rate`. So the result does not depend on how many steps each click asked for.',
+        ],
+      },
+    },
+    {
+      asks: 'Why does the learning rate fall?',
+      words: {
+        both: [
+          'Large steps find the valley; small steps find its floor. With large steps to the end, the model would keep jumping over it.',
+        ],
+        technical: [
+          'It rises for `warmup_steps`, if there are any, then falls to 0 at `num_steps`: on a straight line, as in the original program, or on a cosine (`decay`).',
+        ],
+      },
+    },
   ],
-}
+
+  memory: {
+    title: { plain: 'Learned by heart?', technical: 'Read and unread documents' },
+    read: { plain: 'names it has read', technical: 'documents read in training' },
+    heldOut: { plain: 'names it will never read', technical: 'held-out documents' },
+    unread: { plain: 'names it has not read yet', technical: 'documents not read yet' },
+    label: 'Loss on documents that were read and on documents that were not',
+    count: '{count} documents',
+    guessing: 'random guessing',
+    nothing: 'none yet',
+    elsewhere: 'This model learned another text, which is not here, so it is unknown which names it has read.',
+    caption: {
+      plain: 'If unread names surprise it no more than the others, it has learned what names are like, not a list.',
+      technical: 'Mean loss in nats per token over a sample of each set. A gap between the two bars is overfitting.',
+    },
+  },
+
+  settings: {
+    title: { plain: 'Change the recipe', technical: 'Settings for a new run' },
+    begin: 'Start a new run',
+    more: 'more settings',
+    yes: 'yes',
+    no: 'no',
+    intro: {
+      plain: ['Try a learning rate ten times as large, or a model half as wide.'],
+      technical: [
+        'These are arguments of the program’s functions. `seed` sets the initial weights, the order of the documents and the samples. The session names a new run after what differs.',
+      ],
+    },
+    fields: {
+      learning_rate: {
+        plain: 'learning rate: the size of a step',
+        technical: '`learning_rate` size of the first step',
+      },
+      num_steps: { plain: 'steps', technical: '`num_steps` total updates' },
+      batch_size: { plain: 'documents per step', technical: '`batch_size` documents per step' },
+      n_embd: { plain: 'width: numbers per letter', technical: '`n_embd` width of the stream' },
+      n_layer: { plain: 'layers', technical: '`n_layer` layers' },
+      seed: { plain: 'seed: another start, another order', technical: '`seed` order, weights, samples' },
+      n_head: { plain: 'attention heads', technical: '`n_head` heads that share the width' },
+      block_size: { plain: 'letters it can look back', technical: '`block_size` positions the model can see' },
+      warmup_steps: { plain: 'steps to reach the full rate', technical: '`warmup_steps` steps to reach the full rate' },
+      beta1: { plain: 'Adam’s memory of the slope', technical: '`beta1` memory of m' },
+      beta2: { plain: 'Adam’s memory of its size', technical: '`beta2` memory of v' },
+      eps_adam: { plain: 'keeps Adam from dividing by 0', technical: '`eps_adam` prevents division by 0' },
+      init_std: { plain: 'spread of the first random numbers', technical: '`init_std` spread of the initial weights' },
+      decay: { plain: 'how the rate falls', technical: '`decay` how the rate falls' },
+      activation: { plain: 'the bend inside the MLP', technical: '`activation` in the MLP' },
+      zero_init: { plain: 'layers start at zero', technical: '`zero_init` layers start at zero' },
+      bos_first: { plain: 'the start token is number 0', technical: '`bos_first` BOS is token 0' },
+      val_fraction: { plain: 'share kept back as a test', technical: '`val_fraction` fraction held out' },
+    },
+  },
+
+  pair: {
+    title: { plain: 'Two runs', technical: 'Two runs side by side' },
+    differs: 'they differ in',
+    choices: {
+      learning_rate: 'learning rate',
+      seed: 'seed',
+      weight: { plain: 'one number', technical: 'one weight' },
+      own: 'runs of your own',
+    },
+    names: {
+      learning_rate: ['learning rate {a}', 'learning rate {b}'],
+      seed: ['seed {a}', 'seed {b}'],
+      weight: ['untouched', 'one weight changed at step {step}'],
+    },
+    curve: 'Running mean of each run’s loss',
+    first: 'first run',
+    second: 'second run',
+    option: '{name} · {count} steps',
+    resume: 'continue this run',
+    one: 'There is only one run so far. Start a second one with other settings, or go back to an earlier step of this run and train on from there.',
+    settings: { plain: 'what differs', technical: 'different settings' },
+    setting: '`{setting}` {a} and {b}',
+    none: 'nothing',
+    part: 'where they part',
+    partAt: { plain: 'at step {step}, in the number', technical: 'step {step},' },
+    and: 'and',
+    same: 'nowhere: the runs are identical at every step they share',
+    samplesOf: 'samples from “{name}”',
+    nothing: '(empty)',
+    document: { plain: 'first different name', technical: 'first different document' },
+    documents: 'step {step}: “{a}” and “{b}”',
+    caption: {
+      plain: 'Two runs are equal, number for number, up to the first thing that differs. Here it is found.',
+      technical:
+        'The program is deterministic. Both runs have the same settings otherwise; the comparison finds the first step after which any weight differs, and the first such weight. The two short runs are made for this figure and change no other section.',
+    },
+  },
+
+  opened: {
+    title: 'Your runs',
+    intro: {
+      both: ['Runs that were named when the lab was started. A run that is still training is read again regularly.'],
+    },
+    curve: 'Running mean of each run’s loss',
+    steps: '{count} steps',
+    open: 'Show in every figure',
+    opening: 'Opening…',
+  },
+})
