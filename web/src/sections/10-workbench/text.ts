@@ -14,7 +14,7 @@ export default texts({
     stop: 'Stop',
     use: 'Use in all figures',
     checking: 'Checking…',
-    shown: 'Reset figures to the published model',
+    shown: 'Reset figures to the names model',
     reset: 'Reset the file',
     save: 'Save the file',
     data: 'training data',
