@@ -32,6 +32,8 @@ export type Times = 1 | 2 // how many times backward is called
 
 export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each weight
 
+export type Landscape = 'ravine' | 'valleys' // what a loss surface that the engine finds has to show
+
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
 export type Activation = 'relu' | 'relu2'
@@ -710,6 +712,17 @@ export interface Hiker {
   name: Hiking
   learning_rate: number
   path: HikerStep[]
+  turns: number // the steps that lead back: at more than 90 degrees to the step before
+  rises: number // the steps that lead uphill
+  on_map: boolean // whether the whole path is on the map
+}
+
+/** The lowest point of a surface's grid. */
+export interface Lowest {
+  x: number
+  y: number
+  loss: Num
+  inside: boolean // whether it is not on the edge
 }
 
 /** A word's loss as a function of two weights, with all other weights held constant. */
@@ -717,7 +730,28 @@ export interface Surface {
   x: Axis
   y: Axis
   loss: Num[] // one row for each value of y, one column for each value of x
+  lowest: Lowest
   hikers: Hiker[]
+}
+
+/** Gradient descent at a rate at which it never goes uphill and never turns back. */
+export interface Calm {
+  learning_rate: number
+  loss: number // where it ends, after as many steps
+}
+
+/** Two weights over which a word's loss is a landscape that teaches something, found by a search. */
+export interface Hike {
+  scene: Landscape
+  found: boolean // if not, the surface is that of the two steepest weights
+  size: number // the rest are the parameters with which `surface` returns the same surface
+  reach: number
+  across: number
+  up: number
+  steps: number
+  weights: number // the number of weights that the search looked along
+  calm: Calm | null
+  surface: Surface
 }
 
 /** An engine's progress in the speed comparison. */
@@ -931,6 +965,8 @@ export interface Requests {
   graph: { params: { word: string }; result: Graph & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
+  /** Find two weights over which the word's loss shows the scene, and return the surface and the hikers' paths. */
+  hike: { params: { word: string; scene: Landscape }; result: Hike & OfModel }
   /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
@@ -978,7 +1014,7 @@ export interface Requests {
   /** Return each character's token id and UTF-8 bytes, and compare the tokenizer's size with a byte tokenizer's. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
   /** Return the losses on a grid over two weights, and the paths that SGD and Adam take across it. */
-  surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
+  surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number; sgd_rate?: number; across?: number; up?: number }; result: Surface & OfModel }
   /** Return a text's tokens and the characters that are not in the vocabulary. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
   /** Undo all weight changes made by hand. */
