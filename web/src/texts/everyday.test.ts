@@ -53,6 +53,8 @@ test.each([
     'how fast the surprise at what follows letter 3 grows with the score of 0 to follow letter 3',
   ],
   ['wpe[1][5]@40', 'number 5 of the row of place 1 in the place table after 40 steps'],
+  ['pos·.layer0.v[0]', 'number 0 of the message of each letter'],
+  ['layer0.attn_wq[9][·]', 'row 9 of the search table'],
   ['node12', 'node12'],
   ['x', 'x'],
 ])('%s is “%s” in plain', (path, words) => {

@@ -5,6 +5,7 @@ import { texts } from './texts'
 export default texts({
   letter: 'letter {t}',
   start: 'the start',
+  eachLetter: 'each letter',
   inLayer: '{name} (layer {layer})',
   quoted: '“{symbol}”',
   bos: 'the start and end mark',
@@ -80,9 +81,9 @@ export default texts({
 
   // what stands before a path
   about: {
-    grad: 'pull on {name}',
-    m: 'average pull on {name}',
-    v: 'average strength of the pull on {name}',
+    grad: 'gradient of {name}',
+    m: 'average gradient of {name}',
+    v: 'usual strength of the gradient of {name}',
     delta: 'change of {name}',
     local: 'how fast {name} grows with {other}',
     step: '{name} after {step} steps',

@@ -1,5 +1,5 @@
 // The everyday names of the program's matrices, tensors and numbers, for readers who chose plain words. The technical
-// names are those of src/microgpt/tracing/names.py.
+// names are those of src/microgpt/tracing/names.py; a dot in the place of an index stands for all of them.
 import { app } from '../state.svelte'
 import text from './everyday.text'
 
@@ -9,13 +9,14 @@ const ELEMENTS: Record<string, string> = text.elements
 const ABOUT: Record<string, string> = text.about
 const INNER: Record<string, string> = text.inner
 
-const NAME = /^(?:pos(\d+)\.)?(?:layer(\d+)\.)?([a-z_]\w*(?:\.[a-z_]+)?)(?:\.head(\d+))?$/
-const PATH = /^([a-z_][\w.]*)((?:\[\d+(?::\d+)?\])*)(?:\.(term|sum|total|inverse|[a-z_]+)\d*)?$/
+const NAME = /^(?:pos(\d+|·)\.)?(?:layer(\d+)\.)?([a-z_]\w*(?:\.[a-z_]+)?)(?:\.head(\d+))?$/
+const PATH = /^([a-z_][\w.·]*)((?:\[\d+(?::\d+)?\])*)(?:\.(term|sum|total|inverse|[a-z_]+)\d*)?$/
 
 const fill = (words: string, facts: Record<string, string | number>) =>
   words.replace(/\{(\w+)\}/g, (all, key: string) => String(facts[key] ?? all))
 
-const letterAt = (t: number) => (t ? fill(text.letter, { t }) : text.start)
+const letterAt = (t: string | number) =>
+  t === '·' ? text.eachLetter : Number(t) ? fill(text.letter, { t }) : text.start
 
 function symbolOf(i: number): string {
   const symbol = app.model?.symbols[i]
@@ -39,25 +40,26 @@ function partOfMatrix(matrix: string, name: string, index: number[]): string {
 }
 
 /** Return the everyday name of a tensor, a row or a number; undefined if the program computes nothing of this name. */
-function plainName(path: string): string | undefined {
+export function inPlain(path: string): string | undefined {
   const about = /^(grad|m|v|delta) (.+)$/.exec(path) ?? /^d (?<name>.+) \/ d (?<other>.+)$/.exec(path)
   if (about?.groups) {
-    const [name, other] = [plainName(about.groups.name), plainName(about.groups.other)]
+    const [name, other] = [inPlain(about.groups.name), inPlain(about.groups.other)]
     return name && other && fill(text.about.local, { name, other })
   }
   if (about) {
-    const name = plainName(about[2])
+    const name = inPlain(about[2])
     return name && fill(ABOUT[about[1]], { name })
   }
   const [, before, step] = /^(.+)@(\d+)$/.exec(path) ?? []
   if (before) {
-    const name = plainName(before)
+    const name = inPlain(before)
     return name && fill(text.about.step, { name, step })
   }
   return tensorName(path)
 }
 
-function tensorName(path: string): string | undefined {
+function tensorName(given: string): string | undefined {
+  const path = given.replace(/(\[·\])+$/, '')
   const [, whole, brackets = '', role] = PATH.exec(path) ?? []
   if (!whole) return undefined
   if (role) {
@@ -76,7 +78,7 @@ function tensorName(path: string): string | undefined {
     (key) => key && key in TENSORS,
   )
   if (!key) return innerName(path, whole)
-  const facts = { letter: letterAt(Number(t)), head: head ?? '' }
+  const facts = { letter: letterAt(t ?? ''), head: head ?? '' }
   const [i] = index
   if (i !== undefined && kind in ELEMENTS)
     return inLayer(fill(ELEMENTS[kind], { ...facts, i, other: letterAt(i), symbol: symbolOf(i) }), layer)
@@ -95,7 +97,7 @@ function innerName(path: string, whole: string): string | undefined {
  * otherwise. Where there is room for both, that is what readers at the level "both" get. */
 export function everyday(name: string, room = false): string {
   if (app.level === 'technical' || (app.level === 'both' && !room)) return name
-  const words = plainName(name)
+  const words = inPlain(name)
   if (!words) return name
   return app.level === 'both' ? fill(text.both, { everyday: words, name }) : words
 }
