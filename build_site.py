@@ -171,13 +171,24 @@ def write_kernel(module: Path, compile_wasm: Callable[[Path], None]) -> None:
             stamp.write_text(digest(sources))
 
 
-def first_responses(library: Path) -> dict[str, Any]:
-    """Compute the responses that the page shows until Python has loaded, using the newly compiled kernel."""
+def first_responses(library: Path, claims: str) -> dict[str, Any]:
+    """Compute the responses that the page shows until Python has loaded, using the newly compiled kernel.
+
+    Args:
+        library: The compiled kernel; the file need not exist.
+        claims: What the page's texts claim about the model, as JSON from web/claims.mjs.
+
+    Raises:
+        NoSiteError: A claim does not hold.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "microgpt"
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*BUILT, "_kernel.*"))
         if library.exists():
             shutil.copy(library, copy / "engines" / "native")
+        (Path(folder) / "claims.json").write_text(claims, encoding="utf-8")
+        if faults := run(sys.executable, "-m", "microgpt.lab.claims", "claims.json", cwd=Path(folder)):
+            raise NoSiteError(f"its texts make claims that do not hold:\n{faults}fix them, then rebuild the page")
         responses: dict[str, Any] = json.loads(run(sys.executable, "-m", "microgpt.lab.snapshot", cwd=Path(folder)))
     return responses
 
@@ -247,7 +258,8 @@ def build(compile_wasm: Callable[[Path], None], library: Path) -> str | None:
         shutil.copy(NOTEBOOK, PUBLIC)
         write_package(PUBLIC / "microgpt.zip")
         write_kernel(PUBLIC / "kernel.wasm", compile_wasm)
-        write_snapshot(PUBLIC, first_responses(library))
+        claims = run(*command, "run", "--silent", "claims", cwd=WEB)
+        write_snapshot(PUBLIC, first_responses(library, claims))
         (PUBLIC / "runs").mkdir(exist_ok=True)
         (PUBLIC / "runs" / "index.json").write_text("[]")  # the page reads this list, which `microgpt lab RUN...` fills
         run(*command, "run", "build", *NPM_FLAGS, cwd=WEB)

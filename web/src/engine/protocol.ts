@@ -244,6 +244,8 @@ export interface Varied {
 
 export type Ended = 'bos' | 'block_size'
 
+export type Part = 'training' | 'held out' // of a run's data
+
 /** A token in a typed text, or a character without a token. */
 export interface TypedCharacter {
   char: string

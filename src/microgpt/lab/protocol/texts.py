@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 Ended = Literal["bos", "block_size"]
+Part = Literal["training", "held out"]  # of a run's data
 
 
 class TypedCharacter(TypedDict):

@@ -14,8 +14,9 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from microgpt import schedule, training
@@ -34,6 +35,7 @@ from microgpt.tracing.names import parameter_path, parameter_position
 
 if TYPE_CHECKING:
     from microgpt.lab.protocol import runs as protocol
+    from microgpt.lab.protocol.texts import Part
 
 FRAME_BYTES = 16_000_000  # the largest total size of a run's frames
 EVERY = {"native": 100, "scalar": 10}  # the initial number of steps between frames
@@ -175,6 +177,22 @@ class LabRun:
         """Return the documents for the update that follows `step` completed updates."""
         order, size = self.run.order, self.config.batch_size
         return [self.run.data.text(order[i % len(order)]) for i in range(step * size, (step + 1) * size)]
+
+    def parts(self, texts: Iterable[str]) -> dict[str, Part]:
+        """Return which part of the run's data each text is in: "training" or "held out". Other texts are left out."""
+        found = self.text.find_texts(self.run.data, texts)
+        return {text: "held out" if text in self._only_held_out else "training" for text in found}
+
+    def part(self, text: str) -> Part | None:
+        """Return which part of the run's data a text is in; None if it is in neither."""
+        return self.parts([text]).get(text)
+
+    @cached_property
+    def _only_held_out(self) -> set[str]:
+        """The held-out documents that the run does not also train on."""
+        data = self.run.data
+        held_out = {data.text(i) for i in self.run.held_out}
+        return held_out - {data.text(i) for i in self.run.order} if held_out else held_out
 
     def scratch(self, params: array[float] | None = None) -> Engine:
         """Return an engine for experiments, with a copy of `params` (by default, the run's parameters)."""
