@@ -22,7 +22,7 @@ from microgpt.lab.wire import Wire
 
 WORD = "emma"
 SEED = 42
-STEEP, GENTLE = "lm_head[12][14]", "layer0.attn_wv[14][2]"  # the weights with the largest gradients in their matrices
+STEEP = "lm_head[12][14]"  # the weight with the largest gradient
 GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
 TEMPERATURES = (0.2, 0.5, 2.0)  # shown side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
@@ -72,13 +72,14 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("sizes", {"n_embd": 12_288, "n_layer": 96, "block_size": 2048, "vocab_size": 50_257}),
     ("loss", {"word": WORD}),
     ("gradients", {"word": WORD}),
-    *(("loss", {"word": word}) for word in ("amme", "dariush", "udham", "bokyung", "afaf", "qqq")),
+    *(("loss", {"word": word}) for word in ("dariush", "udham", "bokyung", "afaf", "qqq")),
     ("evaluate", {}),
+    ("learned", {"word": WORD}),
     ("update", {"word": WORD, "what": []}),
     ("update", {"word": WORD, "what": ["delta"]}),
     ("adam", {"word": WORD, "path": STEEP}),
     ("schedule", {}),
-    ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 23, "reach": 3, "steps": 200}),
+    *(("hike", {"word": WORD, "scene": scene}) for scene in ("ravine", "valleys")),
     ("spelled", {"text": WORD}),
     ("generate", {**GENERATED, "prompt": "hello"}),
     *(

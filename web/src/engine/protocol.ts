@@ -668,6 +668,24 @@ export interface Update {
   tensors: Record<string, Partial<Record<UpdateQuantity, number[]>>> // the quantities in `what`, or all quantities
 }
 
+/** A letter's loss before and after an update. */
+export interface LearnedLetter {
+  position: number
+  target: string
+  before: number
+  after: number
+}
+
+/** What a word's letters cost before and after one Adam step on the word. The step does not change the model. */
+export interface Learned {
+  step: number
+  learning_rate: number
+  fresh: boolean
+  loss_before: number
+  loss_after: number
+  letters: LearnedLetter[]
+}
+
 /** One Adam step for one weight. */
 export interface AdamStep {
   path: string
@@ -706,7 +724,7 @@ export interface Axis {
 export interface HikerStep {
   x: number
   y: number
-  loss: number
+  loss: Num
 }
 
 /** An optimizer that walks downhill. */
@@ -971,6 +989,8 @@ export interface Requests {
   hike: { params: { word: string; scene: Landscape }; result: Hike & OfModel }
   /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
+  /** Take one Adam step on a copy of the model; return each letter's loss before and after it. */
+  learned: { params: { word: string; learning_rate?: number; fresh?: boolean }; result: Learned & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */

@@ -26,6 +26,8 @@ SECONDS = 2.0  # roughly the time that a surface may take
 COST = {"native": 1e-9, "scalar": 2.5e-6}  # seconds for a loss and its gradient, per weight and position
 MAX_SIZE, MAX_STEPS, MAX_RATE = 101, 1000, 1e6
 
+LEVEL = 1e-9  # a smaller difference in loss is none: it may be due to the platform's exp and log
+
 Point = tuple[float, float]
 
 
@@ -79,12 +81,14 @@ class Plane:
         return path
 
     def sgd(self, steps: int, learning_rate: float) -> list[HikerStep]:
-        """Return the path of gradient descent."""
+        """Return the path of gradient descent, which ends early if it leaves the range of float64."""
         x, y = self.start
         loss, grad = self.look(x, y)
         path: list[HikerStep] = [{"x": x, "y": y, "loss": loss}]
         for _ in range(steps):
             x, y = x - learning_rate * grad[0], y - learning_rate * grad[1]
+            if not math.isfinite(x + y):
+                break  # too large a learning rate led it out of the world
             loss, grad = self.look(x, y)
             path.append({"x": x, "y": y, "loss": loss})
         return path
@@ -201,7 +205,7 @@ def turns(path: Sequence[HikerStep]) -> int:
 
 def rises(path: Sequence[HikerStep]) -> int:
     """Return how many of a hiker's steps lead uphill."""
-    return sum(b["loss"] > a["loss"] for a, b in pairwise(path))
+    return sum(b["loss"] > a["loss"] + LEVEL for a, b in pairwise(path))
 
 
 def _hiker(name: str, learning_rate: float, path: list[HikerStep], axes: Sequence[Sequence[float]]) -> Hiker:

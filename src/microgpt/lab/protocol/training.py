@@ -22,6 +22,26 @@ class Update(TypedDict):
     tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the quantities in `what`, or all quantities
 
 
+class LearnedLetter(TypedDict):
+    """A letter's loss before and after an update."""
+
+    position: int
+    target: str
+    before: float
+    after: float
+
+
+class Learned(TypedDict):
+    """What a word's letters cost before and after one Adam step on the word. The step does not change the model."""
+
+    step: int
+    learning_rate: float
+    fresh: bool
+    loss_before: float
+    loss_after: float
+    letters: Sequence[LearnedLetter]
+
+
 class AdamStep(TypedDict):
     """One Adam step for one weight."""
 
@@ -64,7 +84,7 @@ class HikerStep(TypedDict):
 
     x: float
     y: float
-    loss: float
+    loss: Num
 
 
 class Hiker(TypedDict):
