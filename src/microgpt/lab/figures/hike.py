@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WEIGHTS = 120  # the weights with the largest gradients, along which the search looks
 SAMPLES = 13  # the losses along each of these weights
 PAIRS = 14  # the most promising pairs over a ravine, which the hikers try
-PRODUCTS, COARSE, FINALISTS = 100, 9, 6  # pairs that are multiplied, the grid that looks for their valleys, the best
+PRODUCTS, COARSE, FINALISTS = 100, 9, 12  # pairs that are multiplied, the grid that looks for their valleys, the best
 STEPS = {"ravine": 24, "valleys": 60}
 REACH = {"ravine": 3.0, "valleys": 4.0}  # how far the search looks along a weight
 SIZE = 25  # the grid points along each axis of the map

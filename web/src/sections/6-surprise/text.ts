@@ -73,7 +73,6 @@ export default texts({
   expected,
   meaning,
   words,
-  bos: 'BOS',
   word: {
     title: {
       plain: 'How surprising is each letter of “{word}”?',
