@@ -1,4 +1,4 @@
-"""The published model, read from its files without the lab."""
+"""The pretrained models, read from their files without the lab."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def published() -> checkpoints.Checkpoint:
     symbols = [*"abcdefghijklmnopqrstuvwxyz", ""]
     rng_state = random.Random(0).getstate()
     return checkpoints.Checkpoint(config, symbols, params, m, v, 1000, rng_state)
+
+
+def names_model() -> checkpoints.Checkpoint:
+    """Return the model that the lab opens with, read from its file without the lab's code."""
+    return checkpoints.load(SOURCE / "verification" / "golden" / "names.safetensors")

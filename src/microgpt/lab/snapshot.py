@@ -45,6 +45,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("variants", {}),
     ("model", {}),
     ("runs", {}),
+    ("examples", {}),
     ("tokens", {"text": WORD}),
     ("data", {}),
     ("shuffle", {"seed": SEED, "count": 8}),

@@ -359,6 +359,33 @@ export interface Samples {
   new: number // the number of texts that are not in the training data
 }
 
+/** A word that shows something about the active model. */
+export interface Example {
+  word: string
+  loss: number // the mean loss in nats per token
+  part: Part | null // the part of the data that contains the word
+}
+
+/** A training document whose letters in reverse surprise the model more. */
+export interface Backwards {
+  word: string
+  loss: number
+  backwards: string
+  backwards_loss: number
+}
+
+/** Words that show what the active model has learned. Each list begins with the best example, and may be empty. */
+export interface Examples {
+  searched: number // the number of documents that were searched
+  familiar: Example[] // training documents: well-known names, then the lowest losses
+  held_out: Example[] // held-out documents, in the same order
+  backwards: Backwards[] // well-known names if there are any, the largest difference first
+  invented: Example[] // samples that are not in the data, the lowest loss first
+  worse: Example[] // documents that surprise the model more than if it knew nothing, the worst first
+  num_worse: number // how many of the searched documents do
+  suggested: string[] // words to try: training, held-out and invented ones in turn
+}
+
 /** All parameters, and Adam's moments if requested. */
 export interface Parameters {
   tensors: Record<string, Tensor> // by name, in the order of shapes()
@@ -965,6 +992,8 @@ export interface Requests {
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */
   evaluate: { params: Record<string, never>; result: Evaluation & OfModel }
+  /** Return words that show what the active model has learned. */
+  examples: { params: Record<string, never>; result: Examples & OfModel }
   /** Export the active model as a checkpoint that `microgpt sample` can read. */
   export_model: { params: Record<string, never>; result: ExportedModel }
   /** Return an expression's graph of Values, with its forward and backward passes. */

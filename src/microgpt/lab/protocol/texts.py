@@ -135,3 +135,33 @@ class Samples(TypedDict):
 
     texts: Sequence[str]
     new: int  # the number of texts that are not in the training data
+
+
+class Example(TypedDict):
+    """A word that shows something about the active model."""
+
+    word: str
+    loss: float  # the mean loss in nats per token
+    part: Part | None  # the part of the data that contains the word
+
+
+class Backwards(TypedDict):
+    """A training document whose letters in reverse surprise the model more."""
+
+    word: str
+    loss: float
+    backwards: str
+    backwards_loss: float
+
+
+class Examples(TypedDict):
+    """Words that show what the active model has learned. Each list begins with the best example, and may be empty."""
+
+    searched: int  # the number of documents that were searched
+    familiar: Sequence[Example]  # training documents: well-known names, then the lowest losses
+    held_out: Sequence[Example]  # held-out documents, in the same order
+    backwards: Sequence[Backwards]  # well-known names if there are any, the largest difference first
+    invented: Sequence[Example]  # samples that are not in the data, the lowest loss first
+    worse: Sequence[Example]  # documents that surprise the model more than if it knew nothing, the worst first
+    num_worse: int  # how many of the searched documents do
+    suggested: Sequence[str]  # words to try: training, held-out and invented ones in turn

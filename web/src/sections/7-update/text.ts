@@ -206,7 +206,7 @@ export default texts({
     },
     caption: {
       plain:
-        'Each square is one of the model’s numbers. The stronger its color, the more it is to blame. Colored: it should shrink. Gray: it should grow. A bar beside a row means no blame at all. Choose a square to follow its number below.',
+        'The stronger a square’s color, the more its number is to blame. Colored: it should shrink; gray: it should grow. A bar beside a row: no blame at all.',
       technical:
         'A colored cell means that the loss grows with the parameter, so the update decreases it. A gray cell means the opposite. A bar beside a row marks a gradient of exactly zero. Choose a cell to follow its parameter through Adam below.',
     },
@@ -280,8 +280,7 @@ export default texts({
       },
     },
     caption: {
-      plain:
-        'Read it from top to bottom. Zero is in the middle of each bar. *plain* is the step that a program without Adam would take.',
+      plain: 'Read it from top to bottom. Zero is in the middle of each bar; *plain* is the step without Adam.',
       technical:
         'Zero is in the middle of each bar, and each line has its own scale. *plain* is the step of plain gradient descent with the same learning rate: −rate · g. Numbers in these formulas may be rounded; the final value is the program’s.',
     },
@@ -338,7 +337,7 @@ export default texts({
     same: 'Choose two different parameters.',
     caption: {
       plain:
-        'The stronger the color, the higher the ground. Both hikers start at the ring and feel only the slope under their feet. The cross is the lowest point of the map.',
+        'The stronger the color, the higher the ground. Both hikers start at the ring. The cross is the lowest point of the map.',
       technical:
         'The stronger the color, the higher the loss; contour lines join points of equal loss. Both start at the ring, where the model is, with all other parameters fixed. The cross is the lowest point of the grid. The color is clipped at high losses.',
     },
