@@ -45,7 +45,8 @@ SECONDS = 600  # each command's time limit, so that an unresponsive network cann
 BUILT = {"__pycache__", "node_modules", "public", "site"}
 SMALL = 2048  # characters; each longer response gets its own file
 NOTEBOOK = ROOT / "docs" / "microgpt.ipynb"  # offered for download on the page
-CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*"]  # the files that Python needs in the browser
+# the files that Python needs in the browser
+CARRIED = ["**/*.py", "data/names.txt", "verification/golden/final.*", "verification/golden/names.*"]
 
 
 class NoSiteError(Exception):

@@ -32,7 +32,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "engines": ["choose", "native torch scalar", "base program"],
     "lab": [
-        "snapshot",
+        "snapshot claims",
         "wire",
         "session server",
         "playback",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import sys
@@ -17,22 +18,43 @@ from microgpt.data.loading import load
 from microgpt.lab.protocol import SCHEMA
 from microgpt.lab.requests import REQUESTS, parameters
 
-from conftest import examples, golden
+from conftest import SOURCE, examples, golden
 from lab import session_client
-from lab.published import published
+from lab.published import names_model, published
 from lab.session_client import Lab
 
 WORD = "emma"
 
 
-def test_a_new_session_has_the_published_model_and_its_losses(readonly: Lab) -> None:
+def test_a_new_session_has_the_pretrained_models_and_their_losses(readonly: Lab) -> None:
     hello, model = readonly.ask("hello"), readonly.ask("model")
     assert hello["schema"] == SCHEMA
     assert hello["python"].endswith(sys.version.split()[0])
     assert (model["step"], model["version"], model["num_params"]) == (1000, 0, 4192)
-    assert "32,033 names" in model["about"]
-    [run] = readonly.ask("runs")["runs"]
-    assert run["losses"] == golden("final")["losses"]
+    assert "on 5,387 of the 5,986" in model["about"]
+    own, published = readonly.ask("runs")["runs"]
+    assert (own["id"], own["active"], published["id"], published["active"]) == ("names", True, "published", False)
+    assert own["losses"] == golden("names")["losses"]
+    assert [[x["step"], x["loss"]] for x in own["validations"]] == golden("names")["validations"]
+    assert published["losses"] == golden("final")["losses"]
+
+
+def test_the_published_model_is_opened_on_request_and_says_that_its_names_are_not_here(lab: Lab) -> None:
+    assert lab.ask("model")["own_text"]
+    model = lab.ask("pretrained", run="published")
+    assert (model["run"], model["own_text"]) == ("published", False)
+    assert "32,033 names of makemore's names.txt. That file is not included" in model["about"]
+    assert lab.ask("pretrained")["run"] == "names"
+
+
+def test_the_text_on_show_is_the_text_that_the_model_learned(readonly: Lab) -> None:
+    text = (SOURCE / "data" / "names.txt").read_bytes()
+    digest = hashlib.sha256(text).hexdigest()
+    assert names_model().provenance.sha256 == golden("names")["data_sha256"] == digest
+    assert readonly.session.active.run.data.sha256 == digest
+    shown = readonly.ask("data")
+    assert shown["num_docs"] == len(text.split())
+    assert shown["first"] == text.decode().split()[:12]
 
 
 @pytest.mark.parametrize(("n_embd", "n_head"), [(16, 4), (12, 4), (8, 1)])
@@ -44,7 +66,7 @@ def test_the_page_gets_the_values_derived_from_a_models_settings(lab: Lab, n_emb
 
 
 def test_the_published_vocabulary_is_that_of_the_bundled_names() -> None:
-    assert load("names").tokenizer.symbols == published().symbols
+    assert load("names").tokenizer.symbols == published().symbols == names_model().symbols
 
 
 def test_opening_a_session_reads_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +127,7 @@ def test_invalid_json_and_unknown_methods_are_refused_with_a_message(readonly: L
         ("reset", {"config": {"n_embd": 4096}}, "choose a smaller n_embd, n_layer or block_size"),
         ("reset", {"val_fraction": 2}, "val_fraction must be at least 0 and less than 1"),
         ("reset", {"config": {"batch_size": 10_000_000}}, "batch_size must be at most 1024 in the lab"),
-        ("choose", {"run": "mine"}, "unknown run 'mine'; choose from published"),
-        ("scrub", {"step": 3}, "the weights of 'trained for 1000 steps' are unknown before step 1000"),
+        ("choose", {"run": "mine"}, "unknown run 'mine'; choose from names, published"),
         ("scrub", {"step": 1001}, "train the run further"),
         ("generate", {"seed": 1, "index": 0, "temperature": 0}, "temperature must be above 0"),
         ("generate", {"seed": 1, "index": 0, "temperature": 1, "top_k": 28}, "top_k must be between 1 and"),

@@ -1,26 +1,27 @@
 // Reproduces the model that a link describes by repeating its training, which gives the same weights bit for bit.
 
 import { started } from './engine/page'
-import { change, lead, link, PUBLISHED, train } from './live.svelte'
+import { change, DEFAULT, lead, link, PUBLISHED, train } from './live.svelte'
 import { app, type Saved } from './state.svelte'
 
 /** Reproduce a link's model, unless the reader opens another link first. A link without a model keeps the model. */
-export async function follow({ config, step }: Saved): Promise<void> {
+export async function follow({ run, config, step }: Saved): Promise<void> {
   const isEarly = app.phase === 'loading' // an earlier link's model has not been requested yet
-  if (step < 0) {
+  if (step < 0 && !run) {
     if (!isEarly) return
     lead()
     return link()
   }
   const wanted = lead()
-  if (isEarly) [app.step, app.config] = [step, config]
+  if (isEarly) [app.run, app.step, app.config] = [run, step, config]
   await started
   if (!wanted()) return
   const before = app.model?.run
   try {
+    if (step < 0) return await change('pretrained', { run: PUBLISHED })
     const settings = JSON.parse(config || '{}')
-    // a link contains only differences from the pretrained model; another run's settings and text would be inherited
-    if (app.model?.run !== PUBLISHED) await change('pretrained', {})
+    // a link contains only differences from the page's own model; another run's settings and text would be inherited
+    if (app.model?.run !== DEFAULT) await change('pretrained', {})
     if (wanted()) await change('reset', { config: settings })
     if (wanted() && step > 0) await retrain(step)
   } catch (reason) {

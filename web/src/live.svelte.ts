@@ -104,13 +104,14 @@ type Change = 'edit' | 'change' | 'undo' | 'reset' | 'pretrained' | 'scrub' | 'c
 
 // The settings of the runs that a link can reproduce: runs started here on the names that come with the package.
 const repeatable = new Map<string, string>()
-// The settings of runs that continued the pretrained run: a link cannot reproduce their weights, but new runs start
+// The settings of runs that continued a pretrained run: a link cannot reproduce their weights, but new runs start
 // from these settings.
 const branched = new Map<string, string>()
-export const PUBLISHED = 'published' // the id of the pretrained run
+export const DEFAULT = 'names' // the id of the run that the page opens with
+export const PUBLISHED = 'published' // the id of the run that the page's names did not train
 
 const settingsOf = (run = ''): string | undefined =>
-  run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
+  run === DEFAULT || run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
 /** Send a request that changes the model, and update every live response and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
@@ -139,6 +140,7 @@ export async function attempt<M extends Change>(method: M, params: Requests[M]['
 /** Update the link to describe the current model. */
 export function link(): void {
   const config = app.model ? repeatable.get(app.model.run) : undefined
+  app.run = app.model?.run === PUBLISHED ? PUBLISHED : ''
   app.step = config === undefined ? -1 : app.model!.step
   app.config = config === undefined || config === '{}' ? '' : config!
 }

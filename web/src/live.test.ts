@@ -105,8 +105,8 @@ function session(client: { ask: unknown }, responses: Model[]) {
 
 test('a link describes a run that was started here, with its settings and step', async () => {
   const { app, client, change } = await page()
-  app.model = model('published', 1000)
-  session(client, [model('run1', 0), model('run1', 5), model('run2', 0), model('published', 1000)])
+  app.model = model('names', 1000)
+  session(client, [model('run1', 0), model('run1', 5), model('run2', 0), model('names', 1000)])
   await change('reset', { config: { n_embd: 8 } })
   expect([app.step, app.config]).toEqual([0, '{"n_embd":8}'])
   await change('scrub', { step: 5 })
@@ -117,15 +117,25 @@ test('a link describes a run that was started here, with its settings and step',
   expect([app.step, app.config]).toEqual([-1, ''])
 })
 
+test('a link names the published run, which is not the one that the page opens with', async () => {
+  const { app, client, change } = await page()
+  app.model = model('names', 1000)
+  session(client, [model('published', 1000), model('names', 1000)])
+  await change('pretrained', { run: 'published' })
+  expect([app.run, app.step, app.config]).toEqual(['published', -1, ''])
+  await change('pretrained', {})
+  expect([app.run, app.step, app.config]).toEqual(['', -1, ''])
+})
+
 test('a link describes neither a run on the reader’s own text nor a run with held-out documents', async () => {
   const { app, client, change } = await page()
-  app.model = model('published', 1000)
+  app.model = model('names', 1000)
   session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
   await change('load_data', { name: 'mine.txt', base64: '' })
   expect(app.step).toBe(-1)
   await change('reset', { config: { n_embd: 8 } })
   expect([app.step, app.config]).toEqual([-1, ''])
-  app.model = model('published', 1000)
+  app.model = model('names', 1000)
   await change('reset', { config: {}, val_fraction: 0.1 })
   expect(app.step).toBe(-1)
 })

@@ -21,7 +21,8 @@ const DEFAULTS = {
   play: '', // the playhead's chapter, '' if the playhead is closed
   at: 0, // the playhead's moment
   weight: '', // the parameter whose update is played
-  step: -1, // the model's training step; -1 for the pretrained model
+  run: '', // the id of a pretrained run other than the one that the page opens with
+  step: -1, // the model's training step; -1 for a pretrained model
   exercise: '', // the id of the current exercise
   config: '', // the settings that differ from the pretrained model's, as JSON
   present: 0, // the section's presented screen, counted from 1; 0 if not presenting
@@ -38,6 +39,7 @@ const VALID: { [Key in keyof Saved]?: (value: Saved[Key]) => boolean } = {
   theme: (theme) => ['auto', 'light', 'dark'].includes(theme),
   play: (play) => [END, ...chapters.map(({ name }) => name as string)].includes(play),
   exercise: (id) => /^[a-z0-9-]+$/.test(id),
+  run: (run) => ['', 'published'].includes(run),
   hide: (hide) => hide.split(',').every((part) => HIDDEN.includes(part)),
 }
 
@@ -80,6 +82,7 @@ class App {
   play = $state(DEFAULTS.play)
   at = $state(DEFAULTS.at)
   weight = $state(DEFAULTS.weight)
+  run = $state(DEFAULTS.run)
   step = $state(DEFAULTS.step)
   exercise = $state(DEFAULTS.exercise)
   config = $state(DEFAULTS.config)

@@ -18,6 +18,7 @@ const OTHER: Saved = {
   play: 'forward',
   at: 700,
   weight: 'wte[0][0]',
+  run: 'published',
   step: 20,
   exercise: 'break-causality',
   config: '{"n_embd":8}',

@@ -12,13 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from microgpt.engines.base import check_batch
 from microgpt.engines.program import ScalarModel
 from microgpt.errors import DivergedError, LabError
 from microgpt.lab.editing import edited
 from microgpt.lab.editing.module import error_sentence
+from microgpt.lab.protocol.choices import Pretrained
 from microgpt.lab.requests import REQUESTS, Request, Response, bind, find
 from microgpt.lab.runs import opening, texts
 from microgpt.lab.runs.run import LabRun
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 
 class Session:
-    """A lab session, which starts with the published model.
+    """A lab session, which starts with the model trained on the bundled names, and also has the published model.
 
     Attributes:
         names: The bundled names.
@@ -52,9 +53,8 @@ class Session:
     def __init__(self) -> None:
         self.names = Text()
         self.texts: list[Text] = [self.names]
-        first = opening.published(self.names)
-        self.by_id: dict[str, LabRun] = {first.id: first}
-        self.active: LabRun = first
+        self.by_id: dict[str, LabRun] = {id: opening.pretrained(id, self.names) for id in get_args(Pretrained)}
+        self.active: LabRun = self.by_id["names"]
         self.version = 0
         self.begun = 0
         self._recorded: OrderedDict[Key, dict[str, Tensor]] = OrderedDict()

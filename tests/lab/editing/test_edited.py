@@ -164,7 +164,7 @@ def test_an_edited_run_is_scrubbed_branched_and_compared_like_any_run() -> None:
     lab.ask("scrub", step=1)
     lab.ask("scrub", step=3)
     assert lab.session.active.engine.params == after
-    lab.ask("choose", run="published")
+    lab.ask("pretrained")
     file = lab.ask("reset")["run"]
     lab.losses(3)
     found = lab.ask("compare", a=file, b=run)

@@ -34,7 +34,7 @@ def test_every_variant_applies_and_runs(name: str) -> None:
     program = lab.use(source)["program"]
     assert program["changed"]
     losses = lab.losses(2)
-    lab.ask("choose", run="published")
+    lab.ask("pretrained")
     lab.ask("reset")
     assert len(losses) == 2
     assert all(map(math.isfinite, losses))

@@ -13,7 +13,7 @@ from microgpt.lab import snapshot
 from microgpt.schedule import learning_rate
 from microgpt.tracing import names as tensor_names
 
-from lab.published import published
+from lab.published import names_model
 from lab.session_client import Lab
 
 WORD = "emma"
@@ -23,7 +23,7 @@ SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 def test_the_gradient_is_that_of_the_engine_and_zero_in_unused_rows(readonly: Lab) -> None:
     response = readonly.ask("gradients", word=WORD)
     tokens = readonly.ask("forward", word=WORD)["tokens"]
-    engine = ScalarEngine(published().params, Config(), 27)
+    engine = ScalarEngine(names_model().params, Config(), 27)
     assert response["loss"] == engine.backward([tokens])
     for name, part in offsets(shapes(Config(), 27)).items():
         assert response["grads"][name] == list(engine.grads[part])
@@ -154,7 +154,7 @@ def test_the_surface_shows_real_losses_and_the_hikers_use_real_gradients(readonl
               offsets(shapes(Config(), 27))["layer0.attn_wo"].start + 2 * 16 + 9]  # fmt: skip
 
     def at(a: float, b: float) -> tuple[float, list[float]]:
-        params = published().params
+        params = names_model().params
         params[places[0]], params[places[1]] = a, b
         engine = ScalarEngine(params, Config(), 27)
         return engine.backward([tokens]), [engine.grads[place] for place in places]
@@ -163,7 +163,7 @@ def test_the_surface_shows_real_losses_and_the_hikers_use_real_gradients(readonl
     for row, column in ((0, 0), (size - 1, 0), (2, 3)):
         expected, _ = at(response["x"]["values"][column], response["y"]["values"][row])
         assert response["loss"][row * size + column] == pytest.approx(expected, abs=1e-12)
-    start = [published().params[place] for place in places]
+    start = [names_model().params[place] for place in places]
     sgd, adam = response["hikers"]
     for hiker in (sgd, adam):
         assert [hiker["path"][0]["x"], hiker["path"][0]["y"]] == start

@@ -12,7 +12,7 @@ from microgpt.tracing import names as tensor_names
 from microgpt.tracing.trace import trace
 
 from conftest import whole
-from lab.published import published
+from lab.published import names_model
 from lab.session_client import Lab
 
 WORD = "emma"
@@ -25,7 +25,7 @@ def test_every_number_of_a_word_opens_into_a_sum_that_gives_it(
     """`count` of the numbers are opened; None opens all."""
     forward = readonly.ask("forward", word=WORD)
     lines = readonly.ask("source")["lines"]
-    recorded = trace(forward["tokens"], published().params, PRESETS["final"], 27)
+    recorded = trace(forward["tokens"], names_model().params, PRESETS["final"], 27)
     every = [
         (tensor_names.element_path(name, tuple(tensor["shape"]), i), value)
         for name, tensor in forward["tensors"].items()
@@ -55,7 +55,7 @@ def test_the_graph_around_a_number_is_that_of_the_trace(readonly: Lab) -> None:
     around = readonly.ask("neighbourhood", word=WORD, path="pos3.layer0.attn_weights.head2[1]", up=2, down=2)
     paths = {node["path"] for node in around["nodes"]}
     assert "pos3.layer0.attn_weights.head2[1]" in paths
-    recorded = trace(readonly.ask("forward", word=WORD)["tokens"], published().params, PRESETS["final"], 27)
+    recorded = trace(readonly.ask("forward", word=WORD)["tokens"], names_model().params, PRESETS["final"], 27)
     for edge in around["edges"]:
         made = recorded.number(edge["to"])
         assert edge["from"] in paths
@@ -69,7 +69,7 @@ def test_the_graph_around_a_number_is_that_of_the_trace(readonly: Lab) -> None:
 def test_a_changed_weight_changes_what_depends_on_it_and_can_be_undone(lab: Lab) -> None:
     before = lab.ask("forward", word=WORD)
     state = lab.state()
-    weight = published().params[offsets(shapes(Config(), 27))["layer0.attn_wv"]][2 * 16 + 3]
+    weight = names_model().params[offsets(shapes(Config(), 27))["layer0.attn_wv"]][2 * 16 + 3]
     changes = lab.ask("change", path="layer0.attn_wv[2][3]", value=1.5)["changes"]
     assert changes == [{"path": "layer0.attn_wv[2][3]", "before": weight, "after": 1.5}]
     now = lab.ask("forward", word=WORD)

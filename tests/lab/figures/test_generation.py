@@ -18,14 +18,14 @@ from microgpt.data.sources import NAMES
 from microgpt.lab.figures import generation
 from microgpt.runs import checkpoint as checkpoints
 
-from lab.published import published
+from lab.published import names_model
 from lab.session_client import Lab
 
 
 def test_the_samples_are_those_of_the_command_line(
     readonly: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoints.save(tmp_path / "model.safetensors", published())
+    checkpoints.save(tmp_path / "model.safetensors", names_model())
     command = [
         "sample",
         str(tmp_path / "model.safetensors"),

@@ -13,7 +13,7 @@ from microgpt.engines.scalar import ScalarEngine
 from microgpt.reference import Value
 from microgpt.tracing.trace import trace
 
-from lab.published import published
+from lab.published import names_model
 from lab.session_client import Lab
 
 WORD = "emma"
@@ -24,7 +24,7 @@ SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 def test_the_mean_of_the_shown_losses_is_the_loss_of_the_program(readonly: Lab, word: str) -> None:
     response = readonly.ask("loss", word=word)
     tokens = readonly.ask("forward", word=word)["tokens"]
-    program = ScalarEngine(published().params, Config(), 27).backward([tokens])
+    program = ScalarEngine(names_model().params, Config(), 27).backward([tokens])
     assert response["mean"] == program
     assert sum(x["loss"] for x in response["letters"]) / len(response["letters"]) == pytest.approx(program, abs=1e-12)
     assert response["uniform"] == math.log(27)
@@ -39,7 +39,7 @@ def test_the_perplexity_is_the_exponential_of_the_loss(readonly: Lab) -> None:
 def test_the_size_and_depth_of_the_graph_agree_with_a_walk(readonly: Lab) -> None:
     tokens = readonly.ask("forward", word=WORD)["tokens"]
     response = readonly.ask("graph", word=WORD)
-    params = published().params
+    params = names_model().params
     leaves = iter([Value(p) for p in params])
     state_dict = {
         name: [[next(leaves) for _ in range(columns)] for _ in range(rows)]

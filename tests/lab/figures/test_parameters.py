@@ -1,4 +1,4 @@
-"""The parameters: the published ones, their number at any size, their history."""
+"""The parameters: the pretrained ones, their number at any size, their history."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import pytest
 
 from microgpt.config import PRESETS, offsets, shapes
 from microgpt.engines.native.library import LIBRARY
+from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.run import Run
 
-from lab.published import published
+from lab.published import names_model, published
 from lab.session_client import Lab
 
 
-def test_the_parameters_are_those_of_the_published_file(readonly: Lab) -> None:
-    response, expected = readonly.ask("parameters", moments=True), published()
+@pytest.mark.parametrize(("run", "expected"), [("names", names_model()), ("published", published())])
+def test_the_parameters_are_those_of_the_pretrained_models_file(shared: Lab, run: str, expected: Checkpoint) -> None:
+    shared.ask("pretrained", run=run)
+    response = shared.ask("parameters", moments=True)
     table = shapes(expected.config, 27)
     assert list(response["tensors"]) == list(table)
     for name, part in offsets(table).items():
         assert response["tensors"][name] == {"shape": list(table[name]), "data": list(expected.params[part])}
         assert response["m"][name] == list(expected.m[part])
         assert response["v"][name] == list(expected.v[part])
-    one = readonly.ask("history", path="lm_head[26][15]")
+    one = shared.ask("history", path="lm_head[26][15]")
     assert (one["m"], one["v"]) == (response["m"]["lm_head"][-1], response["v"]["lm_head"][-1])
-    assert readonly.ask("parameters")["m"] == {}
+    assert shared.ask("parameters")["m"] == {}
 
 
 @pytest.mark.golden

@@ -49,7 +49,8 @@ def test_other_settings_and_held_out_losses_agree_with_the_command_line(lab: Lab
     evaluation = lab.ask("evaluate")
     assert evaluation["held_out"]
     assert evaluation["loss"] == pytest.approx(held_out[-1]["loss"], abs=1e-9)
-    assert not Lab().ask("evaluate")["held_out"]
+    lab.ask("reset")
+    assert not lab.ask("evaluate")["held_out"]
 
 
 def test_scrubbing_restores_the_weights_exactly(lab: Lab) -> None:
@@ -102,9 +103,9 @@ def test_training_after_scrubbing_back_makes_a_branch(lab: Lab) -> None:
     assert curve(lab) == whole  # nothing was changed, so it repeats the run
     assert lab.state() == state
     response = lab.ask("runs")["runs"]
-    assert [run["id"] for run in response] == ["published", "run1", "run2"]
-    assert response[2]["branch"] == {"run": "run1", "step": 25}
-    assert (response[1]["step"], response[1]["losses"]) == (60, whole)
+    assert [run["id"] for run in response] == ["names", "published", "run1", "run2"]
+    assert response[3]["branch"] == {"run": "run1", "step": 25}
+    assert (response[2]["step"], response[2]["losses"]) == (60, whole)
     assert lab.ask("compare", a="run1", b="run2")["first"] is None
     lab.ask("scrub", step=30)
     lab.ask("change", path="lm_head[0][0]", value=1.0)
@@ -139,13 +140,56 @@ def test_a_comparison_finds_the_step_where_two_runs_diverge(lab: Lab) -> None:
     assert {setting["setting"] for setting in seeds["differs"]} == {"seed"}
 
 
-def test_training_the_published_model_leaves_it_unchanged(lab: Lab) -> None:
+@pytest.mark.parametrize("run", ["names", "published"])
+def test_training_a_pretrained_model_leaves_it_unchanged(lab: Lab, run: str) -> None:
+    lab.ask("pretrained", run=run)
     state = lab.state()
     event = lab.train(20)
-    assert event["run"] != "published"
+    assert event["run"] == "run1"
     assert event["learning_rate"] == pytest.approx(0.005 * (1 - 19 / 1000))  # num_steps doubles: half the initial rate
-    assert lab.ask("pretrained")["run"] == "published"
+    assert lab.ask("model")["own_text"] == (run == "names")
+    assert lab.ask("pretrained", run=run)["run"] == run
     assert lab.state() == state
+
+
+def test_training_the_opening_model_on_keeps_its_split_and_makes_it_better(lab: Lab) -> None:
+    before = lab.ask("evaluate")
+    held_out = list(lab.session.active.run.held_out)
+    lab.train(1000)
+    run = lab.session.active
+    assert list(run.run.held_out) == held_out
+    assert run.run.provenance.val_fraction == 0.1
+    assert [step for step, _ in run.validations] == [*range(100, 1001, 100), *range(1200, 2001, 200)]
+    after = lab.ask("evaluate")
+    assert after["loss"] < before["loss"]
+    assert sum(run.losses[-100:]) < sum(run.losses[900:1000])
+
+
+def test_the_opening_model_can_be_scrubbed_to_every_step_of_its_run(lab: Lab) -> None:
+    state = lab.state()
+    assert lab.ask("scrub", step=3)["step"] == 3
+    fresh = Lab()
+    fresh.ask("reset", val_fraction=0.1)
+    fresh.train(3)
+    assert lab.state() == fresh.state()
+    lab.ask("scrub", step=1000)
+    assert lab.state() == state
+    lab.ask("scrub", step=3)
+    assert lab.train(1)["run"] == "run1"  # a branch
+    assert [run["name"] for run in lab.ask("runs")["runs"]][-1] == "names, from step 3"
+    assert lab.ask("pretrained")["step"] == 1000
+    assert lab.state() == state
+
+
+def test_a_branch_of_the_opening_model_can_be_scrubbed_and_compared_over_all_of_its_steps(lab: Lab) -> None:
+    lab.train(5)
+    found = lab.ask("compare", a="names", b="run1")
+    assert found["first"] is None
+    assert lab.ask("scrub", step=2)["step"] == 2
+    lab.ask("choose", run="names")
+    lab.ask("reset", val_fraction=0.1, config={"seed": 1})
+    lab.train(2)
+    assert lab.ask("compare", a="names", b="run2")["first"]["step"] == 0
 
 
 def test_a_run_does_not_depend_on_the_number_of_steps_per_request(lab: Lab) -> None:

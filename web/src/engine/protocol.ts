@@ -24,6 +24,8 @@ export interface PathValue {
   value: Num
 }
 
+export type Pretrained = 'names' | 'published' // the ids of the runs that come with the package
+
 export type Documents = 'lines' | 'stream'
 
 export type Order = 'topological' | 'naive' // the order in which backward visits the nodes
@@ -75,8 +77,9 @@ export interface Change {
 /** The active model. */
 export interface Model {
   run: string // the id of the active run
-  name: string // 'trained for 1000 steps', 'random', a file's name
+  name: string // 'names', 'published', 'random', a file's name
   about: string // one or two sentences about the model's origin and training data
+  own_text: boolean // whether the text on show is the text that the model was trained on
   step: number // the number of completed updates
   num_steps: number // the number of planned updates, doubled each time training exceeds the plan
   config: Config
@@ -349,13 +352,15 @@ export interface Generated {
   text: string
   letters: Letter[]
   ended: Ended
-  in_data: boolean
-  nearest: NearDocument[] // empty for a stream, and for more than 50,000 documents
+  part: Part | null // the part of the data that contains the text
+  in_data: boolean // whether the model trained on the text
+  nearest: NearDocument[] // in the training data; empty for a stream, and for more than 50,000 documents
 }
 
 /** Several generated texts. */
 export interface Samples {
   texts: string[]
+  parts: (Part | null)[] // for each text, the part of the data that contains it
   new: number // the number of texts that are not in the training data
 }
 
@@ -1038,8 +1043,8 @@ export interface Requests {
   open_run: { params: { name: string; checkpoint: string; metrics: string }; result: Model & OfModel }
   /** Return the parameters and, on request, Adam's moments. */
   parameters: { params: { moments?: boolean }; result: Parameters & OfModel }
-  /** Switch back to the published model. */
-  pretrained: { params: Record<string, never>; result: Model & OfModel }
+  /** Switch back to a pretrained model: to the one that the lab opens with, or to the published one. */
+  pretrained: { params: { run?: Pretrained }; result: Model & OfModel }
   /** Start a run from random weights on the same text. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */

@@ -1,7 +1,7 @@
 // Sets the stage of an exercise (its section, word and model), or returns a link that sets it.
 
 import { follow } from '../follow'
-import { change, lead, PUBLISHED } from '../live.svelte'
+import { change, DEFAULT, lead } from '../live.svelte'
 import { app, read, write } from '../state.svelte'
 import type { Exercise } from './exercise'
 import { kept } from './kept.svelte'
@@ -29,8 +29,9 @@ async function setStage({ id, stage: { set, config, step, ...rest } }: Exercise)
   seen.line = 0
   shelf.stages += 1
   kept.addUndo(set?.())
-  if (app.phase !== 'ready') return // without Python, only the pretrained model is available
+  if (app.phase !== 'ready') return // without Python, only the page's own model is available
   if (step !== undefined) return follow({ ...app.saved, config: JSON.stringify(config ?? {}), step })
-  if (app.model?.run !== PUBLISHED) await change('pretrained', {})
+  const { run, step: at, num_steps } = app.model ?? {}
+  if (run !== DEFAULT || at !== num_steps) await change('pretrained', {})
   if (wanted() && app.model?.changes.length) await change('undo', {})
 }

@@ -94,13 +94,13 @@ def generate(
     ended: Ended = "bos" if len(logits) > len(ids) + len(letters) else "block_size"
     if ended == "bos":
         note(bos)
-    data = run_.data
     return {
         "text": text,
         "letters": letters,
         "ended": ended,
-        "in_data": bool(run.text.find_texts(data, [text])),
-        "nearest": nearest(text, run.text.in_order(data)) if data.mode == "lines" else [],
+        "part": run.part(text),
+        "in_data": run.part(text) == "training",
+        "nearest": nearest(text, run.training_documents) if run_.data.mode == "lines" else [],
     }
 
 
@@ -138,8 +138,9 @@ def sample_texts(run: LabRun, seed: int, count: int, temperature: float, top_k: 
     else:
         unchanged(run, "sampling with top_k follows the reference", "sample", "softmax", "Value.")
         texts = run.run.sample(count, temperature=temperature, top_k=top_k, seed=seed)
-    known = run.text.find_texts(run.run.data, texts)
-    return {"texts": texts, "new": sum(text not in known for text in texts)}
+    parts = run.parts(texts)
+    found = [parts.get(text) for text in texts]
+    return {"texts": texts, "parts": found, "new": sum(part != "training" for part in found)}
 
 
 def _sample(run: LabRun, rng: random.Random, temperature: float) -> str:

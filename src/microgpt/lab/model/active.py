@@ -15,8 +15,9 @@ import microgpt
 from microgpt.activations import ACTIVATIONS, formula
 from microgpt.lab.editing import edited
 from microgpt.lab.protocol import SCHEMA
+from microgpt.lab.protocol.choices import Pretrained
 from microgpt.lab.requests import change_request, model_request, request
-from microgpt.lab.runs import texts
+from microgpt.lab.runs import opening, texts
 from microgpt.lab.runs.run import settings
 from microgpt.runs.run import spec_of
 
@@ -44,6 +45,7 @@ def model(session: Session) -> Model:
         "run": run.id,
         "name": run.name,
         "about": run.about,
+        "own_text": run.own_text,
         "step": run.step,
         "num_steps": run.run.config.num_steps,
         "config": settings(run.config),
@@ -79,9 +81,11 @@ def choose(session: Session, run: str) -> None:
 
 
 @change_request
-def pretrained(session: Session) -> None:
-    """Switch back to the published model."""
-    session.active = session.by_id["published"]
+def pretrained(session: Session, run: Pretrained = "names") -> None:
+    """Switch back to a pretrained model: to the one that the lab opens with, or to the published one."""
+    if run not in session.by_id:  # a session saved before the run existed
+        session.by_id[run] = opening.pretrained(run, session.names)
+    session.active = session.by_id[run]
     session.active.go(session.active.furthest)
 
 

@@ -10,6 +10,7 @@ import base64
 import json
 from array import array
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from microgpt.config import Config
@@ -123,6 +124,8 @@ def restore(session: Session, state: str) -> None:
             if run.text >= len(texts):
                 raise ValueError(f"text must be the index of one of {len(texts)} texts, got text={run.text}")
         runs = {run.id: _restored(run, texts[run.text]) for run in saved.runs}
+        for restored in runs.values():
+            restored.elsewhere = _elsewhere(restored, runs)
         if saved.active not in runs:
             raise ValueError(f"active must be the id of a run, got active={saved.active!r:.40}")
     except (ValueError, RecursionError) as error:
@@ -130,6 +133,15 @@ def restore(session: Session, state: str) -> None:
     active, begun, version = runs[saved.active], saved.begun, saved.version
     session.texts, session.by_id, session.active, session.begun = texts, runs, active, begun
     session.version = max(session.version, version)
+
+
+def _elsewhere(run: LabRun, runs: dict[str, LabRun]) -> bool:
+    """Return whether a run is the published run, or branched from it."""
+    ids = {run.id}
+    while run.branch and run.branch[0] in runs and run.branch[0] not in ids:
+        run = runs[run.branch[0]]
+        ids.add(run.id)
+    return run.id == "published"
 
 
 def _run(run: LabRun, text: int) -> Response:
@@ -221,7 +233,7 @@ def _restored(saved: SavedRun, text: Text) -> LabRun:
     run.frames = {frame.step: frame for frame in frames}
     run.settle_plan()
     if saved.again and not missing:
-        run.opened = begin_again(text, state)
+        run.opened = partial(begin_again, text, state)
     return run
 
 

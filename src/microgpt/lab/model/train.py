@@ -64,7 +64,8 @@ def _to_train(session: Session) -> LabRun:
         _ = run.run.order  # raises an error if the data is missing, before anything is changed
         return run
     count = sum(other.branch is not None and other.branch[0] == run.id for other in session.by_id.values())
-    name = f"{run.name}, trained on" if run.frozen else f"{run.name}, from step {run.step}"
+    is_last = run.step == run.furthest
+    name = f"{run.name}, trained on" if is_last else f"{run.name}, from step {run.step}"
     branch = run.fork(session.new_id(), name + (f" ({count + 1})" if count else ""))
     run.go(run.furthest)
     session.add(branch)

@@ -5,6 +5,7 @@ Feature modules import this module, so it defines nothing else.
 
 from typing import Literal
 
+Pretrained = Literal["names", "published"]  # the ids of the runs that come with the package
 Documents = Literal["lines", "stream"]
 Order = Literal["topological", "naive"]  # the order in which backward visits the nodes
 Times = Literal[1, 2]  # how many times backward is called

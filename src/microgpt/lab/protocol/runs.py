@@ -51,8 +51,9 @@ class Model(TypedDict):
     """The active model."""
 
     run: str  # the id of the active run
-    name: str  # 'trained for 1000 steps', 'random', a file's name
+    name: str  # 'names', 'published', 'random', a file's name
     about: str  # one or two sentences about the model's origin and training data
+    own_text: bool  # whether the text on show is the text that the model was trained on
     step: int  # the number of completed updates
     num_steps: int  # the number of planned updates, doubled each time training exceeds the plan
     config: Config

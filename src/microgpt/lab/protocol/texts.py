@@ -126,14 +126,16 @@ class Generated(TypedDict):
     text: str
     letters: Sequence[Letter]
     ended: Ended
-    in_data: bool
-    nearest: Sequence[NearDocument]  # empty for a stream, and for more than 50,000 documents
+    part: Part | None  # the part of the data that contains the text
+    in_data: bool  # whether the model trained on the text
+    nearest: Sequence[NearDocument]  # in the training data; empty for a stream, and for more than 50,000 documents
 
 
 class Samples(TypedDict):
     """Several generated texts."""
 
     texts: Sequence[str]
+    parts: Sequence[Part | None]  # for each text, the part of the data that contains it
     new: int  # the number of texts that are not in the training data
 
 

@@ -48,7 +48,7 @@ def _settings(a: LabRun, b: LabRun) -> list[Difference]:
 
 def _first(a: LabRun, b: LabRun) -> FirstDifference | None:
     """Return the first step after which a weight differs, and the first such weight in tensor order."""
-    low, high = max(a.first, b.first), min(a.furthest, b.furthest)
+    low, high = max(a.earliest, b.earliest), min(a.furthest, b.furthest)
     if low > high:
         raise LabError(
             f"{a.name!r} and {b.name!r} have no steps in common: one run's weights go up to step {high}, but the"
@@ -98,7 +98,7 @@ def _difference(a: LabRun, b: LabRun) -> tuple[str, str, float, float]:
 
 def _documents(a: LabRun, b: LabRun) -> FirstDocuments | None:
     """Return the first step at which the runs read different documents, among the steps whose documents are known."""
-    for step in range(max(a.first, b.first), min(a.furthest, b.furthest)):
+    for step in range(max(a.earliest, b.earliest), min(a.furthest, b.furthest)):
         try:
             x, y = a.document(step), b.document(step)
         except DataError:  # the text of a run is not loaded

@@ -1,4 +1,4 @@
-"""Open a run in the lab: the published run, a new run, a run from files, or a run from a saved session."""
+"""Open a run in the lab: a pretrained run, a new run, a run from files, or a run from a saved session."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import string
 from array import array
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,7 @@ from microgpt.config import PRESETS, Config, shapes
 from microgpt.data.documents import Data
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import DataError, DivergedError, LabError
+from microgpt.lab.protocol.choices import Pretrained
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import Text, as_file
 from microgpt.runs import checkpoint as checkpoints
@@ -59,6 +61,33 @@ def begin(id: str, name: str, text: Text, config: Config, val_fraction: float = 
     return LabRun(id, name, f"A model that starts from random weights and trains on {text.name}.", text, run)
 
 
+def pretrained(id: Pretrained, text: Text) -> LabRun:
+    """Return the pretrained run with this id.
+
+    Args:
+        id: "names" for the model that the lab opens with, or "published".
+        text: The bundled names.
+    """
+    return {"names": names, "published": published}[id](text)
+
+
+def names(text: Text) -> LabRun:
+    """Return the run of `microgpt train names --val-fraction 0.1` after its last step."""
+    facts = golden.figures("names")
+    state = checkpoints.load(golden.FOLDER / "names.safetensors")
+    about = (
+        f"A model that `microgpt train names --val-fraction 0.1` trained for {facts['num_steps']:,} steps on the"
+        f" bundled names: on {facts['num_docs'] - facts['num_held_out']:,} of the {facts['num_docs']:,}. The other"
+        f" {facts['num_held_out']:,} were held out to test it."
+    )
+    lab_run = LabRun("names", "names", about, text, from_checkpoint(text, state, ""))
+    lab_run.losses = array("d", facts["losses"])
+    lab_run.validations = [(step, loss) for step, loss in facts["validations"]]
+    lab_run.frozen = True
+    lab_run.opened = partial(begin_again, text, state)
+    return lab_run
+
+
 def published(text: Text) -> LabRun:
     """Return the published run after its last step. Further training uses the bundled names."""
     facts = golden.figures("final")
@@ -78,16 +107,15 @@ def published(text: Text) -> LabRun:
         rng_state=random.Random(config.seed).getstate(),
         provenance=Provenance("makemore", facts["data_sha256"], "lines", facts["num_docs"], 0.0),
     )
-    name = f"trained for {facts['num_steps']} steps"
     about = (
         f"The published model, trained for {facts['num_steps']:,} steps on the {facts['num_docs']:,} names of"
         " makemore's names.txt. That file is not included, so the bundled names replace it: samples are compared"
         " with the bundled names, and further training reads the bundled names."
     )
     run = Run(state, lambda: text.data(config, state.tokenizer()))
-    lab_run = LabRun("published", name, about, text, run)
+    lab_run = LabRun("published", "published", about, text, run)
     lab_run.losses = array("d", facts["losses"])
-    lab_run.frozen = True
+    lab_run.frozen = lab_run.elsewhere = True
     return lab_run
 
 
@@ -135,7 +163,8 @@ def opened(
                     if line.get("val_loss") is not None:
                         lab_run.validations.append((line["step"], line["val_loss"]))
     if text is not None and not missing and state.step:
-        lab_run.opened = begin_again(text, state)
+        begin_again(text, state)  # raises an error if it is impossible
+        lab_run.opened = partial(begin_again, text, state)
     return lab_run
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 FRAME_BYTES = 16_000_000  # the largest total size of a run's frames
 EVERY = {"native": 100, "scalar": 10}  # the initial number of steps between frames
+MAX_SCALAR = 50  # the number of steps that the scalar engine repeats to reach a file's earlier steps
 EVENT_SECONDS = 0.03  # between pauses in training
 
 
@@ -72,7 +73,8 @@ class LabRun:
             step turns these changes into edits.
         branch: The id of the run and the step that this run branched from, if any.
         frozen: Whether the run never changes; if so, training it further creates a branch.
-        opened: For a run that was opened from a file and can be retrained, the same run before its first step.
+        elsewhere: Whether the run was trained, at first at least, on a text that is not the one on show.
+        opened: For a run that was opened from a file and can be retrained, starts the same run again at step 0.
         missing: For a run that was opened from a file, the reason its data is not loaded; "" if it is loaded.
         saved: The run as session_file.py last serialized it, and a key for detecting changes.
         every: The number of steps between frames.
@@ -89,7 +91,8 @@ class LabRun:
         self.changes: dict[int, Edit] = {}
         self.branch: tuple[str, int] | None = None
         self.frozen = False
-        self.opened: Run | None = None
+        self.elsewhere = False
+        self.opened: Callable[[], Run] | None = None
         self.missing = ""
         self.saved: tuple[Any, Response] | None = None
         self.every = EVERY[self.engine.name]
@@ -113,6 +116,17 @@ class LabRun:
     def furthest(self) -> int:
         """The last step that training has reached."""
         return len(self.losses)
+
+    @property
+    def earliest(self) -> int:
+        """The earliest step that the run can be scrubbed to, by retraining it if necessary."""
+        can_retrain = self.opened is not None and (self.engine.name != "scalar" or self.first <= MAX_SCALAR)
+        return 0 if can_retrain else self.first
+
+    @property
+    def own_text(self) -> bool:
+        """Whether the text on show is the text that the run was trained on."""
+        return not self.elsewhere and not self.missing
 
     @property
     def shapes(self) -> Shapes:
@@ -186,6 +200,11 @@ class LabRun:
     def part(self, text: str) -> Part | None:
         """Return which part of the run's data a text is in; None if it is in neither."""
         return self.parts([text]).get(text)
+
+    @cached_property
+    def training_documents(self) -> list[str]:
+        """The distinct documents that the run trains on, in sorted order."""
+        return [text for text in self.text.in_order(self.run.data) if text not in self._only_held_out]
 
     @cached_property
     def _only_held_out(self) -> set[str]:
@@ -286,10 +305,10 @@ class LabRun:
             LabError: Retraining takes too long, or does not reproduce the file's weights.
         """
         assert self.opened is not None
-        fresh, self.opened = self.opened, None
+        fresh, self.opened = self.opened(), None
         twin = LabRun(self.id, self.name, self.about, self.text, fresh)
         end = self.frames[self.first]
-        if twin.engine.name == "scalar" and self.first > 50:
+        if twin.engine.name == "scalar" and self.first > MAX_SCALAR:
             raise LabError(
                 f"cannot show the earlier steps of {self.name!r}: with the scalar engine, repeating its {self.first}"
                 " steps would take too long"
@@ -399,7 +418,8 @@ class LabRun:
         twin.changes = dict(self.changes)
         twin.branch = (self.id, self.step)
         twin.missing = self.missing
-        if self.frozen:  # the published model, which was trained on another text
+        twin.opened, twin.elsewhere = self.opened, self.elsewhere
+        if self.frozen and self.elsewhere:
             twin.about = self.about + f" From step {self.step} on, the run trains on the bundled names."
             twin.run.provenance = Provenance.of(self.run.data)
         return twin
@@ -407,7 +427,7 @@ class LabRun:
     def twin(self) -> LabRun:
         """Return a copy of the run that can move to other steps without affecting this run."""
         twin = self.fork(self.id, self.name)
-        twin.frames, twin.first, twin.opened = dict(self.frames), self.first, self.opened
+        twin.frames, twin.first = dict(self.frames), self.first
         twin.losses, twin.edits, twin.changes = self.losses[:], list(self.edits), {}
         twin.go(max(s for s in twin.frames if s <= self.step))
         return twin
@@ -420,7 +440,7 @@ class LabRun:
             "config": settings(self.config),
             "data": self.run.provenance.source or self.text.name,
             "step": self.step,
-            "first": self.first if self.opened is None else 0,
+            "first": self.earliest,
             "branch": {"run": self.branch[0], "step": self.branch[1]} if self.branch else None,
             "losses": self.losses,
             "validations": [{"step": step, "loss": loss} for step, loss in self.validations],

@@ -1,0 +1,9 @@
+// The words of Pretrained.svelte.
+import { texts } from '../texts/texts'
+
+export default texts({
+  open: 'try the published model',
+  openHint: 'The model of the original microgpt. It learned other names, which are not here.',
+  published: 'It learned other names, which are not here.',
+  back: 'return to the names model',
+})
