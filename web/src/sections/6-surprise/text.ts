@@ -178,6 +178,7 @@ export default texts({
       technical:
         'The stronger the color of a letter’s tile, the larger its loss; the thin line across the bars marks random guessing.',
     },
+    reversed: 'The same letters in reverse surprise it more: compare {one} with {other}.',
     least: 'Least surprising:',
     most: 'Most surprising:',
   },
