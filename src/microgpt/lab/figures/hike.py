@@ -145,10 +145,10 @@ def _profile(plane: Plane, weight: int, steepest: Sequence[int]) -> Profile:
     step = 2 * reach / (SAMPLES - 1)
     losses = [plane.loss(x - reach + i * step, y) for i in range(SAMPLES)]
     i = _descend(losses)
-    if not 0 < i < SAMPLES - 1:
+    bend = losses[i - 1] - 2 * losses[i] + losses[i + 1] if 0 < i < SAMPLES - 1 else 0.0
+    if not bend > 0:
         return Profile(weight, math.inf, 0.0)
-    a, b, c = losses[i - 1 : i + 2]
-    bend = a - 2 * b + c
+    a, _, c = losses[i - 1 : i + 2]
     return Profile(weight, -reach + (i + (a - c) / (2 * bend)) * step, bend / step**2)
 
 
@@ -175,12 +175,14 @@ def _ravine(plane: Plane, steepest: Sequence[int]) -> Iterator[Try]:
         if adam is None:
             continue
         end, start = adam[0][-1]["loss"], adam[0][0]["loss"]
+        if not end < start:
+            continue
         for factor in SGD_FACTORS:
             path = plane.sgd(STEPS["ravine"], factor / a.curvature)
             margin = (path[-1]["loss"] - end) / (start - end)
             if turns(path) < 4 or not rises(path) or margin < MARGIN or not _stays(path, plane.start, REACH["ravine"]):
                 continue
-            swing = _extent(path, "x") / max(_extent(path, "y"), 1e-9)
+            swing = max(_extent(path, "x"), 1e-9) / max(_extent(path, "y"), 1e-9)
             score = min(margin, 0.4) + 0.5 * min(turns(path), 10) / 10 - 0.3 * abs(math.log(swing))
             yield Try(score, (a.weight, b.weight), factor / a.curvature, adam[1], path, adam[0])
 
