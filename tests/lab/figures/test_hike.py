@@ -97,7 +97,8 @@ def test_in_the_ravine_gradient_descent_overshoots_and_adam_does_not(readonly: L
     sgd, adam = surface["hikers"]
     assert found["found"]
     assert surface["lowest"]["inside"]
-    assert sgd["on_map"] and adam["on_map"]
+    assert sgd["on_map"]
+    assert adam["on_map"]
     for hiker in (sgd, adam):
         assert hiker["turns"] == sum(a[0] * b[0] + a[1] * b[1] < 0 for a, b in pairwise(ways(hiker)))
     assert sgd["turns"] >= 4
