@@ -3,7 +3,7 @@ import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'The *loss* is the model’s surprise at what really came next, averaged over a word. It is high where the model expected another letter. Training has one goal: to make it smaller.',
+    'The *loss* is the model’s surprise at what really came next, averaged over a word. Training has one goal: to make it smaller.',
   ],
 }
 
