@@ -21,8 +21,9 @@ from microgpt.errors import LabError
 from microgpt.lab.wire import Wire
 
 WORD = "emma"
+RAREST = "qqq"  # the rarest letter of the names, three times
 SEED = 42
-STEEP, GENTLE = "lm_head[12][13]", "layer0.attn_wv[5][12]"  # the weights with the largest gradients in their matrices
+STEEP = "lm_head[12][13]"  # the weight with the largest gradient
 GENERATED = {"seed": SEED, "index": 0, "temperature": 0.5}
 TEMPERATURES = (0.2, 0.5, 2.0)  # shown side by side
 POINTS = [round(-2 + i / 10, 3) for i in range(41)]
@@ -85,13 +86,13 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("sizes", {"n_embd": 12_288, "n_layer": 96, "block_size": 2048, "vocab_size": 50_257}),
     ("loss", {"word": WORD}),
     ("gradients", {"word": WORD}),
-    *(("loss", {"word": word}) for word in ("amme", "dariush", "udham", "bokyung", "afaf", "qqq")),
     ("evaluate", {}),
+    ("learned", {"word": WORD}),
     ("update", {"word": WORD, "what": []}),
     ("update", {"word": WORD, "what": ["delta"]}),
     ("adam", {"word": WORD, "path": STEEP}),
     ("schedule", {}),
-    ("surface", {"word": WORD, "x": STEEP, "y": GENTLE, "size": 23, "reach": 3, "steps": 200}),
+    *(("hike", {"word": WORD, "scene": scene}) for scene in ("ravine", "valleys")),
     ("spelled", {"text": WORD}),
     ("generate", {**GENERATED, "prompt": "hello"}),
     *(
@@ -121,8 +122,18 @@ def snapshot() -> Iterator[tuple[str, Any]]:
     _, generated = ask("generate", GENERATED)
     _, missed = ask("most_missed", {"word": WORD, "layer": 0, "position": 3})
     yield ask("guesses_without", {"word": WORD, "layer": 0, "part": "mlp_act", "numbers": [missed["unit"]]})
+    _, examples = ask("examples", {})
+    for word in compared(examples):
+        yield ask("loss", {"word": word})
     for temperature in TEMPERATURES:  # applied to the logits of the first letter
         yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})
+
+
+def compared(examples: dict[str, Any]) -> list[str]:
+    """Return the words that section 6 compares with the reader's word, of those that `examples` found."""
+    reversed_ = [word for pair in examples["backwards"][:1] for word in (pair["word"], pair["backwards"])]
+    others = [one["word"] for kind in ("familiar", "held_out", "invented", "worse") for one in examples[kind][:1]]
+    return list(dict.fromkeys([*reversed_, *others, RAREST]))
 
 
 def name(method: str, params: dict[str, Any]) -> str:

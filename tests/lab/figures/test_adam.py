@@ -36,13 +36,21 @@ def test_the_gradient_is_that_of_the_engine_and_zero_in_unused_rows(readonly: La
     assert norms["pos0.layer0.q"] == 0.0  # a softmax over one logit is constant
 
 
-def test_the_snapshot_contains_the_steepest_parameters(readonly: Lab) -> None:
+def test_the_snapshot_contains_the_steepest_parameter(readonly: Lab) -> None:
     grads = readonly.ask("gradients", word=WORD)["grads"]
-    for path in (snapshot.STEEP, snapshot.GENTLE):
-        name, (row, column) = tensor_names.look_up(path, shapes(Config(), 27))
-        gradient = abs(grads[name][16 * row + column])
-        assert gradient == max(map(abs, grads[name]))
-        assert path == snapshot.GENTLE or gradient == max(abs(g) for numbers in grads.values() for g in numbers)
+    name, (row, column) = tensor_names.look_up(snapshot.STEEP, shapes(Config(), 27))
+    assert abs(grads[name][16 * row + column]) == max(abs(g) for numbers in grads.values() for g in numbers)
+
+
+def test_the_letters_after_an_update_are_those_of_the_updated_model(lab: Lab) -> None:
+    before = lab.ask("loss", word=WORD)
+    response = lab.ask("learned", word=WORD, learning_rate=0.02)
+    update = lab.ask("update", word=WORD, what=[], learning_rate=0.02)
+    assert [letter["before"] for letter in response["letters"]] == [letter["loss"] for letter in before["letters"]]
+    assert response["loss_after"] == pytest.approx(update["loss_after"], abs=1e-12)
+    after = [letter["after"] for letter in response["letters"]]
+    assert math.fsum(after) / len(after) == pytest.approx(response["loss_after"], abs=1e-12)
+    assert response["loss_after"] < response["loss_before"] == before["mean"]
 
 
 def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:

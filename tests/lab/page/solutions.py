@@ -84,7 +84,8 @@ def first_stride() -> str:
 
 
 def more_or_less() -> str:
-    a, b = (ask("loss", word=word)["mean"] for word in ("maria", "airam"))
+    one = ask("examples")["backwards"][0]["word"]
+    a, b = (ask("loss", word=word)["mean"] for word in (one, one[::-1]))
     return "more" if b > a else "less"
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 
 from microgpt import reference, sampling
@@ -19,6 +20,9 @@ from microgpt.engines.base import Engine
 from microgpt.engines.choose import open_engine
 from microgpt.engines.program import ScalarModel
 from microgpt.evaluation import spread
+from microgpt.lab.figures.hike import hike
+from microgpt.lab.runs.run import LabRun
+from microgpt.lab.runs.texts import Text
 from microgpt.runs.run import VAL_DOCUMENTS, Run
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
@@ -27,10 +31,6 @@ from microgpt.tracing.trace import trace
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
 LOGIT = r"pos(\d+)\.layer(\d+)\.attn_logits\.head(\d+)\[(\d+)\]"
 MIX = r"pos(\d+)\.layer(\d+)\.x_attn\.head(\d+)\[(\d+)\]"
-STEEP, WALKED = (
-    ("lm_head", "layer0.attn_wv"),
-    300,
-)  # the hikers move the steepest parameter of each tensor, this many steps
 
 
 class Truth:
@@ -46,6 +46,7 @@ class Truth:
         self.shapes = shapes(self.config, self.vocab_size)
         self.places = offsets(self.shapes)
         self.tokens = self.tokenizer.encode(word)
+        self.landscapes: dict[str, Any] = {}
         self.positions = min(self.config.block_size, len(self.tokens) - 1)
 
     # --- tensors and their gradients
@@ -271,46 +272,25 @@ class Truth:
         }
         return found[what]
 
-    @cached_property
-    def hikers(self) -> dict[str, list[tuple[float, float, float]]]:
-        """The descent along two parameters by Adam and by SGD: (x, y, loss) after each step."""
-        engine, c = self.engine(), self.config
-        places = [self.place(self.steepest(name)) for name in STEEP]
-        start = [self.params[place] for place in places]
+    def landscape(self, scene: str, what: str) -> Any:
+        """Return a number of a landscape that the search finds: tests/lab/figures/test_hike.py checks the search."""
+        if scene not in self.landscapes:
+            run = LabRun("run", "", "", Text(), self.run)
+            session = SimpleNamespace(active=run, tokens=self.tokenizer.encode)
+            self.landscapes[scene] = hike(session, self.word, scene)  # type: ignore[arg-type]
+        found = self.landscapes[scene]
+        if what == "lowest.loss":
+            return found["surface"]["lowest"]["loss"]
+        if what == "calm.loss":
+            return found["calm"]["loss"]
+        name, step, kind = re.fullmatch(r"(SGD|Adam)(?:\[(\d+)\])?\.(\w+)", what).groups()  # type: ignore[union-attr]
+        [hiker] = [one for one in found["surface"]["hikers"] if one["name"] == name]
+        return hiker[kind] if step is None else hiker["path"][int(step)][kind]
 
-        def look(at: list[float]) -> tuple[float, list[float]]:
-            for place, x in zip(places, at):
-                engine.params[place] = x
-            engine.grads[:] = array("d", bytes(8 * len(engine.grads)))
-            loss = engine.backward([self.tokens])
-            return loss, [engine.grads[place] for place in places]
-
-        ways: dict[str, list[tuple[float, float, float]]] = {}
-        loss, slope = look(start)
-        at, m, v = start, [0.0, 0.0], [0.0, 0.0]
-        ways["Adam"] = [(*at, loss)]
-        for t in range(1, WALKED + 1):
-            m = [c.beta1 * x + (1 - c.beta1) * g for x, g in zip(m, slope)]
-            v = [c.beta2 * x + (1 - c.beta2) * g**2 for x, g in zip(v, slope)]
-            moves = [x / (1 - c.beta1**t) / ((y / (1 - c.beta2**t)) ** 0.5 + c.eps_adam) for x, y in zip(m, v)]
-            at = [x - c.learning_rate * move for x, move in zip(at, moves)]
-            loss, slope = look(at)
-            ways["Adam"].append((*at, loss))
-        loss, slope = look(start)
-        at = start
-        ways["SGD"] = [(*at, loss)]
-        self.sgd_rate = math.dist(start, ways["Adam"][1][:2]) / math.hypot(*slope)
-        for _ in range(WALKED):
-            at = [x - self.sgd_rate * g for x, g in zip(at, slope)]
-            loss, slope = look(at)
-            ways["SGD"].append((*at, loss))
-        return ways
-
-    def hiker(self, name: str, step: str, what: str) -> float:
-        return self.hikers[name][int(step)][["x", "y", "loss"].index(what)]
-
-    def hiker_rate(self, name: str) -> float:
-        return self.config.learning_rate if name == "Adam" or not self.hikers else self.sgd_rate
+    def learned(self, position: str) -> float:
+        """Return the loss of a letter after one update on the word."""
+        model = ScalarModel(array("d", self.updated["after"]), self.config, self.vocab_size)
+        return forward(self.tokens, model)[f"pos{position}.loss"].numbers[0]
 
     def evaluated(self) -> float:
         return self.run.score(spread(self.run.held_out or self.run.order, VAL_DOCUMENTS), self.data).loss
@@ -412,8 +392,9 @@ class Truth:
         (r"(beta1|beta2|eps_adam)", lambda t, name: getattr(t.config, name)),
         (r"fact (\w+)", fact),
         (r"dead layer(\d+)\.mlp_pre", dead),
-        (r"(SGD|Adam)\[(\d+)\]\.(x|y|loss)", hiker),
-        (r"(SGD|Adam)\.learning_rate", hiker_rate),
+        (r"hike (ravine|valleys) (\S+)", landscape),
+        (r"pos(\d+)\.loss after", learned),
+        (r"surprise of (\S+)", lambda t, p: -math.log(float(p))),
         (r"run\.loss\[(\d+)\]", lambda t, step: t.losses[int(step) - 1]),
         (
             r"run\.mean\[(\d+)\]",

@@ -34,6 +34,8 @@ export type Times = 1 | 2 // how many times backward is called
 
 export type UpdateQuantity = 'grad' | 'm' | 'v' | 'm_hat' | 'v_hat' | 'delta' // what an update reports for each weight
 
+export type Landscape = 'ravine' | 'valleys' // what a loss surface that the engine finds has to show
+
 export type ChapterName = 'data' | 'tokens' | 'forward' | 'loss' | 'backward' | 'adam' | 'sample'
 
 export type PairDifference = 'learning_rate' | 'seed' | 'weight' // what differs between the two runs of a pair
@@ -775,6 +777,24 @@ export interface Update {
   tensors: Record<string, Partial<Record<UpdateQuantity, number[]>>> // the quantities in `what`, or all quantities
 }
 
+/** A letter's loss before and after an update. */
+export interface LearnedLetter {
+  position: number
+  target: string
+  before: number
+  after: number
+}
+
+/** What a word's letters cost before and after one Adam step on the word. The step does not change the model. */
+export interface Learned {
+  step: number
+  learning_rate: number
+  fresh: boolean
+  loss_before: number
+  loss_after: number
+  letters: LearnedLetter[]
+}
+
 /** One Adam step for one weight. */
 export interface AdamStep {
   path: string
@@ -864,7 +884,7 @@ export interface Axis {
 export interface HikerStep {
   x: number
   y: number
-  loss: number
+  loss: Num
 }
 
 /** An optimizer that walks downhill. */
@@ -872,6 +892,17 @@ export interface Hiker {
   name: Hiking
   learning_rate: number
   path: HikerStep[]
+  turns: number // the steps that lead back: at more than 90 degrees to the step before
+  rises: number // the steps that lead uphill
+  on_map: boolean // whether the whole path is on the map
+}
+
+/** The lowest point of a surface's grid. */
+export interface Lowest {
+  x: number
+  y: number
+  loss: Num
+  inside: boolean // whether it is not on the edge
 }
 
 /** A word's loss as a function of two weights, with all other weights held constant. */
@@ -879,7 +910,28 @@ export interface Surface {
   x: Axis
   y: Axis
   loss: Num[] // one row for each value of y, one column for each value of x
+  lowest: Lowest
   hikers: Hiker[]
+}
+
+/** Gradient descent at a rate at which it never goes uphill and never turns back. */
+export interface Calm {
+  learning_rate: number
+  loss: number // where it ends, after as many steps
+}
+
+/** Two weights over which a word's loss is a landscape that teaches something, found by a search. */
+export interface Hike {
+  scene: Landscape
+  found: boolean // if not, the surface is that of the two steepest weights
+  size: number // the rest are the parameters with which `surface` returns the same surface
+  reach: number
+  across: number
+  up: number
+  steps: number
+  weights: number // the number of weights that the search looked along
+  calm: Calm | null
+  surface: Surface
 }
 
 /** An engine's progress in the speed comparison. */
@@ -1103,10 +1155,14 @@ export interface Requests {
   guesses_without: { params: { word: string; layer: number; part: string; numbers: number[] }; result: Guesses & OfModel }
   /** Return the versions of the package, the protocol and Python. */
   hello: { params: Record<string, never>; result: Hello }
+  /** Find two weights over which the word's loss shows the scene, and return the surface and the hikers' paths. */
+  hike: { params: { word: string; scene: Landscape }; result: Hike & OfModel }
   /** Return a weight's values at the saved steps and now, and its current moments. */
   history: { params: { path: string }; result: History & OfModel }
   /** Return which part of the active model's data has a document with this text. */
   known: { params: { text: string }; result: Known & OfModel }
+  /** Take one Adam step on a copy of the model; return each letter's loss before and after it. */
+  learned: { params: { word: string; learning_rate?: number; fresh?: boolean }; result: Learned & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */
@@ -1162,7 +1218,7 @@ export interface Requests {
   /** Return each character's token id and UTF-8 bytes, and compare the tokenizer's size with a byte tokenizer's. */
   spelled: { params: { text: string }; result: Spelled & OfModel }
   /** Return the losses on a grid over two weights, and the paths that SGD and Adam take across it. */
-  surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number }; result: Surface & OfModel }
+  surface: { params: { word: string; x: string; y: string; size: number; reach: number; steps: number; learning_rate?: number; sgd_rate?: number; across?: number; up?: number }; result: Surface & OfModel }
   /** Return a text's tokens and the characters that are not in the vocabulary. */
   tokens: { params: { text: string }; result: Tokens & OfModel }
   /** Undo all weight changes made by hand. */

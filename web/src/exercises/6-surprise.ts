@@ -1,132 +1,114 @@
-import { best, notOpen, onLine, percent, predicted, three, type Exercise } from './exercise'
+import { best, notOpen, onLine, percent, predicted, three, type Asked, type Exercise } from './exercise'
+import text from './6-surprise.text'
 
 export const surprise: Exercise[] = [
   {
     id: 'a-word-it-expects',
-    title: 'A word it expects',
+    title: text.expects.title,
     kind: 'make it so',
     hard: 1,
     stage: { section: 6, word: 'emma' },
-    question: 'Find a word of at least three letters whose loss is below 2 nats, and follow it.',
-    hint: {
-      plain: 'The most ordinary name you can think of. Many end in a.',
-      technical: 'Below 2 nats is a perplexity below e²: at each letter as unsure as among seven.',
-    },
+    question: text.expects.question,
+    hint: text.expects.hint,
     async judge({ app, ask }) {
       const { mean } = await ask('loss', { word: app.word })
       const facts = { now: app.word, loss: three(mean) }
-      if ([...app.word].length < 3) return { right: false, says: '“{now}” has fewer than three letters.', facts }
-      if (mean >= 2) return { right: false, says: 'The loss of “{now}” is {loss}.', facts }
-      return { right: true, says: 'The loss of “{now}” is {loss}.', facts }
+      if ([...app.word].length < 3) return { right: false, says: text.expects.short, facts }
+      if (mean >= 2) return { right: false, says: text.expects.loss, facts }
+      return { right: true, says: text.expects.loss, facts }
     },
   },
   {
     id: 'worse-than-knowing-nothing',
-    title: 'Worse than knowing nothing',
+    title: text.worse.title,
     kind: 'make it so',
     hard: 1,
     stage: { section: 6, word: 'emma' },
-    question: 'Follow a word that surprises the model more than if it knew nothing: with a loss above {uniform_loss}.',
-    hint: {
-      plain: 'It need not be a name. What would never be in a list of names?',
-      technical:
-        '−log p is unbounded: a model that is sure, and wrong, does worse than one that gives every token the same.',
-    },
+    question: text.worse.question,
+    hint: text.worse.hint,
     async judge({ app, ask }) {
       const { mean, uniform } = await ask('loss', { word: app.word })
       const facts = { now: app.word, loss: three(mean), uniform: three(uniform) }
-      if (mean <= uniform)
-        return { right: false, says: 'The loss of “{now}” is {loss}, and knowing nothing costs {uniform}.', facts }
+      if (mean <= uniform) return { right: false, says: text.worse.below, facts }
       return {
         right: true,
-        says: 'The loss of “{now}” is {loss}, above the {uniform} of knowing nothing: it was sure of something else.',
+        says: text.worse.above,
         facts,
       }
     },
   },
   {
     id: 'the-greatest-surprise',
-    title: 'The greatest surprise',
+    title: text.greatest.title,
     kind: 'make it so',
     hard: 1,
     stage: { section: 6, word: 'olivia', position: 0 },
-    question: 'Choose the letter of `{word}` that surprised the model most.',
-    hint: {
-      plain: 'The highest bar. The letters are buttons.',
-      technical:
-        'The letter at which −log p of the target is largest; its position is the one that reads the letter before.',
-    },
+    question: text.greatest.question,
+    hint: text.greatest.hint,
     async judge({ app, ask }) {
       const { letters } = await ask('loss', { word: app.word })
       const most = letters[best(letters, ({ loss }) => loss)]
       const own = letters[Math.min(app.position, letters.length - 1)]
       const facts = { target: own.target, loss: three(own.loss), prob: percent(own.prob) }
-      if (own.position !== most.position)
-        return { right: false, says: '“{target}” costs {loss} nats. There is one that costs more.', facts }
-      return { right: true, says: '“{target}” had {prob}, which costs {loss} nats.', facts }
+      if (own.position !== most.position) return { right: false, says: text.greatest.other, facts }
+      return { right: true, says: text.greatest.most, facts }
     },
   },
   {
     id: 'the-number-training-makes-small',
-    title: 'The one number that training makes small',
+    title: text.number.title,
     kind: 'find the number',
     hard: 1,
     stage: { section: 6, word: 'emma' },
-    question: 'Open the number that backward starts from.',
-    hint: {
-      plain: 'It is the mean of all the bars.',
-      technical: 'Its path is simply `loss`, and its gradient is 1.',
-    },
+    question: text.number.question,
+    hint: text.number.hint,
     async judge(asked) {
       const { app, ask } = asked
-      if (app.number !== 'loss') return notOpen(asked, 'Its name is short.')
+      if (app.number !== 'loss') return notOpen(asked, text.number.short)
       const { value, grad } = await ask('number', { word: app.word, path: 'loss' })
       return {
         right: true,
-        says: 'The loss of “{now}” is {value}, and its own gradient is {grad}: it answers to itself one for one.',
+        says: text.number.right,
         facts: { now: app.word, value: three(value), grad: three(grad) },
       }
     },
   },
   {
     id: 'backwards',
-    title: 'The same letters, backwards',
+    title: text.backwards.title,
     kind: 'predict',
     hard: 2,
     stage: { section: 6, word: 'emma' },
-    question: 'Is `maria` written backwards as surprising to the model as `maria`?',
+    question: text.backwards.question,
+    facts: turned,
     options: async () => [
-      { value: 'less', text: 'less' },
-      { value: 'same', text: 'the same: the letters are the same' },
-      { value: 'more', text: 'more' },
+      { value: 'less', text: text.backwards.less },
+      { value: 'same', text: text.backwards.same },
+      { value: 'more', text: text.backwards.more },
     ],
-    hint: {
-      plain: 'Does the model count letters, or does it know which follows which?',
-      technical: 'The loss is a sum of conditional surprises, and the conditions are others.',
-    },
+    hint: text.backwards.hint,
     async judge(asked) {
-      const [a, b] = [await asked.ask('loss', { word: 'maria' }), await asked.ask('loss', { word: 'airam' })]
+      const { one, other } = await turned(asked)
+      const [a, b] = [await asked.ask('loss', { word: one }), await asked.ask('loss', { word: other })]
       const answer = b.mean > a.mean ? 'more' : b.mean < a.mean ? 'less' : 'same'
-      return predicted(asked, answer, '`maria` costs {a} nats a letter, `airam` {b}.', {
-        a: three(a.mean),
-        b: three(b.mean),
-      })
+      return predicted(asked, answer, text.backwards.truth, { one, other, a: three(a.mean), b: three(b.mean) })
     },
   },
   {
     id: 'surprise-in-the-program',
-    title: 'Surprise, in a line',
+    title: text.line.title,
     kind: 'find the line',
     hard: 1,
     stage: { section: 6 },
-    question: 'Which line turns the probability of what came next into surprise?',
-    hint: {
-      plain: 'Surprise is the logarithm of how unlikely it was.',
-      technical: '−log p of the target, one for each position.',
-    },
-    judge: onLine(
-      ['losses.append(-probs[target_id].log())'],
-      'certain costs nothing, impossible costs infinitely much.',
-    ),
+    question: text.line.question,
+    hint: text.line.hint,
+    judge: onLine(['losses.append(-probs[target_id].log())'], text.line.why),
   },
 ]
+
+/** Return a word, and its letters backwards: a pair that the engine found, or the page's word. */
+async function turned({ app, ask }: Asked): Promise<{ one: string; other: string }> {
+  const [found] = (await ask('examples', {})).backwards
+  const one = found?.word ?? app.word
+  return { one, other: [...one].reverse().join('') }
+}

@@ -1,5 +1,7 @@
 import { exists, picked, steepest } from '../sections/7-update/picked.svelte'
+import { say } from '../texts/say'
 import { notOpen, onLine, predicted, three, type Exercise } from './exercise'
+import text from './7-update.text'
 import { put } from './kept.svelte'
 
 const set = () => {
@@ -15,15 +17,12 @@ const set = () => {
 export const update: Exercise[] = [
   {
     id: 'the-steepest',
-    title: 'The steepest of all',
+    title: text.steepest.title,
     kind: 'find the number',
     hard: 2,
     stage: { section: 7, word: 'emma', set },
-    question: 'Open the parameter that the loss of `{word}` answers to most strongly.',
-    hint: {
-      plain: 'The figure of Adam has a button for the steepest, which tells its name. Then find it by that name.',
-      technical: 'The largest |gradient|, over all matrices: the maps show it as the fullest cell.',
-    },
+    question: text.steepest.question,
+    hint: text.steepest.hint,
     async judge(asked) {
       const { app, ask } = asked
       const gradients = await ask('gradients', { word: app.word })
@@ -32,32 +31,26 @@ export const update: Exercise[] = [
       if (app.number === path)
         return {
           right: true,
-          says: '`{path}` has the gradient {grad}: none is larger.',
+          says: text.steepest.right,
           facts: { path, grad: three(grad) },
         }
-      if (!exists(app.number)) return notOpen(asked, 'A parameter is asked for.')
+      if (!exists(app.number)) return notOpen(asked, text.steepest.parameter)
       const own = await ask('number', { word: app.word, path: app.number })
       return {
         right: false,
-        says: '`{path}` has the gradient {grad}. There is a steeper one.',
+        says: text.steepest.other,
         facts: { path: app.number, grad: three(own.grad) },
       }
     },
   },
   {
     id: 'left-alone',
-    title: 'Left alone',
+    title: text.alone.title,
     kind: 'make it so',
     hard: 2,
     stage: { section: 7, word: 'emma', set },
-    question:
-      'In the figure of Adam, choose a parameter that a first update on `{word}` leaves exactly as it is: one with a Δ of 0, with Adam’s memory empty.',
-    hint: {
-      plain:
-        'What the word does not touch gets no blame, and what gets no blame stays. The memory of earlier steps must be empty, though: there is a choice for that.',
-      technical:
-        'Without gradient, m̂ = 0 if m was 0. With the memory of 1,000 steps an untouched row still moves a little.',
-    },
+    question: text.alone.question,
+    hint: text.alone.hint,
     async judge({ app, ask }) {
       const gradients = await ask('gradients', { word: app.word })
       const path = picked.path(gradients)
@@ -66,20 +59,19 @@ export const update: Exercise[] = [
       if (delta !== 0)
         return {
           right: false,
-          says: '`{path}` moves by {delta}, with a gradient of {grad}' + (fresh ? '.' : ' and what Adam remembers.'),
+          says: fresh ? text.alone.moves : text.alone.remembers,
           facts,
         }
-      return { right: true, says: '`{path}` has a gradient of {grad}, and moves by {delta}.', facts }
+      return { right: true, says: text.alone.right, facts }
     },
   },
   {
     id: 'the-first-stride',
-    title: 'How long is the first stride?',
+    title: text.stride.title,
     kind: 'predict',
     hard: 3,
     stage: { section: 7, word: 'emma', set },
-    question:
-      'With an empty memory and a learning rate of {rate}, Adam updates the weight with the steepest gradient, {grad}. How far does the weight move?',
+    question: text.stride.question,
     async facts({ app, ask }) {
       const path = steepest(await ask('gradients', { word: app.word }))
       const { grad, learning_rate } = await ask('adam', { word: app.word, path, fresh: true })
@@ -89,43 +81,32 @@ export const update: Exercise[] = [
       const path = steepest(await ask('gradients', { word: app.word }))
       const { plain, delta, grad } = await ask('adam', { word: app.word, path, fresh: true })
       return [
-        { value: 'plain', text: `${show6(Math.abs(plain))}: rate times gradient` },
-        { value: 'delta', text: `${show6(Math.abs(delta))}: the rate itself` },
-        { value: 'grad', text: `${show6(Math.abs(grad))}: the gradient itself` },
+        { value: 'plain', text: say(text.stride.plain, { length: show6(plain) }) },
+        { value: 'delta', text: say(text.stride.delta, { length: show6(delta) }) },
+        { value: 'grad', text: say(text.stride.grad, { length: show6(grad) }) },
       ]
     },
-    hint: {
-      plain: 'Adam divides the average gradient by its usual size. After one step, what is the one and what the other?',
-      technical: 'm̂ = g and v̂ = g², so m̂ / √v̂ = ±1.',
-    },
+    hint: text.stride.hint,
     async judge(asked) {
       const { app, ask } = asked
       const path = steepest(await ask('gradients', { word: app.word }))
       const { delta, learning_rate, m_hat, v_hat } = await ask('adam', { word: app.word, path, fresh: true })
       const answer = Math.abs(Math.abs(delta) - learning_rate) < 1e-6 ? 'delta' : 'plain'
-      return predicted(
-        asked,
-        answer,
-        'It moves by {delta}: m̂ is {m} and v̂ is {v}, which is its square: one by the root of the other is 1 but for the sign.',
-        {
-          delta: show6(delta),
-          m: three(m_hat),
-          v: three(v_hat),
-        },
-      )
+      return predicted(asked, answer, text.stride.truth, {
+        delta: show6(delta),
+        m: three(m_hat),
+        v: three(v_hat),
+      })
     },
   },
   {
     id: 'an-update-too-far',
-    title: 'Too far',
+    title: text.far.title,
     kind: 'make it so',
     hard: 2,
     stage: { section: 7, word: 'emma', set },
-    question: 'Choose a learning rate with which one update on `{word}` makes its loss larger instead of smaller.',
-    hint: {
-      plain: 'A stride that is too long comes down on the other side of the valley, and higher up.',
-      technical: 'The gradient is the slope at one point. Try rates of 1 and more.',
-    },
+    question: text.far.question,
+    hint: text.far.hint,
     async judge({ app, ask }) {
       const { loss_before, loss_after, learning_rate } = await ask('update', {
         word: app.word,
@@ -133,24 +114,23 @@ export const update: Exercise[] = [
         ...picked.options,
       })
       const facts = { rate: String(learning_rate), before: three(loss_before), after: three(loss_after) }
-      if (loss_after <= loss_before)
-        return { right: false, says: 'With a rate of {rate} the loss goes from {before} to {after}.', facts }
+      if (loss_after <= loss_before) return { right: false, says: text.far.down, facts }
       return {
         right: true,
-        says: 'With a rate of {rate} the loss goes from {before} to {after}: uphill, though every weight went downhill.',
+        says: text.far.up,
         facts,
       }
     },
   },
   {
     id: 'where-the-weight-moves',
-    title: 'Where the weight moves',
+    title: text.line.title,
     kind: 'find the line',
     hard: 1,
     stage: { section: 7 },
-    question: 'All of training comes down to one line, in which a weight is changed. Which?',
-    hint: { plain: 'Against the gradient: so with a minus.', technical: 'In adam: p.data, m̂ and √v̂.' },
-    judge: onLine(['p.data -= learning_rate'], 'everything else is there to find out by how much.'),
+    question: text.line.question,
+    hint: text.line.hint,
+    judge: onLine(['p.data -= learning_rate'], text.line.why),
   },
 ]
 

@@ -12,16 +12,18 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from microgpt.engines.base import Tokens
+from microgpt.engines.program import ScalarModel
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.evaluation import spread
+from microgpt.lab.figures.loss import by_letter
 from microgpt.lab.protocol.choices import UpdateQuantity
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.reference import Value
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.training import AdamStep, Schedule, Update
+    from microgpt.lab.protocol.training import AdamStep, Learned, Schedule, Update
     from microgpt.lab.session import Session
 
 SHOWN: tuple[UpdateQuantity, ...] = get_args(UpdateQuantity)
@@ -173,6 +175,34 @@ def update(
         "loss_before": loss,
         "loss_after": run.scratch(numbers["after"]).backward([tokens]),
         "tensors": {name: {what: numbers[what][part] for what in shown} for name, part in run.model.offsets.items()},
+    }
+
+
+@model_request
+def learned(session: Session, word: str, learning_rate: float | None = None, fresh: bool = False) -> Learned:
+    """Take one Adam step on a copy of the model; return each letter's loss before and after it.
+
+    Args:
+        session: The session.
+        word: The word.
+        learning_rate: The learning rate; None for the rate of the run's next step.
+        fresh: Whether to start with Adam's moments set to zero.
+    """
+    run, tokens = session.active, session.tokens(word)
+    settings = update_settings(run, learning_rate, fresh)
+    _, numbers = step(run, tokens, settings)
+    after = ScalarModel(numbers["after"], run.config, run.engine.vocab_size, run.program)
+    losses = [by_letter(run, tokens, session.forward(tokens, model)) for model in (run.model, after)]
+    return {
+        "step": settings.step,
+        "learning_rate": settings.learning_rate,
+        "fresh": settings.fresh,
+        "loss_before": losses[0]["mean"],
+        "loss_after": losses[1]["mean"],
+        "letters": [
+            {"position": a["position"], "target": a["target"], "before": a["loss"], "after": b["loss"]}
+            for a, b in zip(losses[0]["letters"], losses[1]["letters"])
+        ],
     }
 
 

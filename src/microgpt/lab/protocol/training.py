@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from microgpt.lab.protocol.choices import UpdateQuantity
+from microgpt.lab.protocol.choices import Landscape, UpdateQuantity
 from microgpt.lab.protocol.values import Num
 
 Hiking = Literal["SGD", "Adam"]
@@ -20,6 +20,26 @@ class Update(TypedDict):
     loss_before: float
     loss_after: float
     tensors: Mapping[str, Mapping[UpdateQuantity, Sequence[float]]]  # the quantities in `what`, or all quantities
+
+
+class LearnedLetter(TypedDict):
+    """A letter's loss before and after an update."""
+
+    position: int
+    target: str
+    before: float
+    after: float
+
+
+class Learned(TypedDict):
+    """What a word's letters cost before and after one Adam step on the word. The step does not change the model."""
+
+    step: int
+    learning_rate: float
+    fresh: bool
+    loss_before: float
+    loss_after: float
+    letters: Sequence[LearnedLetter]
 
 
 class AdamStep(TypedDict):
@@ -121,7 +141,7 @@ class HikerStep(TypedDict):
 
     x: float
     y: float
-    loss: float
+    loss: Num
 
 
 class Hiker(TypedDict):
@@ -130,6 +150,18 @@ class Hiker(TypedDict):
     name: Hiking
     learning_rate: float
     path: Sequence[HikerStep]
+    turns: int  # the steps that lead back: at more than 90 degrees to the step before
+    rises: int  # the steps that lead uphill
+    on_map: bool  # whether the whole path is on the map
+
+
+class Lowest(TypedDict):
+    """The lowest point of a surface's grid."""
+
+    x: float
+    y: float
+    loss: Num
+    inside: bool  # whether it is not on the edge
 
 
 class Surface(TypedDict):
@@ -138,7 +170,30 @@ class Surface(TypedDict):
     x: Axis
     y: Axis
     loss: Sequence[Num]  # one row for each value of y, one column for each value of x
+    lowest: Lowest
     hikers: Sequence[Hiker]
+
+
+class Calm(TypedDict):
+    """Gradient descent at a rate at which it never goes uphill and never turns back."""
+
+    learning_rate: float
+    loss: float  # where it ends, after as many steps
+
+
+class Hike(TypedDict):
+    """Two weights over which a word's loss is a landscape that teaches something, found by a search."""
+
+    scene: Landscape
+    found: bool  # if not, the surface is that of the two steepest weights
+    size: int  # the rest are the parameters with which `surface` returns the same surface
+    reach: float
+    across: float
+    up: float
+    steps: int
+    weights: int  # the number of weights that the search looked along
+    calm: Calm | None
+    surface: Surface
 
 
 class EngineSpeed(TypedDict):

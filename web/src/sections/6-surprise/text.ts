@@ -1,49 +1,185 @@
-// The words of section 6. Figures of the model are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+// The words of section 6. The model's numbers are filled in: {name}.
+import { claim, texts, type Question, type Words } from '../../texts/texts'
 
-export const intro: Words = {
+const intro: Words = {
   both: [
-    'At every position the model gives each of the {vocab_size} tokens a probability, and then the next letter is uncovered. How wrong was it? There is one fair measure, and it is called surprise: a letter that the model held for certain surprises it not at all, and the less it believed in what came, the more.',
+    'The *loss* is the model’s surprise at what really came next, averaged over a word. Training has one goal: to make it smaller.',
   ],
+}
+
+const scale: Words = {
   plain: [
-    'Think of somebody who bets on every letter and has to spread all of the money over the alphabet. What is on the letter that comes is what remains. The loss says how far the purse shrank, on a scale where every halving counts the same. A cautious player who puts the same on every letter always loses the same; a player who knows something loses less, and one who is sure of the wrong thing is ruined.',
-  ],
-}
-
-export const row: Words = {
-  both: [
-    'Only one number of the whole row counts: the probability of the letter that came. The others matter all the same, for they add up to one: whatever the model believes about other letters, it takes away from this one.',
+    'How much should a letter surprise the model? That depends on one number: the chance that the model had given it. Move the slider from “impossible” to “certain”.',
   ],
   technical: [
-    'Cross-entropy with a target of one token is −log p of that token. Its gradient with respect to the logits is as simple as it can be: the row of probabilities, minus 1 at the target, divided by the number of positions. The target is pushed up by what it lacks, and every other logit is pushed down by the probability that it had.',
+    'The loss at a position is −log p of the token that came: cross-entropy with a target of one token. The other probabilities count only because they all add up to 1.',
   ],
 }
 
-export const scale: Words = {
+const why: Question = {
+  asks: 'Why a logarithm?',
+  words: {
+    both: [
+      'Because probabilities multiply, and surprises should add. The probability of a whole word is the product of its letters’ probabilities. Its surprise is the sum of their surprises.',
+    ],
+    plain: [
+      'Think of someone who bets on every letter and has to spread all their money over the alphabet. They keep only what they put on the letter that comes. A cautious player who puts the same on every letter always loses the same share. A player who knows something loses less, and one who is sure of the wrong letter is ruined. The loss measures how far the purse shrank, and every halving counts the same.',
+    ],
+    technical: [
+      'The unit is the *nat*, because `math.log` is the natural logarithm. One nat is 1 / ln 2 bits, a little under one and a half. A probability of 0 would cost infinitely much. Softmax gives every token something, unless its logit is so far below the largest that `exp` rounds to 0. The program subtracts the largest logit before `exp` only to prevent an overflow; the probabilities stay the same.',
+    ],
+  },
+}
+
+const expected: Question = {
+  asks: { plain: 'What did the model expect instead?', technical: 'Where did the rest of the probability go?' },
+  words: {
+    both: [
+      'Only one number of the whole row counts: the probability of the letter that came. The others matter all the same, because they add up to 1. Whatever the model gives to other letters, it takes away from this one.',
+    ],
+    technical: [
+      'The gradient with respect to the logits is simple: the row of probabilities, minus 1 at the target, divided by the number of positions. The update pushes the target up by what it lacks, and every other logit down by the probability that it had.',
+    ],
+  },
+}
+
+const meaning: Question = {
+  asks: 'What does its value mean?',
+  words: {
+    both: [
+      'A model that knows nothing gives each of the {vocab_size} tokens the same probability. It is surprised by ln {vocab_size} = {uniform_loss} nats every time, and an untrained model starts near there. Zero would be a model that foresees every letter. No model of names can do that: after the same beginning, many names continue in different ways. The surprise that remains, however long the model learns, is the *entropy* of the data.',
+      'Try: start from random weights in [section 8](#section=training), come back here, and see how near the mean is to guessing at random. Then train, and come back again.',
+    ],
+    technical: [
+      'exp of the mean loss is the *perplexity*. You can’t compare losses of models with different tokens directly: a word piece carries more surprise than a character, so divide by characters or bytes first. A loss above the line is worse than knowing nothing. Single letters are often above it, because what the model gives to likely letters it takes from the others. A whole word is above it only if it is unlike the data.',
+      'The end counts as a letter too: BOS after the last letter is a prediction like any other. The model ignores what lies beyond block_size, {block_size} positions, so it adds nothing to the loss.',
+    ],
+  },
+}
+
+const words: Words = {
   both: [
-    'Why a logarithm? Because probabilities multiply and surprises should add. The probability of a whole word is the product of those of its letters; its surprise is the sum of theirs.',
-  ],
-  plain: [
-    'From one in two to one in four is as far as from one in four to one in eight: each halving costs the same. Near certainty the curve is at its gentlest, so that there is little to win; near zero it is a cliff.',
-  ],
-  technical: [
-    'The unit is the *nat*, since `math.log` is the natural logarithm; a nat is 1 / ln 2 bits, a little under one and a half. A probability of 0 would cost infinitely much: softmax gives every token something, unless its score is so far below the largest that `exp` rounds to 0. The largest logit is subtracted before `exp` only to keep it from overflowing; the probabilities stay the same.',
+    claim(
+      'A model of names is a judge of names. Type your own, or something that is no name at all: it hasn’t learned which letters exist, but what follows what.',
+      "loss('qqq') > uniform > loss('emma')",
+    ),
   ],
 }
 
-export const meaning: Words = {
-  both: [
-    'The program’s loss is the mean of these surprises over the positions of the document. It is what training makes smaller, and the only thing it knows about good and bad.',
-    '*What does its value mean?* Whoever knows nothing gives each of the {vocab_size} tokens the same, and is surprised by ln {vocab_size} = {uniform_loss} nats every time: an untrained model starts near there. Zero would be a model that foresees every letter, and no model of names can: after the same beginning many names go on in different ways. What remains after all there is to learn has been learned is the entropy of the data. Try: take random weights in section 8, come back here, and see how near the mean is to the line of knowing nothing.',
-  ],
-  technical: [
-    'exp of the mean loss is the *perplexity*. Losses of models with other tokens cannot be compared with it letter by letter: a word piece carries more surprise than a character, so one divides by characters or bytes first. A loss above the line is worse than knowing nothing. At single letters that happens all the time, since what is given to the likely is taken from the others; for a whole word it takes one that is not of the data’s kind.',
-    'The end counts as a letter too: BOS after the last letter is a prediction like every other. What lies beyond block_size, {block_size} positions, is not read and adds nothing to the loss.',
-  ],
-}
-
-export const words: Words = {
-  both: [
-    'A model of names is a judge of names. Put in your own, or a word that is no name, or the same letters backwards: what it has learned is not which letters there are, but what follows what.',
-  ],
-}
+export default texts({
+  intro,
+  scale,
+  why,
+  expected,
+  meaning,
+  words,
+  word: {
+    title: {
+      plain: 'How surprising is each letter of “{word}”?',
+      technical: 'Loss at each letter of “{word}”',
+      both: 'Surprise at each letter of “{word}”',
+    },
+    scroll: 'Each letter’s loss',
+    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    mean: { plain: 'average', technical: 'mean' },
+    select: 'Select {target} after {read}',
+    caption: {
+      plain:
+        'The higher the bar, the bigger the surprise. Below each letter: its surprise, and the chance that the model had given it. The dot is the end of the word.',
+      technical:
+        'Each bar is a letter’s loss in nats; below it are the loss and the probability p of the letter that came. · is BOS. Select a letter to find it in the figures below.',
+    },
+    long: 'The word is too long for the model to read at once, so its end is ignored.',
+  },
+  curve: {
+    title: {
+      plain: 'From confidence to surprise',
+      technical: 'From probability to loss: −log p',
+      both: 'From confidence to surprise: −log p',
+    },
+    label: {
+      plain: 'Curve from the chance of the right letter to the surprise, with the letters of the word marked',
+      technical: 'Curve of −log p, with the letters of the word marked',
+    },
+    slider: { plain: 'confidence in the right letter', technical: 'p, the probability of the right letter' },
+    x: { plain: 'chance that the model gave the right letter', technical: 'probability of the actual next letter' },
+    y: { plain: 'surprise', technical: 'loss (nats)' },
+    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    letter: '{target}: probability {prob}, loss {loss}',
+    letters: 'the word’s letters',
+    shown: { plain: 'surprise', technical: '−log' },
+    nats: 'nats',
+    caption: {
+      plain:
+        'Each halving of the chance adds the same surprise. Near “certain” the curve is almost flat; near “impossible” it is a cliff. The marked letters are those of your word.',
+      technical:
+        'The slope is −1 / p: the smaller p is, the harder the gradient pulls. Select a letter, or move the slider to any p.',
+    },
+  },
+  row: {
+    title: { plain: 'What the model expected', technical: 'What the model expected' },
+    position: { plain: 'letter', technical: 'position' },
+    order: 'order',
+    byToken: { plain: 'by letter', technical: 'by token' },
+    byProbability: { plain: 'most likely first', technical: 'by probability' },
+    scroll: 'Probabilities at position {position}',
+    after: 'After',
+    came: ', the next letter was',
+    given: {
+      plain: '. The model had given it a chance of',
+      technical: '. The model had assigned it a probability of',
+    },
+    rank: '(rank {rank} of {count}).',
+    bar: '{char}: {prob}',
+    actual: '{char}: {prob}, the actual next letter',
+    caption: {
+      plain: 'Chances are in percent. The letter that came is marked; · is the end of the word.',
+      technical: 'Probabilities are in percent. The actual next letter is marked; · is BOS, the end of the word.',
+    },
+  },
+  ruler: {
+    title: 'What the loss means',
+    certain: '0: certain and correct',
+    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    usual: {
+      plain: 'average over {count} names from the data',
+      technical: 'mean loss on {count} documents from the data',
+    },
+    heldOut: {
+      plain: 'average over {count} names that the model never saw',
+      technical: 'mean loss on {count} held-out documents',
+    },
+    before: 'On average, each letter of',
+    middle: 'surprises the model as much as the roll of a fair die with',
+    after: 'sides. A model that knows nothing might as well be rolling a die with {vocab_size} sides.',
+  },
+  compare: {
+    title: {
+      plain: 'Which words surprise it?',
+      technical: 'Words compared by loss',
+      both: 'Words compared by surprise',
+    },
+    new: 'new word',
+    add: 'add',
+    unknown: 'The model cannot read {characters}.',
+    order: 'order',
+    byLoss: { plain: 'by surprise', technical: 'by loss' },
+    given: 'as entered',
+    scroll: 'Words and their losses',
+    word: 'word',
+    letters: 'letter by letter',
+    loss: { plain: 'average surprise', technical: 'mean loss in nats' },
+    remove: 'remove',
+    removeOne: 'Remove {word}',
+    use: 'Use this word in every figure',
+    letter: { plain: '{char}: surprise {loss}', technical: '{char}: {loss} nats' },
+    caption: {
+      plain: 'The stronger a letter’s color, the more it surprised the model. The thin line marks guessing blindly.',
+      technical:
+        'The stronger the color of a letter’s tile, the larger its loss; the thin line across the bars marks random guessing.',
+    },
+    reversed: 'The same letters in reverse surprise it more: compare {one} with {other}.',
+    least: 'Least surprising:',
+    most: 'Most surprising:',
+  },
+})

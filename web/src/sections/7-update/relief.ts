@@ -2,9 +2,17 @@
 
 const SCALE = 14 // pixels per cell of the grid
 const BANDS = 18
+const STEEP = 2.5 // the drawn heights, in units of the descent from the start to the lowest point
 
-/** Render rows x columns heights, with the first row at the bottom, in the canvas's color and background color. */
-export function shade(canvas: HTMLCanvasElement, heights: (number | string)[], columns: number, rows: number): void {
+/** Render rows x columns heights, with the first row at the bottom, in the canvas's color and background color. Heights
+ * far above `start` all have the strongest color, so that a cliff doesn't hide the valleys. */
+export function shade(
+  canvas: HTMLCanvasElement,
+  heights: (number | string)[],
+  columns: number,
+  rows: number,
+  start: number,
+): void {
   const [width, height] = [(columns - 1) * SCALE, (rows - 1) * SCALE]
   canvas.width = width
   canvas.height = height
@@ -12,7 +20,8 @@ export function shade(canvas: HTMLCanvasElement, heights: (number | string)[], c
   const style = getComputedStyle(canvas)
   const [ink, ground] = [style.color, style.backgroundColor].map(rgb)
   const known = heights.map(Number).filter(Number.isFinite)
-  const [low, high] = [Math.min(...known), Math.max(...known)]
+  const low = Math.min(...known)
+  const high = Math.min(Math.max(...known), low + STEEP * Math.max(start - low, 1e-9))
   const band = (z: number) => Math.min(BANDS - 1, Math.floor(((z - low) / (high - low || 1)) * BANDS))
 
   const bands = new Int16Array(width * height)

@@ -1,5 +1,8 @@
 // The model's stages in the order of backward, derived from the tensors' names.
 
+import { say } from '../../texts/say'
+import text from './text'
+
 export interface Stage {
   key: string
   title: string
@@ -40,7 +43,12 @@ export function stagesOf(norms: { name: string; norm: number }[], head: number, 
     const role = kind === 'loss' && position !== undefined ? 'pos loss' : kind
     const key = `${layer ?? ''} ${role}`
     if (!stages.has(key)) {
-      const title = role === 'pos loss' ? 'pos. loss' : layer === undefined || !layers ? kind : `layer${layer}.${kind}`
+      const title =
+        role === 'pos loss'
+          ? say(text.path.positionLoss)
+          : layer === undefined || !layers
+            ? kind
+            : `layer${layer}.${kind}`
       stages.set(key, {
         key,
         title,
