@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   plugins: [svelte()],
   resolve: { conditions: ['browser'] },
+  server: { fs: { allow: ['..'] } }, // tests read the package's own tables
   test: {
     include: ['src/**/*.test.ts'],
     environment: './src/testing/environment.ts',
