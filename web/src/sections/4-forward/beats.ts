@@ -15,7 +15,11 @@ export function beats(layers: number): Beat[] {
   const inner = Array.from({ length: layers }, (_, layer) =>
     IN_LAYER.map((name, i) => ({ name, layer, stage: 2 * layer + [0, 1, 1, 2][i] })),
   )
-  return [{ name: 'embed', layer: 0, stage: 0 }, ...inner.flat(), { name: 'score', layer: layers - 1, stage: 2 * layers }]
+  return [
+    { name: 'embed', layer: 0, stage: 0 },
+    ...inner.flat(),
+    { name: 'score', layer: layers - 1, stage: 2 * layers },
+  ]
 }
 
 export const words = (beat: Beat) => text.beats[beat.name]

@@ -2,10 +2,7 @@
 import { texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
-  plain: ['From one letter to a guess at the next one, in a few steps. Step through them.'],
-  technical: [
-    'One call of `gpt` takes a token and its position, and returns a score for each of the {vocab_size} tokens that could come next.',
-  ],
+  both: ['From one letter to a guess at the next.'],
 }
 
 const stream: Words = {
@@ -107,7 +104,7 @@ export default texts({
       },
     },
     attend: {
-      name: { plain: 'look back', technical: 'attention' , both: 'look back (attention)' },
+      name: { plain: 'look back', technical: 'attention', both: 'look back (attention)' },
       says: {
         plain: 'Each head looks at the letters so far, the brighter the more, and brings something back.',
         technical: 'Each head blends the values so far by its attention weights; attn_wo maps the result.',
@@ -162,12 +159,16 @@ export default texts({
     caption: {
       plain: 'Each strip holds {n_embd} numbers: colored above zero, gray below.',
       technical:
-        'Each strip is a vector with one cell per value: colored above zero, gray below. Click a cell to open it. The guess beside each beat is what lm_head and softmax make of the residual stream at that point; only the last one is the model’s.',
+        'One call of gpt() takes a token and its position, and returns a score for each of the {vocab_size} tokens. Each strip is a vector: colored above zero, gray below. Click a cell to open it. The guess beside each beat is what lm_head and softmax make of the residual stream at that point; only the last one is the model’s.',
     },
   },
 
   walk: {
-    title: { plain: 'Everything about one letter', technical: 'One position, line by line', both: 'Every number of one position' },
+    title: {
+      plain: 'Everything about one letter',
+      technical: 'One position, line by line',
+      both: 'Every number of one position',
+    },
     player: 'The program at position {t}',
     at: 'step {n} of {all}',
     start: 'nothing computed yet',
@@ -224,8 +225,7 @@ export default texts({
     },
     isOpen: { plain: 'Yes.', technical: 'It is open here.' },
     isClosed: { plain: 'No.', technical: 'It is closed here.' },
-    board:
-      'Gates: use the arrow keys to choose a unit and a position. Unit {unit}, position {t}: {state}',
+    board: 'Gates: use the arrow keys to choose a unit and a position. Unit {unit}, position {t}: {state}',
     open: 'open',
     shut: 'closed',
     off: { plain: 'ignore question {unit}', technical: 'switch unit {unit} off' },
@@ -234,7 +234,10 @@ export default texts({
       plain: 'A column is a question, a row a letter; filled is a yes.',
       technical: 'Each column is a unit and each row a position; filled cells are open.',
     },
-    ofUnits: { plain: 'of {units} questions get a yes at letter {t}.', technical: 'of {units} units are open at position {t}.' },
+    ofUnits: {
+      plain: 'of {units} questions get a yes at letter {t}.',
+      technical: 'of {units} units are open at position {t}.',
+    },
     noDead: { plain: 'None is dead.', technical: 'No unit is dead.' },
     oneDead: {
       plain: 'is dead (gray).',
@@ -289,7 +292,8 @@ export default texts({
     },
     none: {
       plain: 'Nothing is changed yet: move the slider.',
-      technical: 'No weight is changed. Move the slider, or open any parameter elsewhere on the page to change it here.',
+      technical:
+        'No weight is changed. Move the slider, or open any parameter elsewhere on the page to change it here.',
     },
   },
 })
