@@ -19,7 +19,7 @@ export default texts({
       plain: 'At temperature 1: the model’s own chances.',
       technical:
         'softmax(logits), at temperature 1: the model’s own probabilities; section 9 divides the logits first.',
-      both: 'At temperature 1: the model’s own chances, softmax(logits). Section 9 changes them.',
+      both: 'At temperature 1: the model’s own chances, softmax(logits).',
     },
   },
 })
