@@ -9,13 +9,21 @@ const stream: Words = {
   both: [
     'From beginning to end, {n_embd} numbers carry what is known about this letter. No stage replaces them: each one reads a copy, works something out, and adds it.',
   ],
-  plain: [
-    'Think of a document that is passed round a table. Everyone reads what is there, adds a remark in the margin, and passes it on. Nobody rubs anything out. If you disagree, you write the opposite beside it.',
-  ],
   technical: [
     'These numbers are the *residual stream*: x + f(rmsnorm(x)). Because of the plain sum, the gradient reaches every layer undiminished by the layers above it, which made deep networks trainable ([He et al. 2015](https://arxiv.org/abs/1512.03385)). A linear map costs as many multiplications as it has weights, so a token costs about two operations per parameter, whatever the word.',
   ],
 }
+
+const adds: Question[] = [
+  {
+    asks: 'Why does every stage only add?',
+    words: {
+      both: [
+        'Think of a document that is passed round a table. Everyone reads what is there, adds a remark in the margin, and passes it on. Nobody rubs anything out. If you disagree, you write the opposite beside it. So nothing that was known gets lost. Try: click a number after a merge, and find the plain sum of two others.',
+      ],
+    },
+  },
+]
 
 const norm: Words = {
   plain: [
@@ -81,6 +89,7 @@ const ripple: Words = {
 export default texts({
   intro,
   stream,
+  adds,
   norm,
   norms,
   gate,
