@@ -158,6 +158,17 @@ def one_weight(reader: Reader) -> None:
     reader.tab.settle()
 
 
+def second_place(reader: Reader) -> None:
+    """Change the first weight of the second position's embedding."""
+    figure = reader.figure("Change a weight")
+    figure.get_by_label("matrix").select_option("wpe")
+    for label, to in (("row", "1"), ("column", "0")):
+        box = figure.get_by_label(label, exact=True)
+        box.fill(to)
+        box.blur()
+    reader.press("Change a weight", "set to 0")
+
+
 def own_data(reader: Reader) -> None:
     reader.tab.section(1, word="emma", exercise="learn-this-word")
     file = {"name": "emma.txt", "mimeType": "text/plain", "buffer": b"emma\nemma\n"}
@@ -260,7 +271,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "a-unit-that-stays-shut": ("A unit with nothing to say", shut),
     "find-the-dead-units": ("Find the dead", dead),
     "one-weight-for-the-better": ("One weight for the better", one_weight),
-    "a-change-that-spares-the-first": ("What cannot reach back", lambda r: r.press("Change a weight", "set to 0")),
+    "a-change-that-spares-the-first": ("What cannot reach back", second_place),
     "who-listens-for-the-beginning": (
         "Who listens for the beginning?",
         lambda r: r.page.locator("main").get_by_role("radio", name=re.compile(f"^{listening()} ")).first.click(),

@@ -116,7 +116,9 @@ QUESTIONS = {
 
 @pytest.mark.parametrize(("question", "section"), QUESTIONS.items())
 def test_a_learners_question_is_answered_with_something_to_try(question: str, section: str) -> None:
-    """The question and something to try are in the same piece of prose."""
+    """The answer, folded behind the question or in the prose around it, has something to try."""
     text = (WEB / "sections" / section / "text.ts").read_text(encoding="utf-8")
-    [words] = [words for words in text.split("export const ") if f"{question}?" in words]
-    assert re.search(r"\b(Try: |Choose \*)", words)
+    pieces = re.split(r"(?m)^\s*asks: |^(?:export )?const |^\]", text)  # an answer ends with the next question or list
+    words = [words for words in pieces if f"{question}?" in words]
+    assert words, "the question is not in the section's text"
+    assert any(re.search(r"\b(Try: |Choose \*)", piece) for piece in words)

@@ -8,6 +8,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import accumulate
 from types import SimpleNamespace
@@ -26,6 +27,8 @@ from microgpt.lab.runs.texts import Text
 from microgpt.runs.run import VAL_DOCUMENTS, Run
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
+
+from lab.page.missing import attending, read_out, without
 
 # The models whose sizes section 3 shows: vocab_size, n_embd, n_layer, block_size
 OTHERS = {"GPT": (40_478, 768, 12, 512), "GPT-2": (50_257, 1600, 48, 1024), "GPT-3": (50_257, 12_288, 96, 2048)}
@@ -48,6 +51,27 @@ class Truth:
         self.tokens = self.tokenizer.encode(word)
         self.landscapes: dict[str, Any] = {}
         self.positions = min(self.config.block_size, len(self.tokens) - 1)
+
+    @property
+    def model(self) -> ScalarModel:
+        return ScalarModel(self.params, self.config, self.vocab_size)
+
+    def with_weight(self, path: str, value: float) -> Truth:
+        """Return the numbers of the model with one weight changed."""
+        twin = copy(self)
+        twin.__dict__ = {name: x for name, x in self.__dict__.items() if name not in ("tensors", "grads", "trace")}
+        twin.params = array("d", self.params)
+        twin.params[self.place(path)] = value
+        return twin
+
+    def moved(self, guess: str) -> float:
+        """Return how much probability has moved between the model's guess and another."""
+        [t] = re.findall(r"pos(\d+)\.probs$", guess)
+        base = self.before if guess == f"pos{t}.probs" else self
+        return (
+            sum(abs(self.number(f"{guess}[{i}]") - base.number(f"pos{t}.probs[{i}]")) for i in range(self.vocab_size))
+            / 2
+        )
 
     # --- tensors and their gradients
 
@@ -385,6 +409,12 @@ class Truth:
         (rf"{LOGIT} so far (\d+)", lambda t, *place: t.score(*place[:4], upto=int(place[4]))),
         (rf"{MIX}\.term(\d+)", lambda t, *place: t.mixed(*place[:4])[int(place[4])]),
         (rf"{MIX} so far (\d+)", lambda t, *place: [*accumulate(t.mixed(*place[:4]))][int(place[4])]),
+        (r"without (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, part, *at: without(t.model, t.tokens, part, *at)),
+        (r"skipping (\d+) (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, s, *at: attending(t.model, t.tokens, 1, s, *at)),
+        (r"scaled (\S+) (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, x, *at: attending(t.model, t.tokens, x, -1, *at)),
+        (r"early (\S+) probs\[(\d+)\]", lambda t, stream, i: read_out(t.model, t.tensors[stream].numbers, int(i))),
+        (r"(\S+)=(\S+) (\S+)", lambda t, weight, value, path: t.with_weight(weight, float(value)).number(path)),
+        (r"moved (.+)", moved),
         (r"masked pos(\d+)\.layer\d+\.(attn_\w+)\.head\d+\[(\d+)\]", lambda t, pos, name, s: t.masked(name, pos, s)),
         (r"share ([\w.]+)", lambda t, name: t.number(f"size {name}") / len(t.params)),
         (r"largest (\w+)", largest),

@@ -62,10 +62,10 @@ export default texts({
     down: 'less than before',
     moved: 'of the chance has moved to other letters.',
     temperature: {
-      plain: 'Temperature 1: the chances exactly as the model gives them.',
+      plain: 'At temperature 1: the model’s own chances.',
       technical:
         'softmax(logits), at temperature 1: the model’s own probabilities; section 9 divides the logits first.',
-      both: 'Temperature 1: the model’s own chances, softmax(logits). Section 9 changes it.',
+      both: 'At temperature 1: the model’s own chances, softmax(logits).',
     },
   },
 })

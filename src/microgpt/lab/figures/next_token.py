@@ -1,4 +1,4 @@
-"""What is guessed next, at every position of a word, and how the guess changes when a part of the model is missing.
+"""What is guessed next, and how the guess changes when a part of the model is missing.
 
 The program's own functions compute every guess, at temperature 1. A part is taken away in one of two ways. What
 attention's heads, or the MLP's units, contribute is taken away in a copy of the weights: the column of `attn_wo` or
@@ -136,9 +136,7 @@ def guesses_on_the_way(session: Session, word: str, position: int) -> GuessesOnT
     guess.
     """
     tokens, run = session.tokens(word), session.active
-    recorded, count = session.forward(tokens), len(read(tokens, run.config))
-    if not 0 <= position < count:
-        raise LabError(f"position must be between 0 and {count - 1}, got position={position}")
+    recorded, position = session.forward(tokens), last_of(run, tokens, position)
     need(run.program, "linear", "softmax")
     module, lm_head = run.program.module, run.model.state_dict()["lm_head"]
     found: list[StageGuess] = []
@@ -160,9 +158,7 @@ def most_missed(session: Session, word: str, layer: int, position: int) -> Misse
     The change is the probability that moves from some tokens to others: half the sum of the absolute differences.
     """
     tokens, run = session.tokens(word), session.active
-    recorded, count = session.forward(tokens), len(read(tokens, run.config))
-    if not 0 <= position < count:
-        raise LabError(f"position must be between 0 and {count - 1}, got position={position}")
+    recorded, position = session.forward(tokens), last_of(run, tokens, position)
     path = f"pos{position}.layer{layer}.mlp_act"
     base = recorded[f"pos{position}.probs"].numbers
     best = {"unit": 0, "moved": 0.0}
@@ -173,6 +169,17 @@ def most_missed(session: Session, word: str, layer: int, position: int) -> Misse
             if moved > best["moved"]:
                 best = {"unit": unit, "moved": moved}
     return {"unit": int(best["unit"]), "moved": best["moved"]}
+
+
+def last_of(run: LabRun, tokens: Sequence[int], position: int) -> int:
+    """Return a position of a word: the last one if the word is too short for the given one.
+
+    Raises:
+        LabError: The position is negative.
+    """
+    if position < 0:
+        raise LabError(f"position must be at least 0, got position={position}")
+    return min(position, len(read(tokens, run.config)) - 1)
 
 
 def moved_between(a: Sequence[float], b: Sequence[float]) -> float:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from microgpt.engines.base import Tokens
 from microgpt.engines.program import ScalarModel
-from microgpt.errors import LabError
-from microgpt.lab.figures.next_token import guesses_of, moved_between, next_probs
+from microgpt.lab.figures.next_token import guesses_of, last_of, moved_between, next_probs
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import read
@@ -40,9 +39,7 @@ def ripple(session: Session, word: str, position: int, opening: bool = False) ->
         opening: Whether to push a weight if none is changed by hand. The model itself stays unchanged.
     """
     tokens, run = session.tokens(word), session.active
-    count = len(read(tokens, run.config))
-    if not 0 <= position < count:
-        raise LabError(f"position must be between 0 and {count - 1}, got position={position}")
+    position = last_of(run, tokens, position)
     pushed: Push | None = None
     before, now = session.forward(tokens, run.unchanged()), session.forward(tokens)
     if opening and not run.changes:
@@ -50,7 +47,7 @@ def ripple(session: Session, word: str, position: int, opening: bool = False) ->
         now = session.forward(tokens, with_weight(run.model, run.index(pushed["path"]), pushed["after"]))
     return {
         "pushed": pushed,
-        "rows": _rows(before, now, count),
+        "rows": _rows(before, now, len(read(tokens, run.config))),
         "guesses": guesses_of(run, tokens, now, before),
     }
 

@@ -1,60 +1,308 @@
 // The words of section 4. Figures of the model are filled in from the engine: {name}.
-import type { Words } from '../../texts/texts'
+import { texts, type Question, type Words } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'One call of `gpt` takes one token and its position, and gives a score to each of the {vocab_size} tokens that could come next. In between there is nothing but additions, multiplications, and a few roots and exponentials, always in the same order.',
-    'Follow one position of *{word}* through it. Step, and the program goes line by line while the figure fills with what has been computed so far; every cell can be opened into the exact sum that made it.',
-  ],
+const intro: Words = {
+  both: ['From one letter to a guess at the next.'],
 }
 
-export const stream: Words = {
+const stream: Words = {
   both: [
-    'The spine of the picture is the *residual stream*: {n_embd} numbers that go straight from the embedding to the output. Attention and the MLP never replace them. Each reads a copy, computes something, and adds it.',
-  ],
-  plain: [
-    'It is like a document passed round a table. Everyone reads all that has been written so far, adds a remark in the margin, and passes it on. Nobody rubs anything out; whoever disagrees has to write the opposite beside it.',
+    'From beginning to end, {n_embd} numbers carry what is known about this letter. No stage replaces them: each one reads a copy, works something out, and adds it.',
   ],
   technical: [
-    'x + f(rmsnorm(x)): because of the plain sum the gradient reaches every layer undiminished by those above it, which is what made deep networks trainable ([He et al. 2015](https://arxiv.org/abs/1512.03385)). A linear map costs as many multiplications as it has weights, so that a token costs about two operations per parameter, whatever the word.',
+    'These numbers are the *residual stream*: x + f(rmsnorm(x)). Because of the plain sum, the gradient reaches every layer undiminished by the layers above it, which made deep networks trainable ([He et al. 2015](https://arxiv.org/abs/1512.03385)). A linear map costs as many multiplications as it has weights, so a token costs about two operations per parameter, whatever the word.',
   ],
 }
 
-export const norm: Words = {
-  both: [
-    'Before a branch reads the stream, `rmsnorm` brings it to a common loudness: all {n_embd} numbers are divided by their root mean square. The direction stays, the size goes.',
-    '*Why on the way into the branch, and not on the stream?* Then the stream itself stays a pure sum from end to end. The first transformer normalised after each addition, on the stream, and needed a careful warm-up to train at all; putting the norm inside the branch removed that. Try: open a number of `resid_mid` in the picture above, and find the plain sum.',
-    '*Why once more, straight after the embedding?* What the branches add has a size of its own, since they read a normalised copy. Beside it `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows; the first norm gives the letter a fixed weight in the stream. Try: compare `emb` with what the norms in the layer read, below, and then with random weights in section 8.',
-  ],
+const adds: Question[] = [
+  {
+    asks: 'Why does every stage only add?',
+    words: {
+      both: [
+        'Think of a document that is passed round a table. Everyone reads what is there, adds a remark in the margin, and passes it on. Nobody rubs anything out. If you disagree, you write the opposite beside it. So nothing that was known gets lost. Try: click a number after a merge, and find the plain sum of two others.',
+      ],
+    },
+  },
+]
+
+const norm: Words = {
   plain: [
-    'A sound engineer does the same: whoever speaks, softly or loudly, reaches the room at one level, so that what counts is what is said.',
+    'Before a stage reads the numbers, they are turned to one volume, as a sound engineer does: loud or soft, everyone reaches the room at the same level. What counts is what is said.',
   ],
   technical: [
-    'RMSNorm ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent vector from becoming a division by zero. On pre-norm against post-norm: [Xiong et al. 2020](https://arxiv.org/abs/2002.04745).',
-    'A usual doubt: in the first layer the norm of the stream is taken twice in a row, so is one of them idle? In its value nearly: `attn_norm` repeats `emb_norm` up to that small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the embeddings.',
+    'Before a branch reads the stream, `rmsnorm` divides all {n_embd} numbers by their root mean square: the direction stays, the size goes. RMSNorm ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent vector from becoming a division by zero.',
   ],
 }
 
-export const gate: Words = {
-  both: [
-    'The MLP is {four_n_embd} units. Each takes a weighted sum of what it reads, and then comes the only decision in it: below zero the unit is shut and passes nothing, above zero it is open and passes what it has. Without that bend, two matrices one after the other would be no more than a single one.',
-  ],
+const norms: Question[] = [
+  {
+    asks: 'Why on the way into the branch, and not on the stream?',
+    words: {
+      both: [
+        'Because the stream then stays a plain sum from end to end. The first transformer normalised the stream itself after each addition, and it needed a careful warm-up to train at all. With the norm inside the branch that is no longer necessary. Try: open a number of `resid_mid`, and find the plain sum.',
+      ],
+      technical: ['On pre-norm against post-norm: [Xiong et al. 2020](https://arxiv.org/abs/2002.04745).'],
+    },
+  },
+  {
+    asks: 'Why once more, straight after the embedding?',
+    words: {
+      both: [
+        'A branch reads a normalised copy, so what it adds has a size of its own. Next to that, `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows. The first norm gives the letter a fixed weight in the stream. Try: compare the loudness of `emb` with what the later norms read, then do the same with random weights in section 8.',
+      ],
+      technical: [
+        'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the embeddings.',
+      ],
+    },
+  },
+]
+
+const gate: Words = {
   plain: [
-    'Picture a row of turnstiles. Each opens for a certain kind of traveller and not at all for others; which of them are open for this letter at this place is what the model notices about it. A turnstile that opens for nobody is *dead*: it also never learns, as no blame reaches it through a shut gate.',
+    'To think, the model asks {four_n_embd} questions about what it has read. Each gets a score. Below zero the answer is no, and nothing passes. Above zero it is yes, and the score passes on.',
   ],
   technical: [
-    'The activation is {activation}. Its local gradient is exactly 0 on the shut side, so a unit shut for every document gets a zero gradient for its row of `mlp_fc1` and its column of `mlp_fc2`, and can only wake by chance, when what it reads changes. Whether a unit is dead depends on the documents it is tried with; the figure says how many those were.',
+    'The MLP has {four_n_embd} units. Each takes a weighted sum of what it reads, and passes it on only if it is above zero. Without that bend, two matrices in a row would be no more than one. The activation is {activation}. Its local gradient is exactly 0 on the closed side: a unit that is closed for every document gets a zero gradient for its row of `mlp_fc1` and its column of `mlp_fc2`, and can only wake by chance, when what it reads changes.',
   ],
 }
 
-export const ripple: Words = {
-  both: [
-    'Now change a weight, any of the {num_params}, and see who notices. Rings mark every number of the page that has moved. Nothing is approximated: the whole program runs again.',
-  ],
+const dead: Question[] = [
+  {
+    asks: { plain: 'What if a question never gets a yes?', technical: 'What is a dead unit?' },
+    words: {
+      both: [
+        'Then it is *dead*. Nothing passes through a closed gate, no blame comes back through it either, and so it never learns. Whether a unit is dead depends on the documents it is tried with; the figure says how many those were. Try: the exercise “Find the dead” shows a model that lost many units to one huge stride.',
+      ],
+    },
+  },
+]
+
+const ripple: Words = {
   plain: [
-    'Some weights are a pebble dropped at the source: everything downstream moves. Others touch one letter, or one place, and nothing before it: the past cannot notice what comes later.',
+    'Some numbers are a pebble dropped at the source: everything downstream moves. Others touch one letter or one place, and nothing before it. The past cannot notice what comes later.',
   ],
   technical: [
-    'A row of `wpe` only reaches its position and, through keys and values, the later ones: the dots below form a triangle. A row of `wte` reaches those positions where its token is read. A row of `mlp_fc1` whose gate stays shut changes `mlp_pre` and nothing else.',
+    'Nothing is approximated: the whole program runs again. A row of `wpe` reaches its own position and, through keys and values, the later ones, so the dots form a triangle. A row of `wte` reaches the positions where its token is read. A row of `mlp_fc1` whose gate stays closed changes `mlp_pre` and nothing else.',
   ],
 }
+
+export default texts({
+  intro,
+  stream,
+  adds,
+  norm,
+  norms,
+  gate,
+  dead,
+  ripple,
+
+  position: { plain: 'letter', technical: 'position' },
+  layer: 'layer',
+
+  beats: {
+    title: { plain: 'From a letter to a guess', technical: 'One position, beat by beat' },
+    player: 'The steps of the forward pass',
+    at: '{n} of {all}: {name}',
+    inLayer: '{name}, layer {layer}',
+    embed: {
+      name: { plain: 'look up', technical: 'embed' },
+      says: {
+        plain: 'The letter becomes {n_embd} numbers, and so does its place in the word. They are added.',
+        technical: 'emb = wte[token] + wpe[position], then rmsnorm.',
+        both: 'The letter becomes {n_embd} numbers, and so does its place: emb = wte[token] + wpe[position], then the norm.',
+      },
+    },
+    attend: {
+      name: { plain: 'look back', technical: 'attention', both: 'look back (attention)' },
+      says: {
+        plain: 'Each head looks at the letters so far, the brighter the more, and brings something back.',
+        technical: 'Each head blends the values so far by its attention weights; attn_wo maps the result.',
+        both: 'Each head looks at the letters so far, the brighter the more, and brings back a blend of their values.',
+      },
+    },
+    merge: {
+      name: { plain: 'merge', technical: 'add', both: 'merge' },
+      says: {
+        plain: 'What was found is added to what was known.',
+        technical: 'resid_mid = resid_pre + attn_out.',
+        both: 'What was found is added to what was known: resid_mid = resid_pre + attn_out.',
+      },
+    },
+    think: {
+      name: { plain: 'think', technical: 'MLP', both: 'think (MLP)' },
+      says: {
+        plain: 'The letter answers {four_n_embd} questions about what it now knows. Filled squares are a yes.',
+        technical: 'mlp_out = mlp_fc2 · activation(mlp_fc1 · rmsnorm(resid_mid)).',
+        both: 'The MLP asks {four_n_embd} questions about what is now known. Filled squares are open units.',
+      },
+    },
+    conclude: {
+      name: { plain: 'merge', technical: 'add', both: 'merge' },
+      says: {
+        plain: 'The conclusions are added, too.',
+        technical: 'resid_post = resid_mid + mlp_out.',
+        both: 'The conclusions are added, too: resid_post = resid_mid + mlp_out.',
+      },
+    },
+    score: {
+      name: 'score',
+      says: {
+        plain: 'Every letter gets a score for coming next, and the scores become chances.',
+        technical: 'logits = lm_head · x; probs = softmax(logits).',
+        both: 'Every letter gets a score (logits = lm_head · x), and softmax makes chances of the scores.',
+      },
+    },
+    letter: { plain: 'the letter', technical: 'tok_emb' },
+    place: { plain: 'its place', technical: 'pos_emb' },
+    together: { plain: 'together', technical: 'emb_norm' },
+    head: { plain: 'head {h}', technical: 'head {h}' },
+    found: { plain: 'brought back', technical: 'attn_out' },
+    known: { plain: 'known so far', technical: 'resid_pre' },
+    afterLook: { plain: 'known now', technical: 'resid_mid' },
+    questions: { plain: 'questions', technical: 'mlp_act' },
+    answers: { plain: 'conclusions', technical: 'mlp_out' },
+    afterThought: { plain: 'known now', technical: 'resid_post' },
+    scores: { plain: 'scores', technical: 'logits' },
+    shares: { plain: 'chances', technical: 'probs' },
+    early: { plain: 'if it had to answer here', technical: 'the stream, read out by lm_head here' },
+    caption: {
+      plain: 'Each strip holds {n_embd} numbers: colored above zero, gray below.',
+      technical:
+        'One call of gpt() takes a token and its position, and returns a score for each of the {vocab_size} tokens. Each strip is a vector: colored above zero, gray below. Click a cell to open it. The guess beside each beat is what lm_head and softmax make of the residual stream at that point; only the last one is the model’s.',
+    },
+  },
+
+  walk: {
+    title: {
+      plain: 'Everything about one letter',
+      technical: 'One position, line by line',
+      both: 'Every number of one position',
+    },
+    player: 'The program at position {t}',
+    at: 'step {n} of {all}',
+    start: 'nothing computed yet',
+    made: 'in {function}, line {line}:',
+    begin: 'Press play or step: each step runs the program on to the next statement that computes something new.',
+    recording: 'Recording the program…',
+    attention: 'attention',
+    mlp: 'MLP',
+    inLayer: '{name}, layer {layer}',
+    layerLabel: '{name}, layer {layer}',
+    plus: 'plus',
+    head: 'head {h}',
+    logits: 'logits',
+    weights: 'weights',
+    out: 'out',
+    sideBySide: 'the heads, side by side',
+    next: 'The next token is “{letter}”; the loss here is',
+    nats: 'nats.',
+    scores: 'Scores for the next token',
+    caption:
+      'Each strip is a vector with one cell per value: colored above zero, gray below. In the residual stream, which is all gray, an empty square is below zero. Click a cell to open it. A circle with a plus marks an addition to the stream.',
+  },
+
+  loudness: {
+    title: {
+      plain: 'How loud each letter is before the volume is set',
+      technical: 'Magnitude of the residual stream before each norm',
+      both: 'How loud the residual stream is before each norm',
+    },
+    bars: 'Mean square of {stage} at each position',
+    stages: {
+      emb: { plain: 'before the first step', technical: 'emb' },
+      resid_pre: { plain: 'before it looks back', technical: '{layer}resid_pre' },
+      resid_mid: { plain: 'before it thinks', technical: '{layer}resid_mid' },
+    },
+    caption: {
+      plain: 'One bar for each letter of “{word}”. Afterwards every bar would be 1.',
+      technical:
+        'Each bar shows the mean square at one position of “{word}”. After a norm, the mean square is 1, apart from the effect of a small constant.',
+    },
+  },
+
+  gates: {
+    title: { plain: 'Open or closed: which questions get a yes', technical: 'Open or closed: the MLP’s gates' },
+    plot: 'Each unit’s input and output at position {t}',
+    in: { plain: 'score', technical: 'in: mlp_pre' },
+    out: { plain: 'what passes', technical: 'out: mlp_act' },
+    closed: { plain: 'no', technical: 'closed' },
+    reading: { plain: 'Question {unit}: score', technical: 'unit {unit}: in' },
+    passes: { plain: 'passes', technical: 'out' },
+    isDead: {
+      plain: 'It is dead: it gets no yes in any of {documents} training names.',
+      technical: 'It is dead: it stays closed for all {documents} training documents tested.',
+    },
+    isOpen: { plain: 'Yes.', technical: 'It is open here.' },
+    isClosed: { plain: 'No.', technical: 'It is closed here.' },
+    board: 'Gates: use the arrow keys to choose a unit and a position. Unit {unit}, position {t}: {state}',
+    open: 'open',
+    shut: 'closed',
+    off: { plain: 'ignore question {unit}', technical: 'switch unit {unit} off' },
+    without: { plain: 'without question {unit}', technical: 'without unit {unit}' },
+    caption: {
+      plain: 'A column is a question, a row a letter; filled is a yes.',
+      technical: 'Each column is a unit and each row a position; filled cells are open.',
+    },
+    ofUnits: {
+      plain: 'of {units} questions get a yes at letter {t}.',
+      technical: 'of {units} units are open at position {t}.',
+    },
+    noDead: { plain: 'None is dead.', technical: 'No unit is dead.' },
+    oneDead: {
+      plain: 'is dead (gray).',
+      technical: 'is dead: outlined with dashes in the plot and gray in the grid.',
+    },
+    someDead: {
+      plain: 'are dead (gray).',
+      technical: 'are dead: outlined with dashes in the plot and gray in the grid.',
+    },
+    tested: { plain: '', technical: 'The test used {documents} training documents.' },
+  },
+
+  change: {
+    title: { plain: 'Change one number', technical: 'Change a weight' },
+    matrix: { plain: 'table', technical: 'matrix' },
+    row: 'row',
+    column: 'column',
+    zero: 'set to 0',
+    flip: 'flip the sign',
+    undo: 'undo',
+    back: 'put it back',
+    was: { plain: 'It was', technical: 'The weight was' },
+    preview: {
+      plain:
+        'This number has the largest effect on the guess, so it has been pushed here. The model itself is unchanged until you move the slider.',
+      technical:
+        'Of the steepest weights of each matrix, this one changes the guess most when it is pushed, so the figure pushes it. The model itself is unchanged until you move the slider.',
+    },
+    pushedFrom: { plain: 'It was', technical: 'The weight is' },
+    how: { plain: 'with that number pushed', technical: 'with {path} pushed' },
+    scroll: 'Effects of the change',
+    tensor: { plain: 'step', technical: 'tensor' },
+    position: 'position {t}',
+    largest: 'largest change',
+    before: 'before',
+    now: 'now',
+    changed: 'changed',
+    unchanged: 'unchanged',
+    rows: {
+      emb_norm: 'look up',
+      x_attn: 'look back',
+      resid_mid: 'merge',
+      mlp_act: 'think',
+      resid_post: 'merge again',
+      probs: 'chances',
+    },
+    inLayer: '{name} (layer {layer})',
+    caption: {
+      plain: 'A dot is a change at that letter; the larger the dot, the larger the change.',
+      technical:
+        'Each dot is a tensor that changed: the larger the dot, the larger the change relative to the tensor’s values. Rings in the figures mark values changed by hand.',
+    },
+    none: {
+      plain: 'Nothing is changed yet: move the slider.',
+      technical:
+        'No weight is changed. Move the slider, or open any parameter elsewhere on the page to change it here.',
+    },
+  },
+})

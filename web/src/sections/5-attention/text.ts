@@ -53,7 +53,7 @@ const peaked: Words = {
     'Scores become shares. Stretch the scores, and the best fit takes everything; shrink them, and all get the same.',
   ],
   technical: [
-    'Softmax depends on differences only. Section 9 turns the same dial on the scores of the next token and calls it *temperature*: scale = 1 / temperature.',
+    'Softmax depends on differences only. The same dial, turned on the scores of the next token in section 9, is called *temperature*: scale = 1 / temperature.',
   ],
 }
 
