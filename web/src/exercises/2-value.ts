@@ -4,7 +4,7 @@ import { onLine, predicted, three, type Asked, type Exercise } from './exercise'
 const set = () => {
   const { source, inputs } = expression
   expression.choose(presets[0])
-  return () => expression.choose({ name: '', source, inputs })
+  return () => expression.choose({ source, inputs })
 }
 const asked = ({ ask }: Asked) => ask('expression', { source: expression.source, inputs: { ...expression.inputs } })
 
