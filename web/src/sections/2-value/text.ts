@@ -3,7 +3,7 @@ import { texts, type Question, type Text, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'If one number were a little larger, would the result grow or shrink, and how fast? The answer is that number’s *gradient*. Training asks this about all {num_params} numbers of the model.',
+    'Make one number a little larger: how fast does the result grow? That is the number’s *gradient*. Training needs it for all {num_params} numbers of the model.',
   ],
 }
 
