@@ -9,7 +9,7 @@ const intro: Words = {
 
 const explorer = {
   title: {
-    plain: 'How each number moves the result',
+    plain: 'What moves the result',
     technical: 'An expression and its gradients',
   } as Text,
   examples: 'Examples',

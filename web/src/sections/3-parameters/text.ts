@@ -27,7 +27,7 @@ const means = {
 }
 
 const matrices = {
-  title: { plain: 'Every number the model has learned', technical: 'Every parameter, on one scale' } as Text,
+  title: { plain: 'Every number the model has learned', technical: 'Every parameter' } as Text,
   label: 'The model’s matrices',
   stages: {
     embedding: { plain: 'look up', technical: 'embed' } as Text,
