@@ -31,6 +31,7 @@ EXP = {  # the exp curve, with one point per input
     "source": ";".join(f"y{i}=exp(x{i})" for i in range(len(POINTS))),
     "inputs": {f"x{i}": x for i, x in enumerate(POINTS)},
 }
+OPERATIONS = ("a**2", "a**-1", "log(a)", "exp(a)", "relu(a)")
 
 SIZES = {  # section 11: model sizes, each with its number of training tokens (0: not stated)
     (16, 1, 16, 27): 0,
@@ -63,7 +64,8 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "order": "naive"}),
     ("expression", {"source": "y = x * x + x", "inputs": {"x": 1.5}, "times": 2}),
     ("expression", EXP),
-    ("expression", {"source": "y = exp(x)", "inputs": {"x": 0.8}}),
+    *(("expression", {"source": f"y = {one}", "inputs": {"a": 0.8}}) for one in OPERATIONS),
+    *(("expression", {"source": f"y = a {sign} b", "inputs": {"a": 0.8, "b": -1.5}}) for sign in "+*"),
     ("expression", {"source": "h = relu(x); y = w * h", "inputs": {"x": 0.7, "w": -1.5}}),
     ("graph", {"word": WORD}),
     ("parameters", {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from microgpt import reference
 from microgpt.lab.session import Session
 
 from lab import session_client as client
-from lab.page.browser import Visit
+from lab.page.browser import SIZES, Visit
 from lab.page.shown import mistake, read
 
 
@@ -51,9 +52,10 @@ def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
     return {**found, **natively}  # the reference's numbers replace the session's
 
 
-EXPRESSION, CHECK = (
+EXPRESSION, CHECK, OPERATIONS = (
     "An expression and its gradients",
     "Numerical gradient check",
+    "Which operation has which local gradient",
 )
 PRESETS = ["add", "multiply", "x used twice", "diamond", "two paths", "a neuron", "ReLU", "softmax", "surprise"]
 
@@ -69,6 +71,7 @@ def test_every_number_of_an_expression_is_a_value_of_the_reference(tab: Visit, p
     inputs = {slider.locator("span").inner_text(): float(slider.locator("input").input_value()) for slider in sliders}
     truth = expected(source, inputs)
     numbers = [shown for shown in read(tab) if shown.figure in (EXPRESSION, CHECK)]
+    numbers = [shown for shown in numbers if not shown.path.startswith("fact ")]  # names and the expression itself
     assert len(numbers) > 3 * len(inputs)
     wrong = [shown for shown in numbers if shown.path not in truth]
     for shown in numbers:
@@ -78,14 +81,81 @@ def test_every_number_of_an_expression_is_a_value_of_the_reference(tab: Visit, p
     assert wrong == []
 
 
-def test_a_local_gradient_and_a_gate_are_values_of_the_reference(tab: Visit) -> None:
+@pytest.mark.parametrize("operation", ["a + b", "a * b", "a**2", "a**-1", "log(a)", "exp(a)", "relu(a)"])
+def test_the_table_of_operations_shows_values_of_the_reference(tab: Visit, operation: str) -> None:
+    tab.section(2)
+    numbers = {shown.path: shown for shown in read(tab) if shown.figure == OPERATIONS}
+    inputs = {"a": 0.8, "b": -1.5} if "b" in operation else {"a": 0.8}
+    truth = evaluated(f"y = {operation}", inputs)
+    assert mistake(numbers[operation], truth["y"], 1e-12) == ""
+    for name in inputs:
+        assert mistake(numbers[f"d {operation} / d {name}"], truth[f"grad {name}"], 1e-12) == ""
+
+
+def test_an_operation_without_a_value_says_so(tab: Visit) -> None:
+    tab.section(2)
+    figure = tab.page.locator("figure").filter(has_text=OPERATIONS)
+    figure.locator("label.slider input").first.fill("-1")
+    figure.get_by_text("none here").wait_for()
+    tab.settle()
+    numbers = {shown.path for shown in read(tab) if shown.figure == OPERATIONS}
+    assert "exp(a)" in numbers
+    assert "log(a)" not in numbers
+    tab.section(3)  # the sliders start over
+
+
+def test_the_gate_shows_values_of_the_reference(tab: Visit) -> None:
     tab.section(2)
     numbers = {(shown.figure, shown.path): shown for shown in read(tab)}
-    slope = evaluated("y = exp(x)", {"x": 0.8})
     gate = evaluated("h = relu(x); y = w * h", {"x": 0.7, "w": -1.5})
-    for figure, path, truth in [
-        ("The local gradient as a slope", "y", slope["y"]),
-        ("The local gradient as a slope", "d y / d x", slope["grad x"]),
-        *(("The gate", path, gate[path]) for path in ("x", "h", "grad x", "grad h")),
-    ]:
-        assert mistake(numbers[figure, path], truth, 1e-12) == ""
+    for path in ("x", "h", "grad x", "grad h"):
+        assert mistake(numbers["The gate", path], gate[path], 1e-12) == ""
+
+
+def test_the_backward_pass_begins_at_the_beginning_and_follows_the_sliders(tab: Visit) -> None:
+    tab.section(3)
+    tab.section(2)
+    figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
+    figure.get_by_role("button", name="x used twice", exact=True).wait_for()
+    assert figure.locator(".graph [data-path='grad x']").count() == 0
+    figure.locator("label.slider input").first.fill("1")
+    tab.settle()
+    assert figure.locator(".graph [data-path='grad x']").get_attribute("data-value") == "3"
+
+
+PATH = r"pos\d+\.\w|layer\d+\.\w|\b(wte|wpe|lm_head|attn_w[qkvo]|mlp_fc[12])\b"
+VISIBLE = """() => {
+  const found = [], texts = document.createTreeWalker(document.querySelector('.columns'), NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    const e = texts.currentNode.parentElement
+    if (e.checkVisibility() && !e.closest('.source, .find, details, .exercise')) found.push(texts.currentNode.nodeValue)
+  }
+  return found
+}"""
+
+
+@pytest.mark.parametrize("section", [2, 3])
+def test_plain_shows_no_path(tab: Visit, section: int) -> None:
+    tab.section(section, level="plain", number="pos3.layer0.q[9]")
+    heading = tab.page.locator(".opened h2")
+    heading.filter(has_text="number 9 of what letter 3 looks for").wait_for()
+    tab.settle()
+    shown = tab.page.evaluate(VISIBLE)
+    assert [text for text in shown if re.search(PATH, text)] == []
+    tab.section(section)
+
+
+BEGINS = """() => Math.min(...[...document.querySelectorAll('main figure :is(svg, canvas, .graph)')]
+  .map((e) => e.getBoundingClientRect()).filter((box) => box.height >= 150).map((box) => box.top + scrollY))"""
+
+
+@pytest.mark.parametrize("section", [2, 3])
+@pytest.mark.parametrize(("size", "most"), [("wide", 450), ("phone", 520)])
+def test_the_figure_comes_first(tab: Visit, section: int, size: str, most: int) -> None:
+    tab.page.set_viewport_size(SIZES[size])
+    try:
+        tab.section(section)
+        tab.frames()
+        assert tab.page.evaluate(BEGINS) < most
+    finally:
+        tab.page.set_viewport_size(SIZES["wide"])

@@ -1,21 +1,23 @@
 // The expression that the section's figures share, and its presets.
 
+import type text from './text'
+
 export interface Preset {
-  name: string
+  id: keyof (typeof text)['explorer']['presets']
   source: string
   inputs: Record<string, number>
 }
 
 export const presets: Preset[] = [
-  { name: 'add', source: 'c = a + b', inputs: { a: 2, b: -1 } },
-  { name: 'multiply', source: 'c = a * b', inputs: { a: 2, b: -3 } },
-  { name: 'x used twice', source: 'y = x * x + x', inputs: { x: 1.5 } },
-  { name: 'diamond', source: 'b = a + a; c = b + b', inputs: { a: 1 } },
-  { name: 'two paths', source: 'b = a * a; c = b * a; d = b * c', inputs: { a: 1.2 } },
-  { name: 'a neuron', source: 'y = relu(w1*x1 + w2*x2 + b)', inputs: { w1: 0.8, x1: 1.5, w2: -0.5, x2: 1, b: 0.2 } },
-  { name: 'ReLU', source: 'y = w * relu(x)', inputs: { x: 0.7, w: -1.5 } },
-  { name: 'softmax', source: 'p = exp(a) / (exp(a) + exp(b))', inputs: { a: 1, b: -0.5 } },
-  { name: 'surprise', source: 'loss = -log(p)', inputs: { p: 0.2 } },
+  { id: 'add', source: 'c = a + b', inputs: { a: 2, b: -1 } },
+  { id: 'multiply', source: 'c = a * b', inputs: { a: 2, b: -3 } },
+  { id: 'twice', source: 'y = x * x + x', inputs: { x: 1.5 } },
+  { id: 'diamond', source: 'b = a + a; c = b + b', inputs: { a: 1 } },
+  { id: 'paths', source: 'b = a * a; c = b * a; d = b * c', inputs: { a: 1.2 } },
+  { id: 'neuron', source: 'y = relu(w1*x1 + w2*x2 + b)', inputs: { w1: 0.8, x1: 1.5, w2: -0.5, x2: 1, b: 0.2 } },
+  { id: 'relu', source: 'y = w * relu(x)', inputs: { x: 0.7, w: -1.5 } },
+  { id: 'softmax', source: 'p = exp(a) / (exp(a) + exp(b))', inputs: { a: 1, b: -0.5 } },
+  { id: 'surprise', source: 'loss = -log(p)', inputs: { p: 0.2 } },
 ]
 
 const NAME = /[A-Za-z_]\w*/g
@@ -33,7 +35,7 @@ export function inputsOf(source: string): string[] {
   return [...inputs]
 }
 
-const FIRST = presets.find(({ name }) => name === 'x used twice')!
+const FIRST = presets.find(({ id }) => id === 'twice')!
 
 class Chosen {
   source = $state(FIRST.source)
@@ -45,7 +47,7 @@ class Chosen {
   set(name: string, value: number): void {
     this.#values[name] = value
   }
-  choose({ source, inputs }: Preset): void {
+  choose({ source, inputs }: Omit<Preset, 'id'>): void {
     this.source = source
     Object.assign(this.#values, inputs)
   }

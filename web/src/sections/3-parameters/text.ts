@@ -1,104 +1,179 @@
-// The words of section 3, and what is published about other models. Figures of the model are filled in: {name}.
-import type { Words } from '../../texts/texts'
+// The words of section 3. Figures of the model are filled in from the engine: {name}.
+import { texts, type Question, type Text, type Words } from '../../texts/texts'
 
-export const intro: Words = {
-  both: [
-    'Everything the model has ever learned is in {num_params} numbers. There is no list of names in them and no rule of spelling: only matrices, {num_matrices} of them, which stay the same for every word, and which training nudges a little at a time.',
-  ],
-  plain: [
-    'Think of a mixing desk with {num_params} sliders. The wiring behind it, which is the program, never changes. Before training every slider stands at a random place near the middle and the desk makes noise; afterwards it makes names. All that lies between is where the sliders stand.',
-  ],
-  technical: [
-    'A parameter is a leaf of the graph: a `Value` that was made of nothing, that stays when the graph of a document is thrown away, and that `adam` writes to. Whatever else appears on this page (queries, logits, probabilities) is an *activation*, computed anew for each token and then forgotten.',
-  ],
+const intro: Words = {
+  both: ['Everything the model has learned is in these {num_params} numbers, its *parameters*.'],
 }
 
-export const matrices: Words = {
-  both: [
-    'Here they all are, a cell for each number, in the order in which a token meets them. Pick a matrix to see it closer below. The picture can show the numbers themselves, what the word *{word}* would have them do, or what Adam remembers about each.',
-  ],
-  technical: [
-    'Each matrix is stored as `linear` wants it, (outputs, inputs): a row makes one output, as the weighted sum of all the inputs. Cells are drawn to one scale over all matrices, by the square root of the size, so that small numbers still show.',
-  ],
+const means = {
+  wte: {
+    plain: 'a row for each letter: what the model knows of it',
+    technical: 'token embeddings: a row for each token',
+  },
+  wpe: {
+    plain: 'a row for each place in the word: first, second, third',
+    technical: 'position embeddings: a row for each position',
+  },
+  attn_wq: { plain: 'works out what a letter looks for', technical: 'queries, head by head in its rows' },
+  attn_wk: { plain: 'writes the label it is found by', technical: 'keys, head by head in its rows' },
+  attn_wv: { plain: 'writes the message it passes on', technical: 'values, head by head in its rows' },
+  attn_wo: { plain: 'merges what the heads bring back', technical: 'mixes the heads’ outputs: its columns' },
+  mlp_fc1: {
+    plain: 'a row for each of {four_n_embd} questions put to a letter',
+    technical: 'widens: a row for each unit',
+  },
+  mlp_fc2: { plain: 'a column for each answer: what it adds', technical: 'narrows: a column for each unit' },
+  lm_head: { plain: 'a row for each letter: when it comes next', technical: 'the logits: a row for each token' },
 }
 
-export const rows: Words = {
-  both: [
-    'What a row means depends on the matrix. In `wte` and `lm_head` it is a token: one row says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number.',
-  ],
-  plain: [
-    'Look at the gradient of `wte` for your word: only the rows of its own letters are lit. A letter that does not occur had no part in the result, so nobody asks it to change.',
-  ],
-  technical: [
-    'The head structure is not in the matrices: `attn_wq`, `attn_wk` and `attn_wv` are each one block of {n_embd} × {n_embd}, and head *h* simply owns {head_dim} of the rows. The thin lines show where one head ends. In `attn_wo` heads own columns instead, as it reads what they wrote. There are no biases, and `lm_head` is not tied to `wte`, though they have the same shape.',
-  ],
+const matrices = {
+  title: { plain: 'Every number the model has learned', technical: 'Every parameter' } as Text,
+  label: 'The model’s matrices',
+  stages: {
+    embedding: { plain: 'look up', technical: 'embed' } as Text,
+    attention: { plain: 'look back', technical: 'attention' } as Text,
+    mlp: { plain: 'think', technical: 'MLP' } as Text,
+    loss: { plain: 'score', technical: 'logits' } as Text,
+  },
+  layer: '{stage} {layer}',
+  means: Object.fromEntries(
+    Object.entries(means).map(([name, { plain, technical }]) => [name, { plain, technical, both: plain }]),
+  ) as Record<string, Text>,
+  detail: '{name}, {shape}: show in detail',
+  by: ' by ',
+  show: 'show',
+  quantities: {
+    value: { plain: 'the numbers', technical: 'value' } as Text,
+    grad: 'gradient for “{word}”',
+    m: { plain: 'average gradient', technical: 'm' } as Text,
+    v: { plain: 'usual strength', technical: 'v' } as Text,
+  },
+  key: 'gray: below zero; color: above zero; pale: near zero',
+  caption: {
+    plain:
+      'A letter passes these tables from top to bottom. Click a name to see its table in detail, or a cell to see its number.',
+    technical:
+      'In the order in which a token meets them. Click a name to see that matrix in detail, or a cell to open its number. Lines separate heads. The strength of a color is the square root of the size, so that small numbers still show.',
+  } as Text,
 }
 
-export const one: Words = {
-  both: [
-    'Behind each parameter stand three more numbers, which exist only for training: its gradient, and two running averages that Adam keeps, *m* of the gradient and *v* of its square.',
-  ],
+const zoom = {
+  words: {
+    both: [
+      'Each number carries three more, which only training uses: its gradient, and two averages of past gradients.',
+    ],
+  } as Words,
+  title: { plain: 'One table, and one of its numbers', technical: 'A matrix and one of its numbers' } as Text,
+  matrix: { plain: 'table', technical: 'matrix' } as Text,
+  rows: {
+    tokens: { plain: 'Rows are letters.', technical: 'Rows: tokens.' } as Text,
+    positions: { plain: 'Rows are places in the word.', technical: 'Rows: positions.' } as Text,
+    heads: {
+      plain: 'Each row makes one number. The lines separate the heads.',
+      technical: 'Rows: what each head computes, head by head. Columns: what it reads.',
+    } as Text,
+    merge: {
+      plain: 'Each row makes one number. The lines separate the heads.',
+      technical: 'Rows: the residual stream. Columns: what each head wrote, head by head.',
+    } as Text,
+    units: { plain: 'Each row is a question.', technical: 'Rows: units. Columns: what they read.' } as Text,
+    answers: { plain: 'Each column is an answer.', technical: 'Rows: the residual stream. Columns: units.' } as Text,
+  },
+  zeroRow: 'For “{word}”, one row has a gradient of exactly zero:',
+  zeroRows: 'For “{word}”, this many rows have a gradient of exactly zero:',
+  one: 'One parameter',
+  value: 'value',
+  grad: 'gradient for “{word}”',
+  m: { plain: 'average of past gradients', technical: 'm, Adam’s running average of the gradient' } as Text,
+  v: { plain: 'average of their squares', technical: 'v, Adam’s running average of the squared gradient' } as Text,
+  history: { plain: '{path} during training', technical: '{path} during training' } as Text,
+  step: 'step',
+  curve: {
+    plain: '',
+    technical: 'The curve includes the current step and every earlier step with stored weights.',
+  } as Text,
+  noHistory: {
+    plain: 'Train a model in section 8, and its path is drawn here.',
+    technical:
+      'No history: these weights came from a file. Train a model in section 8, and this figure draws each parameter’s path.',
+  } as Text,
+  noMoments: 'Adam’s averages are all zero: this model has not made a step yet.',
+  first: {
+    plain: 'Click a cell to see its number here.',
+    technical:
+      'No parameter is open, so this is the first component of the BOS embedding. Click any cell to open its parameter.',
+  } as Text,
 }
 
-export const where: Words = {
-  both: [
-    'Where do the parameters sit? Not where most explanations spend their time: attention is what makes a transformer, but the MLP is what fills it.',
-  ],
-  technical: [
-    'Per layer attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, whatever the width. The tables of tokens and positions grow only in proportion to n_embd, so that they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
-  ],
-}
-
-export const ladder: Words = {
-  both: [
-    'The step from here to a famous model is one of size. The same function, `shapes`, says how many numbers a model of any size has; below it is asked for theirs, beside what their authors published.',
-  ],
-  plain: [
-    'If each parameter of this model were a grain of rice, you could hold the model in your hands. GPT-3 in the same grains would be a few thousand tonnes of rice. The recipe would still be the page of Python on the right.',
-  ],
-  technical: [
-    'The counts differ a little, and for known reasons: the GPTs have biases and learned scales in their norms, and use one table for `wte` and `lm_head` where this file has two. At the width of GPT-3 that hardly shows.',
-  ],
-}
-
-export const noHistory =
-  'No history: the weights came as they are, and a file says only where they ended, not how they got there. Train a model in section 8, and the way of every parameter is drawn here.'
-export const noMoments =
-  'Adam’s averages are all zero: no step has been made with this model here, and none came with it.'
-
-/** Published sizes: facts of the literature, with where they stand. vocab_size and block_size as in the released code. */
-export const published: {
-  name: string
-  year: number
-  count: number
-  source: string
-  sizes?: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }
-}[] = [
+const questions: Question[] = [
   {
-    name: 'LeNet-5, which read cheques',
-    year: 1998,
-    count: 60_000,
-    source: 'https://doi.org/10.1109/5.726791', // "Gradient-based learning applied to document recognition", section II.B
+    asks: 'How can numbers know names?',
+    words: {
+      both: [
+        'There is no list of names in them, and no spelling rule. Think of a mixing desk with {num_params} sliders. The wiring behind it, the program, never changes. Before training, every slider stands at a random place near the middle, and the desk makes noise. After training it makes names. The only difference is where the sliders stand.',
+      ],
+      technical: [
+        'A parameter is a leaf of the graph: a `Value` that was not computed from anything, that remains when the graph of a document is thrown away, and that `adam` updates. Everything else on this page (queries, logits, probabilities) is computed afresh for each token and then forgotten.',
+      ],
+    },
   },
   {
-    name: 'GPT',
-    year: 2018,
-    count: 117_000_000, // its own paper gives none: table 2 of GPT-2's
-    source: 'https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf',
-    sizes: { n_embd: 768, n_layer: 12, block_size: 512, vocab_size: 40_478 },
-  },
-  {
-    name: 'GPT-2',
-    year: 2019,
-    count: 1_542_000_000, // table 2
-    source: 'https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf',
-    sizes: { n_embd: 1600, n_layer: 48, block_size: 1024, vocab_size: 50_257 },
-  },
-  {
-    name: 'GPT-3',
-    year: 2020,
-    count: 175_000_000_000, // table 2.1
-    source: 'https://arxiv.org/abs/2005.14165',
-    sizes: { n_embd: 12_288, n_layer: 96, block_size: 2048, vocab_size: 50_257 },
+    asks: 'What does a row mean?',
+    words: {
+      both: [
+        'That depends on the matrix. In `wte` and `lm_head` a row is a token: one says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number. Try: show the gradient, and look at `wte`. Only the rows of your word’s own letters are lit. A letter that does not occur had no part in the result, so nothing asks it to change.',
+      ],
+      technical: [
+        'Each matrix is stored as `linear` wants it, (outputs, inputs): a row makes one output, as the weighted sum of all inputs. `attn_wq`, `attn_wk` and `attn_wv` are each one block of {n_embd} × {n_embd}, and head *h* simply owns {head_dim} of the rows. In `attn_wo` heads own columns instead, because it reads what they wrote. There are no biases, and `lm_head` is not tied to `wte`, though they have the same shape.',
+      ],
+    },
   },
 ]
+
+const shares = {
+  words: {
+    both: ['Attention makes it a transformer. But most of its numbers sit where it thinks: in the MLP.'],
+    technical: [
+      'Per layer, attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
+    ],
+  } as Words,
+  title: { plain: 'Where the numbers are', technical: 'Where the parameters are' } as Text,
+  bar: { plain: 'Each table’s share of the numbers', technical: 'Each matrix’s share of the parameters' } as Text,
+  table: { plain: 'Tables and their sizes', technical: 'Matrices and their sizes' } as Text,
+  matrix: { plain: 'table', technical: 'matrix' } as Text,
+  shape: 'rows × columns',
+  count: { plain: 'numbers', technical: 'parameters' } as Text,
+  share: 'share',
+  total: 'total',
+}
+
+const ladder = {
+  words: { both: ['A famous model differs from this one in size.'] } as Words,
+  title: { plain: 'How large the famous ones are', technical: 'The ladder' } as Text,
+  here: 'this model',
+  cheques: 'read cheques',
+  sizes: { plain: '', technical: '{layers} layers, {width} wide' } as Text,
+  published: 'published',
+  computed: { plain: 'by this program’s own count', technical: 'computed by shapes()' } as Text,
+  ticks: { thousand: 'thousand', million: 'million', billion: 'billion', trillion: 'trillion' },
+  caption: {
+    plain: 'Each equal step to the right multiplies the size.',
+    technical: 'The scale is logarithmic: equal distances are equal ratios.',
+  } as Text,
+}
+
+const ladderQuestions: Question[] = [
+  {
+    asks: 'How can I picture the difference?',
+    words: {
+      both: [
+        'If each parameter of this model were a grain of rice, you could hold the model in your hands. GPT-3 would be a few thousand tonnes of rice. The recipe would still be the page of Python in the source panel.',
+      ],
+      technical: [
+        'The same function, `shapes`, counts the parameters of a model of any size. Its counts differ a little from those published, for known reasons: the GPTs have biases and learned scales in their norms, and share one table between `wte` and `lm_head` where this file has two. At the width of GPT-3 that hardly shows.',
+      ],
+    },
+  },
+]
+
+export default texts({ intro, matrices, zoom, questions, shares, ladder, ladderQuestions })

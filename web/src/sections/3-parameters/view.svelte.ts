@@ -2,6 +2,8 @@
 
 import type { Gradients, Parameters } from '../../engine/protocol'
 import { app } from '../../state.svelte'
+import type { Text } from '../../texts/texts'
+import text from './text'
 
 export type Quantity = '' | 'grad' | 'm' | 'v'
 
@@ -10,6 +12,9 @@ class View {
   quantity = $state<Quantity>('')
 }
 export const view = new View()
+
+/** Return the parameters to request: Adam's moments are sent only if they are shown. */
+export const wanted = () => (/^[mv]$/.test(view.quantity) ? { moments: true } : {})
 
 /** Return the shown quantity for one matrix's weights. */
 export function numbers(
@@ -29,13 +34,17 @@ export function rowNames(name: string, rows: number): string[] {
   if (/^(wte|lm_head)$/.test(name)) return symbols.map((symbol) => symbol.trim() || (symbol ? '␣' : 'BOS'))
   return Array.from({ length: rows }, (_, row) => String(row))
 }
-export function rowMeans(name: string): string {
-  if (/^(wte|lm_head)$/.test(name)) return 'rows: tokens'
-  if (name === 'wpe') return 'rows: positions'
-  if (/attn_w[qkv]/.test(name)) return 'rows: what each head computes, head by head; columns: what it reads'
-  if (/attn_wo/.test(name)) return 'rows: the residual stream; columns: what each head wrote, head by head'
-  if (/fc1/.test(name)) return 'rows: units; columns: what they read'
-  return 'rows: the residual stream; columns: units'
+/** Return the name of a matrix without its layer. */
+export const kind = (name: string) => name.replace(/^layer\d+\./, '')
+
+/** Return what the rows and columns of a matrix mean. */
+export function rowMeans(name: string): Text {
+  const { rows } = text.zoom
+  if (/^(wte|lm_head)$/.test(name)) return rows.tokens
+  if (name === 'wpe') return rows.positions
+  if (/attn_w[qkv]/.test(name)) return rows.heads
+  if (/attn_wo/.test(name)) return rows.merge
+  return /fc1/.test(name) ? rows.units : rows.answers
 }
 export function bands(name: string): [number, number] {
   const { model } = app
