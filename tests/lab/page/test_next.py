@@ -1,4 +1,4 @@
-"""What comes next: beside the figures of the forward pass and attention stands the guess, with the effect of a touch."""
+"""Beside the figures of the forward pass and attention stands the next guess, with the effect of a touch."""
 
 from __future__ import annotations
 
@@ -94,7 +94,6 @@ def test_a_cell_takes_a_single_look_away(forward: Visit, truth: Truth) -> None:
 def test_six_beats_lead_to_the_models_guess(forward: Visit, truth: Truth) -> None:
     forward.section(4, word="emma", position=3)
     beats = forward.page.locator(".beats > li")
-    player = forward.page.get_by_role("group", name="The steps of the forward pass")
     assert beats.count() == 6
     for i in range(6):
         assert forward.page.locator(".beats > li.pending").count() == 5 - i

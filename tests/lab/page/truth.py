@@ -356,7 +356,7 @@ class Truth:
         model = ScalarModel(run.engine.params, run.config, len(run.tokenizer.symbols))
         return float(forward(tokens, model)[f"pos{position}.probs"].numbers[int(target)])
 
-    def moved(self, step: str, path: str) -> float:
+    def moved_by(self, step: str, path: str) -> float:
         before, after = (self.begun(int(step) - 1 + made).engine.params[self.place(path)] for made in (0, 1))
         return after - before
 
@@ -432,7 +432,7 @@ class Truth:
         ),
         (r"learning_rate\[(\d+)\]", lambda t, step: 0.01 * (1 - (int(step) - 1) / 1000)),
         (r"step(\d+)\.pos(\d+)\.probs\[(\d+)\]", read_by_step),
-        (r"moved\[(\d+)\] (\S+)", moved),
+        (r"moved\[(\d+)\] (\S+)", moved_by),
         (r"memorized\.(read|unread)", memorized),
         (r"compared (a|b) (\S+)", compared),
         (r"before (\S+)", lambda t, path: t.before.number(path)),  # before a weight was changed by hand
