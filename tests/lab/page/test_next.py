@@ -1,4 +1,4 @@
-"""What comes next: beside the figures of the forward pass and attention stands the guess, and how it changes."""
+"""The guess: beside the figures of the forward pass and attention stands the guess, and how it changes."""
 
 from __future__ import annotations
 
