@@ -1,4 +1,4 @@
-"""The next guess of a model without a part of the model: compared with edits of the weights or the source, made here."""
+"""The next guess without a part of the model, compared with edits of the weights or the source made here."""
 
 from __future__ import annotations
 
