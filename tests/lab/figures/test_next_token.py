@@ -1,4 +1,4 @@
-"""What is guessed next without a part of the model: compared with edits of the weights or the source, made here."""
+"""The next guess without a part of the model, compared with edits of the weights or the source made here."""
 
 from __future__ import annotations
 

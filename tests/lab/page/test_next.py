@@ -1,4 +1,4 @@
-"""Beside the figures of the forward pass and attention stands the next guess, with the effect of a touch."""
+"""The guess: beside the figures of the forward pass and attention stands the guess, and how it changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def wrong(numbers: list[Shown], truth: Truth) -> list[str]:
 def test_one_click_leads_to_the_drawing(forward: Visit, size: str, section: int, name: str, drawing: str) -> None:
     forward.page.set_viewport_size(SIZES[size])
     forward.section(0)
-    forward.page.get_by_role("navigation", name="Sections").get_by_role("button", name=name).click()
+    forward.page.get_by_role("navigation", name="Sections").get_by_role("link", name=name).click()
     box = forward.page.locator(f"main {drawing}").first
     box.wait_for()
     forward.settle()
@@ -101,9 +101,7 @@ def test_six_beats_lead_to_the_models_guess(forward: Visit, truth: Truth) -> Non
         numbers = next_of(forward, "One position, beat by beat")
         assert wrong(numbers, truth) == []
         if i < 5:
-            forward.page.get_by_role("group", name="The steps of the forward pass").get_by_label(
-                "Step", exact=True
-            ).click()
+            player.get_by_label("Step", exact=True).click()
     for one in numbers:
         token = int(one.path.rpartition("[")[2].rstrip("]"))
         assert float(one.value) == pytest.approx(truth.number(f"pos3.probs[{token}]"), abs=1e-12)

@@ -560,13 +560,13 @@ export interface Guesses {
   moved: number[] // [position] the probability that the change moves from some tokens to others
 }
 
-/** What would be guessed if the residual stream were read out at one stage. */
+/** The guess if the residual stream were read out at one stage. */
 export interface StageGuess {
   path: string // the residual stream's path, such as pos3.layer0.resid_mid
   probs: number[]
 }
 
-/** What would be guessed at a position, stage by stage; the last stage is the model's guess. */
+/** The guesses at a position, stage by stage; the last one is the model's. */
 export interface GuessesOnTheWay {
   position: number
   stages: StageGuess[]
@@ -600,7 +600,7 @@ export interface RippleRow {
   largest: number // the position with the largest share; -1 if nothing changed
 }
 
-/** What a change of weights changes in a word's forward pass. */
+/** The changes in a word's forward pass that a change of weights makes. */
 export interface Ripple {
   pushed: Push | null // the weight that the session chose and pushed, without changing the model
   rows: RippleRow[]

@@ -1,4 +1,4 @@
-"""What is guessed next, and how the guess changes when a part of the model is missing.
+"""The guess of the next token, and how it changes when a part of the model is missing.
 
 The program's own functions compute every guess, at temperature 1. A part is taken away in one of two ways. What
 attention's heads, or the MLP's units, contribute is taken away in a copy of the weights: the column of `attn_wo` or

@@ -1,4 +1,4 @@
-"""What a changed weight changes: every tensor of a word's forward pass, and what is guessed next.
+"""The spread of a changed weight: every tensor of a word's forward pass, and the next guess.
 
 Until the reader changes a weight, the figure shows one that the session pushes in a copy of the weights: the one whose
 push changes the next guess most.

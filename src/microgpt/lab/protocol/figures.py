@@ -175,14 +175,14 @@ class Guesses(TypedDict):
 
 
 class StageGuess(TypedDict):
-    """What would be guessed if the residual stream were read out at one stage."""
+    """The guess if the residual stream were read out at one stage."""
 
     path: str  # the residual stream's path, such as pos3.layer0.resid_mid
     probs: Sequence[float]
 
 
 class GuessesOnTheWay(TypedDict):
-    """What would be guessed at a position, stage by stage; the last stage is the model's guess."""
+    """The guesses at a position, stage by stage; the last one is the model's."""
 
     position: int
     stages: Sequence[StageGuess]
@@ -221,7 +221,7 @@ class RippleRow(TypedDict):
 
 
 class Ripple(TypedDict):
-    """What a change of weights changes in a word's forward pass."""
+    """The changes in a word's forward pass that a change of weights makes."""
 
     pushed: Push | None  # the weight that the session chose and pushed, without changing the model
     rows: Sequence[RippleRow]

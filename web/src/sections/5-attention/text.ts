@@ -228,7 +228,7 @@ export default texts({
     cache: {
       title: 'The lists grow',
       scroll: 'Keys and values so far',
-      asks: { plain: '“{letter}” looks for', technical: '“{letter}” at position {t} asks with its *query*' },
+      asks: { plain: '“{letter}” looks for', technical: '“{letter}” at position {t} asks with its query' },
       query: 'query at position {t}',
       keys: { plain: 'labels', technical: 'keys[{layer}]' },
       values: { plain: 'messages', technical: 'values[{layer}]' },
@@ -237,7 +237,7 @@ export default texts({
       score: { plain: 'fits', technical: 'score' },
       weight: { plain: 'share', technical: 'weight' },
       later: { plain: 'not there yet', technical: 'not appended yet' },
-      receives: { plain: 'and brings back', technical: 'and receives the blend of the values: *x_attn*' },
+      receives: { plain: 'and brings back', technical: 'and receives the blend of the values, x_attn' },
       output: 'head output',
       caption: {
         plain: '',
