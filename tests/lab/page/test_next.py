@@ -1,4 +1,4 @@
-"""The guess: beside the figures of the forward pass and attention stands the guess, and how it changes."""
+"""Beside the figures of the forward pass and attention stands the next guess, and how it changes."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ def test_a_cell_takes_a_single_look_away(forward: Visit, truth: Truth) -> None:
 def test_six_beats_lead_to_the_models_guess(forward: Visit, truth: Truth) -> None:
     forward.section(4, word="emma", position=3)
     beats = forward.page.locator(".beats > li")
+    player = forward.page.get_by_role("group", name="The steps of the forward pass")
     assert beats.count() == 6
     for i in range(6):
         assert forward.page.locator(".beats > li.pending").count() == 5 - i
