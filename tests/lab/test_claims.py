@@ -1,4 +1,4 @@
-"""What the page's texts claim about the model on show is true of it, and a claim that is not is reported in full."""
+"""Every claim of the page's texts about the model on show is true, and a false claim is reported in full."""
 
 from __future__ import annotations
 

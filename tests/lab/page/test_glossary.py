@@ -1,4 +1,4 @@
-"""The glossary: a word opens its explanation where it is, and every linked term exists."""
+"""The glossary: a word opens its explanation beside it, and every linked term exists."""
 
 from __future__ import annotations
 

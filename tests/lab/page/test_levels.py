@@ -30,7 +30,7 @@ def plain(tab: Visit) -> Iterator[Visit]:
 
 @pytest.fixture
 def newcomer(chromium: Any, lab_server: Any) -> Iterator[Visit]:
-    """The tab of a reader who has never been here."""
+    """The tab of a reader on a first visit."""
     visit = Visit(chromium, lab_server.url, arrives=True)
     yield visit
     visit.close()

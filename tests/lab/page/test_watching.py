@@ -56,7 +56,7 @@ def test_a_thousand_steps_take_a_hundred_ticks_and_grow_a_row_every_hundred_step
         turn(training, step)
         assert len(rows(training)) == 1 + step // 100
     assert page.get_by_text("Step 200 read").is_visible()  # a close-up every 50 steps
-    # pause: the run stays where it is, and goes on from there
+    # pause: the run keeps its step, and continues from it
     page.get_by_role("button", name="Pause").click()
     training.settle()
     assert now(training).startswith("210 of 1,000 steps are complete")

@@ -1,4 +1,4 @@
-"""What a reader sees of a section: its texts, and where its first drawing of data begins."""
+"""The visible part of a section: its texts, and the top of its first drawing of data."""
 
 from __future__ import annotations
 

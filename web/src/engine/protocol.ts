@@ -785,7 +785,7 @@ export interface LearnedLetter {
   after: number
 }
 
-/** What a word's letters cost before and after one Adam step on the word. The step does not change the model. */
+/** The loss of a word's letters before and after one Adam step on the word. The step does not change the model. */
 export interface Learned {
   step: number
   learning_rate: number

@@ -193,7 +193,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     },
     parameter: {
       name: 'parameter',
-      plain: 'One of the model’s {num_params} adjustable numbers. Together they are all that the model has learned.',
+      plain: 'One of the model’s {num_params} adjustable numbers. Together they hold everything the model has learned.',
       technical:
         'A matrix that training changes; its elements are the weights. There are {num_matrices} matrices here.',
     },

@@ -32,7 +32,7 @@ class LearnedLetter(TypedDict):
 
 
 class Learned(TypedDict):
-    """What a word's letters cost before and after one Adam step on the word. The step does not change the model."""
+    """The loss of a word's letters before and after one Adam step on the word. The step does not change the model."""
 
     step: int
     learning_rate: float
