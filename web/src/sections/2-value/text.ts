@@ -151,9 +151,7 @@ const check = {
 
 const operations = {
   words: {
-    both: [
-      'Each operation knows one thing about itself: how steep it is at its current input.',
-    ],
+    both: ['Each operation knows one thing about itself: how steep it is at its current input.'],
     technical: ['That number is fixed when the operation runs, and it waits on the line until backward comes by.'],
   } as Words,
   title: {
