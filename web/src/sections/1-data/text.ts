@@ -82,7 +82,10 @@ export default texts({
     choose: 'Choose a text file',
     reading: 'Reading…',
     back: 'Return to the names',
-    sizes: 'The model now has {vocab_size} tokens and {num_params} parameters.',
+    sizes: {
+      plain: 'The alphabet now has {vocab_size} symbols, and the model {num_params} numbers.',
+      technical: 'The model now has {vocab_size} tokens and {num_params} parameters.',
+    },
   },
   questions: [
     {

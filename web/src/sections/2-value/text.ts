@@ -3,7 +3,7 @@ import { texts, type Question, type Text, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'Make one number a little larger: how fast does the result grow? That is the number’s *gradient*. Training needs it for all {num_params} numbers of the model.',
+    'Make one number a little larger: how fast does the result grow? That is the number’s [gradient](term:gradient). Training needs it for all {num_params} numbers of the model.',
   ],
 }
 
@@ -21,8 +21,8 @@ const explorer = {
     diamond: 'diamond',
     paths: 'two paths',
     neuron: 'a neuron',
-    relu: 'ReLU',
-    softmax: 'softmax',
+    relu: { plain: 'a gate', technical: 'ReLU' } as Text,
+    softmax: { plain: 'shares', technical: 'softmax' } as Text,
     surprise: 'surprise',
   },
   graph: 'Graph of {source}',
@@ -68,7 +68,7 @@ const explorer = {
 
 const rule: Words = {
   both: [
-    'Move a slider, and values flow down. Press play, and gradients flow back up. The result starts with 1, because it moves exactly as fast as itself. Each box then hands on its own gradient times the number on the line. *Along a path we multiply; where paths meet we add.*',
+    'Move a slider, and values flow down. Press play, and [gradients](term:gradient) flow back up. The result starts with 1, because it moves exactly as fast as itself. Each box then hands on its own gradient times the number on the line. *Along a path we multiply; where paths meet we add.*',
   ],
 }
 
@@ -123,6 +123,7 @@ const explorerQuestions: Question[] = [
 ]
 
 const check = {
+  asks: 'What if one precaution is left out?',
   words: {
     both: [
       'Backward adds, waits and runs once. Leave out any of the three, and the answer is wrong although nothing crashes.',
@@ -150,9 +151,8 @@ const check = {
 
 const operations = {
   words: {
-    both: [
-      'Each operation knows one thing about itself: how steep it is at its current input. That number is fixed when the operation runs, and it waits on the line until backward comes by.',
-    ],
+    both: ['Each operation knows one thing about itself: how steep it is at its current input.'],
+    technical: ['That number is fixed when the operation runs, and it waits on the line until backward comes by.'],
   } as Words,
   title: {
     plain: 'What each operation does to a small change',
