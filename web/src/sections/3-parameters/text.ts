@@ -2,7 +2,7 @@
 import { texts, type Question, type Text, type Words } from '../../texts/texts'
 
 const intro: Words = {
-  both: ['Everything the model has learned is in these {num_params} numbers, its *parameters*.'],
+  both: ['Everything the model has learned is in these {num_params} numbers, its [parameters](term:parameter).'],
 }
 
 const means = {
@@ -60,11 +60,12 @@ const matrices = {
 const zoom = {
   words: {
     both: [
-      'Each number carries three more, which only training uses: its gradient, and two averages of past gradients.',
+      'Each number carries three more, which only training uses: its [gradient](term:gradient), and two averages of past [gradients](term:gradient).',
     ],
   } as Words,
   title: { plain: 'One table, and one of its numbers', technical: 'A matrix and one of its numbers' } as Text,
   matrix: { plain: 'table', technical: 'matrix' } as Text,
+  scroll: { plain: 'The {name}', technical: 'Matrix {name}' } as Text,
   rows: {
     tokens: { plain: 'Rows are letters.', technical: 'Rows: tokens.' } as Text,
     positions: { plain: 'Rows are places in the word.', technical: 'Rows: positions.' } as Text,
@@ -132,9 +133,9 @@ const questions: Question[] = [
 
 const shares = {
   words: {
-    both: ['Attention makes it a transformer. But most of its numbers sit where it thinks: in the MLP.'],
+    plain: ['Looking back makes it a transformer. But most of its numbers sit where it thinks.'],
     technical: [
-      'Per layer, attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
+      'Attention makes it a transformer. But most of its numbers sit in the MLP. Per layer, attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
     ],
   } as Words,
   title: { plain: 'Where the numbers are', technical: 'Where the parameters are' } as Text,
@@ -148,7 +149,10 @@ const shares = {
 }
 
 const ladder = {
-  words: { both: ['A famous model differs from this one in size.'] } as Words,
+  question: {
+    asks: 'How much larger is a famous model?',
+    words: { both: ['A famous model differs from this one in size.'] },
+  } as Question,
   title: { plain: 'How large the famous ones are', technical: 'The ladder' } as Text,
   here: 'this model',
   cheques: 'read cheques',

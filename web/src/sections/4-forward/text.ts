@@ -25,13 +25,16 @@ const adds: Question[] = [
   },
 ]
 
-const norm: Words = {
-  plain: [
-    'Before a stage reads the numbers, they are turned to one volume, as a sound engineer does: loud or soft, everyone reaches the room at the same level. What counts is what is said.',
-  ],
-  technical: [
-    'Before a branch reads the stream, `rmsnorm` divides all {n_embd} numbers by their root mean square: the direction stays, the size goes. RMSNorm ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent vector from becoming a division by zero.',
-  ],
+const norm: Question = {
+  asks: 'Why does no letter shout the others down?',
+  words: {
+    plain: [
+      'Before a stage reads the numbers, they are turned to one volume, as a sound engineer does: loud or soft, everyone reaches the room at the same level. What counts is what is said.',
+    ],
+    technical: [
+      'Before a branch reads the stream, `rmsnorm` divides all {n_embd} numbers by their root mean square: the direction stays, the size goes. RMSNorm ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent vector from becoming a division by zero.',
+    ],
+  },
 }
 
 const norms: Question[] = [
@@ -77,13 +80,16 @@ const dead: Question[] = [
   },
 ]
 
-const ripple: Words = {
-  plain: [
-    'Some numbers are a pebble dropped at the source: everything downstream moves. Others touch one letter or one place, and nothing before it. The past cannot notice what comes later.',
-  ],
-  technical: [
-    'Nothing is approximated: the whole program runs again. A row of `wpe` reaches its own position and, through keys and values, the later ones, so the dots form a triangle. A row of `wte` reaches the positions where its token is read. A row of `mlp_fc1` whose gate stays closed changes `mlp_pre` and nothing else.',
-  ],
+const ripple: Question = {
+  asks: 'What happens if one number changes?',
+  words: {
+    plain: [
+      'Some numbers are a pebble dropped at the source: everything downstream moves. Others touch one letter or one place, and nothing before it. The past cannot notice what comes later.',
+    ],
+    technical: [
+      'Nothing is approximated: the whole program runs again. A row of `wpe` reaches its own position and, through keys and values, the later ones, so the dots form a triangle. A row of `wte` reaches the positions where its token is read. A row of `mlp_fc1` whose gate stays closed changes `mlp_pre` and nothing else.',
+    ],
+  },
 }
 
 export default texts({

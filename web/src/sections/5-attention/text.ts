@@ -48,27 +48,36 @@ const score: Words = {
   ],
 }
 
-const peaked: Words = {
-  plain: [
-    'Scores become shares. Stretch the scores, and the best fit takes everything; shrink them, and all get the same.',
-  ],
-  technical: [
-    'Softmax depends on differences only. The same dial, turned on the scores of the next token in section 9, is called *temperature*: scale = 1 / temperature.',
-  ],
+const peaked: Question = {
+  asks: 'How do scores become shares?',
+  words: {
+    plain: [
+      'Scores become shares. Stretch the scores, and the best fit takes everything; shrink them, and all get the same.',
+    ],
+    technical: [
+      'Softmax depends on differences only. The same dial, turned on the scores of the next token in section 9, is called *temperature*: scale = 1 / temperature.',
+    ],
+  },
 }
 
-const blend: Words = {
-  plain: ['Each letter hands over its message in proportion to its share. The sum is what this head brings back.'],
-  technical: ['The output of a head is the weighted mean of the values, component by component.'],
+const blend: Question = {
+  asks: 'What does a letter bring back?',
+  words: {
+    plain: ['Each letter hands over its message in proportion to its share. The sum is what this head brings back.'],
+    technical: ['The output of a head is the weighted mean of the values, component by component.'],
+  },
 }
 
-const cache: Words = {
-  plain: [
-    'The program keeps two lists. Every letter adds a label and a message to them, and later letters look there.',
-  ],
-  technical: [
-    'Each call of `gpt` appends one key and one value per layer: 2 · n_layer · n_embd numbers for each position. When a large model serves long texts, this cache fills the memory rather than the weights; grouped-query attention exists to make it smaller.',
-  ],
+const cache: Question = {
+  asks: 'Where do the earlier letters wait?',
+  words: {
+    plain: [
+      'The program keeps two lists. Every letter adds a label and a message to them, and later letters look there.',
+    ],
+    technical: [
+      'Each call of `gpt` appends one key and one value per layer: 2 · n_layer · n_embd numbers for each position. When a large model serves long texts, this cache fills the memory rather than the weights; grouped-query attention exists to make it smaller.',
+    ],
+  },
 }
 
 const later: Question[] = [
@@ -98,13 +107,16 @@ const later: Question[] = [
   },
 ]
 
-const mask: Words = {
-  plain: [
-    'Other programs compute the whole square at once and cross out the future. The result is the same. Take the crossing-out away, and every letter sees the answer it should guess.',
-  ],
-  technical: [
-    'The textbook computes all scores at once and writes −∞ over every cell where a position would look ahead. exp(−∞) is 0, so those cells get no weight and each row still sums to one.',
-  ],
+const mask: Question = {
+  asks: 'What if a letter could see the future?',
+  words: {
+    plain: [
+      'Other programs compute the whole square at once and cross out the future. The result is the same. Take the crossing-out away, and every letter sees the answer it should guess.',
+    ],
+    technical: [
+      'The textbook computes all scores at once and writes −∞ over every cell where a position would look ahead. exp(−∞) is 0, so those cells get no weight and each row still sums to one.',
+    ],
+  },
 }
 
 const last: Question[] = [
