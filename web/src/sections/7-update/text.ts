@@ -3,7 +3,7 @@ import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'The model was surprised. Now every number in it moves a little, so that the same word surprises it less. That is all of learning: this update, repeated.',
+    'Now every number in the model moves a little, so that the same word surprises it less. That is all of learning: this update, repeated.',
   ],
 }
 
@@ -19,7 +19,7 @@ const rate: Question = {
 
 const maps: Words = {
   plain: [
-    'Who is to blame for the surprise? The program asks each of the {num_params} numbers: would the word surprise less if you were larger, or smaller, and how much? The answer is the number’s *gradient*.',
+    'The program asks each of the {num_params} numbers: would the word surprise less if you were larger, or smaller, and how much? The answer is the number’s share of the blame, its [gradient](term:gradient).',
   ],
   technical: [
     '`backward` walks the graph of the whole word once and leaves d loss / d parameter in each of the {num_params} parameters.',
@@ -30,7 +30,7 @@ const untouched: Question = {
   asks: { plain: 'Why do some rows get no blame?', technical: 'Why are some rows exactly zero?' },
   words: {
     both: [
-      'A letter that isn’t in the word took no part in it, so its row of letter numbers (`wte`) stays untouched, to the last bit. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
+      'A letter that isn’t in the word took no part in it, so its row of the letter table (`wte`) stays untouched, to the last bit. So do the places after the end of the word, and the questions that no letter answered yes to. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
     ],
   },
 }
@@ -60,7 +60,7 @@ const batch: Question = {
 
 const adam: Words = {
   plain: [
-    'How far should each number move? *Adam* keeps two memories for each: where it was heading, and how big its slopes usually are. It divides one by the other.',
+    'How far should each number move? [Adam](term:adam) keeps two memories for each: where it was heading, and how big its slopes usually are. It divides one by the other.',
   ],
   technical: [
     'Plain gradient descent moves each parameter by −learning rate · gradient. Adam keeps two running means for each parameter, m and v, and steps by their ratio.',
@@ -106,10 +106,17 @@ const steps: Question = {
   },
 }
 
-const hikers: Words = {
-  both: [
-    'Two of the model’s numbers make a landscape. Its height is the real loss of “{word}”, computed at every point of a grid; all other numbers stay fixed. Two hikers set out from where the model is.',
-  ],
+const hikers: Question = {
+  asks: {
+    plain: 'How do two hikers find the valley?',
+    technical: 'How do gradient descent and Adam find a minimum?',
+    both: 'How do two hikers find the valley? Gradient descent against Adam',
+  },
+  words: {
+    both: [
+      'Two of the model’s numbers make a landscape. Its height is the real loss of “{word}”, computed at every point of a grid; all other numbers stay fixed. Two hikers set out from where the model is.',
+    ],
+  },
 }
 
 const hiking: Question = {
@@ -167,7 +174,7 @@ export default texts({
     before: { plain: 'surprise before', technical: 'loss before' },
     after: { plain: 'surprise after', technical: 'loss after' },
     letter: '{letter}: {before} before, {after} after',
-    rate: { plain: 'length of the step (the learning rate)', technical: 'learning rate' },
+    rate: { plain: 'length of the step', technical: 'learning rate' },
     scheduled: { plain: 'as in training', technical: 'as scheduled' },
     memory: 'Adam’s memory',
     known: 'from the run so far',
@@ -177,7 +184,7 @@ export default texts({
       plain: 'Each pair of bars is a letter of the word: pale before the lesson, strong after it.',
       technical: 'Each pair of bars is a letter’s loss: pale before the update, strong after it.',
     },
-    copy: 'The model does not change: every setting is tried on a copy.',
+    copy: 'Every setting is tried on a copy of the model.',
     unknown: 'Adam’s m and v are not known for this model, so Adam starts from scratch here, at step {step}.',
     fresh: 'At step {step}, Adam’s memory is empty.',
     step: 'For Adam, this would be step {step}.',
@@ -194,7 +201,7 @@ export default texts({
       technical: 'use one scale for all matrices (otherwise each has its own)',
     },
     layer: 'layer {layer}',
-    rows: { plain: 'of {rows} rows get no blame:', technical: 'of {rows} rows are exactly 0:' },
+    rows: { plain: 'of {rows} rows get no blame', technical: 'of {rows} rows are exactly 0:' },
     why: {
       wte: { plain: 'letters that aren’t in the word', technical: 'tokens not in the word' },
       wpe: { plain: 'places after the end of the word', technical: 'positions past the end of the word' },
@@ -251,21 +258,21 @@ export default texts({
       g: {
         name: { plain: 'slope', technical: 'g' },
         says: {
-          plain: 'how fast the surprise grows with this number',
+          plain: 'how fast the surprise grows',
           technical: 'the gradient for this word',
         },
       },
       m: {
         name: { plain: 'heading', technical: 'm' },
         says: {
-          plain: 'where it was heading: the slopes so far, averaged',
+          plain: 'the slopes so far, averaged',
           technical: 'the direction so far: a running mean of gradients',
         },
       },
       v: {
         name: { plain: 'usual size', technical: 'v' },
         says: {
-          plain: 'how big its slopes usually are (squared, so never below zero)',
+          plain: 'how big they usually are (squared)',
           technical: 'the usual size of gradients here: a running mean of squared gradients',
         },
       },
@@ -274,13 +281,13 @@ export default texts({
       delta: {
         name: { plain: 'step', technical: 'Δ' },
         says: {
-          plain: 'against the heading, in units of the usual size',
+          plain: 'against the heading, over the usual size',
           technical: 'the step: against m̂, in units of the usual size',
         },
       },
     },
     caption: {
-      plain: 'Read it from top to bottom. Zero is in the middle of each bar; *plain* is the step without Adam.',
+      plain: 'Zero is in the middle of each bar; *plain* is the step without Adam.',
       technical:
         'Zero is in the middle of each bar, and each line has its own scale. *plain* is the step of plain gradient descent with the same learning rate: −rate · g. Numbers in these formulas may be rounded; the final value is the program’s.',
     },
