@@ -362,7 +362,8 @@ class Truth:
 
     def memorized(self, which: str) -> float:
         order, step = self.run.order, self.run.step
-        return self.run.score(spread(order[:step] if which == "read" else order[step:], VAL_DOCUMENTS)).loss
+        read, unread = order[:step], self.run.held_out or order[step:]
+        return self.run.score(spread(read if which == "read" else unread, VAL_DOCUMENTS)).loss
 
     def compared(self, which: str, path: str) -> float:
         """A weight after one step of the two runs that the page opens with, which differ in their learning rate."""

@@ -12,7 +12,8 @@ DRAWING = """(least) => {
   const pictures = [...main.querySelectorAll('figure :is(svg, canvas)')].filter(
     (e) => seen(e) && !e.closest('button') && e.getBoundingClientRect().height >= 30)
   const numbers = [...main.querySelectorAll('figure [data-path]')].filter(seen)
-  const editors = [...main.querySelectorAll('[role=textbox][aria-multiline=true]')].filter(seen)
+  const roots = [main, ...[...main.querySelectorAll('*')].flatMap((e) => e.shadowRoot ?? [])]  // the editor has its own
+  const editors = roots.flatMap((root) => [...root.querySelectorAll('[role=textbox][aria-multiline=true]')]).filter(seen)
   const not = 'h1, h2, h3, h4, figcaption, .prose, details, input, select, textarea, [role=radiogroup]'
   const found = []
   const note = (parts) => {

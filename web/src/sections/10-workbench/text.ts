@@ -61,6 +61,17 @@ export default texts({
   changes: {
     title: 'Changes to try',
     label: 'Changes to the program',
+    everyday: {
+      gelu: 'a softer bend',
+      no_residual: 'no way around the layers',
+      layernorm: 'another way to keep sizes even',
+      no_scale: 'larger scores',
+      no_mask: 'let it peek ahead',
+      sgd: 'the same step size for all',
+      tied: 'one letter table instead of two',
+      two_layers: 'two layers',
+      first: 'the first version',
+    },
     steps: 'steps',
     compare: 'Compare with the original program',
     measure: 'Measure the original program',
@@ -97,6 +108,17 @@ export default texts({
   },
 
   pytorch: {
+    question: {
+      asks: 'Who writes models like this?',
+      words: {
+        both: [
+          'Nobody writes a large one like this. Beside each line stands its PyTorch equivalent; put together, they are a program with the same losses and the same names.',
+        ],
+        plain: [
+          'Much of the left side has nothing beside it: numbers that remember how they were made are the library itself. What is left is short, and it is all that most people who train models ever see.',
+        ],
+      },
+    },
     title: 'PyTorch, line by line',
     download: 'download microgpt_torch.py',
     with: 'with the same',
@@ -128,6 +150,8 @@ export default texts({
     },
   },
 
+  own: { asks: 'Can it learn from my own text?', words: {} },
+
   questions: [
     {
       asks: 'Is it safe? Where does my program go?',
@@ -148,17 +172,6 @@ export default texts({
         ],
         technical: [
           'The session compiles the text as a module and runs `main()` once with `loss()`, `adam()` and `sample()` replaced by functions that only record their arguments: the sizes, the seed, the first parameters, the learning rates. From then on your functions compute each number. A value gets a name only if the program computes it as the table of names says; where your program has no such value, the figure says so. The unedited program never steps in.',
-        ],
-      },
-    },
-    {
-      asks: 'Who writes models like this?',
-      words: {
-        both: [
-          'Nobody writes a large one like this. Beside each line stands its PyTorch equivalent; put together, they are a program with the same losses and the same names.',
-        ],
-        plain: [
-          'Much of the left side has nothing beside it: numbers that remember how they were made are the library itself. What is left is short, and it is all that most people who train models ever see.',
         ],
       },
     },

@@ -11,10 +11,11 @@ export default texts({
     label: 'What models of other sizes need',
     quantity: 'quantity',
     here: 'this model',
-    params: { plain: 'numbers to learn (parameters)', technical: 'parameters' },
-    flops: { plain: 'sums per token, to read it', technical: 'operations per token, forward pass' },
-    trained: { plain: 'sums per token, to learn from it', technical: 'operations per token, training' },
+    params: { plain: 'numbers to learn', technical: 'parameters' },
+    flops: { plain: 'sums to read a token', technical: 'operations per token, forward pass' },
+    trained: { plain: 'sums to learn from it', technical: 'operations per token, training' },
     kept: { plain: 'memory to use it', technical: 'memory for 16-bit weights' },
+    toTrain: 'to train',
     memory: { plain: 'memory to train it', technical: 'memory for training' },
     run: { plain: 'the whole training', technical: 'complete training run' },
     operations: { plain: 'sums', technical: 'operations' },
@@ -77,6 +78,17 @@ export default texts({
   },
 
   pieces: {
+    question: {
+      asks: 'Why can a large model miscount the letters of a word?',
+      words: {
+        both: [
+          'Because it does not see them. Its tokens are pieces of words: “the” is one token, a rare name is several. This small model reads letters, so it cannot miscount them that way.',
+        ],
+        technical: [
+          'The usual algorithm is byte-pair encoding ([Sennrich et al. 2016](https://arxiv.org/abs/1508.07909)). Shorter sequences cost larger tables: two of vocab_size rows here, often one that serves as both. The rest of the program would not change by a line.',
+        ],
+      },
+    },
     title: { plain: 'Letters or bytes?', technical: 'A word as characters and bytes' },
     text: 'text',
     label: 'Characters and bytes',
@@ -104,6 +116,17 @@ export default texts({
   },
 
   ladder: {
+    question: {
+      asks: 'Does anybody train a model number by number?',
+      words: {
+        plain: [
+          'No. This program carries every brick by hand, with a note of where it came from. Real ones send the bricks up on a belt. The wall is the same wall.',
+        ],
+        technical: [
+          'The reference makes an object for each number. The kernel is C, compiled to WebAssembly here, with forward, backward and Adam written by hand: it saves not arithmetic but what Python does around each operation. A GPU runs thousands of such units side by side, and a batch exists to keep them busy. 32-bit numbers trade digits for speed; large models are trained with 16 bits (bfloat16).',
+        ],
+      },
+    },
     title: { plain: 'The same sums, faster', technical: 'The ladder, timed on your machine' },
     engines: {
       scalar: { plain: 'the program you read, number by number', technical: 'the reference, number by number' },
@@ -144,6 +167,17 @@ export default texts({
   },
 
   more: {
+    question: {
+      asks: 'Why do answers appear word by word?',
+      words: {
+        both: [
+          'Because they are made that way: each token is one call of `gpt` and one throw of the die, as in section 9. It is not for show. What was said before is kept, so that it need not be read again.',
+        ],
+        technical: [
+          'Reading the question is limited by arithmetic, since all positions go at once; writing the answer by memory, since every token needs every weight once. Hence weights in 8 or 4 bits, grouped queries, and small models that guess ahead and are checked by the large one.',
+        ],
+      },
+    },
     title: { plain: 'Why a long chat costs more', technical: 'One more token' },
     size: 'a model the size of',
     after: 'after this many tokens',
@@ -185,28 +219,6 @@ export default texts({
       },
     },
     {
-      asks: 'Why can a large model miscount the letters of a word?',
-      words: {
-        both: [
-          'Because it does not see them. Its tokens are pieces of words: “the” is one token, a rare name is several. This small model reads letters, so it cannot miscount them that way.',
-        ],
-        technical: [
-          'The usual algorithm is byte-pair encoding ([Sennrich et al. 2016](https://arxiv.org/abs/1508.07909)). Shorter sequences cost larger tables: two of vocab_size rows here, often one that serves as both. The rest of the program would not change by a line.',
-        ],
-      },
-    },
-    {
-      asks: 'Does anybody train a model number by number?',
-      words: {
-        plain: [
-          'No. This program carries every brick by hand, with a note of where it came from. Real ones send the bricks up on a belt. The wall is the same wall.',
-        ],
-        technical: [
-          'The reference makes an object for each number. The kernel is C, compiled to WebAssembly here, with forward, backward and Adam written by hand: it saves not arithmetic but what Python does around each operation. A GPU runs thousands of such units side by side, and a batch exists to keep them busy. 32-bit numbers trade digits for speed; large models are trained with 16 bits (bfloat16).',
-        ],
-      },
-    },
-    {
       asks: 'What is different inside?',
       words: {
         both: ['More layers, and wider ones. Every part you have seen is in a large model too.'],
@@ -237,22 +249,11 @@ export default texts({
         ],
       },
     },
-    {
-      asks: 'Why do answers appear word by word?',
-      words: {
-        both: [
-          'Because they are made that way: each token is one call of `gpt` and one throw of the die, as in section 9. It is not for show. What was said before is kept, so that it need not be read again.',
-        ],
-        technical: [
-          'Reading the question is limited by arithmetic, since all positions go at once; writing the answer by memory, since every token needs every weight once. Hence weights in 8 or 4 bits, grouped queries, and small models that guess ahead and are checked by the large one.',
-        ],
-      },
-    },
   ],
 
   outro: {
     both: [
-      'Everything that makes it work is on this page, and you have opened its numbers. What makes it *good* is data, size and care. Why so simple a loop, made large, learns so much is a question that nobody has answered yet.',
+      'Everything that makes it work is on this page. What makes it *good* is data, size and care. Why so simple a loop, made large, learns so much is a question that nobody has answered yet.',
       'To take along: [the program as a notebook](./microgpt.ipynb), and [lesson plans for teachers](./teachers.html) with links into this page.',
     ],
   },

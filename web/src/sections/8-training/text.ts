@@ -43,7 +43,7 @@ export default texts({
     beyond: '{step} steps are complete.',
     mean: { plain: 'surprise, last {width}', technical: 'loss, mean of {width}' },
     last: { plain: 'this name alone', technical: 'this document' },
-    rate: 'learning rate',
+    rate: { plain: 'size of a step', technical: 'learning rate' },
     speed: 'steps per second',
     read: {
       plain: 'It has read {read} of the {documents} documents.',
@@ -82,11 +82,12 @@ export default texts({
       technical: 'Adam’s next update to the BOS row of wte',
     },
     caption: {
-      plain: 'One bar for each number. A full bar is the learning rate at the start.',
+      plain:
+        'One bar for each number. A full bar is the [learning rate](term:learning-rate), the size of a step, at the start.',
       technical:
         'A full bar equals the run’s learning_rate, {learning_rate}. At the first step |m̂| = √v̂, so every bar is full; later a bar is short where the gradients disagree.',
     },
-    each: 'number {index}',
+    each: '{index}:',
   },
 
   rows: {
@@ -94,21 +95,14 @@ export default texts({
     step: 'step',
     samples: 'samples',
     caption: {
-      plain:
-        'Every row uses the same throws of the die, at temperature {temperature}: only the model changes. What does it learn first?',
+      plain: 'The die falls the same way in every row, at temperature {temperature}. What does the model learn first?',
       technical: 'Seed and temperature ({temperature}) are the same in every row; only the weights differ.',
     },
     nothing: '(empty)',
   },
 
   after: {
-    plain: [
-      claim(
-        'At first the model finds every letter about equally likely, and its surprise is near {uniform_loss}: that is what guessing among {vocab_size} tokens costs.',
-        'all(0.2 < letter["prob"] * len(model["symbols"]) < 5 for letter in ask("progress", fresh=True)["next"]["letters"])',
-      ),
-      'The thin line jumps because some names are stranger than others. Trust the thick one.',
-    ],
+    plain: ['The thin line jumps because some names are stranger than others. Trust the thick one.'],
     technical: [
       'The thin line is the program’s loss: one document per step (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the gradients of several documents: a calmer curve, more work per step.',
       'Every step is kept. The slider restores the weights bit for bit, in every section. Training from an earlier step starts a second run that shares its beginning with the first.',
@@ -116,6 +110,17 @@ export default texts({
   },
 
   questions: [
+    {
+      asks: 'Why does the curve begin so high?',
+      words: {
+        plain: [
+          claim(
+            'At first the model finds every letter about equally likely, and its surprise is near {uniform_loss}: that is what guessing among {vocab_size} tokens costs.',
+            'all(0.2 < letter["prob"] * len(model["symbols"]) < 5 for letter in ask("progress", fresh=True)["next"]["letters"])',
+          ),
+        ],
+      },
+    },
     {
       asks: 'Can I go back?',
       words: {
@@ -127,8 +132,8 @@ export default texts({
     {
       asks: 'Where is the batch?',
       words: {
-        both: ['There is none: one document is one step. Set “batch size” below to read several documents per step.'],
         technical: [
+          'There is none: one document is one step. Set “batch size” below to read several documents per step.',
           'The gradient of a batch is the mean of its documents’ gradients. It points more steadily downhill, and each step costs as many times the work.',
         ],
       },
@@ -211,6 +216,10 @@ export default texts({
   },
 
   pair: {
+    question: {
+      asks: 'Where do two runs part?',
+      words: { plain: ['Try another step size, another shuffle, or one changed number.'] },
+    },
     title: { plain: 'Two runs', technical: 'Two runs side by side' },
     differs: 'they differ in',
     choices: {

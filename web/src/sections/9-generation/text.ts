@@ -15,13 +15,13 @@ export default texts({
     ended: { plain: 'the end', technical: 'BOS: the end' },
     bars: { plain: 'Chance of each letter', technical: 'Probability of each token' },
     temperature: 'temperature',
-    topK: 'top-k',
+    topK: { plain: 'only the likeliest', technical: 'top-k' },
     all: 'all',
     begins: 'begins with',
     another: 'Generate another name',
     caption: {
       plain:
-        'The bar is a line from 0 to 1. Each letter owns a stretch as wide as its chance; the die is a dart thrown at the line without looking.',
+        'Each letter owns a stretch of the line as wide as its chance. The die is a dart thrown at the line without looking.',
       technical:
         '`rng.choices` draws one `random()` and looks it up in the cumulative weights: inverse transform sampling. Everything else is deterministic.',
     },
@@ -48,7 +48,7 @@ export default texts({
     hot: 'hot',
     bars: { plain: 'Chances of the next letter, {column}', technical: 'Probabilities of the next token, {column}' },
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
-    copied: { plain: 'in the list', technical: 'in the data' },
+    copied: { plain: 'listed', technical: 'in the data' },
     legend: {
       plain: 'The bars show the chances of the next letter above. An underlined name is in the list.',
       technical:
