@@ -198,6 +198,7 @@ class Played:
         known["variable layer"], known["variable head"] = known.get("variable i"), known.get("variable h")
         known |= {f"tokens[{i}]": token_id for i, token_id in enumerate(self.tokenizer.encode(WORD))}
         known |= {f"token_ids[{symbol or 'BOS'}]": i for i, symbol in enumerate(self.tokenizer.symbols)}
+        known |= {"temperature": self.facts.get("temperature", 1.0), "temperature as trained": 1.0}
         if "swap" in event:
             swap = event["swap"]
             known |= {"exchange": swap["turn"] + 1, "exchanges": swap["of"], "i": swap["i"], "j": swap["j"]}

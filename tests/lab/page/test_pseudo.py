@@ -81,7 +81,7 @@ def test_every_text_around_the_sections_is_in_a_text_file(pseudo: Visit, frame: 
 @pytest.mark.parametrize("button", ["Exercises", "Glossary"])
 def test_every_text_of_a_list_is_in_a_text_file(pseudo: Visit, button: str) -> None:
     pseudo.section(0, level="both")
-    pseudo.page.locator("nav button", has=pseudo.page.locator(".name")).nth(button == "Glossary").click()
+    pseudo.page.locator("nav button", has=pseudo.page.locator(".name")).nth(int(button == "Glossary")).click()
     pseudo.page.locator("dialog[open] li").first.wait_for()
     shown = texts(pseudo, "dialog[open]", OTHERS) + labels(pseudo, "dialog[open]", OTHERS)
     pseudo.page.keyboard.press("Escape")

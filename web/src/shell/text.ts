@@ -189,6 +189,7 @@ export default texts({
     },
     size: { plain: 'size of the push', technical: 'step size' },
     automatic: 'automatic',
+    tiniest: { plain: 'a trillionth', technical: '10⁻¹²' },
     eps: { plain: 'the push', technical: 'ε, the step size' },
     above: { plain: 'loss after the push up', technical: 'loss at +ε' },
     below: { plain: 'loss after the push down', technical: 'loss at −ε' },

@@ -35,14 +35,14 @@ const LETTERS = new Map([...'aceinosuyACEINOSUY'].map((letter, i) => [letter, [.
 const KEPT = /(`[^`]*`|\{\w+\}|\]\([^)]*\))/ // code, facts and addresses
 const IS_PSEUDO = typeof location !== 'undefined' && new URLSearchParams(location.search).get('locale') === 'pseudo'
 
-/** Return a text accented, and about 40% longer. */
+/** Return a text accented, and about 40% longer: by words, since no language has words of fifty letters. */
 export function pseudo(text: string): string {
   const accented = text
     .split(KEPT)
     .map((part, i) => (i % 2 ? part : part.replace(/[a-z]/gi, (letter) => LETTERS.get(letter) ?? letter)))
     .join('')
   const letters = text.replace(KEPT, '').length
-  return `${accented} ${'·õ·ö'.repeat(Math.ceil((0.4 * letters) / 4))}`
+  return `${accented} ${'·õ·ö'.repeat(Math.ceil((0.4 * letters) / 4)).replace(/.{12}(?=.)/g, '$& ')}`
 }
 
 function localized<T>(value: T): T {
