@@ -5,12 +5,13 @@ from __future__ import annotations
 from lab.page.browser import Visit
 
 # The first drawing of data that is at least `least` pixels high: a picture, or the numbers of a part of the page
-# without headings, prose and controls. An editor's text is the workbench's drawing
+# without headings, prose and controls. An editor's text is the workbench's drawing. A canvas always draws data, in
+# however few pixels; an svg can be an icon
 DRAWING = """(least) => {
   const main = document.getElementById('main')
   const seen = (e) => e.checkVisibility() && e.getBoundingClientRect().height > 0
   const pictures = [...main.querySelectorAll('figure :is(svg, canvas)')].filter(
-    (e) => seen(e) && !e.closest('button') && e.getBoundingClientRect().height >= 30)
+    (e) => seen(e) && !e.closest('button') && (e.matches('canvas') || e.getBoundingClientRect().height >= 30))
   const numbers = [...main.querySelectorAll('figure [data-path]')].filter(seen)
   const roots = [main, ...[...main.querySelectorAll('*')].flatMap((e) => e.shadowRoot ?? [])]  // the editor has its own
   const editors = roots.flatMap((root) => [...root.querySelectorAll('[role=textbox][aria-multiline=true]')]).filter(seen)
