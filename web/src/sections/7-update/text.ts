@@ -3,7 +3,7 @@ import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'Now every number in the model moves a little, so that the same word surprises it less. That is all of learning: this update, repeated.',
+    'Now every number in the model moves a little, so that the same word surprises it less. Learning is this update, repeated.',
   ],
 }
 
@@ -184,7 +184,7 @@ export default texts({
       plain: 'Each pair of bars is a letter of the word: pale before the lesson, strong after it.',
       technical: 'Each pair of bars is a letter’s loss: pale before the update, strong after it.',
     },
-    copy: 'Every setting is tried on a copy of the model.',
+    copy: 'Every setting is tried on a copy.',
     unknown: 'Adam’s m and v are not known for this model, so Adam starts from scratch here, at step {step}.',
     fresh: 'At step {step}, Adam’s memory is empty.',
     step: 'For Adam, this would be step {step}.',
@@ -203,17 +203,14 @@ export default texts({
     layer: 'layer {layer}',
     rows: { plain: 'of {rows} rows get no blame', technical: 'of {rows} rows are exactly 0:' },
     why: {
-      wte: { plain: 'letters that aren’t in the word', technical: 'tokens not in the word' },
-      wpe: { plain: 'places after the end of the word', technical: 'positions past the end of the word' },
-      mlp_fc1: {
-        plain: 'questions that no letter answered yes to',
-        technical: 'gates closed at every position',
-      },
-      other: { plain: 'no blame reached them', technical: 'no gradient reached them' },
+      wte: 'tokens not in the word',
+      wpe: 'positions past the end of the word',
+      mlp_fc1: 'gates closed at every position',
+      other: 'no gradient reached them',
     },
     caption: {
       plain:
-        'The stronger a square’s color, the more its number is to blame. Colored: it should shrink; gray: it should grow. A bar beside a row: no blame at all.',
+        'The stronger a square’s color, the more its number is to blame. Colored: it should shrink; gray: it should grow. A bar beside a row: no blame.',
       technical:
         'A colored cell means that the loss grows with the parameter, so the update decreases it. A gray cell means the opposite. A bar beside a row marks a gradient of exactly zero. Choose a cell to follow its parameter through Adam below.',
     },
