@@ -14,7 +14,8 @@ DRAWING = """(least) => {
     (e) => seen(e) && !e.closest('button') && (e.matches('canvas') || e.getBoundingClientRect().height >= 30))
   const numbers = [...main.querySelectorAll('figure [data-path]')].filter(seen)
   const roots = [main, ...[...main.querySelectorAll('*')].flatMap((e) => e.shadowRoot ?? [])]  // the editor has its own
-  const editors = roots.flatMap((root) => [...root.querySelectorAll('[role=textbox][aria-multiline=true]')]).filter(seen)
+  const fields = roots.flatMap((root) => [...root.querySelectorAll("[role=textbox][aria-multiline=true]")])
+  const editors = fields.filter(seen)
   const not = 'h1, h2, h3, h4, figcaption, .prose, details, input, select, textarea, [role=radiogroup]'
   const found = []
   const note = (parts) => {
