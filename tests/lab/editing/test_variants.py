@@ -25,7 +25,7 @@ from lab.session_client import Lab
 WORD = "emma"
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_applies_and_runs(name: str) -> None:
     lab = Lab()
@@ -82,7 +82,7 @@ def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
     assert not any(errors[method] for method in ("forward", "loss", "gradients", "update", "samples", "find", "nudge"))
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
     """The slopes are central differences of the program's own loss."""

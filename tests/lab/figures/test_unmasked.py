@@ -41,6 +41,7 @@ def session(request: pytest.FixtureRequest) -> Session:
     return session
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("word", ["emma", "zoe", "q", "", "christopherson"])
 def test_unmasked_attention_equals_the_full_matrix(session: Session, word: str) -> None:
     response = ask(session, "unmasked", word=word)
@@ -61,6 +62,7 @@ def test_unmasked_attention_equals_the_full_matrix(session: Session, word: str) 
             assert row[: t + 1] == other[t][: t + 1]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("word", ["emma", "christopherson"])
 def test_masked_attention_equals_the_program(session: Session, word: str) -> None:
     response = ask(session, "unmasked", word=word)

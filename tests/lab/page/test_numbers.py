@@ -83,7 +83,7 @@ def compare(tab: Visit, truth: Truth, section: int, tolerance: float = 1e-12, **
 
 
 WITHOUT_EXPRESSIONS = [
-    pytest.param(section, marks=pytest.mark.smoke if section in (4, 7) else ())
+    pytest.param(section, marks=pytest.mark.smoke if section == 4 else ())
     for section in range(SECTIONS)
     if section != 2
 ]

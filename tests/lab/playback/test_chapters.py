@@ -356,7 +356,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_chapter_plays_for_any_model(name: str) -> None:
     session = Session()

@@ -223,10 +223,14 @@ def test_whole_calls_and_processes_are_measured_for_the_published_model(short):
     assert "sample-1000-seeded: a call of Run.sample for 1000 texts, each with its own" in table.render(ladder)
 
 
-def test_long_processes_with_pytorch_and_other_models_are_left_out(short):
+def test_long_processes_with_pytorch_are_left_out(short):
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
     ladder = bench_module.bench(engines=["torch"], works=WHOLE[3:], seconds=0.01, rounds=3)
     assert ladder.rungs == ()
     assert ladder.skipped == ("the torch engine for process-100000: it would take minutes",)
+
+
+def test_whole_calls_and_processes_of_other_models_are_left_out(short):
     ladder = bench_module.bench(engines=["scalar"], works=WHOLE, sizes=(4,), seconds=0.01, rounds=3)
     assert ladder.skipped == (f"{', '.join(WHOLE)}: they are measured only for the published model",)
 
