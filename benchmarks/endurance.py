@@ -1,8 +1,8 @@
 """Kill, race and starve training runs, and feed damaged files to every reader, for a given time.
 
-    python benchmarks/endurance.py [--minutes 3] [--seed N] [--keep FOLDER]
+    python benchmarks/endurance.py [--minutes 3] [--seed N] [--kinds kills,races] [--keep FOLDER]
 
-Four kinds of disturbance alternate until the time is over:
+Four kinds of disturbance, or those of --kinds, have the same share of the time:
 
     kills    a training process is killed at a random moment and resumed: the last checkpoint is whole, no step is lost,
              and the run equals an undisturbed one bit for bit
@@ -90,6 +90,7 @@ class Endurance:
         self.whole = trained(self.config, work / "whole", checkpoint_every=2)
         self.command_whole: dict[str, bytes] = {}
         self.readers = readers(work, self.whole)
+        self.seconds = dict.fromkeys(range(len(self.readers)), 0.0)  # the time that each reader has had
 
     def fail(self, kind: str, text: str) -> None:
         self.failed[kind] += 1
@@ -220,9 +221,11 @@ class Endurance:
 
     def read_damaged(self) -> None:
         """Damage one input and read it."""
-        name, content, read = self.rng.choice(self.readers)
+        reader = min(self.seconds, key=lambda reader: self.seconds[reader])
+        name, content, read = self.readers[reader]
         damaged = damage(content, self.rng)
         self.done["inputs"] += 1
+        begin = time.monotonic()
         try:
             read(damaged)
             self.done["inputs that were read"] += 1
@@ -231,6 +234,8 @@ class Endurance:
                 self.fail("crashes", f"{name}: a refusal without a message: {error!r}")
         except Exception as error:
             self.crash(name, error, damaged)
+        finally:
+            self.seconds[reader] += time.monotonic() - begin
 
     def crash(self, name: str, error: Exception, content: bytes | None) -> None:
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -346,13 +351,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    parser.add_argument("--kinds", default="kills,races,faults,inputs", help="the kinds, separated by commas")
     parser.add_argument("--keep", type=Path, help="keep the inputs that crash a reader in this folder")
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     print(f"{given.minutes:g} minutes with --seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory() as work:
         endurance = Endurance(random.Random(given.seed), Path(work), given.keep)
-        kinds = {endurance.kill: 0.0, endurance.race: 0.0, endurance.fault: 0.0, endurance.read_damaged: 0.0}
+        every = {
+            "kills": endurance.kill,
+            "races": endurance.race,
+            "faults": endurance.fault,
+            "inputs": endurance.read_damaged,
+        }
+        if unknown := sorted(set(given.kinds.split(",")) - set(every)):
+            parser.error(f"--kinds must be some of {', '.join(every)}, got {', '.join(unknown)}")
+        kinds = {every[name]: 0.0 for name in given.kinds.split(",")}
         end = time.monotonic() + 60 * given.minutes
         while (begin := time.monotonic()) < end:
             kind = min(kinds, key=lambda kind: kinds[kind])  # the one that has had the least time
