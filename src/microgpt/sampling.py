@@ -32,9 +32,10 @@ def check_options(vocab_size: int, temperature: float, top_k: int | None) -> Non
         raise ValueError(f"top_k must be between 1 and vocab_size={vocab_size}, got top_k={top_k}")
 
 
-def check_prompt(prompt: Sequence[int], block_size: int) -> None:
+def check_prompt(prompt: Sequence[int], block_size: int, start: Sequence[int] = ()) -> None:
     """Raise ValueError if the prompt leaves no room for a new token."""
-    if len(prompt) >= block_size:
+    most = block_size - max(1, len(start)) + 1
+    if len(prompt) >= most:
         raise ValueError(
             f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten the prompt or"
             " let the context slide (slide=True, --slide)"
@@ -88,6 +89,7 @@ def generate(
     rng: random.Random,
     *,
     bos: int,
+    start: Sequence[int] = (),
     block_size: int,
     temperature: float,
     top_k: int | None = None,
@@ -102,8 +104,9 @@ def generate(
     Args:
         open_decoder: A function that opens a decoder with an empty context.
         rng: The random number generator to sample with.
-        bos: The token id of BOS.
-        block_size: The context length in tokens, including BOS.
+        bos: The token id of BOS, which ends a document.
+        start: The token ids before the prompt; empty stands for BOS, as in training on documents.
+        block_size: The context length in tokens, including `start`.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids to start from, without BOS.
@@ -117,8 +120,8 @@ def generate(
         ValueError: The prompt leaves no room for a new token.
     """
     if not slide:
-        check_prompt(prompt, block_size)
-    context = [bos, *prompt]
+        check_prompt(prompt, block_size, start)
+    context = [*(start or (bos,)), *prompt]
     decoder, fed, count = open_decoder(), 0, 0
     while max_new_tokens is None or count < max_new_tokens:
         if len(context) > block_size:
@@ -146,6 +149,7 @@ def generate_together(
     rngs: Sequence[random.Random],
     *,
     bos: int,
+    start: Sequence[int] = (),
     block_size: int,
     temperature: float,
     top_k: int | None = None,
@@ -157,8 +161,9 @@ def generate_together(
     Args:
         open_streams: A function that opens n decoding streams with empty contexts.
         rngs: A random number generator for each document.
-        bos: The token id of BOS.
-        block_size: The context length in tokens, including BOS.
+        bos: The token id of BOS, which ends a document.
+        start: The token ids before the prompt; empty stands for BOS, as in training on documents.
+        block_size: The context length in tokens, including `start`.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids that every document starts with, without BOS.
@@ -170,15 +175,15 @@ def generate_together(
     Raises:
         ValueError: The prompt leaves no room for a new token.
     """
-    check_prompt(prompt, block_size)
+    check_prompt(prompt, block_size, start)
     streams = open_streams(len(rngs))
     texts: list[list[int]] = [[] for _ in rngs]
     unfinished = list(range(len(rngs)))
-    *read, last = bos, *prompt
+    *read, last = *(start or (bos,)), *prompt
     for token_id in read:
         streams.feed([token_id] * len(rngs))
     fed = [last] * len(rngs)
-    for length in range(1 + len(prompt), block_size + 1):  # the current length of every context
+    for length in range(len(read) + 1, block_size + 1):  # the current length of every context
         if streams.draws:
             chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
             drawn = dict(enumerate(streams.draw(fed, chances, temperature, top_k)))
@@ -201,6 +206,7 @@ def generate_documents(
     count: int,
     *,
     bos: int,
+    start: Sequence[int] = (),
     block_size: int,
     temperature: float,
     top_k: int | None = None,
@@ -214,8 +220,9 @@ def generate_documents(
         rngs: Either one random number generator, used for one document after another as `generate` would use it, or a
             generator for each document.
         count: The number of documents.
-        bos: The token id of BOS.
-        block_size: The context length in tokens, including BOS.
+        bos: The token id of BOS, which ends a document.
+        start: The token ids before the prompt; empty stands for BOS, as in training on documents.
+        block_size: The context length in tokens, including `start`.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The token ids that every document starts with, without BOS.
@@ -227,20 +234,26 @@ def generate_documents(
     Raises:
         ValueError: The prompt leaves no room for a new token.
     """
-    check_prompt(prompt, block_size)
-    limit = block_size - len(prompt)
+    check_prompt(prompt, block_size, start)
+    context = (*(start or (bos,)), *prompt)
+    limit = block_size + 1 - len(context)
     if max_new_tokens is not None:
         limit = min(limit, max_new_tokens)
-    options: dict[str, Any] = {"documents": count, "limit": limit, "temperature": temperature, "top_k": top_k}
-    start = (bos, *prompt)
+    options: dict[str, Any] = {
+        "end": bos,
+        "documents": count,
+        "limit": limit,
+        "temperature": temperature,
+        "top_k": top_k,
+    }
     draws = 0 if temperature < GREEDY else limit
     if not isinstance(rngs, random.Random):
         chances = array("d", [rng.random() for rng in rngs for _ in range(draws)])
-        return engine.generate(start, chances, in_turn=False, **options)[0]
+        return engine.generate(context, chances, in_turn=False, **options)[0]
     state = rngs.getstate()
     try:
         chances = array("d", [rngs.random() for _ in range(count * draws)])
-        documents, used = engine.generate(start, chances, in_turn=True, **options)
+        documents, used = engine.generate(context, chances, in_turn=True, **options)
     finally:
         rngs.setstate(state)
     for _ in range(used):

@@ -152,15 +152,15 @@ def test_a_download_that_is_not_the_published_file_is_refused_and_not_kept(
     server.handle = lambda request: respond(request, content)
     digest, expected = (hashlib.sha256(text).hexdigest()[:12] for text in (content, CONTENT))
     assert failure(server.url).startswith(
-        f"the downloaded names file does not match the published one (SHA-256 {digest}..., expected {expected}...):"
-        " try again, or download http://127.0.0.1:"
+        f"the downloaded file does not match the makemore names as published (SHA-256 {digest}..., expected"
+        f" {expected}...): try again, or download http://127.0.0.1:"
     )
     assert everything_in(cache.parent) == []
 
 
 def test_a_download_that_ends_early_is_refused_and_not_kept(cache: Path, server: Server) -> None:
     server.handle = lambda request: respond(request, CONTENT[:40_000], len(CONTENT))
-    assert "the downloaded names file does not match the published one" in failure(server.url)
+    assert "the downloaded file does not match the makemore names as published" in failure(server.url)
     assert everything_in(cache.parent) == []
 
 
@@ -218,7 +218,7 @@ def test_a_server_that_sends_too_much_is_refused_and_nothing_is_kept(
     server.handle = handle
     received = []
     text = failure(server.url, progress=lambda done, _: received.append(done))
-    assert text.startswith(f"the server sends {what} for the makemore names, and at most 1,048,576 are read: download")
+    assert text.startswith(f"the server sends {what} for the makemore names, and at most 4,194,304 are read: download")
     assert max(received, default=0) <= download.MAX_BYTES + (1 << 14)
     assert everything_in(cache.parent) == []
 

@@ -37,7 +37,7 @@ def test_any_text_is_read_as_the_reference_reads_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "PIECE", piece)
         if expected:
-            assert_reads_as_the_reference(load(path, bos_first=bos_first), expected, bos_first)
+            assert_reads_as_the_reference(load(path, mode="lines", bos_first=bos_first), expected, bos_first)
         else:
             with pytest.raises(DataError, match="is empty"):
                 load(path, bos_first=bos_first)

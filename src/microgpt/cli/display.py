@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
+from microgpt.data.documents import Data
+from microgpt.data.sources import STDIN
 from microgpt.errors import OutputError
 from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
@@ -22,6 +24,7 @@ from microgpt.system.text import visible
 from microgpt.training import Step
 
 DRAW_SECONDS = 0.1  # seconds between two drawings in a terminal
+MUCH = 0.3  # of the tokens not read: the documents are longer than a model of names is made for
 LINES = 20  # the approximate number of lines that a run prints when stderr is not a terminal
 MEMORY = 0.98  # the weight of the previous smoothed loss at each step
 
@@ -85,10 +88,11 @@ PRECISIONS = {  # of the native engine, with the option for the other one
 def facts(run: Run) -> list[str]:
     """Return the facts about a run, one per line; the first three match the published script's output."""
     config, data = run.config, run.data
-    source = data.source or "in memory"
+    source = "standard input" if data.source == STDIN else data.source or "in memory"
+    source += f" and {len(data.more)} more" * bool(data.more)
     width = f"{data.bytes_per_token} byte{'s' * (data.bytes_per_token > 1)} each"
     lines = [
-        f"num {'docs' if data.mode == 'lines' else 'windows'}: {len(data)}",
+        f"num {'windows' if data.mode == 'stream' else 'docs'}: {len(data)}",
         f"vocab size: {data.vocab_size}",
         f"num params: {run.num_params}",
         f"data: {source}, {len(data.tokens):,} tokens, {width}",
@@ -104,15 +108,27 @@ def facts(run: Run) -> list[str]:
     if not run.step and run.num_params > ENGINE_INIT_PARAMS and run.engine.can_init_params:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
     if run.held_out:
-        lines[3] += f", {len(run.held_out)} documents held out"
+        lines[3] += f", {len(run.held_out)} {'windows' if data.mode == 'stream' else 'documents'} held out"
+    if data.note:
+        lines.append(data.note)
     if unread := data.unread(config.block_size):
         beyond = f"which are beyond block_size={config.block_size}"
-        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; increase block_size to read more")
+        lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; {_to_read_more(unread, data)}")
     if run.step == config.num_steps:
         lines.append(f"already complete: all {run.step} steps are done; to continue, resume with a larger --num-steps")
     elif run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
+
+
+def _to_read_more(unread: float, data: Data) -> str:
+    """Return what reads more of the tokens: if much is not read, more than a larger context."""
+    ways = ["increase block_size"]
+    if unread > MUCH:
+        ways.append("read the text as one (--documents stream)")
+        if data.has_blank_lines:
+            ways.append("read each part between blank lines as a document (--documents paragraphs)")
+    return f"{', '.join(ways[:-1])} or {ways[-1]}" if ways[1:] else f"{ways[0]} to read more"
 
 
 class Smooth:

@@ -98,12 +98,15 @@ def config_options() -> list[Argument]:
 # --- Arguments that several commands share
 
 DOCUMENTS = "Read one document per line, or one long text (stream) in windows of block_size tokens."
+SPLIT = "Read one document per line, one long text (stream), or documents that blank lines separate (paragraphs)."
 TOKENIZER = "Tokenize into characters, bytes, or N tokens learned from the text by byte-pair encoding."
 
 FILE = argument(
     "FILE",
-    f"A UTF-8 text file, a data set ({', '.join(DATASETS)}), or a folder of prepared data.",
-    nargs="?",
+    f"Text files (also gzip, bzip2, xz), a folder of them, a data set ({', '.join(DATASETS)}), - for standard input, or"
+    " a folder of prepared data.",
+    name="files",
+    nargs="*",
     shown=DATASETS[0],
 )
 RUN = argument("RUN", "A run folder or a checkpoint file.", type=Path)

@@ -13,7 +13,6 @@ from microgpt.cli import display
 from microgpt.cli.options import (
     DATA,
     DEVICE,
-    DOCUMENTS,
     ENGINE,
     ENGINE_NAME,
     FILE,
@@ -21,6 +20,7 @@ from microgpt.cli.options import (
     JSON,
     NUM_SAMPLES,
     PRECISION,
+    SPLIT,
     THREADS,
     TOKENIZER,
     config_options,
@@ -32,8 +32,8 @@ from microgpt.cli.options import (
 from microgpt.cli.resume_command import remedy, resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
 from microgpt.config import PRESETS, SIZES, Config
-from microgpt.data.documents import MODES
-from microgpt.data.sources import DATASETS
+from microgpt.data.documents import CHOICES
+from microgpt.data.sources import DATASETS, STDIN, Source, is_unread_input
 from microgpt.data.tokenizers import KINDS
 from microgpt.errors import DivergedError, StoppedError
 from microgpt.export.tensorboard import Board, check_tensorboard
@@ -41,6 +41,12 @@ from microgpt.runs.folder import Folder
 from microgpt.runs.layout import next_folder
 from microgpt.runs.run import Run
 from microgpt.system.processes import processes
+
+
+def unescaped(text: str) -> str:
+    r"""Return a text in which \n and \t are written as a line break and a tab."""
+    return text.replace("\\n", "\n").replace("\\t", "\t")
+
 
 ARGUMENTS = [
     FILE,
@@ -50,7 +56,26 @@ ARGUMENTS = [
         shown="final",
         help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)}).",
     ),
-    option("--documents", group=DATA, metavar="|".join(MODES), shown=MODES[0], help=DOCUMENTS),
+    option(
+        "--documents",
+        group=DATA,
+        metavar="|".join(CHOICES),
+        shown="lines; stream if the text is one long line",
+        help=SPLIT,
+    ),
+    option(
+        "--separator",
+        group=DATA,
+        metavar="TEXT",
+        type=unescaped,
+        help=r"Text that separates documents, such as '<|endoftext|>'; \n is a line break.",
+    ),
+    option(
+        "--field",
+        group=DATA,
+        metavar="NAME",
+        help="Column of a CSV or TSV file, or field of a JSON Lines file, that has the documents.",
+    ),
     option("--tokenizer", group=DATA, metavar="|".join(KINDS), shown=KINDS[0], help=TOKENIZER),
     option(
         "--val-fraction",
@@ -100,7 +125,7 @@ COMPUTED_BY = ("engine", "precision", "threads", "device", "compile", "determini
 
 
 def train(
-    file: str | None,
+    files: list[str],
     *,
     preset: str | None,
     out: Path | None,
@@ -122,6 +147,7 @@ def train(
       microgpt train --out runs/small --resume --num-steps 30
     """
     rank, _ = processes()
+    source = _source(files)
     if tensorboard:
         check_tensorboard()
     show = display.choose(quiet, json) if rank == 0 else display.Quiet()
@@ -140,23 +166,39 @@ def train(
             raise ValueError("resume and overwrite cannot be used together: omit one of them")
         if preset is not None:
             raise ValueError(f"preset cannot be used with resume, got preset={preset!r}: the run already has settings")
-        folder = Folder.resume(out, changes={**settings, **chosen}, source=file, **computed_by)
+        folder = Folder.resume(out, changes={**settings, **chosen}, source=source, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now decays to 0"
                 f" at step {folder.run.config.num_steps}"
             )
     else:
+        if source is None and is_unread_input():
+            raise ValueError(
+                "a text is piped to standard input, but no FILE is specified: microgpt train - reads it, and microgpt"
+                " train names the bundled names"
+            )
         config = Config().replace(**settings)
         with display.bars() as progress:
             download = partial(progress, "names.txt")
-            run = Run.begin(file or DATASETS[0], config, progress=download, **computed_by, **chosen)
+            run = Run.begin(
+                DATASETS[0] if source is None else source, config, progress=download, **computed_by, **chosen
+            )
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
     with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
         return _train(folder, show, checkpoint_every, board)
+
+
+def _source(files: list[str]) -> Source | None:
+    """Return the text that the command line names; None if it names none."""
+    if len(files) > 1:
+        if named := sorted({*files} & {*DATASETS, STDIN}):
+            raise ValueError(f"FILE must be {named[0]!r} alone or several paths, got {shlex.join(files)}")
+        return [Path(file) for file in files]
+    return files[0] if files else None
 
 
 def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: Board | None) -> int:

@@ -1,4 +1,4 @@
-"""Download the public names.txt (the makemore data set) to a cache."""
+"""Download the public data sets, makemore's names.txt and tiny Shakespeare, to a cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from microgpt.system.files import atomic
 
 MAKEMORE_URL = "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt"
 MAKEMORE_SHA256 = "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d"
-MAX_BYTES = 1 << 20  # the published file has 228,145; a server that sends more does not send that file
+SHAKESPEARE_URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
+SHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+MAX_BYTES = 1 << 22  # the published files have 228,145 and 1,115,394; a server that sends more sends another file
 
 Progress = Callable[[int, int], None]  # (bytes so far, total bytes or 0 if unknown)
 
@@ -30,11 +32,24 @@ def cache_folder() -> Path:
 
 
 def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeout: float = 20.0) -> Path:
-    """Return the path of the public names.txt (32,033 names), downloading the file to the cache if necessary.
+    """Return the path of the public names.txt (32,033 names); see `fetch`."""
+    return fetch("the makemore names", "names.txt", MAKEMORE_SHA256, url, progress, timeout)
+
+
+def shakespeare(progress: Progress | None = None, *, url: str = SHAKESPEARE_URL, timeout: float = 20.0) -> Path:
+    """Return the path of tiny Shakespeare (1,115,394 characters of the plays); see `fetch`."""
+    return fetch("tiny Shakespeare", "shakespeare.txt", SHAKESPEARE_SHA256, url, progress, timeout)
+
+
+def fetch(what: str, name: str, sha256: str, url: str, progress: Progress | None, timeout: float) -> Path:
+    """Return the path of a published file, downloading it to the cache if necessary.
 
     Args:
-        progress: Called to report download progress.
+        what: The file in words, for messages.
+        name: Its name in the cache.
+        sha256: The SHA-256 of its bytes.
         url: The URL to download from.
+        progress: Called to report download progress.
         timeout: How long to wait for the server, in seconds.
 
     Returns:
@@ -43,8 +58,8 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
     Raises:
         DataError: The file cannot be downloaded or saved; the message says what to do.
     """
-    path = cache_folder() / "names.txt"
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MAKEMORE_SHA256:
+    path = cache_folder() / name
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
         return path
     import http.client
     import urllib.error
@@ -62,21 +77,19 @@ def makemore(progress: Progress | None = None, *, url: str = MAKEMORE_URL, timeo
         reason = " ".join(str(getattr(error, "reason", error)).split())
         if isinstance(error, urllib.error.HTTPError):
             error.close()
-        raise DataError(f"cannot download the makemore names ({reason}): {remedy}") from None
+        raise DataError(f"cannot download {what} ({reason}): {remedy}") from None
     if max(total, len(content)) > MAX_BYTES:
-        what = f"{total:,} bytes" if total > MAX_BYTES else "too much"
-        raise DataError(f"the server sends {what} for the makemore names, and at most {MAX_BYTES:,} are read: {remedy}")
-    if (digest := hashlib.sha256(content).hexdigest()) != MAKEMORE_SHA256:
+        sent = f"{total:,} bytes" if total > MAX_BYTES else "too much"
+        raise DataError(f"the server sends {sent} for {what}, and at most {MAX_BYTES:,} are read: {remedy}")
+    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
         raise DataError(
-            f"the downloaded names file does not match the published one (SHA-256 {digest[:12]}..., expected"
-            f" {MAKEMORE_SHA256[:12]}...): try again, or {remedy}"
+            f"the downloaded file does not match {what} as published (SHA-256 {digest[:12]}..., expected"
+            f" {sha256[:12]}...): try again, or {remedy}"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic(path) as file:
             file.write(content)
     except OSError as error:
-        raise DataError(
-            f"cannot save the makemore names in {str(path.parent)!r} ({error.strerror}): {remedy}"
-        ) from None
+        raise DataError(f"cannot save {what} in {str(path.parent)!r} ({error.strerror}): {remedy}") from None
     return path

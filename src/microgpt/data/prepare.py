@@ -26,20 +26,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from microgpt.config import check_size
-from microgpt.data.documents import check_mode, documents_of
+from microgpt.data.documents import documents_of
 from microgpt.data.prepared import (
     DATA,
     FORMAT,
     LEARNED,
     PARTS,
     PLAN,
+    PREPARED,
     STARTS,
     TOKENS,
     Prepared,
     Working,
     open_prepared,
 )
-from microgpt.data.sources import locate, read_text
+from microgpt.data.sources import check_plain, locate, read_text
 from microgpt.data.tokenizers import Tokenizer, from_spec, learn, size_of, width
 from microgpt.errors import DataError, LockedError
 from microgpt.system.files import COPY, atomic, open_regular, read_bytes, sha256, sweep, unsafe
@@ -112,11 +113,14 @@ def prepare(
     """
     if sys.byteorder != "little":
         raise DataError("prepared data can only be used on a little-endian machine, but this machine is big-endian")
-    check_mode(documents)
+    if documents not in PREPARED:
+        raise ValueError(f"documents must be one of {', '.join(PREPARED)}, got documents={documents!r}")
     if workers is not None:
         check_size("workers", workers, MAX_WORKERS)
     size_of(tokenizer)
     paths = [locate(path).resolve() for path in files]
+    for path in paths:
+        check_plain(path)
     if not paths:
         raise ValueError("files must list at least one text file")
     folder = Path(folder)

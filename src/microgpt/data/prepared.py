@@ -23,7 +23,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from microgpt.data.documents import MODES, Data
+from microgpt.data.documents import Data
 from microgpt.data.split import Order, permuted
 from microgpt.data.substrings import FEW, find_substrings
 from microgpt.data.tokenizers import from_spec, width
@@ -33,6 +33,7 @@ from microgpt.system.records import OneOf, Positive, Whole, read
 
 FORMAT = "microgpt-data/1"
 DATA, TOKENS, STARTS = "data.json", "tokens.bin", "starts.bin"
+PREPARED = ("lines", "stream")  # the ways to split a text that can be prepared
 PARTS, PLAN, LEARNED = "parts", "plan.json", "tokenizer.json"  # in an unfinished folder
 AGAIN = "prepare the data again with microgpt prepare --overwrite"
 
@@ -68,7 +69,7 @@ class Facts:
     """
 
     asked: Asked
-    documents: Annotated[str, OneOf(MODES)]
+    documents: Annotated[str, OneOf(PREPARED)]
     tokenizer: dict[str, Any]
     sha256: str
     starts_sha256: str
@@ -114,18 +115,18 @@ class Prepared(Data):
             return len(self.starts)
         return -(-(len(self.tokens) - 1) // self.block_size)
 
-    def sequence(self, i: int) -> list[int]:
+    def sequence(self, i: int, limit: int | None = None) -> list[int]:
         if not 0 <= i < len(self):
             raise IndexError(f"i must be between 0 and {len(self) - 1}, got i={i}")
         if self.mode == "stream":
-            tokens = super().sequence(i)
+            tokens = super().sequence(i)[:limit]
         else:
             start, end = self.starts[i], self.starts[i + 1] if i + 1 < len(self.starts) else len(self.tokens) - 1
             if not start < end < len(self.tokens):
                 raise _changed(self._folder / STARTS)
-            tokens = list(self.tokens[start : end + 1])
-            if not tokens[0] == tokens[-1] == self.tokenizer.bos:
+            if not self.tokens[start] == self.tokens[end] == self.tokenizer.bos:
                 raise _changed(self._folder / TOKENS)
+            tokens = list(self.tokens[start : end + 1 if limit is None else min(start + limit, end + 1)])
         if max(tokens) >= self.vocab_size:
             raise _changed(self._folder / TOKENS)
         return tokens

@@ -14,6 +14,7 @@ import json
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -265,3 +266,18 @@ def from_spec(spec: dict[str, Any]) -> Tokenizer:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"the tokenizer is damaged: {error!r:.100}") from None
     raise ValueError(f"unknown tokenizer kind {kind!r:.40}")
+
+
+BEGINNINGS = ("\n", ". ", " ")  # after which a line, a sentence or a word begins
+
+
+def beginning(tokenizer: Tokenizer) -> list[int]:
+    """Return the token ids after which a stream's samples begin, so that they do not begin inside a word.
+
+    The windows of a stream begin anywhere, and BOS precedes only the first: a model has hardly seen what follows it.
+    The list is empty if the stream has neither line ends nor spaces.
+    """
+    for text in BEGINNINGS:
+        with suppress(KeyError):
+            return tokenizer.encode(text)[1:-1]
+    return []

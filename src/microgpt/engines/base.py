@@ -288,6 +288,7 @@ class Engine(ABC):
         prompt: Tokens,
         chances: array[float],
         *,
+        end: int,
         documents: int,
         limit: int,
         in_turn: bool,
@@ -297,10 +298,10 @@ class Engine(ABC):
         """Generate documents in one call, because for a small model, a Python call takes longer than computing a token.
 
         Args:
-            prompt: The tokens that all documents begin with, at most block_size; the first token, BOS, also ends a
-                document.
+            prompt: The tokens that all documents begin with, at most block_size.
             chances: `limit` numbers in [0, 1) for each document, used in place of the random numbers that
                 sampling.next_token draws; unused if the temperature is 0.
+            end: The token that ends a document, BOS.
             documents: The number of documents.
             limit: The maximum number of new tokens in a document; prompt and limit together must not exceed
                 block_size + 1 tokens.
@@ -310,7 +311,7 @@ class Engine(ABC):
             top_k: As in sampling.next_token.
 
         Returns:
-            Each document's new tokens, without BOS; and the number of chances used.
+            Each document's new tokens, without `end`; and the number of chances used.
         """
         raise NotImplementedError
 

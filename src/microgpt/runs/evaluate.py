@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from microgpt import evaluation
@@ -11,10 +12,10 @@ from microgpt.config import check_size
 from microgpt.data.documents import Data
 from microgpt.data.loading import load
 from microgpt.data.prepared import Working
+from microgpt.data.sources import Source
 from microgpt.data.tokenizers import CharTokenizer
 from microgpt.engines.base import STREAMS, Tokens, truncated
 from microgpt.runs.samples import SAMPLE_BYTES
-from microgpt.runs.training_data import Source
 from microgpt.system.memory import check_fits
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def evaluate(
     else:
         text = _read(run, source)
         indices, what = range(len(text)), str(source) if text.source else "documents in memory"
+    limited = partial(text.sequence, limit=run.config.block_size + 1)
     chosen = evaluation.spread(indices, limit)
     scores = {"model": run.score(chosen, text, progress)}
     if not run.missing_data:
@@ -43,7 +45,7 @@ def evaluate(
         counts = evaluation.NgramCounts(sequences, run.engine.vocab_size)
         scores["letter pairs"] = scores["letters"] = evaluation.EMPTY_SCORE
         for i in chosen:
-            letters, pairs = counts.score(truncated(text.sequence(i), run.config))
+            letters, pairs = counts.score(limited(i))
             scores["letters"] += letters
             scores["letter pairs"] += pairs
     scores["knowing nothing"] = evaluation.uniform_score(scores["model"].tokens, run.engine.vocab_size)
@@ -78,6 +80,8 @@ def _read(run: Run, source: Source) -> Data:
     return load(
         source,
         mode=run.provenance.mode,
+        separator=run.provenance.separator,
+        field=run.provenance.field,
         block_size=run.config.block_size,
         bos_first=run.config.bos_first,
         tokenizer=run.tokenizer,

@@ -19,13 +19,14 @@ from typing import Any
 from microgpt import training
 from microgpt.config import Config
 from microgpt.data.documents import Data
+from microgpt.data.sources import Source
 from microgpt.errors import LockedError, RunError, StoppedError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, TENSORBOARD, checkpoint_file
 from microgpt.runs.metrics import cut_metrics, write_step
 from microgpt.runs.run import Run, without_buffers
-from microgpt.runs.training_data import Source, find_training_data
+from microgpt.runs.training_data import find_training_data
 from microgpt.system.files import atomic, open_own, sync_folder, unsafe
 from microgpt.system.locks import LOCK, Lock
 from microgpt.system.processes import processes

@@ -6,11 +6,12 @@ Every checkpoint records the provenance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from typing import Annotated, Any
 
 from microgpt.data.documents import MODES, Data
-from microgpt.system.records import OneOf, Positive, Range, Whole, read_field
+from microgpt.system.records import NotEmpty, OneOf, Positive, Range, Whole, read_field
 
 PRECISIONS = ("exact", "float32", "float64", "bfloat16")
 
@@ -30,6 +31,9 @@ class Provenance:
         validate_every: The number of steps between measurements of the held-out loss; None means a tenth of num_steps.
         micro_batch_size: The number of documents to process at once; None means the full batch.
         precision: The precision to train in unless another is requested; None means exact.
+        separator: The text that separates documents; None if `documents` is another mode.
+        field: The field of a table that has the documents; None if all of the text is read.
+        more: The paths of further files; None if there is one.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -42,7 +46,10 @@ class Provenance:
     validate_every: Positive | None = None
     micro_batch_size: Positive | None = None
     precision: Annotated[str, OneOf(PRECISIONS)] | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    separator: str | None = None
+    field: str | None = None
+    more: Annotated[list[str], NotEmpty()] | None = None
+    unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
     def of(
@@ -53,7 +60,18 @@ class Provenance:
         micro_batch_size: int | None = None,
     ) -> Provenance:
         """Return the provenance of a new run on this data."""
-        return cls(data.source, data.sha256, data.mode, len(data), val_fraction, validate_every, micro_batch_size)
+        return cls(
+            source=data.source,
+            sha256=data.sha256,
+            documents=data.mode,
+            separator=data.separator,
+            field=data.field,
+            more=list(data.more) or None,
+            num_docs=len(data),
+            val_fraction=val_fraction,
+            validate_every=validate_every,
+            micro_batch_size=micro_batch_size,
+        )
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Provenance:

@@ -17,7 +17,8 @@ from microgpt.config import Config, init, num_params
 from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.prepared import Working
-from microgpt.data.tokenizers import CharTokenizer, Tokenizer
+from microgpt.data.sources import Source
+from microgpt.data.tokenizers import CharTokenizer, Tokenizer, beginning
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import default_precision, open_engine
 from microgpt.engines.program import REFERENCE, Program
@@ -31,7 +32,7 @@ from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.samples import Sample
 from microgpt.runs.sizes import check_batch_fits
-from microgpt.runs.training_data import Source, find_training_data, load_training_data
+from microgpt.runs.training_data import find_training_data, load_training_data
 from microgpt.system.memory import check_model_fits
 from microgpt.training import Step
 
@@ -106,6 +107,8 @@ class Run:
         config: Config | None = None,
         *,
         documents: str | None = None,
+        separator: str | None = None,
+        field: str | None = None,
         tokenizer: str | None = None,
         val_fraction: float = 0.0,
         validate_every: int | None = None,
@@ -119,10 +122,13 @@ class Run:
         """Start a new run with an untrained model.
 
         Args:
-            source: A text file, `names` (bundled), `makemore` (downloaded once), a folder of prepared data, documents
-                in memory, or loaded Data.
+            source: A text file, a folder of text files, `names` (bundled), `makemore` or `shakespeare` (downloaded
+                once), a folder of prepared data, documents in memory, or loaded Data.
             config: The settings; the default is Config().
-            documents: `lines` (the default), or `stream` for one long text.
+            documents: `lines`, `stream` for one long text, or `paragraphs` for documents separated by blank lines;
+                the default is chosen by loading.load.
+            separator: The text that separates documents.
+            field: The column of a CSV or TSV file, or the field of a JSON Lines file, that has the documents.
             tokenizer: `char` (the default), `byte` or `bpe:N`.
             val_fraction: The fraction of the documents to hold out.
             validate_every: The number of steps between measurements of the held-out loss; the default is a tenth of
@@ -147,7 +153,7 @@ class Run:
         training.check_options(config.batch_size, micro_batch_size, validate_every)
         data = source
         if not isinstance(data, Data):
-            data = load_training_data(data, config, documents, tokenizer, progress)
+            data = load_training_data(data, config, documents, tokenizer, progress, separator, field)
         elif data.bos_first != config.bos_first or (data.mode == "stream" and data.block_size != config.block_size):
             raise ValueError(
                 f"the data must be loaded with the config's bos_first={config.bos_first} and"
@@ -275,7 +281,7 @@ class Run:
         every = self.provenance.validate_every or max(1, self.config.num_steps // 10)
         return training.train(
             self.engine,
-            self.data.sequence,
+            partial(self.data.sequence, limit=self.config.block_size + 1),
             order,
             micro_batch_size=self.provenance.micro_batch_size,
             validate=(lambda: self._val_loss(evaluation.spread(held_out, VAL_DOCUMENTS))) if held_out else None,
@@ -305,7 +311,8 @@ class Run:
             The score.
         """
         reported = with_progress(indices, "Reading documents", len(indices), progress)
-        return evaluation.score(self.engine, map((data or self.data).sequence, reported))
+        limited = partial((data or self.data).sequence, limit=self.config.block_size + 1)
+        return evaluation.score(self.engine, map(limited, reported))
 
     def evaluate(
         self,
@@ -373,6 +380,7 @@ class Run:
             self.tokenizer,
             self.rng,
             n,
+            start=beginning(self.tokenizer) if self.provenance.mode == "stream" else (),
             temperature=self.config.temperature if temperature is None else temperature,
             top_k=top_k,
             prompt=prompt,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from microgpt import sampling
@@ -38,6 +38,7 @@ def generate(
     rng: random.Random,
     n: int,
     *,
+    start: Sequence[int] = (),
     temperature: float,
     top_k: int | None,
     prompt: str,
@@ -53,6 +54,7 @@ def generate(
         tokenizer: The model's tokenizer.
         rng: The random stream to draw from if there is no seed.
         n: The number of texts.
+        start: The token ids before each prompt; empty stands for BOS.
         temperature: The sampling temperature.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
         prompt: The text that each sample starts with.
@@ -77,6 +79,7 @@ def generate(
     sampling.check_options(engine.vocab_size, temperature, top_k)
     options: dict[str, Any] = {
         "bos": tokenizer.bos,
+        "start": start,
         "block_size": engine.config.block_size,
         "temperature": temperature,
         "top_k": top_k,
@@ -91,13 +94,13 @@ def generate(
         flops = engine.config.block_size * forward_flops(engine.config, engine.vocab_size)
         at_once = CALL_FLOPS // flops
     if at_once:
-        for start in range(0, n, at_once):
-            count = min(at_once, n - start)
-            streams = rngs[start : start + count] or rng
+        for done in range(0, n, at_once):
+            count = min(at_once, n - done)
+            streams = rngs[done : done + count] or rng
             samples += sampling.generate_documents(engine, streams, count, **options)
     elif rngs and engine.opens_streams and not slide:
-        for start in range(0, n, STREAMS):
-            samples += sampling.generate_together(engine.streams, rngs[start : start + STREAMS], **options)
+        for done in range(0, n, STREAMS):
+            samples += sampling.generate_together(engine.streams, rngs[done : done + STREAMS], **options)
     else:
         for stream in rngs or [rng] * n:
             samples.append(list(sampling.generate(engine.decoder, stream, slide=slide, **options)))

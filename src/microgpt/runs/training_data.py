@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 from microgpt.config import Config
-from microgpt.data.documents import MODES, Data
+from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.loading import load as load_data
 from microgpt.data.prepared import is_prepared, open_prepared
-from microgpt.data.sources import DATASETS
+from microgpt.data.sources import DATASETS, STDIN, Source
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
 
 WHERE = "specify the new location: --data FILE, or microgpt train FILE --resume"
 
-Source = str | os.PathLike[str] | Sequence[str]
-
 
 def load_training_data(
-    source: Source, config: Config, documents: str | None, tokenizer: str | None, progress: Progress | None
+    source: Source,
+    config: Config,
+    documents: str | None,
+    tokenizer: str | None,
+    progress: Progress | None,
+    separator: str | None = None,
+    field: str | None = None,
 ) -> Data:
     """Load a text, or open prepared data and check that it was prepared with these options.
 
@@ -32,6 +35,8 @@ def load_training_data(
         documents: How to split the text into documents; None selects the default or, for prepared data, its mode.
         tokenizer: The kind of tokenizer; None selects the default or, for prepared data, its tokenizer.
         progress: Called to report download progress.
+        separator: The text that separates documents.
+        field: The field of a table that has the documents.
 
     Returns:
         The data.
@@ -42,12 +47,17 @@ def load_training_data(
     if not is_prepared_folder(source):
         return load_data(
             source,
-            mode=documents or MODES[0],
+            mode=documents,
+            separator=separator,
+            field=field,
             block_size=config.block_size,
             bos_first=config.bos_first,
             tokenizer=tokenizer or "char",
             progress=progress,
         )
+    for name, value in (("separator", separator), ("field", field)):
+        if value is not None:
+            raise ValueError(f"{name} cannot be used with prepared data, got {name}={value!r}: omit it")
     data = open_prepared(Path(cast("str", source)), config.block_size)
     for name, asked, actual in (
         ("documents", documents, data.mode),
@@ -86,12 +96,16 @@ def find_training_data(state: Checkpoint, source: Source | None) -> Data:
     info, moved = state.provenance, source is None
     if fault := info.fault():
         raise DataError(f"{fault}; train with the version of microgpt that recorded it, or start a new run")
-    source = info.source if source is None else source
     if source is None:
-        raise DataError("the run was trained on documents in memory: pass them again (source=...)")
+        if info.source is None:
+            raise DataError("the run was trained on documents in memory: pass them again (source=...)")
+        if info.source == STDIN:
+            raise DataError("the run was trained on standard input: save that text to a file, and " + WHERE)
+        source = [Path(info.source), *map(Path, info.more)] if info.more else info.source
     try:
-        if moved and source not in DATASETS and not Path(str(source)).exists():
-            raise DataError(f"the training data is no longer at {str(source)!r}: {WHERE}")
+        for path in () if not moved else source if isinstance(source, list) else [source]:
+            if path not in DATASETS and not Path(str(path)).exists():
+                raise DataError(f"the training data is no longer at {str(path)!r}: {WHERE}")
         return _load_recorded(state, source, WHERE if moved else "specify that text or start a new run")
     except DataError:
         raise
@@ -122,6 +136,8 @@ def _load_recorded(state: Checkpoint, source: Source, remedy: str) -> Data:
     data = load_data(
         source,
         mode=state.provenance.mode,
+        separator=state.provenance.separator,
+        field=state.provenance.field,
         block_size=state.config.block_size,
         bos_first=state.config.bos_first,
         tokenizer=state.tokenizer(),

@@ -45,6 +45,16 @@ class OneOf(NamedTuple):
         return f"one of {', '.join(self.choices)}"
 
 
+class NotEmpty:
+    """A list with at least one item."""
+
+    def __contains__(self, items: object) -> bool:
+        return bool(items)
+
+    def __str__(self) -> str:
+        return "a list that is not empty"
+
+
 Whole = Annotated[int, Range(0, 2**62)]
 Positive = Annotated[int, Range(1, 2**62)]
 

@@ -461,19 +461,21 @@ MISTAKES: dict[str, tuple[Callable[[NativeEngine], Any], str]] = {
     "drawn token": (lambda e: e.decoder().draw(5, 0.5, 1.0, None), "token_id must be between 0 and 4, got token_id=5"),
     "chances": (lambda e: e.streams(2).draw([1, 1], [0.5], 1.0, None), "chances must contain .* 2 contexts, got 1"),
     "prompt": (
-        lambda e: e.generate([9], array("d"), documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
+        lambda e: e.generate([9], array("d"), end=0, documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
         "token_id must be between 0 and 4, got token_id=9",
     ),
     "empty prompt": (
-        lambda e: e.generate([], array("d"), documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
+        lambda e: e.generate([], array("d"), end=0, documents=1, limit=1, in_turn=True, temperature=0.0, top_k=None),
         "prompt and limit must be within the context, got 0 tokens",
     ),
     "long documents": (
-        lambda e: e.generate([1], array("d"), documents=1, limit=5, in_turn=True, temperature=0.0, top_k=None),
+        lambda e: e.generate([1], array("d"), end=0, documents=1, limit=5, in_turn=True, temperature=0.0, top_k=None),
         "got 1 tokens and limit=5 for block_size=4",
     ),
     "few chances": (
-        lambda e: e.generate([1], array("d", [0.5]), documents=2, limit=4, in_turn=True, temperature=1.0, top_k=None),
+        lambda e: e.generate(
+            [1], array("d", [0.5]), end=0, documents=2, limit=4, in_turn=True, temperature=1.0, top_k=None
+        ),
         "chances must contain 8 numbers, got 1",
     ),
     "top_k": (lambda e: e.decoder().draw(1, 0.5, 1.0, -1), "top_k must be at least 1, got top_k=-1"),
@@ -592,7 +594,7 @@ for i in range(*map(int, sys.argv[2:4])):
             engine.streams(3).feed([0] * 3)
             chances = array("d", [0.99] * 70 * config.block_size)
             for in_turn in (True, False):
-                options = {"documents": 3 if i % 3 else 70, "limit": config.block_size, "in_turn": in_turn}
+                options = {"end": 0, "documents": 3 if i % 3 else 70, "limit": config.block_size, "in_turn": in_turn}
                 try:
                     engine.generate([0], chances, **options, temperature=1.0, top_k=rng.choice([None, 1]))
                 except FloatingPointError:

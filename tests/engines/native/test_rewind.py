@@ -122,6 +122,7 @@ READERS: dict[str, Callable[[NativeEngine, Data], object]] = {
     "generate": lambda engine, data: engine.generate(
         [data.tokenizer.bos],
         array("d", [0.3] * 8),
+        end=data.tokenizer.bos,
         documents=1,
         limit=8,
         in_turn=False,

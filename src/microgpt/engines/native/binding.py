@@ -39,7 +39,9 @@ FUNCTIONS = {
     "feed": ("void", "handle", "ints", "written"),
     "rewind": ("void", "handle"),
     "draw": ("int", "handle", "ints", "doubles", "int", "double", "int", "written"),
-    "generate": ("int", "handle", "ints", "int", "int", "int", "doubles", "int", "double", "int", "written", "written"),
+    "generate": (
+        *("int", "handle", "ints", "int", "int", "int", "int", "doubles", "int", "double", "int", "written", "written"),
+    ),
 }
 
 
@@ -184,6 +186,7 @@ class Kernel:
         self,
         decoder: int,
         prompt: array[int],
+        end: int,
         chances: array[float],
         documents: int,
         limit: int,
@@ -195,7 +198,8 @@ class Kernel:
 
         Args:
             decoder: The handle of the contexts.
-            prompt: The tokens that all documents begin with; the first token, BOS, also ends a document.
+            prompt: The tokens that all documents begin with.
+            end: The token that ends a document.
             chances: `limit` numbers in [0, 1) for each document; empty if scale is 0.
             documents: The number of documents.
             limit: The maximum number of new tokens in a document.
@@ -210,6 +214,6 @@ class Kernel:
         """
         tokens, lengths = array("i", bytes(4 * documents * limit)), array("i", bytes(4 * documents))
         used = self.functions.generate(
-            decoder, prompt, len(prompt), documents, limit, chances, in_turn, scale, top_k, tokens, lengths
+            decoder, prompt, len(prompt), end, documents, limit, chances, in_turn, scale, top_k, tokens, lengths
         )
         return None if used < 0 else (tokens, lengths, used)

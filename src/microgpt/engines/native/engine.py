@@ -345,6 +345,7 @@ class NativeEngine(Engine):
         prompt: Tokens,
         chances: array[float],
         *,
+        end: int,
         documents: int,
         limit: int,
         in_turn: bool,
@@ -363,7 +364,15 @@ class NativeEngine(Engine):
         count = max(1, min(documents, STREAMS))
         streams = NativeStreams(self, 1, alone=True) if in_turn else NativeStreams(self, count)
         generated = self._kernel.generate(
-            streams._decoder, array("i", prompt), chances, documents, limit, in_turn, _scale(temperature), top_k or 0
+            streams._decoder,
+            array("i", prompt),
+            end,
+            chances,
+            documents,
+            limit,
+            in_turn,
+            _scale(temperature),
+            top_k or 0,
         )
         if generated is None:
             raise FloatingPointError(DIVERGED)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microgpt.config import Config
-from microgpt.data.documents import MODES, Data
-from microgpt.data.loading import load
+from microgpt.data.documents import CHOICES, MODES, Data
+from microgpt.data.loading import is_one_line, load
 from microgpt.data.tokenizers import ByteTokenizer, Tokenizer
 from microgpt.engines.base import Tokens, num_positions
 from microgpt.errors import LabError
@@ -167,12 +167,12 @@ def from_file(name: str, content: bytes, mode: str | None) -> Text:
         raise LabError(
             f"{name!r} has {len(content):,} bytes, but at most {MAX_BYTES:,} are allowed: use part of the file"
         )
-    if mode not in (None, *MODES):
-        raise LabError(f"documents must be one of {', '.join(MODES)}, got documents={mode!r}")
+    if mode not in (None, *CHOICES):
+        raise LabError(f"documents must be one of {', '.join(CHOICES)}, got documents={mode!r}")
     text = Text(name, content, mode or MODES[0])
     data = text.data(Config())
-    if mode is None and len(data) == 1 and len(data.tokens) > Config().block_size:
-        text = Text(name, content, "stream")  # one line: a model would read only the beginning of such a document
+    if mode is None and is_one_line(data, Config().block_size):
+        text = Text(name, content, "stream")
         data = text.data(Config())
     if data.vocab_size > MAX_SYMBOLS:
         raise LabError(

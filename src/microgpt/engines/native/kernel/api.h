@@ -37,6 +37,6 @@ typedef struct {
     void (*rewind)(Decoder *);
     int (*draw)(Decoder *, const int32_t *token_ids, const double *chances, int count, double scale, int top_k,
                 int32_t *chosen);
-    int (*generate)(Decoder *, const int32_t *prompt, int prompt_length, int documents, int limit,
+    int (*generate)(Decoder *, const int32_t *prompt, int prompt_length, int end, int documents, int limit,
                     const double *chances, int in_turn, double scale, int top_k, int32_t *tokens, int32_t *lengths);
 } Kernel;

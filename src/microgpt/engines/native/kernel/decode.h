@@ -108,11 +108,11 @@ static int decoder_draw(Decoder *decoder, const int32_t *token_ids, const double
     return 1;
 }
 
-/* Generate documents, as many together as the decoder has streams. Each begins with the prompt, whose first token, BOS,
-also ends it, and gets at most `limit` tokens. Each document has `limit` chances of its own, or (in_turn, with a single
+/* Generate documents, as many together as the decoder has streams. Each begins with the prompt, gets at most `limit`
+tokens, and ends at the token `end`. Each document has `limit` chances of its own, or (in_turn, with a single
 stream) it continues with the first chance that the document before it has not used. tokens: (documents, limit);
-lengths: without BOS. Returns the number of chances used, or -1 if the logits are not finite. */
-static int decoder_generate(Decoder *decoder, const int32_t *prompt, int prompt_length, int documents, int limit,
+lengths: without `end`. Returns the number of chances used, or -1 if the logits are not finite. */
+static int decoder_generate(Decoder *decoder, const int32_t *prompt, int prompt_length, int end, int documents, int limit,
                             const double *chances, int in_turn, double scale, int top_k, int32_t *tokens,
                             int32_t *lengths) {
     const Sampler sampler = decoder_sampler(decoder, scale, top_k);
@@ -137,7 +137,7 @@ static int decoder_generate(Decoder *decoder, const int32_t *prompt, int prompt_
                 const int token = decoder_choose(decoder, &sampler, s, chance);
                 if (token < 0) return -1;
                 used += scale != 0;
-                if (token == prompt[0]) {
+                if (token == end) {
                     done[s] = 1, unfinished--;
                 } else {
                     tokens[document * limit + i] = fed[s] = token;
