@@ -2,7 +2,7 @@
 
     import microgpt
 
-    run = microgpt.train("names.txt", microgpt.Config(num_steps=1000))
+    run = microgpt.train("names.txt", num_steps=1000)
     print(run.sample(20))
 
 Each public name is imported on first use, so `import microgpt` itself takes almost no time.
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from microgpt.config import PRESETS, Config
     from microgpt.data.documents import Data
     from microgpt.errors import CheckpointError, DataError, DivergedError, RunError
-    from microgpt.runs.folder import train
     from microgpt.runs.run import Run, load
+    from microgpt.runs.train import train
     from microgpt.tracing.trace import Trace, trace
     from microgpt.training import Step
 
@@ -43,7 +43,7 @@ _HOMES = {
     "config": ("PRESETS", "Config"),
     "data.documents": ("Data",),
     "errors": ("CheckpointError", "DataError", "DivergedError", "RunError"),
-    "runs.folder": ("train",),
+    "runs.train": ("train",),
     "runs.run": ("Run", "load"),
     "tracing.trace": ("Trace", "trace"),
     "training": ("Step",),

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from microgpt.engines.base import Engine, Tokens, num_positions
-from microgpt.system.text import visible
+from microgpt.system.text import html, visible
 
 T = TypeVar("T")
 
@@ -155,6 +155,18 @@ class Evaluation:
     documents_in_all: int
     scores: dict[str, Score]
     novelty: Novelty
+
+    def __str__(self) -> str:
+        return render(self).rstrip("\n")
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, f"{score.loss:.4f}", f"{score.bits_per_character:.4f}", f"{score.perplexity:.2f}")
+            for name, score in self.scores.items()
+        ]
+        return html((self.text, "nats/token", "bits/character", "perplexity"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measurements as a dict that can be written as JSON."""

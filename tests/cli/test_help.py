@@ -86,7 +86,7 @@ def test_every_field_of_config_is_an_option_of_train_with_its_help_and_default(
 
 def test_the_command_alone_shows_its_help(microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch) -> None:
     text = help_text(microgpt, monkeypatch, "")
-    assert text == help_text(microgpt, monkeypatch, "--help")
+    assert text == help_text(microgpt, monkeypatch, "--help") == help_text(microgpt, monkeypatch, "-h")
     for command in ("train", "sample", "evaluate", "plot", "info"):
         assert f" {command} " in text
 
@@ -127,7 +127,7 @@ Options
   -o, --output FILE            The ONNX file to write. [default: model.onnx]
   --precision float32|float64  Precision of the exported model.
                                [default: float32]
-  --help                       Show this message and exit.
+  -h, --help                   Show this message and exit.
 """
 
 

@@ -29,7 +29,8 @@ def test_python_m_microgpt_is_the_command(here: Path) -> None:
         return Result(done.returncode, done.stdout, done.stderr)
 
     assert outside("--version") == (0, package.__version__ + "\n", "")
-    message = "error: cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)\n"
+    sets = "names, makemore, shakespeare"
+    message = f"error: cannot read 'nowhere.txt': no such file; specify a text file or a data set ({sets})\n"
     assert outside("train", "nowhere.txt") == (2, "", message)
 
 

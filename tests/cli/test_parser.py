@@ -40,7 +40,7 @@ def test_an_option_may_stand_before_between_or_after_the_arguments(first: str, o
 
 def test_an_option_without_a_default_is_none_and_a_setting_that_is_not_given_is_absent() -> None:
     values = parsed("train")
-    assert (values["file"], values["preset"], values["engine"], values["quiet"]) == (None, None, "auto", False)
+    assert (values["files"], values["preset"], values["engine"], values["quiet"]) == ([], None, "auto", False)
     assert "n_embd" not in values
     assert "zero_init" not in values
 

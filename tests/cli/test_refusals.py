@@ -28,6 +28,7 @@ def shelf(run: Path, here: Path) -> Path:
     Path("latin1.txt").write_bytes("anna\nrené\n".encode("latin-1"))
     Path("other.txt").write_text("anna\nbob\n")
     Path("xyz.txt").write_text("xyz\n")
+    Path("empty-folder").mkdir()
     Path("foreign").mkdir()
     Path("foreign/config.json").write_text('{"name": "not ours"}\n')
     shutil.copytree(run, "cut")
@@ -41,7 +42,7 @@ NUMBER = "must be finite and at least 0, got"
 REFUSED = {
     # the text
     "train nowhere.txt": (
-        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore, shakespeare)"
     ),
     "train empty.txt": "'empty.txt' is empty: specify a text with at least one document (one document per line)",
     "train blank.txt": "'blank.txt' is empty: specify a text with at least one document (one document per line)",
@@ -50,10 +51,10 @@ REFUSED = {
     ),
     "train binary.txt": "'binary.txt' is not text: it contains a null byte at offset 2; specify a UTF-8 text file",
     "train latin1.txt": (
-        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; save the file as UTF-8 or convert it (iconv"
-        " -f LATIN1 -t UTF-8)"
+        "'latin1.txt' is not UTF-8: byte 0xe9 at offset 8; it may read “rené” (CP1252) or “renй” (CP1251) or “renι”"
+        " (CP1253): convert it from the right one (such as iconv -f CP1252 -t UTF-8)"
     ),
-    "train foreign": "'foreign' is a folder: specify a text file",
+    "train empty-folder": "'empty-folder' is a folder without files: specify a text file, or a folder of text files",
     # the settings
     "train words.txt --n-embd 6 --n-head 4": (
         "n_embd must be a multiple of n_head, got n_embd=6, n_head=4 (try n_embd=8)"
@@ -77,7 +78,7 @@ REFUSED = {
         " preset='last'"
     ),
     "train words.txt --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
-    "train words.txt --documents pages": "documents must be one of lines, stream, got documents='pages'",
+    "train words.txt --documents pages": "documents must be one of lines, stream, paragraphs, got documents='pages'",
     "train words.txt --val-fraction 1": "val_fraction must be at least 0 and less than 1, got val_fraction=1.0",
     "train words.txt --val-fraction -0.1": "val_fraction must be at least 0 and less than 1, got val_fraction=-0.1",
     "train words.txt --val-fraction 0.01": (
@@ -109,7 +110,7 @@ REFUSED = {
         "cannot write to out='words.txt/run': Not a directory; choose another folder"
     ),
     "train nowhere.txt --out run --overwrite": (
-        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore, shakespeare)"
     ),
     "train words.txt --engine scalar --threads 2": (
         "threads must be 1 with the scalar engine, got threads=2: use the native engine for more threads"
@@ -127,7 +128,7 @@ REFUSED = {
         " that text or start a new run"
     ),
     "train nowhere.txt --resume --out run": (
-        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore, shakespeare)"
     ),
     "train --resume --out run --n-embd 8": (
         f"n_embd cannot be changed when a run is resumed, got n_embd=8, but the run has 4: {IN_A_RUN}"
@@ -179,7 +180,7 @@ REFUSED = {
     "sample run --engine abacus": "engine must be one of auto, {engines}, got engine='abacus'",
     "evaluate nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
     "evaluate run nowhere.txt": (
-        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore)"
+        "cannot read 'nowhere.txt': no such file; specify a text file or a data set (names, makemore, shakespeare)"
     ),
     "evaluate run empty.txt": "'empty.txt' is empty: specify a text with at least one document (one document per line)",
     "info nowhere": f"'nowhere' does not exist; {UNKNOWN_RUN}",
@@ -220,7 +221,8 @@ def test_bad_input_is_refused_in_one_line_and_changes_nothing(line: str, shelf: 
         ("train words.txt --num-stesp 8 --out", "no such option: --num-stesp; did you mean --num-steps?"),
         ("train words.txt --xyz", "no such option: --xyz; see microgpt train --help"),
         ("train words.txt -x", "no such option: -x; see microgpt train --help"),
-        ("train words.txt -h", "no such option: -h; did you mean --help?"),
+        ("train words.txt --lr 1", "no such option: --lr; did you mean --learning-rate?"),
+        ("train words.txt --dropout 0", "no such option: --dropout; see microgpt train --help"),
         ("train words.txt --n-embd sixteen", "--n-embd must be a whole number, got 'sixteen'"),
         ("train words.txt --n-embd 1.5", "--n-embd must be a whole number, got '1.5'"),
         ("train words.txt --learning-rate fast", "--learning-rate must be a number, got 'fast'"),
@@ -230,7 +232,12 @@ def test_bad_input_is_refused_in_one_line_and_changes_nothing(line: str, shelf: 
         ),
         ("train words.txt --checkpoint-every -1", "--checkpoint-every must be at least 0, got -1"),
         ("train words.txt --validate-every 0", "--validate-every must be at least 1, got 0"),
-        ("train words.txt more.txt", "unexpected argument 'more.txt'; see microgpt train --help"),
+        ("train words.txt names", "FILE must be 'names' alone or several paths, got words.txt names"),
+        (
+            "train --preset baby-cpu --num-steps 3",
+            "warmup_steps must be at least 0 and less than num_steps=3, got warmup_steps=100; preset baby-cpu sets"
+            " warmup_steps: set --warmup-steps too",
+        ),
         ("train words.txt --out", "--out needs a value (with = if it begins with -); see microgpt train --help"),
         (
             "train words.txt --out --quiet",

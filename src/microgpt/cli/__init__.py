@@ -2,3 +2,5 @@
 
 A command parses its arguments, calls the package, and prints the result; the command itself computes nothing.
 """
+
+HELP = ("--help", "-h")

@@ -24,7 +24,7 @@ def page(usage: str, description: str, groups: Mapping[str, Sequence[tuple[str, 
     Returns:
         The page. It contains ANSI codes only if stdout is a terminal that supports them.
     """
-    groups = {**groups, "Options": [*groups["Options"], ("--help", "Show this message and exit.")]}
+    groups = {**groups, "Options": [*groups["Options"], ("-h, --help", "Show this message and exit.")]}
     colored = _colored()
     width = min(shutil.get_terminal_size().columns, WIDTH)
     column = max(len(name) for rows in groups.values() for name, _ in rows) + 4

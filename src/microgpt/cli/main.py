@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import re
 import sys
 import time
 from contextlib import suppress
 
 import microgpt
-from microgpt.cli import streams
+from microgpt.cli import HELP, streams
 from microgpt.errors import MicrogptError, OutputError
 from microgpt.system.processes import processes
 from microgpt.system.text import visible
@@ -80,7 +81,7 @@ def run(args: list[str]) -> int:
     name, *rest = args or ["--help"]
     if name == "--version":
         print(microgpt.__version__)
-    elif name == "--help":
+    elif name in HELP:
         from microgpt.cli.help import page
 
         groups = {"Commands": [*COMMANDS.items()], "Options": [("--version", "Print the version and exit.")]}
@@ -91,7 +92,7 @@ def run(args: list[str]) -> int:
         module = importlib.import_module(f"microgpt.cli.{name}")
         command = getattr(module, name)
         parser = Parser(name, command.__doc__, module.ARGUMENTS)
-        if "--help" not in rest:
+        if not {*HELP} & {*itertools.takewhile("--".__ne__, rest)}:
             status: int | None = command(**parser.parse(rest))
             return status or 0
         print(parser.format_help(), end="")
@@ -99,7 +100,7 @@ def run(args: list[str]) -> int:
         from microgpt.cli.parser import no_such
 
         if name.startswith("-"):
-            raise ValueError(no_such("option", name, ["--version", "--help"], "microgpt"))
+            raise ValueError(no_such("option", name, ["--version", *HELP], "microgpt"))
         raise ValueError(no_such("command", name, [*COMMANDS], "microgpt"))
     return 0
 

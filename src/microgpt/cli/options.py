@@ -98,7 +98,7 @@ def config_options() -> list[Argument]:
 # --- Arguments that several commands share
 
 DOCUMENTS = "Read one document per line, or one long text (stream) in windows of block_size tokens."
-SPLIT = "Read one document per line, one long text (stream), or documents that blank lines separate (paragraphs)."
+SPLIT = "How to split the text: lines, stream (one long text) or paragraphs (blank lines separate documents)."
 TOKENIZER = "Tokenize into characters, bytes, or N tokens learned from the text by byte-pair encoding."
 
 FILE = argument(

@@ -8,6 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
+from microgpt.cli import HELP
+from microgpt.system.suggestions import suggestion
+
 
 class Argument(NamedTuple):
     """An argument or an option of a command."""
@@ -53,7 +56,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             ValueError: An argument is invalid; the message describes the first problem.
         """
-        known = [*self._option_string_actions, "--help"]
+        known = [*self._option_string_actions, *HELP]
         for arg in itertools.takewhile("--".__ne__, args):
             name = arg.partition("=")[0]
             if name.startswith("--") and name not in known and " " not in name:
@@ -81,8 +84,5 @@ class Parser(argparse.ArgumentParser):
 
 def no_such(kind: str, name: str, known: Sequence[str], command: str) -> str:
     """Return the message for an unknown option or command; it suggests the most similar known one."""
-    import difflib
-
-    similar = [full for full in known if full.lstrip("-").startswith(name.lstrip("-"))]  # an abbreviation
-    similar = similar or difflib.get_close_matches(name, known, 1)
-    return f"no such {kind}: {name}; " + (f"did you mean {similar[0]}?" if similar else f"see {command} --help")
+    meant = suggestion(name, known)
+    return f"no such {kind}: {name}; " + (f"did you mean {meant}?" if meant else f"see {command} --help")

@@ -9,15 +9,14 @@ from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import DOCUMENTS, JSON, TOKENIZER, argument, flag, number, option
-from microgpt.data.documents import MODES
-from microgpt.data.prepared import check
+from microgpt.data.prepared import PREPARED, check
 from microgpt.data.tokenizers import KINDS
 
 ARGUMENTS = [
     argument("FILE...", "UTF-8 text files, read in the order given.", name="files", nargs="+"),
     option("-o", "--output", metavar="DIR", type=Path, required=True, help="Folder for the prepared data."),
     option("--tokenizer", metavar="|".join(KINDS), default=KINDS[0], help=TOKENIZER),
-    option("--documents", metavar="|".join(MODES), default=MODES[0], help=DOCUMENTS),
+    option("--documents", metavar="|".join(PREPARED), default=PREPARED[0], help=DOCUMENTS),
     flag("--bos-first", "Use token id 0 for BOS instead of the last id."),
     option("--workers", **number(int, at_least=1), shown="one per processor", help="Number of processes."),
     flag("--overwrite", "Replace existing data that was prepared with other options."),

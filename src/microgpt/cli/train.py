@@ -32,7 +32,6 @@ from microgpt.cli.options import (
 from microgpt.cli.resume_command import remedy, resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
 from microgpt.config import PRESETS, SIZES, Config
-from microgpt.data.documents import CHOICES
 from microgpt.data.sources import DATASETS, STDIN, Source, is_unread_input
 from microgpt.data.tokenizers import KINDS
 from microgpt.errors import DivergedError, StoppedError
@@ -59,8 +58,8 @@ ARGUMENTS = [
     option(
         "--documents",
         group=DATA,
-        metavar="|".join(CHOICES),
-        shown="lines; stream if the text is one long line",
+        metavar="HOW",
+        shown="lines, or stream if the text is a single long line",
         help=SPLIT,
     ),
     option(
@@ -158,7 +157,7 @@ def train(
         presets = {**PRESETS, **SIZES}
         if preset not in presets:
             raise ValueError(f"preset must be one of {', '.join(presets)}, got preset={preset!r}")
-        settings = {**presets[preset].to_dict(), **settings}
+        settings = _with_preset(preset, presets[preset], settings)
     if resume:
         if out is None:
             raise ValueError("resume needs the run's folder: add --out DIR")
@@ -190,6 +189,18 @@ def train(
     folder.computed_by = computed_by
     with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
         return _train(folder, show, checkpoint_every, board)
+
+
+def _with_preset(name: str, preset: Config, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a preset's settings with some of them changed; an error says which values came from the preset."""
+    try:
+        return preset.replace(**settings).to_dict()
+    except ValueError as error:
+        given_by = [f for f, value in preset.to_dict().items() if f not in settings and f"{f}={value}" in str(error)]
+        if not given_by:
+            raise
+        options = ", ".join(f"--{f.replace('_', '-')}" for f in given_by)
+        raise ValueError(f"{error}; preset {name} sets {', '.join(given_by)}: set {options} too") from None
 
 
 def _source(files: list[str]) -> Source | None:

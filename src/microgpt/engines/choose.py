@@ -14,6 +14,7 @@ from microgpt.flops import estimated_step_flops
 from microgpt.system.processes import processes
 
 # name -> (module in this folder, class), in `auto`'s order of preference
+ENGINE_OPTIONS = ("device", "compile", "deterministic", "shard", "isa")  # of any engine
 ENGINES = {
     "native": ("native.engine", "NativeEngine"),
     "scalar": ("scalar", "ScalarEngine"),

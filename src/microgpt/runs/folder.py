@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from microgpt import training
-from microgpt.config import Config
-from microgpt.data.documents import Data
 from microgpt.data.sources import Source
 from microgpt.errors import LockedError, RunError, StoppedError
 from microgpt.runs import checkpoint as checkpoints
@@ -339,45 +337,3 @@ def _is_run(folder: Path) -> bool:
 def _sync(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def train(
-    source: Source | Data = "names",
-    config: Config | None = None,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
-    **options: Any,
-) -> Run:
-    """Train a model to completion and return its run.
-
-    Args:
-        source: The training data; see Run.begin.
-        config: The settings; the default is Config().
-        out: A folder to store the run in, as with `microgpt train --out`.
-        overwrite: Whether to replace a run that is already in that folder.
-        **options: Other options for Run.begin.
-
-    Returns:
-        The run.
-
-    Raises:
-        DataError: The text cannot be used.
-        RunError: The folder cannot be used.
-        DivergedError: A loss is not finite.
-        ValueError: A setting or option is invalid.
-
-    Example:
-        >>> run = train(["ada", "grace", "hedy"], Config(n_embd=8, n_head=2, num_steps=20))
-        >>> run.step
-        20
-    """
-    run = Run.begin(source, config, **options)
-    if out is None:
-        for _ in run.steps(together=True):
-            pass
-    else:
-        with Folder.create(out, run, overwrite=overwrite) as folder:
-            for _ in folder.train(together=True):
-                pass
-    return run

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt import evaluation, training
 from microgpt.config import Config, init, num_params
@@ -20,7 +20,7 @@ from microgpt.data.prepared import Working
 from microgpt.data.sources import Source
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer, beginning
 from microgpt.engines.base import Engine
-from microgpt.engines.choose import default_precision, open_engine
+from microgpt.engines.choose import ENGINE_OPTIONS, default_precision, open_engine
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
@@ -34,11 +34,17 @@ from microgpt.runs.samples import Sample
 from microgpt.runs.sizes import check_batch_fits
 from microgpt.runs.training_data import find_training_data, load_training_data
 from microgpt.system.memory import check_model_fits
+from microgpt.system.suggestions import suggestion
+from microgpt.system.text import html
 from microgpt.training import Step
+
+if TYPE_CHECKING:
+    from microgpt.tracing.trace import Trace
 
 VAL_DOCUMENTS = 100  # each validation reads at most this many held-out sequences, always the same sequences
 # Above this many weights, the engine draws the initial weights if it can: Python would take minutes
 ENGINE_INIT_PARAMS = 10_000_000
+BEGIN_OPTIONS = ("documents", "separator", "field", "tokenizer", "val_fraction", "validate_every", "micro_batch_size")
 
 
 class Run:
@@ -139,17 +145,18 @@ class Run:
             precision: The engine's precision; the native engine's default is choose.default_precision.
             threads: The number of threads.
             progress: Called to report download progress.
-            **options: Other engine options.
+            **options: Settings that replace the config's, such as num_steps=100; and other engine options.
 
         Returns:
             The run, at step 0.
 
         Raises:
             DataError: The text cannot be used.
+            TypeError: An option is unknown.
             ValueError: A setting or option is invalid.
             MemoryError: The model does not fit in memory.
         """
-        config = config or Config()
+        config, options = with_settings(config or Config(), options)
         training.check_options(config.batch_size, micro_batch_size, validate_every)
         data = source
         if not isinstance(data, Data):
@@ -243,6 +250,16 @@ class Run:
     def _order(self) -> tuple[Sequence[int], Sequence[int]]:
         rng = random.Random(self.config.seed)
         return self.data.order(self.config.seed, self.provenance.val_fraction or 0.0, rng)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "data": self.provenance.source or "documents in memory",
+            "step": f"{self.step:,} of {self.config.num_steps:,}",
+            "parameters": f"{self.num_params:,}",
+            "vocabulary": f"{self.engine.vocab_size:,}",
+            "engine": f"{self.engine.name}, {self.engine.precision}",
+        }
+        return html(("run", ""), [*facts.items()])
 
     def __repr__(self) -> str:
         return f"<Run: {self.num_params} parameters, step {self.step} of {self.config.num_steps}>"
@@ -343,6 +360,31 @@ class Run:
         """
         return evaluate(self, source, limit, num_samples, self.config.seed if seed is None else seed, progress)
 
+    def trace(self, text: str, *, backward: bool = True, events: bool = False) -> Trace:
+        """Record the reference's loss() and backward() for a text, with the run's weights.
+
+        Args:
+            text: The text; what is beyond block_size is not read.
+            backward: Whether to run backward(). If false, every gradient is 0.0.
+            events: Whether to also record the program's steps.
+
+        Returns:
+            The recording, in which every number has a name; see tracing.trace.
+
+        Raises:
+            ValueError: The text contains a character that the model does not know.
+
+        Example:
+            >>> run = Run.begin(["ada", "grace"], Config(n_embd=4, n_head=2, block_size=4))
+            >>> run.trace("ada").tensor("pos0.probs").shape
+            (7,)
+        """
+        from microgpt.tracing.trace import trace
+
+        token_ids = [self.tokenizer.bos, *samples.prompt_ids(text, self.tokenizer, "text"), self.tokenizer.bos]
+        vocab_size = self.engine.vocab_size
+        return trace(token_ids, self.engine.params, self.config, vocab_size, backward=backward, events=events)
+
     def sample(
         self,
         n: int = 1,
@@ -435,6 +477,23 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint file atomically."""
         checkpoints.save(Path(path), self.state())
+
+
+def with_settings(config: Config, options: dict[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """Return a config with the settings among the options, and the other options, which are the engine's.
+
+    Raises:
+        TypeError: An option is neither a setting nor an engine's; the message names the most similar one.
+    """
+    fields = config.to_dict()
+    if unknown := next((name for name in options if name not in fields and name not in ENGINE_OPTIONS), None):
+        meant = suggestion(unknown, [*fields, *BEGIN_OPTIONS, *ENGINE_OPTIONS])
+        raise TypeError(
+            f"unknown option {unknown}={options[unknown]!r:.40}; "
+            + (f"did you mean {meant}?" if meant else f"the settings are {', '.join(fields)}")
+        )
+    settings = {name: value for name, value in options.items() if name in fields}
+    return config.replace(**settings), {name: value for name, value in options.items() if name not in fields}
 
 
 def without_buffers(state: Checkpoint) -> Checkpoint:

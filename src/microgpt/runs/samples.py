@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from microgpt import sampling
@@ -83,7 +85,7 @@ def generate(
         "block_size": engine.config.block_size,
         "temperature": temperature,
         "top_k": top_k,
-        "prompt": _prompt_ids(prompt, tokenizer),
+        "prompt": prompt_ids(prompt, tokenizer),
         "max_new_tokens": max_new_tokens,
     }
     samples: list[Iterable[int]] = []
@@ -107,20 +109,28 @@ def generate(
     return [prompt + tokenizer.decode(token_ids) for token_ids in samples]
 
 
-def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
+def prompt_ids(prompt: str, tokenizer: Tokenizer, name: str = "prompt") -> list[int]:
+    """Return the token ids of a prompt; raise ValueError if the model does not know a character.
+
+    If the model does not know a character as it is written, the prompt's other normal forms are tried: an accented
+    letter can be one character, or a letter and a combining accent.
+    """
+    for text in (prompt, *(unicodedata.normalize(form, prompt) for form in ("NFC", "NFD"))):
+        with suppress(KeyError, UnicodeEncodeError):
+            return tokenizer.encode(text)[1:-1]
     try:
         return tokenizer.encode(prompt)[1:-1]
     except UnicodeEncodeError:
         raise ValueError(
-            f"prompt must be valid Unicode, got an unpaired surrogate in prompt={prompt!r}: remove it"
+            f"{name} must be valid Unicode, got an unpaired surrogate in {name}={prompt!r}: remove it"
         ) from None
     except KeyError as error:
         known = "".join(tokenizer.symbols)
         if len(known) > 100:
             known = f"{known[:100]}... {len(known)} in all"
         raise ValueError(
-            f"prompt must contain only characters that the model knows ({known}), got {error.args[0]!r} in"
-            f" prompt={prompt!r}"
+            f"{name} must contain only characters that the model knows ({known}), got {error.args[0]!r} in"
+            f" {name}={prompt!r}"
         ) from None
 
 

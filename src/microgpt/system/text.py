@@ -69,6 +69,18 @@ def markdown(header: Row, rows: Sequence[Row], sides: str) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 
 
+def html(header: Row, rows: Sequence[Row]) -> str:
+    """Return a table as HTML, for notebooks."""
+    from html import escape
+
+    def row(cells: Row, tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(visible(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+    return (
+        f"<table><thead>{row(header, 'th')}</thead><tbody>{''.join(row(cells, 'td') for cells in rows)}</tbody></table>"
+    )
+
+
 def size(count: float) -> str:
     """Return a byte count as text, in KiB, MiB or GiB."""
     for unit in ("KiB", "MiB"):
