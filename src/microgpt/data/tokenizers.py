@@ -282,7 +282,7 @@ def beginning(tokenizer: Tokenizer, tokens: Sequence[int]) -> str | None:
         tokens: The stream.
 
     Returns:
-        A line break, the end of a sentence or a space; None if the stream has none of them.
+        A line break, the end of a sentence or a space; None if it contains no such text.
     """
     some = set(tokens[:LOOKED_AT])
     for text in BEGINNINGS:
