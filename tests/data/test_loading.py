@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microgpt import reference
-from microgpt.data import loading, sources
+from microgpt.data import sources
 from microgpt.data.loading import load
+from microgpt.data.sources import Part
 from microgpt.data.tokenizers import CharTokenizer
 from microgpt.errors import DataError
 
@@ -58,7 +59,7 @@ def test_a_token_takes_the_bytes_that_its_vocabulary_needs(
     random.Random(1).shuffle(alphabet)
     documents = ["".join(alphabet[i : i + 1000]) for i in range(0, count, 1000)]
     path = write("\n".join(documents))
-    text = load(path, bos_first=bos_first)
+    text = load(path, mode="lines", bos_first=bos_first)
     assert text.vocab_size == count + 1  # and BOS
     assert text.bytes_per_token == width == text.tokens.itemsize
     assert sorted(text.tokens) == list(range(1, count + 1) if bos_first else range(count))
@@ -95,21 +96,23 @@ def test_another_text_can_be_read_with_the_vocabulary_of_the_first(write: Write)
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^documents must be one of lines, stream, got documents='words'$"):
+    with pytest.raises(
+        ValueError, match=r"^documents must be one of lines, stream, paragraphs, got documents='words'$"
+    ):
         load(["a"], mode="words")
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise its tokens would not match its SHA-256, or would not be in its vocabulary."""
-    path, read_text, reads = write("emma\nava\n"), loading.read_text, list[Path]()
+    path, read, reads = write("emma\nava\n"), Part.read, list[Part]()
 
-    def changing(path: Path, *args: Any) -> Iterator[str]:
-        reads.append(path)
+    def changing(part: Part, *args: Any) -> Iterator[str]:
+        reads.append(part)
         if len(reads) > 1:
             path.write_text("emma\nolivia\n")
-        return read_text(path, *args)
+        return read(part, *args)
 
-    monkeypatch.setattr(loading, "read_text", changing)
+    monkeypatch.setattr(Part, "read", changing)
     with pytest.raises(DataError, match="changed while it was being read"):
         load(path)
     assert len(reads) == 2

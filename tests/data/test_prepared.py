@@ -197,7 +197,7 @@ def test_preparing_the_same_again_does_nothing(tmp_path: Path, small_pieces: Non
     [
         (b"", r"the files are empty: specify files"),
         (b" \n\n", r"the files are empty: specify files"),
-        (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; save the file as UTF-8"),
+        (b"ab\n\xff\n", r"is not UTF-8: byte 0xff at offset 3; "),
         (b"ab\n\x00\n", r"is not text: it contains a null byte at offset 3"),
     ],
 )

@@ -333,7 +333,7 @@ def locate(source: str | os.PathLike[str], progress: Progress | None = None) -> 
             f"the file's name is empty: specify a text file or a data set ({', '.join(DATASETS)}), or - for standard"
             " input"
         )
-    if isinstance(source, str) and ("\n" in source or len(source) > LONGEST_NAME):
+    if isinstance(source, str) and ("\n" in source or len(source) > LONGEST_NAME) and not os.path.lexists(source):
         raise DataError(
             f"{source[:40]!r}... is a text, not a file's name: pass a list of documents (such as text.splitlines()), or"
             " the name of the file"

@@ -269,15 +269,24 @@ def from_spec(spec: dict[str, Any]) -> Tokenizer:
 
 
 BEGINNINGS = ("\n", ". ", " ")  # after which a line, a sentence or a word begins
+LOOKED_AT = 1_000_000  # tokens of a stream in which they are looked for
 
 
-def beginning(tokenizer: Tokenizer) -> list[int]:
-    """Return the token ids after which a stream's samples begin, so that they do not begin inside a word.
+def beginning(tokenizer: Tokenizer, tokens: Sequence[int]) -> str | None:
+    """Return the text after which a stream's samples begin, so that they do not begin inside a word.
 
     The windows of a stream begin anywhere, and BOS precedes only the first: a model has hardly seen what follows it.
-    The list is empty if the stream has neither line ends nor spaces.
+
+    Args:
+        tokenizer: The stream's tokenizer.
+        tokens: The stream.
+
+    Returns:
+        A line break, the end of a sentence or a space; None if it contains no such text.
     """
+    some = set(tokens[:LOOKED_AT])
     for text in BEGINNINGS:
         with suppress(KeyError):
-            return tokenizer.encode(text)[1:-1]
-    return []
+            if some.issuperset(tokenizer.encode(text)[1:-1]):
+                return text
+    return None

@@ -11,6 +11,7 @@ from dataclasses import field as dataclass_field
 from typing import Annotated, Any
 
 from microgpt.data.documents import MODES, Data
+from microgpt.data.tokenizers import beginning
 from microgpt.system.records import NotEmpty, OneOf, Positive, Range, Whole, read_field
 
 PRECISIONS = ("exact", "float32", "float64", "bfloat16")
@@ -34,6 +35,7 @@ class Provenance:
         separator: The text that separates documents; None if `documents` is another mode.
         field: The field of a table that has the documents; None if all of the text is read.
         more: The paths of further files; None if there is one.
+        begins: The text after which samples of a stream begin; None for BOS, as in runs of earlier versions.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -49,6 +51,7 @@ class Provenance:
     separator: str | None = None
     field: str | None = None
     more: Annotated[list[str], NotEmpty()] | None = None
+    begins: str | None = None
     unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
@@ -67,6 +70,7 @@ class Provenance:
             separator=data.separator,
             field=data.field,
             more=list(data.more) or None,
+            begins=beginning(data.tokenizer, data.tokens) if data.mode == "stream" else None,
             num_docs=len(data),
             val_fraction=val_fraction,
             validate_every=validate_every,

