@@ -311,3 +311,9 @@ def test_a_prompt_that_leaves_no_room_is_refused_without_slide(length: int) -> N
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         next(generated)
+
+
+def test_the_room_for_a_prompt_does_not_include_what_precedes_it() -> None:
+    sampling.check_prompt([1] * 14, 16, start=[2, 3])
+    with pytest.raises(ValueError, match=r"^prompt must be shorter than block_size=16 - 1 tokens, got 15: shorten"):
+        sampling.check_prompt([1] * 15, 16, start=[2, 3])

@@ -34,10 +34,11 @@ def check_options(vocab_size: int, temperature: float, top_k: int | None) -> Non
 
 def check_prompt(prompt: Sequence[int], block_size: int, start: Sequence[int] = ()) -> None:
     """Raise ValueError if the prompt leaves no room for a new token."""
-    most = block_size - max(1, len(start)) + 1
-    if len(prompt) >= most:
+    before = max(1, len(start)) - 1  # tokens before the prompt, apart from the one that is always there
+    if before + len(prompt) >= block_size:
+        room = f"block_size={block_size}" + f" - {before}" * bool(before)
         raise ValueError(
-            f"prompt must be shorter than block_size={block_size} tokens, got {len(prompt)}: shorten the prompt or"
+            f"prompt must be shorter than {room} tokens, got {len(prompt)}: shorten the prompt or"
             " let the context slide (slide=True, --slide)"
         )
 

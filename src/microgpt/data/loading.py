@@ -18,10 +18,8 @@ from microgpt.data.tokenizers import CharTokenizer, Tokenizer, learn
 from microgpt.errors import DataError
 from microgpt.system.memory import check_fits
 
-LONG = 4  # contexts
+LONG = 4  # contexts: of a longer single line, a model would read little as a document
 CHECK_EVERY = 1 << 26  # tokens between looks at the free memory: a compressed text can be a thousand times its file
-
-Pass = Callable[[], Iterator[list[str]]]  # reads the whole text once, and yields lists of its documents
 
 
 def load(

@@ -16,7 +16,7 @@ from typing import IO, Any
 from microgpt.data.download import Progress, makemore, shakespeare
 from microgpt.data.encodings import HEAD, decode, encoding_of, unpacker
 from microgpt.errors import DataError
-from microgpt.system.files import open_regular
+from microgpt.system.files import digest_of, open_regular
 
 PIECE = 1 << 20  # bytes read at a time
 MAX_FILES = 100_000  # in a folder
@@ -73,11 +73,8 @@ class Part:
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the file's bytes; nothing is decoded."""
-        digest = hashlib.sha256()
         with self.open() as raw:
-            while content := raw.read(PIECE):
-                digest.update(content)
-        return digest.digest()
+            return digest_of(raw)
 
 
 class _Watched(io.RawIOBase):
@@ -151,7 +148,7 @@ def open_text(source: Source, progress: Progress | None = None) -> RawText:
         )
     if source == STDIN:
         return RawText(STDIN, (), "standard input", (_standard_input(),))
-    if (isinstance(source, Path) and source.is_dir()) or (isinstance(source, str) and _is_folder(source)):
+    if _is_folder(source):
         path = Path(source)
         return RawText(str(path.resolve()), (), repr(os.fspath(source)), tuple(map(_part, _files(path))))
     path = locate(source, progress)
@@ -159,9 +156,9 @@ def open_text(source: Source, progress: Progress | None = None) -> RawText:
     return RawText(name, (), repr(os.fspath(source)), (_part(path, repr(os.fspath(source))),))
 
 
-def _is_folder(source: str) -> bool:
+def _is_folder(source: str | os.PathLike[str]) -> bool:
     try:
-        return bool(source) and source not in DATASETS and Path(source).is_dir()
+        return source not in ("", *DATASETS) and Path(source).is_dir()
     except (OSError, ValueError):  # too long, or with a null character
         return False
 
@@ -232,7 +229,6 @@ def is_unread_input() -> bool:
 
 def in_memory(documents: Sequence[str], watch: Watch | None = None) -> Iterator[str]:
     r"""Yield in-memory documents as the lines of a text, without a byte-order mark and with \n line endings."""
-    check_documents(documents)
     text = "\n".join(documents)
     if watch:
         watch(text.encode("utf-8", "surrogatepass"))

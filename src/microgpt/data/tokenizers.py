@@ -284,9 +284,9 @@ def beginning(tokenizer: Tokenizer, tokens: Sequence[int]) -> str | None:
     Returns:
         A line break, the end of a sentence or a space; None if it contains no such text.
     """
-    some = set(tokens[:LOOKED_AT])
+    some = tokens[:LOOKED_AT]
     for text in BEGINNINGS:
         with suppress(KeyError):
-            if some.issuperset(tokenizer.encode(text)[1:-1]):
+            if all(token_id in some for token_id in tokenizer.encode(text)[1:-1]):
                 return text
     return None

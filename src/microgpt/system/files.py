@@ -72,14 +72,19 @@ def sha256(path: Path, progress: Callable[[int, int], None] | None = None) -> st
     Raises:
         OSError: The file cannot be read.
     """
-    digest = hashlib.sha256()
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        while content := file.read(COPY):
-            digest.update(content)
-            if progress:
-                progress(file.tell(), size)
-    return digest.hexdigest()
+        return digest_of(file, progress).hex()
+
+
+def digest_of(file: IO[bytes], progress: Callable[[int, int], None] | None = None) -> bytes:
+    """Return the SHA-256 of an open file's bytes; see `sha256`."""
+    digest = hashlib.sha256()
+    size = os.fstat(file.fileno()).st_size
+    while content := file.read(COPY):
+        digest.update(content)
+        if progress:
+            progress(file.tell(), size)
+    return digest.digest()
 
 
 class atomic:
