@@ -110,8 +110,9 @@ const branched = new Map<string, string>()
 export const DEFAULT = 'names' // the id of the run that the page opens with
 export const PUBLISHED = 'published' // the id of the run that the page's names did not train
 
+// a link contains only differences from the run that the page opens with, which holds out documents
 const settingsOf = (run = ''): string | undefined =>
-  run === DEFAULT || run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
+  ({ [DEFAULT]: '{}', [PUBLISHED]: '{"val_fraction":0}' })[run] ?? repeatable.get(run) ?? branched.get(run)
 
 /** Send a request that changes the model, and update every live response and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
@@ -120,11 +121,13 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   const from = app.model?.run // only now: responses arrive in the order of the changes
   app.model = model
   // a new run, and its link, inherit the current run's setting wherever the request omits a setting; a run on another
-  // text or with a held-out split has no link
+  // text has no link
   const settings = settingsOf(from)
   const { config, val_fraction } = params as Requests['reset']['params']
-  if (method === 'reset' && settings && !val_fraction)
-    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config }))
+  if (method === 'reset' && settings) {
+    const held = val_fraction === undefined ? {} : { val_fraction }
+    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config, ...held }))
+  }
   link()
 }
 

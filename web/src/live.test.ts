@@ -127,17 +127,27 @@ test('a link names the published run, which is not the one that the page opens w
   expect([app.run, app.step, app.config]).toEqual(['', -1, ''])
 })
 
-test('a link describes neither a run on the reader’s own text nor a run with held-out documents', async () => {
+test('a link does not describe a run on the reader’s own text', async () => {
   const { app, client, change } = await page()
   app.model = model('names', 1000)
-  session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
+  session(client, [model('run1', 0), model('run2', 0)])
   await change('load_data', { name: 'mine.txt', base64: '' })
   expect(app.step).toBe(-1)
   await change('reset', { config: { n_embd: 8 } })
   expect([app.step, app.config]).toEqual([-1, ''])
+})
+
+test('a link has the held-out fraction where it differs from that of the run that the page opens with', async () => {
+  const { app, client, change } = await page()
   app.model = model('names', 1000)
-  await change('reset', { config: {}, val_fraction: 0.1 })
-  expect(app.step).toBe(-1)
+  session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
+  await change('reset', { config: { seed: 1 } })
+  expect(app.config).toBe('{"seed":1}')
+  await change('reset', { config: {}, val_fraction: 0.2 })
+  expect(app.config).toBe('{"seed":1,"val_fraction":0.2}')
+  app.model = model('published', 1000)
+  await change('reset', { config: {} })
+  expect(app.config).toBe('{"val_fraction":0}')
 })
 
 test('a change that fails is reported in the page header', async () => {

@@ -112,7 +112,7 @@ LINES = {
     "surprise-in-the-program": ("Surprise, in a line", "losses.append("),
     "where-the-weight-moves": ("Where the weight moves", "p.data -= learning_rate"),
     "the-whole-of-training": ("Surprise, then backward", "surprise.backward()"),
-    "chance-in-one-line": ("Chance, in a line", "rng.choices("),
+    "chance-in-one-line": ("Chance, in one line", "rng.choices("),
 }
 
 # The numbers: the title, the right number, and a wrong one
@@ -187,7 +187,7 @@ def scrub(reader: Reader) -> None:
 
 
 def two_runs(reader: Reader) -> None:
-    reader.page.get_by_role("button", name="random weights").click()
+    reader.page.get_by_role("button", name="use random weights").click()
     reader.tab.settle()
     reader.train(10)
     reader.page.get_by_label("learning_rate").last.fill("0.02")
@@ -289,7 +289,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
         ),
     ),
     "an-update-too-far": ("Too far", lambda r: r.figure("One update on").locator("label.rate input").fill("0")),
-    "know-nothing": ("Begin from nothing", lambda r: r.page.get_by_role("button", name="random weights").click()),
+    "know-nothing": ("Begin from nothing", lambda r: r.page.get_by_role("button", name="use random weights").click()),
     "learn-this-word": ("Below 2, by any means", own_data),
     "the-first-good-day": ("Back to the first good day", scrub),
     "make-two-runs-part": ("Make two runs part", two_runs),

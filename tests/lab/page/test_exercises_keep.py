@@ -98,7 +98,7 @@ def test_leaving_an_exercise_restores_the_word_the_model_and_the_weights(visit: 
 
     # with the reader's own run, and from one exercise to the next
     visit.section(8, word="zoe", position=1)
-    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="use random weights").click()
     visit.settle()
     reader.train(10)
     before = state(reader)

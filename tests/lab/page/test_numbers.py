@@ -146,7 +146,7 @@ def test_every_number_follows_the_temperature(tab: Visit, pretrained: Run, names
 def test_every_number_follows_training(tab: Visit, names: Data) -> None:
     """A hundred steps from random weights agree to 1e-9 and in all shown digits; exp and log differ in last bits."""
     tab.section(8)
-    tab.page.get_by_role("button", name="random weights").click()
+    tab.page.get_by_role("button", name="use random weights").click()
     tab.page.get_by_role("button", name="train 100", exact=True).click()
     tab.page.get_by_text("100 of 1,000 steps are complete").wait_for()
     run = Run.begin("names")

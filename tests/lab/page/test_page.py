@@ -161,7 +161,7 @@ def test_an_error_while_restoring_is_shown_until_the_next_change(visit: Visit) -
 def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit: Visit) -> None:
     visit.open("#section=8")
     visit.ready()
-    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="use random weights").click()
     visit.settle()
     visit.page.get_by_role("button", name="train 100", exact=True).click()
     visit.page.get_by_text("100 of 1,000 steps are complete").wait_for()
@@ -219,7 +219,7 @@ def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(vi
     visit.page.get_by_text("1,001 steps are complete").wait_for()
     visit.settle()
     assert visit.page.evaluate("location.hash") == "#section=training"  # a link has no pretrained weights
-    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="use random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
     visit.page.get_by_text("10 of 1,000 steps are complete").wait_for()
     assert visit.linked("step=10") == "#section=training&step=10"

@@ -46,7 +46,7 @@ def test_a_run_on_the_page_equals_the_run_of_the_command_line(visit: Visit, tmp_
     visit.open("#section=8")
     visit.ready()
     visit.settle()
-    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="use random weights").click()
     visit.settle()
     train(visit, STEPS, "1,000")
     [run] = [run for run in visit.ask("runs")["runs"] if run["active"]]
@@ -63,7 +63,7 @@ def test_scrubbing_restores_the_weights_bit_for_bit(visit: Visit) -> None:
     visit.open("#section=8")
     visit.ready()
     visit.settle()
-    visit.page.get_by_role("button", name="random weights").click()
+    visit.page.get_by_role("button", name="use random weights").click()
     visit.settle()
     bits: dict[int, Any] = {0: visit.page.evaluate(BITS)}
     for count, step in ((1, 1), (10, 11), (100, 111), (10, 121)):

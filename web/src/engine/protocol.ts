@@ -85,6 +85,7 @@ export interface Model {
   step: number // the number of completed updates
   num_steps: number // the number of planned updates, doubled each time training exceeds the plan
   config: Config
+  val_fraction: number // the fraction of the documents that is held out
   activation: string // the formula of config.activation
   activations: string[] // the choices for config.activation
   tokenizer: TokenizerKind
@@ -1191,7 +1192,7 @@ export interface Requests {
   pretrained: { params: { run?: Pretrained }; result: Model & OfModel }
   /** Return how far the active run is, its samples along the way, and a close-up of its next step. */
   progress: { params: { fresh?: boolean }; result: Progress & OfModel }
-  /** Start a run from random weights on the same text. */
+  /** Start a run from random weights on the same text, with the active run's settings where none are specified. */
   reset: { params: { config?: Partial<Config>; name?: string; val_fraction?: number }; result: Model & OfModel }
   /** Restore a saved session. */
   restore: { params: { state: string }; result: Model & OfModel }

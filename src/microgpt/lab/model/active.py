@@ -49,6 +49,7 @@ def model(session: Session) -> Model:
         "step": run.step,
         "num_steps": run.run.config.num_steps,
         "config": settings(run.config),
+        "val_fraction": run.val_fraction,
         "activation": formula(run.config.activation),
         "activations": list(ACTIVATIONS),
         "tokenizer": spec_of(run.run.tokenizer).get("kind", "char"),

@@ -23,11 +23,13 @@ Settings = Annotated[dict[str, Any], "Partial<Config>"]
 
 
 @change_request
-def reset(session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float = 0.0) -> None:
-    """Start a run from random weights on the same text."""
+def reset(
+    session: Session, config: Settings | None = None, name: str | None = None, val_fraction: float | None = None
+) -> None:
+    """Start a run from random weights on the same text, with the active run's settings where none are specified."""
     changes, active = dict(config or {}), session.active
     if active.program is not REFERENCE:
-        if changes or val_fraction:
+        if changes or val_fraction is not None:
             raise LabError("an edited program's settings are in its main(): change them there")
         return edit(session, active.program.text)
     known = Config().to_dict()
@@ -40,7 +42,8 @@ def reset(session: Session, config: Settings | None = None, name: str | None = N
     }
     new = active.config.replace(**changes)
     check_options(new.batch_size, None, None)
-    session.add(opening.begin(session.new_id(), name or "random", active.text, new, val_fraction))
+    held_out = active.val_fraction if val_fraction is None else val_fraction
+    session.add(opening.begin(session.new_id(), name or "random", active.text, new, held_out))
 
 
 @change_request

@@ -58,6 +58,7 @@ class Model(TypedDict):
     step: int  # the number of completed updates
     num_steps: int  # the number of planned updates, doubled each time training exceeds the plan
     config: Config
+    val_fraction: float  # the fraction of the documents that is held out
     activation: str  # the formula of config.activation
     activations: Sequence[str]  # the choices for config.activation
     tokenizer: TokenizerKind

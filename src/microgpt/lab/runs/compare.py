@@ -79,7 +79,7 @@ def _settings(a: LabRun, b: LabRun) -> list[Difference]:
             **run.config.to_dict(),
             "program": run.program.name or "reference.py",
             "data": run.run.provenance.source or run.text.name,
-            "val_fraction": run.run.provenance.val_fraction or 0.0,
+            "val_fraction": run.val_fraction,
             "changed by hand": ", ".join(f"{run.path(e.place)} at step {e.step}" for e in run.edits[:5]) or "nothing",
         }
         for run in (a, b)

@@ -149,6 +149,11 @@ class LabRun:
         return self.config.n_embd // self.config.n_head
 
     @property
+    def val_fraction(self) -> float:
+        """The fraction of the documents that is held out."""
+        return self.run.provenance.val_fraction or 0.0
+
+    @property
     def uniform_loss(self) -> float:
         """The loss, in nats per token, of a model that gives every token the same probability."""
         return math.log(self.engine.vocab_size)
