@@ -202,9 +202,9 @@ def program(reader: Reader, change: str) -> None:
     reader.page.wait_for_function("() => unanswered === 0", timeout=WAIT)
 
 
-def lucky(reader: Reader) -> None:
+def surest(reader: Reader) -> None:
     letters = ask("generate", seed=42, index=0, temperature=0.5)["letters"]
-    at = min(range(len(letters)), key=lambda i: letters[i]["probs"][letters[i]["token_id"]])
+    at = max(range(len(letters)), key=lambda i: letters[i]["probs"][letters[i]["token_id"]])
     reader.figure("One letter at a time").locator(".player input").fill(str(at))
     reader.tab.settle()
 
@@ -226,9 +226,9 @@ def greatest(reader: Reader) -> None:
 
 
 def causality(reader: Reader) -> None:
-    """Two wrong attempts come first: without the mask, no head of `emma` attends enough, and not head 0 of `olivia`."""
+    """Two wrong attempts come first: no head of `emma` attends enough without the mask, and not head 0 of `elizabeth`."""
     figure = "The textbook’s mask"
-    for word in ("emma", "olivia"):
+    for word in ("emma", "elizabeth"):
         future = ask("unmasked", word=word)["future"][0]
         reader.follow(word)
         for head in range(4):
@@ -296,7 +296,7 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "a-sure-thing": ("A sure thing", lambda r: r.slide("One letter at a time", "temperature", 0.1)),
     "anything-goes": ("Anything goes", lambda r: r.slide("One letter at a time", "temperature", 2)),
     "something-new": ("Something new", new_name),
-    "the-lucky-throw": ("The luckiest throw", lucky),
+    "the-surest-throw": ("The surest throw", surest),
     "a-program-of-your-own": ("A program of your own", lambda r: program(r, "GELU")),
     "attention-without-its-brake": ("Attention of another kind", lambda r: program(r, "no 1/√d")),
 }

@@ -41,7 +41,8 @@ def test_a_low_figure_would_be_found(sized: Visit) -> None:
     sized.page.evaluate("""() => {
       const figure = document.createElement('figure')
       figure.id = 'decoy'
-      figure.innerHTML = '<h3 style="height: 200px">Title</h3><div style="height: 200px"><input type="range"></div>'
+      figure.innerHTML = '<h3>Title</h3><div><input type="range"></div>'
+      for (const part of figure.children) part.style.height = '200px'
       document.querySelector('main').prepend(figure)
     }""")
     lower = first_drawing(sized)

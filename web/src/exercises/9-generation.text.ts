@@ -35,15 +35,15 @@ export default texts({
     known: '“{text}” is in the data: the model has found it again.',
     right: '“{text}” is not in the data. The nearest name is “{near}”; letters to change: {edits}.',
   },
-  lucky: {
-    title: 'The luckiest throw',
-    question: 'Step to the letter for which the die had to hit the narrowest stretch.',
+  surest: {
+    title: 'The surest throw',
+    question: 'Step to the letter for which the die could hardly miss: the one with the widest stretch.',
     hint: {
-      plain: 'Each letter’s chance stands below the die. Where is it smallest?',
-      technical: 'The smallest `probs[token_id]`, BOS at the end included.',
+      plain: 'Each letter’s chance stands below the die. Where is it largest?',
+      technical: 'The largest `probs[token_id]`, BOS at the end included.',
     },
-    wrong: '“{letter}” had {prob}. There was a luckier throw.',
-    right: '“{letter}” had only {prob}, and came all the same.',
+    wrong: '“{letter}” had {prob}. Another throw was surer.',
+    right: '“{letter}” had {prob}: the model left little to chance.',
   },
   line: {
     title: 'Chance, in one line',

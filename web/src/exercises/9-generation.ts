@@ -61,21 +61,21 @@ export const generation: Exercise[] = [
     },
   },
   {
-    id: 'the-lucky-throw',
-    title: text.lucky.title,
+    id: 'the-surest-throw',
+    title: text.surest.title,
     kind: 'make it so',
     hard: 2,
     stage: { section: 9 },
-    question: text.lucky.question,
-    hint: text.lucky.hint,
+    question: text.surest.question,
+    hint: text.surest.hint,
     async judge(asked) {
       const { letters } = await sample(asked)
       const at = Math.min(asked.seen.generation.at, letters.length - 1)
       const own = letters[at]
-      const least = best(letters, ({ probs, token_id }) => -probs[token_id])
+      const surest = best(letters, ({ probs, token_id }) => probs[token_id])
       const facts = { letter: letter(asked, own.token_id), prob: percent(own.probs[own.token_id]) }
-      if (at !== least) return { right: false, says: text.lucky.wrong, facts }
-      return { right: true, says: text.lucky.right, facts }
+      if (at !== surest) return { right: false, says: text.surest.wrong, facts }
+      return { right: true, says: text.surest.right, facts }
     },
   },
   {

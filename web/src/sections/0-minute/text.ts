@@ -3,7 +3,7 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['Nobody wrote these names. A GPT made them up just now, one letter at a time.'],
+    both: ['Nobody wrote these names. A [GPT](term:gpt) made them up just now, one letter at a time.'],
   },
   onward: {
     both: [

@@ -3,7 +3,7 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['The model learns from a list of documents, letter by letter. This is the list, and its alphabet.'],
+    both: ['The model learns from a list of [documents](term:document), letter by letter. This is the list, and its alphabet.'],
   },
   documents: {
     title: { plain: 'The list and its alphabet', technical: 'Documents and vocabulary' },
@@ -30,7 +30,7 @@ export default texts({
       'Think of a cloakroom: each letter hands itself in and gets a ticket. The ticket says nothing about the letter. That `a` and `e` are both vowels is something the model has to find out. One extra ticket, number {bos}, marks both ends of every document, like the silence before and after a word.',
     ],
     technical: [
-      'Ids are places in the sorted set of characters. BOS comes last and stands at both ends of every document, so n letters give n + 1 predictions: the first from BOS alone, the last of BOS as the end.',
+      'Ids are places in the sorted set of characters. [BOS](term:bos) comes last and stands at both ends of every document, so n letters give n + 1 predictions: the first from BOS alone, the last of BOS as the end.',
     ],
   },
   tokenizer: {
@@ -58,7 +58,7 @@ export default texts({
         'A file in alphabetical order would teach one letter at a time. So the program shuffles it first, as you would shuffle cards: from the last to the first, swap each card with one of those before it, or leave it.',
       ],
       technical: [
-        '`random.shuffle` is the Fisher–Yates shuffle from the end, so every order is equally likely. The seed fixes the whole stream of random numbers: the order, the initial weights and the samples.',
+        '`random.shuffle` is the Fisher–Yates shuffle from the end, so every order is equally likely. The [seed](term:seed) fixes the whole stream of random numbers: the order, the initial weights and the samples.',
       ],
     },
     seed: 'seed',
@@ -92,7 +92,7 @@ export default texts({
       asks: 'Are these words, or pieces of words?',
       words: {
         both: [
-          'Neither: each token is one character. You may have heard that a token is about four letters long. That is true of large models, whose tokenizers join letters that often appear together (section 11). Try: type a capital letter above. To this model it is no letter at all.',
+          'Neither: each [token](term:token) is one character. You may have heard that a token is about four letters long. That is true of large models, whose [tokenizers](term:tokenizer) join letters that often appear together (section 11). Try: type a capital letter above. To this model it is no letter at all.',
         ],
       },
     },
@@ -112,7 +112,7 @@ export default texts({
           'Then the model cannot read it at all: it has no ticket, and there is no row of numbers for it to look up.',
         ],
         technical: [
-          'The vocabulary is closed: the {num_letters} characters of the data, and BOS. A character outside it has no row in `wte`. GPT-2 avoids the problem: it works on bytes, and joins frequent pairs into longer tokens. Nothing else in the program would change, only the number of rows.',
+          'The [vocabulary](term:vocabulary) is closed: the {num_letters} characters of the data, and BOS. A character outside it has no row in `wte`. GPT-2 avoids the problem: it works on bytes, and joins frequent pairs into longer tokens. Nothing else in the program would change, only the number of rows.',
         ],
       },
     },
@@ -120,7 +120,7 @@ export default texts({
       asks: 'Why does the same seed give the same order?',
       words: {
         plain: [
-          'The computer’s “chance” is a long, fixed list of numbers that only looks random. The seed says where to start reading, so the same seed always gives the same shuffle.',
+          'The computer’s “chance” is a long, fixed list of numbers that only looks random. The [seed](term:seed) says where to start reading, so the same seed always gives the same shuffle.',
         ],
         technical: [
           'The numbers come from a Mersenne Twister, whose state the seed determines completely. The same seed gives the same order, initial weights and samples on every machine, which is how this page reproduces the program’s results.',

@@ -112,7 +112,7 @@ export default texts({
       asks: 'Who writes models like this?',
       words: {
         both: [
-          'Nobody writes a large one like this. Beside each line stands its PyTorch equivalent; put together, they are a program with the same losses and the same names.',
+          'Nobody writes a large one like this. Beside each line stands its PyTorch equivalent; put together, they are a program with the same [losses](term:loss) and the same names.',
         ],
         plain: [
           'Much of the left side has nothing beside it: numbers that remember how they were made are the library itself. What is left is short, and it is all that most people who train models ever see.',
@@ -168,10 +168,10 @@ export default texts({
       asks: 'What does “Use in all figures” do?',
       words: {
         both: [
-          'Run shows what the program prints. To look inside, let all figures use your program: every section then shows its forward pass, its gradients, its training and its samples.',
+          'Run shows what the program prints. To look inside, let all figures use your program: every section then shows its forward pass, its [gradients](term:gradient), its training and its samples.',
         ],
         technical: [
-          'The session compiles the text as a module and runs `main()` once with `loss()`, `adam()` and `sample()` replaced by functions that only record their arguments: the sizes, the seed, the first parameters, the learning rates. From then on your functions compute each number. A value gets a name only if the program computes it as the table of names says; where your program has no such value, the figure says so. The unedited program never steps in.',
+          'The session compiles the text as a module and runs `main()` once with `loss()`, `adam()` and `sample()` replaced by functions that only record their arguments: the sizes, the [seed](term:seed), the first [parameters](term:parameter), the learning rates. From then on your functions compute each number. A value gets a name only if the program computes it as the table of names says; where your program has no such value, the figure says so. The unedited program never steps in.',
         ],
       },
     },

@@ -82,7 +82,7 @@ export default texts({
       asks: 'Why can a large model miscount the letters of a word?',
       words: {
         both: [
-          'Because it does not see them. Its tokens are pieces of words: “the” is one token, a rare name is several. This small model reads letters, so it cannot miscount them that way.',
+          'Because it does not see them. Its [tokens](term:token) are pieces of words: “the” is one token, a rare name is several. This small model reads letters, so it cannot miscount them that way.',
         ],
         technical: [
           'The usual algorithm is byte-pair encoding ([Sennrich et al. 2016](https://arxiv.org/abs/1508.07909)). Shorter sequences cost larger tables: two of vocab_size rows here, often one that serves as both. The rest of the program would not change by a line.',
@@ -174,7 +174,7 @@ export default texts({
           'Because they are made that way: each token is one call of `gpt` and one throw of the die, as in section 9. It is not for show. What was said before is kept, so that it need not be read again.',
         ],
         technical: [
-          'Reading the question is limited by arithmetic, since all positions go at once; writing the answer by memory, since every token needs every weight once. Hence weights in 8 or 4 bits, grouped queries, and small models that guess ahead and are checked by the large one.',
+          'Reading the question is limited by arithmetic, since all positions go at once; writing the answer by memory, since every token needs every weight once. Hence [weights](term:weight) in 8 or 4 bits, grouped queries, and small models that guess ahead and are checked by the large one.',
         ],
       },
     },
@@ -214,16 +214,16 @@ export default texts({
           'From its text. A large model reads a good part of the public web, books and programs, cleaned of what is broken, repeated or harmful. To guess the next word of a cookery book you have to learn some cooking; to guess the next line of a proof, some mathematics. Names only teach what names are like.',
         ],
         technical: [
-          'One pass or less over the data is usual at scale; this program starts over when it has read every document. How much data a model can use was measured: about twenty tokens per parameter, if training is all you pay for ([Hoffmann et al. 2022](https://arxiv.org/abs/2203.15556), the GPT called Chinchilla).',
+          'One pass or less over the data is usual at scale; this program starts over when it has read every document. How much data a model can use was measured: about twenty tokens per [parameter](term:parameter), if [training](term:training) is all you pay for ([Hoffmann et al. 2022](https://arxiv.org/abs/2203.15556), the GPT called Chinchilla).',
         ],
       },
     },
     {
       asks: 'What is different inside?',
       words: {
-        both: ['More layers, and wider ones. Every part you have seen is in a large model too.'],
+        both: ['More [layers](term:layer), and wider ones. Every part you have seen is in a large model too.'],
         technical: [
-          'What Llama does otherwise: positions are rotated into queries and keys (rotary embeddings) instead of added from `wpe`; the MLP has a third matrix that gates (SwiGLU); several query heads share one key and value head (grouped queries); norms have learned scales, and there is one before `lm_head`. Mixtures of experts choose a few of many MLPs for each token. Each is an edit of a few lines.',
+          'What Llama does otherwise: positions are rotated into queries and keys (rotary embeddings) instead of added from `wpe`; the MLP has a third matrix that gates (SwiGLU); several query [heads](term:head) share one key and value head (grouped queries); norms have learned scales, and there is one before `lm_head`. Mixtures of experts choose a few of many MLPs for each token. Each is an edit of a few lines.',
         ],
       },
     },
@@ -231,7 +231,7 @@ export default texts({
       asks: 'Why does training take months?',
       words: {
         both: [
-          'Because of how many tokens and how many parameters there are. Each token costs about six operations per parameter: two on the way forward, four on the way back. What is added keeps the loop going on many machines: batches of millions of tokens, a warm-up of the learning rate, clipped gradients, checkpoints, and people who are called at night.',
+          'Because of how many tokens and how many [parameters](term:parameter) there are. Each token costs about six operations per parameter: two on the way forward, four on the way back. What is added keeps the loop going on many machines: batches of millions of tokens, a warm-up of the learning rate, clipped [gradients](term:gradient), checkpoints, and people who are called at night.',
         ],
         technical: [
           'Each machine has the model and a part of the batch, and gradients are added up. If a model does not fit on one machine, its matrices and layers are split too. None of this changes what is computed, up to the order of sums. The published total for GPT-3 is in table D.1 of its paper; the figure shows it beside this file’s arithmetic.',
@@ -242,10 +242,10 @@ export default texts({
       asks: 'Then why does ChatGPT answer questions?',
       words: {
         both: [
-          'Because training went on, with other documents: conversations that people wrote, then the model’s own answers, which people or programs rated. What you have trained is a *base model*: it continues. A large base model, greeted, would continue a web page.',
+          'Because [training](term:training) went on, with other documents: conversations that people wrote, then the model’s own answers, which people or programs rated. What you have trained is a *base model*: it continues. A large base model, greeted, would continue a web page.',
         ],
         technical: [
-          'Supervised fine-tuning is the loop of section 8 with the loss taken on the answer’s tokens only. Then comes learning from preferences ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155), InstructGPT), or from answers that can be checked. The weights move little compared with pre-training, and no part is added. A chat is one document, in which special tokens, like BOS, say who speaks.',
+          'Supervised fine-tuning is the loop of section 8 with the [loss](term:loss) taken on the answer’s tokens only. Then comes learning from preferences ([Ouyang et al. 2022](https://arxiv.org/abs/2203.02155), InstructGPT), or from answers that can be checked. The weights move little compared with pre-training, and no part is added. A chat is one document, in which special tokens, like BOS, say who speaks.',
         ],
       },
     },

@@ -231,7 +231,7 @@ const gateQuestions: Question[] = [
 
 const depth = {
   words: {
-    both: ['The real graph differs from these only in size.'],
+    both: ['The real [graph](term:graph) differs from these only in size.'],
   } as Words,
   title: { plain: 'The real graph', technical: 'The depth of the real graph' } as Text,
   // before and after the number of nodes

@@ -122,7 +122,7 @@ const questions: Question[] = [
     asks: 'What does a row mean?',
     words: {
       both: [
-        'That depends on the matrix. In `wte` and `lm_head` a row is a token: one says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number. Try: show the gradient, and look at `wte`. Only the rows of your word’s own letters are lit. A letter that does not occur had no part in the result, so nothing asks it to change.',
+        'That depends on the [matrix](term:matrix). In `wte` and `lm_head` a row is a token: one says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number. Try: show the gradient, and look at `wte`. Only the rows of your word’s own letters are lit. A letter that does not occur had no part in the result, so nothing asks it to change.',
       ],
       technical: [
         'Each matrix is stored as `linear` wants it, (outputs, inputs): a row makes one output, as the weighted sum of all inputs. `attn_wq`, `attn_wk` and `attn_wv` are each one block of {n_embd} × {n_embd}, and head *h* simply owns {head_dim} of the rows. In `attn_wo` heads own columns instead, because it reads what they wrote. There are no biases, and `lm_head` is not tied to `wte`, though they have the same shape.',
@@ -135,7 +135,7 @@ const shares = {
   words: {
     plain: ['Looking back makes it a transformer. But most of its numbers sit where it thinks.'],
     technical: [
-      'Attention makes it a transformer. But most of its numbers sit in the MLP. Per layer, attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
+      'Attention makes it a transformer. But most of its numbers sit in the MLP. Per [layer](term:layer), attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
     ],
   } as Words,
   title: { plain: 'Where the numbers are', technical: 'Where the parameters are' } as Text,

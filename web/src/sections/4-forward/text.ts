@@ -10,7 +10,7 @@ const stream: Words = {
     'From beginning to end, {n_embd} numbers carry what is known about this letter. No stage replaces them: each one reads a copy, works something out, and adds it.',
   ],
   technical: [
-    'These numbers are the *residual stream*: x + f(rmsnorm(x)). Because of the plain sum, the gradient reaches every layer undiminished by the layers above it, which made deep networks trainable ([He et al. 2015](https://arxiv.org/abs/1512.03385)). A linear map costs as many multiplications as it has weights, so a token costs about two operations per parameter, whatever the word.',
+    'These numbers are the *residual stream*: x + f(rmsnorm(x)). Because of the plain sum, the gradient reaches every [layer](term:layer) undiminished by the layers above it, which made deep networks trainable ([He et al. 2015](https://arxiv.org/abs/1512.03385)). A linear map costs as many multiplications as it has weights, so a token costs about two operations per [parameter](term:parameter), whatever the word.',
   ],
 }
 
@@ -32,7 +32,7 @@ const norm: Question = {
       'Before a stage reads the numbers, they are turned to one volume, as a sound engineer does: loud or soft, everyone reaches the room at the same level. What counts is what is said.',
     ],
     technical: [
-      'Before a branch reads the stream, `rmsnorm` divides all {n_embd} numbers by their root mean square: the direction stays, the size goes. RMSNorm ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent vector from becoming a division by zero.',
+      'Before a branch reads the [stream](term:residual-stream), `rmsnorm` divides all {n_embd} numbers by their root mean square: the direction stays, the size goes. [RMSNorm](term:rmsnorm) ([Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467)) is LayerNorm without the mean, and here without a learned scale. The small constant under the root keeps a silent [vector](term:vector) from becoming a division by zero.',
     ],
   },
 }
@@ -42,7 +42,7 @@ const norms: Question[] = [
     asks: 'Why on the way into the branch, and not on the stream?',
     words: {
       both: [
-        'Because the stream then stays a plain sum from end to end. The first transformer normalised the stream itself after each addition, and it needed a careful warm-up to train at all. With the norm inside the branch that is no longer necessary. Try: open a number of `resid_mid`, and find the plain sum.',
+        'Because the [stream](term:residual-stream) then stays a plain sum from end to end. The first transformer normalised the stream itself after each addition, and it needed a careful warm-up to train at all. With the norm inside the branch that is no longer necessary. Try: open a number of `resid_mid`, and find the plain sum.',
       ],
       technical: ['On pre-norm against post-norm: [Xiong et al. 2020](https://arxiv.org/abs/2002.04745).'],
     },
@@ -54,7 +54,7 @@ const norms: Question[] = [
         'A branch reads a normalised copy, so what it adds has a size of its own. Next to that, `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows. The first norm gives the letter a fixed weight in the stream. Try: compare the loudness of `emb` with what the later norms read, then do the same with random weights in section 8.',
       ],
       technical: [
-        'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the embeddings.',
+        'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the [embeddings](term:embedding).',
       ],
     },
   },
@@ -65,7 +65,7 @@ const gate: Words = {
     'To think, the model asks {four_n_embd} questions about what it has read. Each gets a score. Below zero the answer is no, and nothing passes. Above zero it is yes, and the score passes on.',
   ],
   technical: [
-    'The MLP has {four_n_embd} units. Each takes a weighted sum of what it reads, and passes it on only if it is above zero. Without that bend, two matrices in a row would be no more than one. The activation is {activation}. Its local gradient is exactly 0 on the closed side: a unit that is closed for every document gets a zero gradient for its row of `mlp_fc1` and its column of `mlp_fc2`, and can only wake by chance, when what it reads changes.',
+    'The [MLP](term:mlp) has {four_n_embd} units. Each takes a weighted sum of what it reads, and passes it on only if it is above zero. Without that bend, two [matrices](term:matrix) in a row would be no more than one. The activation is {activation}. Its local gradient is exactly 0 on the closed side: a unit that is closed for every document gets a zero gradient for its row of `mlp_fc1` and its column of `mlp_fc2`, and can only wake by chance, when what it reads changes.',
   ],
 }
 

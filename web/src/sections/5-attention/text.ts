@@ -7,8 +7,8 @@ const intro: Words = {
 
 const heads: Words = {
   technical: [
-    'attention(q, keys, values) = Σⱼ wⱼ vⱼ, where w is the softmax of the scores q · kⱼ / √head_dim over the positions so far ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: in each head and layer, position t compares itself with t + 1 keys.',
-    'A few bright cells do not tell you what a head is *for*. This page says what was measured: this weight, for this word, at this position. A large weight on a small value moves little. What a head does shows in `x_attn`, in what `attn_wo` makes of it, and in what is guessed without it.',
+    'attention(q, keys, values) = Σⱼ wⱼ vⱼ, where w is the [softmax](term:softmax) of the scores q · kⱼ / √head_dim over the positions so far ([Vaswani et al. 2017](https://arxiv.org/abs/1706.03762)). It is the only step whose cost grows with the square of the length: in each [head](term:head) and [layer](term:layer), position t compares itself with t + 1 [keys](term:key).',
+    'A few bright cells do not tell you what a head is *for*. This page says what was measured: this weight, for this word, at this position. A large weight on a small [value](term:value) moves little. What a head does shows in `x_attn`, in what `attn_wo` makes of it, and in what is guessed without it.',
   ],
 }
 
@@ -17,10 +17,10 @@ const first: Question[] = [
     asks: { plain: 'Query, key, value: what are they, really?', technical: 'What are Q, K and V, really?' },
     words: {
       both: [
-        'They are three lists of {n_embd} numbers, which each position computes from the same stream with three matrices. The *query* says what this position is looking for. The *key* says what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices to do this: the names only say what their results are used for. Try: pick a cell in the figure above, then watch one query meet one key in “One score”.',
+        'They are three lists of {n_embd} numbers, which each position computes from the same stream with three [matrices](term:matrix). The *query* says what this position is looking for. The *key* says what it offers to be found by. The *value* is what it hands over when it is found. Nobody told the matrices to do this: the names only say what their results are used for. Try: pick a cell in the figure above, then watch one [query](term:query) meet one [key](term:key) in “One score”.',
       ],
       plain: [
-        'Think of a library. Every book has a label on its spine, the key, and text inside, the value. You come with a slip that says what you want, the query. You hold your slip against every spine. Where it fits well you take much of the text, and where it fits badly you take a little. You never take one book: you take a blend.',
+        'Think of a library. Every book has a label on its spine, the key, and text inside, the [value](term:value). You come with a slip that says what you want, the query. You hold your slip against every spine. Where it fits well you take much of the text, and where it fits badly you take a little. You never take one book: you take a blend.',
       ],
     },
   },
@@ -28,7 +28,7 @@ const first: Question[] = [
     asks: 'Why {heads}?',
     words: {
       both: [
-        'A softmax is one blend. A single head cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see which of them the guess misses.',
+        'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see which of them the guess misses.',
       ],
     },
   },
@@ -44,7 +44,7 @@ const score: Words = {
     'How well does an earlier letter fit what this letter looks for? Compare two lists number by number, as you would compare two questionnaires. Agreement counts for, disagreement counts against, and strong opinions count more.',
   ],
   technical: [
-    'One score is one sum: q · k / √{head_dim}. Without the division, wider heads would get larger scores, because a sum of d products of numbers of size 1 has a standard deviation of √d. The softmax would then be decided from the start, and its gradients would be close to zero.',
+    'One score is one sum: q · k / √{head_dim}. Without the division, wider heads would get larger scores, because a sum of d products of numbers of size 1 has a standard deviation of √d. The softmax would then be decided from the start, and its [gradients](term:gradient) would be close to zero.',
   ],
 }
 
@@ -55,7 +55,7 @@ const peaked: Question = {
       'Scores become shares. Stretch the scores, and the best fit takes everything; shrink them, and all get the same.',
     ],
     technical: [
-      'Softmax depends on differences only. The same dial, turned on the scores of the next token in section 9, is called *temperature*: scale = 1 / temperature.',
+      'Softmax depends on differences only. The same dial, turned on the scores of the next token in section 9, is called *temperature*: scale = 1 / [temperature](term:temperature).',
     ],
   },
 }
@@ -75,7 +75,7 @@ const cache: Question = {
       'The program keeps two lists. Every letter adds a label and a message to them, and later letters look there.',
     ],
     technical: [
-      'Each call of `gpt` appends one key and one value per layer: 2 · n_layer · n_embd numbers for each position. When a large model serves long texts, this cache fills the memory rather than the weights; grouped-query attention exists to make it smaller.',
+      'Each call of `gpt` appends one key and one value per layer: 2 · n_layer · n_embd numbers for each position. When a large model serves long texts, this cache fills the memory rather than the weights; grouped-query [attention](term:attention) exists to make it smaller.',
     ],
   },
 }
@@ -85,7 +85,7 @@ const later: Question[] = [
     asks: { plain: 'Can a letter look ahead?', technical: 'Where is the mask?', both: 'Where is the mask?' },
     words: {
       both: [
-        'There is none. A textbook computes all positions at once and needs a mask to hide the future from the past. This program reads one position after another, so the future is simply not in its lists yet. Try: go to the first position and count the entries above, then look at the last figure of this section, where a mask does the same.',
+        'There is none. A textbook computes all positions at once and needs a [mask](term:mask) to hide the future from the past. This program reads one position after another, so the future is simply not in its lists yet. Try: go to the first position and count the entries above, then look at the last figure of this section, where a mask does the same.',
       ],
     },
   },
@@ -124,7 +124,7 @@ const last: Question[] = [
     asks: 'What happens without the mask?',
     words: {
       both: [
-        'Each position then looks at the whole word, including the letter that it should guess. Whatever the loss becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this soon learns to copy the answer and nothing else, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
+        'Each position then looks at the whole word, including the letter that it should guess. Whatever the [loss](term:loss) becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this soon learns to copy the answer and nothing else, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
       ],
     },
   },

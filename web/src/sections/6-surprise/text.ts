@@ -12,7 +12,7 @@ const scale: Words = {
     'How much should a letter surprise the model? That depends on one number: the chance that the model had given it. Move the slider from “impossible” to “certain”.',
   ],
   technical: [
-    'The loss at a position is −log p of the token that came: cross-entropy with a target of one token. The other probabilities count only because they all add up to 1.',
+    'The [loss](term:loss) at a position is −log p of the [token](term:token) that came: cross-entropy with a target of one token. The other [probabilities](term:probability) count only because they all add up to 1.',
   ],
 }
 
@@ -20,13 +20,13 @@ const why: Question = {
   asks: 'Why a logarithm?',
   words: {
     both: [
-      'Because probabilities multiply, and surprises should add. The probability of a whole word is the product of its letters’ probabilities. Its surprise is the sum of their surprises.',
+      'Because [probabilities](term:probability) multiply, and surprises should add. The probability of a whole word is the product of its letters’ probabilities. Its surprise is the sum of their surprises.',
     ],
     plain: [
-      'Think of someone who bets on every letter and has to spread all their money over the alphabet. They keep only what they put on the letter that comes. A cautious player who puts the same on every letter always loses the same share. A player who knows something loses less, and one who is sure of the wrong letter is ruined. The loss measures how far the purse shrank, and every halving counts the same.',
+      'Think of someone who bets on every letter and has to spread all their money over the alphabet. They keep only what they put on the letter that comes. A cautious player who puts the same on every letter always loses the same share. A player who knows something loses less, and one who is sure of the wrong letter is ruined. The [loss](term:loss) measures how far the purse shrank, and every halving counts the same.',
     ],
     technical: [
-      'The unit is the *nat*, because `math.log` is the natural logarithm. One nat is 1 / ln 2 bits, a little under one and a half. A probability of 0 would cost infinitely much. Softmax gives every token something, unless its logit is so far below the largest that `exp` rounds to 0. The program subtracts the largest logit before `exp` only to prevent an overflow; the probabilities stay the same.',
+      'The unit is the *nat*, because `math.log` is the natural logarithm. One [nat](term:nat) is 1 / ln 2 bits, a little under one and a half. A probability of 0 would cost infinitely much. [Softmax](term:softmax) gives every token something, unless its logit is so far below the largest that `exp` rounds to 0. The program subtracts the largest logit before `exp` only to prevent an overflow; the probabilities stay the same.',
     ],
   },
 }
@@ -47,12 +47,12 @@ const meaning: Question = {
   asks: 'What does its value mean?',
   words: {
     both: [
-      'A model that knows nothing gives each of the {vocab_size} tokens the same probability. It is surprised by ln {vocab_size} = {uniform_loss} nats every time, and an untrained model starts near there. Zero would be a model that foresees every letter. No model of names can do that: after the same beginning, many names continue in different ways. The surprise that remains, however long the model learns, is the *entropy* of the data.',
+      'A model that knows nothing gives each of the {vocab_size} [tokens](term:token) the same probability. It is surprised by ln {vocab_size} = {uniform_loss} [nats](term:nat) every time, and an untrained model starts near there. Zero would be a model that foresees every letter. No model of names can do that: after the same beginning, many names continue in different ways. The surprise that remains, however long the model learns, is the *entropy* of the data.',
       'Try: start from random weights in [section 8](#section=training), come back here, and see how near the mean is to guessing at random. Then train, and come back again.',
     ],
     technical: [
       'exp of the mean loss is the *perplexity*. You can’t compare losses of models with different tokens directly: a word piece carries more surprise than a character, so divide by characters or bytes first. A loss above the line is worse than knowing nothing. Single letters are often above it, because what the model gives to likely letters it takes from the others. A whole word is above it only if it is unlike the data.',
-      'The end counts as a letter too: BOS after the last letter is a prediction like any other. The model ignores what lies beyond block_size, {block_size} positions, so it adds nothing to the loss.',
+      'The end counts as a letter too: [BOS](term:bos) after the last letter is a prediction like any other. The model ignores what lies beyond block_size, {block_size} positions, so it adds nothing to the loss.',
     ],
   },
 }

@@ -22,7 +22,7 @@ const maps: Words = {
     'The program asks each of the {num_params} numbers: would the word surprise less if you were larger, or smaller, and how much? The answer is the number’s share of the blame, its [gradient](term:gradient).',
   ],
   technical: [
-    '`backward` walks the graph of the whole word once and leaves d loss / d parameter in each of the {num_params} parameters.',
+    '`backward` walks the graph of the whole word once and leaves d loss / d [parameter](term:parameter) in each of the {num_params} parameters.',
   ],
 }
 
@@ -39,7 +39,7 @@ const relay: Question = {
   asks: { plain: 'How does the blame travel back?', technical: 'How do gradients flow back?' },
   words: {
     both: [
-      'Think of a relay race run backwards. The loss hands the blame to the scores, the scores to the last layer, and so on to the start. Each runner multiplies what it receives by its own share, and passes it on. Only the matrices on the way keep a note of what went by.',
+      'Think of a relay race run backwards. The [loss](term:loss) hands the blame to the scores, the scores to the last layer, and so on to the start. Each runner multiplies what it receives by its own share, and passes it on. Only the matrices on the way keep a note of what went by.',
     ],
     technical: [
       'The gradient with respect to a matrix is a sum over positions: the gradient at its output times its input, an outer product for each position. The residual stream gives gradients a way past every layer: an addition hands its gradient on unchanged to both sides, so the early layers hear from the loss directly. Where the stream meets a branch again, the two gradients add up, through the same `+=` as everywhere.',
@@ -74,7 +74,7 @@ const divide: Question = {
       'The first memory is like a heavy ball that keeps rolling: one odd word doesn’t turn it round. The second remembers how rough the ground is. Where slopes are always steep, one steep slope means little. Where they are always gentle, even a small one means a lot. So all numbers take steps of about the same length, however big their slopes are.',
     ],
     technical: [
-      'It makes the step independent of the gradient’s scale: multiply the loss by ten, and m̂ and √v̂ both grow by ten, so Δ stays the same. The step is near ±learning rate where gradients agree in sign. It is shorter where they change sign, because m̂ averages them away and √v̂ doesn’t. ε ({eps_adam}) only keeps a parameter that never had a gradient from dividing by zero.',
+      'It makes the step independent of the gradient’s scale: multiply the loss by ten, and m̂ and √v̂ both grow by ten, so Δ stays the same. The step is near ±[learning rate](term:learning-rate) where gradients agree in sign. It is shorter where they change sign, because m̂ averages them away and √v̂ doesn’t. ε ({eps_adam}) only keeps a parameter that never had a gradient from dividing by zero.',
       'Kingma and Ba, [Adam](https://arxiv.org/abs/1412.6980), 2014. Here β₁ = {beta1} and β₂ = {beta2}, a shorter memory than the usual 0.9 and 0.999, because the whole run has only {num_steps} steps.',
     ],
   },
@@ -98,7 +98,7 @@ const steps: Question = {
   asks: { plain: 'Do all numbers move equally far?', technical: 'How long is each parameter’s step?' },
   words: {
     plain: [
-      'Nearly. The slopes differ enormously, but most dots keep close to the dashed line, the learning rate. With steps as long as the slopes, they would lie on the slanting line.',
+      'Nearly. The slopes differ enormously, but most dots keep close to the dashed line, the [learning rate](term:learning-rate). With steps as long as the slopes, they would lie on the slanting line.',
     ],
     technical: [
       'With plain gradient descent, every dot would lie on the slanting line: gradients differ by many powers of ten, so the steps would too, and one learning rate couldn’t suit them all. Adam’s dots keep close to the dashed line, the learning rate.',

@@ -104,7 +104,7 @@ export default texts({
   after: {
     plain: ['The thin line jumps because some names are stranger than others. Trust the thick one.'],
     technical: [
-      'The thin line is the program’s loss: one document per step (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the gradients of several documents: a calmer curve, more work per step.',
+      'The thin line is the program’s [loss](term:loss): one [document](term:document) per [step](term:step) (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the [gradients](term:gradient) of several documents: a calmer curve, more work per step.',
       'Every step is kept. The slider restores the weights bit for bit, in every section. Training from an earlier step starts a second run that shares its beginning with the first.',
     ],
   },
@@ -125,7 +125,7 @@ export default texts({
       asks: 'Can I go back?',
       words: {
         both: [
-          'Yes. The page keeps your run. Pull the slider under the curve, and the model is what it was after that step, to the last bit; every section follows. Train on from there and you have a second run with the same beginning.',
+          'Yes. The page keeps your run. Pull the slider under the curve, and the model is what it was after that [step](term:step), to the last bit; every section follows. Train on from there and you have a second run with the same beginning.',
         ],
       },
     },
@@ -142,7 +142,7 @@ export default texts({
       asks: 'What happens after the last planned step?',
       words: {
         plain: [
-          'You can train on. The learning rate has fallen to almost nothing by then, so it starts again at half of its first value.',
+          'You can train on. The [learning rate](term:learning-rate) has fallen to almost nothing by then, so it starts again at half of its first value.',
         ],
         technical: [
           'The rate falls to 0 at `num_steps`. Training beyond that doubles the plan, and the rate continues where the longer plan has it: on the straight line, from half of `learning_rate`. So the result does not depend on how many steps each click asked for.',
@@ -187,7 +187,7 @@ export default texts({
     intro: {
       plain: ['Try a learning rate ten times as large, or a model half as wide.'],
       technical: [
-        'These are arguments of the program’s functions. `seed` sets the initial weights, the order of the documents and the samples. The session names a new run after what differs.',
+        'These are arguments of the program’s functions. `seed` sets the initial weights, the order of the documents and the [samples](term:sample). The session names a new run after what differs.',
       ],
     },
     fields: {

@@ -39,7 +39,7 @@ export default texts({
         'A cold model takes the safest letter and writes the same few names. A hot one treats all letters nearly alike and writes noise. In between, it is inventive.',
       ],
       technical: [
-        'The logits are divided by the temperature before the softmax. That keeps their order and changes only how far the likely tokens stand out.',
+        'The [logits](term:logit) are divided by the [temperature](term:temperature) before the [softmax](term:softmax). That keeps their order and changes only how far the likely [tokens](term:token) stand out.',
       ],
     },
     names: { plain: 'Ten names at this temperature', technical: 'Ten samples at this temperature' },
@@ -102,10 +102,10 @@ export default texts({
       asks: 'Why not always take the likeliest letter?',
       words: {
         plain: [
-          'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: turn the temperature down to the left end, and generate a few names.',
+          'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: turn the [temperature](term:temperature) down to the left end, and generate a few names.',
         ],
         technical: [
-          'As the temperature goes to 0, sampling becomes the argmax, and every sample is the same. At 1 it is the distribution that was trained; as it grows, the distribution approaches the uniform one, with an entropy of ln {vocab_size} nats. Top-k works differently: it keeps the k most likely tokens and sets the others to zero. Neither is part of the model.',
+          'As the temperature goes to 0, sampling becomes the argmax, and every [sample](term:sample) is the same. At 1 it is the distribution that was trained; as it grows, the distribution approaches the uniform one, with an entropy of ln {vocab_size} nats. Top-k works differently: it keeps the k most likely tokens and sets the others to zero. Neither is part of the model.',
         ],
       },
     },
@@ -113,7 +113,7 @@ export default texts({
       asks: 'Where does the chance come from?',
       words: {
         plain: [
-          'Only from the die. The model computes the same chances every time; with the same seed, the die also falls the same way, so this page can repeat any name.',
+          'Only from the die. The model computes the same chances every time; with the same [seed](term:seed), the die also falls the same way, so this page can repeat any name.',
         ],
         technical: [
           'The model is deterministic. Each sample has its own generator, `Random("seed:i")`, as in `microgpt sample`, so sample i does not depend on how many samples were drawn before it.',
@@ -127,7 +127,7 @@ export default texts({
           'The end is a symbol like any letter, and it has a chance too. When the die lands on it, the name is finished.',
         ],
         technical: [
-          'BOS ends every training document, so the model learned to predict it. Sampling stops at BOS, or after `block_size` tokens.',
+          'BOS ends every training document, so the model learned to predict it. Sampling stops at [BOS](term:bos), or after `block_size` tokens.',
         ],
       },
     },
