@@ -3,7 +3,9 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['The model learns from a list of [documents](term:document), letter by letter. This is the list, and its alphabet.'],
+    both: [
+      'The model learns from a list of [documents](term:document), letter by letter. This is the list, and its alphabet.',
+    ],
   },
   documents: {
     title: { plain: 'The list and its alphabet', technical: 'Documents and vocabulary' },
