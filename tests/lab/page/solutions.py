@@ -226,7 +226,7 @@ def greatest(reader: Reader) -> None:
 
 
 def causality(reader: Reader) -> None:
-    """Two wrong attempts come first: no head of `emma` attends enough without the mask, and not head 0 of `elizabeth`."""
+    """Two wrong attempts come first: without the mask, no head of `emma` attends enough, nor head 0 of `elizabeth`."""
     figure = "The textbook’s mask"
     for word in ("emma", "elizabeth"):
         future = ask("unmasked", word=word)["future"][0]

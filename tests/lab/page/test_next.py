@@ -23,7 +23,7 @@ WORDS = """() => [...document.querySelectorAll('main > .prose, main h3, main fig
 
 @pytest.fixture(scope="module")
 def truth() -> Truth:
-    return Truth(opening.published(Text()).run, load("names"), "emma")
+    return Truth(opening.names(Text()).run, load("names"), "emma")
 
 
 @pytest.fixture

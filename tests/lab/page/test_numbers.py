@@ -149,7 +149,7 @@ def test_every_number_follows_training(tab: Visit, names: Data) -> None:
     tab.page.get_by_role("button", name="use random weights").click()
     tab.page.get_by_role("button", name="train 100", exact=True).click()
     tab.page.get_by_text("100 of 1,000 steps are complete").wait_for()
-    run = Run.begin("names")
+    run = Run.begin("names", val_fraction=0.1)
     truth = Truth(run, names, "emma")
     truth.losses = [step.loss for step in run.steps(until=100)]
     try:

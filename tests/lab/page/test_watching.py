@@ -61,7 +61,7 @@ def test_a_thousand_steps_take_a_hundred_ticks_and_grow_a_row_every_hundred_step
     training.settle()
     assert now(training).startswith("210 of 1,000 steps are complete")
     assert training.ask("model")["step"] == 210
-    run = Run.begin("names")
+    run = Run.begin("names", val_fraction=0.1)
     losses = [step.loss for step in run.steps(until=210)]
     mean = page.locator("[data-path='run.mean[210]']").get_attribute("data-value")
     assert float(mean) == pytest.approx(sum(losses[-30:]) / 30, abs=1e-9)

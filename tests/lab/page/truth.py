@@ -305,8 +305,8 @@ class Truth:
         found = self.landscapes[scene]
         if what == "lowest.loss":
             return found["surface"]["lowest"]["loss"]
-        if what == "calm.loss":
-            return found["calm"]["loss"]
+        if what.startswith("calm."):
+            return found["calm"][what.removeprefix("calm.")]
         name, step, kind = re.fullmatch(r"(SGD|Adam)(?:\[(\d+)\])?\.(\w+)", what).groups()  # type: ignore[union-attr]
         [hiker] = [one for one in found["surface"]["hikers"] if one["name"] == name]
         return hiker[kind] if step is None else hiker["path"][int(step)][kind]
@@ -345,7 +345,7 @@ class Truth:
 
     def begun(self, steps: int) -> Run:
         """Return a run with the default settings on the bundled names after some steps."""
-        run = Run.begin("names")
+        run = Run.begin("names", val_fraction=0.1)
         for _ in run.steps(until=steps):
             pass
         return run
@@ -367,10 +367,15 @@ class Truth:
 
     def compared(self, which: str, path: str) -> float:
         """A weight after one step of the two runs that the page opens with, which differ in their learning rate."""
-        run = Run.begin("names", self.config.replace(num_steps=200, learning_rate=0.01 if which == "a" else 0.001))
+        config = self.config.replace(num_steps=200, learning_rate=self.different(which, "learning_rate"))
+        run = Run.begin("names", config, val_fraction=0.1)
         for _ in run.steps(until=1):
             pass
         return run.engine.params[self.place(path)]
+
+    def different(self, which: str, setting: str) -> float:
+        """The setting in which the two runs differ."""
+        return {"learning_rate": {"a": 0.01, "b": 0.001}}[setting][which]
 
     T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
     RULES: tuple[tuple[str, Callable[..., Any]], ...] = (
@@ -436,6 +441,7 @@ class Truth:
         (r"moved\[(\d+)\] (\S+)", moved_by),
         (r"memorized\.(read|unread)", memorized),
         (r"compared (a|b) (\S+)", compared),
+        (r"setting (a|b) (\w+)", different),
         (r"before (\S+)", lambda t, path: t.before.number(path)),  # before a weight was changed by hand
         (r"(m|v) (\S+)", lambda t, name, path: getattr(t.run.engine, name)[t.place(path)]),
         (r"(after|delta) (\S+)", lambda t, name, path: t.updated[name][t.place(path)]),

@@ -43,7 +43,10 @@ def pair(session: Session, differs: PairDifference) -> Pair:
         other = config.replace(learning_rate=SLOWER * config.learning_rate)
     elif differs == "seed":
         other = config.replace(seed=config.seed + 1)
-    runs = [opening.begin(f"pair.{side}", side, active.text, c) for side, c in (("a", config), ("b", other))]
+    runs = [
+        opening.begin(f"pair.{side}", side, active.text, settings, active.val_fraction)
+        for side, settings in (("a", config), ("b", other))
+    ]
     for run in runs:
         steps = PAIR_STEPS if run.engine.name == "native" else SLOW_STEPS
         if differs == "weight" and run is runs[1]:

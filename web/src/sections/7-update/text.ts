@@ -350,9 +350,10 @@ export default texts({
       technical:
         'Gradient descent overshoots the steep direction at every turn; Adam rescales both directions and walks along the floor.',
     },
+    calmAt: { plain: 'With a step of', technical: 'At a learning rate of' },
     calm: {
-      plain: 'With a shorter step ({rate}), plain descent never turns back, and ends at a height of',
-      technical: 'At a learning rate of {rate}, gradient descent never turns back, and ends at a loss of',
+      plain: ', plain descent never turns back, and ends at a height of',
+      technical: ', gradient descent never turns back, and ends at a loss of',
     },
     settles: {
       plain: 'Both settle in a valley. The lowest point of the map is elsewhere, at a height of',

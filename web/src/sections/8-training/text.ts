@@ -229,7 +229,10 @@ export default texts({
       own: 'runs of your own',
     },
     names: {
-      learning_rate: ['learning rate {a}', 'learning rate {b}'],
+      learning_rate: [
+        { plain: 'long steps', technical: 'larger learning rate' },
+        { plain: 'short steps', technical: 'smaller learning rate' },
+      ],
       seed: ['seed {a}', 'seed {b}'],
       weight: ['untouched', 'one weight changed at step {step}'],
     },
@@ -240,7 +243,6 @@ export default texts({
     resume: 'continue this run',
     one: 'There is only one run so far. Start a second one with other settings, or go back to an earlier step of this run and train on from there.',
     settings: { plain: 'what differs', technical: 'different settings' },
-    setting: '`{setting}` {a} and {b}',
     none: 'nothing',
     part: 'where they part',
     partAt: { plain: 'at step {step}, in the number', technical: 'step {step},' },
