@@ -178,7 +178,7 @@ def test_the_curve_of_a_scrubbed_run_continues_from_there_while_it_trains(visit:
             const isTraining = document.querySelector('.now').innerText.startsWith('step')
             if (isTraining && now !== 'run.loss[5]') done([now, document.querySelector('.now').innerText])
           }).observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
-          ;[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === 'Train 1000 more').click()
+          ;[...document.querySelectorAll('button')].find((b) => b.textContent.startsWith('Continue to step')).click()
         })"""
     )
     assert seen[1].startswith(f"step {seen[0][9:-1]} of ")

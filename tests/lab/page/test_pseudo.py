@@ -68,7 +68,8 @@ FRAMES = {
 def test_every_text_around_the_sections_is_in_a_text_file(pseudo: Visit, frame: str, level: str) -> None:
     fragment, root = FRAMES[frame]
     pseudo.go(**dict(part.split("=") for part in fragment.split("&")), level=level)
-    pseudo.page.locator(root).first.wait_for()
+    for part in root.split(", "):
+        pseudo.page.locator(part).first.wait_for(state="attached")
     pseudo.page.evaluate("idle()")
     for summary in pseudo.page.locator(f"{root.partition(',')[0]} details > summary").all():
         summary.click()
