@@ -19,10 +19,10 @@ export async function follow({ run, config, step }: Saved): Promise<void> {
   const before = app.model?.run
   try {
     if (step < 0) return await change('pretrained', { run: PUBLISHED })
-    const { val_fraction, ...settings } = JSON.parse(config || '{}')
+    const { val_fraction = 0, ...settings } = JSON.parse(config || '{}')
     // a link contains only differences from the page's own model; another run's settings and text would be inherited
     if (app.model?.run !== DEFAULT) await change('pretrained', {})
-    if (wanted()) await change('reset', { config: settings, ...(val_fraction !== undefined && { val_fraction }) })
+    if (wanted()) await change('reset', { config: settings, val_fraction })
     if (wanted() && step > 0) await retrain(step)
   } catch (reason) {
     if (!wanted()) return

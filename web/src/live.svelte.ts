@@ -110,9 +110,8 @@ const branched = new Map<string, string>()
 export const DEFAULT = 'names' // the id of the run that the page opens with
 export const PUBLISHED = 'published' // the id of the run that the page's names did not train
 
-// a link contains only differences from the run that the page opens with, which holds out documents
 const settingsOf = (run = ''): string | undefined =>
-  ({ [DEFAULT]: '{}', [PUBLISHED]: '{"val_fraction":0}' })[run] ?? repeatable.get(run) ?? branched.get(run)
+  run === DEFAULT || run === PUBLISHED ? '{}' : (repeatable.get(run) ?? branched.get(run))
 
 /** Send a request that changes the model, and update every live response and the link. */
 export async function change<M extends Change>(method: M, params: Requests[M]['params']): Promise<void> {
@@ -123,10 +122,10 @@ export async function change<M extends Change>(method: M, params: Requests[M]['p
   // a new run, and its link, inherit the current run's setting wherever the request omits a setting; a run on another
   // text has no link
   const settings = settingsOf(from)
-  const { config, val_fraction } = params as Requests['reset']['params']
+  const { config } = params as Requests['reset']['params']
   if (method === 'reset' && settings) {
-    const held = val_fraction === undefined ? {} : { val_fraction }
-    repeatable.set(app.model.run, JSON.stringify({ ...JSON.parse(settings), ...config, ...held }))
+    const val_fraction = model.val_fraction || undefined // a link without it holds nothing out
+    repeatable.set(model.run, JSON.stringify({ ...JSON.parse(settings), ...config, val_fraction }))
   }
   link()
 }

@@ -137,17 +137,17 @@ test('a link does not describe a run on the reader’s own text', async () => {
   expect([app.step, app.config]).toEqual([-1, ''])
 })
 
-test('a link has the held-out fraction where it differs from that of the run that the page opens with', async () => {
+test('a link has the held-out fraction of its run', async () => {
   const { app, client, change } = await page()
   app.model = model('names', 1000)
-  session(client, [model('run1', 0), model('run2', 0), model('run3', 0)])
+  const held = (run: string, val_fraction: number) => ({ ...model(run, 0), val_fraction })
+  session(client, [held('run1', 0.1), held('run2', 0.2), held('run3', 0)])
   await change('reset', { config: { seed: 1 } })
-  expect(app.config).toBe('{"seed":1}')
+  expect(app.config).toBe('{"seed":1,"val_fraction":0.1}')
   await change('reset', { config: {}, val_fraction: 0.2 })
   expect(app.config).toBe('{"seed":1,"val_fraction":0.2}')
-  app.model = model('published', 1000)
-  await change('reset', { config: {} })
-  expect(app.config).toBe('{"val_fraction":0}')
+  await change('reset', { config: {}, val_fraction: 0 })
+  expect(app.config).toBe('{"seed":1}')
 })
 
 test('a change that fails is reported in the page header', async () => {
