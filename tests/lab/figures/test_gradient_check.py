@@ -156,6 +156,7 @@ def test_a_push_of_an_unsuitable_size_gives_an_error(
 ) -> None:
     """A probability of 5e-20, which every default push takes below 0, and a weight far from 0."""
     lab = Session()
+    ask(lab, "pretrained", run="published")
     ask(lab, "change", path=weight, value=value)
     found = lab.ask("nudge", {"word": WORD, "path": path, "eps": eps})
     assert message in found["error"]

@@ -15,7 +15,7 @@ from lab.page.typed_figures import figures
 
 WEB = ROOT / "web" / "src"
 PROSE = sorted([*(WEB / "sections").glob("*/text.ts"), *(WEB / "sections").glob("*/*.svelte")])
-LABELS = {"20: peaked", "10"}  # the end of a slider, and the powers on an axis: constants of the page
+LABELS = {"20: peaked", "10", "10 per second"}  # ends of sliders, powers on an axis, paces: constants of the page
 
 
 def prose(path: Path) -> Iterator[str]:
@@ -23,6 +23,7 @@ def prose(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ts":
         text = re.sub(r"(?m)//.*$|^\s*(?:name|year|count|source|sizes): .*$", "", text)  # notes; facts of other models
+        text = re.sub(r"(\bclaim\(\s*'(?:[^'\\]|\\.)+',)\s*'(?:[^'\\]|\\.)+'", r"\1", text)  # code
         yield from re.findall(r"'((?:[^'\\\n]|\\.)+)'", text)
     else:
         markup = re.sub(r"(?s)<script.*?</script>|<style.*?</style>|<!--.*?-->", "", text)

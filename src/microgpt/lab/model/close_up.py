@@ -143,4 +143,4 @@ def _begun_again(run: LabRun) -> LabRun:
     """Return the run that `reset` would start."""
     if run.program is not REFERENCE:
         return edited.begin("fresh", run.text, run.program.text)
-    return opening.begin("fresh", "random", run.text, run.config)
+    return opening.begin("fresh", "random", run.text, run.config, run.val_fraction)

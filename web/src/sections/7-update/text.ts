@@ -331,7 +331,7 @@ export default texts({
     adam: 'Adam',
     rate: { plain: 'length of step', technical: 'learning rate' },
     loss: { plain: 'height (surprise)', technical: 'loss' },
-    turns: { plain: 'steps back', technical: 'steps back (> 90°)' },
+    turns: { plain: 'steps back', technical: 'steps back (Δₜ · Δₜ₋₁ < 0)' },
     sgdRate: { plain: 'step of plain descent', technical: 'learning rate of gradient descent' },
     adamRate: { plain: 'step of Adam', technical: 'learning rate of Adam' },
     reset: 'reset',

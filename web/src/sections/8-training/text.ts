@@ -217,8 +217,10 @@ export default texts({
 
   pair: {
     question: {
-      asks: 'Where do two runs part?',
-      words: { plain: ['Try another step size, another shuffle, or one changed number.'] },
+      asks: 'Can I see where two runs diverge?',
+      words: {
+        both: ['Yes, to the step and the number. Try: another step size, another shuffle, or one changed number.'],
+      },
     },
     title: { plain: 'Two runs', technical: 'Two runs side by side' },
     differs: 'they differ in',
