@@ -49,9 +49,9 @@ class Checker:
     """Evaluate claims in a session, by default a new one, which has the model that the page opens with.
 
     Example:
-        >>> claim: Claim = {"file": "text.ts", "text": "It finds emma strange.", "check": "loss('emma') > uniform"}
+        >>> claim: Claim = {"file": "text.ts", "text": "It is sure of emma.", "check": "loss('emma') < 1"}
         >>> print(Checker().fault(claim))  # doctest: +ELLIPSIS
-        text.ts: "It finds emma strange." is not true: `loss('emma') > uniform` is False; loss('emma') = 2...
+        text.ts: "It is sure of emma." is not true: `loss('emma') < 1` is False; loss('emma') = 2...
     """
 
     def __init__(self, session: Session | None = None) -> None:

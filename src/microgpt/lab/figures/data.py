@@ -1,4 +1,4 @@
-"""The training data: letter counts, document lengths, which documents it has, and the shuffle, swap by swap."""
+"""The training data: letter counts, document lengths, known documents, and the shuffle, swap by swap."""
 
 from __future__ import annotations
 

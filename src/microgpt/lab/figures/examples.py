@@ -1,4 +1,4 @@
-"""Words that show what the active model has learned: the page suggests them, and its texts use them as examples.
+"""Words that show what the active model has learned, as suggestions and examples.
 
 The engine finds each of them, so that what a text says of an example is true of the model on show.
 """

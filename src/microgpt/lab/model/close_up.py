@@ -1,4 +1,4 @@
-"""A training step seen up close: the document it reads, each letter's probability, and the weights it moves.
+"""A training step up close: its document, each letter's probability, and the weights it moves.
 
 The request `progress` shows a run at rest; `train` (train.py) sends the same while the run is trained.
 """
@@ -12,7 +12,7 @@ from microgpt import sampling
 from microgpt.engines.base import Engine, Tokens, truncated
 from microgpt.engines.program import REFERENCE
 from microgpt.lab.editing import edited
-from microgpt.lab.figures.generation import sample_texts
+from microgpt.lab.editing.samples import sample_texts
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs import opening
 from microgpt.lab.runs.run import LabRun

@@ -1,4 +1,4 @@
-"""Make the golden data of the model that the lab opens with: the run of `microgpt train names --val-fraction 0.1`.
+"""Make the golden data of the lab's model, the run of `microgpt train names --val-fraction 0.1`.
 
     python -m microgpt.verification.golden.names [FOLDER]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from microgpt.errors import DataError, LabError
 from microgpt.lab.editing import edited
-from microgpt.lab.figures.generation import sample_texts
+from microgpt.lab.editing.samples import sample_texts
 from microgpt.lab.protocol.choices import PairDifference
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs import opening
