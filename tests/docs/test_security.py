@@ -11,6 +11,7 @@ from conftest import PACKAGE, ROOT, clean_environment
 
 EXECUTES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}  # formats that contain code
 RUN = {  # the modules that may call exec or eval
+    "lab/claims.py",  # the checks of the page's own claims, when the page is built
     "lab/editing/module.py",  # the workbench's program, for the figures
     "lab/editing/output.py",  # the workbench's program, for its output
     "lab/requests.py",  # the annotations of our own functions

@@ -58,7 +58,7 @@ def test_each_example_is_what_its_name_says(found: Any) -> None:
 
 
 def test_a_model_that_knows_nothing_has_examples_too(lab: Lab) -> None:
-    lab.ask("reset")
+    lab.ask("reset", val_fraction=0)
     found = lab.ask("examples")
     assert found["held_out"] == []
     assert found["familiar"]

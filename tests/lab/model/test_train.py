@@ -20,7 +20,7 @@ SMALL = {"n_embd": 8, "n_head": 2, "block_size": 8}
 
 def test_the_same_seed_gives_the_curve_of_the_command_line(lab: Lab, tmp_path: Path) -> None:
     expected = cli_losses(tmp_path, "--num-steps", "200")
-    lab.ask("reset", config={"num_steps": 200})
+    lab.ask("reset", config={"num_steps": 200}, val_fraction=0)
     seen: list[float] = []
     for event in lab.events(steps=120, per_event=7):
         seen += event["losses"]
@@ -49,7 +49,9 @@ def test_other_settings_and_held_out_losses_agree_with_the_command_line(lab: Lab
     evaluation = lab.ask("evaluate")
     assert evaluation["held_out"]
     assert evaluation["loss"] == pytest.approx(held_out[-1]["loss"], abs=1e-9)
-    lab.ask("reset")
+    lab.ask("reset")  # keeps the fraction
+    assert lab.ask("evaluate")["held_out"]
+    lab.ask("reset", val_fraction=0)
     assert not lab.ask("evaluate")["held_out"]
 
 
