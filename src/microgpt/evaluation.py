@@ -148,6 +148,7 @@ class Evaluation:
         documents_in_all: The total number of documents in the text.
         scores: The scores of the model and the baselines, by name.
         novelty: How many of the model's samples are distinct, and how many are new.
+        note: What a reader must know about the held-out part; empty if there is nothing to know.
     """
 
     text: str
@@ -155,6 +156,7 @@ class Evaluation:
     documents_in_all: int
     scores: dict[str, Score]
     novelty: Novelty
+    note: str = ""
 
     def __str__(self) -> str:
         return render(self).rstrip("\n")
@@ -185,6 +187,7 @@ class Evaluation:
             "samples": self.novelty.samples,
             "distinct": self.novelty.distinct,
             "new": self.novelty.new,
+            **({"note": self.note} if self.note else {}),
         }
 
 
@@ -194,6 +197,7 @@ def render(evaluation: Evaluation) -> str:
     counted = f"{evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens"
     lines = [
         f"{visible(evaluation.text)}: {counted}",
+        *([evaluation.note] if evaluation.note else []),
         "",
         f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}",
         *(

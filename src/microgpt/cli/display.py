@@ -109,6 +109,8 @@ def facts(run: Run) -> list[str]:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} {'windows' if data.mode == 'stream' else 'documents'} held out"
+    if note := run.split_note:
+        lines.append(note)
     if data.note:
         lines.append(data.note)
     if unread := data.unread(config.block_size):

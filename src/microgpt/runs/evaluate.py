@@ -58,7 +58,8 @@ def evaluate(
         if progress:
             progress("Generating samples", len(samples), num_samples)
     known = None if run.missing_data else run.data.find_texts(samples)
-    return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
+    note = run.split_note if source is None else ""
+    return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known), note)
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:

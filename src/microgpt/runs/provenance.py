@@ -11,6 +11,7 @@ from dataclasses import field as dataclass_field
 from typing import Annotated, Any
 
 from microgpt.data.documents import MODES, Data
+from microgpt.data.split import RULES, SINGLY, TOGETHER
 from microgpt.data.tokenizers import beginning
 from microgpt.system.records import NotEmpty, OneOf, Positive, Range, Whole, read_field
 
@@ -36,6 +37,8 @@ class Provenance:
         field: The field of a table that has the documents; None if all of the text is read.
         more: The paths of further files; None if there is one.
         begins: The text after which samples of a stream begin; None for BOS, as in runs of earlier versions.
+        split: The rule that chooses the held-out documents; None means `singly` (see data/split.py).
+        num_distinct: The number of distinct documents; None if no documents are equal, or if they were not compared.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -52,6 +55,8 @@ class Provenance:
     field: str | None = None
     more: Annotated[list[str], NotEmpty()] | None = None
     begins: str | None = None
+    split: Annotated[str, OneOf(RULES)] | None = None
+    num_distinct: Whole | None = None
     unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
@@ -61,8 +66,9 @@ class Provenance:
         val_fraction: float = 0.0,
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
+        split: str | None = None,
     ) -> Provenance:
-        """Return the provenance of a new run on this data."""
+        """Return the provenance of a new run on this data; `split` is the split's rule if something is held out."""
         return cls(
             source=data.source,
             sha256=data.sha256,
@@ -75,6 +81,8 @@ class Provenance:
             val_fraction=val_fraction,
             validate_every=validate_every,
             micro_batch_size=micro_batch_size,
+            split=None if split == SINGLY else split,
+            num_distinct=data.num_distinct if split == TOGETHER else None,
         )
 
     @classmethod

@@ -18,6 +18,7 @@ from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.prepared import Working
 from microgpt.data.sources import Source
+from microgpt.data.split import RULES, SINGLY
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINE_OPTIONS, default_precision, open_engine
@@ -32,7 +33,7 @@ from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.samples import Sample
 from microgpt.runs.sizes import check_batch_fits
-from microgpt.runs.training_data import find_training_data, load_training_data
+from microgpt.runs.training_data import find_training_data, load_training_data, split_note
 from microgpt.system.memory import check_model_fits
 from microgpt.system.suggestions import suggestion
 from microgpt.system.text import html
@@ -119,6 +120,7 @@ class Run:
         val_fraction: float = 0.0,
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
+        split: str | None = None,
         engine: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
@@ -140,6 +142,8 @@ class Run:
             validate_every: The number of steps between measurements of the held-out loss; the default is a tenth of
                 all steps.
             micro_batch_size: The number of documents to process at once; the default is the full batch.
+            split: The rule that chooses the held-out documents, one of split.RULES; the default keeps equal documents
+                on the same side, and holds out the end of a stream.
             engine: The engine; see engines.open_engine. Checkpoints store the precision, but neither the engine nor its
                 other options.
             precision: The engine's precision; the native engine's default is choose.default_precision.
@@ -170,7 +174,10 @@ class Run:
         check_model_fits(count, 6 * config.n_layer)
         check_batch_fits(data, config, engine)
         rng = random.Random(config.seed)
-        order = data.order(config.seed, val_fraction, rng)  # first the order, then the parameters, from one stream
+        if split not in (None, *RULES):
+            raise ValueError(f"split must be one of {', '.join(RULES)}, got split={split!r}")
+        rule = (split or data.split_rule()) if val_fraction else SINGLY
+        order = data.order(config.seed, val_fraction, rng, rule)  # first the order, then the parameters, from one stream
         large = count > ENGINE_INIT_PARAMS
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
@@ -184,7 +191,7 @@ class Run:
             step=0,
             rng_state=rng.getstate(),
             provenance=replace(
-                Provenance.of(data, val_fraction, validate_every, micro_batch_size),
+                Provenance.of(data, val_fraction, validate_every, micro_batch_size, rule),
                 precision=default_precision(config, data.vocab_size),
             ),
             spec=spec_of(data.tokenizer),
@@ -249,7 +256,16 @@ class Run:
     @cached_property
     def _order(self) -> tuple[Sequence[int], Sequence[int]]:
         rng = random.Random(self.config.seed)
-        return self.data.order(self.config.seed, self.provenance.val_fraction or 0.0, rng)
+        return self.data.order(self.config.seed, self.provenance.val_fraction or 0.0, rng, self._rule)
+
+    @property
+    def _rule(self) -> str:
+        return self.provenance.split or SINGLY
+
+    @property
+    def split_note(self) -> str:
+        """What a reader of the held-out loss must know about the split; see training_data.split_note."""
+        return split_note(self.data, self._rule, *self._order)
 
     def _repr_html_(self) -> str:
         facts = {

@@ -14,6 +14,7 @@ from typing import Any
 from microgpt import reference
 from microgpt.config import PRESETS, Config, shapes
 from microgpt.data.documents import Data
+from microgpt.data.split import SINGLY
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import DataError, DivergedError, LabError
 from microgpt.lab.protocol.choices import Pretrained
@@ -195,6 +196,7 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
         val_fraction=kept.val_fraction or 0.0,
         validate_every=kept.validate_every,
         micro_batch_size=kept.micro_batch_size,
+        split=kept.split or SINGLY,
         precision="float32" if kept.precision == "float32" else "exact",
     )
 
