@@ -83,7 +83,9 @@ def test_the_windows_of_a_stream_are_split_like_documents() -> None:
 
 
 @thoroughly
-@given(texts=st.lists(st.sampled_from(["a", "ab", "ba", "abc", "b", "c"]), min_size=2, max_size=60), seed=st.integers(0, 9))
+@given(
+    texts=st.lists(st.sampled_from(["a", "ab", "ba", "abc", "b", "c"]), min_size=2, max_size=60), seed=st.integers(0, 9)
+)
 def test_equal_documents_stand_on_the_same_side(texts: list[str], seed: int) -> None:
     data, distinct = load(texts), list(dict.fromkeys(texts))
     assert data.num_distinct == len(distinct)

@@ -90,6 +90,13 @@ ARGUMENTS = [
         shown="a tenth of all steps",
         help="Steps between measurements of the held-out loss.",
     ),
+    option(
+        "--patience",
+        group=DATA,
+        **number(int, at_least=0),
+        shown="never",
+        help="Stop after this many measurements of the held-out loss without a new least loss; 0 never stops early.",
+    ),
     ENGINE_NAME,
     PRECISION,
     THREADS,
@@ -171,6 +178,8 @@ def train(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now decays to 0"
                 f" at step {folder.run.config.num_steps}"
             )
+        if folder.note:
+            show.message(f"note: {folder.note}")
     else:
         if source is None and is_unread_input():
             raise ValueError(
@@ -237,8 +246,29 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
         return 128 + (caught or [signal.SIGTERM])[0]
     if run.engine.rank:
         return 0
+    if run.stopped_early:
+        show.message(display.stopped_early(run))
+    held_out = _measure_best(folder, show) if run.held_out and run.selection else None
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
-    show.samples(texts)
+    show.samples(texts, held_out)
     show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     return 0
+
+
+def _measure_best(folder: Folder, show: display.Display) -> dict[str, Any]:
+    """Load the best checkpoint's model into the run, measure its held-out loss, show it, and return the facts."""
+    run, last = folder.run, folder.run.step
+    folder.use_best()
+    if folder.note:
+        show.message(f"note: {folder.note}")
+    with display.bars() as progress:
+        score = run.measure(progress)
+    show.message(display.held_out(run, score, last))
+    return {
+        "step": run.step,
+        "loss": score.loss,
+        "standard_error": score.standard_error,
+        "documents": len(run.measured),
+        "tokens": score.tokens,
+    }

@@ -39,6 +39,8 @@ class Provenance:
         begins: The text after which samples of a stream begin; None for BOS, as in runs of earlier versions.
         split: The rule that chooses the held-out documents; None means `singly` (see data/split.py).
         num_distinct: The number of distinct documents; None if no documents are equal, or if they were not compared.
+        patience: Training stops after this many measurements of the held-out loss without a new least loss; None means
+            never.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -57,6 +59,7 @@ class Provenance:
     begins: str | None = None
     split: Annotated[str, OneOf(RULES)] | None = None
     num_distinct: Whole | None = None
+    patience: Positive | None = None
     unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
@@ -67,6 +70,7 @@ class Provenance:
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
         split: str | None = None,
+        patience: int | None = None,
     ) -> Provenance:
         """Return the provenance of a new run on this data; `split` is the split's rule if something is held out."""
         return cls(
@@ -83,6 +87,7 @@ class Provenance:
             micro_batch_size=micro_batch_size,
             split=None if split == SINGLY else split,
             num_distinct=data.num_distinct if split == TOGETHER else None,
+            patience=patience or None,
         )
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import warnings
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,18 +21,19 @@ from microgpt.data.prepared import Working
 from microgpt.data.sources import Source
 from microgpt.data.split import RULES, SINGLY
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
-from microgpt.engines.base import Engine
+from microgpt.engines.base import Engine, num_positions
 from microgpt.engines.choose import ENGINE_OPTIONS, default_precision, open_engine
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs import samples
+from microgpt.runs.best import load_chosen
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.evaluate import evaluate, with_progress
-from microgpt.runs.layout import checkpoint_file
 from microgpt.runs.provenance import Provenance
 from microgpt.runs.samples import Sample
+from microgpt.runs.selection import Selection
 from microgpt.runs.sizes import check_batch_fits
 from microgpt.runs.training_data import find_training_data, load_training_data, split_note
 from microgpt.system.memory import check_model_fits
@@ -43,9 +45,22 @@ if TYPE_CHECKING:
     from microgpt.tracing.trace import Trace
 
 VAL_DOCUMENTS = 100  # each validation reads at most this many held-out sequences, always the same sequences
+# The best checkpoint is selected by the loss on about this many held-out tokens, always the same. The standard error of
+# the loss on 5000 tokens of names is 0.013 nats per token, and that of the difference of two checkpoints is less
+SELECTION_TOKENS = 5000
+MEASURED_TOKENS = 200_000  # the final held-out loss is measured on at most about this many tokens
 # Above this many weights, the engine draws the initial weights if it can: Python would take minutes
 ENGINE_INIT_PARAMS = 10_000_000
-BEGIN_OPTIONS = ("documents", "separator", "field", "tokenizer", "val_fraction", "validate_every", "micro_batch_size")
+BEGIN_OPTIONS = (
+    "documents",
+    "separator",
+    "field",
+    "tokenizer",
+    "val_fraction",
+    "validate_every",
+    "micro_batch_size",
+    "patience",
+)
 
 
 class Run:
@@ -62,6 +77,9 @@ class Run:
         num_params: The number of weights in the model.
         engine: The engine, which holds the weights and Adam's moments.
         rng: The run's random stream.
+        selection: The measurements by which the best checkpoint is selected; None if none is selected.
+        is_best: Whether the run was loaded from its folder's best checkpoint.
+        note: Why the last checkpoint was loaded although there should be a best one; empty otherwise.
 
     Example:
         >>> run = Run.begin(["ada", "grace", "hedy"], Config(n_embd=8, n_head=2, num_steps=3))
@@ -105,6 +123,8 @@ class Run:
         self.engine.step = state.step
         self.rng = random.Random()
         self.rng.setstate(state.rng_state)
+        self.selection = state.selection
+        self.is_best, self.note = False, ""
         self._find_data = find_data
 
     @classmethod
@@ -121,6 +141,7 @@ class Run:
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
         split: str | None = None,
+        patience: int | None = None,
         engine: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
@@ -144,6 +165,8 @@ class Run:
             micro_batch_size: The number of documents to process at once; the default is the full batch.
             split: The rule that chooses the held-out documents, one of split.RULES; the default keeps equal documents
                 on the same side, and holds out the end of a stream.
+            patience: Stop after this many measurements of the held-out loss without a new least loss; the default is
+                not to stop early.
             engine: The engine; see engines.open_engine. Checkpoints store the precision, but neither the engine nor its
                 other options.
             precision: The engine's precision; the native engine's default is choose.default_precision.
@@ -162,6 +185,7 @@ class Run:
         """
         config, options = with_settings(config or Config(), options)
         training.check_options(config.batch_size, micro_batch_size, validate_every)
+        training.check_patience(patience, val_fraction, validate_every, config.num_steps)
         data = source
         if not isinstance(data, Data):
             data = load_training_data(data, config, documents, tokenizer, progress, separator, field)
@@ -177,7 +201,9 @@ class Run:
         if split not in (None, *RULES):
             raise ValueError(f"split must be one of {', '.join(RULES)}, got split={split!r}")
         rule = (split or data.split_rule()) if val_fraction else SINGLY
-        order = data.order(config.seed, val_fraction, rng, rule)  # first the order, then the parameters, from one stream
+        order = data.order(
+            config.seed, val_fraction, rng, rule
+        )  # first the order, then the parameters, from one stream
         large = count > ENGINE_INIT_PARAMS
         params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
@@ -191,10 +217,11 @@ class Run:
             step=0,
             rng_state=rng.getstate(),
             provenance=replace(
-                Provenance.of(data, val_fraction, validate_every, micro_batch_size, rule),
+                Provenance.of(data, val_fraction, validate_every, micro_batch_size, rule, patience),
                 precision=default_precision(config, data.vocab_size),
             ),
             spec=spec_of(data.tokenizer),
+            selection=Selection() if patience else None,
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
@@ -212,6 +239,7 @@ class Run:
         cls,
         path: str | os.PathLike[str],
         *,
+        checkpoint: str | None = None,
         engine: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
@@ -222,6 +250,9 @@ class Run:
 
         Args:
             path: The folder or the file.
+            checkpoint: The folder's checkpoint: `best`, the one with the least held-out loss, or `last`, to continue
+                training. The default is the best one if there is one; if it should be there but is missing or damaged,
+                the last one is loaded, and `note` says so.
             engine: The engine; see engines.open_engine.
             precision: The engine's precision.
             threads: The number of threads.
@@ -232,12 +263,14 @@ class Run:
             The run.
 
         Raises:
-            RunError: There is no checkpoint.
+            RunError: There is no checkpoint, or no best one although it was asked for.
             CheckpointError: The file is not a checkpoint, or is damaged.
         """
-        state = checkpoints.load(checkpoint_file(path))
+        state, chosen = load_chosen(path, checkpoint)
         facts = without_buffers(state)
-        return cls(state, lambda: find_training_data(facts, source), engine, precision, threads, **options)
+        run = cls(state, lambda: find_training_data(facts, source), engine, precision, threads, **options)
+        run.is_best, run.note = chosen.is_best, chosen.note
+        return run
 
     @cached_property
     def data(self) -> Data:
@@ -306,23 +339,57 @@ class Run:
             together: Whether to let the engine compute many steps per call, for speed.
             until: Stop after this step.
 
-        Returns:
-            An iterator over the steps; advancing it trains the run.
+        Yields:
+            The steps; advancing the iterator trains the run. It ends early when the run's patience is exhausted.
         """
         order, held_out = self._order
         check_batch_fits(self.data, self.config, self.engine.name)
+        if self.stopped_early:
+            return
         every = self.provenance.validate_every or max(1, self.config.num_steps // 10)
-        return training.train(
+        sample = evaluation.spread(held_out, VAL_DOCUMENTS)
+        is_larger = self.selection is not None and len(self._selecting) > len(sample)
+        for step in training.train(
             self.engine,
             partial(self.data.sequence, limit=self.config.block_size + 1),
             order,
             micro_batch_size=self.provenance.micro_batch_size,
-            validate=(lambda: self._val_loss(evaluation.spread(held_out, VAL_DOCUMENTS))) if held_out else None,
+            validate=(lambda: self._val_loss(sample)) if held_out else None,
+            select=(lambda: self._val_loss(self._selecting)) if is_larger else None,
             validate_every=every if held_out else 0,
             pause_every=pause_every,
             together=together,
             until=until,
-        )
+        ):
+            if self.selection and step.val_loss is not None:
+                loss = step.val_loss if step.selection_loss is None else step.selection_loss
+                self.selection = self.selection.after(step.step, loss)
+            yield step
+            if self.stopped_early:
+                return
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training has stopped before num_steps, because the held-out loss did not reach a new least value."""
+        patience = self.provenance.patience
+        is_exhausted = self.selection and patience and self.selection.since >= patience
+        return bool(is_exhausted) and self.step < self.config.num_steps
+
+    @cached_property
+    def measured(self) -> Sequence[int]:
+        """The held-out sequences that the final held-out loss is measured on: all, up to MEASURED_TOKENS tokens."""
+        size = self.config.block_size
+        return evaluation.drawn(self.held_out, self._positions, size, MEASURED_TOKENS, self.config.seed)
+
+    def _positions(self, i: int) -> int:
+        return num_positions(self.data.sequence(i, self.config.block_size + 1), self.config)
+
+    @cached_property
+    def _selecting(self) -> Sequence[int]:
+        """The held-out sequences by whose loss the best checkpoint is selected; at least those that are validated on."""
+        sample = evaluation.spread(self.held_out, VAL_DOCUMENTS)
+        tokens = sum(self._positions(i) for i in sample)
+        return evaluation.spread(self.held_out, max(VAL_DOCUMENTS, len(sample) * SELECTION_TOKENS // tokens))
 
     def _val_loss(self, indices: Sequence[int]) -> float:
         """Return the loss on held-out sequences; processes that train together each compute a share."""
@@ -351,7 +418,7 @@ class Run:
         self,
         source: Source | None = None,
         *,
-        limit: int = 1000,
+        limit: int | None = None,
         num_samples: int = 1000,
         seed: int | None = None,
         progress: Working | None = None,
@@ -363,7 +430,8 @@ class Run:
         Args:
             source: The text to measure the loss on; the default is the held-out split, or all of the training data if
                 nothing is held out.
-            limit: The maximum number of documents to read, evenly spaced throughout the text; 0 reads all of them.
+            limit: The maximum number of documents to read, evenly spaced throughout the text; 0 reads all of them. The
+                default is `measured` for the held-out split, and evaluate.LIMIT documents of any other text.
             num_samples: The number of samples to generate.
             seed: The random seed for the samples; the default is the config's seed.
             progress: Called to report progress.
@@ -469,6 +537,17 @@ class Run:
         generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
         yield from samples.mark_copies(generate, data, n, new_only)
 
+    def measure(self, progress: Working | None = None) -> evaluation.Score:
+        """Return the model's score on the held-out sequences in `measured`; the error is evaluation.total's."""
+        return self.score(self.measured, progress=progress)
+
+    def adopt(self, state: Checkpoint) -> None:
+        """Continue with the model, the moments and the step of another checkpoint of the run."""
+        engine = self.engine
+        engine.params[:], engine.m[:], engine.v[:], engine.step = state.params, state.m, state.v, state.step
+        self.rng.setstate(state.rng_state)
+        self.selection = state.selection
+
     def state(self) -> Checkpoint:
         """Return the state to store in a checkpoint; raise DivergedError if a weight is not finite."""
         engine = self.engine
@@ -487,6 +566,7 @@ class Run:
             rng_state=self.rng.getstate(),
             provenance=self.provenance,
             spec=spec_of(self.tokenizer),
+            selection=self.selection,
             dtype=engine.dtype,
         )
 
@@ -528,13 +608,16 @@ def load(path: str | os.PathLike[str], **options: Any) -> Run:
 
     Args:
         path: The folder or the file.
-        **options: Other options for Run.load.
+        **options: Options for Run.load, such as checkpoint="last".
 
     Returns:
-        The run.
+        The run. If its best checkpoint should be there but cannot be used, a warning says so.
 
     Raises:
         RunError: There is no checkpoint.
         CheckpointError: The file is not a checkpoint, or is damaged.
     """
-    return Run.load(path, **options)
+    run = Run.load(path, **options)
+    if run.note:
+        warnings.warn(run.note, stacklevel=2)
+    return run
