@@ -15,12 +15,14 @@ from microgpt.runs import run as run_module
 
 from cli.commands import SMALL, WORDS, Microgpt, Reference, strict_json
 
-
 Expected = tuple[float, int, float]
 
 
 def expected_scores(truth: Reference, texts: Sequence[str]) -> dict[str, Expected]:
-    """Return (nats, tokens, standard error) of each model, by the reference's loss and by counting, up to block_size in each text."""
+    """Return (nats, tokens, standard error) of each model, by the reference's loss and by counting.
+
+    Each text is read up to block_size.
+    """
     encode, vocab_size = truth.tokenizer.encode, len(truth.tokenizer.symbols)
     sequences = [encode(word) for word in WORDS]
     letters = Counter(t for tokens in sequences for t in tokens[1:])

@@ -83,7 +83,8 @@ def test_a_run_that_stopped_early_says_so_and_how_it_goes_on(here: Path, microgp
     assert microgpt(f"train words.txt {options} --out whole").status == 0
     stopped = microgpt(f"train words.txt {options} --patience 3 --out run")
     assert (stopped.status, len(metrics(here / "run"))) == (0, 18)
-    line = "stopped early after step 18 of 30: the held-out loss has been least at step 9, 3 measurements ago (--patience 3)"
+    line = "stopped early after step 18 of 30: the held-out loss has been least at step 9, 3 measurements ago"
+    line += " (--patience 3)"
     assert line in stopped.err.splitlines()
     before = contents(here / "run")
     again = microgpt("train --out run --resume")

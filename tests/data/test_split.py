@@ -168,6 +168,6 @@ def test_a_checkpoint_records_the_rule_and_an_earlier_one_keeps_its_own(tmp_path
 
 
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="^split must be one of singly, together, end, got split='other'$"):
+    with pytest.raises(ValueError, match=r"^split must be one of singly, together, end, got split='other'$"):
         Run.begin(["ada", "bea"], Config(n_embd=2, n_head=1), val_fraction=0.5, split="other")
     assert Provenance.from_dict({"split": "other"}).fault().startswith("the run's record of its training data")

@@ -199,7 +199,7 @@ def test_one_that_cannot_be_used_is_replaced_by_the_last_one_with_a_clear_word(
     path = tmp_path / "run"
     shutil.copytree(folder, path)
     reason = damage(path / "best.safetensors", how)
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="instead$") as warned:
         loaded = microgpt.load(path)
     assert loaded.step == 30
     message = str(warned[0].message)
@@ -229,7 +229,7 @@ def test_damage_that_only_reading_the_tensors_shows_is_noticed_too(folder: Path,
 
 
 def test_a_choice_that_makes_no_sense_is_refused(folder: Path) -> None:
-    with pytest.raises(ValueError, match="^checkpoint must be one of best, last, got checkpoint='first'$"):
+    with pytest.raises(ValueError, match=r"^checkpoint must be one of best, last, got checkpoint='first'$"):
         microgpt.load(folder, checkpoint="first")
     with pytest.raises(ValueError, match=r"^checkpoint can only be used with a run folder, got checkpoint='best' for"):
         microgpt.load(folder / "best.safetensors", checkpoint="best")
@@ -297,7 +297,7 @@ def test_a_run_that_stopped_early_goes_on_only_with_more_patience(folder: Path, 
 
 
 def test_patience_needs_measurements_to_wait_for(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="^patience needs held-out documents, got patience=3: set val_fraction, such"):
+    with pytest.raises(ValueError, match=r"^patience needs held-out documents, got patience=3: set val_fraction, such"):
         Run.begin(DOCUMENTS, CONFIG, patience=3)
     with pytest.raises(
         ValueError, match=r"^patience needs several measurements .* set validate_every below num_steps$"
@@ -307,7 +307,7 @@ def test_patience_needs_measurements_to_wait_for(tmp_path: Path) -> None:
         Run.begin(DOCUMENTS, CONFIG, patience=-1, val_fraction=0.3)
     assert Run.begin(DOCUMENTS, CONFIG, patience=0).provenance.patience is None
     trained(TINY, tmp_path / "run")
-    with pytest.raises(ValueError, match="^patience needs held-out documents, got patience=2"):
+    with pytest.raises(ValueError, match=r"^patience needs held-out documents, got patience=2"):
         Folder.resume(tmp_path / "run", source=DOCUMENTS, changes={"patience": 2})
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
 from microgpt.data.documents import Data
+from microgpt.data.loading import listed
 from microgpt.data.sources import STDIN
 from microgpt.errors import OutputError
 from microgpt.evaluation import Score
@@ -110,6 +111,12 @@ def facts(run: Run) -> list[str]:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} {'windows' if data.mode == 'stream' else 'documents'} held out"
+    if origin := run.provenance.start_from:
+        new = len(run.new_symbols)
+        known = f"; {new} new character{'s' * (new > 1)}: {listed(run.new_symbols)}" if new else ""
+        lines.append(f"started from {origin.name or 'a run in memory'}, step {origin.step}{known}")
+    if run.note:
+        lines.append(f"note: {run.note}")
     if note := run.split_note:
         lines.append(note)
     if data.note:

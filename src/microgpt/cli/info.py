@@ -66,8 +66,8 @@ def info(run: Path, *, json: bool) -> None:
     if kept:
         losses = {name: facts["val_loss"] for name, facts in kept.items()}
         shown = {name: "not measured" if loss is None else f"{loss:.4f}" for name, loss in losses.items()}
-        rows = [(name, str(facts["step"]), shown[name]) for name, facts in kept.items()]
-        print("\n" + aligned(("checkpoints", "step", "held-out loss"), rows, "lrr"))
+        steps = [(name, str(facts["step"]), shown[name]) for name, facts in kept.items()]
+        print("\n" + aligned(("checkpoints", "step", "held-out loss"), steps, "lrr"))
     print("\n" + aligned(("settings", ""), settings, "ll"))
     print("\n" + aligned(("data", ""), [(name, str(value)) for name, value in data], "ll"))
     print("\n" + aligned(("parameters", "", ""), [*parameters, ("total", "", f"{model.num_params:,}")], "lrr"))
@@ -78,7 +78,9 @@ def _checkpoints(path: Path, run: Run) -> tuple[dict[str, dict[str, Any]], str]:
     selection = run.selection
     if selection is None or not path.is_dir():
         return {}, ""
-    facts = {"last": {"step": run.step, "val_loss": selection.loss if selection.step == run.step else None}}
+    facts: dict[str, dict[str, Any]] = {
+        "last": {"step": run.step, "val_loss": selection.loss if selection.step == run.step else None}
+    }
     if fault := fault_of(path / BEST, checkpoints.describe(path / MODEL)):
         return facts, fault if selection.best_step else ""
     best = checkpoints.describe(path / BEST)

@@ -56,6 +56,15 @@ ARGUMENTS = [
         help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)}).",
     ),
     option(
+        "--from",
+        dest="start_from",
+        metavar="RUN",
+        type=Path,
+        shown="random parameters",
+        help="Fine-tune a run (its best checkpoint) or a checkpoint file. Its settings and vocabulary are the defaults;"
+        " new characters are added.",
+    ),
+    option(
         "--documents",
         group=DATA,
         metavar="HOW",
@@ -134,6 +143,7 @@ def train(
     files: list[str],
     *,
     preset: str | None,
+    start_from: Path | None,
     out: Path | None,
     resume: bool,
     overwrite: bool,
@@ -151,6 +161,7 @@ def train(
       microgpt train --num-steps 20
       microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
       microgpt train --out runs/small --resume --num-steps 30
+      microgpt train names --from runs/small --out runs/tuned --num-steps 20
     """
     rank, _ = processes()
     source = _source(files)
@@ -172,6 +183,10 @@ def train(
             raise ValueError("resume and overwrite cannot be used together: omit one of them")
         if preset is not None:
             raise ValueError(f"preset cannot be used with resume, got preset={preset!r}: the run already has settings")
+        if start_from is not None:
+            raise ValueError(
+                f"from cannot be used with resume, got from={str(start_from)!r}: the run already has parameters"
+            )
         folder = Folder.resume(out, changes={**settings, **chosen}, source=source, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
@@ -186,11 +201,17 @@ def train(
                 "a text is piped to standard input, but no FILE is specified: microgpt train - reads it, and microgpt"
                 " train names the bundled names"
             )
-        config = Config().replace(**settings)
+        config = None if start_from else Config().replace(**settings)
         with display.bars() as progress:
             download = partial(progress, "names.txt")
             run = Run.begin(
-                DATASETS[0] if source is None else source, config, progress=download, **computed_by, **chosen
+                DATASETS[0] if source is None else source,
+                config,
+                start_from=start_from,
+                progress=download,
+                **computed_by,
+                **chosen,
+                **(settings if start_from else {}),
             )
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()

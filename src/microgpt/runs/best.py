@@ -17,7 +17,7 @@ from microgpt.runs.layout import BEST, checkpoint_file
 
 CHECKPOINTS = ("best", "last")
 # what a run and its best checkpoint must have in common; a run that is resumed may have other settings and places
-OF_THE_DATA = ("sha256", "documents", "num_docs", "val_fraction", "split", "separator", "field")
+OF_THE_DATA = ("sha256", "documents", "num_docs", "val_fraction", "split", "separator", "field", "start_from")
 
 
 class Chosen(NamedTuple):

@@ -2,8 +2,8 @@
 
 The folder holds the last checkpoint, `model.safetensors`, which is always complete and contains everything needed to
 resume the run. If something is held out, `best.safetensors` is the checkpoint with the least held-out loss so far; it
-is written before the last checkpoint of the same step, so that it is never behind. Three other files are for people and other programs: `config.json`, `metrics.jsonl` (one JSON line per
-step, in full precision) and `samples.txt`.
+is written before the last checkpoint of the same step, so that it is never behind. Three other files are for people and
+other programs: `config.json`, `metrics.jsonl` (one JSON line per step, in full precision) and `samples.txt`.
 """
 
 from __future__ import annotations
@@ -258,13 +258,10 @@ class Folder:
             checkpoints.save(self.path / name, state)
 
     def use_best(self) -> None:
-        """Let the run continue with its best checkpoint's model; only for the process that writes the files.
-
-        The run must have ended: training from here on would not equal a run that is resumed.
-        """
+        """Give the run its best checkpoint's model after training, in the process that writes the files."""
         state, chosen = load_chosen(self.path)
         if chosen.is_best and state.step != self.run.step:
-            self.run.adopt(state)
+            self.run.use(state)
         self.note = chosen.note
 
     def has_checkpoint(self) -> bool:

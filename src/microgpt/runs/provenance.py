@@ -6,7 +6,7 @@ Every checkpoint records the provenance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Annotated, Any
 
@@ -16,6 +16,21 @@ from microgpt.data.tokenizers import beginning
 from microgpt.system.records import NotEmpty, OneOf, Positive, Range, Whole, read_field
 
 PRECISIONS = ("exact", "float32", "float64", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a run was started from.
+
+    Attributes:
+        name: The path of its run folder or checkpoint; None for a run in memory.
+        step: The number of updates it had completed.
+        sha256: The SHA-256 of its parameters, as little-endian float64 values in the order of `config.shapes`.
+    """
+
+    name: str | None
+    step: Whole
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class Provenance:
         num_distinct: The number of distinct documents; None if no documents are equal, or if they were not compared.
         patience: Training stops after this many measurements of the held-out loss without a new least loss; None means
             never.
+        start_from: The model that the run was started from; None for random parameters.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -60,6 +76,7 @@ class Provenance:
     split: Annotated[str, OneOf(RULES)] | None = None
     num_distinct: Whole | None = None
     patience: Positive | None = None
+    start_from: Origin | None = None
     unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
@@ -105,6 +122,8 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dict for checkpoints, config.json and session files; missing facts are omitted."""
         known = {name: getattr(self, name) for name in NAMES}
+        if self.start_from:
+            known["start_from"] = asdict(self.start_from)
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},
             **self.unknown,

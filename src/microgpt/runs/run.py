@@ -27,7 +27,7 @@ from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError, DivergedError
 from microgpt.runs import checkpoint as checkpoints
-from microgpt.runs import samples
+from microgpt.runs import fine_tuning, samples
 from microgpt.runs.best import load_chosen
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.evaluate import evaluate, with_progress
@@ -59,7 +59,9 @@ BEGIN_OPTIONS = (
     "val_fraction",
     "validate_every",
     "micro_batch_size",
+    "split",
     "patience",
+    "start_from",
 )
 
 
@@ -78,8 +80,9 @@ class Run:
         engine: The engine, which holds the weights and Adam's moments.
         rng: The run's random stream.
         selection: The measurements by which the best checkpoint is selected; None if none is selected.
+        new_symbols: The tokens that the run to start from did not know; only in a run that has just begun.
         is_best: Whether the run was loaded from its folder's best checkpoint.
-        note: Why the last checkpoint was loaded although there should be a best one; empty otherwise.
+        note: Why the last checkpoint was loaded, or started from, although there should be a best one; empty otherwise.
 
     Example:
         >>> run = Run.begin(["ada", "grace", "hedy"], Config(n_embd=8, n_head=2, num_steps=3))
@@ -124,6 +127,7 @@ class Run:
         self.rng = random.Random()
         self.rng.setstate(state.rng_state)
         self.selection = state.selection
+        self.new_symbols: list[str] = []
         self.is_best, self.note = False, ""
         self._find_data = find_data
 
@@ -142,6 +146,7 @@ class Run:
         micro_batch_size: int | None = None,
         split: str | None = None,
         patience: int | None = None,
+        start_from: Run | str | os.PathLike[str] | None = None,
         engine: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
@@ -153,7 +158,7 @@ class Run:
         Args:
             source: A text file, a folder of text files, `names` (bundled), `makemore` or `shakespeare` (downloaded
                 once), a folder of prepared data, documents in memory, or loaded Data.
-            config: The settings; the default is Config().
+            config: The settings; the default is Config(), or those of the run to start from.
             documents: `lines`, `stream` for one long text, or `paragraphs` for documents separated by blank lines;
                 the default is chosen by loading.load.
             separator: The text that separates documents.
@@ -167,6 +172,8 @@ class Run:
                 on the same side, and holds out the end of a stream.
             patience: Stop after this many measurements of the held-out loss without a new least loss; the default is
                 not to stop early.
+            start_from: A run, or the folder or checkpoint of a run, whose parameters, architecture and tokenizer the
+                new run begins with; characters that it does not know are added to the vocabulary.
             engine: The engine; see engines.open_engine. Checkpoints store the precision, but neither the engine nor its
                 other options.
             precision: The engine's precision; the native engine's default is choose.default_precision.
@@ -183,17 +190,24 @@ class Run:
             ValueError: A setting or option is invalid.
             MemoryError: The model does not fit in memory.
         """
-        config, options = with_settings(config or Config(), options)
+        begun = None if start_from is None else fine_tuning.start(start_from)
+        config, options = with_settings(config or (begun.config if begun else Config()), options)
+        if begun:
+            fine_tuning.check_architecture(config, begun)
+            fine_tuning.check_tokenizer(tokenizer, begun)
         training.check_options(config.batch_size, micro_batch_size, validate_every)
         training.check_patience(patience, val_fraction, validate_every, config.num_steps)
         data = source
         if not isinstance(data, Data):
-            data = load_training_data(data, config, documents, tokenizer, progress, separator, field)
+            known = begun.tokenizer if begun else None
+            data = load_training_data(data, config, documents, tokenizer, progress, separator, field, known)
         elif data.bos_first != config.bos_first or (data.mode == "stream" and data.block_size != config.block_size):
             raise ValueError(
                 f"the data must be loaded with the config's bos_first={config.bos_first} and"
                 f" block_size={config.block_size}, got bos_first={data.bos_first} and block_size={data.block_size}"
             )
+        if begun:
+            fine_tuning.check_vocabulary(data, begun)
         count = num_params(config, data.vocab_size)
         check_model_fits(count, 6 * config.n_layer)
         check_batch_fits(data, config, engine)
@@ -204,8 +218,11 @@ class Run:
         order = data.order(
             config.seed, val_fraction, rng, rule
         )  # first the order, then the parameters, from one stream
-        large = count > ENGINE_INIT_PARAMS
-        params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
+        large = count > ENGINE_INIT_PARAMS and not begun
+        if begun:
+            params = fine_tuning.grown(begun, config, data.tokenizer, rng)
+        else:
+            params = array("d", bytes(8 * count)) if large else init(config, data.vocab_size, rng)
         if not all(map(math.isfinite, params)):
             raise ValueError(f"init_std must be lower, got init_std={config.init_std}: some weights are not finite")
         state = Checkpoint(
@@ -219,12 +236,15 @@ class Run:
             provenance=replace(
                 Provenance.of(data, val_fraction, validate_every, micro_batch_size, rule, patience),
                 precision=default_precision(config, data.vocab_size),
+                start_from=begun.origin if begun else None,
             ),
             spec=spec_of(data.tokenizer),
             selection=Selection() if patience else None,
         )
         run = cls(state, lambda: data, engine, precision, threads, **options)
         run._order = order
+        if begun:
+            run.new_symbols, run.note = fine_tuning.new_symbols(data.tokenizer, begun), begun.note
         run.provenance = replace(run.provenance, precision=run.engine.precision)
         if large:
             if run.engine.can_init_params:
@@ -386,7 +406,7 @@ class Run:
 
     @cached_property
     def _selecting(self) -> Sequence[int]:
-        """The held-out sequences by whose loss the best checkpoint is selected; at least those that are validated on."""
+        """The held-out sequences by whose loss the best checkpoint is selected, at least VAL_DOCUMENTS."""
         sample = evaluation.spread(self.held_out, VAL_DOCUMENTS)
         tokens = sum(self._positions(i) for i in sample)
         return evaluation.spread(self.held_out, max(VAL_DOCUMENTS, len(sample) * SELECTION_TOKENS // tokens))
@@ -541,12 +561,13 @@ class Run:
         """Return the model's score on the held-out sequences in `measured`; the error is evaluation.total's."""
         return self.score(self.measured, progress=progress)
 
-    def adopt(self, state: Checkpoint) -> None:
-        """Continue with the model, the moments and the step of another checkpoint of the run."""
-        engine = self.engine
-        engine.params[:], engine.m[:], engine.v[:], engine.step = state.params, state.m, state.v, state.step
+    def use(self, state: Checkpoint) -> None:
+        """Use the parameters of another checkpoint of the run, which cannot be trained after that.
+
+        Adam's moments remain as they are: if they are sharded, one process alone could not replace them.
+        """
+        self.engine.params[:], self.engine.step = state.params, state.step
         self.rng.setstate(state.rng_state)
-        self.selection = state.selection
 
     def state(self) -> Checkpoint:
         """Return the state to store in a checkpoint; raise DivergedError if a weight is not finite."""

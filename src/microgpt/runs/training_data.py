@@ -14,6 +14,7 @@ from microgpt.data.loading import load as load_data
 from microgpt.data.prepared import Prepared, is_prepared, open_prepared
 from microgpt.data.sources import DATASETS, STDIN, Source
 from microgpt.data.split import END, TOGETHER
+from microgpt.data.tokenizers import Tokenizer
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
 
@@ -28,6 +29,7 @@ def load_training_data(
     progress: Progress | None,
     separator: str | None = None,
     field: str | None = None,
+    known: Tokenizer | None = None,
 ) -> Data:
     """Load a text, or open prepared data and check that it was prepared with these options.
 
@@ -39,6 +41,7 @@ def load_training_data(
         progress: Called to report download progress.
         separator: The text that separates documents.
         field: The field of a table that has the documents.
+        known: A tokenizer to use instead of a new one; a tokenizer of characters gets those that it lacks.
 
     Returns:
         The data.
@@ -54,7 +57,8 @@ def load_training_data(
             field=field,
             block_size=config.block_size,
             bos_first=config.bos_first,
-            tokenizer=tokenizer or "char",
+            tokenizer=known or tokenizer or "char",
+            grow=True,
             progress=progress,
         )
     for name, value in (("separator", separator), ("field", field)):

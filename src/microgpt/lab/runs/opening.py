@@ -163,7 +163,7 @@ def opened(
                     lab_run.losses[line["step"] - 1] = line["loss"]
                     if line.get("val_loss") is not None:
                         lab_run.validations.append((line["step"], line["val_loss"]))
-    if text is not None and not missing and state.step:
+    if text is not None and not missing and state.step and not state.provenance.start_from:
         begin_again(text, state)  # raises an error if it is impossible
         lab_run.opened = partial(begin_again, text, state)
     return lab_run
