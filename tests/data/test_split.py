@@ -123,7 +123,7 @@ def test_the_public_names_have_no_document_on_both_sides(names_file: Path) -> No
     # by the rule of earlier versions, one in seven stands on both sides
     earlier = Run.begin(names_file, Config(n_embd=2, n_head=1), val_fraction=0.1, split=SINGLY)
     assert earlier.provenance.split is None
-    assert earlier.split_note == "447 of 3,203 held-out documents also stand in the training part"
+    assert earlier.split_note == "447 of 3,203 held-out documents are also in the training part"
 
 
 @pytest.mark.parametrize("is_prepared", [False, True])

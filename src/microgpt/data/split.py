@@ -92,7 +92,7 @@ def shuffled(
 def permuted(total: int, seed: int, val_fraction: float, rule: str = SINGLY) -> Order:
     """Split and shuffle with a seeded Permutation, which takes constant memory and does not use the run's rng.
 
-    The rule must be SINGLY or END: to find equal documents, every document would have to be kept in mind.
+    The rule must be SINGLY or END: to find equal documents, every document would have to be remembered.
     """
     if rule == END:
         first = total - held_out_count(total, val_fraction, "windows")

@@ -58,7 +58,7 @@ class Folder:
         run: The run.
         planned_steps: The value of num_steps before the run was resumed.
         computed_by: The engine options to repeat in the command that resumes the run.
-        note: Why the best checkpoint cannot be used; empty if it can, or if there is none.
+        note: Why the best checkpoint cannot be used; empty if it can, or if nothing is held out.
     """
 
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:

@@ -317,7 +317,7 @@ class Run:
 
     @property
     def split_note(self) -> str:
-        """What a reader of the held-out loss must know about the split; see training_data.split_note."""
+        """A remark on the split for readers of the held-out loss; see training_data.split_note."""
         return split_note(self.data, self._rule, *self._order)
 
     def _repr_html_(self) -> str:
@@ -390,7 +390,7 @@ class Run:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether training has stopped before num_steps, because the held-out loss did not reach a new least value."""
+        """True if training has stopped before num_steps, because the run's patience is exhausted."""
         patience = self.provenance.patience
         is_exhausted = self.selection and patience and self.selection.since >= patience
         return bool(is_exhausted) and self.step < self.config.num_steps

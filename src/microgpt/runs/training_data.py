@@ -103,7 +103,7 @@ def split_note(data: Data, rule: str, order: Sequence[int], held_out: Sequence[i
         )
     trained = {data.kinds[i] for i in order} if data.mode != "stream" and data.num_distinct < len(data) else ()
     known = sum(data.kinds[i] in trained for i in held_out) if trained else 0
-    return f"{known:,} of {len(held_out):,} held-out documents also stand in the training part" * bool(known)
+    return f"{known:,} of {len(held_out):,} held-out documents are also in the training part" * bool(known)
 
 
 def is_prepared_folder(source: Source) -> bool:
