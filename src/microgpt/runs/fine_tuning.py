@@ -1,4 +1,4 @@
-"""Fine-tuning: start a run from another run's parameters, and from its vocabulary, which the new text may enlarge.
+"""Fine-tuning: start a run from another run's parameters and vocabulary, which the text may enlarge.
 
 The architecture is the other run's, because its parameters mean nothing in another one. Adam starts afresh.
 """

@@ -1,4 +1,4 @@
-"""Which of a run's models is the best: the one with the least held-out loss at the times when it is measured."""
+"""The measurements by which a run's best model is selected: the one with the least held-out loss."""
 
 from __future__ import annotations
 
