@@ -89,6 +89,8 @@ def test_a_run_that_stopped_early_says_so_and_how_it_goes_on(here: Path, microgp
     before = contents(here / "run")
     again = microgpt("train --out run --resume")
     assert (again.status, again.out) == (0, stopped.out)
+    facts = json.loads(microgpt("train --out run --resume --json").out.splitlines()[-1])["held_out"]
+    assert (facts["step"], facts["stopped_early"]) == (9, True)
     assert f"{line}; to continue, resume with a larger --patience, or 0" in again.err.splitlines()
     assert contents(here / "run") == before
     assert microgpt("train --out run --resume --patience 0").status == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,11 @@ def test_the_held_out_part_of_a_stream_is_its_end(tmp_path: Path, is_prepared: b
     assert list(run.order) != sorted(run.order)
     assert run.provenance.split == END
     assert run.split_note == "the held-out part is the end of the text"
+    run.provenance = replace(run.provenance, split=None)
+    del run._order
+    assert run.split_note.startswith("the held-out windows are scattered among those that are trained on")
+    assert sorted([*run.order, *run.held_out]) == list(range(21))
+    assert list(run.held_out) != list(range(16, 21))
 
 
 def test_prepared_documents_are_not_compared_and_the_run_says_so(tmp_path: Path) -> None:
@@ -170,4 +176,6 @@ def test_a_checkpoint_records_the_rule_and_an_earlier_one_keeps_its_own(tmp_path
 def test_an_unknown_rule_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^split must be one of singly, together, end, got split='other'$"):
         Run.begin(["ada", "bea"], Config(n_embd=2, n_head=1), val_fraction=0.5, split="other")
+    with pytest.raises(ValueError, match=r"^split cannot be 'together' for a stream or prepared data, whose documents"):
+        Run.begin(["ada", "bea"], Config(n_embd=2, n_head=1), documents="stream", val_fraction=0.5, split=TOGETHER)
     assert Provenance.from_dict({"split": "other"}).fault().startswith("the run's record of its training data")

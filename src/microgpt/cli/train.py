@@ -267,12 +267,12 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
         return 128 + (caught or [signal.SIGTERM])[0]
     if run.engine.rank:
         return 0
-    if run.stopped_early:
+    if is_early := run.stopped_early:
         show.message(display.stopped_early(run))
     held_out = _measure_best(folder, show) if run.held_out and run.selection else None
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
-    show.samples(texts, held_out)
+    show.samples(texts, held_out and {**held_out, "stopped_early": is_early})
     show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     return 0
 

@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from hashlib import blake2b
 from itertools import chain
 
-from microgpt.data.split import END, SINGLY, TOGETHER, Order, hold_out, shuffled
+from microgpt.data.split import END, RULES, SINGLY, TOGETHER, Order, hold_out, shuffled
 from microgpt.data.substrings import find_substrings
 from microgpt.data.tokenizers import Tokenizer, width
 
@@ -160,14 +160,27 @@ class Data:
 
     @property
     def num_distinct(self) -> int:
-        """The number of distinct documents; for a stream, which has no documents to compare, of its windows."""
-        return len(self) if self.mode == "stream" else max(self.kinds, default=-1) + 1
+        """The number of distinct documents; only if the data `compares` them."""
+        return max(self.kinds, default=-1) + 1
 
-    def split_rule(self) -> str:
-        """Return the rule by which a new run splits the data; one of split.RULES."""
+    def split_rule(self, asked: str | None = None) -> str:
+        """Return the rule by which a new run splits the data; raise ValueError if the rule that is asked for cannot."""
+        if asked not in (None, *RULES):
+            raise ValueError(f"split must be one of {', '.join(RULES)}, got split={asked!r}")
+        if asked == TOGETHER and not self.compares:
+            raise ValueError(
+                f"split cannot be {asked!r} for a stream or prepared data, whose documents are not compared: omit it"
+            )
+        if asked:
+            return asked
         if self.mode == "stream":
             return END
-        return SINGLY if self.num_distinct == len(self) else TOGETHER
+        return TOGETHER if self.compares and self.num_distinct < len(self) else SINGLY
+
+    @property
+    def compares(self) -> bool:
+        """True if equal documents can be found: there are documents, and they are in memory."""
+        return self.mode != "stream"
 
     def split(self, seed: int, val_fraction: float, rule: str = SINGLY) -> tuple[array[int], array[int]]:
         """Return the indices of the training sequences and of the held-out sequences, both in file order."""

@@ -19,7 +19,7 @@ from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.prepared import Working
 from microgpt.data.sources import Source
-from microgpt.data.split import RULES, SINGLY
+from microgpt.data.split import SINGLY
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer
 from microgpt.engines.base import Engine, num_positions
 from microgpt.engines.choose import ENGINE_OPTIONS, default_precision, open_engine
@@ -213,9 +213,7 @@ class Run:
         check_model_fits(count, 6 * config.n_layer)
         check_batch_fits(data, config, engine)
         rng = random.Random(config.seed)
-        if split not in (None, *RULES):
-            raise ValueError(f"split must be one of {', '.join(RULES)}, got split={split!r}")
-        rule = (split or data.split_rule()) if val_fraction else SINGLY
+        rule = data.split_rule(split) if val_fraction else SINGLY
         order = data.order(
             config.seed, val_fraction, rng, rule
         )  # first the order, then the parameters, from one stream

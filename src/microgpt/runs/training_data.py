@@ -11,7 +11,7 @@ from microgpt.config import Config
 from microgpt.data.documents import Data
 from microgpt.data.download import Progress
 from microgpt.data.loading import load as load_data
-from microgpt.data.prepared import Prepared, is_prepared, open_prepared
+from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.data.sources import DATASETS, STDIN, Source
 from microgpt.data.split import END, TOGETHER
 from microgpt.data.tokenizers import Tokenizer
@@ -93,7 +93,9 @@ def split_note(data: Data, rule: str, order: Sequence[int], held_out: Sequence[i
     """
     if not held_out or rule == END:
         return "the held-out part is the end of the text" * bool(held_out)
-    if isinstance(data, Prepared):
+    if data.mode == "stream":
+        return "the held-out windows are scattered among those that are trained on, as in earlier versions"
+    if not data.compares:
         return "documents of prepared data are not compared, so equal ones can be on both sides of the split"
     if rule == TOGETHER:
         repeated = len(data) - data.num_distinct
@@ -101,7 +103,7 @@ def split_note(data: Data, rule: str, order: Sequence[int], held_out: Sequence[i
             f"{repeated:,} of {len(data):,} documents repeat an earlier one; equal documents are on the same side of"
             " the split"
         )
-    trained = {data.kinds[i] for i in order} if data.mode != "stream" and data.num_distinct < len(data) else ()
+    trained = {data.kinds[i] for i in order} if data.num_distinct < len(data) else ()
     known = sum(data.kinds[i] in trained for i in held_out) if trained else 0
     return f"{known:,} of {len(held_out):,} held-out documents are also in the training part" * bool(known)
 
