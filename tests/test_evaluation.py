@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -81,8 +82,53 @@ def test_a_model_with_equal_logits_scores_like_knowing_nothing() -> None:
     assert nothing.perplexity == pytest.approx(5, rel=1e-15)
 
 
-def test_scores_add_up() -> None:
-    assert Score(1.5, 2) + Score(2.5, 3) + evaluation.EMPTY_SCORE == Score(4.0, 5)
+def test_a_total_adds_documents_up() -> None:
+    assert evaluation.total([1.5, 2.5], [2, 3], [0, 1]) == Score(4.0, 5, standard_error=pytest.approx(0.04))
+    assert evaluation.total([1.5, 1.5], [2, 2], [7, 7]) == Score(3.0, 4)  # one distinct document has no error
+
+
+def test_the_standard_error_is_the_spread_of_the_loss_over_samples_of_documents() -> None:
+    """The authority is resampling: the same estimate from many samples of a population of known loss."""
+    rng = random.Random(3)
+    lengths = [rng.randrange(2, 20) for _ in range(2000)]
+    population = [(length * rng.gauss(2.3, 0.6) + rng.gauss(0, 1), length) for length in lengths]
+    losses, errors = [], []
+    for _ in range(400):
+        nats, tokens = zip(*rng.choices(population, k=150))
+        score = evaluation.total(nats, tokens, range(150))
+        losses.append(score.loss)
+        errors.append(score.standard_error or 0.0)
+    assert statistics.mean(errors) == pytest.approx(statistics.stdev(losses), rel=0.1)
+    # a mean over tokens as if they were independent would claim far too little
+    assert statistics.mean(errors) > 1.5 * statistics.stdev(n / t for n, t in population) / math.sqrt(150 * 10.5)
+
+
+def test_copies_of_a_document_do_not_make_an_estimate_more_certain() -> None:
+    rng = random.Random(4)
+    nats, tokens = [rng.uniform(1, 9) for _ in range(30)], [rng.randrange(1, 9) for _ in range(30)]
+    once = evaluation.total(nats, tokens, range(30))
+    often = evaluation.total(nats * 9, tokens * 9, [*range(30)] * 9)
+    assert often.loss == pytest.approx(once.loss)
+    assert often.standard_error == pytest.approx(once.standard_error)
+
+
+def test_a_sample_is_drawn_only_if_there_are_too_many_tokens() -> None:
+    lengths = [random.Random(5).randrange(1, 9) for _ in range(1000)]
+    indices, read = range(500, 1000), []
+
+    def positions(i: int) -> int:
+        read.append(i)
+        return lengths[i]
+
+    assert evaluation.drawn(indices, positions, largest=8, most=4000, seed=1) is indices
+    assert read == []  # no document has more than 8 tokens
+    assert evaluation.drawn(indices, positions, largest=8, most=sum(lengths[500:]), seed=1) is indices
+    read.clear()
+    chosen = evaluation.drawn(indices, positions, largest=8, most=300, seed=1)
+    assert sorted(read) == list(chosen) == sorted(set(chosen) & set(indices))
+    assert 300 <= sum(lengths[i] for i in chosen) < 308
+    assert list(evaluation.drawn(indices, positions, largest=8, most=300, seed=1)) == list(chosen)
+    assert list(evaluation.drawn(indices, positions, largest=8, most=300, seed=2)) != list(chosen)
 
 
 @given(st.floats(0, 100), st.integers(1, 1000))
@@ -154,11 +200,11 @@ def test_counts_without_data_score_like_knowing_nothing() -> None:
 def test_on_their_own_text_pairs_score_better_than_letters_and_letters_better_than_nothing() -> None:
     text = [[BOS, *(i % 4 for i in range(n)), BOS] for n in range(3, 40)]
     counts = NgramCounts(text, VOCAB_SIZE)
-    letters, pairs = evaluation.EMPTY_SCORE, evaluation.EMPTY_SCORE
-    for tokens in text:
-        letters, pairs = (a + b for a, b in zip((letters, pairs), counts.score(tokens)))
-    assert pairs.loss < letters.loss < math.log(VOCAB_SIZE)
-    assert letters.tokens == sum(len(list(pairwise(tokens))) for tokens in text)
+    scores = [counts.score(tokens) for tokens in text]
+    letters, pairs = (sum(score[kind].nats for score in scores) for kind in range(2))
+    count = sum(len(list(pairwise(tokens))) for tokens in text)
+    assert pairs / count < letters / count < math.log(VOCAB_SIZE)
+    assert count == sum(score[0].tokens for score in scores)
 
 
 # --- Novelty

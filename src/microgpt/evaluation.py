@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from microgpt.engines.base import Engine, Tokens, num_positions
+from microgpt.data.permutation import Permutation
+from microgpt.engines.base import Engine, Tokens, num_positions, truncated
 from microgpt.system.text import html, visible
 
 T = TypeVar("T")
@@ -24,11 +26,13 @@ class Score:
         tokens: The number of predicted tokens.
         characters: The number of characters in the predicted tokens, counting BOS as one; None if each token is one
             character.
+        standard_error: The standard error of the loss, in nats per token; None if it is unknown. See `total`.
     """
 
     nats: float
     tokens: int
     characters: int | None = None
+    standard_error: float | None = None
 
     @property
     def loss(self) -> float:
@@ -48,11 +52,39 @@ class Score:
         except OverflowError:
             return math.inf
 
-    def __add__(self, other: Score) -> Score:
-        return Score(self.nats + other.nats, self.tokens + other.tokens)
 
+def total(nats: Sequence[float], tokens: Sequence[int], kinds: Sequence[int]) -> Score:
+    """Return the score on a sample of documents.
 
-EMPTY_SCORE = Score(0.0, 0)
+    The loss is a ratio, R = sum(y) / sum(x), for documents of x predicted tokens and y nats. The tokens of a document
+    are not independent of one another, nor are equal documents, so the sample consists of n distinct documents, each
+    with the x and y of all its copies. The standard error of a ratio estimated from them is
+
+        sqrt(n / (n - 1) * sum((y - R * x)**2)) / sum(x)
+
+    (Cochran, Sampling Techniques, 3rd ed. 1977, equation 6.13, without its factor for a sample that is a large part of
+    the population, because what is estimated is the loss on other documents like these). It is None for fewer than two
+    distinct documents. The windows of a stream count as documents; as neighbours resemble each other, the true error
+    may be larger.
+
+    Args:
+        nats: Each document's sum of -log p over its predicted tokens.
+        tokens: Each document's number of predicted tokens.
+        kinds: A number for each document that only equal documents share.
+
+    Returns:
+        The score, with its standard error.
+    """
+    y, x = 0.0, sum(tokens)
+    for each in nats:  # not sum(), which adds in another way from Python 3.12 on
+        y += each
+    residuals: defaultdict[int, float] = defaultdict(float)
+    for kind, each, length in zip(kinds, nats, tokens):
+        residuals[kind] += each - y / x * length
+    error, count = None, len(residuals)
+    if count > 1:
+        error = math.sqrt(count / (count - 1) * math.fsum(each * each for each in residuals.values())) / x
+    return Score(y, x, standard_error=error)
 
 
 def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
@@ -62,25 +94,54 @@ def spread(indices: Sequence[T], limit: int) -> Sequence[T]:
     return [indices[i * len(indices) // limit] for i in range(limit)]
 
 
+def drawn(indices: Sequence[int], positions: Callable[[int], int], largest: int, most: int, seed: int) -> Sequence[int]:
+    """Return documents with about `most` predicted tokens, drawn at random; all of them if they have fewer.
+
+    Only the documents that are drawn are read.
+
+    Args:
+        indices: The documents' indices.
+        positions: A function that returns a document's number of predicted tokens, given its index.
+        largest: The largest number of predicted tokens that a document can have.
+        most: The number of predicted tokens after which no more documents are drawn.
+        seed: The random seed.
+
+    Returns:
+        The indices of the documents, in increasing order if they are only a part.
+    """
+    if len(indices) * largest <= most:
+        return indices
+    chosen: array[int] = array("Q")
+    tokens = 0
+    for place in Permutation(len(indices), f"{seed}:measured"):
+        chosen.append(indices[place])
+        tokens += positions(chosen[-1])
+        if tokens >= most and len(chosen) < len(indices):
+            return array("Q", sorted(chosen))
+    return indices
+
+
 def score(engine: Engine, documents: Iterable[Tokens]) -> Score:
     """Return the model's score on documents, each truncated to block_size as in training."""
-    tokens = 0
+    tokens, kinds = array("Q"), array("q")
 
     def counted() -> Iterator[Tokens]:
-        nonlocal tokens
         for document in documents:
-            tokens += num_positions(document, engine.config)
+            tokens.append(num_positions(document, engine.config))
+            kinds.append(kind_of(truncated(document, engine.config)))
             yield document
 
-    nats = 0.0
-    for each in engine.losses(counted()):
-        nats += each
-    return Score(nats, tokens)
+    return total(array("d", engine.losses(counted())), tokens, kinds)
+
+
+def kind_of(document: Tokens) -> int:
+    """Return a number that equal documents share, and hardly any others."""
+    return hash(tuple(document))
 
 
 def uniform_score(tokens: int, vocab_size: int) -> Score:
     """Return the score of a model that gives every token the same probability."""
-    return Score(tokens * math.log(vocab_size), tokens)
+    return Score(tokens * math.log(vocab_size), tokens, standard_error=0.0)
 
 
 class NgramCounts:
@@ -148,6 +209,8 @@ class Evaluation:
         documents_in_all: The total number of documents in the text.
         scores: The scores of the model and the baselines, by name.
         novelty: How many of the model's samples are distinct, and how many are new.
+        note: What a reader must know about the held-out part; empty if there is nothing to know.
+        is_drawn: Whether the documents were drawn at random from all of them.
     """
 
     text: str
@@ -155,6 +218,8 @@ class Evaluation:
     documents_in_all: int
     scores: dict[str, Score]
     novelty: Novelty
+    note: str = ""
+    is_drawn: bool = False
 
     def __str__(self) -> str:
         return render(self).rstrip("\n")
@@ -163,10 +228,10 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         rows = [
-            (name, f"{score.loss:.4f}", f"{score.bits_per_character:.4f}", f"{score.perplexity:.2f}")
+            (name, f"{score.loss:.4f}", _error(score), f"{score.bits_per_character:.4f}", f"{score.perplexity:.2f}")
             for name, score in self.scores.items()
         ]
-        return html((self.text, "nats/token", "bits/character", "perplexity"), rows)
+        return html((self.text, "nats/token", "std error", "bits/character", "perplexity"), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the measurements as a dict that can be written as JSON."""
@@ -179,25 +244,29 @@ class Evaluation:
                     "loss": _finite(score.loss),
                     "bits_per_character": _finite(score.bits_per_character),
                     "perplexity": _finite(score.perplexity),
+                    "standard_error": None if score.standard_error is None else _finite(score.standard_error),
                 }
                 for name, score in self.scores.items()
             },
             "samples": self.novelty.samples,
             "distinct": self.novelty.distinct,
             "new": self.novelty.new,
+            **({"note": self.note} if self.note else {}),
         }
 
 
 def render(evaluation: Evaluation) -> str:
     """Return the evaluation as a printable table."""
     tokens, counts = evaluation.scores["model"].tokens, evaluation.novelty
-    counted = f"{evaluation.documents:,} of {evaluation.documents_in_all:,} documents, {tokens:,} tokens"
+    counted = f"{evaluation.documents:,} of {evaluation.documents_in_all:,} documents"
+    counted += f"{' (drawn at random)' * evaluation.is_drawn}, {tokens:,} tokens"
     lines = [
         f"{visible(evaluation.text)}: {counted}",
+        *([evaluation.note] if evaluation.note else []),
         "",
-        f"{'':16}{'nats/token':>12}{'bits/character':>16}{'perplexity':>12}",
+        f"{'':16}{'nats/token':>12}{'std error':>11}{'bits/character':>16}{'perplexity':>12}",
         *(
-            f"{name:16}{score.loss:12.4f}{score.bits_per_character:16.4f}{score.perplexity:12.2f}"
+            f"{name:16}{score.loss:12.4f}{_error(score):>11}{score.bits_per_character:16.4f}{score.perplexity:12.2f}"
             for name, score in evaluation.scores.items()
         ),
     ]
@@ -205,6 +274,10 @@ def render(evaluation: Evaluation) -> str:
         new = "" if counts.new is None else f"{counts.new:,} new, "
         lines += ["", f"{counts.samples:,} samples: {new}{counts.distinct:,} distinct"]
     return "\n".join(lines)
+
+
+def _error(score: Score) -> str:
+    return "" if score.standard_error is None else f"{score.standard_error:.4f}"
 
 
 def _finite(x: float) -> float | None:

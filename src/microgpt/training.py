@@ -26,6 +26,8 @@ class Step:
         learning_rate: The learning rate used for the update.
         tokens: The number of predicted tokens.
         val_loss: The held-out loss after the update; None if it was not measured.
+        selection_loss: The held-out loss on a larger sample, by which the best checkpoint is selected; None if it was
+            not measured, or if it is val_loss.
         seconds: The step's wall-clock time; if one call computes several steps, each gets an equal share of its time.
     """
 
@@ -34,6 +36,7 @@ class Step:
     learning_rate: float
     tokens: int
     val_loss: float | None = None
+    selection_loss: float | None = None
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -45,6 +48,22 @@ def check_options(batch_size: int, micro_batch_size: int | None, validate_every:
         )
     if validate_every is not None:
         check_size("validate_every", validate_every, AT_MOST["num_steps"])
+
+
+def check_patience(patience: int | None, val_fraction: float, validate_every: int | None, num_steps: int) -> None:
+    """Raise ValueError if training could not stop early because the held-out loss is not measured often enough."""
+    if not patience:
+        return
+    check_size("patience", patience, AT_MOST["num_steps"])
+    if not val_fraction:
+        raise ValueError(
+            f"patience needs held-out documents, got patience={patience}: set val_fraction, such as val_fraction=0.1"
+        )
+    if validate_every is not None and validate_every >= num_steps:
+        raise ValueError(
+            f"patience needs several measurements of the held-out loss, got patience={patience},"
+            f" validate_every={validate_every} and num_steps={num_steps}: set validate_every below num_steps"
+        )
 
 
 def check_share(batch_size: int, world_size: int) -> None:
@@ -63,6 +82,7 @@ def train(
     *,
     micro_batch_size: int | None = None,
     validate: Callable[[], float] | None = None,
+    select: Callable[[], float] | None = None,
     validate_every: int = 0,
     pause_every: int = 0,
     together: bool = False,
@@ -81,6 +101,7 @@ def train(
         micro_batch_size: The number of sequences to process at once; gradients are accumulated over the batch. The
             default is the full batch.
         validate: A function that returns the held-out loss.
+        select: A function that returns the held-out loss on a larger sample, called whenever validate is.
         validate_every: The number of steps between validations; 0 to validate only after step num_steps.
         pause_every: With `together`, the engine's state matches the yielded step at every multiple of this number.
         together: Whether the engine's state may be ahead of the yielded step, except at multiples of validate_every and
@@ -157,10 +178,11 @@ def train(
                     f" {config.learning_rate} or init_std below {config.init_std}"
                 )
             due = validate and (step == config.num_steps or (validate_every and step % validate_every == 0))
-            val_loss = validate() if due and validate else None
-            if val_loss is not None and not math.isfinite(val_loss):
-                raise DivergedError(
-                    f"the held-out loss after step {step} is {val_loss}: start a new run with learning_rate below"
-                    f" {config.learning_rate}"
-                )
-            yield Step(step, loss, rates[i], int(tokens[i]), val_loss, seconds)
+            val_loss, selection_loss = (measure() if due and measure else None for measure in (validate, select))
+            for measured in (val_loss, selection_loss):
+                if measured is not None and not math.isfinite(measured):
+                    raise DivergedError(
+                        f"the held-out loss after step {step} is {measured}: start a new run with learning_rate below"
+                        f" {config.learning_rate}"
+                    )
+            yield Step(step, loss, rates[i], int(tokens[i]), val_loss, selection_loss, seconds)

@@ -62,7 +62,7 @@ def test_every_example_of_every_help_text_runs(
     for _, example in examples():
         result = microgpt(example.removeprefix("microgpt "))
         assert result.status == 0, f"{example}: {result.err}"
-    assert names(Path("runs")) == ["1", "prepared", "small"]
+    assert names(Path("runs")) == ["1", "prepared", "small", "tuned"]
     assert len(metrics(here / "runs" / "small")) == 30
     assert Path("loss.svg").is_file()
 
@@ -127,6 +127,9 @@ Options
   -o, --output FILE            The ONNX file to write. [default: model.onnx]
   --precision float32|float64  Precision of the exported model.
                                [default: float32]
+  --checkpoint best|last       Checkpoint of a run folder: the one with the
+                               least held-out loss, or the last one.
+                               [default: best, if documents are held out]
   -h, --help                   Show this message and exit.
 """
 

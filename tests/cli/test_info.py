@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from cli.commands import WORDS, Microgpt, Reference, strict_json
+from microgpt.runs.run import Run
+
+from cli.commands import SMALL, WORDS, Microgpt, Reference, metrics, strict_json
 
 
 def test_info_describes_a_run(run: Path, microgpt: Microgpt, trained: Path) -> None:
@@ -90,3 +92,53 @@ def test_info_needs_no_data(run: Path, here: Path, microgpt: Microgpt) -> None:
     shown = microgpt("info run").out
     Path("words.txt").unlink()
     assert microgpt("info run") == (0, shown, "")
+
+
+def test_info_shows_the_last_and_the_best_checkpoint(here: Path, microgpt: Microgpt) -> None:
+    options = f"{SMALL} --num-steps 30 --learning-rate 0.1 --seed 1 --val-fraction 0.3"
+    assert microgpt(f"train words.txt {options} --out run").status == 0
+    measured = {step["step"]: step["val_loss"] for step in metrics(here / "run") if "val_loss" in step}
+    best = min(measured, key=measured.__getitem__)
+    assert best < 30
+    shown = microgpt("info run")
+    assert (shown.status, shown.err) == (0, "")
+    assert shown.out.startswith(
+        "run: 30 of 30 steps\n\n"
+        "checkpoints  step  held-out loss\n"
+        f"last           30         {measured[30]:.4f}\n"
+        f"best          {best:3}         {measured[best]:.4f}\n\nsettings\n"
+    )
+    facts = strict_json(microgpt("info run --json").out)
+    assert facts["step"] == 30
+    assert facts["checkpoints"] == {
+        "last": {"step": 30, "val_loss": measured[30]},
+        "best": {"step": best, "val_loss": measured[best]},
+    }
+    Path("run/best.safetensors").unlink()
+    lost = microgpt("info run")
+    assert lost.err == "note: 'run/best.safetensors' does not exist (it is missing)\n"
+    assert "best  " not in lost.out
+    # one checkpoint file is a single checkpoint
+    assert "checkpoints" not in microgpt("info run/model.safetensors").out
+
+
+def test_commands_use_the_best_checkpoint_unless_the_last_is_asked_for(here: Path, microgpt: Microgpt) -> None:
+    options = f"{SMALL} --num-steps 30 --learning-rate 0.1 --seed 1 --val-fraction 0.3"
+    trained = microgpt(f"train words.txt {options} --out run --json")
+    assert strict_json(trained.out.splitlines()[-1])["held_out"]["step"] < 30
+    assert strict_json(trained.out.splitlines()[-1])["samples"] == Run.load("run").sample(20)
+    assert Run.load("run").sample(20) != Run.load("run", checkpoint="last").sample(20)
+    for checkpoint in ("best", "last"):
+        of_file = Path(f"{checkpoint}.safetensors")
+        of_file.write_bytes(Path("run", {"best": of_file.name, "last": "model.safetensors"}[checkpoint]).read_bytes())
+        expected = microgpt(f"sample {of_file}")
+        assert microgpt(f"sample run --checkpoint {checkpoint}") == expected
+        assert (microgpt("sample run").out == expected.out) == (checkpoint == "best")
+    Path("run/best.safetensors").write_bytes(b"damaged")
+    note = "note: 'run/best.safetensors' is not a microgpt checkpoint, or is damaged: a file must be at least 8 bytes"
+    result = microgpt("sample run")
+    assert result.out == microgpt("sample last.safetensors").out
+    assert result.err.startswith(note)
+    assert result.err.endswith("; the last checkpoint (step 30) is used instead\n")
+    refused = microgpt("sample run --checkpoint best")
+    assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1)

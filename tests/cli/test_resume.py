@@ -76,3 +76,33 @@ def test_a_run_can_be_resumed_after_its_data_moved(run: Path, here: Path, microg
 def test_the_settings_of_a_run_may_be_repeated_when_it_is_resumed(run: Path, microgpt: Microgpt) -> None:
     result = microgpt(f"train words.txt {SMALL} --out run --resume --engine scalar --val-fraction 0 --documents lines")
     assert result.status == 0
+
+
+def test_a_run_that_stopped_early_says_so_and_how_it_goes_on(here: Path, microgpt: Microgpt) -> None:
+    options = f"{SMALL} --num-steps 30 --learning-rate 0.1 --seed 1 --val-fraction 0.3"
+    assert microgpt(f"train words.txt {options} --out whole").status == 0
+    stopped = microgpt(f"train words.txt {options} --patience 3 --out run")
+    assert (stopped.status, len(metrics(here / "run"))) == (0, 18)
+    line = "stopped early after step 18 of 30: the held-out loss has been least at step 9, 3 measurements ago"
+    line += " (--patience 3)"
+    assert line in stopped.err.splitlines()
+    before = contents(here / "run")
+    again = microgpt("train --out run --resume")
+    assert (again.status, again.out) == (0, stopped.out)
+    facts = json.loads(microgpt("train --out run --resume --json").out.splitlines()[-1])["held_out"]
+    assert (facts["step"], facts["stopped_early"]) == (9, True)
+    assert f"{line}; to continue, resume with a larger --patience, or 0" in again.err.splitlines()
+    assert contents(here / "run") == before
+    assert microgpt("train --out run --resume --patience 0").status == 0
+    assert Path("run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+    assert Path("run/samples.txt").read_bytes() == Path("whole/samples.txt").read_bytes()
+
+
+def test_patience_without_a_held_out_part_is_refused(here: Path, microgpt: Microgpt) -> None:
+    refused = microgpt(f"train words.txt {SMALL} --patience 3 --out run")
+    assert refused == (
+        2,
+        "",
+        "error: patience needs held-out documents, got patience=3: set val_fraction, such as val_fraction=0.1\n",
+    )
+    assert not Path("run").exists()

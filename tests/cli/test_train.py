@@ -317,3 +317,46 @@ def test_initial_parameters_that_are_too_large_give_an_error_without_a_traceback
     assert result.status in (1, 2)
     assert result.err.splitlines()[-1].startswith("error: ")
     assert re.search(r"init_std(=| below )1e\+", result.err.splitlines()[-1])
+
+
+# --- Fine-tuning
+
+
+def test_a_run_can_start_from_another_one(run: Path, microgpt: Microgpt) -> None:
+    Path("more.txt").write_text("zoé\njörg\nanna\ngina\n", encoding="utf-8")
+    result = microgpt("train more.txt --from run --out tuned --num-steps 4")
+    assert result.status == 0
+    line = f"started from {run.resolve()}, step 12; 3 new characters: 'z' 'é' 'ö'"
+    assert line in result.err.splitlines()
+    facts = json.loads(Path("tuned/config.json").read_text())
+    assert facts["config"] == {**json.loads((run / "config.json").read_text())["config"], "num_steps": 4}
+    params = checkpoints.load(run / "model.safetensors").params
+    assert facts["data"]["start_from"] == {
+        "name": str(run.resolve()),
+        "step": 12,
+        "sha256": hashlib.sha256(params.tobytes()).hexdigest(),
+    }
+    assert microgpt("train --out tuned --resume --num-steps 6").status == 0
+    assert microgpt("sample tuned --prompt zo").status == 0
+    assert "start_from" in microgpt("info tuned").out
+
+
+def test_a_run_that_cannot_be_started_from_is_refused(run: Path, microgpt: Microgpt) -> None:
+    for options, message in (
+        (
+            "--n-embd 8",
+            "n_embd must be 4, as in the run to start from, got n_embd=8: omit it, or start a run from random",
+        ),
+        (
+            "--preset final",
+            "n_embd must be 4, as in the run to start from, got n_embd=16: omit it, or start a run from",
+        ),
+        ("--tokenizer byte", "tokenizer must be 'char', as in the run to start from, got tokenizer='byte': omit it"),
+        ("--resume", "from cannot be used with resume, got from='run': the run already has parameters"),
+    ):
+        refused = microgpt(f"train words.txt --from run --out tuned {options}")
+        assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1), refused.err
+        assert refused.err.startswith(f"error: {message}")
+    refused = microgpt("train words.txt --from nowhere --out tuned")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert not Path("tuned").exists()

@@ -109,7 +109,7 @@ def test_the_readme_shows_a_real_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path, names_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for the commands of the README: it has two texts, and the public names are already downloaded."""
+    """A folder for the commands of the README: it has three texts, and the public names are already downloaded."""
     pytest.importorskip("matplotlib", reason="one command plots: pip install matplotlib")
     try:
         kernel()
@@ -120,6 +120,7 @@ def desk(tmp_path: Path, names_file: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     words = reference.documents(names_file)[::50]
     (tmp_path / "my_words.txt").write_text("\n".join(words))
+    (tmp_path / "other.txt").write_text("\n".join(["zoé", *words[:50]]), encoding="utf-8")
     (tmp_path / "book.txt").write_text(" ".join(words))
     return tmp_path
 

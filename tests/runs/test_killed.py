@@ -35,7 +35,9 @@ def test_a_run_killed_many_times_equals_one_that_was_never_stopped(
         assert process.returncode == -signal.SIGPROF, process.stderr
         if (tmp_path / "run" / "model.safetensors").exists():
             begun += 1
-            step = microgpt.load(tmp_path / "run").step  # raises if the checkpoint is damaged
+            step = microgpt.load(tmp_path / "run", checkpoint="last").step  # raises if the checkpoint is damaged
+            if (tmp_path / "run" / "best.safetensors").exists():
+                assert microgpt.load(tmp_path / "run").is_best
             assert step >= last, "a checkpoint went back"
             assert len(read_metrics(tmp_path / "run" / "metrics.jsonl")) >= step
             last = step
@@ -43,10 +45,12 @@ def test_a_run_killed_many_times_equals_one_that_was_never_stopped(
     assert begun > 0
     assert last > 0
     # train both a few steps further than the killed run came
-    state = microgpt.load(tmp_path / "run")
+    state = microgpt.load(tmp_path / "run", checkpoint="last")
     assert state.config.num_steps == num_steps
     resumed = Folder.resume(tmp_path / "run")
-    straight = Folder.create(tmp_path / "straight", Run.begin(documents, state.config))
+    straight = Folder.create(
+        tmp_path / "straight", Run.begin(documents, state.config, val_fraction=0.3, validate_every=2)
+    )
     for folder in (resumed, straight):
         for step in folder.train():
             if step.step == last + 20:
@@ -56,3 +60,4 @@ def test_a_run_killed_many_times_equals_one_that_was_never_stopped(
     assert resumed.run.engine.v == straight.run.engine.v
     lines = [files["metrics.jsonl"].splitlines()[: last + 20] for files in both]
     assert lines[0] == lines[1]
+    assert both[0]["best.safetensors"] == both[1]["best.safetensors"]

@@ -57,7 +57,7 @@ config = Config(n_embd=4, n_head=2, block_size=4, num_steps=num_steps)
 try:
     folder = Folder.resume(path)
 except ValueError:
-    folder = Folder.create(path, Run.begin(documents, config))
+    folder = Folder.create(path, Run.begin(documents, config, val_fraction=0.3, validate_every=2))
 print("began", flush=True)
 die("training")
 for _ in folder.train(checkpoint_every=1):

@@ -14,8 +14,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
 from microgpt.data.documents import Data
+from microgpt.data.loading import listed
 from microgpt.data.sources import STDIN
 from microgpt.errors import OutputError
+from microgpt.evaluation import Score
 from microgpt.runs.diagnostics import DIAGNOSTICS_SECONDS, Diagnostics
 from microgpt.runs.metrics import record
 from microgpt.runs.run import ENGINE_INIT_PARAMS, Run
@@ -41,8 +43,8 @@ class Display(Protocol):
     def end(self) -> None:
         """Stop showing steps, because training has finished or was stopped."""
 
-    def samples(self, texts: Sequence[str]) -> None:
-        """Show the samples after training."""
+    def samples(self, texts: Sequence[str], held_out: dict[str, Any] | None = None) -> None:
+        """Show the samples after training; `held_out` has the facts about the final held-out loss for programs."""
 
     def message(self, text: str) -> None:
         """Show an additional line of human-readable text."""
@@ -109,16 +111,58 @@ def facts(run: Run) -> list[str]:
         lines.append(f"initial parameters: drawn by PyTorch, since there are more than {ENGINE_INIT_PARAMS:,}")
     if run.held_out:
         lines[3] += f", {len(run.held_out)} {'windows' if data.mode == 'stream' else 'documents'} held out"
+    if origin := run.provenance.start_from:
+        new = len(run.new_symbols)
+        known = f"; {new} new character{'s' * (new > 1)}: {listed(run.new_symbols)}" if new else ""
+        lines.append(f"started from {origin.name or 'a run in memory'}, step {origin.step}{known}")
+    if run.note:
+        lines.append(f"note: {run.note}")
+    if note := run.split_note:
+        lines.append(note)
     if data.note:
         lines.append(data.note)
     if unread := data.unread(config.block_size):
         beyond = f"which are beyond block_size={config.block_size}"
         lines.append(f"not read: {unread:.1%} of the tokens, {beyond}; {_to_read_more(unread, data)}")
-    if run.step == config.num_steps:
+    if run.stopped_early:
+        lines.append(f"{stopped_early(run)}; to continue, resume with a larger --patience, or 0")
+    elif run.step == config.num_steps:
         lines.append(f"already complete: all {run.step} steps are done; to continue, resume with a larger --num-steps")
     elif run.step:
         lines.append(f"resumed after step {run.step} of {config.num_steps}")
     return lines
+
+
+def stopped_early(run: Run) -> str:
+    """Return the line about a run whose patience is exhausted."""
+    selection = run.selection
+    assert selection is not None
+    return (
+        f"stopped early after step {run.step} of {run.config.num_steps}: the held-out loss has been least at step"
+        f" {selection.best_step}, {selection.since} measurements ago (--patience {run.provenance.patience})"
+    )
+
+
+def held_out(run: Run, score: Score, last: int) -> str:
+    """Return the line about the final held-out loss.
+
+    Args:
+        run: The run, with its best model.
+        score: The score on the held-out documents.
+        last: The step of the last checkpoint.
+    """
+    things = "windows" if run.data.mode == "stream" else "documents"
+    count = f"all {len(run.held_out):,} {things}"
+    if len(run.measured) < len(run.held_out):
+        count = f"{len(run.measured):,} of {len(run.held_out):,} {things}, drawn at random"
+    error = "" if score.standard_error is None else f" ± {score.standard_error:.4f}"
+    model = f"step {run.step}" if run.step == last else f"step {run.step}, the best; the last is {last}"
+    return f"held-out loss: {score.loss:.4f}{error} nats per token ({model}; {count}, {score.tokens:,} tokens)"
+
+
+def _held_out_loss(step: Step) -> float | None:
+    """Return the loss by which the best checkpoint is selected, or the one on fewer documents if that is all."""
+    return step.val_loss if step.selection_loss is None else step.selection_loss
 
 
 def _to_read_more(unread: float, data: Data) -> str:
@@ -156,7 +200,7 @@ class Quiet:
 
     def end(self) -> None: ...
 
-    def samples(self, texts: Sequence[str]) -> None:
+    def samples(self, texts: Sequence[str], held_out: dict[str, Any] | None = None) -> None:
         with suppress(OutputError):  # main reports it; what was trained is saved
             print_samples(texts)
 
@@ -182,8 +226,8 @@ class Lines(Quiet):
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
         left = (self.num_steps - step.step) / speed
         line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {self.smooth.mean():.4f}"
-        if step.val_loss is not None:
-            line += f" | held-out {step.val_loss:.4f}"
+        if (held_out := _held_out_loss(step)) is not None:
+            line += f" | held-out {held_out:.4f}"
         more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
         self.message(f"{line}{more} | {text.speed(speed):>14} | {text.duration(left)} left")
 
@@ -211,8 +255,8 @@ class Live(Lines):
         self.last = step
         self.smooth.add(step.loss)
         self.diagnostics.add(step)
-        if step.val_loss is not None:
-            self.val_loss = f"held-out [bold]{step.val_loss:.4f}[/]"
+        if (held_out := _held_out_loss(step)) is not None:
+            self.val_loss = f"held-out [bold]{held_out:.4f}[/]"
         if time.perf_counter() >= self.draw_at:
             self._draw(step)
 
@@ -246,8 +290,8 @@ class Json(Quiet):
     def step(self, step: Step) -> None:
         self._print(record(step))
 
-    def samples(self, texts: Sequence[str]) -> None:
-        self._print({"samples": list(texts)})
+    def samples(self, texts: Sequence[str], held_out: dict[str, Any] | None = None) -> None:
+        self._print({"samples": list(texts), **({"held_out": held_out} if held_out else {})})
 
     def _print(self, facts: dict[str, Any]) -> None:
         with suppress(OutputError):  # main reports it, and training goes on

@@ -9,6 +9,7 @@ from typing import Any
 from microgpt import evaluation
 from microgpt.cli import display
 from microgpt.cli.options import (
+    CHECKPOINT,
     DATA_FILE,
     DEVICE,
     ENGINE_NAME,
@@ -21,8 +22,7 @@ from microgpt.cli.options import (
     number,
     option,
 )
-from microgpt.cli.sample import note_missing_data
-from microgpt.runs.run import Run
+from microgpt.cli.sample import load_model, note_missing_data
 
 ARGUMENTS = [
     RUN,
@@ -35,7 +35,7 @@ ARGUMENTS = [
     option(
         "--limit",
         **number(int, at_least=0),
-        default=1000,
+        shown="all held-out documents, up to 200,000 tokens; 1000 documents of any other text",
         help="Maximum number of documents to evaluate on, evenly spaced throughout the text; 0 uses all of them.",
     ),
     option(
@@ -45,6 +45,7 @@ ARGUMENTS = [
         help="Number of samples to generate and compare with the training data.",
     ),
     SEED,
+    CHECKPOINT,
     DATA_FILE,
     ENGINE_NAME,
     PRECISION,
@@ -57,6 +58,7 @@ def evaluate(
     run: Path,
     file: str | None,
     *,
+    checkpoint: str | None,
     data: str | None,
     engine: str,
     precision: str | None,
@@ -67,13 +69,14 @@ def evaluate(
     """Measure a model's loss and count how many of its samples are new.
 
     The table also shows the losses of simpler models, which only count
-    tokens or pairs of tokens. A sample is new if it is not in the training
+    tokens or pairs of tokens. The standard error is that of the loss, for
+    other documents like these. A sample is new if it is not in the training
     data.
 
     Examples:
       microgpt evaluate runs/small --limit 20 --num-samples 10
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
+    model = load_model(run, checkpoint, engine=engine, precision=precision, source=data, **given(device=device))
     if file is not None:
         note_missing_data(model)
     with display.bars() as progress:

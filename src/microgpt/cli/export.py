@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from microgpt.cli import display
-from microgpt.cli.options import RUN, option
-from microgpt.runs.run import Run
+from microgpt.cli.options import CHECKPOINT, RUN, option
+from microgpt.cli.sample import load_model
 
 ARGUMENTS = [
     RUN,
     option("-o", "--output", metavar="FILE", type=Path, default=Path("model.onnx"), help="The ONNX file to write."),
     option("--precision", metavar="float32|float64", default="float32", help="Precision of the exported model."),
+    CHECKPOINT,
 ]
 
 
-def export(run: Path, *, output: Path, precision: str) -> None:
+def export(run: Path, *, output: Path, precision: str, checkpoint: str | None) -> None:
     """Export a model as an ONNX file for programs in other languages.
 
     The exported model processes an entire text at once, or one token at a time
@@ -27,6 +28,6 @@ def export(run: Path, *, output: Path, precision: str) -> None:
     """
     from microgpt.export.onnx import to_onnx
 
-    model = Run.load(run)
+    model = load_model(run, checkpoint)
     to_onnx(model, output, precision)
     display.report(f"wrote {output}: {model.num_params:,} parameters as {precision}")

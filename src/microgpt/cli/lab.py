@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from microgpt.cli import display
-from microgpt.cli.options import argument, number, option
+from microgpt.cli.options import CHECKPOINT, argument, number, option
 
 ARGUMENTS = [
     argument("RUN...", "Run folders or checkpoint files to open in the lab.", name="runs", nargs="*", type=Path),
@@ -21,10 +21,11 @@ ARGUMENTS = [
         type=Path,
         help="Write the page to a new folder for a web server instead of serving it.",
     ),
+    CHECKPOINT,
 ]
 
 
-def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | None) -> None:
+def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | None, checkpoint: str | None) -> None:
     """Open the lab, a page that shows every number inside a GPT.
 
     You can change the numbers and continue training from there. The page is
@@ -40,7 +41,7 @@ def lab(runs: list[Path], *, port: int | None, browser: bool, export: Path | Non
     """
     from microgpt.lab import server as lab_server
 
-    pages = lab_server.Pages([lab_server.NamedRun.find(run) for run in runs])
+    pages = lab_server.Pages([lab_server.NamedRun.find(run, checkpoint) for run in runs])
     if lab_server.trouble():
         display.note(
             f"note: the page is older than the package, because building the page failed: {lab_server.trouble()}"

@@ -137,6 +137,12 @@ DEVICE = option(
 )
 DATA_FILE = option("--data", metavar="FILE", help="New location of the training data, if it has moved.")
 SEED = option("--seed", **number(int), shown="the run's seed", help="Random seed for the samples.")
+CHECKPOINT = option(
+    "--checkpoint",
+    metavar="best|last",
+    shown="best, if documents are held out",
+    help="Checkpoint of a run folder: the one with the least held-out loss, or the last one.",
+)
 JSON = flag("--json", "Print JSON for other programs.")
 
 

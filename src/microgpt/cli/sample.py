@@ -9,6 +9,7 @@ from typing import Any
 
 from microgpt.cli import display
 from microgpt.cli.options import (
+    CHECKPOINT,
     DATA_FILE,
     DEVICE,
     ENGINE_NAME,
@@ -39,6 +40,7 @@ ARGUMENTS = [
     option("--max-new-tokens", **number(int), help="Stop each sample after this many new tokens."),
     flag("--slide", "Continue beyond block_size, using the last block_size tokens as context."),
     flag("--new-only", "Print only samples that are not in the training data."),
+    CHECKPOINT,
     DATA_FILE,
     ENGINE_NAME,
     PRECISION,
@@ -52,6 +54,7 @@ def sample(
     *,
     n: int,
     new_only: bool,
+    checkpoint: str | None,
     data: str | None,
     engine: str,
     precision: str | None,
@@ -70,7 +73,7 @@ def sample(
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
     """
-    model = Run.load(run, engine=engine, precision=precision, source=data, **given(device=device))
+    model = load_model(run, checkpoint, engine=engine, precision=precision, source=data, **given(device=device))
     if not new_only:
         note_missing_data(model)
     count = 0
@@ -83,6 +86,19 @@ def sample(
             display.print_samples(texts, marks, first=count + 1)
         sys.stdout.flush()
         count += len(samples)
+
+
+def load_model(run: Path, checkpoint: str | None, **options: Any) -> Run:
+    """Load a run, and print why its best checkpoint is not used, or that it is not the last one."""
+    model = Run.load(run, checkpoint=checkpoint, **options)
+    if model.note:
+        display.note(f"note: {model.note}")
+    elif model.is_best and not checkpoint and model.step < model.config.num_steps:
+        display.note(
+            f"note: this is the best checkpoint, step {model.step} of {model.config.num_steps}; --checkpoint last uses"
+            " the last one"
+        )
+    return model
 
 
 def note_missing_data(model: Run) -> None:

@@ -56,6 +56,15 @@ ARGUMENTS = [
         help=f"Settings to start from: a published version ({', '.join(PRESETS)}) or a size ({', '.join(SIZES)}).",
     ),
     option(
+        "--from",
+        dest="start_from",
+        metavar="RUN",
+        type=Path,
+        shown="random parameters",
+        help="Fine-tune a run (its best checkpoint) or a checkpoint file. Its settings and vocabulary are the defaults;"
+        " new characters are added.",
+    ),
+    option(
         "--documents",
         group=DATA,
         metavar="HOW",
@@ -89,6 +98,13 @@ ARGUMENTS = [
         **number(int, at_least=1),
         shown="a tenth of all steps",
         help="Steps between measurements of the held-out loss.",
+    ),
+    option(
+        "--patience",
+        group=DATA,
+        **number(int, at_least=0),
+        shown="never",
+        help="Stop after this many measurements of the held-out loss without a new least loss; 0 never stops early.",
     ),
     ENGINE_NAME,
     PRECISION,
@@ -127,6 +143,7 @@ def train(
     files: list[str],
     *,
     preset: str | None,
+    start_from: Path | None,
     out: Path | None,
     resume: bool,
     overwrite: bool,
@@ -144,6 +161,7 @@ def train(
       microgpt train --num-steps 20
       microgpt train names --out runs/small --n-embd 8 --n-head 2 --num-steps 20
       microgpt train --out runs/small --resume --num-steps 30
+      microgpt train names --from runs/small --out runs/tuned --num-steps 20
     """
     rank, _ = processes()
     source = _source(files)
@@ -165,23 +183,35 @@ def train(
             raise ValueError("resume and overwrite cannot be used together: omit one of them")
         if preset is not None:
             raise ValueError(f"preset cannot be used with resume, got preset={preset!r}: the run already has settings")
+        if start_from is not None:
+            raise ValueError(
+                f"from cannot be used with resume, got from={str(start_from)!r}: the run already has parameters"
+            )
         folder = Folder.resume(out, changes={**settings, **chosen}, source=source, **computed_by)
         if folder.run.config.num_steps != folder.planned_steps:
             show.message(
                 f"num_steps: {folder.planned_steps} -> {folder.run.config.num_steps}; the learning rate now decays to 0"
                 f" at step {folder.run.config.num_steps}"
             )
+        if folder.note:
+            show.message(f"note: {folder.note}")
     else:
         if source is None and is_unread_input():
             raise ValueError(
                 "a text is piped to standard input, but no FILE is specified: microgpt train - reads it, and microgpt"
                 " train names the bundled names"
             )
-        config = Config().replace(**settings)
+        config = None if start_from else Config().replace(**settings)
         with display.bars() as progress:
             download = partial(progress, "names.txt")
             run = Run.begin(
-                DATASETS[0] if source is None else source, config, progress=download, **computed_by, **chosen
+                DATASETS[0] if source is None else source,
+                config,
+                start_from=start_from,
+                progress=download,
+                **computed_by,
+                **chosen,
+                **(settings if start_from else {}),
             )
         if out is None:
             out = next_folder(Path("runs")) if rank == 0 else Path()
@@ -237,8 +267,29 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
         return 128 + (caught or [signal.SIGTERM])[0]
     if run.engine.rank:
         return 0
+    if is_early := run.stopped_early:
+        show.message(display.stopped_early(run))
+    held_out = _measure_best(folder, show) if run.held_out and run.selection else None
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
-    show.samples(texts)
+    show.samples(texts, held_out and {**held_out, "stopped_early": is_early})
     show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     return 0
+
+
+def _measure_best(folder: Folder, show: display.Display) -> dict[str, Any]:
+    """Load the best checkpoint's model into the run, measure its held-out loss, show it, and return the facts."""
+    run, last = folder.run, folder.run.step
+    folder.use_best()
+    if folder.note:
+        show.message(f"note: {folder.note}")
+    with display.bars() as progress:
+        score = run.measure(progress)
+    show.message(display.held_out(run, score, last))
+    return {
+        "step": run.step,
+        "loss": score.loss,
+        "standard_error": score.standard_error,
+        "documents": len(run.measured),
+        "tokens": score.tokens,
+    }

@@ -13,10 +13,11 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
+from hashlib import blake2b
 from itertools import chain
 
-from microgpt.data.split import Order, hold_out, shuffled
+from microgpt.data.split import END, RULES, SINGLY, TOGETHER, Order, hold_out, shuffled
 from microgpt.data.substrings import find_substrings
 from microgpt.data.tokenizers import Tokenizer, width
 
@@ -147,13 +148,47 @@ class Data:
     def __iter__(self) -> Iterator[str]:
         return map(self.text, range(len(self)))
 
-    def split(self, seed: int, val_fraction: float) -> tuple[array[int], array[int]]:
-        """Return the indices of the training sequences and of the held-out sequences, both in file order."""
-        return hold_out(len(self), seed, val_fraction)
+    @cached_property
+    def kinds(self) -> array[int]:
+        """A number for each document, counted from 0 in the order of the text, that equal documents share."""
+        numbers: dict[bytes, int] = {}
+        content = memoryview(self.tokens)
+        starts = chain((0,), self.ends)
+        # a digest takes less memory than a long document
+        digests = (blake2b(content[start:end], digest_size=16).digest() for start, end in zip(starts, self.ends))
+        return array("Q", (numbers.setdefault(digest, len(numbers)) for digest in digests))
 
-    def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
+    @property
+    def num_distinct(self) -> int:
+        """The number of distinct documents; only if the data `compares` them."""
+        return max(self.kinds, default=-1) + 1
+
+    def split_rule(self, asked: str | None = None) -> str:
+        """Return the rule by which a new run splits the data; raise ValueError if the rule that is asked for cannot."""
+        if asked not in (None, *RULES):
+            raise ValueError(f"split must be one of {', '.join(RULES)}, got split={asked!r}")
+        if asked == TOGETHER and not self.compares:
+            raise ValueError(
+                f"split cannot be {asked!r} for a stream or prepared data, whose documents are not compared: omit it"
+            )
+        if asked:
+            return asked
+        if self.mode == "stream":
+            return END
+        return TOGETHER if self.compares and self.num_distinct < len(self) else SINGLY
+
+    @property
+    def compares(self) -> bool:
+        """True if equal documents can be found: there are documents, and they are in memory."""
+        return self.mode != "stream"
+
+    def split(self, seed: int, val_fraction: float, rule: str = SINGLY) -> tuple[array[int], array[int]]:
+        """Return the indices of the training sequences and of the held-out sequences, both in file order."""
+        return hold_out(len(self), seed, val_fraction, rule, self.kinds if rule == TOGETHER else ())
+
+    def order(self, seed: int, val_fraction: float, rng: random.Random, rule: str = SINGLY) -> Order:
         """Return the indices of the training sequences, shuffled by rng, and of the held-out sequences."""
-        return shuffled(len(self), seed, val_fraction, rng)
+        return shuffled(len(self), seed, val_fraction, rng, rule, self.kinds if rule == TOGETHER else ())
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
         """Return the texts that occur in the data, as complete documents or, in a stream, anywhere."""

@@ -31,6 +31,7 @@ def load(
     block_size: int = 16,
     bos_first: bool = False,
     tokenizer: str | Tokenizer = "char",
+    grow: bool = False,
     progress: Progress | None = None,
     check_digest: Callable[[str], object] | None = None,
 ) -> Data:
@@ -48,6 +49,7 @@ def load(
         block_size: The size of a stream's windows, in tokens.
         bos_first: Whether a new tokenizer uses token id 0 for BOS instead of the last id.
         tokenizer: The tokenizer to use, or the kind of tokenizer to create (see tokenizers.KINDS).
+        grow: Whether a given tokenizer of characters gets the text's other characters too, instead of refusing them.
         progress: Called to report download progress.
         check_digest: Called with the SHA-256 of a file's bytes before anything is decoded; it raises an exception to
             refuse the file, so that messages about a file's text can only be about the expected file.
@@ -79,7 +81,7 @@ def load(
     check_mode(chosen, separator)
     if field is not None and raw is None:
         raise ValueError(f"field can only be used with a file, got field={field!r} for documents in memory")
-    options: dict[str, Any] = {"block_size": block_size, "bos_first": bos_first}
+    options: dict[str, Any] = {"block_size": block_size, "bos_first": bos_first, "grow": grow}
     if raw is None:
         return _load(_Memory(documents, chosen, separator), None, chosen, tokenizer, **options)
     data = _load(_Files(raw, chosen, separator, field), raw, chosen, tokenizer, **options)
@@ -178,6 +180,7 @@ def _load(
     *,
     block_size: int,
     bos_first: bool,
+    grow: bool,
 ) -> Data:
     what = raw.what if raw else "the list of documents"
     found: set[str] = set()
@@ -193,10 +196,13 @@ def _load(
         pass
     if not found:
         raise DataError(f"{what} is empty: specify a text with at least one document (one document per line)")
-    if isinstance(tokenizer, CharTokenizer) and (unknown := found - tokenizer.token_ids.keys()):
+    unknown = found - tokenizer.token_ids.keys() if isinstance(tokenizer, CharTokenizer) else set()
+    if unknown and grow:
+        tokenizer = CharTokenizer({*filter(None, tokenizer.symbols), *unknown}, bos_first)
+    elif unknown:
         raise DataError(
-            f"{what} contains characters that the model has never seen: {_show(unknown)}; remove them, or train a model"
-            " on a text that contains them"
+            f"{what} contains characters that the model has never seen: {listed(unknown)}; remove them, or train a"
+            " model on a text that contains them"
         )
     digest = passes.digest
     data = Data(raw.name if raw else None, mode, tokenizer, digest, block_size)
@@ -212,9 +218,10 @@ def _load(
     return data
 
 
-def _show(characters: Iterable[str]) -> str:
-    listed = sorted(characters)
-    return " ".join(map(repr, listed[:10])) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")
+def listed(characters: Iterable[str]) -> str:
+    """Return the first ten characters of a set for a message, and how many more there are."""
+    ordered = sorted(characters)
+    return " ".join(map(repr, ordered[:10])) + (f" and {len(ordered) - 10} more" if len(ordered) > 10 else "")
 
 
 def _fill(data: Data, pieces: Iterable[list[str]]) -> None:

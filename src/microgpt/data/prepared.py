@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from microgpt.data.documents import Data
-from microgpt.data.split import Order, permuted
+from microgpt.data.split import SINGLY, Order, permuted
 from microgpt.data.substrings import FEW, find_substrings
 from microgpt.data.tokenizers import from_spec, width
 from microgpt.errors import DataError
@@ -131,9 +131,13 @@ class Prepared(Data):
             raise _changed(self._folder / TOKENS)
         return tokens
 
-    def order(self, seed: int, val_fraction: float, rng: random.Random) -> Order:
+    @property
+    def compares(self) -> bool:
+        return False  # see split.permuted
+
+    def order(self, seed: int, val_fraction: float, rng: random.Random, rule: str = SINGLY) -> Order:
         """Return the indices of the shuffled training sequences and of the held-out sequences; rng is not used."""
-        return permuted(len(self), seed, val_fraction)
+        return permuted(len(self), seed, val_fraction, rule)
 
     def find_texts(self, texts: Iterable[str]) -> set[str]:
         wanted = set(texts)

@@ -31,9 +31,9 @@ from time import monotonic
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from microgpt.errors import SiteError
-from microgpt.runs import checkpoint as checkpoints
-from microgpt.runs.layout import METRICS, MODEL, checkpoint_file
+from microgpt.errors import CheckpointError, RunError, SiteError
+from microgpt.runs.best import choose, load_chosen
+from microgpt.runs.layout import BEST, METRICS, MODEL
 
 SITE = Path(__file__).parent / "site"
 NO_SITE = Path(__file__).parent / "no_site.txt"  # a build that omits the page writes the reason here
@@ -86,23 +86,35 @@ class NamedRun:
     name: str
     model: Path
     metrics: Path | None  # None if the path is a checkpoint
+    checkpoint: str | None = None  # best or last; None for the best one if there is one
 
     @classmethod
-    def find(cls, path: Path) -> NamedRun:
+    def find(cls, path: Path, checkpoint: str | None = None) -> NamedRun:
         """Return the run at a path, which can be a run folder or a checkpoint, or a symbolic link to one.
 
         Raises:
-            RunError: There is no run at the path.
+            ValueError: The checkpoint is neither `best` nor `last`, or a file has only one.
+            RunError: There is no run at the path, or no best checkpoint although it was asked for.
             CheckpointError: The checkpoint cannot be read.
             SiteError: A file of the run is a symbolic link or not a regular file.
         """
         target = real(path)
-        run = cls(target.name, target / MODEL, target / METRICS) if target.is_dir() else cls(target.name, target, None)
-        for file in filter(None, (run.model, run.metrics)):
+        if target.is_dir():
+            run = cls(target.name, target / MODEL, target / METRICS, checkpoint)
+        else:
+            run = cls(target.name, target, None, checkpoint)
+        for file in filter(None, (run.model, run.metrics, target / BEST)):
             with suppress(OSError):  # checkpoint_file reports what is wrong with the model
                 open_file(file).close()
-        checkpoints.load(checkpoint_file(path))
+        load_chosen(path, checkpoint)
         return run
+
+    def chosen(self) -> Path:
+        """Return the checkpoint to open now, as a run that is being trained can get a new best one."""
+        try:
+            return choose(self.model.parent if self.metrics else self.model, self.checkpoint).file
+        except (RunError, CheckpointError):  # the files have changed, and reading them reports how
+            return self.model
 
 
 def real(path: Path) -> Path:
@@ -173,7 +185,7 @@ class Pages:
         for i, run in enumerate(self.runs):
             model, metrics = f"runs/{i}/{MODEL}", f"runs/{i}/{METRICS}"
             index.append({"name": run.name, "model": model, "metrics": metrics})
-            found[model] = run.model
+            found[model] = run.chosen()
             found[metrics] = run.metrics if run.metrics and os.path.lexists(run.metrics) else b""
         found["runs/index.json"] = json.dumps(index).encode()
         return found

@@ -5,7 +5,8 @@ A run can be resumed from its checkpoint, and other commands load the model from
 The tensors (float64, or float32 if the engine computes in float32) are the parameters, under their own names, and
 Adam's moments, under the same names with the prefixes `adam_m.` and `adam_v.`. The metadata strings are `format` and,
 encoded as JSON, `config`, `symbols` (each token's text; empty for BOS), `step`, `rng` (the state of Python's
-random.Random), `data` (the provenance) and, unless the tokens are characters, `tokenizer`.
+random.Random), `data` (the provenance), unless the tokens are characters, `tokenizer` and, if the run selects its best
+checkpoint, `selection`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import json
 import random
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,12 @@ from microgpt.config import Config, Shapes, offsets, shapes
 from microgpt.data.tokenizers import CharTokenizer, Tokenizer, from_spec
 from microgpt.errors import CheckpointError, SafetensorsError
 from microgpt.runs.provenance import Provenance
-from microgpt.system.safetensors import Tensor, read, tensor, write
+from microgpt.runs.selection import Selection
+from microgpt.system.records import read as read_record
+from microgpt.system.safetensors import Tensor, read, read_metadata, tensor, write
 
 FORMAT = "microgpt/1"
+REMEDY = "choose another checkpoint, or train again"
 BUFFERS = {"": "params", "adam_m.": "m", "adam_v.": "v"}  # prefix of a tensor's name -> field
 
 
@@ -41,6 +47,8 @@ class Checkpoint:
         rng_state: The state of the run's random.Random object.
         provenance: Where the training data came from.
         spec: The tokenizer as `Tokenizer.spec` describes it; empty if its tokens are characters.
+        selection: The measurements of the held-out loss; None if the run does not select its best checkpoint, as in
+            runs of earlier versions and runs that hold nothing out.
         dtype: The type in which the file stores the tensors; F32 if the values are already float32, otherwise F64.
     """
 
@@ -53,6 +61,7 @@ class Checkpoint:
     rng_state: tuple[Any, ...]
     provenance: Provenance = field(default_factory=Provenance)
     spec: dict[str, Any] = field(default_factory=dict)
+    selection: Selection | None = None
     dtype: str = "F64"
 
     def kind(self) -> str:
@@ -89,6 +98,8 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.spec:
         metadata["tokenizer"] = json.dumps(checkpoint.spec)
+    if checkpoint.selection:
+        metadata["selection"] = json.dumps(checkpoint.selection.to_dict())
     write(path, tensors, metadata)
 
 
@@ -105,24 +116,9 @@ def load(path: Path | str) -> Checkpoint:
         CheckpointError: The file is not a checkpoint, or is damaged.
         OSError: The file cannot be read.
     """
-    try:
+    with _explained(path):
         tensors, metadata = read(path)
-        if metadata.get("format") != FORMAT:
-            raise SafetensorsError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-        checkpoint = Checkpoint(
-            config=Config.from_dict(_json(metadata, "config", dict)),
-            symbols=_json(metadata, "symbols", list),
-            params=array("d"),
-            m=array("d"),
-            v=array("d"),
-            step=_json(metadata, "step", int),
-            rng_state=rng_state(_json(metadata, "rng", list)),
-            provenance=Provenance.from_dict(_json(metadata, "data", dict)),
-            spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
-        )
-        check_symbols(checkpoint)
-        if not 0 <= checkpoint.step < 2**62:
-            raise SafetensorsError(f"step must be at least 0 and less than 2**62, got {checkpoint.step}")
+        checkpoint = _described(metadata)
         table = _shapes(checkpoint, tensors)
         expected = {prefix + name: shape for prefix in BUFFERS for name, shape in table.items()}
         for name in [*expected.keys() - tensors.keys(), *tensors.keys() - expected.keys()]:
@@ -139,11 +135,42 @@ def load(path: Path | str) -> Checkpoint:
             for name in table:
                 getattr(checkpoint, buffer).extend(tensors[prefix + name].floats())
         return checkpoint
+
+
+def describe(path: Path | str) -> Checkpoint:
+    """Return a checkpoint without its buffers, which are not read; the errors are those of `load`."""
+    with _explained(path):
+        return _described(read_metadata(path))
+
+
+@contextmanager
+def _explained(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:  # a SafetensorsError, or an error from Config
-        raise CheckpointError(
-            f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; choose another checkpoint, or"
-            " train again"
-        ) from None
+        raise CheckpointError(f"{str(path)!r} is not a microgpt checkpoint, or is damaged: {error}; {REMEDY}") from None
+
+
+def _described(metadata: dict[str, str]) -> Checkpoint:
+    """Return the checkpoint that a file's metadata describes, with empty buffers."""
+    if metadata.get("format") != FORMAT:
+        raise SafetensorsError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+    checkpoint = Checkpoint(
+        config=Config.from_dict(_json(metadata, "config", dict)),
+        symbols=_json(metadata, "symbols", list),
+        params=array("d"),
+        m=array("d"),
+        v=array("d"),
+        step=_json(metadata, "step", int),
+        rng_state=rng_state(_json(metadata, "rng", list)),
+        provenance=Provenance.from_dict(_json(metadata, "data", dict)),
+        spec=_json(metadata, "tokenizer", dict) if "tokenizer" in metadata else {},
+        selection=read_record(Selection, _json(metadata, "selection", dict)) if "selection" in metadata else None,
+    )
+    check_symbols(checkpoint)
+    if not 0 <= checkpoint.step < 2**62:
+        raise SafetensorsError(f"step must be at least 0 and less than 2**62, got {checkpoint.step}")
+    return checkpoint
 
 
 def _shapes(checkpoint: Checkpoint, tensors: dict[str, Tensor]) -> Shapes:

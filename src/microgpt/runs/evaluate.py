@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,11 +22,12 @@ from microgpt.system.memory import check_fits
 if TYPE_CHECKING:
     from microgpt.runs.run import Run
 
+LIMIT = 1000  # documents, spread evenly, of a text that is not the run's held-out part
 COUNTED = 200_000  # tokens are counted in at most this many training sequences, spread evenly
 
 
 def evaluate(
-    run: Run, source: Source | None, limit: int, num_samples: int, seed: int, progress: Working | None
+    run: Run, source: Source | None, limit: int | None, num_samples: int, seed: int, progress: Working | None
 ) -> evaluation.Evaluation:
     """Evaluate a run; see Run.evaluate."""
     check_size("num_samples", num_samples, least=0)
@@ -37,17 +39,24 @@ def evaluate(
         text = _read(run, source)
         indices, what = range(len(text)), str(source) if text.source else "documents in memory"
     limited = partial(text.sequence, limit=run.config.block_size + 1)
-    chosen = evaluation.spread(indices, limit)
+    is_held_out = source is None and bool(run.held_out)
+    chosen = (
+        run.measured if is_held_out and limit is None else evaluation.spread(indices, LIMIT if limit is None else limit)
+    )
     scores = {"model": run.score(chosen, text, progress)}
     if not run.missing_data:
         trained_on = evaluation.spread(run.order, COUNTED)
         sequences = map(run.data.sequence, with_progress(trained_on, "Counting tokens", len(trained_on), progress))
         counts = evaluation.NgramCounts(sequences, run.engine.vocab_size)
-        scores["letter pairs"] = scores["letters"] = evaluation.EMPTY_SCORE
+        nats: dict[str, array[float]] = {"letter pairs": array("d"), "letters": array("d")}
+        tokens, kinds = array("Q"), array("q")
         for i in chosen:
             letters, pairs = counts.score(limited(i))
-            scores["letters"] += letters
-            scores["letter pairs"] += pairs
+            kinds.append(evaluation.kind_of(limited(i)))
+            nats["letters"].append(letters.nats)
+            nats["letter pairs"].append(pairs.nats)
+            tokens.append(letters.tokens)
+        scores |= {name: evaluation.total(each, tokens, kinds) for name, each in nats.items()}
     scores["knowing nothing"] = evaluation.uniform_score(scores["model"].tokens, run.engine.vocab_size)
     if not isinstance(run.tokenizer, CharTokenizer):
         characters = sum(_characters(run, text.sequence(i)) for i in chosen)
@@ -58,7 +67,15 @@ def evaluate(
         if progress:
             progress("Generating samples", len(samples), num_samples)
     known = None if run.missing_data else run.data.find_texts(samples)
-    return evaluation.Evaluation(what, len(chosen), len(indices), scores, evaluation.novelty(samples, known))
+    return evaluation.Evaluation(
+        what,
+        len(chosen),
+        len(indices),
+        scores,
+        evaluation.novelty(samples, known),
+        note=run.split_note if source is None else "",
+        is_drawn=is_held_out and limit is None and len(chosen) < len(indices),
+    )
 
 
 def with_progress(items: Iterable[int], what: str, total: int, progress: Working | None) -> Iterator[int]:

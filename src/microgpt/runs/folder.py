@@ -1,13 +1,15 @@
 """A run's folder: create the folder, train the run, and resume the run.
 
-The folder holds the checkpoint `model.safetensors`, which is always complete and contains everything needed to
-resume the run. Three other files are for people and other programs: `config.json`, `metrics.jsonl` (one JSON line per
-step, in full precision) and `samples.txt`.
+The folder holds the last checkpoint, `model.safetensors`, which is always complete and contains everything needed to
+resume the run. If something is held out, `best.safetensors` is the checkpoint with the least held-out loss so far; it
+is written before the last checkpoint of the same step, so that it is never behind. Three other files are for people and
+other programs: `config.json`, `metrics.jsonl` (one JSON line per step, in full precision) and `samples.txt`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -20,17 +22,24 @@ from microgpt import training
 from microgpt.data.sources import Source
 from microgpt.errors import LockedError, RunError, StoppedError
 from microgpt.runs import checkpoint as checkpoints
+from microgpt.runs.best import fault_of, load_chosen
 from microgpt.runs.checkpoint import Checkpoint
-from microgpt.runs.layout import CONFIG, METRICS, MODEL, SAMPLES, TENSORBOARD, checkpoint_file
+from microgpt.runs.layout import BEST, CONFIG, METRICS, MODEL, SAMPLES, TENSORBOARD, checkpoint_file
 from microgpt.runs.metrics import cut_metrics, write_step
 from microgpt.runs.run import Run, without_buffers
+from microgpt.runs.selection import Selection
 from microgpt.runs.training_data import find_training_data
 from microgpt.system.files import atomic, open_own, sync_folder, unsafe
 from microgpt.system.locks import LOCK, Lock
 from microgpt.system.processes import processes
 from microgpt.training import Step
 
-MAY_CHANGE = ("num_steps", "micro_batch_size", "validate_every")  # settings that may differ when a run is resumed
+MAY_CHANGE = (
+    "num_steps",
+    "micro_batch_size",
+    "validate_every",
+    "patience",
+)  # settings that may differ when a run is resumed
 # Without checkpoint_every, a run is saved every SAVE_SECONDS, or less often if saving would take more than SAVE_SHARE
 # of the time, because gigabytes take many seconds to write
 SAVE_SECONDS = 30.0
@@ -49,12 +58,15 @@ class Folder:
         run: The run.
         planned_steps: The value of num_steps before the run was resumed.
         computed_by: The engine options to repeat in the command that resumes the run.
+        note: Why the best checkpoint cannot be used; empty if it can, or if nothing is held out.
     """
 
     def __init__(self, path: Path, run: Run, planned_steps: int, lock: Lock | None) -> None:
         self.path, self.run = path, run
         self.planned_steps = planned_steps
         self.computed_by: dict[str, Any] = {}
+        self.note = ""
+        self._best_loss = math.inf  # the held-out loss of the best checkpoint
         self._lock = lock  # lives as long as this object; None if another process writes the files
 
     def __enter__(self) -> Folder:
@@ -83,6 +95,7 @@ class Folder:
         Raises:
             RunError: The folder already contains a run or other files, is in use, or cannot be written to.
         """
+        run.selection = Selection() if run.held_out else None
         if run.engine.rank:
             folder = cls(Path(path), run, run.config.num_steps, None)
             folder._follow()
@@ -103,7 +116,7 @@ class Folder:
                     f"out={str(path)!r} already contains a run: add --resume to continue it, --overwrite to replace it,"
                     " or choose another folder"
                 )
-            files = (MODEL, CONFIG, METRICS, SAMPLES)
+            files = (MODEL, BEST, CONFIG, METRICS, SAMPLES)
             foreign = [name for name in files if (folder.path / name).exists()]
             if foreign and not has_model:
                 raise RunError(
@@ -111,7 +124,8 @@ class Folder:
                 )
             with _writing(path, "choose another folder"):
                 folder.save()
-                (folder.path / SAMPLES).unlink(missing_ok=True)
+                for name in (BEST, SAMPLES):  # of the run that is replaced
+                    (folder.path / name).unlink(missing_ok=True)
                 with atomic(folder.path / METRICS):
                     pass
                 folder.write_config()
@@ -167,13 +181,31 @@ class Folder:
             folder = cls(Path(path), run, planned_steps, lock)
             if lock is None:
                 folder._follow()
+                folder._find_best(facts)
                 return folder
             with _writing(path, "make the folder writable"):
                 cut_metrics(folder.path / METRICS, run.step)
                 folder.save()  # includes the changes: a run killed after this point resumes with the new settings
                 folder.write_config()
             folder.any(False)  # the other processes wait for this call
+            folder._find_best(facts)
         return folder
+
+    def _find_best(self, state: Checkpoint) -> None:
+        """Read the held-out loss of the folder's best checkpoint; every process must call this method."""
+        if state.selection is None:
+            return
+        if self._lock:
+            file = self.path / BEST
+            fault = fault_of(file, state)
+            if not fault:
+                best = checkpoints.describe(file).selection
+                assert best is not None
+                assert best.loss is not None
+                self._best_loss = best.loss
+            elif state.selection.best_step:
+                self.note = f"{fault}; the next model that is measured becomes the best checkpoint"
+        self._best_loss = self.run.engine.add_up([self._best_loss if self._lock else 0.0])[0]
 
     def train(self, checkpoint_every: int = 0, *, together: bool = False) -> Iterator[Step]:
         """Train the run, recording its steps in the metrics and its state in checkpoints.
@@ -193,16 +225,23 @@ class Folder:
         with open_own(path, "a", encoding="utf-8") if self._lock else Path(os.devnull).open("a") as metrics:
             for step in self.run.steps(pause_every=checkpoint_every, together=together):
                 write_step(metrics, step)
+                selection = self.run.selection
+                loss = selection.loss if selection and selection.step == step.step else None
+                is_best = loss is not None and loss < self._best_loss
                 if checkpoint_every:
                     due = step.step % checkpoint_every == 0
                 else:  # the process that writes the files decides, as no other process knows how long saving takes
                     late = self._lock is not None and time.monotonic() - saved > wait
                     due = step.step == self.run.step and self.any(late)
-                if due or step.step == self.run.config.num_steps:
-                    if self._lock:
-                        self._check_lock()
-                        _sync(metrics)
-                    began = time.monotonic()
+                due = due or step.step == self.run.config.num_steps or self.run.stopped_early
+                if (due or is_best) and self._lock:
+                    self._check_lock()
+                    _sync(metrics)
+                began = time.monotonic()
+                if loss is not None and is_best:  # first: a run that is killed before the next line repeats this step
+                    self.save(BEST)
+                    self._best_loss = loss
+                if due:
                     self.save()
                     saved = time.monotonic()
                     wait = max(SAVE_SECONDS, (saved - began) / SAVE_SHARE)
@@ -211,12 +250,19 @@ class Folder:
                     metrics.flush()
                 yield step
 
-    def save(self) -> None:
-        """Write the checkpoint atomically."""
+    def save(self, name: str = MODEL) -> None:
+        """Write the last checkpoint, or the best one, atomically."""
         state = self.run.state()  # every process must call this, because it may gather moments from all processes
         if self._lock:
             self._check_lock()
-            checkpoints.save(self.path / MODEL, state)
+            checkpoints.save(self.path / name, state)
+
+    def use_best(self) -> None:
+        """Give the run its best checkpoint's model after training, in the process that writes the files."""
+        state, chosen = load_chosen(self.path)
+        if chosen.is_best and state.step != self.run.step:
+            self.run.use(state)
+        self.note = chosen.note
 
     def has_checkpoint(self) -> bool:
         """Return whether the last checkpoint is still in the folder; raise OSError if that cannot be found out."""
@@ -284,9 +330,14 @@ def _change(state: Checkpoint, changes: dict[str, Any]) -> None:
         raise RunError(
             f"num_steps must be at least {state.step} (the steps already completed), got num_steps={num_steps}"
         )
-    facts = {name: value for name, value in changes.items() if name in ("micro_batch_size", "validate_every")}
-    state.provenance = replace(state.provenance, **facts)
-    training.check_options(state.config.batch_size, state.provenance.micro_batch_size, state.provenance.validate_every)
+    facts = {name: value for name, value in changes.items() if name in MAY_CHANGE and name != "num_steps"}
+    if "patience" in facts:
+        facts["patience"] = facts["patience"] or None
+    state.provenance = known = replace(state.provenance, **facts)
+    training.check_options(state.config.batch_size, known.micro_batch_size, known.validate_every)
+    training.check_patience(known.patience, known.val_fraction or 0.0, known.validate_every, num_steps)
+    if known.patience and state.selection is None:  # a run of an earlier version
+        state.selection = Selection()
     state.config = state.config.replace(num_steps=num_steps)
 
 
@@ -317,7 +368,7 @@ def _locked(path: str | os.PathLike[str], remedy: str) -> Iterator[Lock]:
 
 def _check_files(path: str | os.PathLike[str]) -> None:
     """Raise RunError if writing the run's files could change or wait for something outside the folder."""
-    if reason := unsafe(Path(path), (MODEL, CONFIG, METRICS, SAMPLES, TENSORBOARD, LOCK)):
+    if reason := unsafe(Path(path), (MODEL, BEST, CONFIG, METRICS, SAMPLES, TENSORBOARD, LOCK)):
         raise RunError(f"out={str(path)!r} {reason}, or choose another folder")
 
 

@@ -11,6 +11,7 @@ from microgpt.errors import RunError
 from microgpt.system.files import open_regular
 
 CONFIG, METRICS, MODEL, SAMPLES = "config.json", "metrics.jsonl", "model.safetensors", "samples.txt"
+BEST = "best.safetensors"  # the checkpoint with the least held-out loss; MODEL is the last one
 TENSORBOARD = "tensorboard"  # the subfolder of the metrics for TensorBoard
 
 

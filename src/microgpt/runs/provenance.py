@@ -6,15 +6,31 @@ Every checkpoint records the provenance.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from dataclasses import field as dataclass_field
 from typing import Annotated, Any
 
 from microgpt.data.documents import MODES, Data
+from microgpt.data.split import RULES, SINGLY, TOGETHER
 from microgpt.data.tokenizers import beginning
 from microgpt.system.records import NotEmpty, OneOf, Positive, Range, Whole, read_field
 
 PRECISIONS = ("exact", "float32", "float64", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a run was started from.
+
+    Attributes:
+        name: The path of its run folder or checkpoint; None for a run in memory.
+        step: The number of updates it had completed.
+        sha256: The SHA-256 of its parameters, as little-endian float64 values in the order of `config.shapes`.
+    """
+
+    name: str | None
+    step: Whole
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +52,11 @@ class Provenance:
         field: The field of a table that has the documents; None if all of the text is read.
         more: The paths of further files; None if there is one.
         begins: The text after which samples of a stream begin; None for BOS, as in runs of earlier versions.
+        split: The rule that chooses the held-out documents; None means `singly` (see data/split.py).
+        num_distinct: The number of distinct documents; None if no documents are equal, or if they were not compared.
+        patience: Training stops after this many measurements of the held-out loss without a new least loss; None means
+            never.
+        start_from: The model that the run was started from; None for random parameters.
         unknown: Facts that this version cannot use, stored unchanged. If one of the facts above is among them, the run
             cannot be trained (see `fault`), but its model can be used.
     """
@@ -52,6 +73,10 @@ class Provenance:
     field: str | None = None
     more: Annotated[list[str], NotEmpty()] | None = None
     begins: str | None = None
+    split: Annotated[str, OneOf(RULES)] | None = None
+    num_distinct: Whole | None = None
+    patience: Positive | None = None
+    start_from: Origin | None = None
     unknown: Mapping[str, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
@@ -61,8 +86,10 @@ class Provenance:
         val_fraction: float = 0.0,
         validate_every: int | None = None,
         micro_batch_size: int | None = None,
+        split: str | None = None,
+        patience: int | None = None,
     ) -> Provenance:
-        """Return the provenance of a new run on this data."""
+        """Return the provenance of a new run on this data; `split` is the split's rule if something is held out."""
         return cls(
             source=data.source,
             sha256=data.sha256,
@@ -75,6 +102,9 @@ class Provenance:
             val_fraction=val_fraction,
             validate_every=validate_every,
             micro_batch_size=micro_batch_size,
+            split=None if split == SINGLY else split,
+            num_distinct=data.num_distinct if split == TOGETHER else None,
+            patience=patience or None,
         )
 
     @classmethod
@@ -92,6 +122,8 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dict for checkpoints, config.json and session files; missing facts are omitted."""
         known = {name: getattr(self, name) for name in NAMES}
+        if self.start_from:
+            known["start_from"] = asdict(self.start_from)
         return {
             **{name: value for name, value in known.items() if value is not None or name == "source"},
             **self.unknown,

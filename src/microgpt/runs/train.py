@@ -42,7 +42,7 @@ def train(
         **options: Settings, such as num_steps=100, and other options for Run.begin.
 
     Returns:
-        The run.
+        The run, after its last step; `load(out)` returns its best checkpoint.
 
     Raises:
         DataError: The text cannot be used.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,8 @@ from microgpt.data.download import Progress
 from microgpt.data.loading import load as load_data
 from microgpt.data.prepared import is_prepared, open_prepared
 from microgpt.data.sources import DATASETS, STDIN, Source
+from microgpt.data.split import END, TOGETHER
+from microgpt.data.tokenizers import Tokenizer
 from microgpt.errors import DataError
 from microgpt.runs.checkpoint import Checkpoint
 
@@ -26,6 +29,7 @@ def load_training_data(
     progress: Progress | None,
     separator: str | None = None,
     field: str | None = None,
+    known: Tokenizer | None = None,
 ) -> Data:
     """Load a text, or open prepared data and check that it was prepared with these options.
 
@@ -37,6 +41,7 @@ def load_training_data(
         progress: Called to report download progress.
         separator: The text that separates documents.
         field: The field of a table that has the documents.
+        known: A tokenizer to use instead of a new one; a tokenizer of characters gets those that it lacks.
 
     Returns:
         The data.
@@ -52,7 +57,8 @@ def load_training_data(
             field=field,
             block_size=config.block_size,
             bos_first=config.bos_first,
-            tokenizer=tokenizer or "char",
+            tokenizer=known or tokenizer or "char",
+            grow=True,
             progress=progress,
         )
     for name, value in (("separator", separator), ("field", field)):
@@ -71,6 +77,35 @@ def load_training_data(
                 f" or prepare the data with {name}={asked}"
             )
     return data
+
+
+def split_note(data: Data, rule: str, order: Sequence[int], held_out: Sequence[int]) -> str:
+    """Return what a reader of a held-out loss must know about the split; empty if there is nothing to know.
+
+    Args:
+        data: The data.
+        rule: The rule of the split; one of split.RULES.
+        order: The indices of the training sequences.
+        held_out: The indices of the held-out sequences.
+
+    Returns:
+        A sentence without a full stop.
+    """
+    if not held_out or rule == END:
+        return "the held-out part is the end of the text" * bool(held_out)
+    if data.mode == "stream":
+        return "the held-out windows are scattered among those that are trained on, as in earlier versions"
+    if not data.compares:
+        return "documents of prepared data are not compared, so equal ones can be on both sides of the split"
+    if rule == TOGETHER:
+        repeated = len(data) - data.num_distinct
+        return (
+            f"{repeated:,} of {len(data):,} documents repeat an earlier one; equal documents are on the same side of"
+            " the split"
+        )
+    trained = {data.kinds[i] for i in order} if data.num_distinct < len(data) else ()
+    known = sum(data.kinds[i] in trained for i in held_out) if trained else 0
+    return f"{known:,} of {len(held_out):,} held-out documents are also in the training part" * bool(known)
 
 
 def is_prepared_folder(source: Source) -> bool:

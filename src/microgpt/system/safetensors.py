@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from microgpt.errors import SafetensorsError
 from microgpt.system.files import atomic, open_regular
@@ -101,13 +101,24 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
         MemoryError: The file does not fit in memory.
     """
     with open_regular(path) as file:
-        beginning = file.read(8)
-        beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
-        file_size = os.fstat(file.fileno()).st_size
-        entries, metadata = _layout(beginning, file_size)
+        entries, metadata, file_size = _beginning(file)
         check_fits(file_size, f"reading {str(path)!r}", "choose a smaller file")
         data = memoryview(file.read())  # read only after checking the header's sizes against the file's size
     return {name: Tensor(dtype, shape, data[start:stop]) for start, stop, name, dtype, shape in entries}, metadata
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """Read a file's metadata, with the same checks of its header and its size as `read`, but not its tensors."""
+    with open_regular(path) as file:
+        return _beginning(file)[1]
+
+
+def _beginning(file: BinaryIO) -> tuple[list[Entry], dict[str, str], int]:
+    """Read the header of an open file; return its entries, its metadata, and the file's size."""
+    beginning = file.read(8)
+    beginning += file.read(min(int.from_bytes(beginning, "little"), MAX_HEADER))
+    file_size = os.fstat(file.fileno()).st_size
+    return *_layout(beginning, file_size), file_size
 
 
 def parse(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 from microgpt import reference
 from microgpt.config import PRESETS, Config, shapes
 from microgpt.data.documents import Data
+from microgpt.data.split import SINGLY
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.errors import DataError, DivergedError, LabError
 from microgpt.lab.protocol.choices import Pretrained
@@ -162,7 +163,7 @@ def opened(
                     lab_run.losses[line["step"] - 1] = line["loss"]
                     if line.get("val_loss") is not None:
                         lab_run.validations.append((line["step"], line["val_loss"]))
-    if text is not None and not missing and state.step:
+    if text is not None and not missing and state.step and not state.provenance.start_from:
         begin_again(text, state)  # raises an error if it is impossible
         lab_run.opened = partial(begin_again, text, state)
     return lab_run
@@ -195,6 +196,7 @@ def begin_again(text: Text, state: Checkpoint) -> Run:
         val_fraction=kept.val_fraction or 0.0,
         validate_every=kept.validate_every,
         micro_batch_size=kept.micro_batch_size,
+        split=kept.split or SINGLY,
         precision="float32" if kept.precision == "float32" else "exact",
     )
 

@@ -85,6 +85,7 @@ class LabRun:
     def __init__(self, id: str, name: str, about: str, text: Text, run: Run) -> None:
         self.id, self.name, self.about, self.text, self.run = id, name, about, text, run
         self.config = run.config
+        run.selection = None  # the page trains as far as it is asked to, and every step can be shown again
         self.losses = array("d")
         self.validations: list[tuple[int, float]] = []
         self.edits: list[Edit] = []
