@@ -64,6 +64,7 @@ class Config:
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
     beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient.")
     eps_adam: float = _setting(1e-8, "Constant added to Adam's denominator to prevent division by zero.")
+    weight_decay: float = _setting(0.0, "AdamW's decoupled weight decay, applied to every matrix.", later=True)
     clip: float = _setting(0.0, "Clip the gradient to this norm; 0 disables clipping.", later=True)
     num_steps: int = _setting(1000, "Number of training steps.")
     batch_size: int = _setting(1, "Documents per step.")
@@ -98,10 +99,16 @@ class Config:
                 f"warmup_steps must be at least 0 and less than num_steps={self.num_steps},"
                 f" got warmup_steps={self.warmup_steps}"
             )
-        for name in ("init_std", "learning_rate", "clip", "temperature"):
+        for name in ("init_std", "learning_rate", "weight_decay", "clip", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be finite and at least 0, got {name}={value}")
+        if not self.learning_rate * self.weight_decay < 1:
+            raise ValueError(
+                "learning_rate * weight_decay must be less than 1, got"
+                f" learning_rate={self.learning_rate}, weight_decay={self.weight_decay}:"
+                " lower one of them (weight_decay is usually at most 0.1)"
+            )
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and less than 1, got {name}={getattr(self, name)}")

@@ -31,6 +31,7 @@ decay          linear
 beta1          0.85
 beta2          0.99
 eps_adam       1e-08
+weight_decay   0.0
 clip           0.0
 num_steps      12
 batch_size     1

@@ -144,6 +144,7 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
         beta1=0.7,
         beta2=0.9,
         eps_adam=1e-7,
+        weight_decay=0.1,
         clip=0.5,
         num_steps=2,
         batch_size=3,
@@ -197,10 +198,10 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
 
 
 def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt: Microgpt) -> None:
-    line = f"train words.txt {SMALL} --clip 0.5 --warmup-steps 3 --decay cosine --out run"
+    line = f"train words.txt {SMALL} --clip 0.5 --weight-decay 0.1 --warmup-steps 3 --decay cosine --out run"
     assert microgpt(line).status == 0
     kept = checkpoints.load(here / "run" / "model.safetensors").config
-    assert (kept.clip, kept.warmup_steps, kept.decay) == (0.5, 3, "cosine")
+    assert (kept.clip, kept.weight_decay, kept.warmup_steps, kept.decay) == (0.5, 0.1, 3, "cosine")
     rates = [metric["learning_rate"] for metric in metrics(here / "run")]
     assert rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
     assert rates == [learning_rate(step, len(rates), 0.01, 3, "cosine") for step in range(len(rates))]

@@ -174,7 +174,7 @@ def test_a_checkpoint_without_a_newer_setting_has_its_default(path: Path) -> Non
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
     config = json.loads(metadata["config"])
-    for name in ("warmup_steps", "decay", "clip"):
+    for name in ("warmup_steps", "decay", "weight_decay", "clip"):
         del config[name]
     metadata["config"] = json.dumps(config)
     safetensors.numpy.save_file(safetensors.numpy.load_file(path), path, metadata)

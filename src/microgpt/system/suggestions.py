@@ -15,6 +15,7 @@ WORDS = {
     "n_embd": "dim d_model hidden hidden_size width embd embedding_dim emb_size",
     "activation": "act nonlinearity activation_function",
     "clip": "grad_clip clip_grad max_norm max_grad_norm gradient_clip",
+    "weight_decay": "wd l2 adamw regularization",
     "warmup_steps": "warmup warmup_iters",
     "decay": "schedule scheduler lr_schedule lr_decay",
     "eps_adam": "eps epsilon adam_eps",
