@@ -99,7 +99,7 @@ def sample(
       microgpt sample runs/small -n 5 --temperature 0.8
       microgpt sample runs/small --prompt ma --top-k 5
       microgpt sample runs/small --new-only --json
-      microgpt sample runs/small --interactive
+      microgpt sample runs/small --top-p 0.9 --stop a
     """
     if prompt and prompt_file is not None:
         raise ValueError("prompt and prompt_file cannot be used together: omit one of them")
