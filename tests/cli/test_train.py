@@ -10,13 +10,16 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from microgpt import reference
+from microgpt.cli import display
 from microgpt.config import PRESETS, Config
+from microgpt.data import sources
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import load
@@ -195,6 +198,21 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     assert (micro.params, micro.m, micro.v) == (plain.params, plain.m, plain.v)
     assert micro.provenance == dataclasses.replace(plain.provenance, micro_batch_size=2)
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["makemore", "shakespeare"])
+def test_the_progress_of_a_download_has_the_name_of_the_data_set(
+    name: str, here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(progress: Callable[[int, int], None]) -> Path:
+        progress(5, 10)
+        return here / "words.txt"
+
+    shown: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(sources, name, download)
+    monkeypatch.setattr(display, "bars", lambda: nullcontext(lambda *facts: shown.append(facts)))
+    assert microgpt(f"train {name} {SMALL} --out run").status == 0
+    assert shown == [(name, 5, 10)]
 
 
 def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt: Microgpt) -> None:

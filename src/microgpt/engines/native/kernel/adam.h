@@ -1,4 +1,4 @@
-/* The Adam optimizer with decoupled weight decay (AdamW), one vector or one block of parameters at a time. */
+/* The Adam optimizer with decoupled weight decay, one vector or one block of parameters at a time. */
 
 #pragma once
 #include "api.h"
