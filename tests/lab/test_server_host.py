@@ -147,6 +147,8 @@ WRONG = {
     " host='nowhere.example'",
     "192.0.2.1": "host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got"
     " host='192.0.2.1'",  # reserved for documentation, so no machine has it
+    "fe80::1%nowhere": "host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got"
+    " host='fe80::1%nowhere'",
     "": "host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got host=''",
     "127.0.0.1:80": "host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got"
     " host='127.0.0.1:80'",

@@ -188,9 +188,10 @@ def _prompts() -> Iterator[str]:
     with suppress(ImportError):  # some systems lack it
         import readline  # noqa: F401 (lets `input` edit the line)
     display.note("Type the beginning of a text, and Enter; Ctrl-D ends.")
+    shown = "prompt> " * sys.stdout.isatty()  # a file gets only the samples
     while True:
         try:
-            yield input("prompt> ")
+            yield input(shown)
         except (EOFError, KeyboardInterrupt):
             print(flush=True)
             return

@@ -59,6 +59,7 @@ ENTER = b"""<!doctype html>
 <title>microgpt</title>
 <p><a href="./">Open the lab</a></p>
 """  # not a redirect: after a click on another site, browsers do not send a Strict cookie along with a redirect
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL, errno.ENODEV)  # an address, not a port, is wrong
 NO_TOKEN = "403 Forbidden: open the address that microgpt lab printed, with its token"
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
@@ -250,7 +251,7 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((host, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
-            if isinstance(error, OSError) and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL):
+            if isinstance(error, socket.gaierror) or getattr(error, "errno", 0) in NOT_HERE:
                 raise SiteError(_no_address(host, error)) from None
             if port is not None:
                 raise SiteError(
