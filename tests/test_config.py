@@ -229,6 +229,15 @@ def test_any_settings_survive_a_file_bit_for_bit(config: Config) -> None:
     assert repr(back) == repr(config)  # == does not distinguish -0.0 from 0.0
 
 
+def test_a_file_omits_weight_decay_unless_it_is_used() -> None:
+    """The files of other runs keep their bytes, and earlier versions, which refuse unknown settings, open them."""
+    assert Config().to_file().keys() == Config().to_dict().keys() - {"weight_decay"}
+    decays = Config(weight_decay=0.1)
+    assert decays.to_file() == decays.to_dict()
+    for config in (Config(), decays):
+        assert Config.from_dict(config.to_file()) == config
+
+
 def test_a_setting_that_is_missing_or_unknown_is_named() -> None:
     for name in set(NAMES) - LATER:
         rest = {other: value for other, value in Config().to_dict().items() if other != name}

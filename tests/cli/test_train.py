@@ -92,7 +92,7 @@ def test_a_run_folder_holds_what_the_reference_computed(run: Path, truth: Refere
     assert names(run) == ["config.json", "metrics.jsonl", "model.safetensors", "samples.txt"]
     words = trained / "words.txt"
     assert json.loads((run / "config.json").read_text()) == {
-        "config": TINY.to_dict(),
+        "config": TINY.to_file(),
         "data": {
             "source": str(words),
             "sha256": hashlib.sha256(words.read_bytes()).hexdigest(),
@@ -166,7 +166,7 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
 def test_options_override_a_preset(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt --out run --preset first {SMALL} --no-zero-init").status == 0
     expected = PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12, zero_init=False)
-    assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_dict()
+    assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_file()
 
 
 def test_a_stream_is_read_in_windows_of_block_size(here: Path, microgpt: Microgpt) -> None:

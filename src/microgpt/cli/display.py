@@ -261,7 +261,7 @@ class Json(Quiet):
     def begin(self, run: Run) -> None:
         self._print(
             {
-                "config": run.config.to_dict(),
+                "config": run.config.to_file(),
                 "data": run.provenance.to_dict(),
                 "vocab_size": run.engine.vocab_size,
                 "num_params": run.num_params,
