@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from cli.commands import WORDS, Microgpt, Reference, strict_json
+from conftest import TINY
 
 
 def test_info_describes_a_run(run: Path, microgpt: Microgpt, trained: Path) -> None:
@@ -69,6 +70,7 @@ def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: R
     kept = json.loads((run / "config.json").read_text())
     assert strict_json(result.out) == {
         **kept,
+        "config": TINY.to_dict(),
         "step": 12,
         "symbols": [*sorted(set("".join(WORDS))), ""],
         "shapes": {name: list(shape) for name, shape in truth.shapes.items()},
