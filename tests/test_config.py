@@ -31,7 +31,7 @@ VOCAB_SIZE = 27  # of the public names: the letters a to z, and BOS
 # --- The settings
 
 NAMES = [field.name for field in dataclasses.fields(Config)]
-LATER = {"warmup_steps", "decay", "clip"}  # the first checkpoints do not have them
+LATER = {"warmup_steps", "decay", "weight_decay", "clip"}  # the first checkpoints do not have them
 
 
 def test_every_setting_has_its_help() -> None:
@@ -58,8 +58,8 @@ def test_a_preset_has_the_settings_of_its_golden_run(preset: str) -> None:
     named["zero_init"] = facts.get("zero_init", []) == ["attn_wo", "mlp_fc2"]
     named["bos_first"] = {"last id": False, "id 0": True}[facts["bos"]]
     assert facts["preset"] == preset
-    # the public scripts train on one document per step with a linear decay, and do not clip
-    other = {"batch_size": 1, "warmup_steps": 0, "decay": "linear", "clip": 0.0}
+    # the public scripts train on one document per step with a linear decay, and neither clip nor decay the weights
+    other = {"batch_size": 1, "warmup_steps": 0, "decay": "linear", "weight_decay": 0.0, "clip": 0.0}
     assert set(NAMES) - named.keys() == other.keys()
     assert config == {**named, **other}
     assert {name: type(value) for name, value in config.items()} == {
@@ -99,7 +99,7 @@ def test_replace_changes_what_it_names_and_checks_it() -> None:
 
 AT_LEAST_1 = ["n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size"]
 WHOLE = [*AT_LEAST_1, "warmup_steps", "seed"]
-NUMBERS = ["init_std", "learning_rate", "beta1", "beta2", "eps_adam", "clip", "temperature"]
+NUMBERS = ["init_std", "learning_rate", "beta1", "beta2", "eps_adam", "weight_decay", "clip", "temperature"]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     *[({name: 0}, f"{name} must be at least 1, got {name}=0") for name in AT_LEAST_1],
@@ -130,9 +130,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"activation": None}, "activation must be a string, got activation=None"),
     *[
         ({name: value}, f"{name} must be finite and at least 0, got {name}={float(value)}")
-        for name in ("init_std", "learning_rate", "clip", "temperature")
+        for name in ("init_std", "learning_rate", "weight_decay", "clip", "temperature")
         for value in (-0.1, -1, -5e-324, math.inf, -math.inf, math.nan)
     ],
+    (
+        {"weight_decay": 100},
+        "learning_rate * weight_decay must be less than 1, got learning_rate=0.01, weight_decay=100.0: lower one of"
+        " them (weight_decay is usually at most 0.1)",
+    ),
     *[
         ({name: value}, f"{name} must be at least 0 and less than 1, got {name}={float(value)}")
         for name in ("beta1", "beta2")
@@ -166,6 +171,8 @@ def test_a_whole_number_beyond_the_largest_float_is_refused_like_any_other(name:
     [
         {"temperature": 0},
         {"learning_rate": 0},
+        {"learning_rate": 0.01, "weight_decay": 99},
+        {"learning_rate": 1e308},
         {"init_std": 0},
         {"beta1": 0, "beta2": 0},
         {"beta1": math.nextafter(1, 0)},
@@ -220,6 +227,15 @@ def test_any_settings_survive_a_file_bit_for_bit(config: Config) -> None:
     back = Config.from_dict(json.loads(json.dumps(config.to_dict())))
     assert back == config == Config(**config.to_dict())
     assert repr(back) == repr(config)  # == does not distinguish -0.0 from 0.0
+
+
+def test_a_file_omits_weight_decay_unless_it_is_used() -> None:
+    """The files of other runs keep their bytes, and earlier versions, which refuse unknown settings, open them."""
+    assert Config().to_file().keys() == Config().to_dict().keys() - {"weight_decay"}
+    decays = Config(weight_decay=0.1)
+    assert decays.to_file() == decays.to_dict()
+    for config in (Config(), decays):
+        assert Config.from_dict(config.to_file()) == config
 
 
 def test_a_setting_that_is_missing_or_unknown_is_named() -> None:

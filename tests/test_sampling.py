@@ -140,6 +140,46 @@ def test_tokens_are_sampled_with_their_probabilities(temperature: float, top_k: 
     assert chi_square < 18.47  # probability 0.001 with 4 degrees of freedom; the seed is fixed
 
 
+@given(
+    st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=12),
+    st.floats(0.01, 0.999),
+    st.integers(1, 12),
+    st.integers(0, 2**32),
+)
+def test_top_p_samples_the_fewest_tokens_that_have_the_probability(
+    logits: list[float], top_p: float, top_k: int, seed: int
+) -> None:
+    """The order is the usual one: the temperature divides, top_k keeps, and top_p keeps of what is left."""
+    ranked = sorted(range(len(logits)), key=lambda i: (-logits[i], i))[:top_k]
+    weights = [math.exp(logits[i] / 2.0) for i in ranked]
+    chances = [w / math.fsum(weights) for w in weights]
+    fewest = next(n for n in range(1, len(ranked) + 1) if n == len(ranked) or math.fsum(chances[:n]) >= top_p + 1e-9)
+    rng = random.Random(seed)
+    drawn = {sampling.next_token(logits, rng, 2.0, top_k, top_p) for _ in range(20)}
+    assert drawn <= set(ranked[:fewest])
+
+
+def test_the_tokens_of_top_p_are_sampled_with_their_probabilities() -> None:
+    logits = [math.log(p) for p in (0.4, 0.05, 0.3, 0.05, 0.2)]
+    draws, rng = 20_000, random.Random(0)
+    counts = Counter(sampling.next_token(logits, rng, 1.0, top_p=0.85) for _ in range(draws))
+    expected = {0: draws * 4 / 9, 2: draws * 3 / 9, 4: draws * 2 / 9}
+    assert counts.keys() == expected.keys()
+    assert sum((counts[i] - e) ** 2 / e for i, e in expected.items()) < 13.82  # probability 0.001, 2 degrees
+
+
+@given(some_logits, st.integers(0, 2**32))
+def test_top_p_of_1_changes_nothing(logits: list[float], seed: int) -> None:
+    with_p = sampling.next_token(logits, random.Random(seed), 0.7, top_p=1.0)
+    assert with_p == sampling.next_token(logits, random.Random(seed), 0.7)
+
+
+@given(some_logits, st.integers(0, 2**32))
+def test_a_tiny_top_p_is_greedy(logits: list[float], seed: int) -> None:
+    probs = sampling.probabilities(logits, 3.0)  # equal for logits that hardly differ
+    assert probs[sampling.next_token(logits, random.Random(seed), 3.0, top_p=1e-9)] == max(probs)
+
+
 @pytest.mark.parametrize("temperature", [1e-300, 1e-308, 1e-320, 5e-324])
 def test_a_temperature_close_to_0_is_greedy(temperature: float) -> None:
     """1 / 1e-320 overflows a float, and 1e308 times a logit may, too."""
@@ -159,6 +199,13 @@ def test_an_invalid_top_k_is_refused(top_k: int) -> None:
     message = f"top_k must be between 1 and vocab_size=7, got top_k={top_k}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         sampling.check_options(VOCAB_SIZE, 1.0, top_k)
+
+
+@pytest.mark.parametrize("top_p", [0.0, -0.1, 1.001, math.nan, math.inf])
+def test_an_invalid_top_p_is_refused(top_p: float) -> None:
+    message = f"top_p must be greater than 0 and at most 1, got top_p={top_p}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        sampling.check_options(VOCAB_SIZE, 1.0, None, top_p)
 
 
 def test_options_at_their_limits_are_allowed() -> None:

@@ -28,9 +28,16 @@ AT_MOST = {
 }
 
 
-def _setting(default: Any, help: str, later: bool = False) -> Any:
-    """Declare a setting. later: old checkpoints may lack the setting, which then gets its default."""
-    return field(default=default, metadata={"help": help, "later": later})
+def _setting(default: Any, help: str, later: bool = False, always: bool = True) -> Any:
+    """Declare a setting.
+
+    Args:
+        default: Its default.
+        help: Its explanation.
+        later: Whether old files may lack the setting, which then gets its default.
+        always: Whether files contain the setting even if it has its default; see Config.to_file.
+    """
+    return field(default=default, metadata={"help": help, "later": later, "always": always})
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,9 @@ class Config:
     beta1: float = _setting(0.85, "Adam's decay rate for the running mean of the gradient (momentum).")
     beta2: float = _setting(0.99, "Adam's decay rate for the running mean of the squared gradient.")
     eps_adam: float = _setting(1e-8, "Constant added to Adam's denominator to prevent division by zero.")
+    weight_decay: float = _setting(
+        0.0, "AdamW's decoupled weight decay, applied to every matrix.", later=True, always=False
+    )
     clip: float = _setting(0.0, "Clip the gradient to this norm; 0 disables clipping.", later=True)
     num_steps: int = _setting(1000, "Number of training steps.")
     batch_size: int = _setting(1, "Documents per step.")
@@ -98,10 +108,16 @@ class Config:
                 f"warmup_steps must be at least 0 and less than num_steps={self.num_steps},"
                 f" got warmup_steps={self.warmup_steps}"
             )
-        for name in ("init_std", "learning_rate", "clip", "temperature"):
+        for name in ("init_std", "learning_rate", "weight_decay", "clip", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be finite and at least 0, got {name}={value}")
+        if not self.learning_rate * self.weight_decay < 1:
+            raise ValueError(
+                "learning_rate * weight_decay must be less than 1, got"
+                f" learning_rate={self.learning_rate}, weight_decay={self.weight_decay}:"
+                " lower one of them (weight_decay is usually at most 0.1)"
+            )
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and less than 1, got {name}={getattr(self, name)}")
@@ -123,6 +139,16 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that can be written as JSON; `Config(**config.to_dict()) == config`."""
         return dataclasses.asdict(self)
+
+    def to_file(self) -> dict[str, Any]:
+        """Return the settings that a run's files contain: `to_dict` without the newest settings at their defaults.
+
+        A run that does not use such a setting has the same files as before it existed, which earlier versions open.
+        """
+        left_out = [
+            f for f in dataclasses.fields(self) if not f.metadata["always"] and getattr(self, f.name) == f.default
+        ]
+        return {name: value for name, value in self.to_dict().items() if name not in {f.name for f in left_out}}
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> Config:

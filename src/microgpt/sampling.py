@@ -24,12 +24,14 @@ def probabilities(logits: Sequence[float], temperature: float = 1.0) -> list[flo
     return [e * scale for e in exps]
 
 
-def check_options(vocab_size: int, temperature: float, top_k: int | None) -> None:
-    """Raise a ValueError that names the option if temperature or top_k is invalid."""
+def check_options(vocab_size: int, temperature: float, top_k: int | None, top_p: float | None = None) -> None:
+    """Raise a ValueError that names the option if temperature, top_k or top_p is invalid."""
     if not (math.isfinite(temperature) and temperature >= 0):
         raise ValueError(f"temperature must be finite and at least 0, got temperature={temperature}")
     if top_k is not None and not 1 <= top_k <= vocab_size:
         raise ValueError(f"top_k must be between 1 and vocab_size={vocab_size}, got top_k={top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be greater than 0 and at most 1, got top_p={top_p}")
 
 
 def check_prompt(prompt: Sequence[int], block_size: int, start: Sequence[int] = ()) -> None:
@@ -49,14 +51,41 @@ def likeliest(logits: Sequence[float], top_k: int | None) -> Sequence[int]:
     return ranked if top_k is None else sorted(sorted(ranked, key=lambda i: -logits[i])[:top_k])
 
 
-def next_token(logits: Sequence[float], rng: random.Random, temperature: float, top_k: int | None = None) -> int:
-    """Sample the next token id.
+def nucleus(probs: Sequence[float], top_p: float) -> list[int]:
+    """Return the indices of the fewest most likely tokens whose probabilities add up to at least top_p.
+
+    This is nucleus sampling (Holtzman et al., arXiv:1904.09751). The indices are in increasing order; of equally likely
+    tokens, those with lower indices are taken first.
+
+    Example:
+        >>> nucleus([0.2, 0.1, 0.4, 0.3], 0.6)
+        [2, 3]
+    """
+    kept, total = [], 0.0
+    for i in sorted(range(len(probs)), key=lambda i: -probs[i]):
+        kept.append(i)
+        total += probs[i]
+        if total >= top_p:
+            break
+    return sorted(kept)
+
+
+def next_token(
+    logits: Sequence[float],
+    rng: random.Random,
+    temperature: float,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> int:
+    """Sample the next token id: divide by the temperature, then keep the top_k, then the nucleus of top_p.
 
     Args:
         logits: The model's scores, (vocab_size,).
         rng: The random number generator; one number is drawn unless the temperature is 0.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+        top_p: Of these, sample only from the fewest whose probabilities add up to at least top_p; None and 1 sample
+            from all of them.
 
     Returns:
         The token id. Ties go to the lower id.
@@ -76,6 +105,9 @@ def next_token(logits: Sequence[float], rng: random.Random, temperature: float, 
         return max(range(len(logits)), key=lambda i: logits[i])
     ranked = likeliest(logits, top_k)
     weights = probabilities([logits[i] for i in ranked], temperature)
+    if top_p is not None and top_p < 1:
+        kept = nucleus(weights, top_p)
+        ranked, weights = [ranked[i] for i in kept], [weights[i] for i in kept]
     [token_id] = rng.choices(ranked, weights)
     return token_id
 
@@ -94,6 +126,7 @@ def generate(
     block_size: int,
     temperature: float,
     top_k: int | None = None,
+    top_p: float | None = None,
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
     slide: bool = False,
@@ -110,6 +143,7 @@ def generate(
         block_size: The context length in tokens, including `start`.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+        top_p: As in `next_token`, which then chooses each token, so that no engine draws by itself.
         prompt: The token ids to start from, without BOS.
         max_new_tokens: The maximum number of tokens to generate; None means no limit.
         slide: Whether to continue when the context is full, using the last block_size tokens as the new context.
@@ -134,15 +168,28 @@ def generate(
         for token_id in context[fed:-1]:
             decoder.feed(token_id)
         fed = len(context)
-        if decoder.draws:
+        if decoder.draws and top_p is None:
             token_id = decoder.draw(context[-1], _chance(rng, temperature), temperature, top_k)
         else:
-            token_id = next_token(decoder.feed(context[-1]), rng, temperature, top_k)
+            token_id = next_token(decoder.feed(context[-1]), rng, temperature, top_k, top_p)
         if token_id == bos:
             return
         yield token_id
         context.append(token_id)
         count += 1
+
+
+class Alone(Decoder):
+    """A decoder that is one of an engine's streams, whose logits do not depend on the number of streams."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams, self.draws = streams, streams.draws
+
+    def feed(self, token_id: int) -> Sequence[float]:
+        return self._streams.feed([token_id])[0]
+
+    def draw(self, token_id: int, chance: float, temperature: float, top_k: int | None) -> int:
+        return self._streams.draw([token_id], [chance], temperature, top_k)[0]
 
 
 def generate_together(
@@ -154,6 +201,7 @@ def generate_together(
     block_size: int,
     temperature: float,
     top_k: int | None = None,
+    top_p: float | None = None,
     prompt: Sequence[int] = (),
     max_new_tokens: int | None = None,
 ) -> list[list[int]]:
@@ -167,6 +215,7 @@ def generate_together(
         block_size: The context length in tokens, including `start`.
         temperature: The sampling temperature, which divides the logits; 0 picks the most likely token.
         top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+        top_p: As in `next_token`, which then chooses each token, so that no engine draws by itself.
         prompt: The token ids that every document starts with, without BOS.
         max_new_tokens: The maximum number of tokens to generate per document; None means no limit.
 
@@ -185,12 +234,12 @@ def generate_together(
         streams.feed([token_id] * len(rngs))
     fed = [last] * len(rngs)
     for length in range(len(read) + 1, block_size + 1):  # the current length of every context
-        if streams.draws:
+        if streams.draws and top_p is None:
             chances = [_chance(rngs[i], temperature) if i in unfinished else 0.0 for i in range(len(rngs))]
             drawn = dict(enumerate(streams.draw(fed, chances, temperature, top_k)))
         else:
             logits = streams.feed(fed)
-            drawn = {i: next_token(logits[i], rngs[i], temperature, top_k) for i in unfinished}
+            drawn = {i: next_token(logits[i], rngs[i], temperature, top_k, top_p) for i in unfinished}
         unfinished = [i for i in unfinished if drawn[i] != bos]
         for i in unfinished:
             texts[i].append(drawn[i])

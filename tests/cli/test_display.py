@@ -236,7 +236,7 @@ def test_json_is_one_object_per_line_in_full_precision(run: Run, capsys: pytest.
     captured = capsys.readouterr()
     assert captured.err == ""
     begin, *rest = (json.loads(line) for line in captured.out.splitlines())
-    assert begin["config"] == TINY.to_dict()
+    assert begin["config"] == TINY.to_file()
     assert (begin["vocab_size"], begin["num_params"], begin["step"]) == (12, 304, 0)
     assert begin["data"]["num_docs"] == 5
     assert rest == [

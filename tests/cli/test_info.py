@@ -8,6 +8,7 @@ from pathlib import Path
 from microgpt.runs.run import Run
 
 from cli.commands import SMALL, WORDS, Microgpt, Reference, metrics, strict_json
+from conftest import TINY
 
 
 def test_info_describes_a_run(run: Path, microgpt: Microgpt, trained: Path) -> None:
@@ -33,6 +34,7 @@ decay          linear
 beta1          0.85
 beta2          0.99
 eps_adam       1e-08
+weight_decay   0.0
 clip           0.0
 num_steps      12
 batch_size     1
@@ -70,6 +72,7 @@ def test_info_as_json_has_the_same_facts(run: Path, microgpt: Microgpt, truth: R
     kept = json.loads((run / "config.json").read_text())
     assert strict_json(result.out) == {
         **kept,
+        "config": TINY.to_dict(),
         "step": 12,
         "symbols": [*sorted(set("".join(WORDS))), ""],
         "shapes": {name: list(shape) for name, shape in truth.shapes.items()},

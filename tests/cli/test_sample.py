@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import select
 import shutil
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from microgpt import reference
 
-from cli.commands import SMALL, WORDS, Microgpt, Reference, numbered, strict_json
-from conftest import TINY
+from cli.commands import SMALL, WORDS, Microgpt, Reference, numbered, read_terminal, strict_json
+from conftest import TINY, clean_environment
 
 
 def test_each_sample_has_its_own_random_stream(run: Path, microgpt: Microgpt, truth: Reference) -> None:
@@ -166,3 +172,200 @@ def test_a_model_whose_data_has_changed_still_samples_and_says_so(here: Path, mi
         r" not compared with the training data\n",
         result.err,
     )
+
+
+# --- How a sample ends, and what it is drawn from
+
+
+def test_a_sample_ends_before_a_stop(run: Path, microgpt: Microgpt, truth: Reference) -> None:
+    texts = [re.split("n|ab", text)[0] for text in truth.samples(20)]
+    result = microgpt("sample run --stop n --stop ab --json")
+    assert [json.loads(line)["text"] for line in result.out.splitlines()] == texts
+    assert texts != truth.samples(20)
+
+
+def test_top_p_is_an_option(run: Path, microgpt: Microgpt) -> None:
+    assert microgpt("sample run --top-p 1") == microgpt("sample run")
+    assert microgpt("sample run -n 3 --top-p 1e-9").out == microgpt("sample run -n 3 --temperature 0").out
+    assert microgpt("sample run --top-p 0") == (
+        2,
+        "",
+        "error: top_p must be greater than 0 and at most 1, got top_p=0.0\n",
+    )
+
+
+# --- The prompt
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """Standard input, to which a test writes before the command reads it."""
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content, encoding="utf-8"))
+    return content
+
+
+def give(typed: io.BytesIO, content: bytes) -> None:
+    typed.write(content)
+    typed.seek(0)
+
+
+@pytest.mark.parametrize("content", ["an", "an\n", "\ufeffan\r\n"], ids=ascii)
+def test_a_prompt_can_come_from_a_file_or_standard_input(
+    content: str, run: Path, typed: io.BytesIO, microgpt: Microgpt
+) -> None:
+    Path("prompt.txt").write_bytes(content.encode())
+    give(typed, content.encode())
+    expected = microgpt("sample run -n 5 --prompt an")
+    assert microgpt("sample run -n 5 --prompt-file prompt.txt") == expected
+    assert microgpt("sample run -n 5 --prompt-file -") == expected
+
+
+REFUSED = {
+    "--prompt a --prompt-file p.txt": "prompt and prompt_file cannot be used together: omit one of them",
+    "-i --prompt a": "interactive and a prompt cannot be used together: omit one of them",
+    "-i --prompt-file -": "interactive and a prompt cannot be used together: omit one of them",
+    "--prompt-file nowhere.txt": "cannot read 'nowhere.txt': no such file",
+    "--prompt-file run": "prompt_file must be a text file, got the folder 'run': specify a file in it",
+    "--prompt-file run/model.safetensors": "'run/model.safetensors' is not text",
+    "--prompt-file -": "prompt_file must contain a text, got prompt_file='-', which is empty",
+    "--stop ''": "stop must contain at least one character, got stop='': omit it, or give a text",
+}
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED.items(), ids=REFUSED)
+def test_a_prompt_that_cannot_be_read_is_refused(
+    options: str, message: str, run: Path, typed: io.BytesIO, microgpt: Microgpt
+) -> None:
+    result = microgpt(f"sample run {options}")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.startswith(f"error: {message}"), result.err
+
+
+def test_a_piped_text_that_nothing_reads_is_an_error(run: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "microgpt", "sample", "run"],
+        input=b"an\n",
+        capture_output=True,
+        env=clean_environment(),
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert result.stderr.decode() == (
+        "error: a text is piped to standard input, but nothing reads it: --prompt-file - reads it as the prompt, and"
+        " --interactive reads one prompt per line\n"
+    )
+
+
+# --- Interactive
+
+
+def test_each_line_is_a_prompt_and_the_samples_are_numbered_on(
+    run: Path, typed: io.BytesIO, microgpt: Microgpt
+) -> None:
+    give(typed, b"an\n\nb\n")
+    result = microgpt("sample run --interactive -n 2")
+    assert (result.status, result.err) == (0, "")
+    lines = {
+        prompt: microgpt(f"sample run -n 6 --json --prompt '{prompt}'").out.splitlines() for prompt in ("an", "", "b")
+    }
+    texts = [json.loads(lines[prompt][i])["text"] for i, prompt in enumerate(["an", "an", "", "", "b", "b"])]
+    assert [line[:11] + line[11:].split(" ")[0] for line in result.out.splitlines()] == numbered(texts).splitlines()
+
+
+@pytest.mark.parametrize("bad", ["XX", "annabob", "\x80"], ids=ascii)
+def test_a_prompt_that_the_model_cannot_continue_is_said_and_the_next_one_read(
+    bad: str, run: Path, typed: io.BytesIO, microgpt: Microgpt
+) -> None:
+    give(typed, f"{bad}\nan".encode("latin-1"))
+    result = microgpt("sample run -i --json")
+    assert (result.status, len(result.err.splitlines())) == (2, 1)
+    assert result.err.startswith("error: prompt must ")
+    [line] = result.out.splitlines()
+    assert json.loads(line)["text"].startswith("an")
+
+
+def in_a_terminal(*line: str, keys: bytes = b"", waits: bytes = b"") -> tuple[int, str, str]:
+    """Run a command in a pseudoterminal, typing each key once it has shown `waits`; return what it showed."""
+    pty = pytest.importorskip("pty", reason="this system has no pseudoterminals")
+    import fcntl
+    import termios
+
+    terminal, other_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "microgpt", "sample", *line],
+        env={**clean_environment(), "TERM": "dumb", "INPUTRC": os.devnull},
+        stdin=other_end,
+        stdout=other_end,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0),  # Ctrl-C then reaches the command
+    )
+    os.close(other_end)
+    shown = b""
+    for i, key in enumerate(keys.split(b"|") if keys else []):
+        while shown.count(waits) <= i:
+            assert select.select([terminal], [], [], 120)[0], shown
+            shown += os.read(terminal, 1 << 16)
+        os.write(terminal, key)
+    shown += read_terminal(terminal)
+    assert process.stderr
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    return process.wait(300), shown.decode().replace("\r\n", "\n").replace("\r", ""), errors
+
+
+def test_a_terminal_shows_the_samples_of_a_file(run: Path, microgpt: Microgpt) -> None:
+    options = ["run", "-n", "12", "--seed", "5", "--temperature", "2"]
+    status, shown, errors = in_a_terminal(*options)
+    assert (status, errors) == (0, "")
+    expected = microgpt(f"sample {' '.join(options)}").out
+    assert [line.split() for line in shown.splitlines()] == [line.split() for line in expected.splitlines()]
+
+
+@pytest.mark.parametrize("end", [b"\x04", b"\x03"], ids=["Ctrl-D", "Ctrl-C"])
+def test_prompts_are_asked_for_in_a_terminal_until_it_is_left(end: bytes, run: Path, microgpt: Microgpt) -> None:
+    keys = b"XX\n|an\n|" + end
+    status, shown, errors = in_a_terminal("run", "-i", "--seed", "5", keys=keys, waits=b"prompt> ")
+    told, refused = errors.splitlines()
+    assert (status, told) == (0, "Type the beginning of a text, and Enter; Ctrl-D ends.")
+    assert refused.startswith(
+        "error: prompt must contain only characters that the model knows (abcdefghijklmnor), got 'X'"
+    )
+    [sample] = [line for line in shown.splitlines() if line.startswith("sample")]
+    assert sample.split() == microgpt("sample run -n 1 --seed 5 --prompt an").out.split()
+    assert shown.count("prompt> ") == 3
+    assert "Traceback" not in shown + errors
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what it showed after each flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[str] = []
+
+    def isatty(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self.shown.append(self.getvalue())
+
+
+def test_a_terminal_shows_each_token_as_it_is_chosen(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from microgpt.cli.sample import _show
+    from microgpt.runs.run import Run
+
+    screen, model = Screen(), Run.load(run)
+    [expected] = model.sample(1, seed=5, prompt="a")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert _show(model, n=1, seed=5, prompt="a", new_only=False, json=False) == 1
+    assert len(expected) > 2
+    steps = [f"sample  1: {expected[:i]}" for i in range(1, len(expected) + 1)]
+    assert screen.shown[: len(steps)] == steps
+    assert screen.getvalue().split() == [
+        "sample",
+        "1:",
+        expected,
+        *["in", "the", "training", "data"] * (expected in WORDS),
+    ]

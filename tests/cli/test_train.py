@@ -10,13 +10,16 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from microgpt import reference
+from microgpt.cli import display
 from microgpt.config import PRESETS, Config
+from microgpt.data import sources
 from microgpt.runs import checkpoint as checkpoints
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import load
@@ -89,7 +92,7 @@ def test_a_run_folder_holds_what_the_reference_computed(run: Path, truth: Refere
     assert names(run) == ["config.json", "metrics.jsonl", "model.safetensors", "samples.txt"]
     words = trained / "words.txt"
     assert json.loads((run / "config.json").read_text()) == {
-        "config": TINY.to_dict(),
+        "config": TINY.to_file(),
         "data": {
             "source": str(words),
             "sha256": hashlib.sha256(words.read_bytes()).hexdigest(),
@@ -144,6 +147,7 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
         beta1=0.7,
         beta2=0.9,
         eps_adam=1e-7,
+        weight_decay=0.1,
         clip=0.5,
         num_steps=2,
         batch_size=3,
@@ -162,7 +166,7 @@ def test_every_option_of_config_reaches_the_run(here: Path, microgpt: Microgpt) 
 def test_options_override_a_preset(here: Path, microgpt: Microgpt) -> None:
     assert microgpt(f"train words.txt --out run --preset first {SMALL} --no-zero-init").status == 0
     expected = PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12, zero_init=False)
-    assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_dict()
+    assert json.loads(Path("run/config.json").read_text())["config"] == expected.to_file()
 
 
 def test_a_stream_is_read_in_windows_of_block_size(here: Path, microgpt: Microgpt) -> None:
@@ -196,11 +200,26 @@ def test_micro_batches_and_frequent_checkpoints_change_nothing(here: Path, micro
     assert Path("often/metrics.jsonl").read_bytes() == Path("plain/metrics.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["makemore", "shakespeare"])
+def test_the_progress_of_a_download_has_the_name_of_the_data_set(
+    name: str, here: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(progress: Callable[[int, int], None]) -> Path:
+        progress(5, 10)
+        return here / "words.txt"
+
+    shown: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(sources, name, download)
+    monkeypatch.setattr(display, "bars", lambda: nullcontext(lambda *facts: shown.append(facts)))
+    assert microgpt(f"train {name} {SMALL} --out run").status == 0
+    assert shown == [(name, 5, 10)]
+
+
 def test_clipping_warm_up_and_decay_are_settings_of_the_run(here: Path, microgpt: Microgpt) -> None:
-    line = f"train words.txt {SMALL} --clip 0.5 --warmup-steps 3 --decay cosine --out run"
+    line = f"train words.txt {SMALL} --clip 0.5 --weight-decay 0.1 --warmup-steps 3 --decay cosine --out run"
     assert microgpt(line).status == 0
     kept = checkpoints.load(here / "run" / "model.safetensors").config
-    assert (kept.clip, kept.warmup_steps, kept.decay) == (0.5, 3, "cosine")
+    assert (kept.clip, kept.weight_decay, kept.warmup_steps, kept.decay) == (0.5, 0.1, 3, "cosine")
     rates = [metric["learning_rate"] for metric in metrics(here / "run")]
     assert rates[:3] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01])
     assert rates == [learning_rate(step, len(rates), 0.01, 3, "cosine") for step in range(len(rates))]

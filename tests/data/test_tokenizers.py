@@ -71,6 +71,22 @@ def test_every_text_survives_a_round_trip(text: str, bpe: BpeTokenizer) -> None:
         )
 
 
+@given(data=st.data())
+@pytest.mark.parametrize("kind", ["char", "byte", "bpe"])
+def test_the_pieces_of_a_growing_text_are_whole_characters_and_together_the_text(
+    kind: str, bpe: BpeTokenizer, data: st.DataObject
+) -> None:
+    tokenizer = {"char": learn("char", [TEXT]), "byte": ByteTokenizer(), "bpe": bpe}[kind]
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer.symbols) - 1), max_size=30))  # also broken UTF-8
+    if data.draw(st.booleans()):
+        ids = tokenizer.encode("日本語, 🙂 a" if kind != "char" else "日本語, 🙂 cat")
+    decode = tokenizer.grow()
+    pieces = [decode([token_id], False) for token_id in ids]
+    assert "".join([*pieces, decode([], True)]) == tokenizer.decode(ids)
+    if "\ufffd" not in tokenizer.decode(ids):
+        assert not any("\ufffd" in piece for piece in pieces)
+
+
 @pytest.mark.parametrize("bos_first", [False, True])
 def test_byte_pairs_fill_the_vocabulary_and_shorten_the_text(bpe: BpeTokenizer, bos_first: bool) -> None:
     tokenizer = learn("bpe:300", [TEXT], bos_first)

@@ -157,8 +157,9 @@ def test_several_calls_with_the_total_of_the_step_equal_one_step(name: str) -> N
 
 
 @every_engine
-def test_update_is_adam_as_in_the_paper(name: str) -> None:
-    engine = opened(name, TINY)
+@pytest.mark.parametrize("weight_decay", [0.0, 5.0])
+def test_update_is_adamw_as_in_the_papers(name: str, weight_decay: float) -> None:
+    engine = opened(name, TINY.replace(weight_decay=weight_decay))
     params = list(engine.params)
     m, v = [0.0] * len(params), [0.0] * len(params)
     for t, rate in enumerate([0.01, 0.02], 1):
@@ -169,7 +170,7 @@ def test_update_is_adam_as_in_the_paper(name: str) -> None:
         v = [TINY.beta2 * a + (1 - TINY.beta2) * g * g for a, g in zip(v, grads)]
         for i, (a, b) in enumerate(zip(m, v)):
             step = rate * (a / (1 - TINY.beta1**t)) / (math.sqrt(b / (1 - TINY.beta2**t)) + TINY.eps_adam)
-            params[i] -= step
+            params[i] = (1 - rate * weight_decay) * params[i] - step
         assert list(engine.params) == pytest.approx(params, rel=1e-12)
         assert list(engine.m) == pytest.approx(m, rel=1e-12)
         assert list(engine.v) == pytest.approx(v, rel=1e-12)

@@ -6,6 +6,7 @@ import http.client
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from microgpt.lab.server import Pages, Server
 
@@ -13,8 +14,8 @@ SCRIPT = "export const word = 'emma'\n" * 100
 
 
 @contextmanager
-def serving(pages: Pages) -> Iterator[Server]:
-    with Server(pages, 0) as server:
+def serving(pages: Pages, **options: Any) -> Iterator[Server]:
+    with Server(pages, 0, **options) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -27,13 +28,13 @@ class Response:
         self.status, self.headers, self.content = response.status, response.headers, response.read()
 
 
-def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Response:
+def ask(server: Server, path: str, method: str = "GET", to: str = "127.0.0.1", **headers: str) -> Response:
     """Make a request with an unchanged path. Underscores in header names mean hyphens; the default Host is right.
 
     The default Authorization has the server's token.
     """
     headers = {"Authorization": f"Bearer {server.token}", **headers}
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+    connection = http.client.HTTPConnection(to, server.server_port, timeout=120)
     connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)

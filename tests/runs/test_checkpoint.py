@@ -146,7 +146,7 @@ def test_numpy_can_open_it_with_the_safetensors_package(path: Path) -> None:
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
     assert metadata["format"] == "microgpt/1"
-    assert json.loads(metadata["config"]) == SMALL.to_dict()
+    assert json.loads(metadata["config"]) == SMALL.to_file()
     assert json.loads(metadata["symbols"]) == ["a", "b", "ñ", ""]
     assert json.loads(metadata["step"]) == 7
 

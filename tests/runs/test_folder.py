@@ -25,6 +25,7 @@ VARIANTS = {
     "final": TINY,
     "first": PRESETS["first"].replace(n_embd=4, n_head=2, block_size=4, num_steps=12),
     "batches": TINY.replace(batch_size=3),
+    "weight decay": TINY.replace(weight_decay=20.0),
     "two layers": TINY.replace(n_layer=2, num_steps=8),
 }
 

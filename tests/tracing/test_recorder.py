@@ -31,6 +31,7 @@ def trainings(draw):
         block_size=draw(st.integers(1, 6)),
         activation=draw(st.sampled_from(("relu", "relu2"))),
         init_std=0.3,
+        weight_decay=draw(st.sampled_from((0.0, 2.0))),
     )
     vocab_size = draw(st.integers(2, 6))
     document = st.lists(st.integers(0, vocab_size - 1), min_size=2, max_size=8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
@@ -62,6 +62,32 @@ def print_samples(texts: Sequence[str], marks: Sequence[str] = (), first: int = 
     sys.stdout.flush()
 
 
+def grow_sample(pieces: Iterable[str], number: int, mark: Callable[[str], str]) -> None:
+    """Print a sample in a terminal as it grows.
+
+    Args:
+        pieces: The pieces of its text.
+        number: Its number.
+        mark: Called with the whole text; returns the remark to print after it, or "".
+    """
+    text, end = "", "\n"
+    sys.stdout.write(_heading(number))
+    try:
+        for piece in pieces:
+            text += piece
+            sys.stdout.write(visible(piece, keep="\n"))
+            sys.stdout.flush()
+        if remark := mark(text):
+            end = f"  {remark}\n"
+    finally:
+        sys.stdout.write(end)
+        sys.stdout.flush()
+
+
+def _heading(number: int) -> str:
+    return f"sample {number:2d}: "
+
+
 def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1) -> str:
     """Return the samples as the published script prints them, one per line.
 
@@ -73,7 +99,7 @@ def sample_lines(texts: Sequence[str], marks: Sequence[str] = (), first: int = 1
     Returns:
         The lines, with the remarks aligned in one column.
     """
-    lines = [f"sample {i:2d}: {text}" for i, text in enumerate(texts, first)]
+    lines = [_heading(i) + text for i, text in enumerate(texts, first)]
     width = max(map(len, lines), default=0)
     for i, mark in enumerate(marks):
         if mark:
@@ -279,7 +305,7 @@ class Json(Quiet):
     def begin(self, run: Run) -> None:
         self._print(
             {
-                "config": run.config.to_dict(),
+                "config": run.config.to_file(),
                 "data": run.provenance.to_dict(),
                 "vocab_size": run.engine.vocab_size,
                 "num_params": run.num_params,

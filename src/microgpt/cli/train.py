@@ -203,7 +203,7 @@ def train(
             )
         config = None if start_from else Config().replace(**settings)
         with display.bars() as progress:
-            download = partial(progress, "names.txt")
+            download = partial(progress, f"{source}")  # only a data set is downloaded
             run = Run.begin(
                 DATASETS[0] if source is None else source,
                 config,

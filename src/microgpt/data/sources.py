@@ -185,13 +185,29 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _standard_input() -> Part:
-    """Copy standard input to a temporary file, since a text is read twice."""
-    stdin = getattr(sys.stdin, "buffer", None)
+def _open_stdin() -> IO[bytes]:
+    stdin: IO[bytes] | None = getattr(sys.stdin, "buffer", None)
     if stdin is None:
         raise DataError("standard input is closed: specify a text file")
     if sys.stdin.isatty():
         print("Reading the text from the terminal; Ctrl-D ends it.", file=sys.stderr, flush=True)
+    return stdin
+
+
+def read_once(file: str) -> str:
+    r"""Return the text of a file, or of standard input (`-`), with \n line endings.
+
+    Raises:
+        DataError: The file cannot be read, or is not text.
+    """
+    if file == STDIN:
+        return "".join(decode(iter(partial(_open_stdin().read, PIECE), b""), "standard input"))
+    return "".join(_part(locate(Path(file))).read())
+
+
+def _standard_input() -> Part:
+    """Copy standard input to a temporary file, since a text is read twice."""
+    stdin = _open_stdin()
     copy = tempfile.TemporaryFile()  # noqa: SIM115 (removed with the Part)
     while content := stdin.read(PIECE):
         copy.write(content)

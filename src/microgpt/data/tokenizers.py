@@ -10,10 +10,11 @@ An additional token, BOS, begins and ends every document.
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -50,6 +51,14 @@ class Tokenizer(Protocol):
         """Return the text that the token ids encode; BOS decodes to nothing, and invalid UTF-8 becomes U+FFFD."""
         ...
 
+    def grow(self) -> Callable[[Iterable[int], bool], str]:
+        """Return a function that decodes a text piece by piece.
+
+        Call it with the next token ids and whether they are the last. It returns the characters that are complete: the
+        pieces together are what `decode` returns for all the ids.
+        """
+        ...
+
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
         """Return many documents' token ids in one compact array, and the number of tokens in each document.
 
@@ -75,6 +84,9 @@ class CharTokenizer(reference.Tokenizer):
 
     def __init__(self, chars: Iterable[str], bos_first: bool = False) -> None:
         super().__init__(chars, bos_first)  # type: ignore[no-untyped-call]
+
+    def grow(self) -> Callable[[Iterable[int], bool], str]:
+        return lambda token_ids, final: "".join(map(self.symbols.__getitem__, token_ids))
 
     @cached_property
     def _table(self) -> dict[int, str]:
@@ -141,6 +153,10 @@ class ByteTokenizer:
 
     def decode(self, token_ids: Iterable[int]) -> str:
         return b"".join(map(self.pieces.__getitem__, token_ids)).decode("utf-8", "replace")
+
+    def grow(self) -> Callable[[Iterable[int], bool], str]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        return lambda token_ids, final: decoder.decode(b"".join(map(self.pieces.__getitem__, token_ids)), final)
 
     def pack(self, documents: Sequence[str], bos: bool) -> tuple[array[int], list[int]]:
         texts = [document.encode() for document in documents]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -136,3 +136,23 @@ class ScalarModel:
     def adam_arguments(self) -> dict[str, Any]:
         """The arguments that the program's adam() takes after params, m, v, step and learning_rate."""
         return self.program.adam_arguments(self.config)
+
+    def update(self, leaves: Sequence[Value], m: Any, v: Any, step: int, learning_rate: float) -> None:
+        """Move leaves against their gradients: weight decay, then the program's adam(), which clears the gradients.
+
+        Args:
+            leaves: The weights, all or some of them.
+            m: Adam's first moment of each weight, changed in place.
+            v: Adam's second moment of each weight, changed in place.
+            step: The step's number, counting from 1.
+            learning_rate: The learning rate.
+        """
+        self.decay(leaves, learning_rate)
+        self.program.module.adam(leaves, m, v, step, learning_rate, **self.adam_arguments)
+
+    def decay(self, leaves: Iterable[Value], learning_rate: float) -> None:
+        """Shrink each weight as decoupled weight decay does before Adam's step (arXiv:1711.05101)."""
+        if self.config.weight_decay:
+            keep = 1 - learning_rate * self.config.weight_decay
+            for leaf in leaves:
+                leaf.data = leaf.data * keep

@@ -102,7 +102,7 @@ class ScalarEngine(Engine):
                 leaf.grad = grad if abs(grad) < 1e154 else _Gradient(grad)
             m, v = self.m[:], self.v[:]
             rate = self.program.learning_rate(step, learning_rate)
-            self.program.module.adam(leaves, m, v, step + 1, rate, **model.adam_arguments)
+            model.update(leaves, m, v, step + 1, rate)
         # apply all changes at the end, so that a failed or interrupted update changes nothing
         self.params[:] = array("d", [leaf.data for leaf in leaves])
         self.m[:], self.v[:], self.grads[:] = m, v, array("d", bytes(8 * len(leaves)))

@@ -1,20 +1,27 @@
-"""Serve the built page on loopback, or export the page to a folder for another web server.
+"""Serve the built page, by default on loopback, or export the page to a folder for another web server.
 
 The server also serves the runs named on the command line. It accepts no uploads. It looks up each address in a list of
 the page's files, so no address can lead to any other file, and it follows no symbolic link. It rejects a request whose
 Host header names another host, because the request may come from a page on another site whose domain name has been made
 to resolve to this machine (DNS rebinding). Other users of this machine can connect to loopback too. They can read the
 page, but they cannot read the runs without the token in the address that `microgpt lab` prints.
+
+On another address than loopback, or under another name, nothing at all is served without the token: the printed address
+carries it once, and a cookie carries it from then on.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hmac
 import io
+import ipaddress
 import json
 import os
+import re
 import secrets
+import socket
 import stat
 import sys
 import threading
@@ -29,7 +36,7 @@ from pathlib import Path
 from socketserver import TCPServer
 from time import monotonic
 from typing import Any, BinaryIO
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from microgpt.errors import CheckpointError, RunError, SiteError
 from microgpt.runs.best import choose, load_chosen
@@ -45,6 +52,15 @@ MAX_FILE = 1 << 29  # bytes; a browser cannot hold the base64 form of a larger r
 MAX_CONNECTIONS = 64  # at a time; a browser opens at most 6
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 SLOWEST = 10_000  # bytes per second; a client that reads a response more slowly than this is disconnected
+ENTER = b"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=./">
+<title>microgpt</title>
+<p><a href="./">Open the lab</a></p>
+"""  # not a redirect: after a click on another site, browsers do not send a Strict cookie along with a redirect
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL, errno.ENODEV)  # an address, not a port, is wrong
+NO_TOKEN = "403 Forbidden: open the address that microgpt lab printed, with its token"
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
 TYPES = {
@@ -214,38 +230,52 @@ def export(pages: Pages, folder: Path) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """An HTTP server on loopback.
+    """An HTTP server.
 
     Args:
         pages: The files to serve.
         port: The port to listen on; None means PORT, or any free port if PORT is taken.
+        host: The address to listen on: an IP address of this machine, or 0.0.0.0 or :: for all of them.
+        names: Further names under which the server may be reached, such as that of a proxy.
 
     Attributes:
+        is_guarded: Whether every request needs the token, because the server is not on loopback, or has other names.
         url: The page's address.
-        token: What requests for the runs must contain; "" if there are no runs, so that nothing is secret.
+        token: What requests for the runs must contain, or all requests if `is_guarded`; "" if nothing is secret.
 
     Raises:
-        SiteError: The requested port is not available.
+        SiteError: The address is not this machine's, a name is invalid, or the requested port is not available.
     """
 
     daemon_threads = True
     allow_reuse_address = os.name == "posix"  # on Windows this would let two servers share a port
 
-    def __init__(self, pages: Pages, port: int | None = None) -> None:
+    def __init__(self, pages: Pages, port: int | None = None, host: str = HOST, names: Sequence[str] = ()) -> None:
         self.pages = pages
-        self.token = secrets.token_urlsafe() if pages.runs else ""
+        ip = _ip(host)
+        if wrong := [name for name in names if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name)]:
+            raise SiteError(f"allow_host must be a host's name without a port, such as lab.example, got {wrong[0]!r}")
+        self.is_guarded = bool(names) or not ip.is_loopback
+        self.token = secrets.token_urlsafe() if pages.runs or self.is_guarded else ""
         self.tokens_for_once: set[str] = set()
         self.free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self.address_family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
         try:
-            super().__init__((HOST, PORT if port is None else port), Handler)
+            super().__init__((host, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
+            if isinstance(error, socket.gaierror) or getattr(error, "errno", 0) in NOT_HERE:
+                raise SiteError(_no_address(host, error)) from None
             if port is not None:
                 raise SiteError(
                     f"port={port} is not available ({error}): choose another port or omit the option"
                 ) from None
-            super().__init__((HOST, 0), Handler)
-        self.hosts = hosts(self.server_port)
-        self.url = f"http://{HOST}:{self.server_port}/"
+            super().__init__((host, 0), Handler)
+        self.hosts = hosts(self.server_port, _in_url(ip))
+        self.names = {name.lower() for name in names}
+        self.cookie = f"microgpt-{self.server_port}"  # browsers send the cookies of all ports of a host
+        self._ip = ip
+        shown = ip if not ip.is_unspecified else ipaddress.ip_address(HOST if ip.version == 4 else "::1")
+        self.url = f"http://{_in_url(shown)}:{self.server_port}/"
 
     def address(self, once: bool = False) -> str:
         """Return the page's address, with a token if there are runs.
@@ -257,7 +287,26 @@ class Server(ThreadingHTTPServer):
         if token and once:
             token = secrets.token_urlsafe()
             self.tokens_for_once.add(token)
-        return f"{self.url}#token={token}" if token else self.url
+        return f"{self.url}{'?' if self.is_guarded else '#'}token={token}" if token else self.url
+
+    def is_here(self, host: Sequence[str] | None) -> bool:
+        """Return whether a request with these Host headers is meant for this server.
+
+        A guarded server may be reached through another port (of a container, for example), and at every address that it
+        listens on, because a site that makes a domain name resolve to this machine is sent that name.
+        """
+        if not self.is_guarded:
+            return host in self.hosts
+        found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:\d+)?", host[0]) if host and len(host) == 1 else None
+        if not found:
+            return False
+        name = found[1].lower().strip("[]")
+        if name in {"localhost", *self.names}:
+            return True
+        with suppress(ValueError):
+            ip = ipaddress.ip_address(name)
+            return ip.is_loopback or self._ip.is_unspecified or ip == _without_zone(self._ip)
+        return False
 
     def exchange(self, token: str) -> bool:
         """Return whether the token of an address is valid; a token for once is not valid again."""
@@ -289,6 +338,9 @@ class Server(ThreadingHTTPServer):
             self.free.release()
 
     def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            with suppress(AttributeError, OSError):  # let :: also mean all IPv4 addresses
+                self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         TCPServer.server_bind(self)  # HTTPServer.server_bind would look up this machine's name on the network
         self.server_name, self.server_port = HOST, self.server_address[1]
 
@@ -297,13 +349,39 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def hosts(port: int) -> list[list[str]]:
-    """Return the valid Host headers for this port, each as a one-element list.
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _ip(host: str) -> Ip:
+    try:
+        return ipaddress.ip_address(HOST if host == "localhost" else host)
+    except ValueError as error:
+        raise SiteError(_no_address(host, error)) from None
+
+
+def _no_address(host: str, error: Exception) -> str:
+    return (
+        f"host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got host={host!r}"
+        f" ({error})"
+    )
+
+
+def _without_zone(ip: Ip) -> Ip:
+    """Return an address without the name of its network interface, which browsers do not send."""
+    return ipaddress.ip_address(str(ip).partition("%")[0])
+
+
+def _in_url(ip: Ip) -> str:
+    return str(ip) if ip.version == 4 else f"[{str(ip).replace('%', '%25')}]"
+
+
+def hosts(port: int, address: str = HOST) -> list[list[str]]:
+    """Return the valid Host headers of a server on loopback, each as a one-element list.
 
     Browsers omit port 80.
     """
     ports = ["", ":80"] if port == 80 else [f":{port}"]
-    return [[name + given] for name in (HOST, "localhost") for given in ports]
+    return [[name + given] for name in (address, "localhost") for given in ports]
 
 
 def open_browser(url: str) -> None:
@@ -372,11 +450,17 @@ class Handler(BaseHTTPRequestHandler):
         super().end_headers()
 
     def do_GET(self) -> None:
-        if self.headers.get_all("Host") not in self.server.hosts:
+        if not self.server.is_here(self.headers.get_all("Host")):
             return self.refuse(HTTPStatus.MISDIRECTED_REQUEST)
-        name = unquote(self.path.split("?")[0].removeprefix("/")) or "index.html"
+        path, _, query = self.path.partition("?")
+        name = unquote(path.removeprefix("/")) or "index.html"
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if name == "runs/token" and self.server.exchange(token):
+        if self.server.is_guarded:
+            if name == "index.html" and any(map(self.server.exchange, parse_qs(query).get("token", []))):
+                return self.enter()
+            if not (token := self.from_cookie()):
+                return self.refuse(HTTPStatus.FORBIDDEN, NO_TOKEN)
+        elif name == "runs/token" and self.server.exchange(token):
             self.send_response(HTTPStatus.OK)
             return self.send("text/plain; charset=utf-8", self.server.token.encode())
         if name.startswith("runs/") and not self.server.accepts(token):
@@ -400,6 +484,20 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(TYPES.get(ending, "application/octet-stream"), compress(content) if is_compressed else content)
 
     do_HEAD = do_GET
+
+    def from_cookie(self) -> str:
+        """Return the token in the request's cookie if it is valid, otherwise ""."""
+        for cookie in ";".join(self.headers.get_all("Cookie", [])).split(";"):
+            name, _, token = cookie.strip().partition("=")
+            if name == self.server.cookie and self.server.accepts(token):
+                return token
+        return ""
+
+    def enter(self) -> None:
+        """Answer an address with a valid token: set the cookie, and open the page without the token in its address."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Set-Cookie", f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/")
+        self.send(TYPES[".html"], ENTER)
 
     def refuse(self, status: HTTPStatus, reason: str = "") -> None:
         self.close_connection = True  # whatever else the client sends

@@ -90,7 +90,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
             tensors[prefix + name] = tensor(numbers[where], table[name], checkpoint.dtype)
     metadata = {
         "format": FORMAT,
-        "config": json.dumps(checkpoint.config.to_dict()),
+        "config": json.dumps(checkpoint.config.to_file()),
         "symbols": json.dumps(checkpoint.symbols),
         "step": str(checkpoint.step),
         "rng": json.dumps(checkpoint.rng_state),

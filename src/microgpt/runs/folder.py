@@ -305,7 +305,7 @@ class Folder:
         """Write config.json, a human-readable record of the settings and the data; resuming does not need this file."""
         run = self.run
         facts = {
-            "config": run.config.to_dict(),
+            "config": run.config.to_file(),
             "data": run.provenance.to_dict(),
             "vocab_size": run.engine.vocab_size,
             "num_params": run.num_params,

@@ -494,11 +494,13 @@ class Run:
         *,
         temperature: float | None = None,
         top_k: int | None = None,
+        top_p: float | None = None,
         prompt: str = "",
         seed: int | None = None,
         first: int = 0,
         max_new_tokens: int | None = None,
         slide: bool = False,
+        stop: Sequence[str] = (),
     ) -> list[str]:
         """Generate new texts, each starting with the prompt.
 
@@ -506,6 +508,8 @@ class Run:
             n: The number of texts.
             temperature: The sampling temperature; 0 always picks the most likely token. The default is the config's.
             top_k: Sample only from the top_k most likely tokens; None samples from all tokens.
+            top_p: Of these, sample only from the fewest whose probabilities add up to at least top_p (nucleus
+                sampling); None samples from all of them.
             prompt: The text that each sample starts with.
             seed: The random seed. Sample i is drawn with `random.Random(f"{seed}:{i}")`, so that every engine
                 generates the same texts. Without a seed, sampling continues the run's random stream.
@@ -513,6 +517,7 @@ class Run:
             max_new_tokens: The maximum number of tokens to generate per text; the default is no limit, or
                 10 * block_size with `slide`.
             slide: Whether to continue when the context is full; see sampling.generate.
+            stop: Texts before which a sample ends, wherever one first appears after the prompt.
 
         Returns:
             The texts.
@@ -520,23 +525,59 @@ class Run:
         Raises:
             ValueError: An option is invalid.
         """
-        return samples.generate(
-            self.engine,
-            self.tokenizer,
-            self.rng,
-            n,
-            start=samples.prompt_ids(self.provenance.begins or "", self.tokenizer, "begins"),
-            temperature=self.config.temperature if temperature is None else temperature,
-            top_k=top_k,
-            prompt=prompt,
-            seed=seed,
-            first=first,
-            max_new_tokens=max_new_tokens,
-            slide=slide,
-        )
+        how = self._how(temperature, top_k=top_k, top_p=top_p, prompt=prompt, max_new_tokens=max_new_tokens)
+        tools = self.engine, self.tokenizer, self.rng
+        return samples.generate(*tools, n, seed=seed, first=first, slide=slide, stop=stop, **how)
+
+    def grow(
+        self,
+        *,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        prompt: str = "",
+        seed: int | None = None,
+        first: int = 0,
+        max_new_tokens: int | None = None,
+        slide: bool = False,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """Generate one text piece by piece: the prompt, then whole characters as soon as the model has chosen them.
+
+        The pieces together are the text that `sample` returns for the same options.
+
+        Args:
+            temperature: As in `sample`.
+            top_k: As in `sample`.
+            top_p: As in `sample`.
+            prompt: As in `sample`.
+            seed: As in `sample`.
+            first: The sample's index.
+            max_new_tokens: As in `sample`.
+            slide: As in `sample`.
+            stop: As in `sample`.
+
+        Returns:
+            An iterator over the pieces.
+
+        Raises:
+            ValueError: An option is invalid.
+        """
+        how = self._how(temperature, top_k=top_k, top_p=top_p, prompt=prompt, max_new_tokens=max_new_tokens)
+        tools = self.engine, self.tokenizer, self.rng
+        return samples.grow(*tools, seed=seed, first=first, slide=slide, stop=stop, **how)
+
+    def _how(self, temperature: float | None, **options: Any) -> dict[str, Any]:
+        """Return the options of a sample with those that the run itself determines."""
+        start = samples.prompt_ids(self.provenance.begins or "", self.tokenizer, "begins")
+        return {
+            "start": start,
+            "temperature": self.config.temperature if temperature is None else temperature,
+            **options,
+        }
 
     def sample_batches(
-        self, n: int = 1, *, seed: int | None = None, new_only: bool = False, **options: Any
+        self, n: int = 1, *, seed: int | None = None, new_only: bool = False, first: int = 0, **options: Any
     ) -> Iterator[list[Sample]]:
         """Generate samples in batches and look up each sample in the training data.
 
@@ -544,6 +585,7 @@ class Run:
             n: The number of samples.
             seed: The random seed for the samples; the default is the config's seed.
             new_only: Whether to yield only samples that are not in the training data.
+            first: The index of the first sample.
             **options: Other options for `sample`.
 
         Yields:
@@ -554,7 +596,7 @@ class Run:
         """
         data = None if self.missing_data and not new_only else self.data
         generate = partial(self.sample, seed=self.config.seed if seed is None else seed, **options)
-        yield from samples.mark_copies(generate, data, n, new_only)
+        yield from samples.mark_copies(generate, data, n, new_only, first)
 
     def measure(self, progress: Working | None = None) -> evaluation.Score:
         """Return the model's score on the held-out sequences in `measured`; the error is evaluation.total's."""

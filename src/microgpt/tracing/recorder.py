@@ -303,7 +303,7 @@ def training(
             note_matrices(f"step{step}.grad", grads)
             for leaf, grad in zip(leaves, grads):
                 leaf.grad = grad
-            model.program.module.adam(leaves, m, v, step, learning_rate, **model.adam_arguments)
+            model.update(leaves, m, v, step, learning_rate)
             model = replace(model, params=array("d", (leaf.data for leaf in leaves)))
             note_matrices(f"step{step}.m", m)
             note_matrices(f"step{step}.v", v)

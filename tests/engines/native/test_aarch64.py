@@ -127,7 +127,7 @@ def on_aarch64(
     text = [token for tokens in documents for token in tokens]
     sizes = (c.n_embd, c.n_head, c.n_layer, c.block_size, engine.vocab_size, list(ACTIVATIONS).index(c.activation))
     counts = (engine.precision == "exact", len(batches), len(documents), len(text), len(engine.params))
-    head = struct.pack("@5i0d6i4di0d", *counts, *sizes, c.beta1, c.beta2, c.eps_adam, c.clip, threads)
+    head = struct.pack("@5i0d6i5di0d", *counts, *sizes, c.beta1, c.beta2, c.eps_adam, c.weight_decay, c.clip, threads)
     columns: list[Any] = [engine.params, array("d", rates)]
     columns += [array("i", column) for column in (map(len, batches), map(len, documents), text)]
     run = head + b"".join(column.tobytes() for column in columns)

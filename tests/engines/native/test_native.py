@@ -78,13 +78,20 @@ def assert_same_state(expected: Any, got: Any) -> None:
     st.integers(1, 3),
     st.sampled_from([None, 5]),
     st.sampled_from([0.0, 0.1, 3.0]),
+    st.sampled_from([0.0, 0.1, 7.0]),
     st.sampled_from([None, 1, 2]),
 )
 def test_exact_equals_the_scalar_engine_bit_for_bit(
-    model: Any, isa: str, threads: int, total: int | None, clip: float, micro_batch_size: int | None
+    model: Any,
+    isa: str,
+    threads: int,
+    total: int | None,
+    clip: float,
+    weight_decay: float,
+    micro_batch_size: int | None,
 ) -> None:
     config, vocab_size, batches, seed = model
-    config = config.replace(clip=clip)
+    config = config.replace(clip=clip, weight_decay=weight_decay)
     params = init(config, vocab_size, random.Random(seed))
     scalar = ScalarEngine(array("d", params), config, vocab_size)
     engine = NativeEngine(array("d", params), config, vocab_size, isa=isa, threads=threads)
@@ -118,12 +125,13 @@ def magnitudes(rng: random.Random, low: int, length: int) -> array[float]:
     beta1=st.sampled_from([0.0, 0.4, 0.85, 1 - 2**-53]),
     beta2=st.sampled_from([0.0, 0.5, 0.99, 1 - 2**-53]),
     eps_adam=st.sampled_from([1e-300, 1e-100, 1e-8, 1.0]),
+    weight_decay=st.sampled_from([0.0, 1e-15, 0.3, 9.99]),
     step=st.sampled_from([1, 3, 1000]),
 )
 def test_an_update_equals_the_scalar_one_for_any_numbers(
-    isa: str, seed: int, beta1: float, beta2: float, eps_adam: float, step: int
+    isa: str, seed: int, beta1: float, beta2: float, eps_adam: float, weight_decay: float, step: int
 ) -> None:
-    config = TINY.replace(beta1=beta1, beta2=beta2, eps_adam=eps_adam)
+    config = TINY.replace(beta1=beta1, beta2=beta2, eps_adam=eps_adam, weight_decay=weight_decay)
     rng = random.Random(seed)
     length = num_params(config, 3)
     lowest = rng.choice([-10, -30, -150, -320])
@@ -153,6 +161,25 @@ def test_moments_decay_through_the_denormals_as_in_the_scalar_engine(isa: str, b
         for each in (scalar, engine):
             each.update(0.1)
         assert_same_state(scalar, engine)
+
+
+@every_isa
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_float32_decays_the_weights_as_exact_does(isa: str, clip: float) -> None:
+    config = TINY.replace(weight_decay=4.0, clip=clip, n_embd=12)
+    params = init(config, 27, random.Random(5))
+    exact, engine = (
+        NativeEngine(array("d", params), config, 27, precision=precision, isa=isa) for precision in ("exact", "float32")
+    )
+    for each in (exact, engine):
+        each.train([DOCUMENTS[:3], *[DOCUMENTS[3:4]] * 4], [0.05] * 5)
+    assert list(engine.params) == pytest.approx(list(exact.params), abs=2e-5)
+    table = offsets(shapes(config, 27))
+    unused = set(range(27)) - {token_id for document in DOCUMENTS[:4] for token_id in document}
+    for token_id in unused:  # rows of wte without any gradient shrink as well
+        row = slice(table["wte"].start + 12 * token_id, table["wte"].start + 12 * (token_id + 1))
+        assert list(engine.params[row]) == pytest.approx([p * (1 - 0.05 * 4.0) ** 5 for p in params[row]], rel=1e-5)
+    assert unused
 
 
 TIES = {  # squares of gradients whose sum is halfway between two floats, or next to it
@@ -572,7 +599,7 @@ for i in range(*map(int, sys.argv[2:4])):
     head_dim, n_head = rng.choice([1, 3, 4, 8, 16]), rng.choice([1, 2, 4])
     config = Config(n_embd=head_dim * n_head, n_head=n_head, n_layer=rng.choice([1, 2]),
                     block_size=rng.choice([1, 5, 16]), activation=rng.choice(["relu", "relu2"]),
-                    clip=rng.choice([0.0, 0.01]))
+                    clip=rng.choice([0.0, 0.01]), weight_decay=rng.choice([0.0, 0.1]))
     vocab_size = rng.choice([1, 2, 27, 40])
     params = init(config, vocab_size, rng)
     if i % 3 == 1:  # huge or tiny weights

@@ -45,6 +45,7 @@ def scaled_models(draw: st.DrawFn) -> tuple[array[float], Config, int, list[list
         block_size=rng.choice([1, 2, 4]),
         activation=rng.choice(["relu", "relu2"]),
         clip=rng.choice([0.0, 1.0]),
+        weight_decay=rng.choice([0.0, 0.1]),
     )
     params = init(config, vocab_size, rng)
     table = offsets(shapes(config, vocab_size))

@@ -35,8 +35,8 @@ pytestmark = [
 ]
 
 WORDS = ["anna", "bob", "carla", "dora", "emil", "frida", "gerd", "hanna", "ida", "jan"]
-CONFIG = TINY.replace(n_embd=8, n_layer=2, num_steps=24, batch_size=4, clip=0.8)
-SETTINGS = ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size", "clip")
+CONFIG = TINY.replace(n_embd=8, n_layer=2, num_steps=24, batch_size=4, clip=0.8, weight_decay=1.5)
+SETTINGS = ("n_embd", "n_head", "n_layer", "block_size", "num_steps", "batch_size", "clip", "weight_decay")
 OPTIONS = [text for name in SETTINGS for text in (f"--{name.replace('_', '-')}", str(getattr(CONFIG, name)))]
 ENOUGH = 300.0  # seconds, on a busy machine
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microgpt.config import PRESETS, Config, init
+from microgpt.config import PRESETS, Config, init, offsets, shapes
 from microgpt.data.loading import load
 from microgpt.engines.base import Engine
 from microgpt.engines.scalar import ScalarEngine
@@ -47,11 +47,28 @@ def test_float64_gives_the_losses_gradients_and_logits_of_the_reference(model: A
     assert_close("losses", list(scalar.losses(documents)), list(engine.losses(documents)), 1e-12)
 
 
-@given(seed=st.integers(0, 2**32))
-def test_an_update_equals_the_scalar_one_for_any_numbers(seed: int) -> None:
-    rng = random.Random(seed)
-    scalar = ScalarEngine(init(TINY, 3, rng), TINY, 3)
-    engine = TorchEngine(array("d", scalar.params), TINY, 3, precision="float64")
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_weight_decay_is_that_of_torchs_own_adamw(precision: str) -> None:
+    config = TINY.replace(weight_decay=3.0)
+    engine = TorchEngine(init(config, 3, random.Random(3)), config, 3, precision=precision)
+    dtype = getattr(torch, precision)
+    where = offsets(shapes(config, 3))["layer0.mlp_fc1"]
+    matrix = torch.tensor(engine.params[where], dtype=dtype, requires_grad=True)
+    betas = (config.beta1, config.beta2)
+    adamw = torch.optim.AdamW([matrix], lr=1, betas=betas, eps=config.eps_adam, weight_decay=config.weight_decay)
+    for rate in (0.1, 0.05, 0.2):
+        engine.backward([[2, 0, 1, 2]])
+        matrix.grad = torch.tensor(engine.grads[where], dtype=dtype)
+        adamw.param_groups[0]["lr"] = rate
+        adamw.step(), engine.update(rate)
+        assert_close("params", matrix.tolist(), engine.params[where], {"float64": 1e-14, "float32": 1e-6}[precision])
+
+
+@given(seed=st.integers(0, 2**32), weight_decay=st.sampled_from([0.0, 0.3, 9.0]))
+def test_an_update_equals_the_scalar_one_for_any_numbers(seed: int, weight_decay: float) -> None:
+    rng, config = random.Random(seed), TINY.replace(weight_decay=weight_decay)
+    scalar = ScalarEngine(init(config, 3, rng), config, 3)
+    engine = TorchEngine(array("d", scalar.params), config, 3, precision="float64")
     length = len(scalar.params)
     grads = array("d", (rng.choice([0, 1, 1]) * rng.gauss(0, 1) * 10.0 ** rng.randint(-6, 3) for _ in range(length)))
     m, v = array("d", grads[::-1]), array("d", (g * g for g in grads))

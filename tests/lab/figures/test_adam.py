@@ -53,8 +53,9 @@ def test_the_letters_after_an_update_are_those_of_the_updated_model(lab: Lab) ->
     assert response["loss_after"] < response["loss_before"] == before["mean"]
 
 
-def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
-    lab.ask("reset", config={"num_steps": 30})
+@pytest.mark.parametrize("weight_decay", [0.0, 3.0])
+def test_the_shown_update_equals_the_next_training_step(lab: Lab, weight_decay: float) -> None:
+    lab.ask("reset", config={"num_steps": 30, "weight_decay": weight_decay})
     lab.train(7)
     word = lab.ask("data")["shuffled"][7]  # the next document
     response = lab.ask("update", word=word)
@@ -81,6 +82,9 @@ def test_the_shown_update_equals_the_next_training_step(lab: Lab) -> None:
     assert (one["before"], one["after"]) == (before["tensors"]["layer0.mlp_fc2"]["data"][i],
                                              after["tensors"]["layer0.mlp_fc2"]["data"][i])  # fmt: skip
     assert (one["m_before"], one["v_before"]) == (before["m"]["layer0.mlp_fc2"][i], before["v"]["layer0.mlp_fc2"][i])
+    step = one["learning_rate"] * one["m_hat"] / (math.sqrt(one["v_hat"]) + one["eps_adam"])
+    decay = one["learning_rate"] * one["weight_decay"] * one["before"]
+    assert (one["weight_decay"], one["delta"]) == (weight_decay, pytest.approx(-step - decay, rel=1e-9))
     assert one["plain"] == -one["learning_rate"] * one["grad"]
     assert lab.ask("loss", word=word)["mean"] == pytest.approx(response["loss_after"], abs=1e-12)
 

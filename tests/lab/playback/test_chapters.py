@@ -176,6 +176,19 @@ def test_adam_has_the_values_of_the_running_program(session: Session, path: str)
     assert (facts["after"], facts["grad"]) == pytest.approx((whole["after"], whole["grad"]), **EXACT)
 
 
+def test_adam_begins_with_the_decayed_weight() -> None:
+    session = Session()
+    ask(session, "reset", config={"n_embd": 8, "n_head": 2, "block_size": 8, "weight_decay": 9.0})
+    facts = ask(session, "chapter", name="adam", word=WORD, path="")["facts"]
+    whole = ask(session, "adam", word=WORD, path=facts["path"])
+    assert [facts[name] for name in ("before", "after", "grad")] == [
+        whole[name] for name in ("before", "after", "grad")
+    ]
+    assert whole["delta"] == pytest.approx(-whole["learning_rate"] * (1 + 9.0 * whole["before"]), rel=1e-6) or (
+        whole["delta"] == pytest.approx(whole["learning_rate"] * (1 - 9.0 * whole["before"]), rel=1e-6)
+    )  # the first step moves each weight by the learning rate
+
+
 @pytest.mark.parametrize(("seed", "index", "temperature"), [(42, 0, 0.5), (7, 3, 1.0), (1, 1, 2.0)])
 def test_a_sample_has_the_values_of_the_running_program(
     session: Session, seed: int, index: int, temperature: float

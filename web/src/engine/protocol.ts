@@ -62,6 +62,7 @@ export interface Config {
   beta1: number
   beta2: number
   eps_adam: number
+  weight_decay: number
   clip: number
   num_steps: number
   batch_size: number
@@ -805,6 +806,7 @@ export interface AdamStep {
   beta1: number
   beta2: number
   eps_adam: number
+  weight_decay: number
   grad: number
   m_before: number
   m: number

@@ -20,7 +20,7 @@ from typing import Any
 
 SETTINGS = {
     **dict.fromkeys(("n_embd", "n_head", "n_layer", "block_size", "vocab_size", "activation"), "int"),
-    **dict.fromkeys(("beta1", "beta2", "eps_adam", "clip"), "double"),
+    **dict.fromkeys(("beta1", "beta2", "eps_adam", "weight_decay", "clip"), "double"),
     "threads": "int",
 }
 
@@ -60,7 +60,7 @@ class Kernel:
 
         Args:
             sizes: n_embd, n_head, n_layer, block_size, vocab_size, and the activation's index.
-            optimizer: beta1, beta2, eps_adam, clip.
+            optimizer: beta1, beta2, eps_adam, weight_decay, clip.
             threads: The number of threads that training may use.
 
         Returns:

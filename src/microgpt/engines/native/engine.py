@@ -159,7 +159,7 @@ class NativeEngine(Engine):
         self._step = self._shown = 0  # the step of the kernel or the buffers; the step that `step` and readers see
         self._past: Past | None = None
         sizes = (config.n_embd, config.n_head, config.n_layer, config.block_size, vocab_size)
-        optimizer = (config.beta1, config.beta2, config.eps_adam, config.clip)
+        optimizer = (config.beta1, config.beta2, config.eps_adam, config.weight_decay, config.clip)
         self._buffer("params")
         self._net = self._kernel.open((*sizes, list(ACTIVATIONS).index(config.activation)), optimizer, threads)
         if not self._net:

@@ -23,7 +23,7 @@ from microgpt.system.text import size
 try:
     import torch
     from torch import Tensor
-    from torch.optim.adam import adam
+    from torch.optim.adamw import adamw
 
     from microgpt.engines.torch.decoding import TorchDecoder, TorchStreams, full_context_message
     from microgpt.engines.torch.device import PEAKS, choose_device, describe, has_gpu
@@ -283,7 +283,7 @@ class TorchEngine(Engine):
         c = self.config
         if not c.clip:
             self._norm = torch.linalg.vector_norm(grads)
-        adam(
+        adamw(
             [params],
             [grads[self._part]],
             [m],
@@ -296,7 +296,7 @@ class TorchEngine(Engine):
             beta1=c.beta1,
             beta2=c.beta2,
             lr=learning_rate,
-            weight_decay=0.0,
+            weight_decay=c.weight_decay,
             eps=c.eps_adam,
             maximize=False,
         )

@@ -1,6 +1,6 @@
 """One Adam step on the current word, as a demonstration that does not change the model.
 
-The program's own adam() computes the step.
+The program's own adam() computes the step, after the weight decay if the run has any.
 """
 
 from __future__ import annotations
@@ -116,15 +116,15 @@ def step(run: LabRun, tokens: Tokens, settings: UpdateSettings) -> tuple[float, 
         The loss and a dict that maps each quantity to its values, one per weight. The dict omits the quantities in
         NAMES that adam() does not compute.
     """
-    engine, model, adam = run.scratch(), run.model, run.program.module.adam
+    engine, model = run.scratch(), run.model
     loss = engine.backward([tokens])
     m, v = settings.m[:], settings.v[:]
     with scalar_arithmetic():
-        kind = type("Value", (_RecordingWeight,), {"__slots__": (), "adam": adam.__code__})
+        kind = type("Value", (_RecordingWeight,), {"__slots__": (), "adam": run.program.module.adam.__code__})
         weights = [kind(p) for p in engine.params]
         for parameter, grad in zip(weights, engine.grads):
             parameter.grad = grad
-        adam(weights, m, v, settings.step, settings.learning_rate, **model.adam_arguments)
+        model.update(weights, m, v, settings.step, settings.learning_rate)
     before, after = engine.params, array("d", (p.data for p in weights))
     numbers = {
         "grad": engine.grads,
@@ -230,6 +230,7 @@ def adam(session: Session, word: str, path: str, learning_rate: float | None = N
         "beta1": c.beta1,
         "beta2": c.beta2,
         "eps_adam": c.eps_adam,
+        "weight_decay": c.weight_decay,
         "m_before": settings.m[index],
         "v_before": settings.v[index],
         "grad": numbers["grad"][index],

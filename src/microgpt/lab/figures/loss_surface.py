@@ -68,14 +68,13 @@ class Plane:
 
     def adam(self, steps: int, learning_rate: float) -> list[HikerStep]:
         """Return Adam's path, computed by the program's own function; its moments start at 0."""
-        adam, options = self._model.program.module.adam, self._model.adam_arguments
         at, m, v = [Value(p) for p in self.start], [0.0, 0.0], [0.0, 0.0]
         loss, grad = self.look(*self.start)
         path: list[HikerStep] = [{"x": self.start[0], "y": self.start[1], "loss": loss}]
         for step in range(1, steps + 1):
             for p, g in zip(at, grad):
                 p.grad = g
-            adam(at, m, v, step, learning_rate, **options)
+            self._model.update(at, m, v, step, learning_rate)
             loss, grad = self.look(at[0].data, at[1].data)
             path.append({"x": at[0].data, "y": at[1].data, "loss": loss})
         return path

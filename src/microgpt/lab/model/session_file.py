@@ -156,7 +156,7 @@ def _run(run: LabRun, text: int) -> Response:
                 "name": run.name,
                 "about": run.about,
                 "text": text,
-                "config": run.config.to_dict(),
+                "config": run.config.to_file(),
                 "symbols": run.run.tokenizer.symbols,
                 "spec": spec_of(run.run.tokenizer),
                 "rng": run.run.rng.getstate(),

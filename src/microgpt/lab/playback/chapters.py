@@ -337,6 +337,7 @@ def adam(run: LabRun, recorded: Trace, path: str) -> Chapter:
         parameter, m, v = copy.leaves[index], [settings.m[index]], [settings.v[index]]
         before, parameter.grad = parameter.data, leaves[index].grad
         grad = parameter.grad
+        copy.model.decay([parameter], settings.learning_rate)  # adam() starts from the decayed weight
         call = copy.functions["adam"]
         _, events = events_of(
             copy, call, [parameter], m, v, settings.step, settings.learning_rate, **copy.model.adam_arguments

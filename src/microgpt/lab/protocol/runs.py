@@ -33,6 +33,7 @@ class Config(TypedDict):
     beta1: float
     beta2: float
     eps_adam: float
+    weight_decay: float
     clip: float
     num_steps: int
     batch_size: int

@@ -52,6 +52,7 @@ class AdamStep(TypedDict):
     beta1: float
     beta2: float
     eps_adam: float
+    weight_decay: float
     grad: float
     m_before: float
     m: float

@@ -1,4 +1,4 @@
-/* The Adam optimizer, one vector or one block of parameters at a time. */
+/* The Adam optimizer with decoupled weight decay, one vector or one block of parameters at a time. */
 
 #pragma once
 #include "api.h"
@@ -8,9 +8,10 @@
 /* One step's constants. exact: the reference's constants, and 1 / correction as the sum of two floats. Otherwise, the
 bias corrections are folded into learning_rate and eps, both doubled here (see adam_vector). float32 also stores
 m / (1 - beta1) and v / (1 - beta2) instead of m and v, which saves multiplications. These quotients survive the
-conversion to m and v in float64 and back; float64 quotients would not. */
+conversion to m and v in float64 and back; float64 quotients would not. keep = 1 - learning_rate * weight_decay, the
+factor by which weight decay shrinks each weight before the step; 1, which changes no bit of any weight, without it. */
 typedef struct {
-    real beta1, beta2, learning_rate, eps;
+    real beta1, beta2, learning_rate, eps, keep;
 #if FLOAT64
     real one_minus_beta1, one_minus_beta2;
 #endif
@@ -26,7 +27,7 @@ INLINE double moment_unit2(const Settings *s) { return FLOAT64 ? 1 : 1 - s->beta
 
 static Adam adam_constants(const Settings *s, int64_t step, double learning_rate) {
     const double correction1 = 1 - pow(s->beta1, (double)step), correction2 = 1 - pow(s->beta2, (double)step);
-    Adam a = {.beta1 = s->beta1, .beta2 = s->beta2};
+    Adam a = {.beta1 = s->beta1, .beta2 = s->beta2, .keep = 1 - learning_rate * s->weight_decay};
 #if FLOAT64
     a.one_minus_beta1 = 1 - s->beta1, a.one_minus_beta2 = 1 - s->beta2;
 #endif
@@ -142,8 +143,8 @@ INLINE vec divide(vec x, real divisor, real inverse, real inverse_low) {
 INLINE void adam_scalar(const Adam *a, int unsure_square, real *w, const real *m, real *v, real g) {
     *v = a->beta2 * *v + a->one_minus_beta2 * (unsure_square ? libm_pow(g, 2.0) : g * g);
     const real v_hat = *v / a->correction2;
-    *w -= a->learning_rate * (*m / a->correction1) /
-          ((unsure_square ? pow_half(v_hat) : libm_pow(v_hat, 0.5)) + a->eps);
+    *w = *w * a->keep - a->learning_rate * (*m / a->correction1) /
+                            ((unsure_square ? pow_half(v_hat) : libm_pow(v_hat, 0.5)) + a->eps);
 }
 
 /* Lanes that hold a denormal number and whose gradient is 0. */
@@ -192,6 +193,7 @@ NOINLINE void adam_careful(const Adam *adam, int first, int n, real *w, real *m,
     const vec m_bound = broadcast(2 * DIVIDE_LOW * a->inverse1); /* for |m_hat| where |m| <= DIVIDE_LOW */
     for (int i = first; i < n; i += LANES) {
         const vec dw = load(g + i), old_m = load(m + i), old_v = load(v + i), old_w = load(w + i);
+        const vec kept_w = old_w * a->keep;
         const mask idle_m = mask_idle_denormal(old_m, dw), idle_v = mask_idle_denormal(old_v, dw);
         const vec decayed_v = a->beta2 * blend(idle_v, broadcast(0), old_v);
         const vec new_m = a->beta1 * blend(idle_m, broadcast(0), old_m) + a->one_minus_beta1 * dw;
@@ -217,7 +219,7 @@ NOINLINE void adam_careful(const Adam *adam, int first, int n, real *w, real *m,
 
         const vec most = a->learning_rate * m_bound / vector_max(lower, broadcast(a->eps)); /* the root is >= 0 */
         const mask tiny_m = mask_above(broadcast(DIVIDE_LOW), vector_abs(new_m));
-        const mask same_w = tiny_m & mask_equal(old_w - most, old_w) & mask_equal(old_w + most, old_w);
+        const mask same_w = tiny_m & mask_equal(kept_w - most, kept_w) & mask_equal(kept_w + most, kept_w);
         const mask unsure_m = (mask_out_of_range(new_m, DIVIDE_LOW) | idle_m) & (mask)~same_w;
         const vec stored_m = blend(idle_m, decay_denormal(old_m, a->beta1, a->one_minus_beta1 * dw), new_m);
         const vec m_hat = divide(blend(tiny_m, (vec)((ivec)stored_m & INT64_MIN), new_m), a->correction1, a->inverse1,
@@ -227,7 +229,7 @@ NOINLINE void adam_careful(const Adam *adam, int first, int n, real *w, real *m,
         store(m + i, stored_m);
         store(v + i, blend(unsure_any, old_v,
                             blend(idle_v, decay_denormal(old_v, a->beta2, broadcast(0)), new_v)));
-        store(w + i, blend(unsure_any, old_w, old_w - a->learning_rate * m_hat / (root + a->eps)));
+        store(w + i, blend(unsure_any, old_w, kept_w - a->learning_rate * m_hat / (root + a->eps)));
         list_unsure(unsure, i, unsure_square, unsure_root | unsure_m);
     }
 }
@@ -259,7 +261,8 @@ NOINLINE void adam_block(const Adam *adam, int n, real *w, real *m, real *v, con
         const mask unsure_root = mask_above(vector_abs(fnmadd(root, root, v_hat)), root_ulp * root * (2 * SURE_ULP));
         store(m + i, new_m);
         store(v + i, blend(unsure_square | unsure_root, old_v, new_v));
-        store(w + i, blend(unsure_square | unsure_root, old_w, old_w - a->learning_rate * m_hat / (root + a->eps)));
+        store(w + i, blend(unsure_square | unsure_root, old_w,
+                           old_w * a->keep - a->learning_rate * m_hat / (root + a->eps)));
         list_unsure(&unsure, i, unsure_square, unsure_root);
     }
     for (const int32_t *i = unsure.squares; i < unsure.squares_end; i++)
@@ -282,10 +285,10 @@ INLINE void adam_vector(const Adam *a, vec dw, real *w, real *m, real *v) {
 #if defined(__AVX512F__)
     /* r = 1 / sqrt(x) to 2**-14, so (x r + 1 / r) / 2 = sqrt(x) to 2**-29 (Heron). Divide by 2 sqrt(x) + 2 eps: */
     const vec r = (vec)_mm512_rsqrt14_ps((__m512)x);
-    store(w, load(w) -
+    store(w, load(w) * a->keep -
                  a->learning_rate * new_m * r / multiply_add(r, multiply_add(x, r, broadcast(a->eps)), broadcast(1)));
 #else
-    store(w, load(w) - a->learning_rate * new_m / (2 * vector_sqrt(x) + a->eps));
+    store(w, load(w) * a->keep - a->learning_rate * new_m / (2 * vector_sqrt(x) + a->eps));
 #endif
 }
 

@@ -11,7 +11,7 @@ typedef struct Decoder Decoder;
 
 typedef struct {
     int n_embd, n_head, n_layer, block_size, vocab_size, activation;
-    double beta1, beta2, eps_adam, clip; /* clip: the maximum norm of a gradient; 0: none */
+    double beta1, beta2, eps_adam, weight_decay, clip; /* clip: the maximum norm of a gradient; 0: none */
     int threads;
 } Settings;
 
