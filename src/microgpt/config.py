@@ -143,7 +143,7 @@ class Config:
     def to_file(self) -> dict[str, Any]:
         """Return the settings that a run's files contain: `to_dict` without the newest settings at their defaults.
 
-        A run that does not use such a setting has the same files as before it existed, which earlier versions open.
+        The files of a run that does not use such a setting do not mention it, so that earlier versions can open them.
         """
         left_out = [
             f for f in dataclasses.fields(self) if not f.metadata["always"] and getattr(self, f.name) == f.default

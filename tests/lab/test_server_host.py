@@ -192,7 +192,7 @@ def test_the_command_prints_the_address_with_the_token_and_a_warning(site: Path,
     assert printed
     assert process.stderr
     assert process.stderr.readline() == (
-        "warning: other machines can reach the lab, and whoever has this address with its token sees the page and the"
+        "warning: other machines can reach the lab, and anyone who has this address with its token sees the page and the"
         " runs; the connection is not encrypted\n"
     )
     assert process.stderr.readline() == "press Ctrl-C to stop\n"

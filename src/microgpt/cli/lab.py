@@ -76,7 +76,7 @@ def lab(
         print(server.address(), flush=True)
         if server.is_guarded:
             display.note(
-                "warning: other machines can reach the lab, and whoever has this address with its token sees the page"
+                "warning: other machines can reach the lab, and anyone who has this address with its token sees the page"
                 " and the runs; the connection is not encrypted"
             )
         display.note("press Ctrl-C to stop")
