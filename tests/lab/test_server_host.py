@@ -192,8 +192,8 @@ def test_the_command_prints_the_address_with_the_token_and_a_warning(site: Path,
     assert printed
     assert process.stderr
     assert process.stderr.readline() == (
-        "warning: other machines can reach the lab, and anyone who has this address with its token sees the page and the"
-        " runs; the connection is not encrypted\n"
+        "warning: other machines can reach the lab: this address, with its token, shows the page and the runs to anyone;"
+        " the connection is not encrypted\n"
     )
     assert process.stderr.readline() == "press Ctrl-C to stop\n"
     connection = http.client.HTTPConnection("127.0.0.1", int(printed[1]), timeout=120)

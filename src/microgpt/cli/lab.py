@@ -76,8 +76,8 @@ def lab(
         print(server.address(), flush=True)
         if server.is_guarded:
             display.note(
-                "warning: other machines can reach the lab, and anyone who has this address with its token sees the page"
-                " and the runs; the connection is not encrypted"
+                "warning: other machines can reach the lab: this address, with its token, shows the page and the runs to"
+                " anyone; the connection is not encrypted"
             )
         display.note("press Ctrl-C to stop")
         if browser:
