@@ -192,7 +192,7 @@ def test_the_command_prints_the_address_with_the_token_and_a_warning(site: Path,
     assert printed
     assert process.stderr
     assert process.stderr.readline() == (
-        "warning: other machines can reach the lab: this address, with its token, shows the page and the runs to anyone;"
+        "warning: other machines can reach the lab: this address with its token shows the page and the runs to anyone;"
         " the connection is not encrypted\n"
     )
     assert process.stderr.readline() == "press Ctrl-C to stop\n"

@@ -76,7 +76,7 @@ def lab(
         print(server.address(), flush=True)
         if server.is_guarded:
             display.note(
-                "warning: other machines can reach the lab: this address, with its token, shows the page and the runs to"
+                "warning: other machines can reach the lab: this address with its token shows the page and the runs to"
                 " anyone; the connection is not encrypted"
             )
         display.note("press Ctrl-C to stop")
