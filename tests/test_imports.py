@@ -42,7 +42,7 @@ LAYERS: dict[str, list[str]] = {
         "editing",
         "runs",
         "protocol",
-        "requests",
+        "requests addresses",
     ],
 }
 TYPED = "lab.session"  # modules that register requests use its class in their signatures, and it imports them

@@ -62,6 +62,7 @@ def lab(
       microgpt lab --export page
     """
     from microgpt.lab import server as lab_server
+    from microgpt.lab.addresses import HOST
 
     pages = lab_server.Pages([lab_server.NamedRun.find(run, checkpoint) for run in runs])
     if lab_server.trouble():
@@ -72,7 +73,7 @@ def lab(
         lab_server.export(pages, export)
         display.note(f"wrote {export}; any web server can serve it, at any path")
         return
-    with lab_server.Server(pages, port, lab_server.HOST if host is None else host, allow_host or ()) as server:
+    with lab_server.Server(pages, port, HOST if host is None else host, allow_host or ()) as server:
         print(server.address(), flush=True)
         if server.is_guarded:
             display.note(

@@ -12,7 +12,6 @@ carries it once, and a cookie carries it from then on.
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hmac
 import io
@@ -39,12 +38,12 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote
 
 from microgpt.errors import CheckpointError, RunError, SiteError
+from microgpt.lab.addresses import HOST, hosts, in_url, is_named, is_not_here, no_address, parsed
 from microgpt.runs.best import choose, load_chosen
 from microgpt.runs.layout import BEST, METRICS, MODEL
 
 SITE = Path(__file__).parent / "site"
 NO_SITE = Path(__file__).parent / "no_site.txt"  # a build that omits the page writes the reason here
-HOST = "127.0.0.1"
 PORT = 8000  # the default port, if it is available
 # Open without following a link that has just taken the file's place, and without waiting for the writer of a FIFO
 READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
@@ -59,7 +58,6 @@ ENTER = b"""<!doctype html>
 <title>microgpt</title>
 <p><a href="./">Open the lab</a></p>
 """  # not a redirect: after a click on another site, browsers do not send a Strict cookie along with a redirect
-NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL, errno.ENODEV)  # an address, not a port, is wrong
 NO_TOKEN = "403 Forbidden: open the address that microgpt lab printed, with its token"
 NOT_BUILT = "install npm (with Node 20.19, 22.12 or newer), then reinstall this package"
 
@@ -252,7 +250,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, pages: Pages, port: int | None = None, host: str = HOST, names: Sequence[str] = ()) -> None:
         self.pages = pages
-        ip = _ip(host)
+        ip = parsed(host)
         if wrong := [name for name in names if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name)]:
             raise SiteError(f"allow_host must be a host's name without a port, such as lab.example, got {wrong[0]!r}")
         self.is_guarded = bool(names) or not ip.is_loopback
@@ -263,19 +261,19 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((host, PORT if port is None else port), Handler)
         except (OSError, OverflowError) as error:
-            if isinstance(error, socket.gaierror) or getattr(error, "errno", 0) in NOT_HERE:
-                raise SiteError(_no_address(host, error)) from None
+            if is_not_here(error):
+                raise SiteError(no_address(host, error)) from None
             if port is not None:
                 raise SiteError(
                     f"port={port} is not available ({error}): choose another port or omit the option"
                 ) from None
             super().__init__((host, 0), Handler)
-        self.hosts = hosts(self.server_port, _in_url(ip))
+        self.hosts = hosts(self.server_port, in_url(ip))
         self.names = {name.lower() for name in names}
         self.cookie = f"microgpt-{self.server_port}"  # browsers send the cookies of all ports of a host
         self._ip = ip
         shown = ip if not ip.is_unspecified else ipaddress.ip_address(HOST if ip.version == 4 else "::1")
-        self.url = f"http://{_in_url(shown)}:{self.server_port}/"
+        self.url = f"http://{in_url(shown)}:{self.server_port}/"
 
     def address(self, once: bool = False) -> str:
         """Return the page's address, with a token if there are runs.
@@ -290,23 +288,8 @@ class Server(ThreadingHTTPServer):
         return f"{self.url}{'?' if self.is_guarded else '#'}token={token}" if token else self.url
 
     def is_here(self, host: Sequence[str] | None) -> bool:
-        """Return whether a request with these Host headers is meant for this server.
-
-        A guarded server may be reached through another port (of a container, for example), and at every address that it
-        listens on, because a site that makes a domain name resolve to this machine is sent that name.
-        """
-        if not self.is_guarded:
-            return host in self.hosts
-        found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:\d+)?", host[0]) if host and len(host) == 1 else None
-        if not found:
-            return False
-        name = found[1].lower().strip("[]")
-        if name in {"localhost", *self.names}:
-            return True
-        with suppress(ValueError):
-            ip = ipaddress.ip_address(name)
-            return ip.is_loopback or self._ip.is_unspecified or ip == _without_zone(self._ip)
-        return False
+        """Return whether a request with these Host headers is meant for this server."""
+        return is_named(host, self._ip, self.names) if self.is_guarded else host in self.hosts
 
     def exchange(self, token: str) -> bool:
         """Return whether the token of an address is valid; a token for once is not valid again."""
@@ -347,41 +330,6 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exc_info()[1], OSError):  # a browser may disconnect, or send nothing
             super().handle_error(request, client_address)
-
-
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def _ip(host: str) -> Ip:
-    try:
-        return ipaddress.ip_address(HOST if host == "localhost" else host)
-    except ValueError as error:
-        raise SiteError(_no_address(host, error)) from None
-
-
-def _no_address(host: str, error: Exception) -> str:
-    return (
-        f"host must be an IP address of this machine, or 0.0.0.0 or :: for all of its addresses, got host={host!r}"
-        f" ({error})"
-    )
-
-
-def _without_zone(ip: Ip) -> Ip:
-    """Return an address without the name of its network interface, which browsers do not send."""
-    return ipaddress.ip_address(str(ip).partition("%")[0])
-
-
-def _in_url(ip: Ip) -> str:
-    return str(ip) if ip.version == 4 else f"[{str(ip).replace('%', '%25')}]"
-
-
-def hosts(port: int, address: str = HOST) -> list[list[str]]:
-    """Return the valid Host headers of a server on loopback, each as a one-element list.
-
-    Browsers omit port 80.
-    """
-    ports = ["", ":80"] if port == 80 else [f":{port}"]
-    return [[name + given] for name in (address, "localhost") for given in ports]
 
 
 def open_browser(url: str) -> None:

@@ -20,14 +20,14 @@ from microgpt.runs.samples import SAMPLE_BYTES
 from microgpt.system.memory import check_fits
 
 if TYPE_CHECKING:
-    from microgpt.runs.run import Run
+    from microgpt.runs.model import Model
 
 LIMIT = 1000  # documents, spread evenly, of a text that is not the run's held-out part
 COUNTED = 200_000  # tokens are counted in at most this many training sequences, spread evenly
 
 
 def evaluate(
-    run: Run, source: Source | None, limit: int | None, num_samples: int, seed: int, progress: Working | None
+    run: Model, source: Source | None, limit: int | None, num_samples: int, seed: int, progress: Working | None
 ) -> evaluation.Evaluation:
     """Evaluate a run; see Run.evaluate."""
     check_size("num_samples", num_samples, least=0)
@@ -86,13 +86,13 @@ def with_progress(items: Iterable[int], what: str, total: int, progress: Working
             progress(what, done, total)
 
 
-def _characters(run: Run, tokens: Tokens) -> int:
+def _characters(run: Model, tokens: Tokens) -> int:
     """Return the number of characters that the model predicts in a sequence; BOS counts as one."""
     targets = truncated(tokens, run.config)[1:]
     return len(run.tokenizer.decode(targets)) + targets.count(run.tokenizer.bos)
 
 
-def _read(run: Run, source: Source) -> Data:
+def _read(run: Model, source: Source) -> Data:
     """Load another text with the model's tokenizer."""
     return load(
         source,

@@ -174,7 +174,14 @@ class Folder:
             planned_steps = state.config.num_steps
             _change(state, changes or {})
             facts = without_buffers(state)
-            run = Run(state, lambda: find_training_data(facts, source), engine, precision, threads, **options)
+            run = Run(
+                state,
+                lambda: find_training_data(facts, source),
+                engine,
+                precision=precision,
+                threads=threads,
+                **options,
+            )
             _ = run.data  # raises DataError before anything is written
             if isinstance(source, (str, os.PathLike)):
                 run.provenance = replace(run.provenance, source=run.data.source)
