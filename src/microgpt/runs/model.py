@@ -193,7 +193,7 @@ class Model:
             ValueError: The text contains a character that the model does not know.
 
         Example:
-            >>> from microgpt import Run
+            >>> from microgpt import Config, Run
             >>> run = Run.begin(["ada", "grace"], Config(n_embd=4, n_head=2, block_size=4))
             >>> run.trace("ada").tensor("pos0.probs").shape
             (7,)
