@@ -16,11 +16,11 @@ for (const [precision, exact] of [['exact', 1], ['float32', 0]]) {
   // struct Kernel: name, open, close, load, store, backward, train ...
   const kernel = exports.microgpt_kernel(exact, 0) / 4;
   const call = (field) => exports.__indirect_function_table.get(ints()[kernel + field]);
-  // struct Settings: six ints, four doubles, the number of threads
-  const settings = exports.malloc(64);
+  // struct Settings: six ints, five doubles, the number of threads
+  const settings = exports.malloc(72);
   ints().set([16, 4, 1, 16, 27, 0], settings / 4);
-  floats().set([0.85, 0.99, 1e-8, 0], settings / 8 + 3);
-  ints()[settings / 4 + 14] = 1;
+  floats().set([0.85, 0.99, 1e-8, 0, 0], settings / 8 + 3);
+  ints()[settings / 4 + 16] = 1;
   const net = call(1)(settings);
   const zeros = new Array(params.length).fill(0);
   call(3)(net, putFloats(params), putFloats(zeros), putFloats(zeros));
