@@ -222,7 +222,7 @@ def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(vi
     visit.page.get_by_role("button", name="use random weights").click()
     visit.page.get_by_role("button", name="train 10", exact=True).click()
     visit.page.get_by_text("10 of 1,000 steps are complete").wait_for()
-    assert visit.linked("step=10") == "#section=training&step=10"
+    assert visit.linked("step=10") == "#section=training&step=10&config=%7B%22val_fraction%22%3A0.1%7D"
 
 
 def test_a_request_that_crashes_python_fails_and_the_others_are_answered(visit: Visit) -> None:
