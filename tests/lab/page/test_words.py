@@ -56,7 +56,9 @@ MARKS = ("# ", "## ", "> ", "act: ", "plain: ", "technical: ")
 
 
 def explanations() -> list[str]:
-    return (WEB / "explain" / "reference.md").read_text(encoding="utf-8").splitlines()
+    """Return the lines of the explanations, without the comments that check their claims."""
+    lines = (WEB / "explain" / "reference.md").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("<!-- claim: ")]
 
 
 def groups() -> Iterator[tuple[list[str], list[str]]]:
