@@ -1,6 +1,6 @@
 // Prints the claims of the page's texts as JSON, for microgpt.lab.claims to check: [{ file, text, check }, ...]. The
 // claims of the modules are collected by running every module that makes one, bundled by Vite's bundler. In Markdown and
-// HTML, a claim is the line of text before a comment: <!-- claim: EXPRESSION -->
+// HTML, a claim is the line or the block before a comment: <!-- claim: EXPRESSION -->
 //
 //     node claims.mjs [FOLDER]
 
@@ -28,8 +28,14 @@ const pages = [...all, ...(folder === 'src' ? readdirSync('.').map((file) => `..
 const commented = pages.flatMap((file) => {
   const content = readFileSync(join(folder, file), 'utf8')
   return [...content.matchAll(COMMENT)].map(({ 1: check, index }) => {
-    const before = content.slice(0, index).replaceAll(/<!--.*?-->|<[^>]*>/gs, '')
-    return { file, text: before.trim().split('\n').at(-1).trim(), check: check.trim() }
+    const before = content.slice(0, index)
+    const said = file.endsWith('.md')
+      ? before.trim().split('\n').at(-1)
+      : before
+          .split(/(?=<(?:dd|dt|li|p|td)\b)/)
+          .at(-1)
+          .replaceAll(/<[^>]*>/g, '')
+    return { file, text: said.replaceAll(/\s+/g, ' ').trim(), check: check.trim() }
   })
 })
 

@@ -67,7 +67,14 @@ class Checker:
         self._used: dict[str, Any] = {}  # the values that the current expression has used
         self._values: dict[str, Any] = {}
         self._after: dict[str, Checker] = {}  # by the request
-        functions: list[Callable[..., Any]] = [self.loss, self.losses, self.chance, self.chances, self.curve, self.moves]
+        functions: list[Callable[..., Any]] = [
+            self.loss,
+            self.losses,
+            self.chance,
+            self.chances,
+            self.curve,
+            self.moves,
+        ]
         functions += [self.known, self.held_out, self.attention, self.ask, self.after]
         self._functions: dict[str, Any] = {f.__name__: self._noted(f) for f in functions}
         self._functions |= {f.__name__: f for f in BUILTINS}

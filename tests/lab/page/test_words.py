@@ -23,7 +23,8 @@ def prose(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ts":
         text = re.sub(r"(?m)//.*$|^\s*(?:name|year|count|source|sizes): .*$", "", text)  # notes; facts of other models
-        text = re.sub(r"(\bclaim\(\s*'(?:[^'\\]|\\.)+',)\s*'(?:[^'\\]|\\.)+'", r"\1", text)  # code
+        check = r"""'(?:[^'\\]|\\.)+'|"(?:[^"\\]|\\.)+\""""  # code
+        text = re.sub(rf"(\bclaim\(\s*'(?:[^'\\]|\\.)+',)\s*(?:{check})", r"\1", text)
         yield from re.findall(r"'((?:[^'\\\n]|\\.)+)'", text)
     else:
         markup = re.sub(r"(?s)<script.*?</script>|<style.*?</style>|<!--.*?-->", "", text)

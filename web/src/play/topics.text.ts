@@ -105,7 +105,7 @@ export default texts({
     temperature: {
       title: 'Temperature',
       plain:
-        'The colder a model, the surer it says the most likely thing, and a hot model babbles. In between, the model is worth listening to.',
+        'A very cold model keeps saying the most likely thing, and a hot model babbles. In between, the model is worth listening to.',
       technical:
         'Dividing the scores by the [temperature](term:temperature) before the softmax raises the ratio of any two probabilities to the power of 1/T. The weights and the scores stay the same; only the choice changes.',
     },

@@ -78,7 +78,7 @@ const divide: Question = {
   words: {
     plain: [
       claim(
-        'The first memory is like a heavy ball that keeps rolling: one odd word doesn’t turn it round. The second remembers how rough the ground is. Where slopes are always steep, one steep slope means little. Where they are always gentle, even a small one means a lot. So hardly a step is longer than the learning rate, however big the slopes are.',
+        'The first memory is like a heavy ball that keeps rolling: one odd word doesn’t turn it round. The second remembers how rough the ground is. Where slopes are always steep, one steep slope means little. Where they are always gentle, even a small one means a lot. So hardly a step is longer than the [learning rate](term:learning-rate), however big the slopes are.',
         "max(abs(d) for g, d in moves('emma')) < 2 * ask('update', word='emma', what=[])['learning_rate']",
       ),
     ],

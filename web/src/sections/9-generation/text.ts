@@ -106,7 +106,7 @@ export default texts({
       words: {
         plain: [
           claim(
-            'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: let only the likeliest 1 through, and generate a few names.',
+            'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: let only the likeliest letter through (1), and generate a few names.',
             "len({ask('generate', seed=42, index=index, temperature=0.5, top_k=1)['text'] for index in range(5)}) == 1",
           ),
         ],
