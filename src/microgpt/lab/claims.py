@@ -37,10 +37,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from microgpt.errors import LabError
-from microgpt.lab.requests import REQUESTS
+from microgpt.lab.requests import REQUESTS, Response
 from microgpt.lab.session import Session
 
 BUILTINS = (abs, all, any, len, max, min, range, round, set, sorted, sum, zip)
+OF_WORD = ("loss", "losses", "chance", "chances", "moves", "known", "held_out", "attention")
+FUNCTIONS = (*OF_WORD, "curve", "ask", "after")  # the methods of Checker that an expression can call
 VALUES = ("uniform", "documents", "model", "examples")  # computed when an expression first uses them
 MAX_SHOWN = 300  # characters of a value in a message
 
@@ -67,16 +69,7 @@ class Checker:
         self._used: dict[str, Any] = {}  # the values that the current expression has used
         self._values: dict[str, Any] = {}
         self._after: dict[str, Checker] = {}  # by the request
-        functions: list[Callable[..., Any]] = [
-            self.loss,
-            self.losses,
-            self.chance,
-            self.chances,
-            self.curve,
-            self.moves,
-        ]
-        functions += [self.known, self.held_out, self.attention, self.ask, self.after]
-        self._functions: dict[str, Any] = {f.__name__: self._noted(f) for f in functions}
+        self._functions: dict[str, Any] = {name: self._noted(getattr(self, name)) for name in FUNCTIONS}
         self._functions |= {f.__name__: f for f in BUILTINS}
 
     def __repr__(self) -> str:
@@ -135,20 +128,16 @@ class Checker:
     def ask(self, method: str, **params: Any) -> Any:
         if method in REQUESTS and REQUESTS[method].changes:
             raise LabError(f"{method} changes the model for every claim: use after({method!r}, ...)")
-        response = self.session.ask(method, params)
-        if "error" in response:
-            raise LabError(f"{method}: {response['error']}")
-        return response["result"]
+        return _result(method, self.session.ask(method, params))
 
     def after(self, method: str, **params: Any) -> Checker:
         request = f"{method} {json.dumps(params, sort_keys=True)}"
         if request not in self._after:
             session = Session()
-            session.ask("restore", {"state": self.ask("save")["state"]})
+            _result("restore", session.ask("restore", {"state": self.ask("save")["state"]}))
             streams = method in REQUESTS and REQUESTS[method].streams
             for response in session.stream(method, params) if streams else [session.ask(method, params)]:
-                if "error" in response:
-                    raise LabError(f"{method}: {response['error']}")
+                _result(method, response)
             self._after[request] = Checker(session)
         return self._after[request]
 
@@ -201,6 +190,12 @@ def faults(claims: Iterable[Claim]) -> list[str]:
     """Return a line for each claim that does not hold."""
     checker = Checker()
     return [fault for claim in claims if (fault := checker.fault(claim))]
+
+
+def _result(method: str, response: Response) -> Any:
+    if "error" in response:
+        raise LabError(f"{method}: {response['error']}")
+    return response["result"]
 
 
 def _shown(value: Any) -> str:

@@ -36,7 +36,10 @@ const untouched: Question = {
   asks: { plain: 'Why do some rows get no blame?', technical: 'Why are some rows exactly zero?' },
   words: {
     both: [
-      'A letter that isn’t in the word took no part in it, so its row of the letter table (`wte`) stays untouched, to the last bit. So do the places after the end of the word, and the questions that no letter answered yes to. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
+      claim(
+        'A letter that isn’t in the word took no part in it, so its row of the letter table (`wte`) stays untouched, to the last bit. So do the places after the end of the word, and the questions that no letter answered yes to. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
+        "[len(ask('gradients', word='emma')['zero_rows'][name]) for name in ('wte', 'wpe', 'lm_head')] == [len(model['symbols']) - 4, 11, 0]",
+      ),
     ],
   },
 }
