@@ -62,7 +62,7 @@ def blocks(source: list[str]) -> Iterator[tuple[int, str]]:
             if words:
                 yield number, "\n\n".join(words)
             words, in_head = [], False
-        elif line and in_head and not line.startswith("act: "):
+        elif in_head and line.startswith(("plain: ", "technical: ")):
             kind, text = line.split(": ", 1)
             words.append(text if kind == "plain" else f"> {text}")
 

@@ -42,6 +42,17 @@ def claim(check: str, text: str = "It {says} so.") -> Claim:
         "known('emma') and not known('qqq') and not held_out('qqq')",
         "ask('softmax', logits=[1, 1], scale=1)['probs'] == [0.5, 0.5]",
         "[word for word in ['emma', 'qqq'] if loss(word) > uniform] == ['qqq']",
+        "len(documents) == ask('data')['num_docs'] and 'emma' in documents and 'qqq' not in documents",
+        "chances('em')['m'] == chance('em', 'm') and chances('em', 2)[''] == chance('em', '', 2)",
+        "abs(sum(chances('em', 2).values()) - 1) < 1e-9",
+        "len(moves('emma')) == model['num_params'] and any(g == 0 != d for g, d in moves('emma'))",
+        "not any(g == 0 != d for g, d in moves('emma', fresh=True))",  # an empty memory moves no other parameter
+        "max(abs(g) for g, d in moves('emma')) == max(abs(g) for t in ask('gradients', word='emma')['grads'].values()"
+        " for g in t)",
+        "after('change', path='wte[0][0]', value=0).ask('model')['changes'] != [] and model['changes'] == []",
+        "after('reset', config={'n_layer': 2}).ask('model')['num_params'] > model['num_params'] == 4192",
+        "after('reset').after('train', steps=3).curve() == after('reset').after('train', steps=5).curve()[:3]",
+        "after('reset').loss('emma') != loss('emma') and loss('emma') == after('undo').loss('emma')",
     ],
 )
 def test_a_true_claim_has_no_fault(checker: Checker, check: str) -> None:
@@ -71,6 +82,15 @@ def test_a_false_claim_is_reported_with_its_text_its_expression_and_its_values(c
         ("chance('e', '?') < 3", "fails: the model cannot read '?' in '?'"),
         ("chance('e' * 16, 'a') < 3", "fails: the model reads 16 tokens, too few to continue 'eeeeeeeeeeeeeeee'"),
         ("ask('losses') == 1", "fails: losses: unknown method 'losses'; choose from"),
+        ("after('rest').loss('emma') < 3", "fails: rest: unknown method 'rest'; choose from"),
+        (
+            "after('reset', config={'n_layr': 2}).loss('emma') < 3",
+            "fails: reset: unknown setting 'n_layr'; choose from",
+        ),
+        ("after('reset').after('train', steps=0).loss('emma') < 3", "fails: train: steps must be"),
+        ("ask('reset')['step'] == 0", "fails: reset changes the model for every claim: use after('reset', ...)"),
+        ("moves('Ëmma') == []", "fails: the model cannot read 'Ë' in 'Ëmma'"),
+        ("after('reset') == 3", "is False; after('reset') = the model “random”"),
         ("ask('loss')['mean'] < 3", "fails: loss: loss requires the parameter 'word'"),
         ("losses('emma')[9] < 3", "fails: IndexError("),
         ("len(model['symbols']) == 3", "is False; model = {'run': "),
@@ -127,6 +147,29 @@ def test_claims_are_collected_from_every_module_of_texts(tmp_path: Path) -> None
         {"file": "5-attention/text.ts", "text": "It knows {word}.", "check": "a"},
         {"file": "exercises/5-attention.text.ts", "text": "Which?", "check": "b"},
     ]
+
+
+def test_claims_are_collected_from_the_comments_of_markdown_and_html(tmp_path: Path) -> None:
+    (tmp_path / "lines.md").write_text(
+        "> x > 0\nplain: It is > 0.\n<!-- claim: 1 > 0 -->\n\nplain: No claim. <!-- no -->\n"
+    )
+    (tmp_path / "page.html").write_text(
+        "<ul><li>No claim.</li>\n<li class='a'>It <em>knows</em>\n  names: <a href='#'>all</a>.\n"
+        "<!-- claim:\n  known('emma') -->\n</li></ul>\n"
+    )
+    collected = collect(str(tmp_path))
+    assert collected.returncode == 0, collected.stderr
+    assert json.loads(collected.stdout) == [
+        {"file": "lines.md", "text": "plain: It is > 0.", "check": "1 > 0"},
+        {"file": "page.html", "text": "It knows names: all.", "check": "known('emma')"},
+    ]
+
+
+def test_the_claims_of_every_kind_of_file_are_collected() -> None:
+    collected = collect()
+    assert collected.returncode == 0, collected.stderr
+    files = {claim["file"] for claim in json.loads(collected.stdout)}
+    assert {"explain/reference.md", "../teachers.html", "sections/9-generation/text.ts"} <= files
 
 
 def test_a_claim_outside_the_modules_of_texts_is_an_error(tmp_path: Path) -> None:

@@ -9,11 +9,18 @@ line for each claim that does not hold; build_site.py then refuses to build the 
     loss(word)                the word's mean loss in nats per token, including BOS at the end
     losses(word)              the loss of each letter and of BOS at the end, as a list
     chance(prefix, letter, temperature=1)  the probability that the letter comes after the prefix; "" is BOS, the end
+    chances(prefix, temperature=1)  the probability of each letter after the prefix, by letter
+    curve()                   the loss at each step of the model's training, if it was trained here
+    moves(word, fresh=False)  for each parameter, its gradient for the word and how far an update then moves it; a fresh
+                              update starts with an empty memory
     known(word)               whether the model trained on this document
     held_out(word)            whether the document is in the text but was held out from training
     attention(word)           the attention weights, [layer][head][position][source]
     ask(method, **params)     the response to any request
+    after(method, **params)   all of this for a copy of the session in which this request has changed the model, or in
+                              which this stream has run to its end: after('train', steps=100).loss('emma')
     uniform                   the loss of a model that gives every token the same probability
+    documents                 the texts of the model's data, as in the file
     model, examples           the responses to the requests of these names
 
 and Python's abs, all, any, len, max, min, range, round, set, sorted, sum and zip.
@@ -30,10 +37,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from microgpt.errors import LabError
+from microgpt.lab.requests import REQUESTS, Response
 from microgpt.lab.session import Session
 
 BUILTINS = (abs, all, any, len, max, min, range, round, set, sorted, sum, zip)
-VALUES = ("uniform", "model", "examples")  # computed when an expression first uses them
+OF_WORD = ("loss", "losses", "chance", "chances", "moves", "known", "held_out", "attention")
+FUNCTIONS = (*OF_WORD, "curve", "ask", "after")  # the methods of Checker that an expression can call
+VALUES = ("uniform", "documents", "model", "examples")  # computed when an expression first uses them
 MAX_SHOWN = 300  # characters of a value in a message
 
 
@@ -58,9 +68,12 @@ class Checker:
         self.session = session or Session()
         self._used: dict[str, Any] = {}  # the values that the current expression has used
         self._values: dict[str, Any] = {}
-        functions = (self.loss, self.losses, self.chance, self.known, self.held_out, self.attention, self.ask)
-        self._functions: dict[str, Any] = {f.__name__: self._noted(f) for f in functions}
+        self._after: dict[str, Checker] = {}  # by the request
+        self._functions: dict[str, Any] = {name: self._noted(getattr(self, name)) for name in FUNCTIONS}
         self._functions |= {f.__name__: f for f in BUILTINS}
+
+    def __repr__(self) -> str:
+        return f"the model “{self.session.active.name}”"
 
     def fault(self, claim: Claim) -> str | None:
         """Return None if the claim holds, otherwise a line with its text, its expression and the values it used."""
@@ -91,8 +104,13 @@ class Checker:
 
     def _value(self, name: str) -> Any:
         if name not in self._values:
-            self._values[name] = self.session.active.uniform_loss if name == "uniform" else self.ask(name)
+            own = {"uniform": lambda: self.session.active.uniform_loss, "documents": self._documents}
+            self._values[name] = own[name]() if name in own else self.ask(name)
         return self._values[name]
+
+    def _documents(self) -> list[str]:
+        data = self.session.active.run.data
+        return [data.text(i) for i in range(len(data))]
 
     def _noted(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, made to note each call's result for the message."""
@@ -108,10 +126,20 @@ class Checker:
     # --- the functions that an expression can call
 
     def ask(self, method: str, **params: Any) -> Any:
-        response = self.session.ask(method, params)
-        if "error" in response:
-            raise LabError(f"{method}: {response['error']}")
-        return response["result"]
+        if method in REQUESTS and REQUESTS[method].changes:
+            raise LabError(f"{method} changes the model for every claim: use after({method!r}, ...)")
+        return _result(method, self.session.ask(method, params))
+
+    def after(self, method: str, **params: Any) -> Checker:
+        request = f"{method} {json.dumps(params, sort_keys=True)}"
+        if request not in self._after:
+            session = Session()
+            _result("restore", session.ask("restore", {"state": self.ask("save")["state"]}))
+            streams = method in REQUESTS and REQUESTS[method].streams
+            for response in session.stream(method, params) if streams else [session.ask(method, params)]:
+                _result(method, response)
+            self._after[request] = Checker(session)
+        return self._after[request]
 
     def loss(self, word: str) -> float:
         return float(self.ask("loss", word=self._readable(word))["mean"])
@@ -120,14 +148,26 @@ class Checker:
         return [letter["loss"] for letter in self.ask("loss", word=self._readable(word))["letters"]]
 
     def chance(self, prefix: str, letter: str, temperature: float = 1.0) -> float:
+        self._readable(letter)
+        return self.chances(prefix, temperature)[letter]
+
+    def chances(self, prefix: str, temperature: float = 1.0) -> dict[str, float]:
         tokens, run = self.session.tokens(self._readable(prefix)), self.session.active
         position = len(tokens) - 2  # of the prefix's last letter; BOS is at 0 and after the prefix
         if position >= run.config.block_size:
             raise LabError(f"the model reads {run.config.block_size} tokens, too few to continue {prefix!r}")
         logits = self.session.forward(tokens)[f"pos{position}.logits"].numbers
         probs = self.ask("softmax", logits=list(logits), scale=1 / temperature)["probs"]
-        [*_, token_id, bos] = self.session.tokens(self._readable(letter))
-        return float(probs[token_id if letter else bos])
+        return dict(zip(self.ask("model")["symbols"], probs))
+
+    def curve(self) -> list[float]:
+        [run] = [run for run in self.ask("runs")["runs"] if run["active"]]
+        return list(run["losses"])
+
+    def moves(self, word: str, fresh: bool = False) -> list[tuple[float, float]]:
+        grads = self.ask("gradients", word=self._readable(word))["grads"]
+        updated = self.ask("update", word=word, what=["delta"], fresh=fresh)["tensors"]
+        return [pair for name, grad in grads.items() for pair in zip(grad, updated[name]["delta"])]
 
     def known(self, word: str) -> bool:
         return self.session.active.part(word) == "training"
@@ -150,6 +190,12 @@ def faults(claims: Iterable[Claim]) -> list[str]:
     """Return a line for each claim that does not hold."""
     checker = Checker()
     return [fault for claim in claims if (fault := checker.fault(claim))]
+
+
+def _result(method: str, response: Response) -> Any:
+    if "error" in response:
+        raise LabError(f"{method}: {response['error']}")
+    return response["result"]
 
 
 def _shown(value: Any) -> str:

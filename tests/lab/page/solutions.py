@@ -248,7 +248,7 @@ def causality(reader: Reader) -> None:
 # The other exercises: the title, and the actions on the page
 DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "follow-a-made-up-name": (
-        "Follow a name that nobody wrote",
+        "Follow a name that the model wrote",
         lambda r: (r.figure("Names the model makes up").locator("li button").nth(1).click(), r.tab.settle()),
     ),
     "a-letter-it-does-not-know": (

@@ -23,7 +23,8 @@ def prose(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ts":
         text = re.sub(r"(?m)//.*$|^\s*(?:name|year|count|source|sizes): .*$", "", text)  # notes; facts of other models
-        text = re.sub(r"(\bclaim\(\s*'(?:[^'\\]|\\.)+',)\s*'(?:[^'\\]|\\.)+'", r"\1", text)  # code
+        check = r"""'(?:[^'\\]|\\.)+'|"(?:[^"\\]|\\.)+\""""  # code
+        text = re.sub(rf"(\bclaim\(\s*'(?:[^'\\]|\\.)+',)\s*(?:{check})", r"\1", text)
         yield from re.findall(r"'((?:[^'\\\n]|\\.)+)'", text)
     else:
         markup = re.sub(r"(?s)<script.*?</script>|<style.*?</style>|<!--.*?-->", "", text)
@@ -56,7 +57,9 @@ MARKS = ("# ", "## ", "> ", "act: ", "plain: ", "technical: ")
 
 
 def explanations() -> list[str]:
-    return (WEB / "explain" / "reference.md").read_text(encoding="utf-8").splitlines()
+    """Return the lines of the explanations, without the comments that check their claims."""
+    lines = (WEB / "explain" / "reference.md").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("<!-- claim: ")]
 
 
 def groups() -> Iterator[tuple[list[str], list[str]]]:

@@ -1,10 +1,10 @@
 // The words of section 0's exercises. Facts of the answer are filled in: {name}.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   follow: {
-    title: 'Follow a name that nobody wrote',
-    question: 'Choose one of the names that the model has just made up, so that the whole page follows it.',
+    title: 'Follow a name that the model wrote',
+    question: 'Choose one of the names that the model has just written, so that the whole page follows it.',
     hint: {
       plain: 'The names are buttons. The one you press appears in the box at the top.',
       technical: 'The word is the page’s only input: every figure asks the session about it.',
@@ -27,7 +27,10 @@ export default texts({
     title: 'What comes after “ka”?',
     question: 'The model has read `k` and `a`. Which token does it think is most likely to come next?',
     hint: {
-      plain: 'Think of names that begin with ka. How do most of them continue?',
+      plain: claim(
+        'Think of names that begin with ka. How do most of them continue?',
+        "max((p, x) for x, p in chances('ka').items())[1] == max((sum(d.startswith('ka' + x) for d in documents), x) for x in model['symbols'] if x)[1]",
+      ),
       technical: 'These are the six most likely tokens, in alphabetical order.',
     },
     right: 'It gives “{letter}” {prob}.',

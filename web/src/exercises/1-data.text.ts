@@ -1,5 +1,5 @@
 // The words of section 1's exercises. Facts of the answer are filled in: {name}.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   unknown: {
@@ -7,7 +7,10 @@ export default texts({
     question: 'Type something for which the tokenizer has no token.',
     hint: {
       plain: 'Its alphabet consists of the letters in the list. Which characters does no line contain?',
-      technical: 'The vocabulary is the set of the training text’s characters: no capitals, no digits, no umlauts.',
+      technical: claim(
+        'The vocabulary is the set of the training text’s characters: no capitals, no digits, no umlauts.',
+        "ask('tokens', text='aA1ä')['unknown'] == ['A', '1', 'ä']",
+      ),
     },
     wrong: 'Everything in “{text}” has a token.',
     right: 'There is no token for “{char}”: the vocabulary is closed, and the program would stop with a KeyError.',
@@ -36,7 +39,10 @@ export default texts({
     title: 'A shuffle that leaves the first card',
     question: 'Find a seed with which the first card of the shuffle is first again at the end.',
     hint: {
-      plain: 'Try one seed after another. With eight cards, about one seed in eight works.',
+      plain: claim(
+        'Try one seed after another. With eight cards, about one seed in eight works.',
+        "5 < sum(s['swaps'][-1]['after'][0] == s['before'][0] for seed in range(100) for s in [ask('shuffle', seed=seed, count=8)]) < 20",
+      ),
       technical: 'Fisher–Yates makes every order equally likely, so each card is equally likely to come first.',
     },
     wrong: 'With seed {seed}, “{first}” comes first, not “{before}”.',

@@ -1,5 +1,5 @@
 // The words of the exercises of section 3. Facts are filled in by the judges: {name}.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   absent: {
@@ -21,14 +21,17 @@ export default texts({
       technical: 'The MLP is four times as wide as the stream: 4·n_embd² numbers each way.',
     },
     smaller: '`{name}` has {size} numbers. There is a larger one.',
-    right: '`{name}` has {size} of the {num_params} numbers. Most of a GPT’s numbers are in its MLPs.',
+    right: '`{name}` has {size} of the {num_params} numbers. Two thirds of a layer’s numbers are in its MLP.',
   },
   nearest: {
     title: 'Letters that are alike',
     question:
       'A row of wte places a letter in a space of {n_embd} dimensions. Which of these letters lies nearest to `a`?',
     hint: {
-      plain: 'Letters that occur in the same places tend to end up close together. What kind of letter is a?',
+      plain: claim(
+        'Letters that occur in the same places tend to end up close together. What kind of letter is a?',
+        "{other['symbol'] for other in ask('nearest', symbol='a')['others'][:4]} == {*'eiou'}",
+      ),
       technical: 'This is the Euclidean distance between rows. Training had one reason to move them: what comes next.',
     },
     truth: 'Nearest to “a” is “{near}”, at a distance of {distance}. Farthest is “{far}”, at {most}.',

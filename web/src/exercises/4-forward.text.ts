@@ -1,5 +1,5 @@
 // The words of section 4's exercises.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   shut: {
@@ -7,7 +7,10 @@ export default texts({
     question: 'Choose a unit of the MLP that stays closed at every position of `{word}`.',
     hint: {
       plain: 'In the board of gates, a column is a unit. Find one without a filled cell, and click it.',
-      technical: 'mlp_pre ≤ 0 at all positions. For any one word, most units are like that.',
+      technical: claim(
+        'mlp_pre ≤ 0 at all positions. For a word as short as `emma`, most units are like that.',
+        "sum(any(column) for column in zip(*ask('gate', word='emma', layer=0)['open'])) < 32",
+      ),
     },
     none: 'No unit is chosen yet.',
     opens: 'Unit {unit} is open at {times} of {positions} positions.',
@@ -15,13 +18,15 @@ export default texts({
   },
   dead: {
     title: 'Find the dead',
-    question:
-      'This model was trained for 100 steps with a learning rate that is far too large, and some units of its MLP died: no word opens them. Choose one of them.',
+    question: claim(
+      'This model was trained for 100 steps with a learning rate that is far too large, and some units of its MLP died: none of the names tried opens them. Choose one of them.',
+      "[len(after('reset', config={'learning_rate': rate}, val_fraction=0).after('train', steps=100).ask('gate', word='emma', layer=0)['dead']) > 1 for rate in (0.15, 0.01)] == [True, False]",
+    ),
     hint: {
       plain:
         'Dead units are gray in the board and dashed in the curve above it. Click one, or walk there with the arrow keys.',
       technical:
-        'One huge update pushed the unit’s whole row below zero. No gradient passes a closed gate, so the unit cannot come back.',
+        'Updates far too long left mlp_pre of these units at or below 0 for every document. No gradient passes a closed gate, so only a change in what they read can open them again.',
     },
     none: 'This model has no dead unit. Set the stage again, so that the model of this exercise is trained.',
     alive: 'Unit {unit} is open for some of {documents} documents. {dead} units are not.',
@@ -40,12 +45,17 @@ export default texts({
   },
   better: {
     title: 'One weight for the better',
-    question: 'Change a single weight so that the loss of `{word}` falls by at least a tenth of a nat.',
+    question: claim(
+      'Change a single weight so that the loss of `{word}` falls by at least a tenth of a nat.',
+      "after('change', path='lm_head[12][13]', value=2).loss('emma') < loss('emma') - 0.1",
+    ),
     hint: {
       plain:
         'A weight with a large gradient helps most: push it the other way. Section 7 has a button for the steepest one.',
-      technical:
+      technical: claim(
         'To first order, the loss falls by gradient × push. The steepest gradients are in lm_head. Open one of them, then push it in “Change a weight”.',
+        "max((max(abs(g) for g in grad), name) for name, grad in ask('gradients', word='emma')['grads'].items())[1] == 'lm_head'",
+      ),
     },
     none: 'No weight is changed yet.',
     many: 'More than one weight is changed. Undo, and choose one.',

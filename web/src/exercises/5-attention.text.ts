@@ -1,5 +1,5 @@
 // The words of section 5's exercises.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   alone: {
@@ -36,8 +36,10 @@ export default texts({
   },
   causality: {
     title: 'Break causality',
-    question:
+    question: claim(
       'Make the first position, which has read nothing but BOS, give more than nine tenths of its attention to letters that are not written yet.',
+      "max(rows[0] for rows in ask('unmasked', word='elizabeth')['future'][0]) > 0.9 > max(rows[0] for rows in ask('unmasked', word='emma')['future'][0])",
+    ),
     hint: {
       plain:
         'At the end of the section, something keeps the future from the past. Take it away, then look for the right head. Does a longer word give it more to look at?',
@@ -65,7 +67,10 @@ export default texts({
   },
   winner: {
     title: 'The winner takes it all',
-    question: 'Stretch the scores of this row until one position gets more than nine tenths of the attention.',
+    question: claim(
+      'Stretch the scores of this row until one position gets more than nine tenths of the attention.',
+      "[max(ask('softmax', logits=ask('attention', word='emma')['logits'][0][1][3][:4], scale=scale)['probs']) > 0.9 for scale in [1, 20]] == [False, True]",
+    ),
     hint: {
       plain: 'A slider multiplies all the scores. Equal scores cannot be stretched apart. Different ones can.',
       technical:

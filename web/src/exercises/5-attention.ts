@@ -148,7 +148,7 @@ export const attention: Exercise[] = [
     title: text.winner.title,
     kind: 'make it so',
     hard: 1,
-    stage: { section: 5, word: 'emma', position: 3, head: 2 },
+    stage: { section: 5, word: 'emma', position: 3, head: 1 },
     question: text.winner.question,
     hint: text.winner.hint,
     async judge(asked) {

@@ -9,7 +9,10 @@ export default texts({
       "examples['familiar'][0]['loss'] < 2",
     ),
     hint: {
-      plain: 'The most ordinary name you can think of. Many end in a.',
+      plain: claim(
+        'The most ordinary name you can think of. Many end in a.',
+        "sum(d.endswith('a') for d in documents) > len(documents) / 5",
+      ),
       technical: 'Below 2 nats is a perplexity below e²: as unsure at each letter as between seven.',
     },
     short: '“{now}” has fewer than three letters.',
@@ -17,15 +20,17 @@ export default texts({
   },
   worse: {
     title: 'Worse than knowing nothing',
-    question:
+    question: claim(
       'Find a word that surprises the model more than if it knew nothing, with a loss above {uniform_loss}, and make it the page’s word.',
+      "loss('qqq') > uniform",
+    ),
     hint: {
       plain: 'It needn’t be a name. What would never appear in a list of names?',
       technical:
         '−log p has no upper bound: a model that is sure, and wrong, does worse than one that gives every token the same.',
     },
     below: 'The loss of “{now}” is {loss}, and knowing nothing costs {uniform}.',
-    above: 'The loss of “{now}” is {loss}, more than the {uniform} of knowing nothing: it was sure of something else.',
+    above: 'The loss of “{now}” is {loss}, more than the {uniform} of knowing nothing: it expected other letters.',
   },
   greatest: {
     title: 'The greatest surprise',

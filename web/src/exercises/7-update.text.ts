@@ -20,8 +20,10 @@ export default texts({
     hint: {
       plain:
         'What the word doesn’t touch gets no blame, and what gets no blame stays. The memory of earlier steps must be empty, though: the first figure has a choice for that.',
-      technical:
+      technical: claim(
         'With a gradient of 0, m̂ = 0 only if m was 0. With the memory of {step} steps, an untouched row still moves a little.',
+        "any(g == 0 != d for g, d in moves('emma')) and not any(g == 0 != d for g, d in moves('emma', fresh=True))",
+      ),
     },
     moves: '`{path}` moves by {delta}, with a gradient of {grad}.',
     remembers: '`{path}` moves by {delta}, with a gradient of {grad} and what Adam remembers.',

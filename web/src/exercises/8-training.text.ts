@@ -1,13 +1,19 @@
 // The words of section 8's exercises. Facts of the answer are filled in: {name}.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   nothing: {
     title: 'Begin from nothing',
-    question: 'Give the model random weights. Knowing nothing, it should have a loss near {uniform_loss} for `{word}`.',
+    question: claim(
+      'Give the model random weights. Knowing nothing, it should have a loss near {uniform_loss} for `{word}`.',
+      "abs(after('reset').loss('emma') - uniform) < 0.3",
+    ),
     hint: {
       plain: 'There is a button for it below the curve.',
-      technical: 'With init_std 0.08 the logits are all near 0, so the softmax gives each token about 1/{vocab_size}.',
+      technical: claim(
+        'With init_std 0.08 the logits are all near 0, so the softmax gives each token about 1/{vocab_size}.',
+        "all(0.5 < prob * len(model['symbols']) < 2 for name, t in after('reset').ask('forward', word='emma')['tensors'].items() if name.endswith('.probs') for prob in t['data'])",
+      ),
     },
     trained: 'This model has made {steps} steps: the loss is {loss}.',
     far: 'The loss is {loss}; random guessing has {uniform}.',
@@ -15,9 +21,15 @@ export default texts({
   },
   below: {
     title: 'Below 2, by any means',
-    question: 'Make the loss of `emma` fall below 2: by training, by changing weights, by other data. Anything goes.',
+    question: claim(
+      'Make the loss of `emma` fall below 2: by training, by changing weights, by other data. Anything goes.',
+      "loss('emma') > 2",
+    ),
     hint: {
-      plain: 'A model that reads only this word learns it quickly. You can load a file of your own in section 1.',
+      plain: claim(
+        'A model that reads only this word learns it quickly. You can load a file of your own in section 1.',
+        "after('load_data', name='emma.txt', base64='ZW1tYQo=').after('train', steps=20).loss('emma') < 0.1",
+      ),
       technical:
         'Overfit it: a text file with that one line. Or push weights of lm_head against their gradients in section 4.',
     },
@@ -27,7 +39,10 @@ export default texts({
   },
   day: {
     title: 'Back to the first good day',
-    question: 'This run has made 100 steps. Go back to the first step whose loss was below 2.5.',
+    question: claim(
+      'This run has made 100 steps. Go back to the first step whose loss was below 2.5.',
+      "[loss < 2.5 for loss in after('reset', val_fraction=0).after('train', steps=100).curve()].index(True) > 0",
+    ),
     hint: {
       plain:
         'The thin line is the loss of each step. Where does it first dip below? The slider goes there; the arrow keys move it by one step.',

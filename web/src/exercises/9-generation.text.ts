@@ -1,10 +1,13 @@
 // The words of section 9's exercises. Facts of the answer are filled in: {name}.
-import { texts } from '../texts/texts'
+import { claim, texts } from '../texts/texts'
 
 export default texts({
   sure: {
     title: 'A sure thing',
-    question: 'Choose a temperature at which more than nine of ten names begin with the most likely first letter.',
+    question: claim(
+      'Choose a temperature at which more than nine of ten names begin with the most likely first letter.',
+      "[max(chances('', t).values()) > 0.9 for t in (0.1, 0.5)] == [True, False]",
+    ),
     hint: {
       plain: 'The colder, the surer.',
       technical: '`logits / temperature`: the lower the temperature, the larger all differences. Leave top-k at “all”.',
@@ -15,7 +18,10 @@ export default texts({
   },
   anything: {
     title: 'Anything goes',
-    question: 'Choose a temperature at which even the most likely first letter has less than one chance in ten.',
+    question: claim(
+      'Choose a temperature at which even the most likely first letter has less than one chance in ten.',
+      "[max(chances('', t).values()) < 0.1 for t in (2, 0.5)] == [True, False]",
+    ),
     hint: {
       plain: 'The hotter, the more alike all letters become.',
       technical: 'At temperature 1 the distribution is what the model learned; above 1 it is flatter.',
@@ -25,7 +31,10 @@ export default texts({
   },
   fresh: {
     title: 'Something new',
-    question: 'Make it write a name of at least four letters that begins with `z` and is not in the data.',
+    question: claim(
+      'Make it write a name of at least four letters that begins with `z` and is not in the data.',
+      "any(len(g['text']) > 3 and not known(g['text']) and not held_out(g['text']) for index in range(20) for g in [ask('generate', seed=42, index=index, temperature=0.5, prompt='z')])",
+    ),
     hint: {
       plain: 'You may write the beginning yourself. If the name already exists, generate another.',
       technical: 'The prompt is read like any text; sampling starts after it.',

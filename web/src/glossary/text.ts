@@ -19,7 +19,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
       plain:
         'The rule that moves each weight. It remembers which way a weight was pushed recently, and takes smaller steps where the pushes disagree.',
       technical:
-        'An optimizer: it divides a running mean of the gradient by the root of a running mean of its square, so every weight takes steps of about the same size.',
+        'An optimizer: it divides a running mean of the gradient by the root of a running mean of its square, so hardly any step is longer than the learning rate.',
     },
     attention: {
       name: 'attention',
@@ -140,8 +140,7 @@ const glossary: { title: string; about: string; close: string; unknown: Term; te
     'learning-rate': {
       name: 'learning rate',
       plain: 'How big the steps are when the weights change. Too small takes forever; too big jumps past the goal.',
-      technical:
-        'The factor of an update, {learning_rate} at the start and decayed linearly to 0 at the end of training.',
+      technical: 'The factor of an update: at most {learning_rate} here, and decayed to 0 at the end of training.',
     },
     logit: {
       name: 'logit',

@@ -51,7 +51,7 @@ export default texts({
       plain:
         'Every letter wears two name tags: one says which letter it is, and the other says where it is in the word. The model simply adds the two.',
       technical:
-        'The positions are learned and absolute, as in GPT-2. Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding works because {n_embd} dimensions leave room for both.',
+        'The positions are learned and absolute, as in GPT-2. Llama instead rotates queries and keys by an angle that grows with the position (RoPE). Adding can work because {n_embd} dimensions leave room for both.',
     },
     spotlight: {
       title: 'The spotlight',
@@ -91,9 +91,9 @@ export default texts({
     adam: {
       title: 'Adam versus gradient descent',
       plain:
-        'Two hikers walk down the same slope. One takes longer steps where the slope is steeper. The other remembers the path so far and takes steps of about the same length everywhere, but shorter steps where the slope keeps changing direction.',
+        'Two hikers walk down the same slope. One takes longer steps where the slope is steeper. The other remembers the path so far and takes steps that do not depend on how steep the slope is, and shorter ones where the slope keeps changing direction.',
       technical:
-        'm̂ / √v̂ is dimensionless, so a step is about as long as the learning rate whatever the gradient’s scale is, and shorter where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
+        'm̂ / √v̂ is dimensionless, so a step is hardly longer than the learning rate, whatever the gradient’s scale is, and shorter where gradients change sign. Plain gradient descent moves by the learning rate times the gradient, which can differ by orders of magnitude between matrices.',
     },
     loop: {
       title: 'The loop',
@@ -105,7 +105,7 @@ export default texts({
     temperature: {
       title: 'Temperature',
       plain:
-        'A cold model always says the most likely thing, and a hot model babbles. In between, the model is worth listening to.',
+        'A very cold model keeps saying the most likely thing, and a hot model babbles. In between, the model is worth listening to.',
       technical:
         'Dividing the scores by the [temperature](term:temperature) before the softmax raises the ratio of any two probabilities to the power of 1/T. The weights and the scores stay the same; only the choice changes.',
     },

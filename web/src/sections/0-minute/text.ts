@@ -3,7 +3,7 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['Nobody wrote these names. A [GPT](term:gpt) made them up just now, one letter at a time.'],
+    both: ['These names were not looked up. A [GPT](term:gpt) wrote them just now, one letter at a time.'],
   },
   onward: {
     both: [

@@ -1,5 +1,5 @@
 // The words of section 1. Facts about the model and its data are filled in: {name}.
-import { texts } from '../../texts/texts'
+import { claim, texts } from '../../texts/texts'
 
 export default texts({
   lead: {
@@ -94,7 +94,10 @@ export default texts({
       asks: 'Are these words, or pieces of words?',
       words: {
         both: [
-          'Neither: each [token](term:token) is one character. You may have heard that a token is about four letters long. That is true of large models, whose [tokenizers](term:tokenizer) join letters that often appear together (section 11). Try: type a capital letter above. To this model it is no letter at all.',
+          claim(
+            'Neither: each [token](term:token) is one character. You may have heard that a token is about four letters long. That is true of large models, whose [tokenizers](term:tokenizer) join letters that often appear together (section 11). Try: type a capital letter above. A model that has read only small letters has no token for it.',
+            "ask('tokens', text='Emma')['unknown'] == ['E']",
+          ),
         ],
       },
     },

@@ -1,5 +1,5 @@
 // The words of section 2. Figures of the model are filled in from the engine: {name}.
-import { texts, type Question, type Text, type Words } from '../../texts/texts'
+import { claim, texts, type Question, type Text, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
@@ -126,7 +126,7 @@ const check = {
   asks: 'What if one precaution is left out?',
   words: {
     both: [
-      'Backward adds, waits and runs once. Leave out any of the three, and the answer is wrong although nothing crashes.',
+      'Backward adds, waits and runs once. Leave out any of the three, and the answer can be wrong although nothing crashes.',
     ],
   } as Words,
   title: { plain: 'Is it right? A small push tells', technical: 'Numerical gradient check' } as Text,
@@ -255,10 +255,16 @@ const depthQuestions: Question[] = [
     asks: 'Why not recursion?',
     words: {
       both: [
-        'A function that calls itself piles up unfinished calls like plates, one for each step of the longest chain, and Python lets the pile grow only so high. The program keeps a list instead, which has no such limit. Try: type a longer word into the box at the top, and watch the chain grow.',
+        claim(
+          'A function that calls itself piles up unfinished calls like plates, one for each step of the longest chain, and Python lets the pile grow only so high. The program keeps a list instead, which has no such limit. Try: type a longer word into the box at the top, and watch the chain grow.',
+          "ask('graph', word='emmanuel')['depth'] > ask('graph', word='emma')['depth']",
+        ),
       ],
       technical: [
-        'Beyond its limit Python raises `RecursionError`, and its C stack is finite too. Most of this graph’s depth comes from running sums: `sum` of n terms is a chain of n − 1 additions, and every layer adds its share. With more layers or a wider model, a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone. Try: train a model of several layers in section 8.',
+        claim(
+          'Beyond its limit Python raises `RecursionError`, and its C stack is finite too. Most of this graph’s depth comes from running sums: `sum` of n terms is a chain of n − 1 additions, and every layer adds its share. With more layers or a wider model, a recursive walk that worked yesterday stops working. An explicit stack costs the same and depends on memory alone. Try: start a run of six layers in section 8, and compare its chain with the limit.',
+          "all(g['depth'] > g['limit'] for g in [after('reset', config={'n_layer': 6}).ask('graph', word='emma')])",
+        ),
       ],
     },
   },

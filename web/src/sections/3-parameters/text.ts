@@ -1,5 +1,5 @@
 // The words of section 3. Figures of the model are filled in from the engine: {name}.
-import { texts, type Question, type Text, type Words } from '../../texts/texts'
+import { claim, texts, type Question, type Text, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: ['Everything the model has learned is in these {num_params} numbers, its [parameters](term:parameter).'],
@@ -111,7 +111,10 @@ const questions: Question[] = [
     asks: 'How can numbers know names?',
     words: {
       both: [
-        'There is no list of names in them, and no spelling rule. Think of a mixing desk with {num_params} sliders. The wiring behind it, the program, never changes. Before training, every slider stands at a random place near the middle, and the desk makes noise. After training it makes names. The only difference is where the sliders stand.',
+        claim(
+          'There is no list of names in them, and no spelling rule. Think of a mixing desk with {num_params} sliders. The wiring behind it, the program, never changes. Before training, every slider stands at a random place near the middle, and the desk makes noise. After training it makes names. The only difference is where the sliders stand.',
+          "all(abs(x) < 0.5 for t in after('reset').ask('parameters')['tensors'].values() for x in t['data']) and after('reset').loss('marina') > 3 > 2 > loss('marina')",
+        ),
       ],
       technical: [
         'A parameter is a leaf of the graph: a `Value` that was not computed from anything, that remains when the graph of a document is thrown away, and that `adam` updates. Everything else on this page (queries, logits, probabilities) is computed afresh for each token and then forgotten.',
@@ -122,7 +125,10 @@ const questions: Question[] = [
     asks: 'What does a row mean?',
     words: {
       both: [
-        'That depends on the [matrix](term:matrix). In `wte` and `lm_head` a row is a token: one says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number. Try: show the gradient, and look at `wte`. Only the rows of your word’s own letters are lit. A letter that does not occur had no part in the result, so nothing asks it to change.',
+        claim(
+          'That depends on the [matrix](term:matrix). In `wte` and `lm_head` a row is a token: one says what the token looks like going in, the other what the model looks for before it says that token. In `wpe` it is a position. Elsewhere a row is one unit, with no name but its number. Try: show the gradient, and look at `wte`. Only the rows of what the model reads are lit: your word’s letters, and the mark before them. A letter that does not occur had no part in the result, so nothing asks it to change.',
+          "ask('gradients', word='emma')['zero_rows']['wte'] == [i for i in range(27) if i not in (0, 4, 12, model['bos'])]",
+        ),
       ],
       technical: [
         'Each matrix is stored as `linear` wants it, (outputs, inputs): a row makes one output, as the weighted sum of all inputs. `attn_wq`, `attn_wk` and `attn_wv` are each one block of {n_embd} × {n_embd}, and head *h* simply owns {head_dim} of the rows. In `attn_wo` heads own columns instead, because it reads what they wrote. There are no biases, and `lm_head` is not tied to `wte`, though they have the same shape.',
@@ -133,9 +139,12 @@ const questions: Question[] = [
 
 const shares = {
   words: {
-    plain: ['Looking back makes it a transformer. But most of its numbers sit where it thinks.'],
+    plain: ['Looking back makes it a transformer. But it has twice as many numbers for thinking.'],
     technical: [
-      'Attention makes it a transformer. But most of its numbers sit in the MLP. Per [layer](term:layer), attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model. A parameter count is therefore close to 12 · n_layer · n_embd².',
+      claim(
+        'Attention makes it a transformer. But the MLP has twice as many numbers. Per [layer](term:layer), attention has 4 · n_embd² parameters and the MLP 8 · n_embd²: a third and two thirds, at any width. The tables of tokens and positions grow only in proportion to n_embd, so they weigh much here and next to nothing in a large model, whose parameter count is therefore close to 12 · n_layer · n_embd².',
+        "sum(r * c for name, r, c in model['shapes'] if name in ('wte', 'wpe', 'lm_head')) > 0.2 * model['num_params'] and (2 * 50257 + 2048) * 12288 < 0.01 * ask('sizes', n_embd=12288, n_layer=96, block_size=2048, vocab_size=50257)['num_params']",
+      ),
     ],
   } as Words,
   title: { plain: 'Where the numbers are', technical: 'Where the parameters are' } as Text,
@@ -171,10 +180,16 @@ const ladderQuestions: Question[] = [
     asks: 'How can I picture the difference?',
     words: {
       both: [
-        'If each parameter of this model were a grain of rice, you could hold the model in your hands. GPT-3 would be a few thousand tonnes of rice. The recipe would still be the page of Python in the source panel.',
+        claim(
+          'If each parameter of this model were a grain of rice, you could hold the model in your hands. GPT-3 would be a few thousand tonnes of rice. The recipe would still be the page of Python in the source panel.',
+          "50 < 0.02 * model['num_params'] < 500 and 2e9 < 0.02 * ask('sizes', n_embd=12288, n_layer=96, block_size=2048, vocab_size=50257)['num_params'] < 9e9",
+        ),
       ],
       technical: [
-        'The same function, `shapes`, counts the parameters of a model of any size. Its counts differ a little from those published, for known reasons: the GPTs have biases and learned scales in their norms, and share one table between `wte` and `lm_head` where this file has two. At the width of GPT-3 that hardly shows.',
+        claim(
+          'The same function, `shapes`, counts the parameters of a model of any size. Its counts differ a little from those published, for known reasons: the GPTs have biases and learned scales in their norms, and share one table between `wte` and `lm_head` where this file has two. At the width of GPT-3 that hardly shows.',
+          "abs(ask('sizes', n_embd=12288, n_layer=96, block_size=2048, vocab_size=50257)['num_params'] / 175e9 - 1) < 0.01",
+        ),
       ],
     },
   },

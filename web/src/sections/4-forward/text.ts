@@ -1,5 +1,5 @@
 // The words of section 4. Figures of the model are filled in from the engine: {name}.
-import { texts, type Question, type Words } from '../../texts/texts'
+import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: ['From one letter to a guess at the next.'],
@@ -51,10 +51,16 @@ const norms: Question[] = [
     asks: 'Why once more, straight after the embedding?',
     words: {
       both: [
-        'A branch reads a normalised copy, so what it adds has a size of its own. Next to that, `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows. The first norm gives the letter a fixed weight in the stream. Try: compare the loudness of `emb` with what the later norms read, then do the same with random weights in section 8.',
+        claim(
+          'A branch reads a normalised copy, so what it adds has a size of its own. Next to that, `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows. The first norm gives the letter a fixed weight in the stream. Try: compare the loudness of `emb` with what the later norms read, then do the same with random weights in section 8.',
+          "all(3 * m.ask('forward', word='emma')['tensors'][f'pos{t}.emb_norm.mean_square']['data'][0] < m.ask('forward', word='emma')['tensors'][f'pos{t}.layer0.{norm}.mean_square']['data'][0] for m in (after('undo'), after('reset')) for t in range(5) for norm in ('attn_norm', 'mlp_norm'))",
+        ),
       ],
       technical: [
-        'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the [embeddings](term:embedding).',
+        claim(
+          'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the [embeddings](term:embedding).',
+          "all(abs(a - b) < 1e-3 for f in [ask('forward', word='emma')['tensors']] for t in range(5) for a, b in zip(f[f'pos{t}.emb_norm']['data'], f[f'pos{t}.layer0.attn_norm']['data']))",
+        ),
       ],
     },
   },
@@ -74,7 +80,10 @@ const dead: Question[] = [
     asks: { plain: 'What if a question never gets a yes?', technical: 'What is a dead unit?' },
     words: {
       both: [
-        'Then it is *dead*. Nothing passes through a closed gate, no blame comes back through it either, and so it never learns. Whether a unit is dead depends on the documents it is tried with; the figure says how many those were. Try: the exercise “Find the dead” shows a model that lost many units to one huge stride.',
+        claim(
+          'Then it is *dead*. Nothing passes through a closed gate, no blame comes back through it either, and so it never learns. Whether a unit is dead depends on the documents it is tried with; the figure says how many those were. Try: the exercise “Find the dead” shows a model that lost units to strides that were far too long.',
+          "[len(after('reset', config={'learning_rate': rate}, val_fraction=0).after('train', steps=100).ask('gate', word='emma', layer=0)['dead']) > 1 for rate in (0.15, 0.01)] == [True, False]",
+        ),
       ],
     },
   },

@@ -1,5 +1,5 @@
 // The words of section 5. Figures of the model are filled in from the engine: {name}.
-import { texts, type Question, type Words } from '../../texts/texts'
+import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: ['Here the letters meet: each one looks back at the letters before it and takes something from them.'],
@@ -28,7 +28,10 @@ const first: Question[] = [
     asks: 'Why {heads}?',
     words: {
       both: [
-        'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see which of them the guess misses.',
+        claim(
+          'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see how far each of them moves the guess.',
+          "max(max(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*range(4 * h, 4 * h + 4)])['moved']) for h in range(4)) > 0.02",
+        ),
       ],
     },
   },
@@ -93,7 +96,10 @@ const later: Question[] = [
     asks: 'Why a KV cache in training?',
     words: {
       both: [
-        'Elsewhere it is a trick that makes generation fast: the keys of the past are not computed again. Here the lists are the algorithm itself, in training and in generation. They hold Values, not bare numbers. So the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning. Try: follow the relay in section 7 down to `k` and `v`; the first position gets its share of the blame there.',
+        claim(
+          'Elsewhere it is a trick that makes generation fast: the keys of the past are not computed again. Here the lists are the algorithm itself, in training and in generation. They hold Values, not bare numbers. So the blame for a bad guess at the end of a name flows back through them into the keys and values of its beginning. Try: follow the relay in section 7 down to `k` and `v`; the first position gets its share of the blame there.',
+          "[norm['norm'] > 0 for norm in ask('gradients', word='emma')['norms'] if norm['name'] in ('pos0.layer0.k', 'pos0.layer0.v')] == [True, True]",
+        ),
       ],
     },
   },
@@ -101,7 +107,10 @@ const later: Question[] = [
     asks: 'Where is the batch?',
     words: {
       both: [
-        'There is none either: a step reads one document, and a call reads one token. A batch adds no idea, only one more axis that keeps a GPU busy. Here the loop over positions takes its place. Try: raise `batch_size` in section 8. The curve becomes calmer, and each step takes longer.',
+        claim(
+          'There is none either: a step reads one document, and a call reads one token. A batch adds no idea, only one more axis that keeps a GPU busy. Here the loop over positions takes its place. Try: raise `batch_size` in section 8. The curve becomes calmer, and each step takes longer.',
+          "all(max(a) - min(a) > 2 * (max(b) - min(b)) for a, b in [[after('reset', config={'batch_size': size}).after('train', steps=200).curve()[100:] for size in (1, 8)]])",
+        ),
       ],
     },
   },
@@ -111,7 +120,7 @@ const mask: Question = {
   asks: 'What if a letter could see the future?',
   words: {
     plain: [
-      'Other programs compute the whole square at once and cross out the future. The result is the same. Take the crossing-out away, and every letter sees the answer it should guess.',
+      'Other programs compute the whole square at once and cross out the future. The result is the same. Take the crossing-out away, and each letter sees the one after it, which it should guess.',
     ],
     technical: [
       'The textbook computes all scores at once and writes −∞ over every cell where a position would look ahead. exp(−∞) is 0, so those cells get no weight and each row still sums to one.',
@@ -124,7 +133,7 @@ const last: Question[] = [
     asks: 'What happens without the mask?',
     words: {
       both: [
-        'Each position then looks at the whole word, including the letter that it should guess. Whatever the [loss](term:loss) becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this soon learns to copy the answer and nothing else, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
+        'Each position then looks at the whole word, including the letter that it should guess. Whatever the [loss](term:loss) becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this can copy the answer instead of guessing it, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
       ],
     },
   },
@@ -286,7 +295,7 @@ export default texts({
       loss: { plain: 'surprise', technical: 'loss' },
       lossNow: { plain: 'surprise now', technical: 'loss now' },
       mean: { plain: 'average', technical: 'mean' },
-      sight: 'The answer is now in sight, but the model was never trained to look there and makes little use of it:',
+      sight: 'The answer is now in sight, but the model was never trained to look there:',
       none: 'no next letter gets',
       every: 'every next letter gets',
       of: 'of',

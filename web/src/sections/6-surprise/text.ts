@@ -47,11 +47,20 @@ const meaning: Question = {
   asks: 'What does its value mean?',
   words: {
     both: [
-      'A model that knows nothing gives each of the {vocab_size} [tokens](term:token) the same probability. It is surprised by ln {vocab_size} = {uniform_loss} [nats](term:nat) every time, and an untrained model starts near there. Zero would be a model that foresees every letter. No model of names can do that: after the same beginning, many names continue in different ways. The surprise that remains, however long the model learns, is the *entropy* of the data.',
-      'Try: start from random weights in [section 8](#section=training), come back here, and see how near the mean is to guessing at random. Then train, and come back again.',
+      claim(
+        'A model that knows nothing gives each of the {vocab_size} [tokens](term:token) the same probability. It is surprised by ln {vocab_size} = {uniform_loss} [nats](term:nat) every time, and an untrained model starts near there. Zero would be a model that foresees every letter. No model of names can do that: after the same beginning, many names continue in different ways. The surprise that remains, however long the model learns, is the *entropy* of the data.',
+        "abs(after('reset').loss('emma') - uniform) < 0.3 and len({d[2:3] for d in documents if d.startswith('ma')}) > 10",
+      ),
+      claim(
+        'Try: start from random weights in [section 8](#section=training), come back here, and see how near the mean is to guessing at random. Then train, and come back again.',
+        "abs(after('reset').loss('emma') - uniform) < 0.3 and loss('emma') < uniform - 0.5",
+      ),
     ],
     technical: [
-      'exp of the mean loss is the *perplexity*. You can’t compare losses of models with different tokens directly: a word piece carries more surprise than a character, so divide by characters or bytes first. A loss above the line is worse than knowing nothing. Single letters are often above it, because what the model gives to likely letters it takes from the others. A whole word is above it only if it is unlike the data.',
+      claim(
+        'exp of the mean loss is the *perplexity*. You can’t compare losses of models with different tokens directly: a word piece carries more surprise than a character, so divide by characters or bytes first. A loss above the line is worse than knowing nothing. In a trained model single letters are often above it, because what the model gives to likely letters it takes from the others. A whole word is above it only if it is unlike most of the data.',
+        "sum(loss > uniform for d in documents[::600] for loss in losses(d)) > 0.1 * sum(len(losses(d)) for d in documents[::600]) and examples['num_worse'] < 0.05 * examples['searched']",
+      ),
       'The end counts as a letter too: [BOS](term:bos) after the last letter is a prediction like any other. The model ignores what lies beyond block_size, {block_size} positions, so it adds nothing to the loss.',
     ],
   },

@@ -3,7 +3,10 @@ import { claim, texts, type Question, type Words } from '../../texts/texts'
 
 const intro: Words = {
   both: [
-    'Now every number in the model moves a little, so that the same word surprises it less. Learning is this update, repeated.',
+    claim(
+      'Now the model’s numbers move a little, to make the same word less surprising. Learning is this update, repeated.',
+      "ask('update', word='emma', what=[])['loss_after'] < loss('emma')",
+    ),
   ],
 }
 
@@ -12,7 +15,10 @@ const rate: Question = {
   words: {
     both: [
       'Downhill is against the gradient. The *learning rate* says how far. Small steps are safe and slow. A step that is too long lands on the other side of the valley, higher up than before.',
-      'Try: move the slider to the right until the bars grow instead of shrinking.',
+      claim(
+        'Try: move the slider to the right until the bars grow instead of shrinking.',
+        "ask('update', word='emma', what=[], learning_rate=1.0)['loss_after'] > loss('emma')",
+      ),
     ],
   },
 }
@@ -30,7 +36,10 @@ const untouched: Question = {
   asks: { plain: 'Why do some rows get no blame?', technical: 'Why are some rows exactly zero?' },
   words: {
     both: [
-      'A letter that isn’t in the word took no part in it, so its row of the letter table (`wte`) stays untouched, to the last bit. So do the places after the end of the word, and the questions that no letter answered yes to. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
+      claim(
+        'A letter that isn’t in the word took no part in it, so its row of the letter table (`wte`) stays untouched, to the last bit. So do the places after the end of the word, and the questions that no letter answered yes to. The rows of `lm_head` are all touched: every letter that did *not* come was a candidate too, and the model gave it some of the probability.',
+        "[len(ask('gradients', word='emma')['zero_rows'][name]) for name in ('wte', 'wpe', 'lm_head')] == [len(model['symbols']) - 4, 11, 0]",
+      ),
     ],
   },
 }
@@ -71,7 +80,10 @@ const divide: Question = {
   asks: { plain: 'Why two memories?', technical: 'Why divide by √v̂?' },
   words: {
     plain: [
-      'The first memory is like a heavy ball that keeps rolling: one odd word doesn’t turn it round. The second remembers how rough the ground is. Where slopes are always steep, one steep slope means little. Where they are always gentle, even a small one means a lot. So all numbers take steps of about the same length, however big their slopes are.',
+      claim(
+        'The first memory is like a heavy ball that keeps rolling: one odd word doesn’t turn it round. The second remembers how rough the ground is. Where slopes are always steep, one steep slope means little. Where they are always gentle, even a small one means a lot. So hardly a step is longer than the [learning rate](term:learning-rate), however big the slopes are.',
+        "max(abs(d) for g, d in moves('emma')) < 2 * ask('update', word='emma', what=[])['learning_rate']",
+      ),
     ],
     technical: [
       'It makes the step independent of the gradient’s scale: multiply the loss by ten, and m̂ and √v̂ both grow by ten, so Δ stays the same. The step is near ±[learning rate](term:learning-rate) where gradients agree in sign. It is shorter where they change sign, because m̂ averages them away and √v̂ doesn’t. ε ({eps_adam}) only keeps a parameter that never had a gradient from dividing by zero.',
@@ -89,7 +101,10 @@ const hats: Question = {
     ],
     technical: [
       'At step 1 with empty memory, m̂ = g and √v̂ = |g|, so every touched parameter moves by the learning rate, against its gradient’s sign. Without the corrections, the first step would be (1 − β₁)/√(1 − β₂) times as long. The corrections fade as β to the power of the step goes to zero.',
-      'A parameter whose gradient is exactly 0 now may still move, because m remembers: the embeddings of letters that aren’t in this word drift for a while. With an empty memory they stay where they are, to the last bit.',
+      claim(
+        'A parameter whose gradient is exactly 0 now may still move, because m remembers: the embeddings of letters that aren’t in this word drift for a while. With an empty memory they stay where they are, to the last bit.',
+        "any(g == 0 != d for g, d in moves('emma')) and not any(g == 0 != d for g, d in moves('emma', fresh=True))",
+      ),
     ],
   },
 }
@@ -98,10 +113,16 @@ const steps: Question = {
   asks: { plain: 'Do all numbers move equally far?', technical: 'How long is each parameter’s step?' },
   words: {
     plain: [
-      'Nearly. The slopes differ enormously, but most dots keep close to the dashed line, the [learning rate](term:learning-rate). With steps as long as the slopes, they would lie on the slanting line.',
+      claim(
+        'No, but their steps differ far less than their slopes, and hardly a dot is above the dashed line, the [learning rate](term:learning-rate). With steps as long as the slopes, they would lie on the slanting line.',
+        "all(sum(g for g, d in steep) > 20 * sum(g for g, d in gentle) and sum(d for g, d in steep) < 3 * sum(d for g, d in gentle) for all_ in [sorted((abs(g), abs(d)) for g, d in moves('emma') if g)] for gentle, steep in [(all_[: len(all_) // 3], all_[-(len(all_) // 3) :])]) and max(abs(d) for g, d in moves('emma')) < 2 * ask('update', word='emma', what=[])['learning_rate']",
+      ),
     ],
     technical: [
-      'With plain gradient descent, every dot would lie on the slanting line: gradients differ by many powers of ten, so the steps would too, and one learning rate couldn’t suit them all. Adam’s dots keep close to the dashed line, the learning rate.',
+      claim(
+        'With plain gradient descent, every dot would lie on the slanting line: gradients differ by several powers of ten, so the steps would too, and one learning rate couldn’t suit them all. Adam’s steps differ far less, and hardly one is above the dashed line, the learning rate.',
+        "all(sum(g for g, d in steep) > 20 * sum(g for g, d in gentle) and sum(d for g, d in steep) < 3 * sum(d for g, d in gentle) for all_ in [sorted((abs(g), abs(d)) for g, d in moves('emma') if g)] for gentle, steep in [(all_[: len(all_) // 3], all_[-(len(all_) // 3) :])]) and max(abs(d) for g, d in moves('emma')) < 2 * ask('update', word='emma', what=[])['learning_rate']",
+      ),
     ],
   },
 }
@@ -133,7 +154,10 @@ const hiking: Question = {
       ),
     ],
     technical: [
-      'In a ravine the curvatures differ much, which is what ill-conditioned means. Gradient descent is stable only below 2 / (largest curvature); its speed along the floor depends on the smallest. Adam rescales each axis. Raise Adam’s learning rate and it runs past the valley and swings back: momentum, of about 1 / (1 − β₁) steps. Real training walks in {num_params} dimensions, and on another landscape at every step, because each word has its own.',
+      claim(
+        'In a ravine the curvatures differ much, which is what ill-conditioned means. Gradient descent is stable only below 2 / (largest curvature); its speed along the floor depends on the smallest. Adam rescales each axis. Raise Adam’s learning rate and it runs past the valley and swings back: momentum, of about 1 / (1 − β₁) steps. Real training walks in {num_params} dimensions, and on another landscape at every step, because each word has its own.',
+        "all(s['hikers'][1]['turns'] > 0 for h in [ask('hike', word='emma', scene='ravine')] for s in [ask('surface', word='emma', x=h['surface']['x']['path'], y=h['surface']['y']['path'], size=h['size'], reach=h['reach'], across=h['across'], up=h['up'], steps=h['steps'], learning_rate=1.0)])",
+      ),
     ],
   },
 }
@@ -142,7 +166,10 @@ const decay: Question = {
   asks: 'Why does the learning rate fall during training?',
   words: {
     both: [
-      'Adam’s steps don’t get shorter by themselves near the bottom, because it divides by the usual size of the gradients. So the program shortens them: long strides to get into the right valley, short ones to settle in it.',
+      claim(
+        'Adam’s steps don’t shrink with the slopes near the bottom, because it divides by their usual size. So the program shortens them: long strides to get into the right valley, short ones to settle in it.',
+        "all(falling < constant - 0.02 for falling, constant in [[after('reset', config={'num_steps': planned}).after('train', steps=1000).ask('evaluate')['loss'] for planned in (1000, 100000)]])",
+      ),
     ],
     technical: [
       'In the published program the rate falls linearly to zero. Large runs let the rate rise first, while Adam’s memory is still short, and then fall along half a wave of a cosine, which stays high for longer and ends more gently.',
@@ -360,7 +387,7 @@ export default texts({
       technical: 'Both settle in a local minimum. The lowest point of the map is elsewhere, at a loss of',
     },
     products:
-      'The program multiplies these two numbers with each other, so both can grow or both can shrink: the landscape often has a valley on either side.',
+      'The program multiplies these two numbers with each other, so both can grow or both can shrink: there can be a valley on either side.',
     none: 'The search found no such landscape for this word and model. The map shows the two parameters with the largest gradients.',
   },
   falls: {

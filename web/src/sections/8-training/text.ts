@@ -102,9 +102,17 @@ export default texts({
   },
 
   after: {
-    plain: ['The thin line jumps because some names are stranger than others. Trust the thick one.'],
+    plain: [
+      claim(
+        'The thin line jumps because some names are stranger than others. Trust the thick one.',
+        "examples['worse'][0]['loss'] > examples['familiar'][0]['loss'] + 1",
+      ),
+    ],
     technical: [
-      'The thin line is the program’s [loss](term:loss): one [document](term:document) per [step](term:step) (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the [gradients](term:gradient) of several documents: a calmer curve, more work per step.',
+      claim(
+        'The thin line is the program’s [loss](term:loss): one [document](term:document) per [step](term:step) (`batch_size` 1), before the update. The thick line is a running mean for the eye. A larger batch averages the [gradients](term:gradient) of several documents: a calmer curve, more work per step.',
+        "all(max(a) - min(a) > 2 * (max(b) - min(b)) for a, b in [[after('reset', config={'batch_size': size}).after('train', steps=200).curve()[100:] for size in (1, 8)]])",
+      ),
       'Every step is kept. The slider restores the weights bit for bit, in every section. Training from an earlier step starts a second run that shares its beginning with the first.',
     ],
   },
@@ -153,7 +161,10 @@ export default texts({
       asks: 'Why does the learning rate fall?',
       words: {
         both: [
-          'Large steps find the valley; small steps find its floor. With large steps to the end, the model would keep jumping over it.',
+          claim(
+            'Large steps find the valley; small steps find its floor. With large steps to the end, the model would keep jumping over it.',
+            "all(falling < constant - 0.02 for falling, constant in [[after('reset', config={'num_steps': planned}).after('train', steps=1000).ask('evaluate')['loss'] for planned in (1000, 100000)]])",
+          ),
         ],
         technical: [
           'It rises for `warmup_steps`, if there are any, then falls to 0 at `num_steps`: on a straight line, as in the original program, or on a cosine (`decay`).',

@@ -1,5 +1,5 @@
 // The words of section 9. Facts about the model are filled in: {name}.
-import { texts } from '../../texts/texts'
+import { claim, texts } from '../../texts/texts'
 
 export default texts({
   lead: {
@@ -36,7 +36,10 @@ export default texts({
     title: { plain: 'Careful or daring: the temperature', technical: 'The same logits at three temperatures' },
     words: {
       plain: [
-        'A cold model takes the safest letter and writes the same few names. A hot one treats all letters nearly alike and writes noise. In between, it is inventive.',
+        claim(
+          'A cold model takes the safest letters, and its names repeat. A hot one gives unlikely letters nearly as good a chance and writes noise. In between, it is inventive.',
+          "[n < 70 for n in [len({*ask('samples', seed=7, count=100, temperature=t)['texts']}) for t in (0.2, 0.5)]] == [True, False] and max(chances('', 2).values()) < 0.1 and ask('samples', seed=7, count=100, temperature=2)['new'] > 90 and ask('samples', seed=7, count=10, temperature=0.5)['new'] > 5",
+        ),
       ],
       technical: [
         'The [logits](term:logit) are divided by the [temperature](term:temperature) before the [softmax](term:softmax). That keeps their order and changes only how far the likely [tokens](term:token) stand out.',
@@ -102,7 +105,10 @@ export default texts({
       asks: 'Why not always take the likeliest letter?',
       words: {
         plain: [
-          'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: turn the [temperature](term:temperature) down to the left end, and generate a few names.',
+          claim(
+            'Then every name would be the same: the same beginning always leads to the same likeliest letter. Try it: let only the likeliest letter through (1), and generate a few names.',
+            "len({ask('generate', seed=42, index=index, temperature=0.5, top_k=1)['text'] for index in range(5)}) == 1",
+          ),
         ],
         technical: [
           'As the temperature goes to 0, sampling becomes the argmax, and every [sample](term:sample) is the same. At 1 it is the distribution that was trained; as it grows, the distribution approaches the uniform one, with an entropy of ln {vocab_size} nats. Top-k works differently: it keeps the k most likely tokens and sets the others to zero. Neither is part of the model.',
