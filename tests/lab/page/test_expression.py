@@ -116,7 +116,8 @@ def test_the_backward_pass_begins_at_the_beginning_and_follows_the_sliders(tab: 
     tab.section(3)
     tab.section(2)
     figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
-    figure.get_by_role("button", name="x used twice", exact=True).wait_for()
+    figure.locator(".graph [data-path='x']").first.wait_for()
+    tab.settle()
     assert figure.locator(".graph [data-path='grad x']").count() == 0
     figure.locator("label.slider input").first.fill("1")
     tab.settle()
