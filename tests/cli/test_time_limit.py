@@ -68,11 +68,13 @@ def test_training_stops_when_the_time_is_over_and_can_be_resumed(
 
     monkeypatch.setattr(command, "clock", lambda: now[0])
     monkeypatch.setattr(command, "_train", train)
-    result = microgpt("train words.txt --seconds 8 --engine scalar --n-embd 4 --n-layer 1 --out run")
+    result = microgpt("train words.txt --seconds 8 --n-embd 4 --n-layer 1 --out run")
     assert result.status == 0, result.err
     assert "the time is over: stopped after step 1 of" in result.err
     assert "sample 20: " in result.out
-    resume = next(line for line in result.err.splitlines() if "to train the remaining" in line).partition("microgpt ")[2]
+    resume = next(line for line in result.err.splitlines() if "to train the remaining" in line).partition("microgpt ")[
+        2
+    ]
     monkeypatch.setattr(command, "_train", real)
     assert microgpt(resume).status == 0
     state = checkpoints.load(Path("run/model.safetensors"))
@@ -112,7 +114,7 @@ def test_a_preset_is_kept_and_the_time_decides_its_steps(here: Path, microgpt: M
 
 def test_the_advice_ends_with_a_command_that_works(here: Path, microgpt: Microgpt) -> None:
     result = microgpt(f"train words.txt {SMALL} --out run")
-    last = result.err.splitlines()[-1]
+    last = result.err.splitlines()[-2]
     assert last.startswith("to improve it, train longer, because it read ")
     again = microgpt(f"{last.partition(': microgpt ')[2]} --out longer")
     assert again.status == 0
@@ -121,7 +123,7 @@ def test_the_advice_ends_with_a_command_that_works(here: Path, microgpt: Microgp
 
 def test_a_resumed_run_is_advised_to_resume(here: Path, microgpt: Microgpt, run: Path) -> None:
     result = microgpt("train --out run --resume --num-steps 14")
-    assert ": microgpt train --out run --resume --num-steps " in result.err.splitlines()[-1]
+    assert ": microgpt train --out run --resume --num-steps " in result.err.splitlines()[-2]
 
 
 @pytest.mark.parametrize("how", ["--quiet", "--json"])
@@ -143,5 +145,3 @@ def test_a_command_can_be_pasted(files: list[str], options: dict[str, Any], expe
     command = train_command(files, options)
     assert command == expected
     assert shlex.split(command)[:2] == ["microgpt", "train"]
-
-

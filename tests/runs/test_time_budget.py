@@ -31,7 +31,9 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
     return lambda: 100.0
 
 
-@pytest.mark.parametrize(("given", "seconds"), [((None, None), None), ((2, None), 120), ((0.5, None), 30), ((None, 10), 10)])
+@pytest.mark.parametrize(
+    ("given", "seconds"), [((None, None), None), ((2, None), 120), ((0.5, None), 30), ((None, 10), 10)]
+)
 def test_a_limit_is_in_minutes_or_seconds(given: tuple[Any, Any], seconds: float | None) -> None:
     assert time_limit(*given) == seconds
 

@@ -263,6 +263,8 @@ def train(
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
     again = {"from": start_from, **settings, **chosen, **computed_by}
+    if again.get("engine") == "auto":
+        del again["engine"]
     if planned:
         show.message(f"the same run without a time limit: {train_command(files, again)}")
 
@@ -347,11 +349,11 @@ def _train(
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
     show.samples(texts, held_out and {**held_out, "stopped_early": is_early})
-    show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     if outcome and not is_early and not is_late:
         advice = advise(outcome)
         command = paste(advice.settings)
         show.message(f"to improve it, {advice.remedy}, because {advice.reason}{f': {command}' if command else ''}")
+    show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     return 0
 
 

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from microgpt import evaluation, training
@@ -21,7 +22,7 @@ from microgpt.data.documents import CHOICES, SEPARATED, Data
 from microgpt.data.download import Progress
 from microgpt.data.sources import STDIN, Source, is_documents
 from microgpt.data.split import SINGLY
-from microgpt.engines.base import Engine, num_positions
+from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINE_OPTIONS, class_of, open_engine
 from microgpt.engines.native.engine import helpful_threads
 from microgpt.flops import training_flops
@@ -83,7 +84,9 @@ def time_limit(minutes: float | None, seconds: float | None) -> float | None:
         if value is None:
             continue
         if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be finite and greater than 0, got {name}={value:g}: try {name}={120 // unit}")
+            raise ValueError(
+                f"{name} must be finite and greater than 0, got {name}={value:g}: try {name}={120 // unit}"
+            )
         return value * unit
     return None
 
@@ -156,7 +159,9 @@ def plan(
     config = config.replace(num_steps=num_steps, warmup_steps=min(config.warmup_steps, num_steps - 1))
     explanation += _explain(text, data, config, recipe, speed, given, options, computed_by, seconds, clock() - began)
     if left < speed.step:
-        explanation.append(f"the time is too short for this text: the run has 1 step and may take longer than {seconds:g} s")
+        explanation.append(
+            f"the time is too short for this text: the run has 1 step and may take longer than {seconds:g} s"
+        )
     return Plan(data, config, options, computed_by, explanation, began + seconds - after)
 
 
@@ -198,7 +203,7 @@ class Speed:
         opened = clock()
         order = evaluation.spread(range(len(data)), LOOKED_AT)
         step, steps = opened, 0
-        with open(os.devnull, "w") as file:  # a run writes its metrics, which takes a part of a short step
+        with Path(os.devnull).open("w") as file:  # a run writes its metrics, which takes a part of a short step
             for done in training.train(engine, lambda i: data.sequence(i, config.block_size + 1), order, together=True):
                 write_step(file, done)
                 if done.step == engine.step:
