@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Advice:
-    """What would help most.
+    """An improvement of a run and its reason.
 
     Attributes:
         reason: The measurement that the advice follows from.

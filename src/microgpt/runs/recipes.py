@@ -1,4 +1,4 @@
-"""Recipes: which model and training settings reach the least held-out loss for a number of floating-point operations.
+"""Recipes: the model and settings with the least held-out loss for a number of operations.
 
 The table comes from runs that `python benchmarks/recipes.py` makes and prints. Choosing from it is a pure function of
 the text and the operations; time_budget.py measures what this machine can do.
