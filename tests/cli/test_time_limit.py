@@ -68,15 +68,13 @@ def test_training_stops_when_the_time_is_over_and_can_be_resumed(
 
     monkeypatch.setattr(command, "clock", lambda: now[0])
     monkeypatch.setattr(command, "_train", train)
-    result = microgpt("train words.txt --seconds 8 --n-embd 4 --n-layer 1 --out run")
+    result = microgpt("train words.txt --seconds 8 --n-embd 4 --n-layer 1 --patience 0 --out run")
     assert result.status == 0, result.err
     assert "the time is over: stopped after step 1 of" in result.err
     assert "sample 20: " in result.out
-    resume = next(line for line in result.err.splitlines() if "to train the remaining" in line).partition("microgpt ")[
-        2
-    ]
+    remaining = next(line for line in result.err.splitlines() if "to train the remaining" in line)
     monkeypatch.setattr(command, "_train", real)
-    assert microgpt(resume).status == 0
+    assert microgpt(remaining.partition(": microgpt ")[2]).status == 0
     state = checkpoints.load(Path("run/model.safetensors"))
     assert state.step == state.config.num_steps > 1
 

@@ -57,10 +57,28 @@ def test_the_steps_fill_95_percent_of_the_time_with_what_else_the_run_does(fixed
     made = plan(NAMES, 100, clock=fixed, began=97.0)  # 3 s of the 100 are over
     text = describe(made.data, 0.1)
     held_out = text.tokens / 9
-    after = 0.5 + 1e-4 * (held_out + 20 * text.mean)
+    after = 1e-4 * (held_out + 20 * text.mean)
     validations = 10 * 1e-4 * 2 * held_out
-    assert made.config.num_steps == int((95 - 3 - after - validations) / 0.01)
+    assert made.config.num_steps == int((95 - 3 - 0.5 - after - validations) / 0.01)
     assert math.isclose(made.stop_at, 97 + 100 - after)
+
+
+def test_measurements_that_are_asked_for_are_part_of_each_step(fixed: Callable[[], float]) -> None:
+    made = plan(NAMES, 100, options={"validate_every": 10}, clock=fixed)
+    text = describe(made.data, 0.1)
+    after = 1e-4 * (text.tokens / 9 + 20 * text.mean)
+    assert made.config.num_steps == int((95 - 0.5 - after) / (0.01 + 1e-4 * 2 * text.tokens / 9 / 10))
+
+
+def test_many_passes_over_a_short_text_stop_early(fixed: Callable[[], float]) -> None:
+    made = plan(NAMES, 1000, clock=fixed)
+    assert made.options["patience"] == time_budget.PATIENCE
+    assert any(line.startswith("patience: ") for line in made.explanation)
+    assert "patience" not in plan(NAMES, 1, clock=fixed).options
+
+
+def test_a_batch_has_a_document_for_each_thread(fixed: Callable[[], float]) -> None:
+    assert plan(NAMES, 10, computed_by={"threads": 200}, clock=fixed).config.batch_size == 200
 
 
 def test_a_time_that_is_too_short_gives_one_step_and_says_so(fixed: Callable[[], float]) -> None:

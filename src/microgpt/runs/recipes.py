@@ -57,7 +57,7 @@ class Recipe:
 
 
 # Settings that all recipes share
-SHARED: dict[str, Any] = {"init_std": 0.02, "beta1": 0.9, "beta2": 0.99}
+SHARED: dict[str, Any] = {}
 HEADS = (4, 2, 1)  # the number of heads: the first that divides n_embd
 
 DOCUMENTS = (Recipe(1e10, 32, 1, 0, 114, 0.01), Recipe(1e12, 64, 2, 0, 228, 0.01))

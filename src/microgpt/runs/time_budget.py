@@ -36,6 +36,10 @@ MEASURING = 0.02  # of the time, for each measurement of the speed
 AT_MOST_MEASURING = 1.0  # seconds
 VAL_FRACTION = 0.1
 VALIDATIONS = 10  # training.train's default
+# Passes over the text beyond which a run stops early if the held-out loss no longer falls, and after how many
+# measurements
+MANY_PASSES = 100
+PATIENCE = 5
 LOOKED_AT = 2000  # sequences by whose lengths a text is described
 LONGEST_CONTEXT = 256
 # A text whose lines have more tokens than this on average, or with blank lines between its lines, is read as a stream
@@ -142,23 +146,39 @@ def plan(
         computed_by["precision"] = "float32"
     limit = SHARE * seconds
     look = min(MEASURING * seconds, AT_MOST_MEASURING)
+
+    def settings_of(recipe: Recipe) -> Config:
+        config = config_of(recipe, text, **given)
+        least = 1 if "batch_size" in given else computed_by.get("threads", 1)  # a batch is divided among the threads
+        return config.replace(batch_size=max(config.batch_size, least))
+
     recipe = choose(text, 0.0)
-    speed = Speed.measure(data, text, config_of(recipe, text, **given), computed_by, look, clock)
+    speed = Speed.measure(data, text, settings_of(recipe), computed_by, look, clock)
     for _ in range(3):  # a wider model computes more operations per second, which can make a larger recipe fit
         better = choose(text, speed.flops * (limit - (clock() - began)))
         if better == recipe:
             break
         recipe = better
-        speed = Speed.measure(data, text, config_of(recipe, text, **given), computed_by, look, clock)
-    config = config_of(recipe, text, **given)
+        speed = Speed.measure(data, text, settings_of(recipe), computed_by, look, clock)
+    config = settings_of(recipe)
     if text.is_stream:
         data.block_size = config.block_size
-    after = _seconds_after(speed, data, text, config, options["val_fraction"])
-    left = limit - (clock() - began) - after - _seconds_of_validations(speed, text, config, options)
-    num_steps = min(max(1, int(left / speed.step)), AT_MOST["num_steps"])
+    after = _seconds_after(speed, text, config, options["val_fraction"])
+    validation = _seconds_per_validation(speed, text, config, options["val_fraction"])
+    left, per_step = limit - (clock() - began) - speed.start - after, speed.step
+    if every := options.get("validate_every"):
+        per_step += validation / every
+    else:
+        left -= VALIDATIONS * validation
+    num_steps = min(max(1, int(left / per_step)), AT_MOST["num_steps"])
     config = config.replace(num_steps=num_steps, warmup_steps=min(config.warmup_steps, num_steps - 1))
+    if not options.keys() & {"patience", "validate_every"} and options["val_fraction"]:
+        passes = num_steps * config.batch_size * _per_sequence(text, config) / text.tokens
+        if passes > MANY_PASSES and num_steps > 2 * VALIDATIONS:
+            options["patience"] = PATIENCE
+            explanation.append(f"patience: {PATIENCE}, because {passes:,.0f} passes over a short text may overfit")
     explanation += _explain(text, data, config, recipe, speed, given, options, computed_by, seconds, clock() - began)
-    if left < speed.step:
+    if left < per_step:
         explanation.append(
             f"the time is too short for this text: the run has 1 step and may take longer than {seconds:g} s"
         )
@@ -291,17 +311,17 @@ def _held_out(text: Text, val_fraction: float) -> float:
     return text.tokens / (1 - val_fraction) * val_fraction
 
 
-def _seconds_after(speed: Speed, data: Data, text: Text, config: Config, val_fraction: float) -> float:
-    """Return the time that a run needs besides its steps and validations: to start, to measure the loss, to sample."""
+def _seconds_after(speed: Speed, text: Text, config: Config, val_fraction: float) -> float:
+    """Return the time that a run needs after its last step, to measure the held-out loss and to sample, in seconds."""
     samples = 20 * _per_sequence(text, config)
-    return speed.start + speed.token * (min(_held_out(text, val_fraction), MEASURED_TOKENS) + samples)
+    return speed.token * (min(_held_out(text, val_fraction), MEASURED_TOKENS) + samples)
 
 
-def _seconds_of_validations(speed: Speed, text: Text, config: Config, options: dict[str, Any]) -> float:
-    """Return the time of the measurements of the held-out loss during training, in seconds."""
+def _seconds_per_validation(speed: Speed, text: Text, config: Config, val_fraction: float) -> float:
+    """Return the time of a measurement of the held-out loss during training, in seconds."""
     of_documents = VAL_DOCUMENTS * _per_sequence(text, config)
     tokens = of_documents if of_documents >= SELECTION_TOKENS else of_documents + SELECTION_TOKENS
-    return VALIDATIONS * speed.token * min(tokens, 2 * _held_out(text, options["val_fraction"]))
+    return speed.token * min(tokens, 2 * _held_out(text, val_fraction))
 
 
 def _explain(
