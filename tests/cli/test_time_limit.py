@@ -124,6 +124,23 @@ def test_a_resumed_run_is_advised_to_resume(here: Path, microgpt: Microgpt, run:
     assert ": microgpt train --out run --resume --num-steps " in result.err.splitlines()[-2]
 
 
+def test_the_command_of_the_advice_names_only_what_differs_from_the_defaults(here: Path, microgpt: Microgpt) -> None:
+    result = microgpt("train words.txt --preset first --num-steps 20 --engine auto --temperature 0.5")
+    command = result.err.splitlines()[-2].partition(": microgpt ")[2]
+    assert command.startswith(
+        "train words.txt --block-size 8 --activation relu2 --init-std 0.02 --zero-init --bos-first"
+    )
+    assert "--temperature" not in command
+    assert "--engine" not in command
+
+
+def test_a_fine_tuned_run_keeps_its_size_in_the_advice(here: Path, microgpt: Microgpt, run: Path) -> None:
+    result = microgpt("train words.txt --from run --num-steps 6 --out tuned")
+    command = result.err.splitlines()[-2].partition(": microgpt ")[2]
+    assert command.startswith("train words.txt --from run --num-steps 12")
+    assert microgpt(f"{command} --out again").status == 0
+
+
 @pytest.mark.parametrize("how", ["--quiet", "--json"])
 def test_programs_get_no_advice(here: Path, microgpt: Microgpt, how: str) -> None:
     result = microgpt(f"train words.txt {SMALL} {how}")

@@ -262,17 +262,20 @@ def train(
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
+    # after --from, the defaults are the settings of the run to start from
+    defaults = {"engine": "auto", **({} if start_from else Config().to_dict())}
     again = {"from": start_from, **settings, **chosen, **computed_by}
-    if again.get("engine") == "auto":
-        del again["engine"]
+    again = {name: value for name, value in again.items() if name not in defaults or value != defaults[name]}
     if planned:
         show.message(f"the same run without a time limit: {train_command(files, again)}")
 
     def paste(changes: dict[str, Any]) -> str:
-        """Return the command for a similar run."""
-        if not resume:
-            return train_command(files, {**again, **changes})
-        return f"{resume_command(folder)} --num-steps {changes['num_steps']}" if "num_steps" in changes else ""
+        """Return the command for a similar run; empty if no command can make it."""
+        if resume:
+            return f"{resume_command(folder)} --num-steps {changes['num_steps']}" if "num_steps" in changes else ""
+        if files == [STDIN] or (start_from is not None and "n_embd" in changes):
+            return ""
+        return train_command(files, {**again, **changes})
 
     stop_at = planned.stop_at if planned else None
     with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
