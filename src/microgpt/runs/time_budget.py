@@ -11,7 +11,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,16 @@ SHARE = 0.95  # of the time is planned; the rest is for what cannot be measured 
 MEASURING = 0.02  # of the time, for each measurement of the speed
 AT_MOST_MEASURING = 1.0  # seconds
 VAL_FRACTION = 0.1
+SCORING = 0.1  # of the time, for the final held-out loss
+VALIDATING = 0.1  # of the time, for the held-out loss during training
+LEAST_HELD_OUT = 50  # sequences
 VALIDATIONS = 10  # training.train's default
 # Passes over the text beyond which a run stops early if the held-out loss no longer falls, and after how many
 # measurements
 MANY_PASSES = 100
 PATIENCE = 5
 LOOKED_AT = 2000  # sequences by whose lengths a text is described
+LEAST_SCORED = 64  # sequences: a call for fewer measures what the call costs, not what the sequences cost
 LONGEST_CONTEXT = 256
 # A text whose lines have more tokens than this on average, or with blank lines between its lines, is read as a stream
 LONG_LINES = 40
@@ -136,7 +140,7 @@ def plan(
         raise ValueError("from cannot be used with a time limit: omit one of them, and set num_steps to fine-tune")
     data = _read(source, given, options, progress)
     explanation = []
-    if "val_fraction" not in options:
+    if is_fraction_chosen := "val_fraction" not in options:
         options["val_fraction"] = _val_fraction(data)
     text = describe(data, options["val_fraction"], given.get("block_size"))
     if computed_by.get("engine", "auto") == "auto" and not computed_by.keys() & set(ENGINE_OPTIONS):
@@ -163,15 +167,21 @@ def plan(
     config = settings_of(recipe)
     if text.is_stream:
         data.block_size = config.block_size
+    if is_fraction_chosen:
+        options["val_fraction"] = _affordable(options["val_fraction"], speed, text, len(data), seconds)
+        text = describe(data, options["val_fraction"], given.get("block_size"))
     after = _seconds_after(speed, text, config, options["val_fraction"])
     validation = _seconds_per_validation(speed, text, config, options["val_fraction"])
-    left, per_step = limit - (clock() - began) - speed.start - after, speed.step
+    left, per_step, times = limit - (clock() - began) - speed.start - after, speed.step, VALIDATIONS
     if every := options.get("validate_every"):
         per_step += validation / every
     else:
-        left -= VALIDATIONS * validation
+        times = max(1, min(VALIDATIONS, int(VALIDATING * seconds / max(validation, 1e-9))))
+        left -= times * validation
     num_steps = min(max(1, int(left / per_step)), AT_MOST["num_steps"])
     config = config.replace(num_steps=num_steps, warmup_steps=min(config.warmup_steps, num_steps - 1))
+    if times < VALIDATIONS and options["val_fraction"]:
+        options["validate_every"] = -(-num_steps // times)
     if not options.keys() & {"patience", "validate_every"} and options["val_fraction"]:
         passes = num_steps * config.batch_size * _per_sequence(text, config) / text.tokens
         if passes > MANY_PASSES and num_steps > 2 * VALIDATIONS:
@@ -231,15 +241,24 @@ class Speed:
                     if step - opened >= seconds:
                         break
         per_step = (step - opened) / steps
-        tokens, scored = _score(engine, data, config, order), clock()
+        token = _seconds_per_token(engine, data, config, order, seconds / 4, clock)
         operations = training_flops(config, data.vocab_size) * config.batch_size * _per_sequence(text, config)
-        return cls(per_step, max(scored - step, 0.0) / tokens, opened - began, operations / max(per_step, 1e-9))
+        return cls(per_step, token, opened - began, operations / max(per_step, 1e-9))
 
 
-def _score(engine: Engine, data: Data, config: Config, order: Any) -> int:
-    """Compute the loss on some sequences, and return the number of their predicted tokens."""
-    some = [data.sequence(i, config.block_size + 1) for i in evaluation.spread(order, 20)]
-    return evaluation.score(engine, some).tokens
+def _seconds_per_token(
+    engine: Engine, data: Data, config: Config, order: Sequence[int], seconds: float, clock: Callable[[], float]
+) -> float:
+    """Return the least time of computing the loss on a token, in calls with more and more sequences."""
+    count, began, least = 1, clock(), math.inf
+    while True:
+        start = clock()
+        some = (data.sequence(i, config.block_size + 1) for i in evaluation.spread(order, count))
+        tokens, end = evaluation.score(engine, some).tokens, clock()
+        least = min(least, (end - start) / tokens)
+        if (end - began >= seconds and count >= LEAST_SCORED) or count >= len(order):
+            return least
+        count *= 4
 
 
 def _per_sequence(text: Text, config: Config) -> float:
@@ -289,6 +308,16 @@ def _val_fraction(data: Data) -> float:
     rule = data.split_rule()
     count = data.num_distinct if rule != SINGLY and data.compares else len(data)
     return VAL_FRACTION if 0 < round(count * VAL_FRACTION) < count else 0.0
+
+
+def _affordable(val_fraction: float, speed: Speed, text: Text, num_sequences: int, seconds: float) -> float:
+    """Return the fraction to hold out so that measuring the held-out loss takes little of the time."""
+    taken = speed.token * min(_held_out(text, val_fraction), MEASURED_TOKENS)
+    if taken <= SCORING * seconds:
+        return val_fraction
+    tokens = SCORING * seconds / speed.token
+    fraction = max(tokens / (text.tokens + _held_out(text, val_fraction)), LEAST_HELD_OUT / num_sequences)
+    return min(val_fraction, math.ceil(1000 * fraction) / 1000)
 
 
 def _fastest() -> tuple[str, str]:
