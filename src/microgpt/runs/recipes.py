@@ -65,6 +65,7 @@ DOCUMENTS = (
     Recipe(1e11, 32, 2, 0, 114, 0.005),  # 2.057
     Recipe(2e11, 32, 2, 0, 228, 0.005),  # 2.029
     Recipe(5e11, 32, 3, 0, 228, 0.004),  # 1.998
+    Recipe(1.2e12, 48, 3, 0, 228, 0.003, 0.05),  # 1.970
 )
 # Tiny Shakespeare, its last tenth held out, float32, seed 42
 STREAM = (
