@@ -109,6 +109,7 @@ def test_given_settings_and_options_are_kept(fixed: Callable[[], float]) -> None
     [
         ({"settings": {"num_steps": 5}}, "num_steps cannot be used with a time limit, got num_steps=5"),
         ({"options": {"start_from": "runs/1"}}, "from cannot be used with a time limit"),
+        ({"options": {"val_fraction": 1.0}}, "val_fraction must be at least 0 and less than 1, got val_fraction=1.0"),
         ({"settings": {"n_embd": 0}}, "n_embd must be at least 1"),
     ],
 )
@@ -135,6 +136,20 @@ def test_names_are_documents_and_running_text_is_a_stream(
         assert made.data.block_size == made.config.block_size
     asked = plan(tmp_path / "text.txt", 10, options={"documents": "lines"}, clock=fixed)
     assert asked.data.mode == "lines"
+
+
+def test_loaded_data_is_not_changed(fixed: Callable[[], float]) -> None:
+    data = Run.begin("".join(NAMES).split("d"), Config(), documents="stream").data
+    made = plan(data, 10, clock=fixed)
+    assert data.block_size == 16 != made.data.block_size == made.config.block_size
+
+
+def test_a_short_time_holds_out_less_and_measures_less_often(fixed: Callable[[], float]) -> None:
+    made = plan([f"{name}{i}" for i in range(100) for name in NAMES], 1, clock=fixed)
+    text = describe(made.data, made.options["val_fraction"])
+    assert 0 < made.options["val_fraction"] < 0.1
+    assert 1e-4 * text.tokens * made.options["val_fraction"] < 0.11
+    assert made.options["validate_every"] > made.config.num_steps // 10
 
 
 def test_a_text_of_few_documents_holds_nothing_out(fixed: Callable[[], float]) -> None:

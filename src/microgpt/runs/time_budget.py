@@ -12,6 +12,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from microgpt.config import AT_MOST, Config, init, num_params
 from microgpt.data.documents import CHOICES, SEPARATED, Data
 from microgpt.data.download import Progress
 from microgpt.data.sources import STDIN, Source, is_documents
-from microgpt.data.split import SINGLY
+from microgpt.data.split import SINGLY, held_out_count
 from microgpt.engines.base import Engine
 from microgpt.engines.choose import ENGINE_OPTIONS, class_of, open_engine
 from microgpt.engines.native.engine import helpful_threads
@@ -142,6 +143,7 @@ def plan(
     explanation = []
     if is_fraction_chosen := "val_fraction" not in options:
         options["val_fraction"] = _val_fraction(data)
+    held_out_count(AT_MOST["num_steps"], options["val_fraction"])  # raises ValueError for what is no fraction
     text = describe(data, options["val_fraction"], given.get("block_size"))
     if computed_by.get("engine", "auto") == "auto" and not computed_by.keys() & set(ENGINE_OPTIONS):
         computed_by["engine"], reason = _fastest()
@@ -256,7 +258,8 @@ def _seconds_per_token(
         some = (data.sequence(i, config.block_size + 1) for i in evaluation.spread(order, count))
         tokens, end = evaluation.score(engine, some).tokens, clock()
         least = min(least, (end - start) / tokens)
-        if (end - began >= seconds and count >= LEAST_SCORED) or count >= len(order):
+        enough = seconds if count >= LEAST_SCORED else 4 * seconds
+        if end - began >= enough or count >= len(order):
             return least
         count *= 4
 
@@ -283,7 +286,7 @@ def describe(data: Data, val_fraction: float, block_size: int | None = None) -> 
 def _read(source: Source | Data, given: dict[str, Any], options: dict[str, Any], progress: Progress | None) -> Data:
     """Read the text, choose how to split it into documents, and record the choice in the options."""
     if isinstance(source, Data):
-        return source
+        return copy(source)  # its block_size may change
     how = {name: options.get(name) for name in ("documents", "tokenizer")}
     more = {name: options.get(name) for name in ("separator", "field")}
     config = Config(**{name: value for name, value in given.items() if name in ("block_size", "bos_first")})
