@@ -47,6 +47,7 @@ def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
         steps.append(f"step {i + 1:4d} /   12 | loss {loss:.4f} | smoothed {mean / weight:.4f} | TIME")
     predicted = sum(len(word) + 1 for word in WORDS)
     unread = sum(max(0, len(word) + 1 - 4) for word in WORDS)
+    per_parameter = (predicted - unread) / truth.num_params
     assert result.status == 0
     assert result.out == numbered(truth.after_training)
     assert untimed(result.err).splitlines() == [
@@ -57,6 +58,9 @@ def test_a_log_shows_the_run_its_steps_and_where_it_is_saved(here: Path, microgp
         f"not read: {unread / predicted:.1%} of the tokens, which are beyond block_size=4; increase block_size"
         " to read more",
         *steps,
+        f"to improve it, train longer, because it read {per_parameter:.1f} tokens per parameter in 1.0"
+        " passes over the text: microgpt train words.txt --n-embd 4 --n-head 2 --block-size 4 --num-steps 120"
+        " --engine scalar",
         "saved in first; for more samples: microgpt sample first",
     ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import signal
+import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -31,15 +33,24 @@ from microgpt.cli.options import (
 )
 from microgpt.cli.resume_command import remedy, resume_command
 from microgpt.cli.signals import not_waiting_for_the_dead, signals
+from microgpt.cli.train_command import train_command
 from microgpt.config import PRESETS, SIZES, Config
+from microgpt.data.documents import Data
 from microgpt.data.sources import DATASETS, STDIN, Source, is_unread_input
 from microgpt.data.tokenizers import KINDS
 from microgpt.errors import DivergedError, StoppedError
 from microgpt.export.tensorboard import Board, check_tensorboard
+from microgpt.runs.advice import Watch, advise
 from microgpt.runs.folder import Folder
 from microgpt.runs.layout import next_folder
 from microgpt.runs.run import Run
+from microgpt.runs.time_budget import Plan, plan, time_limit
 from microgpt.system.processes import processes
+
+clock = time.perf_counter
+# The most seconds of this process that count as its start: Python's, and the imports. A process that embeds the command
+# may have worked for hours.
+START_UP = 1.0
 
 
 def unescaped(text: str) -> str:
@@ -130,6 +141,13 @@ ARGUMENTS = [
         default=0,
         help="Steps between checkpoints; 0 saves every 30 seconds, or less often for large models.",
     ),
+    option(
+        "--minutes",
+        **number(float),
+        help="Choose the model and the settings for the least held-out loss in this time. Options that you set are"
+        " kept.",
+    ),
+    option("--seconds", **number(float), help="The same, in seconds."),
     flag("--tensorboard", "Also write the metrics in TensorBoard format."),
     flag("--quiet", "Print only the samples."),
     JSON,
@@ -151,6 +169,8 @@ def train(
     tensorboard: bool,
     quiet: bool,
     json: bool,
+    minutes: float | None,
+    seconds: float | None,
     **options: Any,
 ) -> int:
     """Train a model, save it, and print samples.
@@ -163,12 +183,15 @@ def train(
       microgpt train --out runs/small --resume --num-steps 30
       microgpt train names --from runs/small --out runs/tuned --num-steps 20
     """
-    rank, _ = processes()
+    rank, world_size = processes()
+    limit = time_limit(minutes, seconds)
+    began = clock() - (0.0 if limit is None else min(time.process_time(), START_UP))
     source = _source(files)
     if tensorboard:
         check_tensorboard()
     show = display.choose(quiet, json) if rank == 0 else display.Quiet()
     settings = {name: options.pop(name) for name in Config().to_dict() if name in options}
+    asked = settings
     computed_by = given(**{name: options.pop(name) for name in COMPUTED_BY})
     chosen = given(**options)
     if preset is not None:
@@ -176,6 +199,12 @@ def train(
         if preset not in presets:
             raise ValueError(f"preset must be one of {', '.join(presets)}, got preset={preset!r}")
         settings = _with_preset(preset, presets[preset], settings)
+        if limit is not None and "num_steps" not in asked:  # the time decides
+            del settings["num_steps"]
+    if limit is not None and (resume or start_from is not None or world_size > 1):
+        other = "resume" if resume else "from" if start_from is not None else "torchrun"
+        raise ValueError(f"a time limit (minutes, seconds) cannot be used with {other}: omit it, and set num_steps")
+    planned: Plan | None = None
     if resume:
         if out is None:
             raise ValueError("resume needs the run's folder: add --out DIR")
@@ -201,11 +230,27 @@ def train(
                 "a text is piped to standard input, but no FILE is specified: microgpt train - reads it, and microgpt"
                 " train names the bundled names"
             )
-        config = None if start_from else Config().replace(**settings)
+        text: Source | Data = DATASETS[0] if source is None else source
+        config = None if start_from or limit is not None else Config().replace(**settings)
         with display.bars() as progress:
             download = partial(progress, f"{source}")  # only a data set is downloaded
+            if limit is not None:
+                planned = plan(
+                    text,
+                    limit,
+                    settings=settings,
+                    options=chosen,
+                    computed_by=computed_by,
+                    began=began,
+                    clock=clock,
+                    progress=download,
+                )
+                text, config, settings = planned.data, planned.config, planned.settings
+                chosen, computed_by = planned.options, planned.computed_by
+                for line in planned.explanation:
+                    show.message(line)
             run = Run.begin(
-                DATASETS[0] if source is None else source,
+                text,
                 config,
                 start_from=start_from,
                 progress=download,
@@ -217,8 +262,24 @@ def train(
             out = next_folder(Path("runs")) if rank == 0 else Path()
         folder = Folder.create(out, run, overwrite=overwrite)
     folder.computed_by = computed_by
+    # after --from, the defaults are the settings of the run to start from
+    defaults = {"engine": "auto", **({} if start_from else Config().to_dict())}
+    again = {"from": start_from, **settings, **chosen, **computed_by}
+    again = {name: value for name, value in again.items() if name not in defaults or value != defaults[name]}
+    if planned:
+        show.message(f"the same run without a time limit: {train_command(files, again)}")
+
+    def paste(changes: dict[str, Any]) -> str:
+        """Return the command for a similar run; empty if no command can make it."""
+        if resume:
+            return f"{resume_command(folder)} --num-steps {changes['num_steps']}" if "num_steps" in changes else ""
+        if files == [STDIN] or (start_from is not None and "n_embd" in changes):
+            return ""
+        return train_command(files, {**again, **changes})
+
+    stop_at = planned.stop_at if planned else None
     with folder, Board(folder.path, folder.run) if tensorboard and rank == 0 else nullcontext() as board:
-        return _train(folder, show, checkpoint_every, board)
+        return _train(folder, show, checkpoint_every, board, paste, stop_at)
 
 
 def _with_preset(name: str, preset: Config, settings: dict[str, Any]) -> dict[str, Any]:
@@ -242,15 +303,27 @@ def _source(files: list[str]) -> Source | None:
     return files[0] if files else None
 
 
-def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: Board | None) -> int:
-    run, stopped = folder.run, False
+def _train(
+    folder: Folder,
+    show: display.Display,
+    checkpoint_every: int,
+    board: Board | None,
+    paste: Callable[[dict[str, Any]], str],
+    stop_at: float | None,
+) -> int:
+    run, stopped, is_late, watch = folder.run, False, False, Watch()
     show.begin(run)
     try:
         with signals() as caught, not_waiting_for_the_dead(folder):
             for step in folder.train(checkpoint_every, together=True):
+                watch.add(step)
                 show.step(step)
                 if board:
                     board.step(step)
+                if stop_at is not None and step.step == run.step < run.config.num_steps and clock() >= stop_at:
+                    folder.save()
+                    is_late = True
+                    break
                 if step.step == run.step and folder.any(bool(caught)):
                     folder.save()
                     stopped = True
@@ -269,10 +342,20 @@ def _train(folder: Folder, show: display.Display, checkpoint_every: int, board: 
         return 0
     if is_early := run.stopped_early:
         show.message(display.stopped_early(run))
+    if is_late:
+        show.message(
+            f"the time is over: stopped after step {run.step} of {run.config.num_steps}; to train the remaining steps:"
+            f" {resume_command(folder)}"
+        )
+    outcome = watch.outcome(run)
     held_out = _measure_best(folder, show) if run.held_out and run.selection else None
     texts = run.sample(NUM_SAMPLES)
     folder.write_samples(display.sample_lines(texts))  # saved first: printing may fail
     show.samples(texts, held_out and {**held_out, "stopped_early": is_early})
+    if outcome and not is_early and not is_late:
+        advice = advise(outcome)
+        command = paste(advice.settings)
+        show.message(f"to improve it, {advice.remedy}, because {advice.reason}{f': {command}' if command else ''}")
     show.message(f"saved in {folder.path}; for more samples: microgpt sample {shlex.quote(str(folder.path))}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -12,7 +13,8 @@ from microgpt.config import Config
 from microgpt.data.documents import Data
 from microgpt.data.sources import Source
 from microgpt.runs.folder import Folder
-from microgpt.runs.run import Run
+from microgpt.runs.run import BEGIN_OPTIONS, Run, with_settings
+from microgpt.runs.time_budget import plan, time_limit
 from microgpt.system.text import duration
 from microgpt.training import Step
 
@@ -27,9 +29,11 @@ def train(
     overwrite: bool = False,
     on_step: Callable[[Step], object] | None = None,
     progress: bool | None = None,
+    minutes: float | None = None,
+    seconds: float | None = None,
     **options: Any,
 ) -> Run:
-    """Train a model to completion and return its run.
+    """Train a model to completion, or for a time, and return its run.
 
     Args:
         source: The training data; see Run.begin.
@@ -39,6 +43,8 @@ def train(
         on_step: Called with each Step.
         progress: Whether to show a line of progress on stderr; the default is to show it in a terminal and in a
             notebook.
+        minutes: Choose the settings for the least held-out loss in this time; those that are given are kept.
+        seconds: The same, in seconds.
         **options: Settings, such as num_steps=100, and other options for Run.begin.
 
     Returns:
@@ -56,6 +62,9 @@ def train(
         >>> run.step
         20
     """
+    stop_at = math.inf
+    if (limit := time_limit(minutes, seconds)) is not None:
+        source, config, options, stop_at = _planned(source, config, options, limit)
     run = Run.begin(source, config, **options)
     together = on_step is None
     shown = is_interactive() if progress is None else progress
@@ -64,13 +73,33 @@ def train(
         for step in shown_progress(steps, run.config.num_steps) if shown else steps:
             if on_step:
                 on_step(step)
+            if step.step == run.step and time.perf_counter() >= stop_at:
+                break
 
     if out is None:
         follow(run.steps(together=together))
     else:
         with Folder.create(out, run, overwrite=overwrite) as folder:
             follow(folder.train(together=together))
+            if run.step < run.config.num_steps and not run.stopped_early:
+                folder.save()  # the time is over
     return run
+
+
+def _planned(
+    source: Source | Data, config: Config | None, options: dict[str, Any], limit: float
+) -> tuple[Data, Config, dict[str, Any], float]:
+    """Return the data, the settings and the other options that fit a time, and when training must stop."""
+    if config is not None:
+        raise ValueError("config cannot be used with a time limit: give the settings to keep one by one, as n_embd=32")
+    of_engine = ("engine", "precision", "threads")
+    begin_or_engine = {*BEGIN_OPTIONS, *of_engine}
+    _, others = with_settings(Config(), {name: value for name, value in options.items() if name not in begin_or_engine})
+    computed_by = {name: options[name] for name in (*others, *of_engine) if name in options}
+    begin = {name: options[name] for name in BEGIN_OPTIONS if name in options}
+    settings = {name: value for name, value in options.items() if name not in {*computed_by, *begin}}
+    made = plan(source, limit, settings=settings, options=begin, computed_by=computed_by)
+    return made.data, made.config, {**made.options, **made.computed_by}, made.stop_at
 
 
 def is_interactive() -> bool:
