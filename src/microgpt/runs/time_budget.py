@@ -28,8 +28,9 @@ from microgpt.engines.choose import ENGINE_OPTIONS, class_of, open_engine
 from microgpt.engines.native.engine import helpful_threads
 from microgpt.flops import training_flops
 from microgpt.runs.metrics import write_step
+from microgpt.runs.model import MEASURED_TOKENS
 from microgpt.runs.recipes import Recipe, Text, choose, config_of
-from microgpt.runs.run import MEASURED_TOKENS, SELECTION_TOKENS, VAL_DOCUMENTS
+from microgpt.runs.run import SELECTION_TOKENS, VAL_DOCUMENTS
 from microgpt.runs.training_data import is_prepared_folder, load_training_data
 
 SHARE = 0.95  # of the time is planned; the rest is for what cannot be measured in advance
