@@ -113,9 +113,11 @@ def test_the_gate_shows_values_of_the_reference(tab: Visit) -> None:
 
 
 def test_the_backward_pass_begins_at_the_beginning_and_follows_the_sliders(tab: Visit) -> None:
+    figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
+    tab.section(2)
+    figure.get_by_role("button", name="x used twice", exact=True).click()  # the expression outlives the figure
     tab.section(3)
     tab.section(2)
-    figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
     figure.locator(".graph [data-path='x']").first.wait_for()
     tab.settle()
     assert figure.locator(".graph [data-path='grad x']").count() == 0
