@@ -153,8 +153,9 @@ def dead(reader: Reader) -> None:
 
 
 def one_weight(reader: Reader) -> None:
-    reader.open(steepest("emma"))
-    reader.page.locator("#push").fill("-1")
+    path = steepest("emma")
+    reader.open(path)
+    reader.page.locator("#push").fill("-1" if ask("nudge", word="emma", path=path)["grad"] > 0 else "1")
     reader.tab.settle()
 
 
