@@ -2,7 +2,7 @@
 import { texts } from '../texts/texts'
 
 export default texts({
-  open: 'try the published model',
+  open: 'published model',
   openHint: 'The model of the original microgpt. It learned other names, which are not here.',
   published: 'It learned other names, which are not here.',
   back: 'back to the names',
