@@ -113,12 +113,12 @@ class Mover:
         return changes, requests
 
     def centre(self) -> None:
-        """Scroll the figure to the middle of the screen, and wait until the page knows it."""
+        """Scroll the figure to the middle of the screen, and wait for the page to notice."""
         self.figure.evaluate("(e) => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
         self.seen()
 
     def seen(self) -> None:
-        """Wait until the page has been told what is in view: a browser tells its observers after a frame of its own."""
+        """Wait for the page to notice what is in view: a browser notifies observers after one of its own frames."""
         self.figure.evaluate(
             "(e) => new Promise((done) => new IntersectionObserver((_, o) => (o.disconnect(), done())).observe(e))"
         )

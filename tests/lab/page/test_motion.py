@@ -305,7 +305,8 @@ def ways(mover: Mover, what: str) -> list[list[list[Any]]]:
     """Step forward, and return the places of each moving element in its frames, those with the same text in order."""
     mover.press("Step")
     frames = [[place for place in places if place[0] == what] for places in mover.frames(24)]
-    assert len({len(places) for places in frames}) == 1
+    frames = [places for places in frames if len(places) == len(frames[-1])]  # what comes in is not there at first
+    assert len(frames) >= 24
     ordered = [sorted(places, key=lambda place: place[1]) for places in frames]
     return [list(way) for way in zip(*ordered, strict=True)]
 
@@ -365,7 +366,7 @@ def test_bos_comes_to_both_ends_and_each_letter_turns_into_its_id(clocked: Clock
         tops = [y + height for _, _, _, y, _, height in way]  # the lower edge of the flap
         assert len({*tops}) >= 6
         assert tops[0] == pytest.approx(tile[3] + tile[5], abs=1)  # it begins on the letter ...
-        assert way[0][3] == pytest.approx(tile[3], abs=5)
+        assert tile[3] <= way[0][3] <= tile[3] + 8
         assert way[-1][3] == pytest.approx(tile[3] + tile[5], abs=1)  # ... and ends below it
         assert tops == sorted(tops)
         assert tiles.nth(i).locator(".id").inner_text() == str(token_id)
