@@ -363,12 +363,12 @@ def test_bos_comes_to_both_ends_and_each_letter_turns_into_its_id(clocked: Clock
     for i, token_id in enumerate(truth.tokens):
         way = next(way for way in ways(mover, "id") if way[0][2:] != way[-1][2:])
         tile = mover.box(tiles.nth(i).locator(".char"))
-        tops = [y + height for _, _, _, y, _, height in way]  # the lower edge of the flap
-        assert len({*tops}) >= 6
-        assert tops[0] == pytest.approx(tile[3] + tile[5], abs=1)  # it begins on the letter ...
+        edges = [y + height for _, _, _, y, _, height in way]  # the lower edge of the flap
+        assert len({*edges}) >= 6
+        assert edges[0] == pytest.approx(tile[3] + tile[5], abs=1)  # it begins on the letter ...
         assert tile[3] <= way[0][3] <= tile[3] + 8
         assert way[-1][3] == pytest.approx(tile[3] + tile[5], abs=1)  # ... and ends below it
-        assert tops == sorted(tops)
+        assert all(a <= b + 2 for a, b in pairwise(edges))  # a flap that comes near looks a little longer
         assert tiles.nth(i).locator(".id").inner_text() == str(token_id)
         assert tiles.locator(".id").count() == i + 1
     assert mover.at == mover.last
