@@ -99,19 +99,27 @@ SETTLED = """() => {  // all requests are answered, the figure is rendered, and 
 }"""
 
 
-# The reader has chosen a level on an earlier visit; a page that is not open yet has no storage
-RETURNS = (
-    """try { localStorage.getItem('microgpt.level') ?? localStorage.setItem('microgpt.level', 'both') } catch {}"""
+# The players that play once by themselves
+GREETINGS = sorted(
+    name
+    for file in (ROOT / "web" / "src").rglob("*.svelte")
+    for name in re.findall(r'\bgreets="([\w-]+)"', file.read_text(encoding="utf-8"))
 )
+# The reader has chosen a level on an earlier visit; a page that is not open yet has no storage
+CHOSEN = """try { localStorage.getItem('microgpt.level') ?? localStorage.setItem('microgpt.level', 'both') } catch {}"""
+# ... and has seen every player play
+RETURNS = f"""{CHOSEN}
+try {{ localStorage.setItem('microgpt.greeted', '{" ".join(GREETINGS)}') }} catch {{}}"""
 
 
 class Visit:
     """A browser tab in its own profile, with a record of its errors and of refused requests.
 
-    `arrives`: the reader has never been here, so the page asks for a level.
+    `arrives`: the reader has never been here, so the page asks for a level. `greets`: the reader has chosen one, but
+    has not seen the players play.
     """
 
-    def __init__(self, browser: Any, address: str, arrives: bool = False, **options: Any) -> None:
+    def __init__(self, browser: Any, address: str, arrives: bool = False, greets: bool = False, **options: Any) -> None:
         self.address = address
         self.context = browser.new_context(**options)
         self.context.set_default_timeout(PATIENCE)
@@ -121,7 +129,7 @@ class Visit:
         self.context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", None), self.refuse)
         self.context.add_init_script(WATCH)
         if not arrives:
-            self.context.add_init_script(RETURNS)
+            self.context.add_init_script(CHOSEN if greets else RETURNS)
         self.page = self.context.new_page()
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

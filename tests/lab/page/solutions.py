@@ -138,7 +138,7 @@ def seed(reader: Reader) -> None:
         found = ask("shuffle", seed=seed, count=8)
         return bool(found["before"][0] == found["swaps"][-1]["after"][0])
 
-    reader.figure("The shuffle").get_by_label("seed").fill(str(next(s for s in range(100) if first(s))))
+    reader.figure("The shuffle").get_by_label("seed", exact=True).fill(str(next(s for s in range(100) if first(s))))
     reader.tab.settle()
 
 

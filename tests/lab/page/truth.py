@@ -377,6 +377,12 @@ class Truth:
         """The setting in which the two runs differ."""
         return {"learning_rate": {"a": 0.01, "b": 0.001}}[setting][which]
 
+    def exchanged(self, seed: str, count: str, swap: str, which: str) -> int:
+        """Return a place of a swap, by the loop of random.shuffle: from the last place down to place 1."""
+        rng = random.Random(int(seed))
+        pairs = [(i, rng._randbelow(i + 1)) for i in range(int(count) - 1, 0, -1)]  # type: ignore[attr-defined]
+        return pairs[int(swap)][which == "j"]
+
     T = r"((?:[\w]+\.)*[a-z]\w*)((?:\[\d+\])*)"
     RULES: tuple[tuple[str, Callable[..., Any]], ...] = (
         ("uniform", lambda t: math.log(t.vocab_size)),
@@ -391,6 +397,7 @@ class Truth:
         ("(plain|delta|m|v|m_hat|v_hat|m_before|v_before)", adam),
         (r"token\[(\d+)\]", lambda t, i: t.tokens[int(i)]),
         (r"token_ids\[(.+)\]", lambda t, symbol: t.tokenizer.symbols.index("" if symbol == "BOS" else symbol)),
+        (r"shuffle (\d+) (\d+)\[(\d+)\]\.([ij])", exchanged),
         (r"count\[(\d+)\]", lambda t, i: t.counts[int(i)]),
         (r"length\[(\d+)\]", lambda t, n: sum(len(name) == int(n) for name in t.data)),
         (r"samples\[(\d+)\]", lambda t, i: t.samples[int(i)]),
