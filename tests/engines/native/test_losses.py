@@ -100,19 +100,12 @@ def test_float32_losses_are_those_of_training_bit_for_bit(isa: str, model: str) 
 @every_precision
 @every_model
 def test_a_loss_depends_neither_on_threads_nor_on_other_documents(precision: str, model: str) -> None:
-    some = documents(model)
-    alone = [nats for tokens in some for nats in opened_once(model, precision).losses([tokens])]
+    some, engine = documents(model), opened(model, precision, threads=1)
+    alone = [nats for tokens in some for nats in engine.losses([tokens])]
     for threads in (1, 2, 3, 9):
         engine = opened(model, precision, threads=threads)
         assert list(engine.losses(some)) == alone
         assert list(engine.losses(some[::-1])) == alone[::-1]
-
-
-OPENED: dict[tuple[str, str], NativeEngine] = {}
-
-
-def opened_once(model: str, precision: str) -> NativeEngine:
-    return OPENED.setdefault((model, precision), opened(model, precision, threads=1))
 
 
 @every_precision

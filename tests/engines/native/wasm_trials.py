@@ -52,6 +52,7 @@ def trial(config: Config, precision: str = "exact") -> dict[str, list[float]]:
     found = {"first loss": [engine.backward(batches[0])], "first grads": list(engine.grads)}
     engine.grads = array("d", bytes(8 * len(engine.grads)))
     found["losses"] = engine.train(batches[:10], [0.01] * 10)
+    found["losses of documents"] = list(engine.losses([[], [3], *(tokens for batch in batches for tokens in batch)]))
     found["backward"] = [engine.backward(batch, 2 * config.batch_size) for batch in batches[10:]]
     found["grads"] = list(engine.grads)
     decoder = engine.decoder()

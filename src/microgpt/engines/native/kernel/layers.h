@@ -101,6 +101,18 @@ enum { MAX_PARTIALS = 1106 };
 /* Return the exact sum of n numbers between 0 and 1, rounded once, as Python's math.fsum does (Shewchuk 1997, grow
 expansion); nan if one is nan. */
 static double rounded_sum(int n, const double *x) {
+    /* First with two doubles, where `rest` collects the roundoffs. They add up to at most n * 2**-53 * sum, and each of n
+    additions to `rest` is rounded, so its error is below n**2 * 2**-106 * sum; `error` is four times that. */
+    double sum = 0, rest = 0;
+    for (int j = 0; j < n; j++) {
+        const double larger = sum + x[j], added = larger - sum;
+        rest += (sum - (larger - added)) + (x[j] - added);
+        sum = larger;
+    }
+    const double error = (double)n * n * 0x1p-104 * sum;
+    if (sum + (rest - error) == sum + (rest + error)) return sum + rest;
+
+    /* Otherwise the exact sum is almost halfway between two floats. */
     double partials[MAX_PARTIALS]; /* in increasing order; their sum is exact */
     int count = 0;
     for (int j = 0; j < n; j++) {
@@ -108,17 +120,17 @@ static double rounded_sum(int n, const double *x) {
         if (!(high >= 0)) return NAN;
         int kept = 0;
         for (int i = 0; i < count; i++) {
-            const double sum = high + partials[i], added = sum - high;
-            const double low = (high - (sum - added)) + (partials[i] - added);
+            const double larger = high + partials[i], added = larger - high;
+            const double low = (high - (larger - added)) + (partials[i] - added);
             if (low != 0) partials[kept++] = low;
-            high = sum;
+            high = larger;
         }
         partials[kept] = high, count = kept + 1;
     }
     double high = partials[--count], low = 0;
     while (count > 0 && low == 0) {
-        const double larger = high, smaller = partials[--count];
-        high = larger + smaller, low = smaller - (high - larger);
+        const double larger = high + partials[--count];
+        low = partials[count] - (larger - high), high = larger;
     }
     /* a tie is rounded to even; the partials below it decide on which side the true sum lies */
     if (count > 0 && ((low < 0 && partials[count - 1] < 0) || (low > 0 && partials[count - 1] > 0))) {
