@@ -125,6 +125,7 @@ def growth() -> tuple[int, int, bool]:
 def memory_after(rounds: int) -> int:
     """Return the size of the kernel's memory in bytes after some rounds of trials."""
     import js
+
     from microgpt.engines.native import wasm
 
     config = Config(n_embd=8, n_head=2)
