@@ -223,6 +223,10 @@ def test_the_total_is_rounded_once(rounded_sum: Callable[[list[float]], float]) 
         [2.0**-i for i in range(1075)],
         [2.0 ** -(53 * i) for i in range(20)] * 3,
         *([rng.random() ** rng.choice([1, 3, 30, 300]) for _ in range(rng.randint(1, 300))] for _ in range(300)),
+        *(
+            [rng.randrange(2**52, 2**53) * half, *[half / 2] * rng.randint(1, 9), rng.choice([0.0, 1e-30])]
+            for _ in range(300)
+        ),
         *([2.0 ** -rng.randint(0, 120) for _ in range(rng.randint(1, 80))] for _ in range(3000)),
     ]
     for numbers in cases:
