@@ -39,6 +39,11 @@ class Step:
     selection_loss: float | None = None
     seconds: float = field(default=0.0, compare=False)
 
+    @property
+    def held_out_loss(self) -> float | None:
+        """The held-out loss by which the best checkpoint is selected; None if none was measured."""
+        return self.val_loss if self.selection_loss is None else self.selection_loss
+
 
 def check_options(batch_size: int, micro_batch_size: int | None, validate_every: int | None) -> None:
     """Raise ValueError if `train` would reject an option; the message names the option."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from microgpt.runs import run as run_module
+from microgpt.runs import model as model_module
 
 from cli.commands import SMALL, WORDS, Microgpt, Reference, strict_json
 
@@ -151,7 +151,7 @@ def test_evaluate_draws_held_out_documents_if_they_have_too_many_tokens(
     Path("many.txt").write_text("".join(f"{word}{other}\n" for word in WORDS for other in WORDS))
     trained = microgpt(f"train many.txt {SMALL} --val-fraction 0.5 --out run")
     assert "; all 72 documents, " in trained.err
-    monkeypatch.setattr(run_module, "MEASURED_TOKENS", 100)
+    monkeypatch.setattr(model_module, "MEASURED_TOKENS", 100)
     again = microgpt("train --out run --resume")
     assert "; 25 of 72 documents, drawn at random, 100 tokens)" in again.err
     shown = microgpt("evaluate run --num-samples 0").out

@@ -18,9 +18,11 @@ def serving(pages: Pages, **options: Any) -> Iterator[Server]:
     with Server(pages, 0, **options) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:  # a thread that goes on would keep the test process alive
+            server.shutdown()
+            thread.join()
 
 
 class Response:

@@ -7,6 +7,7 @@ import shutil
 import sys
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,23 +103,23 @@ def test_a_run_that_is_resumed_again_and_again_keeps_the_same_one(folder: Path, 
     assert trained(CONFIG, tmp_path / "run", stops, together=together, **HELD_OUT) == expected
 
 
+def train_until(last: int, folder: Path, config: Config, **options: Any) -> None:
+    """Train with a checkpoint every 5 steps, and stop after a step without another checkpoint, as a kill does."""
+    with Folder.create(folder, Run.begin(DOCUMENTS, config, **options)) as begun:
+        for step in begun.train(checkpoint_every=5):
+            if step.step == last:
+                break
+
+
 def test_a_run_that_was_killed_after_a_best_checkpoint_repeats_its_steps(tmp_path: Path) -> None:
     """The last checkpoint is at step 5, and better models of later steps are saved, when the process dies."""
     config = CONFIG.replace(learning_rate=0.03, seed=2)  # the loss falls: nearly every measurement is a new best one
     files = trained(config, tmp_path / "whole", **HELD_OUT)
     options = {"val_fraction": 0.3, "patience": 2}
-    killed = Folder.create(tmp_path / "killed", Run.begin(DOCUMENTS, config, **options))
-    for step in killed.train(checkpoint_every=5):
-        if step.step == 19:
-            break
-    killed.close()
+    train_until(19, tmp_path / "killed", config, **options)
     shutil.copy(tmp_path / "killed" / "model.safetensors", tmp_path / "15.safetensors")
     assert checkpoints.load(tmp_path / "15.safetensors").step == 15
-    early = Folder.create(tmp_path / "early", Run.begin(DOCUMENTS, config, **options))
-    for step in early.train(checkpoint_every=5):
-        if step.step == 6:
-            break
-    early.close()
+    train_until(6, tmp_path / "early", config, **options)
     shutil.copy(tmp_path / "killed" / "best.safetensors", tmp_path / "early")
     assert checkpoints.load(tmp_path / "early" / "best.safetensors").step == 18
     for name in ("killed", "early"):

@@ -186,11 +186,6 @@ def held_out(run: Run, score: Score, last: int) -> str:
     return f"held-out loss: {score.loss:.4f}{error} nats per token ({model}; {count}, {score.tokens:,} tokens)"
 
 
-def _held_out_loss(step: Step) -> float | None:
-    """Return the loss by which the best checkpoint is selected, or the one on fewer documents if that is all."""
-    return step.val_loss if step.selection_loss is None else step.selection_loss
-
-
 def _to_read_more(unread: float, data: Data) -> str:
     """Return what reads more of the tokens: if much is not read, more than a larger context."""
     ways = ["increase block_size"]
@@ -252,7 +247,7 @@ class Lines(Quiet):
         speed = (step.step - self.first) / (time.perf_counter() - self.began)
         left = (self.num_steps - step.step) / speed
         line = f"step {step.step:4d} / {self.num_steps:4d} | loss {step.loss:.4f} | smoothed {self.smooth.mean():.4f}"
-        if (held_out := _held_out_loss(step)) is not None:
+        if (held_out := step.held_out_loss) is not None:
             line += f" | held-out {held_out:.4f}"
         more = "".join(f" | {part}" for part in self.diagnostics.parts(step))
         self.message(f"{line}{more} | {text.speed(speed):>14} | {text.duration(left)} left")
@@ -281,7 +276,7 @@ class Live(Lines):
         self.last = step
         self.smooth.add(step.loss)
         self.diagnostics.add(step)
-        if (held_out := _held_out_loss(step)) is not None:
+        if (held_out := step.held_out_loss) is not None:
             self.val_loss = f"held-out [bold]{held_out:.4f}[/]"
         if time.perf_counter() >= self.draw_at:
             self._draw(step)

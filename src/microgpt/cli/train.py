@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgpt.cli import display
 from microgpt.cli.options import (
@@ -44,8 +44,10 @@ from microgpt.runs.advice import Watch, advise
 from microgpt.runs.folder import Folder
 from microgpt.runs.layout import next_folder
 from microgpt.runs.run import Run
-from microgpt.runs.time_budget import Plan, plan, time_limit
 from microgpt.system.processes import processes
+
+if TYPE_CHECKING:
+    from microgpt.runs.time_budget import Plan
 
 clock = time.perf_counter
 # The most seconds of this process that count as its start: Python's, and the imports. A process that embeds the command
@@ -184,7 +186,11 @@ def train(
       microgpt train names --from runs/small --out runs/tuned --num-steps 20
     """
     rank, world_size = processes()
-    limit = time_limit(minutes, seconds)
+    limit = None
+    if minutes is not None or seconds is not None:
+        from microgpt.runs.time_budget import plan, time_limit  # loads what other runs do not need
+
+        limit = time_limit(minutes, seconds)
     began = clock() - (0.0 if limit is None else min(time.process_time(), START_UP))
     source = _source(files)
     if tensorboard:

@@ -73,9 +73,8 @@ class Watch:
         self.steps += 1
         self.tokens += step.tokens
         self.losses.append(step.loss)
-        measured = step.val_loss if step.selection_loss is None else step.selection_loss
-        if measured is not None:
-            self.held_out.append(measured)
+        if step.held_out_loss is not None:
+            self.held_out.append(step.held_out_loss)
 
     def outcome(self, run: Run) -> Outcome | None:
         """Return the measurements of the run that was watched; None if it did not train."""

@@ -66,13 +66,7 @@ class Run(Model):
     Without a seed, sampling continues the run's random stream, as in the published script: `load(path).sample(20)`
     returns the samples that `microgpt train` printed at the end.
 
-    Attributes:
-        config: The settings.
-        provenance: Where the training data comes from, and how the run reads it.
-        tokenizer: The tokenizer.
-        num_params: The number of weights in the model.
-        engine: The engine, which holds the weights and Adam's moments.
-        rng: The run's random stream.
+    Attributes, besides those of Model:
         selection: The measurements by which the best checkpoint is selected; None if none is selected.
         new_symbols: The tokens that the run to start from did not know; only in a run that has just begun.
         is_best: Whether the run was loaded from its folder's best checkpoint.
@@ -289,9 +283,8 @@ class Run(Model):
             together=together,
             until=until,
         ):
-            if self.selection and step.val_loss is not None:
-                loss = step.val_loss if step.selection_loss is None else step.selection_loss
-                self.selection = self.selection.after(step.step, loss)
+            if self.selection and step.held_out_loss is not None:
+                self.selection = self.selection.after(step.step, step.held_out_loss)
             yield step
             if self.stopped_early:
                 return

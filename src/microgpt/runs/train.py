@@ -14,7 +14,6 @@ from microgpt.data.documents import Data
 from microgpt.data.sources import Source
 from microgpt.runs.folder import Folder
 from microgpt.runs.run import BEGIN_OPTIONS, Run, with_settings
-from microgpt.runs.time_budget import plan, time_limit
 from microgpt.system.text import duration
 from microgpt.training import Step
 
@@ -63,8 +62,8 @@ def train(
         20
     """
     stop_at = math.inf
-    if (limit := time_limit(minutes, seconds)) is not None:
-        source, config, options, stop_at = _planned(source, config, options, limit)
+    if minutes is not None or seconds is not None:
+        source, config, options, stop_at = _planned(source, config, options, minutes, seconds)
     run = Run.begin(source, config, **options)
     together = on_step is None
     shown = is_interactive() if progress is None else progress
@@ -87,9 +86,13 @@ def train(
 
 
 def _planned(
-    source: Source | Data, config: Config | None, options: dict[str, Any], limit: float
+    source: Source | Data, config: Config | None, options: dict[str, Any], minutes: float | None, seconds: float | None
 ) -> tuple[Data, Config, dict[str, Any], float]:
     """Return the data, the settings and the other options that fit a time, and when training must stop."""
+    from microgpt.runs.time_budget import plan, time_limit  # loads what other runs do not need
+
+    limit = time_limit(minutes, seconds)
+    assert limit is not None
     if config is not None:
         raise ValueError("config cannot be used with a time limit: give the settings to keep one by one, as n_embd=32")
     of_engine = ("engine", "precision", "threads")

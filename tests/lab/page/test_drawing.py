@@ -127,6 +127,8 @@ def test_the_svg_of_an_editor_has_its_text(tab: Visit) -> None:
     tab.section(FOLDERS.index("10-workbench"))
     figure = tab.page.locator("main figure").first
     figure.get_by_role("textbox").first.wait_for()
+    tab.page.locator("main .cm-scroller").first.evaluate("(editor) => (editor.scrollTop = 0)")  # draws what is in sight
+    tab.page.locator("main .cm-line").filter(has_text="import gc, math").first.wait_for()
     assert "import gc, math, random, sys" in words(ElementTree.fromstring(saved(tab, figure)))
 
 
