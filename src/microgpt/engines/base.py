@@ -337,6 +337,20 @@ def parts(batch: Sequence[Tokens], size: int | None) -> list[Sequence[Tokens]]:
     return [batch[start : start + size] for start in range(0, len(batch), size)]
 
 
+def groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
+    """Yield the documents in groups with at least `tokens` tokens each; the last group may have fewer."""
+    group: list[Tokens] = []
+    left = tokens
+    for document in documents:
+        group.append(document)
+        left -= len(group[-1])
+        if left <= 0:
+            yield group
+            group, left = [], tokens
+    if group:
+        yield group
+
+
 def check_batch(batch: Sequence[Tokens], vocab_size: int) -> None:
     """Raise ValueError if a batch is not valid input for an engine's `backward`."""
     if not batch:

@@ -42,6 +42,7 @@ FUNCTIONS = {
     "generate": (
         *("int", "handle", "ints", "int", "int", "int", "int", "doubles", "int", "double", "int", "written", "written"),
     ),
+    "losses": ("int", "handle", "documents", "int", "double", "written"),
 }
 
 
@@ -217,3 +218,20 @@ class Kernel:
             decoder, prompt, len(prompt), end, documents, limit, chances, in_turn, scale, top_k, tokens, lengths
         )
         return None if used < 0 else (tokens, lengths, used)
+
+    def losses(self, net: int, tokens: array[int], lengths: array[int], seconds: float) -> array[float] | None:
+        """Compute the losses of as many documents as fit into `seconds`, but at least one; the net does not change.
+
+        Args:
+            net: The net's handle.
+            tokens: The tokens of all documents, concatenated.
+            lengths: Each document's length.
+            seconds: The time limit.
+
+        Returns:
+            The losses of the documents completed, each summed over its predicted tokens, in nats; or None if out of
+            memory.
+        """
+        losses = array("d", bytes(8 * len(lengths)))
+        done = self.functions.losses(net, (tokens, lengths), len(lengths), seconds, losses)
+        return losses[:done] if done >= 0 else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from types import SimpleNamespace
@@ -32,6 +32,8 @@ from microgpt.engines.base import (
     Tokens,
     check_batch,
     check_tokens,
+    groups,
+    truncated,
 )
 from microgpt.engines.native.binding import Kernel
 from microgpt.engines.native.packed import Packed, Past
@@ -47,6 +49,8 @@ SLICE = 0.05
 THREADS_FLOPS = 2e8
 # The number of steps packed at once: large enough to hide Python's overhead, small enough to fit in memory.
 STEPS_AT_ONCE = 4096
+# The number of tokens of documents packed at once to compute their losses, for the same reason
+TOKENS_AT_ONCE = 1 << 16
 
 
 @cache
@@ -332,6 +336,27 @@ class NativeEngine(Engine):
             if self._is_held("_params", "_m", "_v"):
                 self._store()
                 self._may_have_changed = True
+        return losses
+
+    def losses(self, documents: Iterable[Tokens]) -> Iterator[float]:
+        for group in groups((truncated(document, self.config) for document in documents), TOKENS_AT_ONCE):
+            yield from self._losses(group)
+
+    def _losses(self, documents: Sequence[Tokens]) -> array[float]:
+        """Return the documents' losses, computed in time slices; Ctrl-C is handled between the slices."""
+        for document in documents:
+            check_tokens(document, self.vocab_size)
+        packed = Packed(self.config)
+        packed.add(documents)
+        tokens, lengths = packed.tokens, packed.lengths
+        self._load_params()
+        losses = array("d")
+        while lengths:
+            now = self._kernel.losses(self._net, tokens, lengths, SLICE)
+            if now is None:
+                raise MemoryError(f"the losses of documents of up to {max(lengths)} tokens do not fit in memory")
+            losses += now
+            tokens, lengths = tokens[sum(lengths[: len(now)]) :], lengths[len(now) :]
         return losses
 
     def decoder(self) -> NativeDecoder:

@@ -62,7 +62,8 @@ class WebAssembly(Kernel):
                 }
             )
         )
-        self._pace = (0, 1)  # a net, and the number of its steps that fit in one time slice
+        # The last net, and how many of its steps or documents fit in one time slice
+        self._paces = {"train": (0, 1), "losses": (0, 1)}
 
     def _view(self, address: int, size: int) -> Any:
         """Return a view of part of the kernel's memory; the next call may grow the memory and invalidate the view."""
@@ -137,13 +138,24 @@ class WebAssembly(Kernel):
         step: int,
         seconds: float,
     ) -> array[float] | None:
-        """Train as Kernel.train does. The module has no clock, so the last call's duration sets the step count."""
-        paced, steps = self._pace
-        steps = min(steps if paced == net else 1, len(learning_rates))
-        documents = sum(batch_sizes[:steps])
-        parts = (tokens[: sum(lengths[:documents])], lengths[:documents], batch_sizes[:steps], learning_rates[:steps])
+        with self._paced("train", net, len(learning_rates), seconds) as steps:
+            documents = sum(batch_sizes[:steps])
+            read = (tokens[: sum(lengths[:documents])], lengths[:documents])
+            return super().train(net, *read, batch_sizes[:steps], learning_rates[:steps], part, step, seconds)
+
+    def losses(self, net: int, tokens: array[int], lengths: array[int], seconds: float) -> array[float] | None:
+        with self._paced("losses", net, len(lengths), seconds) as documents:
+            return super().losses(net, tokens[: sum(lengths[:documents])], lengths[:documents], seconds)
+
+    @contextmanager
+    def _paced(self, name: str, net: int, count: int, seconds: float) -> Iterator[int]:
+        """Time the context, and yield how many of `count` steps or documents to compute in it.
+
+        The module has no clock, so the number that fits into `seconds` is known from the last call's duration.
+        """
+        paced, fitting = self._paces[name]
+        number = min(fitting if paced == net else 1, count)
         start = time.perf_counter()
-        losses = super().train(net, *parts, part, step, seconds)
-        in_time = steps * seconds / max(time.perf_counter() - start, 1e-6)
-        self._pace = (net, max(1, int(min(8 * steps, in_time))))
-        return losses
+        yield number
+        in_time = number * seconds / max(time.perf_counter() - start, 1e-6)
+        self._paces[name] = (net, max(1, int(min(8 * number, in_time))))

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar
 
 from microgpt.config import Config, initial_std, num_params, offsets, shapes
-from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, parts, truncated
+from microgpt.engines.base import Engine, Tokens, check_batch, check_tokens, groups, parts, truncated
 from microgpt.system.memory import free_memory, peak_memory, too_large_message
 from microgpt.system.text import size
 
@@ -383,7 +383,7 @@ class TorchEngine(Engine):
         # values per position in the largest tensor: the logits, the MLP, or attention weights without a fused kernel
         width = max(self.vocab_size, 4 * c.n_embd, c.n_head * c.block_size)
         positions = (AT_ONCE if self._torch_device.type == "cpu" else 16 * AT_ONCE) // width
-        for group in _groups((truncated(document, c) for document in documents), READ_AHEAD * positions):
+        for group in groups((truncated(document, c) for document in documents), READ_AHEAD * positions):
             nats: dict[int, float] = {}
             by_length = sorted(range(len(group)), key=lambda i: len(group[i]))
             while by_length:
@@ -432,20 +432,6 @@ class TorchEngine(Engine):
                     " lower micro_batch_size (which does not change the results), batch_size, block_size or n_embd"
                 ) from error
             raise
-
-
-def _groups(documents: Iterable[Tokens], tokens: int) -> Iterator[list[Tokens]]:
-    """Yield the documents in groups with at least `tokens` tokens each; the last group may have fewer."""
-    group: list[Tokens] = []
-    left = tokens
-    for document in documents:
-        group.append(document)
-        left -= len(group[-1])
-        if left <= 0:
-            yield group
-            group, left = [], tokens
-    if group:
-        yield group
 
 
 def sum_losses(losses: Iterable[Tensor]) -> Tensor:

@@ -39,4 +39,5 @@ typedef struct {
                 int32_t *chosen);
     int (*generate)(Decoder *, const int32_t *prompt, int prompt_length, int end, int documents, int limit,
                     const double *chances, int in_turn, double scale, int top_k, int32_t *tokens, int32_t *lengths);
+    int (*losses)(const Net *, Documents, int documents, double seconds, double *losses);
 } Kernel;

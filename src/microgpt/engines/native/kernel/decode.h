@@ -28,7 +28,7 @@ static Decoder *decoder_open(const Net *net, int streams) {
     decoder->net = net, decoder->streams = streams;
     decoder->memory = allocate((net->size + net->transposed_size) * sizeof(real));
     decoder->logits = allocate((uint64_t)net->d.V * (2 * sizeof(double) + sizeof(int32_t)));
-    if (!decoder->memory || !decoder->logits || !open_work(net->d, &decoder->work, streams, 0))
+    if (!decoder->memory || !decoder->logits || !open_work(net->d, &decoder->work, streams, DECODING))
         return decoder_close(decoder), NULL;
     decoder->weights.w = decoder->memory, decoder->weights.w_transposed = decoder->weights.w + net->size;
     memcpy(decoder->weights.w, net->weights.w, net->size * sizeof(real));

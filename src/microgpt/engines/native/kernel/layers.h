@@ -94,6 +94,83 @@ INLINE void rmsnorm_backward(int rows, Dims d, double inverse_C, const real *dy,
 #endif
 }
 
+#if EXACT
+/* The partial sums of n numbers between 0 and 1 share no bit, and have at most 1106 bits: from 2**-1074 to n < 2**31. */
+enum { MAX_PARTIALS = 1106 };
+
+/* Return the exact sum of n numbers between 0 and 1, rounded once, as Python's math.fsum does (Shewchuk 1997, grow
+expansion); nan if one is nan. */
+static double rounded_sum(int n, const double *x) {
+    /* First with two doubles, where `rest` collects the roundoffs. They add up to at most n * 2**-53 * sum, and each of n
+    additions to `rest` is rounded, so its error is below n**2 * 2**-106 * sum; `error` is four times that. */
+    double sum = 0, rest = 0;
+    for (int j = 0; j < n; j++) {
+        const double larger = sum + x[j], added = larger - sum;
+        rest += (sum - (larger - added)) + (x[j] - added);
+        sum = larger;
+    }
+    const double error = (double)n * n * 0x1p-104 * sum;
+    if (sum + (rest - error) == sum + (rest + error)) return sum + rest;
+
+    /* Otherwise the exact sum is almost halfway between two floats. */
+    double partials[MAX_PARTIALS]; /* in increasing order; their sum is exact */
+    int count = 0;
+    for (int j = 0; j < n; j++) {
+        double high = x[j];
+        if (!(high >= 0)) return NAN;
+        int kept = 0;
+        for (int i = 0; i < count; i++) {
+            const double larger = high + partials[i], added = larger - high;
+            const double low = (high - (larger - added)) + (partials[i] - added);
+            if (low != 0) partials[kept++] = low;
+            high = larger;
+        }
+        partials[kept] = high, count = kept + 1;
+    }
+    double high = partials[--count], low = 0;
+    while (count > 0 && low == 0) {
+        const double larger = high + partials[--count];
+        low = partials[count] - (larger - high), high = larger;
+    }
+    /* a tie is rounded to even; the partials below it decide on which side the true sum lies */
+    if (count > 0 && ((low < 0 && partials[count - 1] < 0) || (low > 0 && partials[count - 1] > 0))) {
+        const double twice = low * 2, away = high + twice;
+        if (twice == away - high) high = away;
+    }
+    return high;
+}
+
+/* Return -log p(target) for a row of logits, bit for bit as Engine.losses in base.py does. Overwrites the logits. */
+INLINE double row_loss(Dims d, double *z, int target) {
+    double max = z[0];
+    const double logit = z[target];
+    for (int j = 1; j < d.V; j++)
+        if (z[j] > max) max = z[j];
+    for (int j = 0; j < d.V; j++) z[j] = libm_exp(z[j] - max);
+    return max + log(rounded_sum(d.V, z)) - logit;
+}
+#else
+/* Write exp(z - max) for a row of logits to e, which may be z, and their sum to every lane of `sums`. Returns max -
+z[target], which is -log p(target) without log(sums), see sum_nll. */
+INLINE real row_exps(Dims d, const real *z, int target, real *e, vec *sums) {
+    const int last = d.Vp - LANES; /* the start of the last vector, which may end in padding */
+    const real logit = z[target];
+    const vec tail = blend_tail(load(z + last), d.V - last, -INFINITY);
+    vec max = tail;
+    for (int j = 0; j < last; j += LANES) max = vector_max(load(z + j), max);
+    max = horizontal_max(max);
+    vec sum = blend_tail(vector_exp(tail - max), d.V - last, 0);
+    store(e + last, sum);
+    for (int j = 0; j < last; j += LANES) {
+        const vec x = vector_exp(load(z + j) - max);
+        store(e + j, x);
+        sum += x;
+    }
+    *sums = horizontal_sum(sum, LANES);
+    return max[0] - logit;
+}
+#endif
+
 /* Compute nll, which is -log p(target), and dlogits for each row. */
 INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
     for (int r = from; r < to; r++) {
@@ -111,20 +188,8 @@ INLINE void cross_entropy(Dims d, const Workspace *work, int from, int to) {
         for (int j = 0; j < d.V; j++) dz[j] = z[j] * dtotal;
         dz[target] = z[target] * (inverse * dp + dtotal);
 #else
-        const int last = d.Vp - LANES; /* the start of the last vector, which may end in padding */
-        const vec tail = blend_tail(load(z + last), d.V - last, -INFINITY);
-        vec max = tail;
-        for (int j = 0; j < last; j += LANES) max = vector_max(load(z + j), max);
-        max = horizontal_max(max);
-        vec sums = blend_tail(vector_exp(tail - max), d.V - last, 0);
-        store(dz + last, sums);
-        for (int j = 0; j < last; j += LANES) {
-            const vec e = vector_exp(load(z + j) - max);
-            store(dz + j, e);
-            sums += e;
-        }
-        sums = horizontal_sum(sums, LANES);
-        work->nll[r] = max[0] - z[target]; /* + log(exp_sum), see sum_nll */
+        vec sums;
+        work->nll[r] = row_exps(d, z, target, dz, &sums);
         work->exp_sum[r] = sums[0];
         const vec dnll = work->dloss[r] / sums;
         for (int j = 0; j < d.Vp; j += LANES) store(dz + j, load(dz + j) * dnll);

@@ -41,9 +41,13 @@ static void *arena_take(Arena *arena, uint64_t bytes) {
 
 static real *arena_reals(Arena *arena, uint64_t n) { return arena_take(arena, n * sizeof(real)); }
 
-/* Lay out buffers of n rows: for training, or for decoding n contexts with cached keys and values. */
-static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int backward) {
-    const uint64_t m = backward ? n : 0, qkv_rows = backward ? n : n * d.T;
+/* What a workspace is for: training; decoding, where a row is a context with cached keys and values; or losses, a forward
+pass whose activations nobody reads again, so that all layers share one layer's buffers. */
+typedef enum { TRAINING, DECODING, LOSSES } Purpose;
+
+/* Lay out buffers of n rows. */
+static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, Purpose purpose) {
+    const uint64_t m = purpose == TRAINING ? n : 0, qkv_rows = purpose == DECODING ? n * d.T : n;
     Layer unused, *layers = arena_take(arena, d.L * sizeof(Layer));
     work->layers = layers;
     work->token = arena_take(arena, n * sizeof(int32_t)), work->position = arena_take(arena, n * sizeof(int32_t));
@@ -58,6 +62,10 @@ static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int 
     work->scores = EXACT || !packed_heads(d) ? arena_reals(arena, m * d.Tp) : NULL;
     for (int l = 0; l < d.L; l++) {
         Layer *layer = layers ? &layers[l] : &unused;
+        if (purpose == LOSSES && l > 0) {
+            if (layers) *layer = layers[0];
+            continue;
+        }
         layer->x = arena_reals(arena, n * d.Cp), layer->x_norm1 = arena_reals(arena, n * d.Cp);
         layer->scale1 = arena_reals(arena, n), layer->slope1 = arena_reals(arena, n);
         layer->qkv = arena_reals(arena, qkv_rows * 3 * d.Ap);
@@ -74,14 +82,14 @@ static void lay_out_work(Arena *arena, Dims d, Workspace *work, uint64_t n, int 
     }
 }
 
-static int open_work(Dims d, Workspace *work, int rows, int backward) {
+static int open_work(Dims d, Workspace *work, int rows, Purpose purpose) {
     Arena arena = {0};
-    lay_out_work(&arena, d, work, rows, backward);
+    lay_out_work(&arena, d, work, rows, purpose);
     arena = (Arena){allocate(arena.used), 0};
     if (!arena.memory) return 0;
-    lay_out_work(&arena, d, work, rows, backward);
+    lay_out_work(&arena, d, work, rows, purpose);
     work->memory = arena.memory;
-    work->qkv_step = backward ? 1 : d.T;
+    work->qkv_step = purpose == DECODING ? d.T : 1;
     return 1;
 }
 

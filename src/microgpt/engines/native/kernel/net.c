@@ -44,6 +44,7 @@ gradient starts from 0.0. */
 #include "clip.h"
 #include "memory.h"
 #include "buffers.h"
+#include "losses.h"
 #include "train.h"
 #include "decode.h"
 
@@ -61,4 +62,5 @@ extern const Kernel NAME_OF(ISA, PRECISION);
 const Kernel NAME_OF(ISA, PRECISION) = {
     TEXT_OF(ISA), net_open, net_close, net_load, net_store, net_backward, net_train, net_clip, net_update,
     decoder_open, decoder_close, decoder_feed, decoder_rewind, decoder_draw, decoder_generate,
+    net_losses,
 };

@@ -1,12 +1,9 @@
 /* Training steps on one or more threads: micro-batches, chunks of documents and barriers. */
 
 #pragma once
-#ifndef __wasm__
-#include <pthread.h>
-#include <time.h>
-#endif
 #include "buffers.h"
 #include "clip.h"
+#include "losses.h"
 #include "model.h"
 
 /* Threads share a step in two ways. For forward and backward, each thread takes chunks of a few documents. For the
@@ -42,16 +39,6 @@ typedef struct {
     atomic_int arrived, generation;
 } Run;
 
-static double monotonic_seconds(void) {
-#ifdef __wasm__
-    return 0;
-#else
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-#endif
-}
-
 /* Wait for all threads, then start counting tasks from 0 again. */
 static void barrier(Run *run) {
     if (run->tasks.threads == 1) {
@@ -74,8 +61,6 @@ static void barrier(Run *run) {
 #endif
 }
 
-static int num_positions(const Net *net, int32_t length) { return length - 1 < net->d.T ? length - 1 : net->d.T; }
-
 /* Lay out the next batch as chunks and micro-batches, or stop when the steps are done or the time is up. */
 static void plan_step(Run *run) {
     const Net *net = run->net;
@@ -88,8 +73,7 @@ static void plan_step(Run *run) {
     }
     run->batch = run->batch_sizes[run->done];
     const int32_t *lengths = run->documents.lengths + run->documents_done;
-    const int chunk_rows = run->tasks.threads == 1 ? MICRO_BATCH_ROWS
-                                                   : MICRO_BATCH_ROWS / 4; /* smaller chunks balance the load */
+    const int chunk_rows = max_chunk_rows(run->tasks.threads);
     int row = 0, chunk_start = 0;
     run->chunks = run->micro_batches = 0;
     run->token_at[0] = run->tokens_done;
@@ -115,29 +99,10 @@ static void plan_step(Run *run) {
 static void fill_rows(const Run *run, int document) {
     const Workspace *work = &run->net->work;
     const double weight = run->weight ? run->weight : 1.0 / run->batch;
-    const int32_t *tokens = run->documents.tokens + run->token_at[document];
     const int n = num_positions(run->net, (int32_t)(run->token_at[document + 1] - run->token_at[document]));
-    for (int t = 0, first = run->row_at[document]; t < n; t++) {
-        work->token[first + t] = tokens[t], work->target[first + t] = tokens[t + 1];
-        work->position[first + t] = t, work->first[first + t] = first;
-        work->dloss[first + t] = (real)(1.0 / n * weight);
-    }
-}
-
-/* Return the sum of nll over n rows. float32 also adds the rows' log(exp_sum), as the logarithm of a product, because
-one logarithm then serves many rows. */
-INLINE double sum_nll(const Workspace *work, int row, int n) {
-    double sum = work->nll[row];
-    for (int r = row + 1; r < row + n; r++) sum += work->nll[r];
-#if !EXACT
-    double product = 1;
-    for (int r = row; r < row + n; r++) {
-        product *= work->exp_sum[r]; /* between about 1 and 1e100 */
-        if (product > 1e200) sum += log(product), product = 1;
-    }
-    sum += log(product);
-#endif
-    return sum;
+    const int first = run->row_at[document];
+    fill_tokens(work, first, n, run->documents.tokens + run->token_at[document]);
+    for (int t = 0; t < n; t++) work->dloss[first + t] = (real)(1.0 / n * weight);
 }
 
 /* Run forward and backward over a chunk of documents, and write their losses. */
@@ -256,7 +221,7 @@ static int max_micro_batch_rows(const Net *net, const Run *run) {
 static int reserve_rows(Net *net, int rows) {
     if (rows <= net->capacity) return 1;
     release(net->work.memory);
-    net->capacity = open_work(net->d, &net->work, rows, 1) ? rows : 0;
+    net->capacity = open_work(net->d, &net->work, rows, TRAINING) ? rows : 0;
     return net->capacity > 0;
 }
 
