@@ -134,6 +134,7 @@ def answered() -> frozenset[str]:
     ask("guesses", word=WORD)
     ask("guesses_without", word=WORD, layer=0, part="x_attn", numbers=[0])
     ask("guesses_attending", word=WORD, layer=0, head=0, position=1, skip=0)
+    ask("deciding_heads")
     ask("guesses_on_the_way", word=WORD, position=1)
     ask("most_missed", word=WORD, layer=0, position=1)
     ask("ripple", word=WORD, position=1, opening=True)

@@ -16,6 +16,7 @@ const DEFAULTS = {
   position: 3,
   layer: 0,
   head: 0,
+  off: '', // what attention goes without: heads (`0,2`), or one head's look at a position (`2@1`)
   number: '',
   level: 'both' as Level,
   theme: 'auto' as Theme,
@@ -40,6 +41,7 @@ const VALID: { [Key in keyof Saved]?: (value: Saved[Key]) => boolean } = {
   theme: (theme) => ['auto', 'light', 'dark'].includes(theme),
   play: (play) => [END, ...chapters.map(({ name }) => name as string)].includes(play),
   exercise: (id) => /^[a-z0-9-]+$/.test(id),
+  off: (off) => /^(\d+(,\d+)*|\d+@\d+)?$/.test(off),
   run: (run) => ['', 'published'].includes(run),
   hide: (hide) => hide.split(',').every((part) => HIDDEN.includes(part)),
 }
@@ -80,6 +82,7 @@ class App {
   position = $state(DEFAULTS.position)
   layer = $state(DEFAULTS.layer)
   head = $state(DEFAULTS.head)
+  off = $state(DEFAULTS.off)
   number = $state(DEFAULTS.number) // the path of the open number, '' if no number is open
   level = $state<Level>(own.level)
   theme = $state<Theme>(DEFAULTS.theme)

@@ -12,6 +12,7 @@ const OTHER: Saved = {
   position: 0,
   layer: 1,
   head: 2,
+  off: '0,2',
   number: 'pos3.layer0.q[9]',
   level: 'plain',
   theme: 'dark',

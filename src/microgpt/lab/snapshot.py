@@ -76,7 +76,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("number", {"word": WORD, "path": "pos3.layer0.x_attn.head0[0]"}),
     ("gate", {"word": WORD, "layer": 0}),
     ("guesses", {"word": WORD}),
-    ("guesses_without", {"word": WORD, "layer": 0, "part": "x_attn", "numbers": [*range(16)]}),
+    ("deciding_heads", {}),
     ("guesses_without", {"word": WORD, "layer": 0, "part": "x_attn", "numbers": [0]}),
     ("guesses_attending", {"word": WORD, "layer": 0, "head": 0, "position": 3, "skip": 0}),
     ("guesses_on_the_way", {"word": WORD, "position": 3}),

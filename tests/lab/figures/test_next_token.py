@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -64,6 +65,33 @@ def test_the_guesses_are_the_programs_probabilities(readonly: Lab) -> None:
     assert response["before"] == response["probs"]
     assert response["moved"] == [0.0] * (len(WORD) + 1)
     assert response["labels"] == ["·", *WORD]
+
+
+def test_deciding_heads_are_those_whose_absence_changes_the_best_guess(readonly: Lab) -> None:
+    """Compared with the scalar program's forward pass without each head, for all words that are searched."""
+    response, words = readonly.ask("deciding_heads"), readonly.ask("examples")["suggested"]
+    assert response["searched"] == len(words) > 10
+    expected: dict[str, dict[str, Any]] = {}
+    for word, head in product(words, range(4)):
+        numbers = [*range(4 * head, 4 * head + 4)]
+        off = readonly.ask("guesses_without", word=word, layer=0, part="x_attn", numbers=numbers)
+        for t, (was, now, moved) in enumerate(zip(off["before"], off["probs"], off["moved"])):
+            best, instead = was.index(max(was)), now.index(max(now))
+            if best != instead and moved > expected.get(word[:t], {"moved": 0})["moved"]:
+                expected[word[:t]] = {"position": t, "head": head, "best": best, "instead": instead, "moved": moved}
+    largest = sorted(expected.items(), key=lambda item: -item[1]["moved"])[:4]
+    assert len(largest) > 1
+    assert [one["word"][: one["position"]] for one in response["found"]] == [begins for begins, _ in largest]
+    for one, (_, other) in zip(response["found"], largest):
+        assert {**other, "moved": pytest.approx(other["moved"], abs=1e-12)}.items() <= one.items()
+
+
+def test_a_model_without_attention_has_no_deciding_head() -> None:
+    lab = Lab()
+    shapes = {name: shape for name, *shape in lab.ask("model")["shapes"]}
+    for row, column in product(*map(range, shapes["layer0.attn_wo"])):
+        lab.ask("change", path=f"layer0.attn_wo[{row}][{column}]", value=0.0)
+    assert lab.ask("deciding_heads")["found"] == []
 
 
 def test_the_guesses_follow_a_weight_changed_by_hand() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, quote
 
 import pytest
 
@@ -68,15 +69,64 @@ def test_one_click_leads_to_the_drawing(forward: Visit, size: str, section: int,
 def test_a_switch_takes_a_head_away(forward: Visit, truth: Truth) -> None:
     title = "Every head, every position"
     forward.section(5, word="emma", position=3)
-    opening = next_of(forward, title)
-    assert any(one.path.startswith(f"without layer0.x_attn[{','.join(map(str, range(16)))}] ") for one in opening)
-    forward.page.get_by_role("group", name="Switch off").get_by_role("button", name="head 2").click()
+    assert all(one.path.startswith("pos3.probs") for one in next_of(forward, title))
+    switch = forward.page.get_by_role("switch", name="head 2")
+    switch.click()
     numbers = next_of(forward, title)
     assert any(one.path.startswith("without layer0.x_attn[8,9,10,11] pos3.probs") for one in numbers)
     assert any(one.path.startswith("pos3.probs") for one in numbers)
-    assert wrong([*opening, *numbers], truth) == []
-    forward.page.get_by_role("group", name="Switch off").get_by_role("button", name="nothing").click()
+    assert (switch.get_attribute("aria-checked"), forward.page.locator(".heads .muted").count()) == ("false", 1)
+    forward.page.get_by_role("button", name="switch all heads off").click()
+    nothing = next_of(forward, title)
+    assert any(one.path.startswith(f"without layer0.x_attn[{','.join(map(str, range(16)))}] ") for one in nothing)
+    assert forward.page.locator(".heads .muted").count() == 4
+    assert wrong([*numbers, *nothing], truth) == []
+    forward.page.get_by_role("button", name="switch all heads on").click()
     assert all(one.path.startswith("pos3.probs") for one in next_of(forward, title))
+
+
+def test_the_letter_that_lost_most_is_shown(forward: Visit) -> None:
+    """Of the probability that has moved, a reader sees where most of it came from."""
+    title = "Every head, every position"
+    forward.section(5, word="emma", position=3, off="2")
+    shown = {one.path.rpartition("[")[2] for one in next_of(forward, title)}
+    response = forward.ask("guesses_without", word="emma", layer=0, part="x_attn", numbers=[8, 9, 10, 11])
+    lost = [before - now for before, now in zip(response["before"][3], response["probs"][3])]
+    assert f"{lost.index(max(lost))}]" in shown
+
+
+@pytest.mark.parametrize("off", ["2", "0,3", "2@1"])
+def test_an_address_shows_what_attention_goes_without(off: str, forward: Visit) -> None:
+    title = "Every head, every position"
+    forward.section(5, word="emma", position=3)
+    if "@" in off:
+        cells = forward.page.get_by_role("button", name="head 2. Use the arrow keys")
+        cells.focus()
+        for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
+            cells.press(key)
+        forward.page.keyboard.press("Escape")
+    else:
+        for head in off.split(","):
+            forward.page.get_by_role("switch", name=f"head {head}").click()
+    numbers = next_of(forward, title)
+    address = forward.linked(f"off={quote(off)}")
+    forward.section(0)
+    forward.go(section=5, word="emma")
+    assert all(one.path.startswith("pos3.probs") for one in next_of(forward, title))
+    forward.go(**dict(parse_qsl(address.removeprefix("#"))))
+    assert next_of(forward, title) == numbers
+
+
+def test_a_guess_that_one_head_decides_is_one_click_away(forward: Visit) -> None:
+    forward.section(5, word="emma", position=3)
+    [first, *_] = forward.ask("deciding_heads")["found"]
+    begins = first["word"][: first["position"]]
+    forward.page.get_by_role("group", name="One head decides").get_by_role("button", name=begins, exact=True).click()
+    next_of(forward, "Every head, every position")
+    symbols = forward.ask("model")["symbols"]
+    says = forward.page.locator("main .next .best").first.inner_text()
+    assert says == f"Best guess: “{symbols[first['instead']]}”, before “{symbols[first['best']]}”"
+    forward.go(section=5, word="emma", position=3)
 
 
 def test_a_cell_takes_a_single_look_away(forward: Visit, truth: Truth) -> None:

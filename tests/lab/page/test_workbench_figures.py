@@ -115,7 +115,8 @@ def test_the_workbench_says_if_the_chosen_run_uses_its_text(bench: Bench) -> Non
         bench.wait("All figures now use this program", ".used")
         bench.tab.settle()
         runs.append(bench.tab.ask("model")["run"])
-    bench.page.locator("main label.row select").first.select_option(runs[0])
+    bench.page.get_by_role("radio", name="runs of your own").click()
+    bench.page.get_by_label("first run").select_option(runs[0])
     bench.click("continue this run")
     bench.tab.settle()
     assert bench.tab.ask("model")["run"] == runs[0]

@@ -17,7 +17,7 @@ def test_a_program_runs_as_in_python_and_its_output_is_streamed(bench: Bench) ->
     bench.click("Stop")
     bench.wait("Stopped after", "main [role=status]")
     session = Session()
-    session.ask("reset")
+    session.ask("reset", {"val_fraction": 0})  # a program reads every document
     (event,) = session.stream("train", {"steps": 3})
     lines = bench.page.locator("pre.output").first.text_content().splitlines()
     assert lines[0] == f"num docs: {len(session.active.run.data)}"

@@ -562,6 +562,23 @@ export interface Guesses {
   moved: number[] // [position] the probability that the change moves from some tokens to others
 }
 
+/** A guess that one head decides: without the head, another token is the most likely next one. */
+export interface DecidingHead {
+  word: string
+  position: number
+  layer: number
+  head: number
+  best: number // the id of the most likely next token
+  instead: number // the same without the head
+  moved: number // the probability that moves from some tokens to others without it
+}
+
+/** Guesses that one head decides, at most one for each beginning of a word; the largest change comes first. */
+export interface DecidingHeads {
+  searched: number // words
+  found: DecidingHead[]
+}
+
 /** The guess if the residual stream were read out at one stage. */
 export interface StageGuess {
   path: string // the residual stream's path, such as pos3.layer0.resid_mid
@@ -1124,6 +1141,8 @@ export interface Requests {
   compare: { params: { a: string; b: string }; result: Comparison & OfModel }
   /** Describe the text that the active model is trained on. */
   data: { params: Record<string, never>; result: DataSet & OfModel }
+  /** Return guesses that one head decides: without the head, another token is the most likely next one. */
+  deciding_heads: { params: Record<string, never>; result: DecidingHeads & OfModel }
   /** Start a run on the same text with an edited program in place of the reference. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */

@@ -11,22 +11,26 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from microgpt.engines.base import Engine
 from microgpt.engines.program import ScalarModel
 from microgpt.engines.scalar import scalar_arithmetic
 from microgpt.errors import LabError
 from microgpt.lab.editing.edited import Names, need
+from microgpt.lab.figures.examples import examples
 from microgpt.lab.requests import model_request
 from microgpt.lab.runs.run import LabRun
 from microgpt.lab.runs.texts import label, read
 from microgpt.tracing.recorder import Recorder, Tensor, forward
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.figures import Guesses, GuessesOnTheWay, Missed, StageGuess
+    from microgpt.lab.protocol.figures import DecidingHead, DecidingHeads, Guesses, GuessesOnTheWay, Missed, StageGuess
     from microgpt.lab.session import Session
 
 READS = {"x_attn": "attn_wo", "mlp_act": "mlp_fc2"}  # a part's numbers, and the matrix that reads them
+DECISIONS = 4  # the largest number of guesses that one head decides
 STAGES = ("resid_pre", "resid_mid", "resid_post")
 
 
@@ -171,6 +175,40 @@ def most_missed(session: Session, word: str, layer: int, position: int) -> Misse
     return {"unit": int(best["unit"]), "moved": best["moved"]}
 
 
+@model_request
+def deciding_heads(session: Session) -> DecidingHeads:
+    """Return guesses that one head decides: without the head, another token is the most likely next one.
+
+    The words that `examples` suggests are searched. The beginning of a word occurs at most once, with the head that
+    moves most; the largest change comes first.
+    """
+    run = session.active
+    words = examples(session)["suggested"]
+    documents = {word: read(session.tokens(word), run.config) for word in words}
+    full = run.scratch()
+    before = {word: probs_after_each(run, full, tokens) for word, tokens in documents.items()}
+    found: dict[tuple[int, ...], DecidingHead] = {}
+    head_dim = run.config.n_embd // run.config.n_head
+    for layer, head in product(range(run.config.n_layer), range(run.config.n_head)):
+        own = range(head * head_dim, (head + 1) * head_dim)
+        engine = run.scratch(without(run.model, layer, "x_attn", own).params)
+        for word, tokens in documents.items():
+            for position, (was, now) in enumerate(zip(before[word], probs_after_each(run, engine, tokens))):
+                best, instead = (max(range(len(probs)), key=probs.__getitem__) for probs in (was, now))
+                moved, begins = moved_between(was, now), tuple(tokens[: position + 1])
+                if best != instead and (begins not in found or moved > found[begins]["moved"]):
+                    found[begins] = {
+                        "word": word,
+                        "position": position,
+                        "layer": layer,
+                        "head": head,
+                        "best": best,
+                        "instead": instead,
+                        "moved": moved,
+                    }
+    return {"searched": len(words), "found": sorted(found.values(), key=lambda one: -one["moved"])[:DECISIONS]}
+
+
 def last_of(run: LabRun, tokens: Sequence[int], position: int) -> int:
     """Return a position of a word: the last one if the word is too short for the given one.
 
@@ -188,13 +226,14 @@ def moved_between(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def next_probs(run: LabRun, model: ScalarModel, tokens: Sequence[int]) -> list[float]:
-    """Return the probabilities after the last token; the engine computes the logits, and the program the softmax."""
-    decoder = run.scratch(model.params).decoder()
-    logits: Sequence[float] = ()
-    for token_id in tokens:
-        logits = decoder.feed(token_id)
-    module = run.program.module
-    return [p.data for p in module.softmax([module.Value(x) for x in logits])]
+    """Return the probabilities after the last token, as `probs_after_each` does."""
+    return probs_after_each(run, run.scratch(model.params), tokens)[-1]
+
+
+def probs_after_each(run: LabRun, engine: Engine, tokens: Sequence[int]) -> list[list[float]]:
+    """Return the probabilities after each token; the engine computes the logits, and the program the softmax."""
+    decoder, module = engine.decoder(), run.program.module
+    return [[p.data for p in module.softmax([module.Value(x) for x in decoder.feed(token_id)])] for token_id in tokens]
 
 
 def guesses_of(run: LabRun, tokens: Sequence[int], now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Guesses:

@@ -174,6 +174,25 @@ class Guesses(TypedDict):
     moved: Sequence[float]  # [position] the probability that the change moves from some tokens to others
 
 
+class DecidingHead(TypedDict):
+    """A guess that one head decides: without the head, another token is the most likely next one."""
+
+    word: str
+    position: int
+    layer: int
+    head: int
+    best: int  # the id of the most likely next token
+    instead: int  # the same without the head
+    moved: float  # the probability that moves from some tokens to others without it
+
+
+class DecidingHeads(TypedDict):
+    """Guesses that one head decides, at most one for each beginning of a word; the largest change comes first."""
+
+    searched: int  # words
+    found: Sequence[DecidingHead]
+
+
 class StageGuess(TypedDict):
     """The guess if the residual stream were read out at one stage."""
 

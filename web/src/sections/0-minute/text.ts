@@ -31,8 +31,8 @@ export default texts({
     choose: 'Letters of the word',
     position: 'Show the guess after “{letter}”',
     strip: { plain: 'The numbers of “{letter}”', technical: 'Embedding of “{letter}”' },
-    head: { plain: 'reader {head}', technical: 'head {head}' },
-    looks: { plain: 'What reader {head} takes from each letter', technical: 'Attention weights of head {head}' },
+    head: 'head {head}',
+    looks: { plain: 'How much head {head} takes from each letter', technical: 'Attention weights of head {head}' },
     units: { plain: 'Detectors', technical: 'Units of the MLP' },
     scores: { plain: 'The score of each letter', technical: 'Logits' },
     bars: { plain: 'The likeliest next letters', technical: 'Most likely next tokens' },
@@ -58,14 +58,14 @@ export default texts({
       title: { plain: 'Look back', technical: 'Attention', both: 'Look back: attention' },
       says: {
         plain:
-          'Now “{letter}” looks back. Each of {n_head} readers takes something from the letters so far: the stronger the square, the more.',
+          'Now “{letter}” looks back. Each of {n_head} heads takes something from the letters so far: the stronger the square, the more.',
         technical: 'The weights of each of the {n_head} heads over the positions so far; each row adds up to 1.',
       },
     },
     think: {
       title: { plain: 'Think', technical: 'MLP', both: 'Think: MLP' },
       says: {
-        plain: '{four_n_embd} detectors check what was gathered. Colored ones respond.',
+        plain: '{four_n_embd} questions are asked about what was gathered. A colored square is a yes.',
         technical: 'The {four_n_embd} units after the activation; an empty cell is a unit that is zero.',
       },
     },

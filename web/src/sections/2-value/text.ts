@@ -184,7 +184,10 @@ const operations = {
 
 const operationQuestions: Question[] = [
   {
-    asks: 'Why is the local gradient of `exp` itself?',
+    asks: {
+      plain: 'Why does `exp` grow as fast as it is large?',
+      technical: 'Why is the local gradient of `exp` itself?',
+    },
     words: {
       both: [
         'Because `exp` grows in proportion to what is already there, like money at interest. Its growth and its size are the same number. The code therefore stores the result that it has just computed, and never calls `exp` a second time. Try: choose exp, drag the point along the curve, and compare the value with the slope.',

@@ -39,24 +39,34 @@ const norm: Question = {
 
 const norms: Question[] = [
   {
-    asks: 'Why on the way into the branch, and not on the stream?',
+    asks: {
+      plain: 'Why is only a copy turned to one volume?',
+      technical: 'Why on the way into the branch, and not on the stream?',
+    },
     words: {
-      both: [
-        'Because the [stream](term:residual-stream) then stays a plain sum from end to end. The first transformer normalised the stream itself after each addition, and it needed a careful warm-up to train at all. With the norm inside the branch that is no longer necessary. Try: open a number of `resid_mid`, and find the plain sum.',
+      plain: [
+        'Because what travels on is then a plain sum of everything that was added. Only the copy that a stage reads is turned to one volume. The first transformer changed the sum itself after every addition, and learning had to begin very carefully. Try: open a number that two stages were added to, and find the plain sum.',
       ],
-      technical: ['On pre-norm against post-norm: [Xiong et al. 2020](https://arxiv.org/abs/2002.04745).'],
+      technical: [
+        'Because the [stream](term:residual-stream) then stays a plain sum from end to end. The first transformer normalised the stream itself after each addition, and it needed a careful warm-up to train at all. With the norm inside the branch that is no longer necessary. Try: open a number of `resid_mid`, and find the plain sum.',
+        'On pre-norm against post-norm: [Xiong et al. 2020](https://arxiv.org/abs/2002.04745).',
+      ],
     },
   },
   {
-    asks: 'Why once more, straight after the embedding?',
+    asks: {
+      plain: 'Why once more, before the first stage?',
+      technical: 'Why once more, straight after the embedding?',
+    },
     words: {
-      both: [
+      plain: [
+        'What a stage adds has a size of its own. Beside it, the letter’s first numbers would be faint, as the figure shows. Turned to one volume at the start, the letter keeps a fixed weight in everything that follows.',
+      ],
+      technical: [
         claim(
           'A branch reads a normalised copy, so what it adds has a size of its own. Next to that, `emb` would be as faint as the rows of `wte` and `wpe` happen to be, as the figure shows. The first norm gives the letter a fixed weight in the stream. Try: compare the loudness of `emb` with what the later norms read, then do the same with random weights in section 8.',
           "all(3 * m.ask('forward', word='emma')['tensors'][f'pos{t}.emb_norm.mean_square']['data'][0] < m.ask('forward', word='emma')['tensors'][f'pos{t}.layer0.{norm}.mean_square']['data'][0] for m in (after('undo'), after('reset')) for t in range(5) for norm in ('attn_norm', 'mlp_norm'))",
         ),
-      ],
-      technical: [
         claim(
           'In the first layer the norm is then taken twice in a row. Is one of them idle? Its value nearly is: `attn_norm` repeats `emb_norm` up to the small constant. But the stream that goes past the branch is the normalised one, and so is the path of the gradient back to the [embeddings](term:embedding).',
           "all(abs(a - b) < 1e-3 for f in [ask('forward', word='emma')['tensors']] for t in range(5) for a, b in zip(f[f'pos{t}.emb_norm']['data'], f[f'pos{t}.layer0.attn_norm']['data']))",

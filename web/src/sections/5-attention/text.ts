@@ -29,8 +29,19 @@ const first: Question[] = [
     words: {
       both: [
         claim(
-          'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch the heads off one by one, and see how far each of them moves the guess.',
+          'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch off one head after the other, and see how far each of them moves the guess.',
           "max(max(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*range(4 * h, 4 * h + 4)])['moved']) for h in range(4)) > 0.02",
+        ),
+      ],
+    },
+  },
+  {
+    asks: 'Why can one look matter more than all heads together?',
+    words: {
+      both: [
+        claim(
+          'A head that does not see a letter gives that share to the others: it brings back something *else*. A head that is switched off brings back nothing, and the letter goes on with what it knew. Heads can also pull in opposite directions, so that all of them together move less than one of them alone. Try: at the second m of “emma”, hide the “e” from head 2. Then switch head 2 off, and then all.',
+          "[look > one > every for look, one, every in [(ask('guesses_attending', word='emma', layer=0, head=2, position=3, skip=1)['moved'][3], *(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*numbers])['moved'][3] for numbers in (range(8, 12), range(16))))]] == [True]",
         ),
       ],
     },
@@ -93,7 +104,7 @@ const later: Question[] = [
     },
   },
   {
-    asks: 'Why a KV cache in training?',
+    asks: { plain: 'Why keep these lists while learning?', technical: 'Why a KV cache in training?' },
     words: {
       both: [
         claim(
@@ -104,7 +115,7 @@ const later: Question[] = [
     },
   },
   {
-    asks: 'Where is the batch?',
+    asks: { plain: 'Why only one name at a time?', technical: 'Where is the batch?' },
     words: {
       both: [
         claim(
@@ -130,7 +141,7 @@ const mask: Question = {
 
 const last: Question[] = [
   {
-    asks: 'What happens without the mask?',
+    asks: { plain: 'What happens if a letter sees the answer?', technical: 'What happens without the mask?' },
     words: {
       both: [
         'Each position then looks at the whole word, including the letter that it should guess. Whatever the [loss](term:loss) becomes, it means nothing: if you can see the answer, you are not guessing. A model trained like this can copy the answer instead of guessing it, and when it writes there is no answer to copy. Try: take the mask away in the figure above, then measure *no mask* on the workbench, where a model is trained that way.',
@@ -172,25 +183,27 @@ export default texts({
       head: 'head {h}',
       caption: {
         plain:
-          'A row is a letter that looks back; its shares add up to the whole. The dot is the start. Hatched: not written yet.',
+          'A row is a letter that looks back; its shares add up to the whole. The dot is the start. Hatched: not written yet. Switch a head off, or touch a square to hide its letter from the head, and see what comes next.',
         technical:
-          'Each row is one softmax: its cells are at least zero and sum to one. “·” is BOS. Hatched cells are later than the position that asks.',
+          'Each row is one softmax: its cells are at least zero and sum to one. “·” is BOS. Hatched cells are later than the position that asks. Switch a head off, or pick a cell to take its key away, and see the next guess.',
       },
-      off: 'Switch off',
-      all: { plain: 'all', technical: 'all heads' },
-      nothing: 'nothing',
-      one: 'head {h}',
-      look: 'this look',
+      allOff: 'switch all heads off',
+      allOn: 'switch all heads on',
+      sees: { plain: 'let head {h} see “{letter}” again', technical: 'give head {h} the key of “{letter}” back' },
+      decides: 'One head decides what follows',
       withoutAll: { plain: 'if no letter could look back', technical: 'without any head' },
       without: 'without head {heads}',
-      blind: { plain: 'if head {h} did not see “{letter}”', technical: 'if head {h} had no key at position {s}' },
+      blind: {
+        plain: 'if head {h} did not see “{letter}” and looked at the others instead',
+        technical: 'if head {h} had no key at position {s}',
+      },
     },
     spotlight: {
       title: 'The spotlight',
       stage: 'Weights of all heads at position {t}',
       head: 'head {h}',
       caption: {
-        plain: 'The underlined letter looks. Later letters are dark.',
+        plain: 'The underlined letter looks. Letters that come later have no light yet.',
         technical: 'The underlined letter asks; it has no keys of later letters. Each head’s weights sum to one.',
       },
     },
@@ -205,7 +218,7 @@ export default texts({
       total: { plain: 'total so far', technical: 'running total' },
       steps: {
         sum: { plain: 'the total', technical: 'the sum, q · k' },
-        scaled: { plain: 'the score', technical: '{code}' },
+        scaled: { plain: 'the score: the total ÷ {sqrt_head_dim}', technical: '{code}' },
         softmax: { plain: 'as shares', technical: 'softmax over the scores' },
       },
       without: { plain: 'if it did not see “{letter}”', technical: 'without the key at position {s}' },
@@ -276,7 +289,10 @@ export default texts({
       allScores: 'all scores',
       weights: { plain: 'shares', technical: 'weights: softmax of each row' },
       allWeights: { plain: 'shares, future included', technical: 'weights, including later positions' },
-      sums: { plain: 'Each row adds up to', technical: 'Sum of the weights in each row' },
+      sums: {
+        plain: 'Each row adds up to (a last digit that is off is rounding)',
+        technical: 'Sum of the weights in each row; a last digit that is off is rounding',
+      },
       own: 'The edited program no longer matches the textbook; the figure shows the program’s numbers. Largest difference from the textbook’s numbers, across all heads:',
       difference: {
         plain: 'Largest difference from the growing lists:',

@@ -138,7 +138,7 @@ export default texts({
       },
     },
     {
-      asks: 'Where is the batch?',
+      asks: { plain: 'Does it read one name at a time?', technical: 'Where is the batch?' },
       words: {
         technical: [
           'There is none: one document is one step. Set “batch size” below to read several documents per step.',
